@@ -1,0 +1,1 @@
+//! The GitHub stand-in: REST, webhooks and smart HTTP on git repositories.

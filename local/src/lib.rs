@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+pub mod apiserver;
+pub mod github;
+pub mod kubelet;

@@ -1,0 +1,5 @@
+//! The contracts of the stand-ins, tested by clients that are not ours.
+
+mod apiserver;
+mod github;
+mod kubelet;
