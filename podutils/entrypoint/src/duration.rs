@@ -1,0 +1,93 @@
+//! Durations as Go writes them: nanosecond integers in JSON, `1h2m3s` in flags and messages.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+const UNITS: [(&str, f64); 7] =
+    [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+
+/// Parses `1h30m`, `10s`, `250ms` and `0`.
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+    let bad = || format!("invalid duration {text:?}");
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
+        let number: f64 = rest[..end].parse().map_err(|_| bad())?;
+        rest = &rest[end..];
+        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let (_, unit) = UNITS.iter().find(|(name, _)| *name == &rest[..end]).ok_or_else(bad)?;
+        seconds += number * unit;
+        rest = &rest[end..];
+    }
+    if text.is_empty() {
+        return Err(bad());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| bad())
+}
+
+/// Renders whole seconds as `2h0m0s`, and less than a second in milliseconds.
+pub(crate) fn format(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let millis = duration.subsec_millis();
+    let fraction =
+        if millis == 0 { String::new() } else { format!(".{millis:03}").trim_end_matches('0').to_owned() };
+    match (h, m, s) {
+        (0, 0, 0) if millis > 0 => format!("{millis}ms"),
+        (0, 0, s) => format!("{s}{fraction}s"),
+        (0, m, s) => format!("{m}m{s}{fraction}s"),
+        (h, m, s) => format!("{h}h{m}m{s}{fraction}s"),
+    }
+}
+
+pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let nanos = i64::deserialize(deserializer)?;
+    u64::try_from(nanos)
+        .map(Duration::from_nanos)
+        .map_err(|_| D::Error::custom("a duration must not be negative"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    #[test]
+    fn parses_what_go_prints() {
+        for (text, millis) in [
+            ("2h0m0s", 7_200_000),
+            ("15s", 15_000),
+            ("1.5s", 1_500),
+            ("250ms", 250),
+            ("1m1s", 61_000),
+            ("0", 0),
+        ] {
+            assert_eq!(super::parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "5", "s", "5x", "-5s", "1h2"] {
+            assert!(super::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn formats_as_go_does() {
+        for (millis, text) in [
+            (7_200_000, "2h0m0s"),
+            (15_000, "15s"),
+            (1_500, "1.5s"),
+            (250, "250ms"),
+            (61_000, "1m1s"),
+            (0, "0s"),
+        ] {
+            assert_eq!(super::format(Duration::from_millis(millis)), text);
+        }
+    }
+}

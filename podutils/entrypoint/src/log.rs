@@ -1,0 +1,102 @@
+//! Where output goes: standard output and the process log; and the entrypoint's own lines in it.
+//!
+//! Own lines are the JSON that Prow's components write, so that viewers fold them alike.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+/// A writer to the process log that copies to standard output.
+///
+/// A failing destination is told once and then left out; the job goes on.
+#[derive(Debug)]
+pub(crate) struct Tee {
+    file: Option<File>,
+    stdout: Option<io::Stdout>,
+}
+
+impl Tee {
+    /// Without a file only to standard output.
+    pub(crate) fn new(file: Option<File>) -> Self {
+        Self { file, stdout: Some(io::stdout()) }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        if let Some(out) = &mut self.stdout
+            && out.write_all(bytes).and_then(|()| out.flush()).is_err()
+        {
+            self.stdout = None;
+        }
+        if let Some(file) = &mut self.file
+            && let Err(e) = file.write_all(bytes)
+        {
+            self.file = None;
+            self.error(&format!("The process log cannot be written: {e}"));
+        }
+    }
+
+    pub(crate) fn info(&mut self, message: &str) {
+        self.line("info", message);
+    }
+
+    pub(crate) fn error(&mut self, message: &str) {
+        self.line("error", message);
+    }
+
+    fn line(&mut self, level: &str, message: &str) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let line = json!({
+            "component": "entrypoint", "level": level, "msg": message, "severity": level, "time": rfc3339(now),
+        });
+        self.write(format!("{line}\n").as_bytes());
+    }
+}
+
+/// The time since 1970 as `2026-11-22T10:00:00Z`.
+fn rfc3339(since_epoch: Duration) -> String {
+    let seconds = since_epoch.as_secs();
+    let (mut days, clock) = (seconds / 86_400, seconds % 86_400);
+    let mut year = 1970;
+    loop {
+        let length = if is_leap(year) { 366 } else { 365 };
+        if days < length {
+            break;
+        }
+        days -= length;
+        year += 1;
+    }
+    let february = if is_leap(year) { 29 } else { 28 };
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    let (h, m, s) = (clock / 3600, clock / 60 % 60, clock % 60);
+    format!("{year:04}-{month:02}-{:02}T{h:02}:{m:02}:{s:02}Z", days + 1)
+}
+
+fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc3339() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_767_225_599, "2025-12-31T23:59:59Z"),
+            (1_795_348_800, "2026-11-22T12:00:00Z"),
+        ] {
+            assert_eq!(rfc3339(Duration::from_secs(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! One run: start, copy output, stop on timeout or signal, drain, and say how it ended.
+//!
+//! A single thread polls the output pipe, a signal descriptor and the clock.
+
+use std::fs::{self, File};
+use std::io::{self, PipeReader, Read};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
+
+use crate::log::Tee;
+use crate::options::Options;
+use crate::process::{self, Process};
+use crate::{duration, marker};
+
+/// The entrypoint itself failed, or the process ran into its timeout.
+pub const INTERNAL_ERROR_CODE: i32 = 127;
+/// The process was stopped because the pod was.
+pub const ABORTED_CODE: i32 = 130;
+/// The process was not started, since the one before it had failed.
+pub const PREVIOUS_FAILED_CODE: i32 = 1130;
+
+/// How long descendants may go on writing after the process itself has ended.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long the kernel has to end a process that was killed.
+const KILL: Duration = Duration::from_secs(10);
+/// How often the marker of a previous container is looked for.
+const MARKER_POLL: Duration = Duration::from_millis(100);
+
+/// Runs the process and leaves its code in the marker file; what to exit with is returned.
+pub(crate) fn run(options: &Options) -> i32 {
+    let mut tee = match open(options) {
+        Ok(file) => Tee::new(Some(file)),
+        Err(message) => {
+            let mut tee = Tee::new(None);
+            tee.error(&message);
+            return finish(options, &mut tee, INTERNAL_ERROR_CODE);
+        }
+    };
+    let code = match process::signals() {
+        Ok(signals) => execute(options, &mut tee, &signals),
+        Err(e) => {
+            tee.error(&format!("Could not take over signals: {e}"));
+            INTERNAL_ERROR_CODE
+        }
+    };
+    finish(options, &mut tee, code)
+}
+
+fn open(options: &Options) -> Result<File, String> {
+    if !options.artifact_dir.is_empty() {
+        fs::create_dir_all(&options.artifact_dir)
+            .map_err(|e| format!("could not create the artifact directory {}: {e}", options.artifact_dir))?;
+    }
+    let log = Path::new(&options.wrapper.process_log);
+    log.parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| File::create(log))
+        .map_err(|e| format!("could not create the process log {}: {e}", log.display()))
+}
+
+fn finish(options: &Options, tee: &mut Tee, code: i32) -> i32 {
+    let path = &options.wrapper.marker_file;
+    if let Err(e) = marker::write(Path::new(path), code) {
+        tee.error(&format!("Could not write the marker file {path}: {e}"));
+        return INTERNAL_ERROR_CODE;
+    }
+    if options.always_zero { 0 } else { code }
+}
+
+fn execute(options: &Options, tee: &mut Tee, signals: &SignalFd) -> i32 {
+    if !options.previous_marker.is_empty()
+        && let Err(code) = await_previous(Path::new(&options.previous_marker), tee, signals)
+    {
+        return code;
+    }
+    match Process::spawn(&options.wrapper.args) {
+        Ok((process, output)) => {
+            Supervisor { options, tee, signals, process, output: Some(output), exit: None, stop: None }.run()
+        }
+        Err(e) => {
+            tee.error(&format!("Could not start the process {:?}: {e}", options.wrapper.args[0]));
+            INTERNAL_ERROR_CODE
+        }
+    }
+}
+
+/// Waits until the container before this one has ended; `Err` is the code to end with.
+fn await_previous(path: &Path, tee: &mut Tee, signals: &SignalFd) -> Result<(), i32> {
+    loop {
+        match marker::read(path) {
+            Ok(Some(0)) => return Ok(()),
+            Ok(Some(code)) => {
+                tee.info(&format!("Skipping as previous step exited {code}"));
+                return Err(PREVIOUS_FAILED_CODE);
+            }
+            Ok(None) => {}
+            Err(e) => {
+                tee.error(&format!("Could not read the previous marker {}: {e}", path.display()));
+                return Err(INTERNAL_ERROR_CODE);
+            }
+        }
+        wait(signals, None, MARKER_POLL);
+        if let Some(signal) = pending(signals) {
+            tee.error(&format!("Entrypoint received interrupt: {signal}"));
+            return Err(ABORTED_CODE);
+        }
+    }
+}
+
+/// Sleeps until a signal, output, or the end of the timeout.
+fn wait(signals: &SignalFd, output: Option<&PipeReader>, timeout: Duration) {
+    let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+    fds.extend(output.map(|o| PollFd::new(o.as_fd(), PollFlags::POLLIN)));
+    // Rounded up, or the last millisecond would be spent spinning; callers look at the clock.
+    let millis = timeout.as_millis().saturating_add(1).min(60_000);
+    let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
+    // EINTR and the like: the caller looks at everything again anyway.
+    let _ = poll(&mut fds, timeout);
+}
+
+/// The first interrupting signal that waits, with all others consumed.
+fn pending(signals: &SignalFd) -> Option<Signal> {
+    let mut first = None;
+    while let Ok(Some(info)) = signals.read_signal() {
+        let signal = i32::try_from(info.ssi_signo).ok().and_then(|n| Signal::try_from(n).ok());
+        first = first.or(signal.filter(|s| *s != Signal::SIGCHLD));
+    }
+    first
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Timeout,
+    Interrupt,
+}
+
+/// The process is on its way out because of us.
+#[derive(Debug, Clone, Copy)]
+struct Stop {
+    cause: Cause,
+    killed: bool,
+    until: Instant,
+}
+
+struct Supervisor<'a> {
+    options: &'a Options,
+    tee: &'a mut Tee,
+    signals: &'a SignalFd,
+    process: Process,
+    output: Option<PipeReader>,
+    exit: Option<i32>,
+    stop: Option<Stop>,
+}
+
+impl Supervisor<'_> {
+    fn run(mut self) -> i32 {
+        let deadline = Instant::now().checked_add(self.options.timeout);
+        while self.exit.is_none() {
+            let next = self.stop.map(|s| s.until).or(deadline);
+            let timeout = next.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            wait(self.signals, self.output.as_ref(), timeout);
+            self.copy_output();
+            let interrupt = pending(self.signals);
+            self.exit = self.process.reap().code;
+            if self.exit.is_none() {
+                self.advance(interrupt, next.is_some_and(|at| at <= Instant::now()));
+            }
+        }
+        let grace = duration::format(self.options.grace_period);
+        if self.stop.is_some_and(|s| !s.killed) {
+            self.tee.error(&format!("Process gracefully exited before {grace} grace period"));
+        }
+        self.drain();
+        self.process.sweep();
+        self.code()
+    }
+
+    /// Begins to stop, or goes from asking to killing.
+    fn advance(&mut self, interrupt: Option<Signal>, due: bool) {
+        let grace = self.options.grace_period;
+        let asked = |cause| Stop {
+            cause,
+            killed: false,
+            until: Instant::now() + grace.min(Duration::from_hours(24)),
+        };
+        match (self.stop, interrupt) {
+            (None, Some(signal)) => {
+                self.tee.error(&format!("Entrypoint received interrupt: {signal}"));
+                self.process.signal(Signal::SIGINT);
+                self.process.signal(signal);
+                self.stop = Some(asked(Cause::Interrupt));
+            }
+            (None, None) if due => {
+                let timeout = duration::format(self.options.timeout);
+                self.tee.error(&format!("Process did not finish before {timeout} timeout"));
+                self.process.signal(Signal::SIGINT);
+                self.stop = Some(asked(Cause::Timeout));
+            }
+            (Some(stop), _) if due && !stop.killed => {
+                self.tee
+                    .error(&format!("Process did not exit before {} grace period", duration::format(grace)));
+                self.process.signal(Signal::SIGKILL);
+                self.stop = Some(Stop { killed: true, until: Instant::now() + KILL, ..stop });
+            }
+            // Not even SIGKILL ends it (a dead network file system, say): give it up.
+            (Some(_), _) if due => self.exit = Some(-1),
+            _ => {}
+        }
+    }
+
+    /// Reads on while descendants hold the pipe, for a while.
+    fn drain(&mut self) {
+        let end = Instant::now() + DRAIN;
+        self.copy_output();
+        while self.output.is_some() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || pending(self.signals).is_some() {
+                self.tee.info("The process has ended, what it left running in the background is stopped");
+                return;
+            }
+            wait(self.signals, self.output.as_ref(), left);
+            self.copy_output();
+        }
+    }
+
+    /// Copies what is there, up to 1 MiB so that signals and the clock get their turn.
+    fn copy_output(&mut self) {
+        let mut buffer = [0; 64 * 1024];
+        for _ in 0..16 {
+            let Some(output) = &mut self.output else { return };
+            match output.read(&mut buffer) {
+                Ok(0) => self.output = None,
+                Ok(n) => self.tee.write(&buffer[..n]),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) => {
+                    self.tee.error(&format!("Could not read the output of the process: {e}"));
+                    self.output = None;
+                }
+            }
+        }
+    }
+
+    fn code(&self) -> i32 {
+        let own = self.exit.unwrap_or(-1);
+        match self.stop.map(|s| s.cause) {
+            Some(_) if self.options.propagate_error_code => own,
+            Some(Cause::Timeout) => INTERNAL_ERROR_CODE,
+            Some(Cause::Interrupt) => ABORTED_CODE,
+            None => own,
+        }
+    }
+}
