@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+
+pub mod config;
+pub mod db;
+pub mod duration;
+pub mod github;
+pub mod kube;
+pub mod prowjob;
+pub mod service;
+pub mod storage;

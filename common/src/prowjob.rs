@@ -1,0 +1,30 @@
+//! The `ProwJob` object: what is stored in Kubernetes, under Prow's JSON names.
+//!
+//! `config` makes a spec, `new_prowjob` makes the object, plank moves its status on. No I/O.
+
+mod crd;
+mod decoration;
+pub mod labels;
+mod new;
+mod pod_spec;
+mod refs;
+mod spec;
+mod status;
+
+pub use crd::crd;
+pub use decoration::{
+    CensoringOptions, DecorationConfig, GcsConfiguration, PathStrategy, RawObject, Resources,
+    SchedulingOptions, SecretKey, UtilityImages,
+};
+pub use new::{Identity, event_name, new_prowjob};
+pub use pod_spec::RawPodSpec;
+pub use refs::{Pull, Refs};
+pub use spec::{
+    GithubTeamSlug, JenkinsSpec, ProwJob, ProwJobAgent, ProwJobDefault, ProwJobSpec, ProwJobType,
+    ReporterConfig, RerunAuthConfig, ResultStoreConfig, SlackReporterConfig, StringMap,
+    TektonPipelineRunSpec, null_default,
+};
+pub use status::{ProwJobState, ProwJobStatus};
+
+/// The build cluster of a job that names none.
+pub const DEFAULT_CLUSTER: &str = "default";

@@ -1,0 +1,326 @@
+//! `decoration_config`: how the pod utilities wrap a job. Merging is job over default, field by
+//! field.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::spec::{is_false, null_default};
+use crate::duration::GoDuration;
+
+/// A field left out takes the installation's default; one that is nowhere set takes the pod
+/// utility's own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct DecorationConfig {
+    /// Then the test gets SIGINT. Entrypoint's own default is 2 h.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<GoDuration>,
+    /// Between SIGINT and SIGKILL. Entrypoint's own default is 15 s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace_period: Option<GoDuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utility_images: Option<UtilityImages>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gcs_configuration: Option<GcsConfiguration>,
+    /// An empty string clears a default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gcs_credentials_secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_credentials_secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_service_account_name: Option<String>,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub ssh_key_secrets: Vec<String>,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub ssh_host_fingerprints: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blobless_fetch: Option<bool>,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub sparse_checkout_files: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_cloning: Option<bool>,
+    /// `secret` or `secret/key`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookiefile_secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oauth_token_secret: Option<SecretKey>,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub github_api_endpoints: Vec<String>,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub github_app_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub github_app_private_key_secret: Option<SecretKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub censor_secrets: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub censoring_options: Option<CensoringOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_ignores_interrupts: Option<bool>,
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
+    pub set_limit_equals_memory_request: bool,
+    /// A Kubernetes quantity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_memory_request: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduling_options: Option<SchedulingOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_pending_timeout: Option<GoDuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_running_timeout: Option<GoDuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_unscheduled_timeout: Option<GoDuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_user: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_as_group: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fs_group: Option<i64>,
+}
+
+/// Where the pod utilities come from. All four are required once defaults are merged in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct UtilityImages {
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub clonerefs: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub initupload: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub entrypoint: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub sidecar: String,
+}
+
+/// Kubernetes resource requirements of the utility containers, copied verbatim.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Resources {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clonerefs: Option<RawObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initupload: Option<RawObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place_entrypoint: Option<RawObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sidecar: Option<RawObject>,
+}
+
+/// A Kubernetes object kept as written.
+pub type RawObject = super::RawPodSpec;
+
+/// Where logs and artifacts go. The name is history: every kind of bucket goes here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct GcsConfiguration {
+    /// `gs://b`, `s3://b`, `az://c`, `file:///dir`, a bare name (`gs`), or Deck's own
+    /// `http(s)://host/storage`.
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub bucket: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub path_prefix: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_strategy: Option<PathStrategy>,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub default_org: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub default_repo: String,
+    /// File extension to media type.
+    #[serde(
+        rename = "mediaTypes",
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub media_types: BTreeMap<String, String>,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub job_url_prefix: String,
+    /// Copies to this folder instead of uploading.
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub local_output_dir: String,
+    /// Extensions, or `*`.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub compress_file_types: Vec<String>,
+}
+
+/// How a repository becomes a path segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PathStrategy {
+    Explicit,
+    Legacy,
+    Single,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SecretKey {
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    #[serde(deserialize_with = "null_default")]
+    pub key: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CensoringOptions {
+    /// Files at once; 10 when unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub censoring_concurrency: Option<i64>,
+    /// Bytes; 10 MiB when unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub censoring_buffer_size: Option<i64>,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub include_directories: Vec<String>,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub exclude_directories: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_secret_length: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SchedulingOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<RawObject>,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub tolerations: Vec<RawObject>,
+}
+
+impl DecorationConfig {
+    /// This configuration with what it leaves open taken from `default`.
+    ///
+    /// Lists count as left open when empty, maps and groups are merged key by key. Unlike
+    /// upstream, a job's own `mediaTypes` entry wins over a default's.
+    pub fn or(&self, default: &Self) -> Self {
+        let mine = serde_json::to_value(self).expect("a decoration config is JSON");
+        let mut merged = serde_json::to_value(default).expect("a decoration config is JSON");
+        overlay(&mut merged, mine);
+        serde_json::from_value(merged).expect("merging keeps every field's type")
+    }
+}
+
+/// Groups that are merged by field; any other value of the job replaces the default's whole.
+const MERGED: [&str; 5] = [
+    "utility_images",
+    "resources",
+    "gcs_configuration",
+    "mediaTypes",
+    "censoring_options",
+];
+
+fn overlay(base: &mut Value, over: Value) {
+    let (Value::Object(base), Value::Object(over)) = (base, over) else {
+        return;
+    };
+    for (key, value) in over {
+        match base.get_mut(&key) {
+            Some(slot) if MERGED.contains(&key.as_str()) => overlay(slot, value),
+            _ => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(json: Value) -> DecorationConfig {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn the_job_wins_and_the_default_fills() {
+        let default = config(serde_json::json!({
+            "timeout": "2h", "grace_period": "15s", "gcs_credentials_secret": "creds",
+            "ssh_key_secrets": ["a", "b"],
+            "utility_images": {"clonerefs": "c:1", "sidecar": "s:1"},
+            "gcs_configuration": {"bucket": "b", "path_strategy": "explicit", "mediaTypes": {"log": "text/plain", "x": "a/b"}},
+        }));
+        let job = config(serde_json::json!({
+            "timeout": "5m", "gcs_credentials_secret": "", "ssh_key_secrets": ["c"],
+            "utility_images": {"sidecar": "s:2"},
+            "gcs_configuration": {"mediaTypes": {"x": "c/d"}},
+        }));
+        assert_eq!(
+            job.or(&default),
+            config(serde_json::json!({
+                "timeout": "5m", "grace_period": "15s", "gcs_credentials_secret": "",
+                "ssh_key_secrets": ["c"],
+                "utility_images": {"clonerefs": "c:1", "sidecar": "s:2"},
+                "gcs_configuration": {"bucket": "b", "path_strategy": "explicit", "mediaTypes": {"log": "text/plain", "x": "c/d"}},
+            }))
+        );
+    }
+
+    #[test]
+    fn an_empty_list_does_not_clear_a_default() {
+        let default = config(serde_json::json!({"ssh_key_secrets": ["a"]}));
+        assert_eq!(
+            config(serde_json::json!({"ssh_key_secrets": []})).or(&default),
+            default
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! Making a `ProwJob`, and naming it so that doing it twice does it once.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use uuid::Uuid;
+
+use super::{
+    ProwJob, ProwJobSpec, ProwJobState, ProwJobStatus, ProwJobType, labels::labels_and_annotations,
+    spec::StringMap,
+};
+
+/// A `ProwJob` ready to be created.
+///
+/// `state` is `triggered`, or `scheduling` where a scheduler chooses clusters. Times in
+/// Kubernetes are whole seconds.
+pub fn new_prowjob(
+    name: String,
+    namespace: &str,
+    spec: ProwJobSpec,
+    labels: &StringMap,
+    annotations: &StringMap,
+    state: ProwJobState,
+    now: Timestamp,
+) -> ProwJob {
+    let (labels, annotations) = labels_and_annotations(&spec, labels, annotations);
+    ProwJob {
+        metadata: ObjectMeta {
+            name: Some(name),
+            namespace: Some(namespace.to_owned()),
+            labels: Some(labels),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        },
+        spec,
+        status: Some(ProwJobStatus {
+            start_time: Some(Time(whole_second(now))),
+            state,
+            ..ProwJobStatus::default()
+        }),
+    }
+}
+
+fn whole_second(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// What makes two jobs of one event the same job.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// Random, kept beside the `ProwJob` namespace: GitHub gives one delivery id to every
+    /// webhook that hears an event.
+    pub installation: Uuid,
+    pub delivery: &'a str,
+    pub job_type: ProwJobType,
+    /// `org/repo`.
+    pub repo: &'a str,
+    /// As `Refs` displays them.
+    pub refs: &'a str,
+    pub job: &'a str,
+}
+
+/// The name of the `ProwJob` that an event makes of a job: a UUID (version 5) of [`Identity`].
+pub fn event_name(identity: &Identity<'_>) -> String {
+    let parts = [
+        identity.delivery,
+        identity.job_type.as_str(),
+        identity.repo,
+        identity.refs,
+        identity.job,
+    ];
+    // A NUL cannot occur in any part, so that no two identities run together.
+    Uuid::new_v5(&identity.installation, parts.join("\0").as_bytes()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_depends_on_every_part() {
+        let base = Identity {
+            installation: Uuid::nil(),
+            delivery: "d",
+            job_type: ProwJobType::Presubmit,
+            repo: "o/r",
+            refs: "main:1,2:3",
+            job: "unit",
+        };
+        let name = event_name(&base);
+        assert_eq!(name, event_name(&base.clone()));
+        for other in [
+            Identity {
+                installation: Uuid::max(),
+                ..base
+            },
+            Identity {
+                delivery: "e",
+                ..base
+            },
+            Identity {
+                job_type: ProwJobType::Postsubmit,
+                ..base
+            },
+            Identity {
+                repo: "o/s",
+                ..base
+            },
+            Identity {
+                refs: "main:1,2:4",
+                ..base
+            },
+            Identity {
+                job: "lint",
+                ..base
+            },
+        ] {
+            assert_ne!(name, event_name(&other), "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Which commit, and which pull requests merged into it, a job runs on.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::spec::{is_false, is_zero, null_default};
+
+/// A repository at a base commit with pull requests on top.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Refs {
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub org: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub repo: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub repo_link: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub base_ref: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub base_sha: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub base_link: String,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub pulls: Vec<Pull>,
+    /// Where the clone lands below `src/`, instead of the repository's own path.
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub path_alias: String,
+    /// The test starts in this repository's clone.
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
+    pub workdir: bool,
+    /// This reference is never the main one of `started.json`.
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
+    pub auxiliary: bool,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub clone_uri: String,
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
+    pub skip_submodules: bool,
+    /// 0 fetches the whole history.
+    #[serde(skip_serializing_if = "is_zero", deserialize_with = "null_default")]
+    pub clone_depth: i64,
+    #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
+    pub skip_fetch_head: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blobless_fetch: Option<bool>,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub sparse_checkout_files: Vec<String>,
+}
+
+/// One pull request of [`Refs`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Pull {
+    pub number: u64,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub author: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub sha: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub title: String,
+    /// A ref to fetch instead of `pull/N/head`.
+    #[serde(
+        rename = "ref",
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub git_ref: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub head_ref: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub link: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub commit_link: String,
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub author_link: String,
+}
+
+impl Refs {
+    /// `org/repo`.
+    pub fn org_repo(&self) -> String {
+        format!("{}/{}", self.org, self.repo)
+    }
+}
+
+/// The form of `PULL_REFS` and of the repositories in `started.json`:
+/// `base_ref[:base_sha]`, then `,number:sha[:ref]` a pull request.
+impl fmt::Display for Refs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.base_ref)?;
+        if !self.base_sha.is_empty() {
+            write!(f, ":{}", self.base_sha)?;
+        }
+        for pull in &self.pulls {
+            write!(f, ",{}:{}", pull.number, pull.sha)?;
+            if !pull.git_ref.is_empty() {
+                write!(f, ":{}", pull.git_ref)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_as_pull_refs() {
+        let pull = |number, sha: &str, git_ref: &str| Pull {
+            number,
+            sha: sha.into(),
+            git_ref: git_ref.into(),
+            ..Pull::default()
+        };
+        let refs = |base_sha: &str, pulls| Refs {
+            base_ref: "main".into(),
+            base_sha: base_sha.into(),
+            pulls,
+            ..Refs::default()
+        };
+        for (refs, text) in [
+            (refs("", vec![]), "main"),
+            (refs("abc", vec![]), "main:abc"),
+            (refs("abc", vec![pull(1, "def", "")]), "main:abc,1:def"),
+            (
+                refs("abc", vec![pull(1, "def", "refs/x"), pull(2, "012", "")]),
+                "main:abc,1:def:refs/x,2:012",
+            ),
+        ] {
+            assert_eq!(refs.to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `status`: how far the job is. There is no status subresource: it is written with the object.
+
+use std::{collections::BTreeMap, fmt};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::spec::{is_zero, null_default};
+
+/// How far a job is. The names mix cases as Prow's do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProwJobStatus {
+    /// When the `ProwJob` was made.
+    #[serde(rename = "startTime", default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When its pod was made.
+    #[serde(
+        rename = "pendingTime",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub pending_time: Option<Time>,
+    /// Set once; its presence is what "complete" means.
+    #[serde(
+        rename = "completionTime",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub completion_time: Option<Time>,
+    pub state: ProwJobState,
+    #[serde(
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub description: String,
+    #[serde(
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub url: String,
+    #[serde(
+        default,
+        skip_serializing_if = "is_zero",
+        deserialize_with = "null_default"
+    )]
+    pub pod_revival_count: i64,
+    #[serde(
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub pod_name: String,
+    #[serde(
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub build_id: String,
+    #[serde(
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub jenkins_build_id: String,
+    /// The state each reporter last told of.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "null_default"
+    )]
+    pub prev_report_states: BTreeMap<String, ProwJobState>,
+}
+
+/// Where a job stands.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum ProwJobState {
+    /// Waits for a scheduler to choose its cluster.
+    Scheduling,
+    #[default]
+    Triggered,
+    /// Claimed: its pod exists or is about to.
+    Pending,
+    Success,
+    Failure,
+    Aborted,
+    /// The job could not be run; nothing is said of what it tests.
+    Error,
+}
+
+impl ProwJobState {
+    pub const ALL: [Self; 7] = [
+        Self::Scheduling,
+        Self::Triggered,
+        Self::Pending,
+        Self::Success,
+        Self::Failure,
+        Self::Aborted,
+        Self::Error,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduling => "scheduling",
+            Self::Triggered => "triggered",
+            Self::Pending => "pending",
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Aborted => "aborted",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for ProwJobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,100 @@
+//! A stored object: its JSON text, and beside it only what indexes and selectors ask for.
+//!
+//! The text is kept instead of a tree: lists and watches send it as it is, and 100,000 objects stay small.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Where an object is: `resource` is `plural` or `plural.group`, `namespace` is empty for cluster-scoped kinds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    pub(crate) resource: Arc<str>,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl Key {
+    pub(crate) fn new(resource: &Arc<str>, namespace: &str, name: &str) -> Self {
+        Self { resource: resource.clone(), namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+}
+
+/// One version of one object. Immutable: a change makes another one.
+#[derive(Debug)]
+pub(crate) struct Object {
+    pub(crate) key: Key,
+    pub(crate) version: u64,
+    pub(crate) uid: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// UIDs of the objects this one lives and dies with.
+    pub(crate) owners: Vec<String>,
+    pub(crate) deleting: bool,
+    pub(crate) text: Bytes,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    metadata: Meta,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Meta {
+    uid: String,
+    resource_version: String,
+    labels: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<Owner>>,
+    deletion_timestamp: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Owner {
+    uid: String,
+}
+
+impl Object {
+    /// Reads the indexed part of an object's JSON text.
+    pub(crate) fn parse(key: Key, text: Bytes) -> serde_json::Result<Self> {
+        let meta = serde_json::from_slice::<Head>(&text)?.metadata;
+        Ok(Self {
+            key,
+            version: meta.resource_version.parse().unwrap_or_default(),
+            uid: meta.uid,
+            labels: meta.labels.unwrap_or_default(),
+            owners: meta.owner_references.unwrap_or_default().into_iter().map(|owner| owner.uid).collect(),
+            deleting: meta.deletion_timestamp.is_some(),
+            text,
+        })
+    }
+
+    /// The object as a tree, to be changed or looked into.
+    pub(crate) fn value(&self) -> Value {
+        serde_json::from_slice(&self.text).expect("stored text was written from a value")
+    }
+
+    /// The same object as of a later version: what a watcher is told when it goes.
+    pub(crate) fn at_version(&self, version: u64) -> Self {
+        let mut value = self.value();
+        value["metadata"]["resourceVersion"] = Value::String(version.to_string());
+        Self::parse(self.key.clone(), value.to_string().into()).expect("only the version changed")
+    }
+}
+
+/// The string at `/metadata/<field>` or "".
+pub(crate) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
+    object["metadata"][field].as_str().unwrap_or_default()
+}
+
+/// The mutable object at `field`, created when it is not there.
+pub(crate) fn child<'a>(object: &'a mut Value, field: &str) -> &'a mut serde_json::Map<String, Value> {
+    let slot = &mut object[field];
+    if !slot.is_object() {
+        *slot = Value::Object(serde_json::Map::new());
+    }
+    slot.as_object_mut().expect("made an object above")
+}

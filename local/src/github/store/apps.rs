@@ -1,0 +1,204 @@
+//! GitHub Apps, where they are installed, and the tokens of their installations.
+
+use super::{Account, Store, accounts, now};
+use crate::github::access::Permissions;
+
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    pub(crate) id: i64,
+    pub(crate) slug: String,
+    /// The account `<slug>[bot]` in whose name the App writes.
+    pub(crate) bot: Account,
+    pub(crate) webhook_url: String,
+    pub(crate) secret: String,
+    pub(crate) private_key: String,
+    pub(crate) public_key: String,
+    pub(crate) created_at: String,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Installation {
+    pub(crate) id: i64,
+    pub(crate) app: i64,
+    pub(crate) account: Account,
+    pub(crate) permissions: Permissions,
+    pub(crate) created_at: String,
+}
+
+/// What a token stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum Grant {
+    User(i64),
+    Installation { id: i64, permissions: Permissions, repositories: Option<Vec<i64>>, expires_at: i64 },
+}
+
+type AppRow = (i64, String, i64, String, String, String, String, String);
+type InstallationRow = (i64, i64, i64, String, String);
+type TokenRow = (Option<i64>, Option<i64>, Option<String>, Option<String>, Option<i64>);
+
+const APP: &str =
+    "SELECT id, slug, bot, webhook_url, secret, private_key, public_key, created_at FROM apps WHERE id = $1";
+const APP_BY_SLUG: &str =
+    "SELECT id, slug, bot, webhook_url, secret, private_key, public_key, created_at FROM apps WHERE slug = $1";
+
+impl Store {
+    pub(crate) async fn add_app(&self, app: &App) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO apps (slug, bot, webhook_url, secret, private_key, public_key, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(&app.slug)
+        .bind(app.bot.id)
+        .bind(&app.webhook_url)
+        .bind(&app.secret)
+        .bind(&app.private_key)
+        .bind(&app.public_key)
+        .bind(&app.created_at)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn set_webhook(&self, app: i64, url: &str, secret: &str) -> sqlx::Result<()> {
+        sqlx::query("UPDATE apps SET webhook_url = $2, secret = $3 WHERE id = $1")
+            .bind(app)
+            .bind(url)
+            .bind(secret)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn app(&self, id: i64) -> sqlx::Result<Option<App>> {
+        let row: Option<AppRow> = sqlx::query_as(APP).bind(id).fetch_optional(&self.pool).await?;
+        self.with_bot(row).await
+    }
+
+    pub(crate) async fn app_by_slug(&self, slug: &str) -> sqlx::Result<Option<App>> {
+        let row: Option<AppRow> = sqlx::query_as(APP_BY_SLUG).bind(slug).fetch_optional(&self.pool).await?;
+        self.with_bot(row).await
+    }
+
+    async fn with_bot(&self, row: Option<AppRow>) -> sqlx::Result<Option<App>> {
+        let Some((id, slug, bot, webhook_url, secret, private_key, public_key, created_at)) = row else {
+            return Ok(None);
+        };
+        let bot = self.account(bot).await?;
+        Ok(Some(App { id, slug, bot, webhook_url, secret, private_key, public_key, created_at }))
+    }
+
+    /// Installs, or changes the permissions of an installation that is there. True when it is new.
+    pub(crate) async fn install(
+        &self,
+        app: i64,
+        account: i64,
+        permissions: &Permissions,
+    ) -> sqlx::Result<(i64, bool)> {
+        let known: Option<(i64,)> =
+            sqlx::query_as("SELECT id FROM installations WHERE app = $1 AND account = $2")
+                .bind(app)
+                .bind(account)
+                .fetch_optional(&self.pool)
+                .await?;
+        let (id,): (i64,) = sqlx::query_as(
+            "INSERT INTO installations (app, account, permissions, created_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (app, account) DO UPDATE SET permissions = excluded.permissions RETURNING id",
+        )
+        .bind(app)
+        .bind(account)
+        .bind(permissions.to_json())
+        .bind(now())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok((id, known.is_none()))
+    }
+
+    pub(crate) async fn installation(&self, id: i64) -> sqlx::Result<Option<Installation>> {
+        let rows = sqlx::query_as(
+            "SELECT id, app, account, permissions, created_at FROM installations WHERE id = $1",
+        )
+        .bind(id)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(self.with_accounts(rows).await?.pop())
+    }
+
+    pub(crate) async fn installations_of_app(&self, app: i64) -> sqlx::Result<Vec<Installation>> {
+        let rows = sqlx::query_as(
+            "SELECT id, app, account, permissions, created_at FROM installations WHERE app = $1 ORDER BY id",
+        )
+        .bind(app)
+        .fetch_all(&self.pool)
+        .await?;
+        self.with_accounts(rows).await
+    }
+
+    /// The Apps that see what happens in an account's repositories.
+    pub(crate) async fn installations_on(&self, account: i64) -> sqlx::Result<Vec<Installation>> {
+        let rows = sqlx::query_as(
+            "SELECT id, app, account, permissions, created_at FROM installations WHERE account = $1 ORDER BY id",
+        )
+        .bind(account)
+        .fetch_all(&self.pool)
+        .await?;
+        self.with_accounts(rows).await
+    }
+
+    async fn with_accounts(&self, rows: Vec<InstallationRow>) -> sqlx::Result<Vec<Installation>> {
+        let mut connection = self.pool.acquire().await?;
+        let mut installations = Vec::with_capacity(rows.len());
+        for (id, app, account, permissions, created_at) in rows {
+            let account = accounts::account(&mut connection, account).await?;
+            let permissions = Permissions::from_json(&permissions);
+            installations.push(Installation { id, app, account, permissions, created_at });
+        }
+        Ok(installations)
+    }
+
+    pub(crate) async fn add_installation_token(
+        &self,
+        hash: &str,
+        installation: i64,
+        permissions: &Permissions,
+        repositories: Option<&[i64]>,
+        expires_at: i64,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO tokens (hash, installation, permissions, repositories, expires_at)
+             VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(hash)
+        .bind(installation)
+        .bind(permissions.to_json())
+        .bind(repositories.map(|ids| serde_json::json!(ids).to_string()))
+        .bind(expires_at)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// What the token with this hash stands for, expired or not.
+    pub(crate) async fn grant(&self, hash: &str) -> sqlx::Result<Option<Grant>> {
+        let row: Option<TokenRow> = sqlx::query_as(
+            "SELECT account, installation, permissions, repositories, expires_at FROM tokens WHERE hash = $1",
+        )
+        .bind(hash)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(match row {
+            Some((Some(account), ..)) => Some(Grant::User(account)),
+            Some((None, Some(id), permissions, repositories, expires_at)) => Some(Grant::Installation {
+                id,
+                permissions: Permissions::from_json(&permissions.unwrap_or_default()),
+                repositories: repositories.and_then(|ids| serde_json::from_str(&ids).ok()),
+                expires_at: expires_at.unwrap_or_default(),
+            }),
+            _ => None,
+        })
+    }
+
+    pub(crate) async fn revoke(&self, hash: &str) -> sqlx::Result<()> {
+        sqlx::query("DELETE FROM tokens WHERE hash = $1").bind(hash).execute(&self.pool).await?;
+        Ok(())
+    }
+}

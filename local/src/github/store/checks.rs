@@ -1,0 +1,123 @@
+//! Check runs.
+
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::{App, Store};
+
+#[derive(Clone, Debug)]
+pub(crate) struct CheckRun {
+    pub(crate) id: i64,
+    pub(crate) app: App,
+    pub(crate) fields: NewCheckRun,
+}
+
+/// What a check run says, without who says it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NewCheckRun {
+    pub(crate) head_sha: String,
+    pub(crate) name: String,
+    pub(crate) status: String,
+    pub(crate) conclusion: Option<String>,
+    pub(crate) details_url: Option<String>,
+    pub(crate) external_id: String,
+    pub(crate) title: Option<String>,
+    pub(crate) summary: Option<String>,
+    pub(crate) text: Option<String>,
+    pub(crate) started_at: String,
+    pub(crate) completed_at: Option<String>,
+}
+
+impl Store {
+    pub(crate) async fn add_check_run(&self, repo: i64, app: i64, new: &NewCheckRun) -> sqlx::Result<i64> {
+        let (id,): (i64,) = sqlx::query_as(
+            "INSERT INTO check_runs (repo, app, head_sha, name, status, conclusion, details_url, external_id, title,
+                summary, text, started_at, completed_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
+        )
+        .bind(repo)
+        .bind(app)
+        .bind(&new.head_sha)
+        .bind(&new.name)
+        .bind(&new.status)
+        .bind(&new.conclusion)
+        .bind(&new.details_url)
+        .bind(&new.external_id)
+        .bind(&new.title)
+        .bind(&new.summary)
+        .bind(&new.text)
+        .bind(&new.started_at)
+        .bind(&new.completed_at)
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(id)
+    }
+
+    pub(crate) async fn save_check_run(&self, run: &CheckRun) -> sqlx::Result<()> {
+        let fields = &run.fields;
+        sqlx::query(
+            "UPDATE check_runs SET name = $2, status = $3, conclusion = $4, details_url = $5, external_id = $6,
+                title = $7, summary = $8, text = $9, started_at = $10, completed_at = $11 WHERE id = $1",
+        )
+        .bind(run.id)
+        .bind(&fields.name)
+        .bind(&fields.status)
+        .bind(&fields.conclusion)
+        .bind(&fields.details_url)
+        .bind(&fields.external_id)
+        .bind(&fields.title)
+        .bind(&fields.summary)
+        .bind(&fields.text)
+        .bind(&fields.started_at)
+        .bind(&fields.completed_at)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn check_run(&self, repo: i64, id: i64) -> sqlx::Result<Option<CheckRun>> {
+        let row = sqlx::query("SELECT * FROM check_runs WHERE repo = $1 AND id = $2")
+            .bind(repo)
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await?;
+        match row {
+            Some(row) => Ok(Some(self.check_run_of(row).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Of one commit, newest first.
+    pub(crate) async fn check_runs(&self, repo: i64, sha: &str) -> sqlx::Result<Vec<CheckRun>> {
+        let rows = sqlx::query("SELECT * FROM check_runs WHERE repo = $1 AND head_sha = $2 ORDER BY id DESC")
+            .bind(repo)
+            .bind(sha)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut runs = Vec::with_capacity(rows.len());
+        for row in rows {
+            runs.push(self.check_run_of(row).await?);
+        }
+        Ok(runs)
+    }
+
+    async fn check_run_of(&self, row: SqliteRow) -> sqlx::Result<CheckRun> {
+        let app = self.app(row.try_get("app")?).await?.ok_or(sqlx::Error::RowNotFound)?;
+        Ok(CheckRun {
+            id: row.try_get("id")?,
+            app,
+            fields: NewCheckRun {
+                head_sha: row.try_get("head_sha")?,
+                name: row.try_get("name")?,
+                status: row.try_get("status")?,
+                conclusion: row.try_get("conclusion")?,
+                details_url: row.try_get("details_url")?,
+                external_id: row.try_get("external_id")?,
+                title: row.try_get("title")?,
+                summary: row.try_get("summary")?,
+                text: row.try_get("text")?,
+                started_at: row.try_get("started_at")?,
+                completed_at: row.try_get("completed_at")?,
+            },
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! Webhook deliveries: waiting to be sent, and what became of those that were.
+
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use super::{Store, now};
+
+pub(crate) struct NewDelivery<'a> {
+    pub(crate) guid: &'a str,
+    pub(crate) app: i64,
+    pub(crate) installation: Option<i64>,
+    pub(crate) repo: Option<i64>,
+    pub(crate) event: &'a str,
+    pub(crate) action: Option<&'a str>,
+    pub(crate) payload: &'a str,
+    pub(crate) redelivery: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct DeliveryRow {
+    pub(crate) id: i64,
+    pub(crate) guid: String,
+    pub(crate) app: i64,
+    pub(crate) installation: Option<i64>,
+    pub(crate) repo: Option<i64>,
+    pub(crate) event: String,
+    pub(crate) action: Option<String>,
+    pub(crate) payload: String,
+    pub(crate) redelivery: bool,
+    pub(crate) delivered_at: String,
+    pub(crate) answer: Option<Answered>,
+}
+
+/// How a receiver answered. Without one, `status` says why and the code is 0.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answered {
+    pub(crate) request_headers: String,
+    pub(crate) status: String,
+    pub(crate) status_code: u16,
+    pub(crate) duration_ms: i64,
+    pub(crate) response_headers: String,
+    pub(crate) response: String,
+}
+
+impl Store {
+    pub(crate) async fn add_delivery(&self, new: &NewDelivery<'_>) -> sqlx::Result<i64> {
+        let (id,): (i64,) = sqlx::query_as(
+            "INSERT INTO deliveries (guid, app, installation, repo, event, action, payload, redelivery, delivered_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id",
+        )
+        .bind(new.guid)
+        .bind(new.app)
+        .bind(new.installation)
+        .bind(new.repo)
+        .bind(new.event)
+        .bind(new.action)
+        .bind(new.payload)
+        .bind(new.redelivery)
+        .bind(now())
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(id)
+    }
+
+    /// The oldest unsent one of a repository (or of none).
+    pub(crate) async fn next_delivery(&self, repo: Option<i64>) -> sqlx::Result<Option<DeliveryRow>> {
+        let row = sqlx::query("SELECT * FROM deliveries WHERE status IS NULL AND repo IS $1 ORDER BY id LIMIT 1")
+            .bind(repo)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| read(&row)).transpose()
+    }
+
+    /// The repositories with unsent deliveries, one entry a delivery.
+    pub(crate) async fn waiting_lanes(&self) -> sqlx::Result<Vec<Option<i64>>> {
+        let rows: Vec<(Option<i64>,)> =
+            sqlx::query_as("SELECT repo FROM deliveries WHERE status IS NULL").fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(repo,)| repo).collect())
+    }
+
+    pub(crate) async fn answer_delivery(&self, id: i64, answer: &Answered) -> sqlx::Result<()> {
+        sqlx::query(
+            "UPDATE deliveries SET request_headers = $2, status = $3, status_code = $4, duration_ms = $5,
+                response_headers = $6, response = $7, delivered_at = $8 WHERE id = $1",
+        )
+        .bind(id)
+        .bind(&answer.request_headers)
+        .bind(&answer.status)
+        .bind(answer.status_code)
+        .bind(answer.duration_ms)
+        .bind(&answer.response_headers)
+        .bind(&answer.response)
+        .bind(now())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Sent ones of an App, newest first.
+    pub(crate) async fn deliveries(&self, app: i64) -> sqlx::Result<Vec<DeliveryRow>> {
+        let rows = sqlx::query("SELECT * FROM deliveries WHERE app = $1 AND status IS NOT NULL ORDER BY id DESC")
+            .bind(app)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    pub(crate) async fn delivery(&self, app: i64, id: i64) -> sqlx::Result<Option<DeliveryRow>> {
+        let row = sqlx::query("SELECT * FROM deliveries WHERE app = $1 AND id = $2")
+            .bind(app)
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| read(&row)).transpose()
+    }
+}
+
+fn read(row: &SqliteRow) -> sqlx::Result<DeliveryRow> {
+    let answer = match row.try_get::<Option<String>, _>("status")? {
+        None => None,
+        Some(status) => Some(Answered {
+            request_headers: row.try_get("request_headers")?,
+            status,
+            status_code: row.try_get("status_code")?,
+            duration_ms: row.try_get("duration_ms")?,
+            response_headers: row.try_get("response_headers")?,
+            response: row.try_get("response")?,
+        }),
+    };
+    Ok(DeliveryRow {
+        id: row.try_get("id")?,
+        guid: row.try_get("guid")?,
+        app: row.try_get("app")?,
+        installation: row.try_get("installation")?,
+        repo: row.try_get("repo")?,
+        event: row.try_get("event")?,
+        action: row.try_get("action")?,
+        payload: row.try_get("payload")?,
+        redelivery: row.try_get("redelivery")?,
+        delivered_at: row.try_get("delivered_at")?,
+        answer,
+    })
+}

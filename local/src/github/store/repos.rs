@@ -1,0 +1,120 @@
+//! Repositories and who may do what in them beside their owners.
+
+use super::{Account, Store, now};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Repo {
+    pub(crate) id: i64,
+    pub(crate) owner: Account,
+    pub(crate) name: String,
+    pub(crate) private: bool,
+    pub(crate) fork_of: Option<i64>,
+    pub(crate) created_at: String,
+    pub(crate) pushed_at: String,
+    pub(crate) forks: i64,
+    pub(crate) open_pulls: i64,
+}
+
+impl Repo {
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}/{}", self.owner.login, self.name)
+    }
+}
+
+type Row = (i64, i64, String, bool, Option<i64>, String, String, i64, i64);
+
+const BY_ID: &str = "SELECT id, owner, name, private, fork_of, created_at, pushed_at,
+    (SELECT count(*) FROM repos f WHERE f.fork_of = r.id),
+    (SELECT count(*) FROM pulls p WHERE p.repo = r.id AND p.state = 'open')
+    FROM repos r WHERE id = $1";
+const BY_NAME: &str = "SELECT id FROM repos WHERE name = $2 AND owner = (SELECT id FROM accounts WHERE login = $1)";
+
+impl Store {
+    /// The repository's id; a new one where there is none.
+    pub(crate) async fn ensure_repo(
+        &self,
+        owner: i64,
+        name: &str,
+        private: bool,
+        fork_of: Option<i64>,
+    ) -> sqlx::Result<i64> {
+        let now = now();
+        sqlx::query(
+            "INSERT INTO repos (owner, name, private, fork_of, created_at, pushed_at)
+             VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (owner, name) DO UPDATE SET private = excluded.private",
+        )
+        .bind(owner)
+        .bind(name)
+        .bind(private)
+        .bind(fork_of)
+        .bind(now)
+        .execute(&self.pool)
+        .await?;
+        let (id,): (i64,) = sqlx::query_as("SELECT id FROM repos WHERE owner = $1 AND name = $2")
+            .bind(owner)
+            .bind(name)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(id)
+    }
+
+    pub(crate) async fn repo_by_name(&self, owner: &str, name: &str) -> sqlx::Result<Option<Repo>> {
+        let id: Option<(i64,)> =
+            sqlx::query_as(BY_NAME).bind(owner).bind(name).fetch_optional(&self.pool).await?;
+        match id {
+            Some((id,)) => Ok(Some(self.repo(id).await?)),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) async fn repo(&self, id: i64) -> sqlx::Result<Repo> {
+        let row: Row = sqlx::query_as(BY_ID).bind(id).fetch_one(&self.pool).await?;
+        let (id, owner, name, private, fork_of, created_at, pushed_at, forks, open_pulls) = row;
+        let owner = self.account(owner).await?;
+        Ok(Repo { id, owner, name, private, fork_of, created_at, pushed_at, forks, open_pulls })
+    }
+
+    pub(crate) async fn repos_of(&self, owner: i64) -> sqlx::Result<Vec<Repo>> {
+        let ids: Vec<(i64,)> = sqlx::query_as("SELECT id FROM repos WHERE owner = $1 ORDER BY id")
+            .bind(owner)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut repos = Vec::with_capacity(ids.len());
+        for (id,) in ids {
+            repos.push(self.repo(id).await?);
+        }
+        Ok(repos)
+    }
+
+    pub(crate) async fn touch_repo(&self, id: i64) -> sqlx::Result<()> {
+        sqlx::query("UPDATE repos SET pushed_at = $2 WHERE id = $1")
+            .bind(id)
+            .bind(now())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn set_collaborator(&self, repo: i64, account: i64, permission: &str) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO collaborators (repo, account, permission) VALUES ($1, $2, $3)
+             ON CONFLICT (repo, account) DO UPDATE SET permission = excluded.permission",
+        )
+        .bind(repo)
+        .bind(account)
+        .bind(permission)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    pub(crate) async fn collaborator(&self, repo: i64, account: i64) -> sqlx::Result<Option<String>> {
+        let row: Option<(String,)> =
+            sqlx::query_as("SELECT permission FROM collaborators WHERE repo = $1 AND account = $2")
+                .bind(repo)
+                .bind(account)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.map(|(permission,)| permission))
+    }
+}

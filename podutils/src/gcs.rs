@@ -1,0 +1,30 @@
+//! Where and how the pod utilities upload: the options that initupload and sidecar share.
+
+use common::prowjob::GcsConfiguration;
+use serde::{Deserialize, Serialize};
+
+/// `gcs_options` of the sidecar, and flattened into the options of initupload.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Options {
+    /// Files and folders to upload below `artifacts/`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
+    /// A folder below the job's own, for all that is uploaded.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sub_dir: String,
+    /// Bucket and layout.
+    #[serde(flatten)]
+    pub config: GcsConfiguration,
+    /// A service account key; without it the ambient credentials are used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gcs_credentials_file: Option<String>,
+    /// `{region, endpoint, insecure, s3_force_path_style, access_key, secret_key, session_token}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_credentials_file: Option<String>,
+    /// A file with the bearer token for Deck's own storage (`http(s)://…/storage`). Not Prow's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_token_file: Option<String>,
+    /// Log what would be uploaded, and upload nothing.
+    pub dry_run: bool,
+}
