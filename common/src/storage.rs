@@ -1,1 +1,215 @@
+//! Logs and artifacts in a bucket: one API over clouds, a folder, and Deck's own storage.
+//!
+//! A [`Storage`] is opened from the URL of a bucket and moves bytes by key. [`paths`] says which
+//! key holds what, [`token`] who may write it through Deck. Not a cache and not a file system:
+//! no rename, no append, no directories of their own.
 
+mod bucket;
+mod cloud;
+mod content_type;
+mod credentials;
+mod http;
+mod key;
+mod local;
+mod object;
+pub mod paths;
+pub mod token;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use bucket::{Bucket, Provider};
+pub use content_type::content_type;
+pub use credentials::Credentials;
+pub use key::validate as validate_key;
+pub use object::{Attributes, Body, Listing, Object, ObjectInfo};
+
+/// What a caller can react to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such object.
+    #[error("{0} not found")]
+    NotFound(String),
+    /// The credentials or the token do not allow this.
+    #[error("not allowed: {0}")]
+    Forbidden(String),
+    /// The key is no good in any bucket; trying again is of no use.
+    #[error("{0:?} is no object name: {1}")]
+    InvalidKey(String, &'static str),
+    /// The URL or the credentials of the bucket are no good.
+    #[error("cannot open bucket {0:?}: {1}")]
+    InvalidBucket(String, String),
+    /// This kind of bucket cannot do that.
+    #[error("{0} is not supported by {1}")]
+    Unsupported(&'static str, Provider),
+    /// Anything else: the network, the disk, the service.
+    #[error("storage: {0}")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Other(error.into())
+    }
+
+    /// Whether the same call may go well later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Other(_))
+    }
+}
+
+/// A bucket (or a folder of one) that was opened. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    bucket: Bucket,
+    backend: Backend,
+}
+
+#[derive(Debug, Clone)]
+enum Backend {
+    Cloud(cloud::Cloud),
+    Local(Arc<local::Local>),
+    Http(Arc<http::Http>),
+}
+
+impl Storage {
+    /// Opens `gs://b`, `s3://b`, `az://c`, `file:///dir`, `b` (which is `gs://b`), each with an
+    /// optional path, or Deck's storage at `http(s)://host[:port]/storage`.
+    ///
+    /// Does not talk to the network. A folder is made if it does not exist.
+    pub fn open(url: &str, credentials: &Credentials) -> Result<Self, Error> {
+        let bucket = Bucket::parse(url)?;
+        let backend = match bucket.provider() {
+            Provider::Gs | Provider::S3 | Provider::Az => {
+                Backend::Cloud(cloud::Cloud::open(&bucket, credentials)?)
+            }
+            Provider::File => Backend::Local(Arc::new(local::Local::open(&bucket)?)),
+            Provider::Storage => Backend::Http(Arc::new(http::Http::open(&bucket, credentials)?)),
+        };
+        Ok(Self { bucket, backend })
+    }
+
+    /// Where this is.
+    #[must_use]
+    pub fn bucket(&self) -> &Bucket {
+        &self.bucket
+    }
+
+    /// Writes an object, replacing what was there; readers see the old or the new one.
+    pub async fn put(
+        &self,
+        key: &str,
+        body: impl Into<Body>,
+        attributes: &Attributes,
+    ) -> Result<(), Error> {
+        key::validate(key)?;
+        let body = body.into();
+        match &self.backend {
+            Backend::Cloud(b) => b.put(key, body, attributes).await,
+            Backend::Local(b) => b.put(key, body, attributes).await,
+            Backend::Http(b) => b.put(key, body, attributes).await,
+        }
+    }
+
+    /// Writes a small object unless there is one; `false` says that there was.
+    pub async fn put_if_absent(
+        &self,
+        key: &str,
+        body: impl Into<bytes::Bytes>,
+        attributes: &Attributes,
+    ) -> Result<bool, Error> {
+        key::validate(key)?;
+        let body = body.into();
+        match &self.backend {
+            Backend::Cloud(b) => b.put_if_absent(key, body, attributes).await,
+            Backend::Local(b) => b.put_if_absent(key, body, attributes).await,
+            Backend::Http(b) => b.put_if_absent(key, body, attributes).await,
+        }
+    }
+
+    /// The whole object. Its bytes are as stored: see [`Attributes::content_encoding`].
+    pub async fn get(&self, key: &str) -> Result<Object, Error> {
+        self.read(key, ReadRange::All).await
+    }
+
+    /// Some bytes; less or none where the object ends before.
+    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Object, Error> {
+        self.read(key, ReadRange::Bounded(range)).await
+    }
+
+    /// The last `length` bytes, or all if there are fewer; [`Object::range`] says which.
+    pub async fn tail(&self, key: &str, length: u64) -> Result<Object, Error> {
+        self.read(key, ReadRange::Tail(length)).await
+    }
+
+    /// Size and attributes, without the bytes.
+    pub async fn head(&self, key: &str) -> Result<Object, Error> {
+        self.read(key, ReadRange::Bounded(0..0)).await
+    }
+
+    async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
+        key::validate(key)?;
+        match &self.backend {
+            Backend::Cloud(b) => b.read(key, range).await,
+            Backend::Local(b) => b.read(key, range).await,
+            Backend::Http(b) => b.read(key, range).await,
+        }
+    }
+
+    /// What lies in the folder `prefix` (the bucket's root if empty): everything below it, or
+    /// with `delimiter` its own objects and, as [`Listing::prefixes`], its folders.
+    pub async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
+        let prefix = prefix.trim_end_matches('/');
+        if !prefix.is_empty() {
+            key::validate(prefix)?;
+        }
+        match &self.backend {
+            Backend::Cloud(b) => b.list(prefix, delimiter).await,
+            Backend::Local(b) => b.list(prefix, delimiter).await,
+            Backend::Http(_) => Err(Error::Unsupported("listing", Provider::Storage)),
+        }
+    }
+}
+
+/// Which part of an object is asked for.
+#[derive(Debug, Clone)]
+enum ReadRange {
+    All,
+    Bounded(Range<u64>),
+    Tail(u64),
+}
+
+impl ReadRange {
+    /// The bytes this means in an object of that size.
+    fn within(&self, size: u64) -> Range<u64> {
+        match self {
+            Self::All => 0..size,
+            Self::Bounded(range) => {
+                range.start.min(size)..range.end.clamp(range.start.min(size), size)
+            }
+            Self::Tail(length) => size.saturating_sub(*length)..size,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_cut_to_the_object() {
+        for (range, size, expected) in [
+            (ReadRange::All, 10, 0..10),
+            (ReadRange::Bounded(2..5), 10, 2..5),
+            (ReadRange::Bounded(2..50), 10, 2..10),
+            (ReadRange::Bounded(20..50), 10, 10..10),
+            (ReadRange::Bounded(0..0), 10, 0..0),
+            (ReadRange::Tail(3), 10, 7..10),
+            (ReadRange::Tail(30), 10, 0..10),
+            (ReadRange::Tail(3), 0, 0..0),
+        ] {
+            assert_eq!(range.within(size), expected, "{range:?} of {size}");
+        }
+    }
+}

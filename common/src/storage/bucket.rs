@@ -1,0 +1,225 @@
+//! The URL of a bucket: read, shown, and as a part of Deck's `/view/…` paths.
+
+use std::fmt;
+
+use super::Error;
+
+/// A kind of bucket, named as in Deck's URLs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Provider {
+    /// Google Cloud Storage.
+    Gs,
+    /// Amazon S3 and what speaks like it.
+    S3,
+    /// Azure Blob Storage.
+    Az,
+    /// A folder of this machine.
+    File,
+    /// Deck's own storage, over HTTP.
+    Storage,
+}
+
+impl Provider {
+    /// The scheme of the URL; for Deck's own storage its path.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gs => "gs",
+            Self::S3 => "s3",
+            Self::Az => "az",
+            Self::File => "file",
+            Self::Storage => "storage",
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A bucket, or a folder of one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Bucket {
+    provider: Provider,
+    /// The bucket's own name; empty for a folder of this machine and for Deck's storage.
+    name: String,
+    /// Folder in the bucket without slashes at the ends, or the absolute folder of this machine.
+    path: String,
+    /// Without a slash at the end.
+    url: String,
+}
+
+impl Bucket {
+    /// Reads `gs://b/path`, `s3://…`, `az://…`, `file:///dir`, `http(s)://host/storage`, or a
+    /// bare name, which means `gs`.
+    pub fn parse(url: &str) -> Result<Self, Error> {
+        let bad = |why: &str| Error::InvalidBucket(url.to_owned(), why.to_owned());
+        let (scheme, rest) = url.split_once("://").unwrap_or(("gs", url));
+        let rest = rest.trim_end_matches('/');
+        let provider = match scheme {
+            "gs" => Provider::Gs,
+            "s3" => Provider::S3,
+            "az" => Provider::Az,
+            "file" => Provider::File,
+            "http" | "https" => Provider::Storage,
+            _ => return Err(bad("the scheme has to be gs, s3, az, file, http or https")),
+        };
+        let (name, path) = match provider {
+            Provider::File if rest.starts_with('/') || rest.is_empty() => {
+                (String::new(), format!("/{}", rest.trim_start_matches('/')))
+            }
+            Provider::File => return Err(bad("the folder has to be absolute, as in file:///data")),
+            Provider::Storage => {
+                let parsed = ::url::Url::parse(url).map_err(|e| bad(&e.to_string()))?;
+                if !parsed.path().trim_end_matches('/').ends_with("/storage")
+                    || parsed.query().is_some()
+                {
+                    return Err(bad("the path has to end in /storage"));
+                }
+                (String::new(), String::new())
+            }
+            Provider::Gs | Provider::S3 | Provider::Az => {
+                let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
+                if name.is_empty() {
+                    return Err(bad("the bucket has no name"));
+                }
+                if !path.is_empty() {
+                    super::key::validate(path)?;
+                }
+                (name.to_owned(), path.to_owned())
+            }
+        };
+        Ok(Self {
+            provider,
+            name,
+            path,
+            url: format!("{scheme}://{rest}"),
+        })
+    }
+
+    /// The kind of bucket.
+    #[must_use]
+    pub fn provider(&self) -> Provider {
+        self.provider
+    }
+
+    /// The bucket's name without a path; empty where there is none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder within the bucket (may be empty), or the absolute folder of this machine.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The bucket's URL, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The URL of one key, as written into aliases.
+    #[must_use]
+    pub fn url_of(&self, key: &str) -> String {
+        format!("{}/{key}", self.url)
+    }
+
+    /// What stands for the bucket in Deck's `/view/…` paths: provider, bucket and folder.
+    #[must_use]
+    pub fn view_path(&self) -> String {
+        [
+            self.provider.as_str(),
+            &self.name,
+            self.path.trim_start_matches('/'),
+        ]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_kind() {
+        for (url, provider, name, path, view) in [
+            ("gs://b", Provider::Gs, "b", "", "gs/b"),
+            ("b", Provider::Gs, "b", "", "gs/b"),
+            (
+                "b/some/path/",
+                Provider::Gs,
+                "b",
+                "some/path",
+                "gs/b/some/path",
+            ),
+            ("s3://prow", Provider::S3, "prow", "", "s3/prow"),
+            ("az://c/x", Provider::Az, "c", "x", "az/c/x"),
+            (
+                "file:///data/logs",
+                Provider::File,
+                "",
+                "/data/logs",
+                "file/data/logs",
+            ),
+            (
+                "http://deck:8080/storage",
+                Provider::Storage,
+                "",
+                "",
+                "storage",
+            ),
+            (
+                "https://prow.example.com/storage/",
+                Provider::Storage,
+                "",
+                "",
+                "storage",
+            ),
+        ] {
+            let bucket = Bucket::parse(url).unwrap();
+            assert_eq!(
+                (
+                    bucket.provider(),
+                    bucket.name(),
+                    bucket.path(),
+                    bucket.view_path().as_str()
+                ),
+                (provider, name, path, view),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_the_rest() {
+        for url in [
+            "",
+            "gs://",
+            "ftp://b",
+            "file://data",
+            "http://deck/other",
+            "http://deck/storage?x=1",
+            "gs://b/../c",
+        ] {
+            assert!(Bucket::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn keys_have_urls() {
+        for (url, expected) in [
+            ("b", "gs://b/logs/j/1"),
+            ("http://deck/storage/", "http://deck/storage/logs/j/1"),
+        ] {
+            assert_eq!(Bucket::parse(url).unwrap().url_of("logs/j/1"), expected);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Google, Amazon and Azure through `object_store`, which retries by itself.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{StreamExt, TryStreamExt};
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::path::Path;
+use object_store::{
+    Attribute, GetOptions, GetRange, ObjectStore, PutMode, PutMultipartOptions, PutOptions,
+    WriteMultipart,
+};
+
+use super::credentials::S3Credentials;
+use super::object::{Attributes, Body, Listing, Object, ObjectInfo};
+use super::{Bucket, Credentials, Error, Provider, ReadRange};
+
+/// A part of a multipart upload, and the most that a stream holds back before it becomes one.
+/// S3 allows 10,000 parts, so an object may have 80 GB.
+const PART: usize = 8 << 20;
+/// Parts under way at once.
+const PARTS_AT_ONCE: usize = 2;
+
+/// A bucket and the folder in it that keys are relative to.
+#[derive(Debug, Clone)]
+pub(super) struct Cloud {
+    pub(super) store: Arc<dyn ObjectStore>,
+    root: String,
+}
+
+impl Cloud {
+    pub(super) fn open(bucket: &Bucket, credentials: &Credentials) -> Result<Self, Error> {
+        let bad =
+            |e: object_store::Error| Error::InvalidBucket(bucket.url().to_owned(), e.to_string());
+        let store: Arc<dyn ObjectStore> = match bucket.provider() {
+            Provider::S3 => Arc::new(s3(bucket, credentials)?.build().map_err(bad)?),
+            Provider::Az => {
+                let builder = MicrosoftAzureBuilder::from_env().with_container_name(bucket.name());
+                Arc::new(builder.build().map_err(bad)?)
+            }
+            _ => {
+                let builder = match &credentials.gcs_credentials_file {
+                    Some(file) => GoogleCloudStorageBuilder::new()
+                        .with_service_account_path(file.display().to_string()),
+                    None => GoogleCloudStorageBuilder::from_env(),
+                };
+                Arc::new(
+                    builder
+                        .with_bucket_name(bucket.name())
+                        .build()
+                        .map_err(bad)?,
+                )
+            }
+        };
+        Ok(Self::new(store, bucket.path()))
+    }
+
+    pub(super) fn new(store: Arc<dyn ObjectStore>, root: &str) -> Self {
+        Self {
+            store,
+            root: root.to_owned(),
+        }
+    }
+
+    fn path(&self, key: &str) -> Result<Path, Error> {
+        let full = if self.root.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}/{key}", self.root)
+        };
+        Path::parse(&full).map_err(Error::other)
+    }
+
+    fn key(&self, path: &Path) -> String {
+        let full = path.as_ref();
+        let stripped = full.strip_prefix(self.root.as_str()).unwrap_or(full);
+        stripped.trim_start_matches('/').to_owned()
+    }
+
+    pub(super) async fn put(
+        &self,
+        key: &str,
+        body: Body,
+        attributes: &Attributes,
+    ) -> Result<(), Error> {
+        let path = self.path(key)?;
+        let attributes = to_store(attributes);
+        let mut stream = match body {
+            Body::Bytes(bytes) => {
+                return self
+                    .put_small(&path, bytes, PutMode::Overwrite, attributes)
+                    .await
+                    .map_err(|e| error(key, e));
+            }
+            Body::Stream(stream) => stream,
+        };
+        let mut first = BytesMut::new();
+        while first.len() < PART {
+            match stream.try_next().await.map_err(Error::other)? {
+                Some(chunk) => first.extend_from_slice(&chunk),
+                None => {
+                    let whole = self
+                        .put_small(&path, first.freeze(), PutMode::Overwrite, attributes)
+                        .await;
+                    return whole.map_err(|e| error(key, e));
+                }
+            }
+        }
+        let options = PutMultipartOptions {
+            attributes,
+            ..PutMultipartOptions::default()
+        };
+        let upload = self
+            .store
+            .put_multipart_opts(&path, options)
+            .await
+            .map_err(|e| error(key, e))?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+        upload.put(first.freeze());
+        loop {
+            match stream.next().await {
+                Some(Ok(chunk)) => {
+                    upload
+                        .wait_for_capacity(PARTS_AT_ONCE)
+                        .await
+                        .map_err(|e| error(key, e))?;
+                    upload.put(chunk);
+                }
+                // Half an object must not become one.
+                Some(Err(e)) => {
+                    upload.abort().await.map_err(|e| error(key, e))?;
+                    return Err(Error::other(e));
+                }
+                None => return upload.finish().await.map(|_| ()).map_err(|e| error(key, e)),
+            }
+        }
+    }
+
+    pub(super) async fn put_if_absent(
+        &self,
+        key: &str,
+        body: Bytes,
+        attributes: &Attributes,
+    ) -> Result<bool, Error> {
+        match self
+            .put_small(
+                &self.path(key)?,
+                body,
+                PutMode::Create,
+                to_store(attributes),
+            )
+            .await
+        {
+            Ok(()) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(e) => Err(error(key, e)),
+        }
+    }
+
+    async fn put_small(
+        &self,
+        path: &Path,
+        body: Bytes,
+        mode: PutMode,
+        attributes: object_store::Attributes,
+    ) -> Result<(), object_store::Error> {
+        let options = PutOptions {
+            mode,
+            attributes,
+            ..PutOptions::default()
+        };
+        self.store
+            .put_opts(path, body.into(), options)
+            .await
+            .map(|_| ())
+    }
+
+    pub(super) async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
+        let path = self.path(key)?;
+        // Not one of these services answers a range outside the object alike, nor an empty one:
+        // so ask for the size first, unless all of it is wanted.
+        let range = match range {
+            ReadRange::All => None,
+            range => {
+                let head = GetOptions {
+                    head: true,
+                    ..GetOptions::default()
+                };
+                let head = self
+                    .store
+                    .get_opts(&path, head)
+                    .await
+                    .map_err(|e| error(key, e))?;
+                let range = range.within(head.meta.size);
+                if range.is_empty() {
+                    return Ok(object(key, head, Some(range)));
+                }
+                Some(GetRange::Bounded(range))
+            }
+        };
+        let options = GetOptions {
+            range,
+            ..GetOptions::default()
+        };
+        let result = self
+            .store
+            .get_opts(&path, options)
+            .await
+            .map_err(|e| error(key, e))?;
+        Ok(object(key, result, None))
+    }
+
+    pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
+        let folder = match (prefix, self.root.as_str()) {
+            ("", "") => None,
+            ("", root) => Some(Path::parse(root).map_err(Error::other)?),
+            (prefix, _) => Some(self.path(prefix)?),
+        };
+        let (found, folders) = if delimiter {
+            let result = self
+                .store
+                .list_with_delimiter(folder.as_ref())
+                .await
+                .map_err(|e| error(prefix, e))?;
+            (result.objects, result.common_prefixes)
+        } else {
+            let found = self
+                .store
+                .list(folder.as_ref())
+                .try_collect()
+                .await
+                .map_err(|e| error(prefix, e))?;
+            (found, Vec::new())
+        };
+        let mut listing = Listing {
+            objects: found
+                .into_iter()
+                .map(|meta| ObjectInfo {
+                    key: self.key(&meta.location),
+                    size: meta.size,
+                    modified: modified(&meta),
+                })
+                .collect(),
+            prefixes: folders.iter().map(|path| self.key(path)).collect(),
+        };
+        listing.objects.sort_by(|a, b| a.key.cmp(&b.key));
+        listing.prefixes.sort();
+        Ok(listing)
+    }
+}
+
+fn s3(bucket: &Bucket, credentials: &Credentials) -> Result<AmazonS3Builder, Error> {
+    let Some(file) = &credentials.s3_credentials_file else {
+        return Ok(AmazonS3Builder::from_env().with_bucket_name(bucket.name()));
+    };
+    let file = S3Credentials::read(file)?;
+    // Path style is what servers at an address of their own understand.
+    let path_style = file.s3_force_path_style || !file.endpoint.is_empty();
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket.name())
+        .with_allow_http(file.insecure)
+        .with_virtual_hosted_style_request(!path_style);
+    if !file.region.is_empty() {
+        builder = builder.with_region(&file.region);
+    }
+    if let Some(endpoint) = file.endpoint_url() {
+        builder = builder.with_endpoint(endpoint);
+    }
+    if !file.access_key.is_empty() {
+        builder = builder
+            .with_access_key_id(&file.access_key)
+            .with_secret_access_key(&file.secret_key);
+    }
+    if !file.session_token.is_empty() {
+        builder = builder.with_token(&file.session_token);
+    }
+    Ok(builder)
+}
+
+/// `range` overrides what the store says of the part that follows, which is then empty.
+fn object(
+    key: &str,
+    result: object_store::GetResult,
+    range: Option<std::ops::Range<u64>>,
+) -> Object {
+    let key = key.to_owned();
+    Object {
+        size: result.meta.size,
+        modified: modified(&result.meta),
+        attributes: from_store(&result.attributes),
+        range: range.clone().unwrap_or_else(|| result.range.clone()),
+        body: match range {
+            Some(_) => futures::stream::empty().boxed(),
+            None => result
+                .into_stream()
+                .map_err(move |e| error(&key, e))
+                .boxed(),
+        },
+    }
+}
+
+fn modified(meta: &object_store::ObjectMeta) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).ok()
+}
+
+fn error(key: &str, error: object_store::Error) -> Error {
+    use object_store::Error as E;
+    match error {
+        E::NotFound { .. } => Error::NotFound(key.to_owned()),
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => Error::Forbidden(key.to_owned()),
+        E::InvalidPath { .. } => Error::InvalidKey(key.to_owned(), "the store does not take it"),
+        other => Error::other(other),
+    }
+}
+
+fn to_store(attributes: &Attributes) -> object_store::Attributes {
+    let mut store = object_store::Attributes::new();
+    for (name, value) in [
+        (Attribute::ContentType, &attributes.content_type),
+        (Attribute::ContentEncoding, &attributes.content_encoding),
+        (Attribute::CacheControl, &attributes.cache_control),
+    ] {
+        if let Some(value) = value {
+            store.insert(name, value.clone().into());
+        }
+    }
+    for (name, value) in &attributes.metadata {
+        store.insert(
+            Attribute::Metadata(Cow::Owned(name.clone())),
+            value.clone().into(),
+        );
+    }
+    store
+}
+
+fn from_store(store: &object_store::Attributes) -> Attributes {
+    let mut attributes = Attributes::default();
+    for (name, value) in store {
+        let value = value.as_ref().to_owned();
+        match name {
+            Attribute::ContentType => attributes.content_type = Some(value),
+            Attribute::ContentEncoding => attributes.content_encoding = Some(value),
+            Attribute::CacheControl => attributes.cache_control = Some(value),
+            Attribute::Metadata(name) => {
+                attributes.metadata.insert(name.to_ascii_lowercase(), value);
+            }
+            _ => {}
+        }
+    }
+    attributes
+}

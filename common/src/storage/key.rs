@@ -1,0 +1,79 @@
+//! Object names that are safe in every kind of bucket, a folder included.
+
+use super::Error;
+
+/// The limit of Google and Amazon, in bytes.
+const MAX_LENGTH: usize = 1024;
+
+/// Where a folder keeps the attributes of its objects; no object may be below it.
+pub(super) const RESERVED: &str = ".attributes";
+
+/// Accepts `a/b/c`: relative, no empty, `.` or `..` segment, no control characters, at most
+/// 1024 bytes.
+pub fn validate(key: &str) -> Result<(), Error> {
+    match fault(key) {
+        Some(fault) => Err(Error::InvalidKey(key.chars().take(200).collect(), fault)),
+        None => Ok(()),
+    }
+}
+
+fn fault(key: &str) -> Option<&'static str> {
+    if key.is_empty() {
+        return Some("it is empty");
+    }
+    if key.len() > MAX_LENGTH {
+        return Some("it is longer than 1024 bytes");
+    }
+    if key.chars().any(char::is_control) {
+        return Some("it has a control character");
+    }
+    if key.split('/').next() == Some(RESERVED) {
+        return Some("its first segment is reserved");
+    }
+    key.split('/').find_map(|segment| match segment {
+        "" => Some("it has an empty segment"),
+        "." | ".." => Some("it has a relative segment"),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_names_pass() {
+        let longest = "x".repeat(MAX_LENGTH);
+        for key in [
+            "a",
+            "logs/job/1/build-log.txt",
+            "a/..b/c...d",
+            "ü/%23 x",
+            "x/.attributes",
+            &longest,
+        ] {
+            assert!(validate(key).is_ok(), "{key}");
+        }
+    }
+
+    #[test]
+    fn bad_names_do_not() {
+        let too_long = "x".repeat(MAX_LENGTH + 1);
+        for key in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "..",
+            "../a",
+            "a/../b",
+            "a/./b",
+            "a\0b",
+            "a\nb",
+            ".attributes/x",
+            &too_long,
+        ] {
+            assert!(validate(key).is_err(), "{key:?}");
+        }
+    }
+}

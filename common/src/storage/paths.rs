@@ -1,0 +1,322 @@
+//! Which key holds what. Prow's layout, so that existing readers find everything.
+//!
+//! ```text
+//! [path_prefix/]pr-logs/pull/SEG/PR/JOB/BUILD      presubmit
+//! [path_prefix/]pr-logs/pull/batch/JOB/BUILD       batch
+//! [path_prefix/]logs/JOB/BUILD                     postsubmit, periodic
+//! pr-logs/directory/JOB/BUILD.txt                  alias of a presubmit: the URL of its folder
+//! logs/JOB/latest-build.txt  pr-logs/directory/JOB/latest-build.txt  pr-logs/pull/SEG/PR/JOB/latest-build.txt
+//! ```
+
+use crate::prowjob::{GcsConfiguration, PathStrategy, ProwJobType, Refs};
+
+use super::{Error, key};
+
+/// What a run writes about itself, below its folder.
+pub const STARTED: &str = "started.json";
+pub const FINISHED: &str = "finished.json";
+pub const BUILD_LOG: &str = "build-log.txt";
+pub const CLONE_LOG: &str = "clone-log.txt";
+pub const CLONE_RECORDS: &str = "clone-records.json";
+pub const SIDECAR_LOG: &str = "sidecar-logs.json";
+pub const PROW_JOB: &str = "prowjob.json";
+pub const POD_INFO: &str = "podinfo.json";
+pub const ARTIFACTS: &str = "artifacts";
+const LATEST: &str = "latest-build.txt";
+
+/// The part of a job that its keys depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    pub job_type: ProwJobType,
+    pub name: &'a str,
+    pub build_id: &'a str,
+    pub refs: Option<&'a Refs>,
+}
+
+/// The folder of one run, without a slash at the end.
+///
+/// An error if a presubmit has no pull request, or if a name cannot be part of a key.
+pub fn job_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error> {
+    let base = match job.job_type {
+        ProwJobType::Presubmit => join(&[&pull_dir(config, job)?, job.name, job.build_id]),
+        ProwJobType::Batch => join(&["pr-logs/pull/batch", job.name, job.build_id]),
+        ProwJobType::Postsubmit | ProwJobType::Periodic => join(&["logs", job.name, job.build_id]),
+    };
+    let dir = join(&[config.path_prefix.trim_matches('/'), &base]);
+    if [job.name, job.build_id]
+        .iter()
+        .any(|part| part.is_empty() || part.contains('/'))
+    {
+        return Err(Error::InvalidKey(
+            dir,
+            "job and build id have to be one segment each",
+        ));
+    }
+    key::validate(&dir)?;
+    Ok(dir)
+}
+
+/// The key that holds the URL of a presubmit's folder; other types have none.
+#[must_use]
+pub fn alias(job: &Job<'_>) -> Option<String> {
+    (job.job_type == ProwJobType::Presubmit)
+        .then(|| format!("pr-logs/directory/{}/{}.txt", job.name, job.build_id))
+}
+
+/// The keys that hold the newest build id of the job.
+pub fn latest_builds(config: &GcsConfiguration, job: &Job<'_>) -> Result<Vec<String>, Error> {
+    let directory = format!("pr-logs/directory/{}/{LATEST}", job.name);
+    Ok(match job.job_type {
+        ProwJobType::Postsubmit | ProwJobType::Periodic => {
+            vec![format!("logs/{}/{LATEST}", job.name)]
+        }
+        ProwJobType::Batch => vec![directory],
+        ProwJobType::Presubmit => vec![
+            directory,
+            join(&[&pull_dir(config, job)?, job.name, LATEST]),
+        ],
+    })
+}
+
+fn pull_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error> {
+    let missing = || Error::InvalidKey(job.name.to_owned(), "a presubmit needs a pull request");
+    let refs = job.refs.ok_or_else(missing)?;
+    let pull = refs.pulls.first().ok_or_else(missing)?;
+    Ok(join(&[
+        "pr-logs/pull",
+        &segment(config, &refs.org, &refs.repo),
+        &pull.number.to_string(),
+    ]))
+}
+
+/// The segment that stands for a repository; may be empty. `explicit` if no strategy is set.
+#[must_use]
+pub fn segment(config: &GcsConfiguration, org: &str, repo: &str) -> String {
+    let org = org
+        .trim_start_matches("https://")
+        .trim_start_matches("http://");
+    let full = || format!("{org}_{}", repo.replace('/', "_"));
+    let (default_org, default_repo) = (org == config.default_org, repo == config.default_repo);
+    match config.path_strategy.unwrap_or(PathStrategy::Explicit) {
+        PathStrategy::Single | PathStrategy::Legacy if default_org && default_repo => String::new(),
+        PathStrategy::Legacy if default_org => repo.to_owned(),
+        _ => full(),
+    }
+}
+
+/// The keys outside a run's folder that are its own all the same: alias and latest builds.
+///
+/// Read off the folder's name, for who has nothing else. Its last segments are never the
+/// configuration's to choose, so a `path_prefix` cannot make it name another job's keys.
+#[must_use]
+pub fn belonging(job_dir: &str) -> Vec<String> {
+    let segments: Vec<&str> = job_dir.split('/').collect();
+    let [before @ .., job, build] = segments.as_slice() else {
+        return Vec::new();
+    };
+    let directory = format!("pr-logs/directory/{job}/{LATEST}");
+    let pull_dir = match before {
+        [.., "pr-logs", "pull", "batch"] => return vec![directory],
+        [.., "logs"] => return vec![format!("logs/{job}/{LATEST}")],
+        [.., "pr-logs", "pull", pr] => (*pr).to_owned(),
+        [.., "pr-logs", "pull", segment, pr] => format!("{segment}/{pr}"),
+        _ => return Vec::new(),
+    };
+    vec![
+        format!("pr-logs/directory/{job}/{build}.txt"),
+        directory,
+        format!("pr-logs/pull/{pull_dir}/{job}/{LATEST}"),
+    ]
+}
+
+fn join(parts: &[&str]) -> String {
+    parts
+        .iter()
+        .filter(|part| !part.is_empty())
+        .copied()
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prowjob::Pull;
+
+    use super::*;
+
+    fn config(strategy: PathStrategy, path_prefix: &str) -> GcsConfiguration {
+        GcsConfiguration {
+            path_strategy: Some(strategy),
+            path_prefix: path_prefix.into(),
+            default_org: "kubernetes".into(),
+            default_repo: "kubernetes".into(),
+            ..GcsConfiguration::default()
+        }
+    }
+
+    fn refs(org: &str, repo: &str) -> Refs {
+        let pulls = vec![Pull {
+            number: 7,
+            ..Pull::default()
+        }];
+        Refs {
+            org: org.into(),
+            repo: repo.into(),
+            pulls,
+            ..Refs::default()
+        }
+    }
+
+    fn job(job_type: ProwJobType, refs: Option<&Refs>) -> Job<'_> {
+        Job {
+            job_type,
+            name: "unit",
+            build_id: "1234",
+            refs,
+        }
+    }
+
+    #[test]
+    fn segments_by_strategy() {
+        use PathStrategy::{Explicit, Legacy, Single};
+        for (strategy, org, repo, expected) in [
+            (
+                Explicit,
+                "kubernetes",
+                "kubernetes",
+                "kubernetes_kubernetes",
+            ),
+            (
+                Explicit,
+                "https://gerrit.example.com",
+                "a/b",
+                "gerrit.example.com_a_b",
+            ),
+            (Single, "kubernetes", "kubernetes", ""),
+            (Single, "kubernetes", "test-infra", "kubernetes_test-infra"),
+            (Legacy, "kubernetes", "kubernetes", ""),
+            (Legacy, "kubernetes", "test-infra", "test-infra"),
+            (Legacy, "istio", "istio", "istio_istio"),
+        ] {
+            assert_eq!(
+                segment(&config(strategy, ""), org, repo),
+                expected,
+                "{strategy:?} {org}/{repo}"
+            );
+        }
+    }
+
+    #[test]
+    fn folders_and_the_keys_beside_them() {
+        let (kubernetes, other) = (refs("kubernetes", "kubernetes"), refs("o", "r"));
+        let latest = "pr-logs/directory/unit/latest-build.txt";
+        for (job_type, refs, strategy, prefix, dir, latest_builds_expected) in [
+            (
+                ProwJobType::Presubmit,
+                Some(&other),
+                PathStrategy::Explicit,
+                "",
+                "pr-logs/pull/o_r/7/unit/1234",
+                vec![latest, "pr-logs/pull/o_r/7/unit/latest-build.txt"],
+            ),
+            (
+                ProwJobType::Presubmit,
+                Some(&kubernetes),
+                PathStrategy::Legacy,
+                "/a/b/",
+                "a/b/pr-logs/pull/7/unit/1234",
+                vec![latest, "pr-logs/pull/7/unit/latest-build.txt"],
+            ),
+            (
+                ProwJobType::Batch,
+                Some(&other),
+                PathStrategy::Explicit,
+                "x",
+                "x/pr-logs/pull/batch/unit/1234",
+                vec![latest],
+            ),
+            (
+                ProwJobType::Postsubmit,
+                Some(&other),
+                PathStrategy::Explicit,
+                "",
+                "logs/unit/1234",
+                vec!["logs/unit/latest-build.txt"],
+            ),
+            (
+                ProwJobType::Periodic,
+                None,
+                PathStrategy::Single,
+                "p",
+                "p/logs/unit/1234",
+                vec!["logs/unit/latest-build.txt"],
+            ),
+        ] {
+            let (config, job) = (config(strategy, prefix), job(job_type, refs));
+            assert_eq!(job_dir(&config, &job).unwrap(), dir);
+            assert_eq!(
+                latest_builds(&config, &job).unwrap(),
+                latest_builds_expected
+            );
+            let own: Vec<String> = alias(&job)
+                .into_iter()
+                .chain(latest_builds(&config, &job).unwrap())
+                .collect();
+            assert_eq!(belonging(dir), own, "the folder alone tells the same");
+        }
+        assert_eq!(
+            alias(&job(ProwJobType::Presubmit, None)).unwrap(),
+            "pr-logs/directory/unit/1234.txt"
+        );
+    }
+
+    #[test]
+    fn a_prefix_cannot_claim_another_jobs_keys() {
+        for (dir, job) in [
+            (
+                "pr-logs/pull/o_r/7/victim/pr-logs/pull/o_r/8/mine/1",
+                "mine",
+            ),
+            ("logs/victim/1/logs/mine/1", "mine"),
+            ("pr-logs/pull/logs/mine/1", "mine"),
+        ] {
+            assert!(
+                belonging(dir)
+                    .iter()
+                    .all(|key| key.contains(job) && !key.contains("victim")),
+                "{dir}"
+            );
+        }
+        assert!(belonging("mine/1").is_empty());
+        assert!(belonging("x").is_empty());
+    }
+
+    #[test]
+    fn names_that_are_no_keys_are_refused() {
+        let config = config(PathStrategy::Explicit, "");
+        let refs = refs("o", "r");
+        for (name, build_id) in [
+            ("..", "1"),
+            ("a/b", "1"),
+            ("", "1"),
+            ("a", ""),
+            ("a", "../1"),
+        ] {
+            let job = Job {
+                job_type: ProwJobType::Presubmit,
+                name,
+                build_id,
+                refs: Some(&refs),
+            };
+            assert!(job_dir(&config, &job).is_err(), "{name} {build_id}");
+        }
+        assert!(job_dir(&config, &job(ProwJobType::Presubmit, None)).is_err());
+        assert!(
+            job_dir(
+                &config,
+                &job(ProwJobType::Presubmit, Some(&Refs::default()))
+            )
+            .is_err()
+        );
+    }
+}
