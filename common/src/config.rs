@@ -1,1 +1,86 @@
+//! Prow's configuration: `config.yaml`, the job files, `plugins.yaml` and what repositories bring
+//! themselves. Data, defaults, validation; the only I/O is reading the files that are named.
+//!
+//! files → [`yaml`] → types with defaults → presets → validation → [`Config`], or [`Errors`] that
+//! name every mistake with file, line and column.
 
+pub mod agent;
+//mod defaults;
+pub mod files;
+pub mod inrepo;
+mod job;
+mod options;
+pub mod plugins;
+mod preset;
+mod problem;
+mod prow;
+//mod schema;
+mod spec;
+//mod validate;
+pub mod yaml;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub use agent::Agent;
+pub use job::{
+    Brancher, JobBase, Origin, Pattern, Periodic, Postsubmit, Presubmit, RegexpChangeMatcher,
+    Retry, UtilityConfig,
+};
+pub use options::Options;
+pub use preset::Preset;
+pub use problem::{Errors, Path, Problem, Segment};
+pub use prow::{
+    DecorationEntry, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, Sinker,
+};
+pub use spec::{
+    batch_spec, periodic_labels, periodic_spec, postsubmit_labels, postsubmit_spec,
+    presubmit_labels, presubmit_spec,
+};
+
+/// Everything an installation is configured with, read, completed and checked.
+#[derive(Debug, Default)]
+pub struct Config {
+    /// `config.yaml` without its jobs.
+    pub prow: ProwConfig,
+    /// The central jobs: those of `config.yaml` and of the job files.
+    pub jobs: JobConfig,
+}
+
+/// Jobs by repository. Every job has its defaults, its presets and its decoration.
+#[derive(Clone, Debug, Default)]
+pub struct JobConfig {
+    /// By `org/repo`.
+    pub presubmits: BTreeMap<String, Vec<Arc<Presubmit>>>,
+    /// By `org/repo`.
+    pub postsubmits: BTreeMap<String, Vec<Arc<Postsubmit>>>,
+    pub periodics: Vec<Arc<Periodic>>,
+    pub presets: Vec<Preset>,
+}
+
+impl Config {
+    /// Reads, completes and checks everything that `options` name.
+    pub fn load(options: &Options) -> Result<Self, Errors> {
+        files::load(options)
+    }
+
+    /// The central presubmits of `org/repo`.
+    pub fn presubmits_for(&self, org_repo: &str) -> &[Arc<Presubmit>] {
+        self.jobs
+            .presubmits
+            .get(org_repo)
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The central postsubmits of `org/repo`.
+    pub fn postsubmits_for(&self, org_repo: &str) -> &[Arc<Postsubmit>] {
+        self.jobs
+            .postsubmits
+            .get(org_repo)
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// Top-level sections of `config.yaml` that no service here reads.
+    pub fn unused_sections(&self) -> impl Iterator<Item = &str> {
+        self.prow.unused.keys().map(String::as_str)
+    }
+}

@@ -1,1 +1,47 @@
+//! What every service does alike: flags in Go's spelling, JSON logs, metrics, health, a graceful
+//! end. What a service is for is not here.
 
+pub mod flags;
+mod instrumentation;
+pub mod logging;
+mod serve;
+
+use tokio_util::sync::CancellationToken;
+
+pub use instrumentation::{
+    Instrumentation, InstrumentationOptions, Ready, health_router, metrics_router,
+};
+pub use serve::{ServeOptions, serve};
+
+/// Installs the one crypto provider of the process. Called first in every process and in tests
+/// that use TLS; a second call changes nothing.
+pub fn install_crypto() {
+    // An error says that a provider is already installed, which is what is wanted.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// A token that SIGINT or SIGTERM cancels. A second signal ends the process at once.
+pub fn shutdown_signal() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        let name = signal().await;
+        tracing::info!(signal = name, "shutting down");
+        cancelled.cancel();
+        signal().await;
+        std::process::exit(130);
+    });
+    token
+}
+
+async fn signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        result = tokio::signal::ctrl_c() => {
+            result.expect("SIGINT can be handled");
+            "SIGINT"
+        }
+    }
+}

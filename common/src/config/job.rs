@@ -1,0 +1,21 @@
+//! Presubmits, postsubmits and periodics: their fields after defaults, and the questions that
+//! are asked of them.
+
+mod base;
+mod brancher;
+mod changes;
+//mod file;
+mod pattern;
+mod periodic;
+mod postsubmit;
+mod presubmit;
+
+pub use base::{JobBase, Origin, UtilityConfig};
+pub use brancher::Brancher;
+pub use changes::RegexpChangeMatcher;
+//pub(super) use file::{InRepoFile, JobFile, Jobs, KeyedInRepoFile};
+pub use pattern::Pattern;
+pub(super) use pattern::Patterns;
+pub use periodic::{Periodic, Retry};
+pub use postsubmit::Postsubmit;
+pub use presubmit::Presubmit;

@@ -1,0 +1,73 @@
+//! What every kind of job has.
+
+use std::sync::Arc;
+
+use crate::{
+    config::Segment,
+    prowjob::{
+        DecorationConfig, ProwJobAgent, ProwJobDefault, RawPodSpec, Refs, ReporterConfig,
+        RerunAuthConfig, StringMap, TektonPipelineRunSpec,
+    },
+};
+
+/// The fields common to presubmits, postsubmits and periodics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobBase {
+    pub name: String,
+    /// Go to the `ProwJob` and its pod; presets choose by them.
+    pub labels: StringMap,
+    /// Runs at once; 0 is no limit.
+    pub max_concurrency: i64,
+    pub agent: ProwJobAgent,
+    /// Build cluster, `default` when not given.
+    pub cluster: String,
+    /// The pod's namespace, `pod_namespace` when not given.
+    pub namespace: String,
+    pub error_on_eviction: bool,
+    /// The pod as written, with presets applied.
+    pub spec: Option<RawPodSpec>,
+    pub pipeline_run_spec: Option<RawPodSpec>,
+    pub tekton_pipeline_run_spec: Option<TektonPipelineRunSpec>,
+    pub annotations: StringMap,
+    pub reporter_config: Option<ReporterConfig>,
+    pub rerun_auth_config: Option<RerunAuthConfig>,
+    /// Shown only by a Deck that shows hidden jobs.
+    pub hidden: bool,
+    pub prowjob_defaults: Option<ProwJobDefault>,
+    pub job_queue_name: String,
+    pub utility: UtilityConfig,
+    pub origin: Origin,
+}
+
+/// How the job's sources are fetched and its container is wrapped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UtilityConfig {
+    /// As the job says it, else as `decorate_all_jobs` says.
+    pub decorate: bool,
+    pub path_alias: String,
+    pub clone_uri: String,
+    pub skip_submodules: bool,
+    pub clone_depth: i64,
+    pub skip_fetch_head: bool,
+    pub extra_refs: Vec<Refs>,
+    /// With every default merged in; its presence is what decorates the pod.
+    pub decoration_config: Option<DecorationConfig>,
+}
+
+/// Where a job is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    /// As found from the path that was configured, or inside the repository.
+    pub file: Arc<str>,
+    /// The job's place in the file's document.
+    pub path: Vec<Segment>,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self {
+            file: Arc::from(""),
+            path: Vec::new(),
+        }
+    }
+}

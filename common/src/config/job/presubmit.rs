@@ -1,0 +1,110 @@
+//! Jobs that run on pull requests before they merge.
+
+use super::{Brancher, JobBase, Pattern, RegexpChangeMatcher};
+use crate::prowjob::JenkinsSpec;
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Presubmit {
+    pub base: JobBase,
+    /// Runs on every push to a pull request.
+    pub always_run: bool,
+    /// Its failure does not keep a pull request from merging.
+    pub optional: bool,
+    /// Comments that start the job.
+    pub trigger: Pattern,
+    /// The comment that starts the job again.
+    pub rerun_command: String,
+    /// Only a merging pool acts on it.
+    pub run_before_merge: bool,
+    pub brancher: Brancher,
+    pub changes: RegexpChangeMatcher,
+    /// The status context, the job's name unless set.
+    pub context: String,
+    /// Nothing is told on GitHub.
+    pub skip_report: bool,
+    pub jenkins_spec: Option<JenkinsSpec>,
+}
+
+impl Presubmit {
+    /// Whether a comment asks for this very job.
+    pub fn trigger_matches(&self, comment: &str) -> bool {
+        self.trigger.is_match(comment)
+    }
+
+    /// Whether nothing but a comment or a merging pool starts the job.
+    pub fn needs_explicit_trigger(&self) -> bool {
+        !self.always_run && !self.changes.is_set()
+    }
+
+    /// Whether there are pull requests on which the job does not start by itself.
+    pub fn triggers_conditionally(&self) -> bool {
+        self.needs_explicit_trigger() || self.changes.is_set()
+    }
+
+    /// Whether the status must be green for a pull request to merge.
+    pub fn context_required(&self) -> bool {
+        !self.optional && !self.skip_report
+    }
+
+    /// Whether [`Presubmit::should_run`] looks at the changed files.
+    pub fn needs_changes(&self, base_ref: &str, forced: bool) -> bool {
+        self.brancher.runs_on(base_ref) && !self.always_run && !forced && self.changes.is_set()
+    }
+
+    /// Whether the job runs: its branches must allow it, then `always_run`, `forced` (asked for
+    /// by name), the changed files, or `default` (what to do where nothing speaks) decides.
+    pub fn should_run(
+        &self,
+        base_ref: &str,
+        changes: &[String],
+        forced: bool,
+        default: bool,
+    ) -> bool {
+        self.brancher.runs_on(base_ref)
+            && (self.always_run || forced || self.changes.matches(changes) || default)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn should_run_asks_branch_then_always_then_force_then_changes_then_default() {
+        let branch = Brancher {
+            branches: vec![Pattern::new("main").unwrap()],
+            skip_branches: vec![],
+        };
+        let go = RegexpChangeMatcher {
+            run_if_changed: Some(Pattern::new("go$").unwrap()),
+            skip_if_only_changed: None,
+        };
+        let manual = Presubmit {
+            brancher: branch,
+            ..Presubmit::default()
+        };
+        let always = Presubmit {
+            always_run: true,
+            ..manual.clone()
+        };
+        let conditional = Presubmit {
+            changes: go,
+            ..manual.clone()
+        };
+        let changed = vec!["a.go".to_owned()];
+        for (job, base, changes, forced, default, runs) in [
+            (&always, "other", &changed, true, true, false),
+            (&always, "main", &vec![], false, false, true),
+            (&manual, "main", &changed, false, false, false),
+            (&manual, "main", &changed, true, false, true),
+            (&manual, "main", &changed, false, true, true),
+            (&conditional, "main", &changed, false, false, true),
+            (&conditional, "main", &vec![], false, false, false),
+            (&conditional, "main", &vec![], false, true, true),
+        ] {
+            assert_eq!(job.should_run(base, changes, forced, default), runs);
+        }
+        assert!(manual.needs_explicit_trigger() && !conditional.needs_explicit_trigger());
+        assert!(conditional.triggers_conditionally() && !always.triggers_conditionally());
+    }
+}

@@ -1,0 +1,245 @@
+//! `plank`: limits of running jobs, the decoration they get, and where their results are shown.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::narrowest;
+use crate::{
+    duration::GoDuration,
+    prowjob::{DecorationConfig, ProwJobSpec, null_default},
+};
+
+const MINUTE: i64 = 60;
+
+/// Times are what a pod gets unless its job's decoration says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Plank {
+    /// A Go template for the URL of a job that is not decorated.
+    #[serde(deserialize_with = "null_default")]
+    pub job_url_template: String,
+    /// Go templates of a failure comment's text by `org/repo`, `org` or `*`.
+    #[serde(deserialize_with = "null_default")]
+    pub report_templates: BTreeMap<String, String>,
+    /// Older form of `report_templates` for `*`.
+    #[serde(deserialize_with = "null_default")]
+    pub report_template: String,
+    /// Jobs at once; 0 is no limit.
+    #[serde(deserialize_with = "null_default")]
+    pub max_concurrency: i64,
+    max_goroutines: Option<i64>,
+    pod_pending_timeout: Option<GoDuration>,
+    pod_running_timeout: Option<GoDuration>,
+    pod_unscheduled_timeout: Option<GoDuration>,
+    max_revivals: Option<i64>,
+    /// In order: a later entry that matches wins over an earlier one.
+    #[serde(deserialize_with = "null_default")]
+    pub default_decoration_config_entries: Vec<DecorationEntry>,
+    /// Older form of the entries, by `org/repo`, `org` or `*`.
+    #[serde(deserialize_with = "null_default")]
+    pub default_decoration_configs: BTreeMap<String, DecorationConfig>,
+    /// Where Deck shows results, by `org/repo`, `org` or `*`.
+    #[serde(deserialize_with = "null_default")]
+    pub job_url_prefix_config: BTreeMap<String, String>,
+    /// Leaves the storage provider out of job URLs.
+    #[serde(
+        rename = "jobURLPrefixDisableAppendStorageProvider",
+        deserialize_with = "null_default"
+    )]
+    pub job_url_prefix_disable_append_storage_provider: bool,
+    #[serde(deserialize_with = "null_default")]
+    pub build_cluster_status_file: String,
+    /// Jobs at once by queue: 0 blocks, less is no limit.
+    #[serde(deserialize_with = "null_default")]
+    pub job_queue_capacities: BTreeMap<String, i64>,
+}
+
+/// Decoration for the jobs of a repository and a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct DecorationEntry {
+    /// `org/repo`, `org`, or `*` and empty for all.
+    #[serde(rename = "repo", deserialize_with = "null_default")]
+    pub repo: String,
+    /// A build cluster, or `*` and empty for all.
+    #[serde(deserialize_with = "null_default")]
+    pub cluster: String,
+    #[serde(deserialize_with = "null_default")]
+    pub config: DecorationConfig,
+}
+
+impl DecorationEntry {
+    fn matches(&self, org_repo: Option<&str>, cluster: &str) -> bool {
+        let repo = match self.repo.as_str() {
+            "" | "*" => true,
+            entry => org_repo.is_some_and(|name| {
+                name == entry || name.split_once('/').is_some_and(|(org, _)| org == entry)
+            }),
+        };
+        repo && matches!(self.cluster.as_str(), "" | "*") | (self.cluster == cluster)
+    }
+}
+
+impl Plank {
+    /// 10 min unless set.
+    pub fn pod_pending_timeout(&self) -> GoDuration {
+        self.pod_pending_timeout
+            .unwrap_or(GoDuration::from_secs(10 * MINUTE))
+    }
+
+    /// 48 h unless set.
+    pub fn pod_running_timeout(&self) -> GoDuration {
+        self.pod_running_timeout
+            .unwrap_or(GoDuration::from_secs(48 * 60 * MINUTE))
+    }
+
+    /// 5 min unless set.
+    pub fn pod_unscheduled_timeout(&self) -> GoDuration {
+        self.pod_unscheduled_timeout
+            .unwrap_or(GoDuration::from_secs(5 * MINUTE))
+    }
+
+    /// How often a lost pod is made anew; 3 unless set.
+    pub fn max_revivals(&self) -> i64 {
+        self.max_revivals.unwrap_or(3)
+    }
+
+    /// `ProwJob`s worked on at once; 20 unless set.
+    pub fn max_goroutines(&self) -> i64 {
+        self.max_goroutines.unwrap_or(20)
+    }
+
+    /// The decoration that a job of this repository (`org/repo`) and cluster starts from; none
+    /// when no entry matches.
+    pub fn default_decoration(
+        &self,
+        org_repo: Option<&str>,
+        cluster: &str,
+    ) -> Option<DecorationConfig> {
+        self.entries()
+            .filter(|entry| entry.matches(org_repo, cluster))
+            .map(|entry| entry.config.clone())
+            .reduce(|earlier, later| later.or(&earlier))
+    }
+
+    /// The list, else the map from its widest key to its narrowest.
+    fn entries(&self) -> impl Iterator<Item = std::borrow::Cow<'_, DecorationEntry>> {
+        use std::borrow::Cow;
+        let mut expanded: Vec<_> = self.default_decoration_configs.iter().collect();
+        expanded.sort_by_key(|(key, _)| match key.as_str() {
+            "*" => 0,
+            key if !key.contains('/') => 1,
+            _ => 2,
+        });
+        self.default_decoration_config_entries
+            .iter()
+            .map(Cow::Borrowed)
+            .chain(expanded.into_iter().map(|(repo, config)| {
+                Cow::Owned(DecorationEntry {
+                    repo: repo.clone(),
+                    cluster: String::new(),
+                    config: config.clone(),
+                })
+            }))
+    }
+
+    /// The part of a job's URL before its storage path; empty when none is configured.
+    pub fn job_url_prefix<'a>(&'a self, spec: &'a ProwJobSpec) -> &'a str {
+        let own = spec
+            .decoration_config
+            .as_ref()
+            .and_then(|decoration| decoration.gcs_configuration.as_ref())
+            .map(|storage| storage.job_url_prefix.as_str())
+            .filter(|prefix| !prefix.is_empty());
+        own.or_else(|| by_refs(&self.job_url_prefix_config, spec))
+            .unwrap_or_default()
+    }
+
+    /// The template of a failure comment's text; empty when none is configured.
+    pub fn report_template_for(&self, spec: &ProwJobSpec) -> &str {
+        by_refs(&self.report_templates, spec).unwrap_or(&self.report_template)
+    }
+}
+
+fn by_refs<'a>(map: &'a BTreeMap<String, String>, spec: &ProwJobSpec) -> Option<&'a str> {
+    let entry = match spec.main_refs() {
+        Some(refs) => narrowest(map, &refs.org, &refs.repo),
+        None => map.get("*"),
+    };
+    entry.map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::prowjob::Refs;
+
+    fn plank(json: serde_json::Value) -> Plank {
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn timeout(plank: &Plank, repo: Option<&str>, cluster: &str) -> Option<String> {
+        let decoration = plank.default_decoration(repo, cluster)?;
+        Some(decoration.timeout?.to_string())
+    }
+
+    #[test]
+    fn a_later_matching_entry_wins() {
+        let plank = plank(json!({"default_decoration_config_entries": [
+            {"config": {"timeout": "1m"}},
+            {"cluster": "build2", "config": {"timeout": "2m"}},
+            {"repo": "o", "cluster": "*", "config": {"timeout": "3m"}},
+            {"repo": "o/r", "config": {"timeout": "4m"}},
+        ]}));
+        for (repo, cluster, expected) in [
+            (Some("x/y"), "default", "1m0s"),
+            (None, "default", "1m0s"),
+            (None, "build2", "2m0s"),
+            (Some("o/s"), "build2", "3m0s"),
+            (Some("o/r"), "default", "4m0s"),
+        ] {
+            assert_eq!(
+                timeout(&plank, repo, cluster).as_deref(),
+                Some(expected),
+                "{repo:?} {cluster}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_map_form_goes_from_wide_to_narrow() {
+        let plank = plank(json!({"default_decoration_configs": {
+            "*": {"timeout": "1m"}, "o": {"timeout": "2m"}, "a/b": {"timeout": "3m"},
+        }}));
+        assert_eq!(timeout(&plank, Some("o/r"), "x").unwrap(), "2m0s");
+        assert_eq!(timeout(&plank, Some("a/b"), "x").unwrap(), "3m0s");
+        assert_eq!(timeout(&plank, None, "x").unwrap(), "1m0s");
+        assert_eq!(timeout(&Plank::default(), None, "x"), None);
+    }
+
+    #[test]
+    fn the_jobs_own_url_prefix_wins_then_the_narrowest() {
+        let plank = plank(json!({"job_url_prefix_config": {"*": "w", "o": "org", "o/r": "repo"}}));
+        let of = |org: &str, repo: &str| ProwJobSpec {
+            refs: Some(Refs {
+                org: org.into(),
+                repo: repo.into(),
+                ..Refs::default()
+            }),
+            ..ProwJobSpec::default()
+        };
+        assert_eq!(plank.job_url_prefix(&of("x", "y")), "w");
+        assert_eq!(plank.job_url_prefix(&of("o", "y")), "org");
+        assert_eq!(plank.job_url_prefix(&of("o", "r")), "repo");
+        assert_eq!(plank.job_url_prefix(&ProwJobSpec::default()), "w");
+        let mut own = of("o", "r");
+        own.decoration_config = Some(
+            serde_json::from_value(json!({"gcs_configuration": {"job_url_prefix": "mine"}}))
+                .unwrap(),
+        );
+        assert_eq!(plank.job_url_prefix(&own), "mine");
+    }
+}

@@ -1,0 +1,183 @@
+//! `/metrics` on one port, `/healthz` and `/healthz/ready` on another.
+
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Context;
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{ServeOptions, flags, serve};
+use crate::duration::GoDuration;
+
+/// Flags every service shares, as Prow spells them.
+#[derive(Clone, Debug, clap::Args)]
+pub struct InstrumentationOptions {
+    #[arg(long, default_value_t = 9090)]
+    pub metrics_port: u16,
+    #[arg(long, default_value_t = 8081)]
+    pub health_port: u16,
+    /// Taken and unused: there is no Go profiler here.
+    #[arg(long, default_value_t = 6060, hide = true)]
+    pub pprof_port: u16,
+    /// Taken and unused: there is no Go profiler here.
+    #[arg(
+        long,
+        value_parser = flags::boolean,
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide = true
+    )]
+    pub profile_memory_usage: bool,
+    /// Taken and unused: there is no Go profiler here.
+    #[arg(long, default_value = "30s", hide = true)]
+    pub memory_profile_interval: GoDuration,
+}
+
+/// Whether the service can do its work. Starts as no.
+#[derive(Clone, Debug, Default)]
+pub struct Ready(Arc<AtomicBool>);
+
+impl Ready {
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::Release);
+    }
+
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// A service's metrics and health.
+#[derive(Debug)]
+pub struct Instrumentation {
+    /// Register metrics here before [`Instrumentation::serve`].
+    pub registry: Registry,
+    /// To be set once the service can do its work.
+    pub ready: Ready,
+}
+
+impl Default for Instrumentation {
+    fn default() -> Self {
+        Self {
+            registry: Registry::default(),
+            ready: Ready::default(),
+        }
+    }
+}
+
+impl Instrumentation {
+    /// Binds both ports and serves until `shutdown`; not ready from then on.
+    pub async fn serve(
+        self,
+        options: &InstrumentationOptions,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let metrics = bind(options.metrics_port).await.context("--metrics-port")?;
+        let health = bind(options.health_port).await.context("--health-port")?;
+        let health_router = health_router(self.ready, shutdown.clone());
+        // A probe hears that the service is draining until the process ends.
+        tokio::spawn(serve(
+            health,
+            health_router,
+            ServeOptions::default(),
+            CancellationToken::new(),
+        ));
+        tokio::spawn(serve(
+            metrics,
+            metrics_router(Arc::new(self.registry)),
+            ServeOptions::default(),
+            shutdown.clone(),
+        ));
+        Ok(())
+    }
+}
+
+async fn bind(port: u16) -> anyhow::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+        .await
+        .with_context(|| format!("cannot listen on port {port}"))
+}
+
+/// `/metrics` in the form that Prometheus reads.
+pub fn metrics_router(registry: Arc<Registry>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .with_state(registry)
+}
+
+async fn metrics(State(registry): State<Arc<Registry>>) -> impl IntoResponse {
+    let mut text = String::new();
+    match encode(&mut text, &registry) {
+        Ok(()) => (
+            [(
+                header::CONTENT_TYPE,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            )],
+            text,
+        )
+            .into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// `/healthz` and `/healthz/ready`.
+pub fn health_router(ready: Ready, shutdown: CancellationToken) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "OK" }))
+        .route(
+            "/healthz/ready",
+            get(move || {
+                let ok = ready.get() && !shutdown.is_cancelled();
+                async move {
+                    if ok {
+                        (StatusCode::OK, "OK")
+                    } else {
+                        (StatusCode::SERVICE_UNAVAILABLE, "not ready")
+                    }
+                }
+            }),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn status(router: &Router, path: &str) -> StatusCode {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn ready_only_between_start_and_shutdown() {
+        let (ready, shutdown) = (Ready::default(), CancellationToken::new());
+        let router = health_router(ready.clone(), shutdown.clone());
+        assert_eq!(status(&router, "/healthz").await, StatusCode::OK);
+        let path = "/healthz/ready";
+        assert_eq!(status(&router, path).await, StatusCode::SERVICE_UNAVAILABLE);
+        ready.set(true);
+        assert_eq!(status(&router, path).await, StatusCode::OK);
+        shutdown.cancel();
+        assert_eq!(status(&router, path).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(&router, "/healthz").await, StatusCode::OK);
+    }
+}
