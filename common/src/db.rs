@@ -1,1 +1,192 @@
+//! One SQLite file a role, and one process that owns it.
+//!
+//! Opens, locks and migrates; the tables and the SQL on them belong to the service.
 
+use std::{
+    fs::{File, OpenOptions},
+    io::{Read, Seek, Write},
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use nix::fcntl::{Flock, FlockArg};
+use sqlx::{
+    AssertSqlSafe, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+/// An open database; the lock on its file goes with the last clone.
+#[derive(Clone, Debug)]
+pub struct Db {
+    pool: SqlitePool,
+    _lock: Option<Arc<Flock<File>>>,
+}
+
+impl Deref for Db {
+    type Target = SqlitePool;
+
+    fn deref(&self) -> &SqlitePool {
+        &self.pool
+    }
+}
+
+/// Opens the database at `path` (`None`: in memory, gone with the last clone) and applies the
+/// `migrations` that it has not seen: `(name, SQL)`, forward only, each once and in order.
+///
+/// A commit is on disk when it returns. A second process gets an error that names the first.
+pub async fn open(
+    path: Option<&Path>,
+    migrations: &[(&'static str, &'static str)],
+) -> anyhow::Result<Db> {
+    let db = match path {
+        Some(path) => on_disk(path)
+            .await
+            .with_context(|| format!("opening database {}", path.display()))?,
+        None => in_memory().await?,
+    };
+    migrate(&db.pool, migrations).await?;
+    Ok(db)
+}
+
+async fn on_disk(path: &Path) -> anyhow::Result<Db> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let lock = lock(path)?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(10));
+    let pool = SqlitePoolOptions::new()
+        .max_connections(4)
+        .connect_with(options)
+        .await?;
+    Ok(Db {
+        pool,
+        _lock: Some(Arc::new(lock)),
+    })
+}
+
+async fn in_memory() -> anyhow::Result<Db> {
+    // One connection that is never closed: each connection to ":memory:" is a database of its own.
+    let options = SqliteConnectOptions::new()
+        .in_memory(true)
+        .foreign_keys(true);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await?;
+    Ok(Db { pool, _lock: None })
+}
+
+/// Takes `<path>.lock`, which holds the owner's process id.
+fn lock(path: &Path) -> anyhow::Result<Flock<File>> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&name)?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut lock) => {
+            lock.set_len(0)?;
+            lock.rewind()?;
+            write!(lock, "{}", std::process::id())?;
+            Ok(lock)
+        }
+        Err((mut file, _)) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder)?;
+            bail!(
+                "it is in use by process {} (lock {})",
+                holder.trim(),
+                name.display()
+            )
+        }
+    }
+}
+
+async fn migrate(
+    pool: &SqlitePool,
+    migrations: &[(&'static str, &'static str)],
+) -> anyhow::Result<()> {
+    sqlx::query("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY)")
+        .execute(pool)
+        .await?;
+    for (name, sql) in migrations {
+        let mut transaction = pool.begin().await?;
+        let fresh = sqlx::query("INSERT INTO migrations (name) VALUES ($1) ON CONFLICT DO NOTHING")
+            .bind(name)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
+        if fresh == 1 {
+            sqlx::raw_sql(AssertSqlSafe(*sql))
+                .execute(&mut *transaction)
+                .await
+                .with_context(|| format!("migration {name}"))?;
+        }
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIGRATIONS: &[(&str, &str)] = &[(
+        "0001_t",
+        "CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1);",
+    )];
+
+    async fn rows(db: &Db) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM t")
+            .fetch_one(&**db)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_migration_is_applied_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b.db");
+        for _ in 0..2 {
+            let db = open(Some(&path), MIGRATIONS).await.unwrap();
+            assert_eq!(rows(&db).await, 1);
+            db.close().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_owner_is_told_who_the_first_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hook.db");
+        let first = open(Some(&path), &[]).await.unwrap();
+        let refusal = format!("{:#}", open(Some(&path), &[]).await.unwrap_err());
+        assert!(
+            refusal.contains(&format!("process {}", std::process::id())),
+            "{refusal}"
+        );
+        drop(first);
+        open(Some(&path), &[]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn in_memory_keeps_its_tables() {
+        let db = open(None, MIGRATIONS).await.unwrap();
+        assert_eq!(rows(&db.clone()).await, 1);
+    }
+}

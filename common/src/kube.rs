@@ -1,1 +1,201 @@
+//! Clients of the clusters: one that holds the `ProwJob`s, and one a build cluster.
 
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+use crate::prowjob::DEFAULT_CLUSTER;
+
+/// Prow's flags for finding clusters.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Options {
+    /// Path to a kubeconfig file; each of its contexts is a build cluster.
+    #[arg(long)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Folder of kubeconfig files, read like --kubeconfig.
+    #[arg(long)]
+    pub kubeconfig_dir: Option<PathBuf>,
+    /// Only files of --kubeconfig-dir that end like this are read.
+    #[arg(long, default_value = "")]
+    pub kubeconfig_suffix: String,
+    /// Token file that replaces the service account's in-cluster one.
+    #[arg(long)]
+    pub projected_token_file: Option<PathBuf>,
+    /// Do not use the cluster this process runs in.
+    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub no_in_cluster_config: bool,
+}
+
+/// The clusters of an installation.
+#[derive(Clone)]
+pub struct Clusters {
+    /// Where `ProwJob`s are.
+    pub infra: Client,
+    /// Where pods run, by the name jobs use in `cluster`. `default` is always there and is
+    /// one cluster, never a second copy of the infrastructure cluster's client.
+    pub build: BTreeMap<String, Client>,
+}
+
+impl Clusters {
+    /// One cluster for everything.
+    pub fn single(client: Client) -> Self {
+        Self {
+            build: BTreeMap::from([(DEFAULT_CLUSTER.to_owned(), client.clone())]),
+            infra: client,
+        }
+    }
+
+    /// Finds the clusters as Prow does: the infrastructure cluster is the one this process runs
+    /// in, else the current context; `default` is a context of that name, else the same.
+    ///
+    /// Two contexts of one name are an error.
+    pub async fn load(options: &Options) -> anyhow::Result<Self> {
+        let contexts = contexts(options)?;
+        let infra = infra_config(options, &contexts).await?;
+        let infra = Client::try_from(infra).context("client of the infrastructure cluster")?;
+        let mut build = BTreeMap::new();
+        for (name, kubeconfig) in contexts {
+            let config = context_config(kubeconfig, Some(name.clone())).await?;
+            build.insert(
+                name.clone(),
+                Client::try_from(config).with_context(|| format!("client of {name}"))?,
+            );
+        }
+        build
+            .entry(DEFAULT_CLUSTER.to_owned())
+            .or_insert_with(|| infra.clone());
+        Ok(Self { infra, build })
+    }
+
+    pub fn build_client(&self, alias: &str) -> Option<&Client> {
+        self.build.get(alias)
+    }
+}
+
+/// Every context of the files that `options` name, with its file.
+fn contexts(options: &Options) -> anyhow::Result<BTreeMap<String, Kubeconfig>> {
+    let mut all = BTreeMap::new();
+    for path in files(options)? {
+        let kubeconfig = Kubeconfig::read_from(&path)
+            .with_context(|| format!("reading kubeconfig {}", path.display()))?;
+        for context in kubeconfig.contexts.clone() {
+            if all
+                .insert(context.name.clone(), kubeconfig.clone())
+                .is_some()
+            {
+                bail!(
+                    "context {} is defined twice, the second time in {}",
+                    context.name,
+                    path.display()
+                );
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn files(options: &Options) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = options.kubeconfig.iter().cloned().collect();
+    if let Some(folder) = &options.kubeconfig_dir {
+        let entries = folder
+            .read_dir()
+            .with_context(|| format!("listing {}", folder.display()))?;
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry?.path();
+            if path.is_file() && is_wanted(&path, &options.kubeconfig_suffix) {
+                found.push(path);
+            }
+        }
+        found.sort();
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+/// Mounted ConfigMaps and Secrets keep their plumbing in names that begin with two dots.
+fn is_wanted(path: &Path, suffix: &str) -> bool {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| !name.starts_with("..") && name.ends_with(suffix))
+}
+
+async fn infra_config(
+    options: &Options,
+    contexts: &BTreeMap<String, Kubeconfig>,
+) -> anyhow::Result<Config> {
+    let in_cluster = (!options.no_in_cluster_config)
+        .then(Config::incluster)
+        .and_then(Result::ok);
+    if let Some(mut config) = in_cluster {
+        if let Some(file) = &options.projected_token_file {
+            config.auth_info.token_file = Some(file.display().to_string());
+        }
+        return Ok(config);
+    }
+    match contexts
+        .values()
+        .find(|kubeconfig| kubeconfig.current_context.is_some())
+    {
+        Some(kubeconfig) => context_config(kubeconfig.clone(), None).await,
+        // What kubectl would take: $KUBECONFIG, else the one in the home folder.
+        None => Config::from_kubeconfig(&KubeConfigOptions::default())
+            .await
+            .context("no cluster: run in one, or give --kubeconfig a file with a current-context"),
+    }
+}
+
+async fn context_config(kubeconfig: Kubeconfig, context: Option<String>) -> anyhow::Result<Config> {
+    let options = KubeConfigOptions {
+        context,
+        ..KubeConfigOptions::default()
+    };
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &options).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kubeconfig(names: &[&str], current: &str) -> String {
+        let entries = |kind: &str| -> String {
+            names
+                .iter()
+                .map(|name| format!("- name: {name}\n  {kind}\n"))
+                .collect()
+        };
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: {current}\nclusters:\n{}contexts:\n{}",
+            entries("cluster: {server: 'http://127.0.0.1:1'}"),
+            entries(&format!("context: {{cluster: {}}}", names[0])),
+        )
+    }
+
+    #[tokio::test]
+    async fn every_context_is_a_build_cluster_and_default_is_always_there() {
+        crate::service::install_crypto();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.yaml"), kubeconfig(&["a", "b"], "a")).unwrap();
+        std::fs::write(folder.path().join("..data"), "not yaml: [").unwrap();
+        let options = Options {
+            kubeconfig_dir: Some(folder.path().into()),
+            ..Options::default()
+        };
+        let clusters = Clusters::load(&options).await.unwrap();
+        assert_eq!(
+            clusters.build.keys().collect::<Vec<_>>(),
+            ["a", "b", "default"]
+        );
+
+        std::fs::write(folder.path().join("b.yaml"), kubeconfig(&["b"], "b")).unwrap();
+        let refusal = Clusters::load(&options).await.err().unwrap().to_string();
+        assert!(refusal.contains("context b is defined twice"), "{refusal}");
+    }
+}

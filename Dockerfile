@@ -1,0 +1,55 @@
+# One build, one filesystem, one image a program: they differ in the entry point only, which is
+# upstream's path, so that a manifest that carries nothing but `args` keeps working.
+
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --workspace --bin prow \
+    && RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile small --locked \
+        --package entrypoint --target x86_64-unknown-linux-gnu \
+    && mkdir /out \
+    && cp target/release/prow /out/prow \
+    && cp target/x86_64-unknown-linux-gnu/small/entrypoint /out/entrypoint
+
+FROM debian:bookworm-slim AS prow
+RUN apt-get update -qq \
+    && apt-get install -qq --yes --no-install-recommends ca-certificates git openssh-client \
+    && rm -rf /var/lib/apt/lists/* \
+    && mkdir /ko-app \
+    && for program in hook prow-controller-manager crier deck sinker clonerefs initupload sidecar; do \
+        ln -s /usr/local/bin/prow "/ko-app/$program"; \
+    done
+COPY --from=build /out/prow /usr/local/bin/prow
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/prow"]
+
+FROM prow AS hook
+ENTRYPOINT ["/ko-app/hook"]
+
+FROM prow AS prow-controller-manager
+ENTRYPOINT ["/ko-app/prow-controller-manager"]
+
+FROM prow AS crier
+ENTRYPOINT ["/ko-app/crier"]
+
+FROM prow AS deck
+ENTRYPOINT ["/ko-app/deck"]
+
+FROM prow AS sinker
+ENTRYPOINT ["/ko-app/sinker"]
+
+FROM prow AS clonerefs
+ENTRYPOINT ["/ko-app/clonerefs"]
+
+FROM prow AS initupload
+ENTRYPOINT ["/ko-app/initupload"]
+
+FROM prow AS sidecar
+ENTRYPOINT ["/ko-app/sidecar"]
+
+# Copied into any image a job names, so it brings nothing and needs nothing.
+FROM scratch AS entrypoint
+COPY --from=build /out/entrypoint /ko-app/entrypoint
+ENTRYPOINT ["/ko-app/entrypoint"]

@@ -1,0 +1,16 @@
+# The commands a person types. Everything else is cargo's.
+
+.PHONY: demo test image
+
+demo: ## a pull request goes in, a green check comes out; keeps serving
+	cargo run --locked -- demo
+
+test: ## installs what is missing (Debian), then runs every test
+	.ci/install
+	.ci/npm-schemas
+	cargo test --workspace --locked --quiet
+
+image: ## the images of every program, from one build
+	for target in prow hook prow-controller-manager crier deck sinker clonerefs initupload sidecar entrypoint; do \
+		docker build --quiet --target $$target --tag $$target . || exit 1; \
+	done

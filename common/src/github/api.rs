@@ -1,0 +1,291 @@
+//! The calls, one function each.
+
+use http::{HeaderMap, Method, StatusCode, header};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::{
+    Client, Error, IssueComment, PullRequest, Result, Status,
+    transport::{Answer, Call},
+    types::Label,
+};
+
+impl Client {
+    /// Whether `user` is a member of `org` that the client can see. Prow takes a redirect
+    /// (the client is no member itself) as an error; here it is "no".
+    pub async fn is_member(&self, org: &str, user: &str) -> Result<bool> {
+        self.is_there(
+            org,
+            &format!("/orgs/{}/members/{}", segment(org), segment(user)),
+        )
+        .await
+    }
+
+    pub async fn is_collaborator(&self, org: &str, repo: &str, user: &str) -> Result<bool> {
+        self.is_there(
+            org,
+            &format!("{}/collaborators/{}", repo_path(org, repo), segment(user)),
+        )
+        .await
+    }
+
+    pub async fn pull_request(&self, org: &str, repo: &str, number: u64) -> Result<PullRequest> {
+        self.get(org, &format!("{}/pulls/{number}", repo_path(org, repo)))
+            .await?
+            .json()
+    }
+
+    /// Names of the files a pull request changes; of a renamed one, both names. GitHub lists
+    /// at most 3,000.
+    pub async fn changed_files(&self, org: &str, repo: &str, number: u64) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct File {
+            filename: String,
+            previous_filename: Option<String>,
+        }
+        let files: Vec<File> = self
+            .all(
+                org,
+                &format!("{}/pulls/{number}/files", repo_path(org, repo)),
+            )
+            .await?;
+        Ok(files
+            .into_iter()
+            .flat_map(|file| [Some(file.filename), file.previous_filename])
+            .flatten()
+            .collect())
+    }
+
+    /// The commit that `branch` points at.
+    pub async fn branch_sha(&self, org: &str, repo: &str, branch: &str) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Ref {
+            object: Object,
+        }
+        #[derive(Deserialize)]
+        struct Object {
+            sha: String,
+        }
+        let path = format!(
+            "{}/git/ref/heads/{}",
+            repo_path(org, repo),
+            path_below(branch)
+        );
+        Ok(self.get(org, &path).await?.json::<Ref>()?.object.sha)
+    }
+
+    /// The newest status of each context on a commit.
+    pub async fn combined_status(&self, org: &str, repo: &str, sha: &str) -> Result<Vec<Status>> {
+        #[derive(Deserialize)]
+        struct Combined {
+            statuses: Vec<Status>,
+        }
+        let path = format!("{}/commits/{}/status", repo_path(org, repo), segment(sha));
+        let mut statuses = Vec::new();
+        self.each_page(org, &path, |answer| {
+            statuses.extend(answer.json::<Combined>()?.statuses);
+            Ok(())
+        })
+        .await?;
+        Ok(statuses)
+    }
+
+    pub async fn create_status(
+        &self,
+        org: &str,
+        repo: &str,
+        sha: &str,
+        status: &Status,
+    ) -> Result<()> {
+        let path = format!("{}/statuses/{}", repo_path(org, repo), segment(sha));
+        self.write(org, Method::POST, &path, Some(&json!(status)))
+            .await
+            .map(drop)
+    }
+
+    pub async fn comments(&self, org: &str, repo: &str, number: u64) -> Result<Vec<IssueComment>> {
+        self.all(
+            org,
+            &format!("{}/issues/{number}/comments", repo_path(org, repo)),
+        )
+        .await
+    }
+
+    /// Returns the comment's id.
+    pub async fn create_comment(
+        &self,
+        org: &str,
+        repo: &str,
+        number: u64,
+        body: &str,
+    ) -> Result<u64> {
+        let path = format!("{}/issues/{number}/comments", repo_path(org, repo));
+        let answer = self
+            .write(org, Method::POST, &path, Some(&json!({ "body": body })))
+            .await?;
+        Ok(answer.json::<IssueComment>()?.id)
+    }
+
+    pub async fn edit_comment(&self, org: &str, repo: &str, id: u64, body: &str) -> Result<()> {
+        let path = format!("{}/issues/comments/{id}", repo_path(org, repo));
+        self.write(org, Method::PATCH, &path, Some(&json!({ "body": body })))
+            .await
+            .map(drop)
+    }
+
+    /// A comment that is already gone is fine.
+    pub async fn delete_comment(&self, org: &str, repo: &str, id: u64) -> Result<()> {
+        let path = format!("{}/issues/comments/{id}", repo_path(org, repo));
+        or_absent(self.write(org, Method::DELETE, &path, None).await)
+    }
+
+    pub async fn labels(&self, org: &str, repo: &str, number: u64) -> Result<Vec<String>> {
+        let labels: Vec<Label> = self
+            .all(
+                org,
+                &format!("{}/issues/{number}/labels", repo_path(org, repo)),
+            )
+            .await?;
+        Ok(labels.into_iter().map(|label| label.name).collect())
+    }
+
+    pub async fn add_label(&self, org: &str, repo: &str, number: u64, label: &str) -> Result<()> {
+        let path = format!("{}/issues/{number}/labels", repo_path(org, repo));
+        self.write(
+            org,
+            Method::POST,
+            &path,
+            Some(&json!({ "labels": [label] })),
+        )
+        .await
+        .map(drop)
+    }
+
+    /// A label that is not there is fine.
+    pub async fn remove_label(
+        &self,
+        org: &str,
+        repo: &str,
+        number: u64,
+        label: &str,
+    ) -> Result<()> {
+        let path = format!(
+            "{}/issues/{number}/labels/{}",
+            repo_path(org, repo),
+            segment(label)
+        );
+        or_absent(self.write(org, Method::DELETE, &path, None).await)
+    }
+
+    async fn get(&self, org: &str, path: &str) -> Result<Answer> {
+        let call = Call {
+            expects: true,
+            ..Call::new(Method::GET, path)
+        };
+        self.call(org, &call).await
+    }
+
+    async fn write(
+        &self,
+        org: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer> {
+        let call = Call {
+            body,
+            ..Call::new(method, path)
+        };
+        self.call(org, &call).await
+    }
+
+    /// GitHub answers 204 for yes, 404 or a redirect for no.
+    async fn is_there(&self, org: &str, path: &str) -> Result<bool> {
+        match self.call(org, &Call::new(Method::GET, path)).await {
+            Ok(answer) => Ok(answer.status == StatusCode::NO_CONTENT),
+            Err(Error::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn all<T: DeserializeOwned>(&self, org: &str, path: &str) -> Result<Vec<T>> {
+        let mut items = Vec::new();
+        self.each_page(org, path, |answer| {
+            items.extend(answer.json::<Vec<T>>()?);
+            Ok(())
+        })
+        .await?;
+        Ok(items)
+    }
+
+    async fn each_page(
+        &self,
+        org: &str,
+        path: &str,
+        mut take: impl FnMut(&Answer) -> Result<()>,
+    ) -> Result<()> {
+        for page in 1_u32.. {
+            let answer = self
+                .get(org, &format!("{path}?per_page=100&page={page}"))
+                .await?;
+            take(&answer)?;
+            if !has_next(&answer.headers) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn or_absent(answer: Result<Answer>) -> Result<()> {
+    match answer {
+        Ok(_) | Err(Error::NotFound(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn has_next(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::LINK)
+        .and_then(|link| link.to_str().ok())
+        .is_some_and(|link| link.contains("rel=\"next\""))
+}
+
+fn repo_path(org: &str, repo: &str) -> String {
+    format!("/repos/{}/{}", segment(org), segment(repo))
+}
+
+/// One path segment: whatever is no plain character is percent-encoded, so that no name can
+/// reach another path.
+pub(super) fn segment(text: &str) -> String {
+    if matches!(text, "." | "..") {
+        return text.replace('.', "%2E");
+    }
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// A name that may have slashes, as branches have.
+fn path_below(name: &str) -> String {
+    name.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_in_their_segment() {
+        assert_eq!(repo_path("o", "../../user"), "/repos/o/..%2F..%2Fuser");
+        assert_eq!(repo_path("o", ".."), "/repos/o/%2E%2E");
+        assert_eq!(segment("do-not-merge/hold ?"), "do-not-merge%2Fhold%20%3F");
+        assert_eq!(path_below("feature/ä"), "feature/%C3%A4");
+    }
+}

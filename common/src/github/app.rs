@@ -1,0 +1,193 @@
+//! GitHub App authentication: a JWT for the App, a token for each installation.
+//!
+//! Each organisation has a slot of its own, so that renewing one's token keeps no other waiting.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+use http::Method;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::{
+    Error, Result,
+    transport::{Call, Transport},
+};
+
+/// GitHub's clock and ours may differ.
+const BACK_DATED: i64 = 60;
+/// GitHub refuses more than ten minutes.
+const LIFETIME: i64 = 9 * 60;
+/// A token is renewed this long before GitHub forgets it; they live an hour.
+const MARGIN: SignedDuration = SignedDuration::from_mins(5);
+
+pub(super) struct App {
+    id: String,
+    key: PathBuf,
+    organisations: std::sync::Mutex<HashMap<String, Arc<Mutex<Slot>>>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    installation: Option<u64>,
+    token: Option<Token>,
+}
+
+#[derive(Clone)]
+struct Token {
+    token: SecretString,
+    expires_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct TokenObject {
+    token: String,
+    expires_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iat: i64,
+    exp: i64,
+    iss: &'a str,
+}
+
+fn claims(id: &str, now: Timestamp) -> Claims<'_> {
+    Claims {
+        iat: now.as_second() - BACK_DATED,
+        exp: now.as_second() + LIFETIME,
+        iss: id,
+    }
+}
+
+impl App {
+    pub(super) fn new(id: String, key: PathBuf) -> Self {
+        Self {
+            id,
+            key,
+            organisations: std::sync::Mutex::default(),
+        }
+    }
+
+    /// A fresh JWT. The key is read each time: it is a mounted Secret that may be rotated.
+    pub(super) fn jwt(&self) -> Result<SecretString> {
+        let pem =
+            std::fs::read(&self.key).with_context(|| format!("reading {}", self.key.display()))?;
+        let key = EncodingKey::from_rsa_pem(&pem)
+            .with_context(|| format!("{} is no RSA private key in PEM form", self.key.display()))?;
+        let claims = claims(&self.id, Timestamp::now());
+        let jwt = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key)
+            .context("signing a JWT")?;
+        Ok(jwt.into())
+    }
+
+    fn slot(&self, org: &str) -> Arc<Mutex<Slot>> {
+        let mut organisations = self
+            .organisations
+            .lock()
+            .expect("no holder of this lock panics");
+        // GitHub's logins are the same in any case.
+        Arc::clone(organisations.entry(org.to_ascii_lowercase()).or_default())
+    }
+
+    /// The token for `org`'s resources: the kept one, or a new one where it is about to expire.
+    pub(super) async fn token(&self, transport: &Transport, org: &str) -> Result<SecretString> {
+        let slot = self.slot(org);
+        let mut slot = slot.lock().await;
+        if let Some(kept) = slot
+            .token
+            .as_ref()
+            .filter(|token| is_fresh(token, Timestamp::now()))
+        {
+            return Ok(kept.token.clone());
+        }
+        let token = match self.renew(transport, org, &mut slot).await {
+            // The App was uninstalled and installed again under another id.
+            Err(Error::NotFound(_) | Error::Unauthorized(_))
+                if slot.installation.take().is_some() =>
+            {
+                self.renew(transport, org, &mut slot).await?
+            }
+            token => token?,
+        };
+        slot.token = Some(token.clone());
+        Ok(token.token)
+    }
+
+    async fn renew(&self, transport: &Transport, org: &str, slot: &mut Slot) -> Result<Token> {
+        let installation = match slot.installation {
+            Some(installation) => installation,
+            None => *slot
+                .installation
+                .insert(self.installation(transport, org).await?),
+        };
+        let path = format!("/app/installations/{installation}/access_tokens");
+        let call = Call::new(Method::POST, &path);
+        let object: TokenObject = transport.send(&call, Some(&self.jwt()?)).await?.json()?;
+        Ok(Token {
+            token: object.token.into(),
+            expires_at: object.expires_at,
+        })
+    }
+
+    /// Where the App is installed for `org`, which may be a person.
+    async fn installation(&self, transport: &Transport, org: &str) -> Result<u64> {
+        #[derive(Deserialize)]
+        struct Installation {
+            id: u64,
+        }
+        let org = super::api::segment(org);
+        let jwt = self.jwt()?;
+        for kind in ["orgs", "users"] {
+            let path = format!("/{kind}/{org}/installation");
+            let call = Call::new(Method::GET, &path);
+            match transport.send(&call, Some(&jwt)).await {
+                Err(Error::NotFound(_)) => {}
+                answer => return Ok(answer?.json::<Installation>()?.id),
+            }
+        }
+        Err(Error::NotFound(format!(
+            "the GitHub App is not installed for {org}: install it there"
+        )))
+    }
+
+    /// Drops `token`, unless it was renewed meanwhile, and the installation it belongs to.
+    pub(super) async fn forget(&self, org: &str, token: &SecretString) {
+        let slot = self.slot(org);
+        let mut slot = slot.lock().await;
+        let is_kept = |kept: &Token| kept.token.expose_secret() == token.expose_secret();
+        if slot.token.as_ref().is_some_and(is_kept) {
+            *slot = Slot::default();
+        }
+    }
+}
+
+fn is_fresh(token: &Token, now: Timestamp) -> bool {
+    token.expires_at.duration_since(now) > MARGIN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_jwt_is_back_dated_and_short() {
+        let claims = claims("7", Timestamp::from_second(10_000).unwrap());
+        assert_eq!((claims.iat, claims.exp, claims.iss), (9_940, 10_540, "7"));
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_it_expires() {
+        let now = Timestamp::from_second(10_000).unwrap();
+        for (seconds_left, fresh) in [(3_600, true), (301, true), (300, false), (-1, false)] {
+            let token = Token {
+                token: "t".into(),
+                expires_at: Timestamp::from_second(10_000 + seconds_left).unwrap(),
+            };
+            assert_eq!(is_fresh(&token, now), fresh, "{seconds_left}");
+        }
+    }
+}

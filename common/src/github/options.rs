@@ -1,0 +1,76 @@
+//! Prow's flags for GitHub.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use crate::duration::GoDuration;
+
+/// The flag group of every service that talks to GitHub.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// GitHub's host, where repositories are cloned from.
+    #[arg(long, default_value = "github.com")]
+    pub github_host: String,
+    /// Base URL of GitHub's API; given more than once, the next is used where one cannot be
+    /// reached.
+    #[arg(long, default_value = "https://api.github.com")]
+    pub github_endpoint: Vec<String>,
+    /// GraphQL endpoint; no call of ours needs it yet.
+    #[arg(long, default_value = "https://api.github.com/graphql")]
+    pub github_graphql_endpoint: String,
+    /// File with a personal token, instead of an App.
+    #[arg(long)]
+    pub github_token_path: Option<PathBuf>,
+    /// The App's id; needs --github-app-private-key-path.
+    #[arg(long)]
+    pub github_app_id: Option<String>,
+    /// File with the App's private key (PEM).
+    #[arg(long)]
+    pub github_app_private_key_path: Option<PathBuf>,
+    /// Requests an hour that the client allows itself. Not built yet: refused unless 0.
+    #[arg(long, default_value_t = 0)]
+    pub github_hourly_tokens: u32,
+    /// Burst of --github-hourly-tokens. Not built yet: refused unless 0.
+    #[arg(long, default_value_t = 0)]
+    pub github_allowed_burst: u32,
+    /// Limit of one organisation. Not built yet: refused.
+    #[arg(long)]
+    pub github_throttle_org: Vec<String>,
+    /// Bound on one request.
+    #[arg(long = "github-client.request-timeout", default_value = "2m")]
+    pub request_timeout: GoDuration,
+    /// Tries after the first, where a request may be repeated.
+    #[arg(long = "github-client.max-retries", default_value_t = 8)]
+    pub max_retries: u32,
+    /// Tries after a 404.
+    #[arg(long = "github-client.max-404-retries", default_value_t = 2)]
+    pub max_404_retries: u32,
+    /// Longest wait for a rate limit to end; longer ones are an error.
+    #[arg(long = "github-client.backoff-timeout", default_value = "2m")]
+    pub backoff_timeout: GoDuration,
+    /// First wait between tries; it doubles.
+    #[arg(long = "github-client.initial-delay", default_value = "2s")]
+    pub initial_delay: GoDuration,
+}
+
+impl Options {
+    /// Refuses combinations that mean nothing, and what is not built.
+    pub(super) fn validate(&self) -> anyhow::Result<()> {
+        if self.github_app_id.is_some() != self.github_app_private_key_path.is_some() {
+            bail!("--github-app-id and --github-app-private-key-path go together");
+        }
+        if self.github_app_id.is_some() && self.github_token_path.is_some() {
+            bail!("--github-token-path and --github-app-id exclude each other");
+        }
+        if self.github_hourly_tokens != 0
+            || self.github_allowed_burst != 0
+            || !self.github_throttle_org.is_empty()
+        {
+            bail!(
+                "throttling (--github-hourly-tokens, --github-allowed-burst, --github-throttle-org) is not built yet"
+            );
+        }
+        Ok(())
+    }
+}
