@@ -1,1 +1,7 @@
-//! Contract tests of `local::kubelet`.
+//! Contract tests of `local::kubelet`: pods go in through the API, what a user of a cluster would see comes out.
+
+mod ending;
+mod machine;
+mod paths;
+mod running;
+mod waiting;

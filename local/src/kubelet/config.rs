@@ -1,0 +1,132 @@
+//! Secrets and config maps: fetched when a pod needs them, waited for while they are not there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client};
+use tokio::sync::watch;
+
+use super::env::{Found, Source};
+
+/// How long to wait for word of a change before looking anyway.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Raises `changes` whenever a Secret or a config map may have come or changed. Ends only by being dropped.
+pub(crate) async fn watch_changes(client: Client, changes: watch::Sender<u64>) {
+    let secrets = watcher(
+        Api::<Secret>::all(client.clone()),
+        watcher::Config::default(),
+    )
+    .default_backoff();
+    let maps = watcher(Api::<ConfigMap>::all(client), watcher::Config::default()).default_backoff();
+    let secrets = secrets.map(|event| {
+        matches!(
+            event,
+            Ok(watcher::Event::Apply(_) | watcher::Event::InitDone)
+        )
+    });
+    let maps = maps.map(|event| {
+        matches!(
+            event,
+            Ok(watcher::Event::Apply(_) | watcher::Event::InitDone)
+        )
+    });
+    let mut events = futures::stream::select(secrets.boxed(), maps.boxed());
+    while let Some(changed) = events.next().await {
+        if changed {
+            changes.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+/// What `resolve` makes of `sources` as soon as it is content with them; `waiting` is told what is missing until
+/// then. Never gives up: the caller drops it.
+pub(crate) async fn resolved<T>(
+    client: &Client,
+    namespace: &str,
+    sources: &BTreeSet<Source>,
+    mut changes: watch::Receiver<u64>,
+    resolve: impl Fn(&Found) -> Result<T, String>,
+    waiting: impl Fn(String),
+) -> T {
+    loop {
+        // Seen before looking, so that a change while looking is not missed.
+        changes.borrow_and_update();
+        let found = fetch(client, namespace, sources)
+            .await
+            .map_err(|error| error.to_string());
+        match found.and_then(|found| resolve(&found)) {
+            Ok(value) => return value,
+            Err(missing) => waiting(missing),
+        }
+        // Closed or not: the time is the net below.
+        let _ = tokio::time::timeout(LOOK_AGAIN, async {
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        })
+        .await;
+    }
+}
+
+async fn fetch(
+    client: &Client,
+    namespace: &str,
+    sources: &BTreeSet<Source>,
+) -> kube::Result<Found> {
+    let mut found = Found::new();
+    for source in sources {
+        let values = match source {
+            Source::Secret(name) => {
+                let secret = Api::<Secret>::namespaced(client.clone(), namespace)
+                    .get_opt(name)
+                    .await?;
+                secret.map(secret_values)
+            }
+            Source::ConfigMap(name) => {
+                let map = Api::<ConfigMap>::namespaced(client.clone(), namespace)
+                    .get_opt(name)
+                    .await?;
+                map.map(map_values)
+            }
+        };
+        if let Some(values) = values {
+            found.insert(source.clone(), values);
+        }
+    }
+    Ok(found)
+}
+
+/// `stringData` is the API server's to merge; it is read here too, for one that does not.
+fn secret_values(secret: Secret) -> BTreeMap<String, Vec<u8>> {
+    let data = secret
+        .data
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, value)| (key, value.0));
+    let text = secret
+        .string_data
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, value)| (key, value.into_bytes()));
+    data.chain(text).collect()
+}
+
+fn map_values(map: ConfigMap) -> BTreeMap<String, Vec<u8>> {
+    let data = map
+        .data
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, value)| (key, value.into_bytes()));
+    data.chain(
+        map.binary_data
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(key, value)| (key, value.0)),
+    )
+    .collect()
+}

@@ -1,0 +1,354 @@
+//! Namespaces and a root of the container's own, by mounts.
+//!
+//! The new root is a tmpfs. In it the machine's top folders appear with a layer of the container's own over them, so
+//! that it may write everywhere and nothing of it reaches the machine or another container; where the kernel has no
+//! such layers they are there to read only. The pod's volumes come on top, at their mount paths.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::{chdir, getegid, geteuid, pivot_root, sethostname};
+
+use super::mounts::{Treatment, is_home, nested, treatment};
+use crate::kubelet::launch::{Bind, Root, User};
+
+const NONE: Option<&str> = None;
+/// Devices every container has.
+const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/// Enters namespaces of its own; the children of this process will be in a pid namespace too. As an ordinary user,
+/// and as a root that may not mount, through a user namespace.
+pub(super) fn enter_namespaces() -> io::Result<()> {
+    let flags = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS;
+    if geteuid().is_root() {
+        match unshare(flags) {
+            Err(Errno::EPERM) => {}
+            other => return Ok(other?),
+        }
+    }
+    let user = User {
+        uid: geteuid().as_raw(),
+        gid: getegid().as_raw(),
+    };
+    unshare(flags | CloneFlags::CLONE_NEWUSER)?;
+    map_user(User { uid: 0, gid: 0 }, user)
+}
+
+/// Says who the user `outside` is inside the user namespace just entered.
+fn map_user(inside: User, outside: User) -> io::Result<()> {
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write(
+        "/proc/self/uid_map",
+        format!("{} {} 1", inside.uid, outside.uid),
+    )?;
+    fs::write(
+        "/proc/self/gid_map",
+        format!("{} {} 1", inside.gid, outside.gid),
+    )
+}
+
+/// Builds `root` and moves into it. Called as the first process of the namespaces.
+pub(super) fn build(root: &Root) -> anyhow::Result<()> {
+    // It is only a name to print.
+    let _ = sethostname(&root.hostname);
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
+        .context("private mounts")?;
+    let staging = &root.staging;
+    tmpfs(staging, 0o700).context("the place to build in")?;
+    let layers = staging.join("layers");
+    let new = staging.join("root");
+    fs::create_dir(&layers)?;
+    fs::create_dir(&new)?;
+    tmpfs(&new, 0o755)?;
+    top_folders(
+        &new,
+        &Layers {
+            dir: layers,
+            own_attributes: root.user.is_some(),
+        },
+        staging,
+    )?;
+    for bound in &root.binds {
+        bind_volume(bound, &new).with_context(|| format!("mount at {}", bound.target.display()))?;
+    }
+    for hidden in &root.hidden {
+        let path = below(&new, hidden);
+        if path.is_dir() {
+            tmpfs(&path, 0o700).context("hide the runner's folders")?;
+        }
+    }
+    move_into(&new)?;
+    match root.user {
+        Some(user) => become_user(user).context("become the user who runs this"),
+        None => Ok(()),
+    }
+}
+
+/// Where the changes of a container go.
+struct Layers {
+    dir: PathBuf,
+    /// Whether the kernel's notes on them must be attributes that an ordinary user may set.
+    own_attributes: bool,
+}
+
+fn top_folders(new: &Path, layers: &Layers, staging: &Path) -> anyhow::Result<()> {
+    let mountinfo = fs::read_to_string("/proc/self/mountinfo")?;
+    for entry in fs::read_dir("/")? {
+        let entry = entry?;
+        let (path, target) = (entry.path(), new.join(entry.file_name()));
+        let kind = entry.file_type()?;
+        if kind.is_symlink() {
+            symlink(fs::read_link(&path)?, &target)?;
+        }
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|_| kind.is_dir()) else {
+            continue;
+        };
+        let treatment = treatment(name);
+        if treatment == Treatment::Absent {
+            continue;
+        }
+        fs::create_dir(&target)?;
+        match treatment {
+            Treatment::Layered => {
+                layered(&path, &target, layers, &nested(&mountinfo, &path, staging))?
+            }
+            Treatment::Fresh => fs::set_permissions(&target, fs::Permissions::from_mode(0o1777))?,
+            Treatment::Dev => dev(&target).context("/dev")?,
+            Treatment::Proc => proc(&target).context("/proc")?,
+            Treatment::Sys => {
+                bind(&path, &target).context("/sys")?;
+                let _ = make_read_only(&target);
+            }
+            Treatment::Absent => {}
+        }
+    }
+    name_server(new)
+}
+
+/// The machine's folder `from` at `to`, with a layer over it; else to read only; else, for homes, an empty one.
+fn layered(from: &Path, to: &Path, layers: &Layers, nested: &[PathBuf]) -> anyhow::Result<()> {
+    let layer = layers.dir.join(from.file_name().context("no name")?);
+    let (upper, work) = (layer.join("upper"), layer.join("work"));
+    fs::create_dir_all(&upper)?;
+    fs::create_dir(&work)?;
+    if let Ok(metadata) = fs::metadata(from) {
+        // Best effort: the layer's own folder stands for the machine's.
+        let _ = fs::set_permissions(&upper, metadata.permissions());
+    }
+    let data = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        option(from),
+        option(&upper),
+        option(&work)
+    );
+    let overlay = |data: &str| {
+        mount(
+            Some("overlay"),
+            to,
+            Some("overlay"),
+            MsFlags::empty(),
+            Some(data),
+        )
+        .is_ok()
+    };
+    let layered =
+        (layers.own_attributes && overlay(&format!("{data},userxattr"))) || overlay(&data);
+    let is_home = from
+        .file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(is_home);
+    if layered {
+        for point in nested {
+            let inside = to.join(point.strip_prefix(from).expect("a nested mount is below"));
+            // One that this user cannot see or that is gone is left out, like on the machine itself.
+            if inside.exists() && bind(point, &inside).is_ok() {
+                let _ = make_read_only(&inside);
+            }
+        }
+    } else if !is_home && bind(from, to).is_ok() {
+        make_read_only(to).with_context(|| format!("make {} read-only", from.display()))?;
+    }
+    Ok(())
+}
+
+/// A path as part of an overlay's options, where commas and colons separate.
+fn option(path: &Path) -> String {
+    let escape = |c: char| {
+        if matches!(c, ',' | ':' | '\\') {
+            vec!['\\', c]
+        } else {
+            vec![c]
+        }
+    };
+    path.to_string_lossy().chars().flat_map(escape).collect()
+}
+
+fn dev(target: &Path) -> anyhow::Result<()> {
+    tmpfs(target, 0o755)?;
+    for device in DEVICES {
+        let node = target.join(device);
+        fs::write(&node, "")?;
+        bind(&Path::new("/dev").join(device), &node).with_context(|| device.to_owned())?;
+    }
+    for (name, to) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "fd/0"),
+        ("stdout", "fd/1"),
+        ("stderr", "fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ] {
+        symlink(to, target.join(name))?;
+    }
+    let (shm, pts) = (target.join("shm"), target.join("pts"));
+    fs::create_dir(&shm)?;
+    tmpfs(&shm, 0o1777)?;
+    fs::create_dir(&pts)?;
+    // Without one only programs that open a terminal fail.
+    let _ = mount(
+        Some("devpts"),
+        &pts,
+        Some("devpts"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
+        Some("newinstance,ptmxmode=0666,mode=0620"),
+    );
+    Ok(())
+}
+
+/// The processes of the container; of the machine where the kernel shows no other.
+fn proc(target: &Path) -> nix::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), target, Some("proc"), flags, NONE)
+        .or_else(|_| bind(Path::new("/proc"), target))
+}
+
+/// `/etc/resolv.conf` often leads into `/run`, which is empty here.
+fn name_server(new: &Path) -> anyhow::Result<()> {
+    let Ok(file) = fs::canonicalize("/etc/resolv.conf") else {
+        return Ok(());
+    };
+    if file.starts_with("/run") {
+        let bound = Bind {
+            target: file.clone(),
+            source: file,
+            read_only: true,
+        };
+        bind_volume(&bound, new).context("/etc/resolv.conf")?;
+    }
+    Ok(())
+}
+
+fn bind_volume(bound: &Bind, new: &Path) -> anyhow::Result<()> {
+    let target = below(new, &bound.target);
+    if !bound.source.exists() {
+        // A sub path that is not there yet is made, as kubelet does.
+        fs::create_dir_all(&bound.source)?;
+    }
+    if bound.source.is_dir() {
+        fs::create_dir_all(&target)?;
+    } else {
+        fs::create_dir_all(target.parent().context("no folder")?)?;
+        fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&target)?;
+    }
+    bind(&bound.source, &target)?;
+    if bound.read_only {
+        make_read_only(&target)?;
+    }
+    Ok(())
+}
+
+/// The path `inside` of the root that is built at `new`. Links on the way (`/bin`, `/var/run`) are followed as the
+/// container will: to its own root, not to the machine's.
+fn below(new: &Path, inside: &Path) -> PathBuf {
+    let mut at = new.to_owned();
+    for part in inside
+        .components()
+        .filter(|part| matches!(part, std::path::Component::Normal(_)))
+    {
+        let next = at.join(part);
+        at = match fs::read_link(&next) {
+            Ok(link) if link.is_absolute() => below(new, &link),
+            Ok(link) => below(
+                new,
+                &at.strip_prefix(new)
+                    .expect("never leaves the root")
+                    .join(link),
+            ),
+            Err(_) => next,
+        };
+    }
+    at
+}
+
+fn move_into(new: &Path) -> anyhow::Result<()> {
+    chdir(new)?;
+    pivot_root(".", ".").context("pivot_root")?;
+    // The old root lies over the new one now; taking it away leaves nothing of it in reach.
+    umount2(".", MntFlags::MNT_DETACH)?;
+    chdir("/")?;
+    Ok(())
+}
+
+fn tmpfs(target: &Path, mode: u32) -> nix::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(
+        Some("tmpfs"),
+        target,
+        Some("tmpfs"),
+        flags,
+        Some(format!("mode={mode:o}").as_str()),
+    )
+}
+
+fn bind(source: &Path, target: &Path) -> nix::Result<()> {
+    mount(
+        Some(source),
+        target,
+        NONE,
+        MsFlags::MS_BIND | MsFlags::MS_REC,
+        NONE,
+    )
+}
+
+fn make_read_only(target: &Path) -> nix::Result<()> {
+    // In a user namespace the flags a mount came with must be kept.
+    let has = statvfs(target)?.flags();
+    let kept = [
+        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
+        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
+        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
+        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
+        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
+        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
+    ];
+    let kept = kept
+        .into_iter()
+        .filter(|(flag, _)| has.contains(*flag))
+        .fold(MsFlags::empty(), |all, (_, flag)| all | flag);
+    mount(
+        NONE,
+        target,
+        NONE,
+        kept | MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY,
+        NONE,
+    )
+}
+
+/// Ends being root, which the mounts were for: programs like tar and initdb act differently as root.
+fn become_user(user: User) -> io::Result<()> {
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    map_user(user, User { uid: 0, gid: 0 })
+}

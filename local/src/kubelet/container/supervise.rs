@@ -1,0 +1,85 @@
+//! One child, its signals and its end.
+
+use std::io;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid};
+
+use crate::kubelet::process::end_below;
+
+fn signals() -> SigSet {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGTERM);
+    set.add(Signal::SIGCHLD);
+    set
+}
+
+/// Keeps SIGTERM and SIGCHLD until [`run`] takes them, so that none is lost before.
+pub(super) fn block_signals() -> io::Result<()> {
+    Ok(signals().thread_block()?)
+}
+
+/// Makes this process the parent of what its descendants leave behind.
+pub(super) fn adopt_orphans() -> io::Result<()> {
+    Ok(prctl::set_child_subreaper(true)?)
+}
+
+/// Ends this process with the one that started it, which has one thread only.
+pub(super) fn die_with_parent() -> io::Result<()> {
+    Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
+}
+
+/// Starts `command`, calls `started`, passes SIGTERM on, reaps whatever ends, and returns when the command has ended:
+/// its exit code, or 128 and the number of the signal that ended it.
+pub(super) fn run(
+    command: &mut Command,
+    started: impl FnOnce() -> io::Result<()>,
+) -> io::Result<u8> {
+    let child = Pid::from_raw(command.spawn()?.id().cast_signed());
+    started()?;
+    loop {
+        match signals().wait()? {
+            Signal::SIGTERM => {
+                // It may have ended just now, and SIGCHLD is on its way.
+                let _ = kill(child, Signal::SIGTERM);
+            }
+            _ => {
+                if let Some(code) = reap(child) {
+                    return Ok(code);
+                }
+            }
+        }
+    }
+}
+
+/// Reaps all that has ended; the exit code of `child` if it is among them.
+fn reap(child: Pid) -> Option<u8> {
+    let mut code = None;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, status)) if pid == child => {
+                code = u8::try_from(status & 0xff).ok()
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => {
+                code = u8::try_from(128 + signal as i32).ok()
+            }
+            Ok(WaitStatus::StillAlive) | Err(_) => return code,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Ends what the child has left behind.
+pub(super) fn end_orphans() {
+    while !end_below(getpid().as_raw()) {
+        while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
+            waitpid(None, Some(WaitPidFlag::WNOHANG))
+        {}
+        thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,60 @@
+//! What an earlier run of this node left on disk and running.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::{fs, io};
+
+use super::launch::{ContainerDir, PodDir};
+use super::process::Process;
+use super::volume;
+
+/// Ends every process on record below `pods` and waits until they are gone. Returns the UIDs of the pods that had
+/// started something.
+pub(crate) fn end_processes(pods: &Path) -> io::Result<HashSet<String>> {
+    let mut started = HashSet::new();
+    for (uid, pod) in folders(pods)? {
+        for (_, container) in folders(&PodDir(pod).containers())? {
+            match Process::read(&ContainerDir(container).process()) {
+                Ok(process) => {
+                    process.end_tree();
+                    started.insert(uid.clone());
+                }
+                // The record comes before the container's program, so without one there was none.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(started)
+}
+
+/// Removes the folders of pods that are no more: `keep` tells by UID.
+pub(crate) fn sweep(pods: &Path, logs: &Path, keep: &HashSet<String>) -> io::Result<()> {
+    let of_namespaces = folders(logs)?
+        .into_iter()
+        .map(|(_, namespace)| folders(&namespace))
+        .collect::<io::Result<Vec<_>>>()?;
+    let all = folders(pods)?
+        .into_iter()
+        .chain(of_namespaces.into_iter().flatten());
+    all.filter(|(uid, _)| !keep.contains(uid))
+        .try_for_each(|(_, path)| volume::remove(&path))
+}
+
+fn folders(path: &Path) -> io::Result<Vec<(String, std::path::PathBuf)>> {
+    let entries = match fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let named = entries.map(|entry| {
+        entry.map(|entry| {
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                entry.path(),
+            )
+        })
+    });
+    named
+        .filter(|entry| entry.as_ref().map_or(true, |(_, path)| path.is_dir()))
+        .collect()
+}

@@ -1,0 +1,282 @@
+//! The node: clears up after an earlier run, then gives every pod a worker.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::core::{DeserializeGuard, ObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, watcher};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::launch::{Launch, Report, Root, User};
+use super::spawn::spawn;
+use super::worker::{Worker, is_gone};
+use super::{Isolation, NODE, Node, Options, config, leftovers};
+
+/// PATH where the runner itself has none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Runs pods until `shutdown`, and returns after everything it ran has ended.
+///
+/// # Errors
+/// If its folders cannot be used, what an earlier run left cannot be ended, or [`Isolation::Namespaces`] is asked for
+/// and refused. Trouble with the API is retried instead.
+pub async fn run(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let (changed, changes) = watch::channel(0);
+    let node = Arc::new(start(options, changes).await?);
+    let mut background = JoinSet::new();
+    background.spawn(config::watch_changes(node.client.clone(), changed));
+    let mut pods = Pods {
+        node: node.clone(),
+        shutdown: shutdown.clone(),
+        workers: HashMap::new(),
+        tasks: JoinSet::new(),
+        listed: HashSet::new(),
+        refused: HashSet::new(),
+    };
+    let api = Api::<DeserializeGuard<Pod>>::all(node.client.clone());
+    let mut events = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .boxed();
+    loop {
+        tokio::select! {
+            event = events.next() => match event {
+                Some(Ok(event)) => pods.on(event).await,
+                Some(Err(error)) => tracing::warn!(%error, "cannot watch pods; trying again"),
+                None => bail!("the watch of pods ended"),
+            },
+            Some(ended) = pods.tasks.join_next() => pods.on_end(ended),
+            () = shutdown.cancelled() => break,
+        }
+    }
+    while pods.tasks.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Makes the folders, ends what is left of an earlier run, and finds out what the kernel allows.
+async fn start(options: Options, changes: watch::Receiver<u64>) -> anyhow::Result<Node> {
+    let state = private_folder(&options.state)?;
+    let logs = private_folder(&options.logs)?;
+    let staging = private_folder(&state.join("root"))?;
+    let pods = private_folder(&state.join("pods"))?;
+    let lost = tokio::task::spawn_blocking(move || leftovers::end_processes(&pods))
+        .await?
+        .context("cannot end what an earlier run left")?;
+    let uid = nix::unistd::geteuid();
+    let mut node = Node {
+        client: options.client,
+        exe: options.exe,
+        images: options.images,
+        hidden: vec![state.clone(), logs.clone()],
+        state,
+        logs,
+        own_roots: false,
+        user: (!uid.is_root()).then(|| User {
+            uid: uid.as_raw(),
+            gid: nix::unistd::getegid().as_raw(),
+        }),
+        staging,
+        path: std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
+        changes,
+        lost,
+    };
+    node.own_roots = match options.isolation {
+        Isolation::Translate => false,
+        Isolation::Namespaces => probe(&node)
+            .await
+            .map(|()| true)
+            .context("containers cannot have a root of their own")?,
+        Isolation::Auto => match probe(&node).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "containers cannot have a root of their own here: mount paths are translated instead, and pods share /tmp"
+                );
+                false
+            }
+        },
+    };
+    Ok(node)
+}
+
+/// The absolute path of a folder that only this user may look into.
+fn private_folder(path: &Path) -> anyhow::Result<PathBuf> {
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.and_then(|()| fs::canonicalize(path))
+        .with_context(|| format!("cannot use the folder {}", path.display()))
+}
+
+/// Tries to run nothing in a root of its own.
+async fn probe(node: &Node) -> anyhow::Result<()> {
+    let launch = Launch {
+        program: "sh".to_owned(),
+        arg0: None,
+        args: vec!["-c".to_owned(), ":".to_owned()],
+        env: vec![("PATH".to_owned(), node.path.clone())],
+        dir: "/".into(),
+        root: Some(Root {
+            hostname: NODE.to_owned(),
+            user: node.user,
+            staging: node.staging.clone(),
+            binds: Vec::new(),
+            hidden: node.hidden.clone(),
+        }),
+    };
+    let mut spawned = spawn(&node.exe, true, &node.state.join("probe.json"))
+        .context("cannot execute the runner's binary again")?;
+    let report = spawned.tell(&launch).await?;
+    spawned.child.wait().await?;
+    match report {
+        Report::Started => Ok(()),
+        Report::Failed(why) => bail!(why),
+    }
+}
+
+struct Pods {
+    node: Arc<Node>,
+    shutdown: CancellationToken,
+    /// By UID: a name may be used again before the worker of the old pod has ended.
+    workers: HashMap<String, watch::Sender<Arc<Pod>>>,
+    tasks: JoinSet<()>,
+    /// UIDs seen by a listing that is under way.
+    listed: HashSet<String>,
+    /// UIDs of pods that cannot be read, with whether they were being deleted: each is answered once.
+    refused: HashSet<(String, bool)>,
+}
+
+impl Pods {
+    async fn on(&mut self, event: watcher::Event<DeserializeGuard<Pod>>) {
+        match event {
+            watcher::Event::Init => self.listed.clear(),
+            watcher::Event::InitApply(pod) => {
+                self.listed.extend(uid(&pod));
+                self.apply(pod);
+            }
+            watcher::Event::InitDone => {
+                let listed = std::mem::take(&mut self.listed);
+                self.workers.retain(|uid, _| listed.contains(uid));
+                self.sweep(listed).await;
+            }
+            watcher::Event::Apply(pod) => self.apply(pod),
+            // A worker whose sender is gone knows that its pod is.
+            watcher::Event::Delete(pod) => {
+                drop(uid(&pod).and_then(|uid| self.workers.remove(&uid)))
+            }
+        }
+    }
+
+    fn apply(&mut self, pod: DeserializeGuard<Pod>) {
+        let pod = match pod.0 {
+            Ok(pod) => pod,
+            Err(invalid) => {
+                let deleted = invalid.metadata.deletion_timestamp.is_some();
+                if self
+                    .refused
+                    .insert((invalid.metadata.uid.clone().unwrap_or_default(), deleted))
+                {
+                    self.tasks
+                        .spawn(refuse(self.node.clone(), invalid.metadata, invalid.error));
+                }
+                return;
+            }
+        };
+        let elsewhere = |node: &String| !node.is_empty() && node != NODE;
+        if pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.node_name.as_ref())
+            .is_some_and(elsewhere)
+        {
+            return;
+        }
+        let Some(uid) = pod.metadata.uid.clone() else {
+            return;
+        };
+        if let Some(worker) = self.workers.get(&uid) {
+            worker.send_replace(Arc::new(pod));
+            return;
+        }
+        let (sender, receiver) = watch::channel(Arc::new(pod));
+        self.workers.insert(uid, sender);
+        self.tasks
+            .spawn(Worker::new(self.node.clone(), receiver, self.shutdown.clone()).run());
+    }
+
+    fn on_end(&mut self, ended: Result<(), tokio::task::JoinError>) {
+        if let Err(error) = ended {
+            tracing::error!(%error, "the worker of a pod broke");
+        }
+        self.workers.retain(|_, worker| !worker.is_closed());
+    }
+
+    /// Folders are those of pods that are there, or whose worker still clears them up itself.
+    async fn sweep(&self, listed: HashSet<String>) {
+        if self.tasks.len() > self.workers.len() {
+            return;
+        }
+        let (pods, logs) = (self.node.pods_dir(), self.node.logs.clone());
+        let swept =
+            tokio::task::spawn_blocking(move || leftovers::sweep(&pods, &logs, &listed)).await;
+        if let Ok(Err(error)) = swept {
+            tracing::warn!(%error, "folders of pods that are gone are left behind");
+        }
+    }
+}
+
+fn uid(pod: &DeserializeGuard<Pod>) -> Option<String> {
+    match &pod.0 {
+        Ok(pod) => pod.metadata.uid.clone(),
+        Err(invalid) => invalid.metadata.uid.clone(),
+    }
+}
+
+/// Ends a pod that cannot even be read.
+async fn refuse(node: Arc<Node>, meta: ObjectMeta, error: String) {
+    let (name, namespace) = (
+        meta.name.unwrap_or_default(),
+        meta.namespace.unwrap_or_default(),
+    );
+    let api = Api::<DynamicObject>::namespaced_with(
+        node.client.clone(),
+        &namespace,
+        &ApiResource::erase::<Pod>(&()),
+    );
+    let done = if meta.deletion_timestamp.is_some() {
+        api.delete(&name, &DeleteParams::default().grace_period(0))
+            .await
+            .map(drop)
+    } else {
+        let status =
+            json!({"status": {"phase": "Failed", "reason": "InvalidPodSpec", "message": error}});
+        api.patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
+            .await
+            .map(drop)
+    };
+    if let Err(error) = done
+        && !is_gone(&error)
+    {
+        tracing::warn!(pod = name, namespace, %error, "cannot refuse an invalid pod");
+    }
+}
+
+impl Node {
+    /// Each pod's folder, by UID.
+    pub(crate) fn pods_dir(&self) -> PathBuf {
+        self.state.join("pods")
+    }
+}

@@ -1,0 +1,75 @@
+//! Starting a container's own process and telling it what to run.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::{Child, Command};
+
+use super::container::{ARGUMENT, PLAIN, ROOT};
+use super::launch::{Launch, Report};
+use super::process::Process;
+
+/// A container's process that has not been told yet what to run.
+pub(crate) struct Spawned {
+    pub(crate) child: Child,
+    pub(crate) process: Process,
+    /// What it prints, both streams in one.
+    pub(crate) output: Receiver,
+    channel: UnixStream,
+}
+
+/// Starts the process and puts it on record at `record`. Nothing of it is killed when this is dropped.
+pub(crate) fn spawn(exe: &Path, own_root: bool, record: &Path) -> io::Result<Spawned> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    let (output, stdout) = io::pipe()?;
+    let child = {
+        let mut command = Command::new(exe);
+        command
+            .args([ARGUMENT, if own_root { ROOT } else { PLAIN }])
+            .env_clear();
+        command
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stderr(stdout.try_clone()?)
+            .stdout(stdout);
+        command.spawn()?
+    };
+    let process = Process::of(
+        child
+            .id()
+            .ok_or_else(|| io::Error::other("it ended at once"))?,
+    )?;
+    process.write(record)?;
+    ours.set_nonblocking(true)?;
+    let channel = UnixStream::from_std(ours)?;
+    let output = Receiver::from_owned_fd(OwnedFd::from(output))?;
+    Ok(Spawned {
+        child,
+        process,
+        output,
+        channel,
+    })
+}
+
+impl Spawned {
+    /// Lets it run `launch`; its answer.
+    pub(crate) async fn tell(&mut self, launch: &Launch) -> io::Result<Report> {
+        let mut line = serde_json::to_vec(launch)?;
+        line.push(b'\n');
+        self.channel.write_all(&line).await?;
+        let mut answer = String::new();
+        BufReader::new(&mut self.channel)
+            .read_line(&mut answer)
+            .await?;
+        if answer.is_empty() {
+            return Ok(Report::Failed(
+                "the container's process ended before it had started anything".to_owned(),
+            ));
+        }
+        Ok(serde_json::from_str(&answer)?)
+    }
+}

@@ -1,0 +1,99 @@
+//! Mount paths in words a container is given, where it cannot have a root of its own.
+//!
+//! Pure. Only the start of a whole word counts: an argument, a value, or a string inside the JSON of a `*_OPTIONS`
+//! variable (how Prow hands options to its pod utilities). A path in the middle of a script is not found.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+/// Where the paths of a container's mounts really are.
+#[derive(Debug, Default)]
+pub(crate) struct Translation(Vec<(PathBuf, PathBuf)>);
+
+impl Translation {
+    /// From pairs (path in the container, path on this machine).
+    pub(crate) fn new(mut mounts: Vec<(PathBuf, PathBuf)>) -> Self {
+        // The deepest mount that holds a path is the one a container would see there.
+        mounts.sort_by_key(|(inside, _)| std::cmp::Reverse(inside.components().count()));
+        Self(mounts)
+    }
+
+    /// `word` with a mount path at its start replaced.
+    pub(crate) fn word(&self, word: &str) -> String {
+        let path = Path::new(word);
+        for (inside, outside) in &self.0 {
+            if let Ok(rest) = path.strip_prefix(inside) {
+                let slash = if word.ends_with('/') && !rest.as_os_str().is_empty() {
+                    "/"
+                } else {
+                    ""
+                };
+                return format!("{}{slash}", outside.join(rest).display())
+                    .trim_end_matches('/')
+                    .to_owned()
+                    + slash;
+            }
+        }
+        word.to_owned()
+    }
+
+    /// The value of the variable `name`.
+    pub(crate) fn variable(&self, name: &str, value: &str) -> String {
+        if name.ends_with("_OPTIONS")
+            && let Ok(mut options @ (Value::Object(_) | Value::Array(_))) =
+                serde_json::from_str(value)
+        {
+            self.json(&mut options);
+            return options.to_string();
+        }
+        self.word(value)
+    }
+
+    fn json(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.word(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.json(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.json(field)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_path_is_replaced_at_the_start_of_a_word_only() {
+        let translation = Translation::new(vec![
+            ("/logs".into(), "/s/logs".into()),
+            ("/logs/deep".into(), "/s/deep".into()),
+        ]);
+        for (name, word, expected) in [
+            ("the path itself", "/logs", "/s/logs"),
+            ("below it", "/logs/a.txt", "/s/logs/a.txt"),
+            ("a folder keeps its slash", "/logs/a/", "/s/logs/a/"),
+            ("the deepest mount wins", "/logs/deep/a", "/s/deep/a"),
+            ("another name with the same start", "/logs2", "/logs2"),
+            ("not at the start", "--dir=/logs", "--dir=/logs"),
+            ("no path", "logs", "logs"),
+            ("empty", "", ""),
+        ] {
+            assert_eq!(translation.word(word), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn strings_inside_options_are_words() {
+        let translation = Translation::new(vec![("/logs".into(), "/s".into())]);
+        let options = r#"{"args":["sh","/logs/x"],"n":1,"o":{"file":"/logs"}}"#;
+        assert_eq!(
+            translation.variable("ENTRYPOINT_OPTIONS", options),
+            r#"{"args":["sh","/s/x"],"n":1,"o":{"file":"/s"}}"#
+        );
+        assert_eq!(translation.variable("JOB_SPEC", options), options);
+        assert_eq!(translation.variable("ARTIFACTS", "/logs/a"), "/s/a");
+        assert_eq!(translation.variable("X_OPTIONS", "/logs/a"), "/s/a");
+    }
+}

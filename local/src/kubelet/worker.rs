@@ -1,0 +1,295 @@
+//! One pod from the moment this node sees it until its object is gone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Binding, ObjectReference, Pod, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::launch::PodDir;
+use super::plan::{Refusal, plan};
+use super::running::Running;
+use super::status::{self, End};
+use super::{NODE, Node, volume};
+
+/// How long to wait after the API refused something.
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
+
+pub(crate) struct Worker {
+    pub(crate) node: Arc<Node>,
+    pub(crate) api: Api<Pod>,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) uid: String,
+    /// The pod as last seen; closed when it is gone.
+    pub(crate) pods: watch::Receiver<Arc<Pod>>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// Why a worker stops short.
+pub(crate) enum Left {
+    /// The pod's object is gone.
+    Gone,
+    Shutdown,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        node: Arc<Node>,
+        mut pods: watch::Receiver<Arc<Pod>>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let meta = pods.borrow_and_update().metadata.clone();
+        let namespace = meta.namespace.unwrap_or_default();
+        Self {
+            api: Api::namespaced(node.client.clone(), &namespace),
+            name: meta.name.unwrap_or_default(),
+            uid: meta.uid.unwrap_or_default(),
+            namespace,
+            node,
+            pods,
+            shutdown,
+        }
+    }
+
+    pub(crate) fn dir(&self) -> PodDir {
+        PodDir(self.node.pods_dir().join(&self.uid))
+    }
+
+    fn logs(&self) -> PathBuf {
+        self.node.logs.join(&self.namespace).join(&self.uid)
+    }
+
+    pub(crate) fn log(&self, container: &str) -> PathBuf {
+        self.logs().join(format!("{container}.log"))
+    }
+
+    /// Does all there is to do for the pod.
+    pub(crate) async fn run(mut self) {
+        let left = match self.live().await {
+            Ok(()) => self.await_removal().await,
+            Err(left) => left,
+        };
+        if let Left::Gone = left {
+            let folders = [self.dir().0, self.logs()];
+            let removed = tokio::task::spawn_blocking(move || {
+                folders.iter().try_for_each(|folder| volume::remove(folder))
+            })
+            .await;
+            if let Ok(Err(error)) = removed {
+                tracing::warn!(pod = self.name, namespace = self.namespace, %error, "the folders of a pod are left behind");
+            }
+        }
+    }
+
+    async fn live(&mut self) -> Result<(), Left> {
+        let pod = self.pods.borrow().clone();
+        let before = pod.status.clone().unwrap_or_default();
+        if status::is_terminal(&before) {
+            return Ok(());
+        }
+        if self.node.lost.contains(&self.uid) || status::has_run(&before) {
+            return self.lose(before).await;
+        }
+        self.bind(&pod).await?;
+        match plan(&pod, &self.node.images) {
+            Err(refusal) => self.refuse(refusal).await,
+            Ok(plan) => {
+                let mut running = Running::new(self, pod, plan);
+                running.run().await
+            }
+        }
+    }
+
+    /// Takes the pod for this node, if nobody has.
+    async fn bind(&mut self, pod: &Pod) -> Result<(), Left> {
+        if pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.node_name.as_deref())
+            .is_some_and(|node| !node.is_empty())
+        {
+            return Ok(());
+        }
+        let binding = Binding {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                namespace: Some(self.namespace.clone()),
+                uid: Some(self.uid.clone()),
+                ..ObjectMeta::default()
+            },
+            target: ObjectReference {
+                kind: Some("Node".to_owned()),
+                name: Some(NODE.to_owned()),
+                ..ObjectReference::default()
+            },
+        };
+        loop {
+            let bound = self
+                .api
+                .create_subresource::<_, serde_json::Value>(
+                    "binding",
+                    &self.name,
+                    &PostParams::default(),
+                    &binding,
+                )
+                .await;
+            match bound {
+                Ok(_) => return Ok(()),
+                // Bound by an earlier try, or gone; the watch tells which.
+                Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
+                    return Ok(());
+                }
+                Err(error) => self.pause(&error, "cannot bind a pod").await?,
+            }
+        }
+    }
+
+    async fn refuse(&mut self, refusal: Refusal) -> Result<(), Left> {
+        tracing::warn!(
+            pod = self.name,
+            namespace = self.namespace,
+            reason = refusal.reason,
+            "{}",
+            refusal.message
+        );
+        let end = End {
+            succeeded: false,
+            reason: Some(refusal.reason),
+            message: Some(refusal.message),
+        };
+        let now = Timestamp::now();
+        let mut status = status::compute(&[], Some(&end), now, &[], now);
+        // No container was looked at, so nothing can be said of them.
+        status
+            .conditions
+            .iter_mut()
+            .flatten()
+            .filter(|condition| condition.type_ == "Initialized")
+            .for_each(|condition| {
+                condition.status = "False".to_owned();
+            });
+        self.publish_last(&status).await
+    }
+
+    /// Ends a pod whose processes were lost: as in a cluster it gets the reason, is deleted, and only then is over.
+    /// In this order nobody who watches takes it for a pod that failed, or that somebody deleted.
+    async fn lose(&mut self, before: PodStatus) -> Result<(), Left> {
+        tracing::warn!(
+            pod = self.name,
+            namespace = self.namespace,
+            "the runner was restarted while a pod ran; the pod is lost"
+        );
+        let marked = status::lost(before, false, Timestamp::now());
+        self.publish_last(&marked).await?;
+        while self.pods.borrow().metadata.deletion_timestamp.is_none() {
+            match self
+                .api
+                .delete(&self.name, &self.this_pod(DeleteParams::default()))
+                .await
+            {
+                Err(error) if !is_gone(&error) => {
+                    self.pause(&error, "cannot delete a lost pod").await?
+                }
+                _ => self.changed().await?,
+            }
+        }
+        self.publish_last(&status::lost(marked, true, Timestamp::now()))
+            .await
+    }
+
+    fn this_pod(&self, params: DeleteParams) -> DeleteParams {
+        params.preconditions(Preconditions {
+            uid: Some(self.uid.clone()),
+            resource_version: None,
+        })
+    }
+
+    /// Waits until somebody deletes the pod, and confirms that nothing of it runs any more.
+    async fn await_removal(&mut self) -> Left {
+        let mut confirmed = false;
+        loop {
+            let deleted = self
+                .pods
+                .borrow_and_update()
+                .metadata
+                .deletion_timestamp
+                .is_some();
+            let step = if deleted && !confirmed {
+                match self
+                    .api
+                    .delete(
+                        &self.name,
+                        &self.this_pod(DeleteParams::default().grace_period(0)),
+                    )
+                    .await
+                {
+                    Err(error) if !is_gone(&error) => {
+                        self.pause(&error, "cannot remove a pod that has ended")
+                            .await
+                    }
+                    _ => {
+                        confirmed = true;
+                        Ok(())
+                    }
+                }
+            } else {
+                self.changed().await
+            };
+            if let Err(left) = step {
+                return left;
+            }
+        }
+    }
+
+    /// One try to write `status`.
+    pub(crate) async fn publish(&self, status: &PodStatus) -> kube::Result<()> {
+        // The UID makes it a conflict where another pod has the name by now.
+        let patch = json!({ "metadata": { "uid": self.uid }, "status": status });
+        self.api
+            .patch_status(&self.name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .map(drop)
+    }
+
+    /// Writes `status`, however long it takes.
+    pub(crate) async fn publish_last(&mut self, status: &PodStatus) -> Result<(), Left> {
+        loop {
+            match self.publish(status).await {
+                Err(error) if !is_gone(&error) => {
+                    self.pause(&error, "cannot write the status of a pod")
+                        .await?
+                }
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Until the pod changes.
+    async fn changed(&mut self) -> Result<(), Left> {
+        tokio::select! {
+            changed = self.pods.changed() => changed.map_err(|_| Left::Gone),
+            () = self.shutdown.cancelled() => Err(Left::Shutdown),
+        }
+    }
+
+    /// Tells the operator what failed, and waits before the next try.
+    async fn pause(&mut self, error: &kube::Error, what: &str) -> Result<(), Left> {
+        tracing::warn!(pod = self.name, namespace = self.namespace, %error, "{what}");
+        tokio::time::timeout(RETRY, self.changed())
+            .await
+            .unwrap_or(Ok(()))
+    }
+}
+
+/// Whether this pod is not there any more, or another one has its name.
+pub(crate) fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_not_found() || status.is_conflict())
+}

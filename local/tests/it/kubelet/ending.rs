@@ -1,0 +1,227 @@
+//! Pods that are ended from outside: nothing of them may stay.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::api::{DeleteParams, WatchEvent, WatchParams};
+use local::kubelet::Isolation::{Namespaces, Translate};
+use serde_json::json;
+
+use super::machine::{Machine, ended, marker, phase, processes, shell};
+
+/// A script whose processes do not want to end: deaf to SIGTERM, and with one that has left its family.
+fn stubborn(marker: &str) -> String {
+    format!(
+        "trap '' TERM; (setsid sh -c 'sleep {marker} &' &); sleep {marker} & echo up; while :; do sleep {marker}; done"
+    )
+}
+
+async fn until_gone(marker: &str) {
+    for _ in 0..500 {
+        if processes(marker) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{} processes are left", processes(marker));
+}
+
+#[tokio::test]
+async fn a_deleted_pod_is_asked_to_end_and_then_ended_with_all_it_started() {
+    for isolation in [Namespaces, Translate] {
+        let machine = Machine::start(isolation).await;
+        let marker = marker();
+        let pod = machine.script("deaf", &stubborn(&marker)).await;
+        machine.follow("deaf", "up").await;
+        assert!(processes(&marker) > 0);
+        machine.delete("deaf", 1).await;
+        machine.gone(&pod).await;
+        assert_eq!(processes(&marker), 0);
+        let uid = pod.metadata.uid.unwrap();
+        for dir in ["state/pods", "logs/default"] {
+            let left = machine.dir.path().join(dir).join(&uid);
+            for _ in 0..100 {
+                if !left.exists() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            assert!(!left.exists(), "{dir} keeps the pod's files");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_listens_has_its_grace_period() {
+    for isolation in [Namespaces, Translate] {
+        let machine = Machine::start(isolation).await;
+        let mut events = machine
+            .pods()
+            .watch(&WatchParams::default(), "0")
+            .await
+            .unwrap()
+            .boxed();
+        let pod = machine
+            .script(
+                "polite",
+                "trap 'echo bye; exit 5' TERM; echo up; while :; do sleep 0.05; done",
+            )
+            .await;
+        machine.follow("polite", "up").await;
+        machine.delete("polite", 30).await;
+        machine.gone(&pod).await;
+        let mut last = None;
+        while let Some(event) = events.try_next().await.unwrap() {
+            match event {
+                WatchEvent::Modified(pod) => last = Some(pod),
+                WatchEvent::Deleted(_) => break,
+                _ => {}
+            }
+        }
+        let last = last.unwrap();
+        assert_eq!((phase(&last), ended(&last).exit_code), ("Failed", 5));
+    }
+}
+
+#[tokio::test]
+async fn what_a_container_leaves_behind_ends_with_it() {
+    for isolation in [Namespaces, Translate] {
+        let machine = Machine::start(isolation).await;
+        let marker = marker();
+        machine
+            .script(
+                "leaves",
+                &format!("(setsid sleep {marker} >/dev/null 2>&1 &); sleep {marker} & echo done"),
+            )
+            .await;
+        assert_eq!(phase(&machine.over("leaves").await), "Succeeded");
+        assert_eq!(
+            (processes(&marker), machine.log("leaves").await),
+            (0, "done\n".to_owned())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_pod_past_its_deadline_fails() {
+    let machine = Machine::start(Namespaces).await;
+    machine
+        .pod(
+            "slow",
+            json!({"activeDeadlineSeconds": 1, "containers": [shell("test", "sleep 1000")]}),
+        )
+        .await;
+    let pod = machine.over("slow").await;
+    assert_eq!(
+        (phase(&pod), pod.status.unwrap().reason.as_deref()),
+        ("Failed", Some("DeadlineExceeded"))
+    );
+}
+
+#[tokio::test]
+async fn after_a_crash_processes_are_ended_and_the_pod_is_lost() {
+    for isolation in [Namespaces, Translate] {
+        let mut machine = Machine::start(isolation).await;
+        let marker = marker();
+        let pod = machine.script("running", &stubborn(&marker)).await;
+        machine.follow("running", "up").await;
+        let mut waiting = shell("test", "echo started");
+        waiting["env"] =
+            json!([{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]);
+        machine
+            .pod("waiting", json!({"containers": [waiting]}))
+            .await;
+        machine
+            .wait("waiting", |pod| super::machine::waiting(pod).is_some())
+            .await;
+        machine.crash().await;
+        assert!(
+            processes(&marker) > 0,
+            "a crash must leave processes, or this shows nothing"
+        );
+
+        let mut events = machine
+            .pods()
+            .watch(&WatchParams::default().fields("metadata.name=running"), "0")
+            .await
+            .unwrap()
+            .boxed();
+        machine.start_again();
+        machine.gone(&pod).await;
+        until_gone(&marker).await;
+        let mut seen = Vec::new();
+        while let Some(event) = events.try_next().await.unwrap() {
+            let (WatchEvent::Added(pod) | WatchEvent::Modified(pod)) = event else {
+                break;
+            };
+            let reason = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.reason.clone())
+                .unwrap_or_default();
+            seen.push((
+                phase(&pod).to_owned(),
+                reason,
+                pod.metadata.deletion_timestamp.is_some(),
+            ));
+        }
+        let step =
+            |phase: &str, reason: &str, deleted| (phase.to_owned(), reason.to_owned(), deleted);
+        // Failed only when the reason and the deletion are there to be seen with it.
+        assert!(
+            seen.contains(&step("Running", "NodeLost", true)),
+            "{seen:?}"
+        );
+        assert_eq!(
+            seen.last(),
+            Some(&step("Failed", "NodeLost", true)),
+            "{seen:?}"
+        );
+        assert!(
+            seen.iter()
+                .all(|(phase, _, deleted)| phase != "Failed" || *deleted),
+            "{seen:?}"
+        );
+
+        // One that had not run anything is simply run.
+        let secret =
+            serde_json::from_value(json!({"metadata": {"name": "s"}, "stringData": {"k": "v"}}))
+                .unwrap();
+        let secrets = kube::Api::<k8s_openapi::api::core::v1::Secret>::default_namespaced(
+            machine.client.clone(),
+        );
+        secrets
+            .create(&kube::api::PostParams::default(), &secret)
+            .await
+            .unwrap();
+        assert_eq!(phase(&machine.over("waiting").await), "Succeeded");
+    }
+}
+
+#[tokio::test]
+async fn shutting_down_ends_everything_that_runs() {
+    for isolation in [Namespaces, Translate] {
+        let mut machine = Machine::start(isolation).await;
+        let marker = marker();
+        machine.script("running", &stubborn(&marker)).await;
+        machine.follow("running", "up").await;
+        machine.stop().await;
+        assert_eq!(processes(&marker), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_is_over_is_removed_at_once_and_its_name_is_free() {
+    let machine = Machine::start(Namespaces).await;
+    for round in ["one", "two"] {
+        let pod = machine.script("again", &format!("echo {round}")).await;
+        machine.over("again").await;
+        assert_eq!(machine.log("again").await, format!("{round}\n"));
+        machine
+            .pods()
+            .delete("again", &DeleteParams::default())
+            .await
+            .unwrap();
+        machine.gone(&pod).await;
+    }
+}
