@@ -1,5 +1,40 @@
 //! sidecar: waits for the test containers, then censors and uploads what they left.
 
+mod markers;
 mod options;
+mod run;
+mod verdict;
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use tokio::signal::unix::{SignalKind, signal};
 
 pub use options::{CensoringOptions, Options};
+pub use run::{Sidecar, run};
+
+/// Runs this process as the sidecar, by `SIDECAR_OPTIONS` and `JOB_SPEC`.
+///
+/// Exits with 0 whatever the test did (its own container tells), unless `entry_error` is set.
+#[must_use]
+pub fn main() -> ExitCode {
+    let log = match tempfile::NamedTempFile::new() {
+        Ok(file) => Some(file),
+        // Then there is no sidecar-logs.json; stderr still has it all.
+        Err(_) => None,
+    };
+    let copy = log.as_ref().and_then(|file| file.reopen().ok());
+    crate::process::run(copy, || async {
+        let options: Options = crate::process::require_env(Options::ENV)?;
+        let spec = crate::process::job_spec()?;
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let interrupted = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let own_log = log.as_ref().map(|file| file.path().to_owned());
+        run(Sidecar { options: &options, spec: &spec, own_log, clock: Timestamp::now }, interrupted).await
+    })
+}

@@ -1,0 +1,129 @@
+//! The secrets of a pod, read from the folders they are mounted at.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::censor::{Censor, TooLarge, variants};
+
+/// Why the secrets could not be learnt. Without them nothing may be uploaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("cannot read the secret {}: {error}", path.display())]
+    Read { path: PathBuf, error: io::Error },
+    #[error("the secret {} is not the JSON that its name says", .0.display())]
+    NotJson(PathBuf),
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+}
+
+/// A censor of every file below `directories`.
+pub(crate) fn load(directories: &[String], minimum_length: usize) -> Result<Censor, Error> {
+    let mut found = Vec::new();
+    for directory in directories {
+        read(Path::new(directory), minimum_length, &mut found)?;
+    }
+    Ok(Censor::new(found)?)
+}
+
+fn read(path: &Path, minimum_length: usize, found: &mut Vec<Vec<u8>>) -> Result<(), Error> {
+    let failed = |error| Error::Read { path: path.to_owned(), error };
+    // Keys of a mounted Secret are links, so links are followed here.
+    if fs::metadata(path).map_err(failed)?.is_dir() {
+        for entry in fs::read_dir(path).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            // Kubernetes keeps the versions of a mount in `..data` and `..2026_…`.
+            if !entry.file_name().as_encoded_bytes().starts_with(b"..") {
+                read(&entry.path(), minimum_length, found)?;
+            }
+        }
+        return Ok(());
+    }
+    let content = fs::read(path).map_err(failed)?;
+    if matches!(path.file_name().and_then(|n| n.to_str()), Some(".dockercfg" | ".dockerconfigjson")) {
+        let config: Value = serde_json::from_slice(&content).map_err(|_| Error::NotJson(path.to_owned()))?;
+        for credential in docker_credentials(&config) {
+            found.extend(variants(&credential, minimum_length));
+        }
+    }
+    found.extend(variants(&content, minimum_length));
+    Ok(())
+}
+
+/// The values of `auth` (also decoded: it holds `user:password`) and `password`, wherever they
+/// stand.
+fn docker_credentials(config: &Value) -> Vec<Vec<u8>> {
+    let Value::Object(fields) = config else { return Vec::new() };
+    let mut found = Vec::new();
+    for (name, value) in fields {
+        match (name.as_str(), value.as_str()) {
+            ("auth", Some(auth)) => {
+                found.push(auth.trim_end_matches('=').as_bytes().to_vec());
+                if let Ok(decoded) = STANDARD.decode(auth)
+                    && let Some(colon) = decoded.iter().position(|b| *b == b':')
+                {
+                    found.push(decoded[colon + 1..].to_vec());
+                }
+            }
+            ("password", Some(password)) => found.push(password.as_bytes().to_vec()),
+            _ => found.extend(docker_credentials(value)),
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn mounted(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let version = dir.path().join("..2026");
+        fs::create_dir(&version).unwrap();
+        for (name, content) in files {
+            fs::write(version.join(name), content).unwrap();
+            symlink(format!("..2026/{name}"), dir.path().join(name)).unwrap();
+        }
+        dir
+    }
+
+    fn dirs(dir: &tempfile::TempDir) -> Vec<String> {
+        vec![dir.path().to_str().unwrap().to_owned()]
+    }
+
+    #[test]
+    fn reads_a_mount_as_kubernetes_makes_it() {
+        let dir = mounted(&[("token", "hunter22\n"), ("flag", "true"), ("pin", "123")]);
+        let censor = load(&dirs(&dir), 4).unwrap();
+        assert_eq!(censor.mask_text("hunter22 true 123"), "XXXXXXXX true 123");
+    }
+
+    #[test]
+    fn reads_the_passwords_out_of_docker_configs() {
+        let json = r#"{"auths":{"r.example.com":{"username":"u","password":"letmein1","auth":"dTpsZXRtZWluMg=="}}}"#;
+        let dir = mounted(&[(".dockerconfigjson", json)]);
+        let censor = load(&dirs(&dir), 0).unwrap();
+        assert_eq!(censor.mask_text("letmein1 letmein2 dTpsZXRtZWluMg"), "XXXXXXXX XXXXXXXX XXXXXXXXXXXXXX");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let dir = mounted(&[(".dockercfg", "not json")]);
+        assert!(matches!(load(&dirs(&dir), 0), Err(Error::NotJson(_))));
+        assert!(matches!(load(&["/no/such/mount".into()], 0), Err(Error::Read { .. })));
+        let dir = mounted(&[]);
+        symlink("nowhere", dir.path().join("dangling")).unwrap();
+        assert!(load(&dirs(&dir), 0).is_err());
+    }
+
+    #[test]
+    fn no_folders_no_secrets() {
+        assert!(load(&[], 0).unwrap().is_empty());
+    }
+}
