@@ -19,7 +19,11 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn new(resource: &Arc<str>, namespace: &str, name: &str) -> Self {
-        Self { resource: resource.clone(), namespace: namespace.to_owned(), name: name.to_owned() }
+        Self {
+            resource: resource.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -66,7 +70,12 @@ impl Object {
             version: meta.resource_version.parse().unwrap_or_default(),
             uid: meta.uid,
             labels: meta.labels.unwrap_or_default(),
-            owners: meta.owner_references.unwrap_or_default().into_iter().map(|owner| owner.uid).collect(),
+            owners: meta
+                .owner_references
+                .unwrap_or_default()
+                .into_iter()
+                .map(|owner| owner.uid)
+                .collect(),
             deleting: meta.deletion_timestamp.is_some(),
             text,
         })
@@ -91,7 +100,10 @@ pub(crate) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
 }
 
 /// The mutable object at `field`, created when it is not there.
-pub(crate) fn child<'a>(object: &'a mut Value, field: &str) -> &'a mut serde_json::Map<String, Value> {
+pub(crate) fn child<'a>(
+    object: &'a mut Value,
+    field: &str,
+) -> &'a mut serde_json::Map<String, Value> {
     let slot = &mut object[field];
     if !slot.is_object() {
         *slot = Value::Object(serde_json::Map::new());

@@ -33,7 +33,10 @@ struct FieldRequirement {
 
 impl Selector {
     pub(crate) fn parse(labels: &str, fields: &str) -> Result<Self> {
-        Ok(Self { labels: parse_labels(labels)?, fields: parse_fields(fields)? })
+        Ok(Self {
+            labels: parse_labels(labels)?,
+            fields: parse_fields(fields)?,
+        })
     }
 
     pub(crate) fn is_everything(&self) -> bool {
@@ -44,8 +47,12 @@ impl Selector {
     pub(crate) fn check_fields(&self, resource: &str) -> Result<()> {
         for requirement in &self.fields {
             let path = requirement.path.as_str();
-            if !matches!(path, "metadata.name" | "metadata.namespace") && !selectable(resource).contains(&path) {
-                return Err(Failure::bad_request(format!("field label not supported: {path}")));
+            if !matches!(path, "metadata.name" | "metadata.namespace")
+                && !selectable(resource).contains(&path)
+            {
+                return Err(Failure::bad_request(format!(
+                    "field label not supported: {path}"
+                )));
             }
         }
         Ok(())
@@ -53,11 +60,17 @@ impl Selector {
 
     /// The one name that can match, if the field selector names it.
     pub(crate) fn name(&self) -> Option<&str> {
-        self.fields.iter().find(|field| field.equal && field.path == "metadata.name").map(|field| field.value.as_str())
+        self.fields
+            .iter()
+            .find(|field| field.equal && field.path == "metadata.name")
+            .map(|field| field.value.as_str())
     }
 
     pub(crate) fn matches(&self, object: &Object) -> bool {
-        self.labels.iter().all(|requirement| requirement.matches(&object.labels)) && self.match_fields(object)
+        self.labels
+            .iter()
+            .all(|requirement| requirement.matches(&object.labels))
+            && self.match_fields(object)
     }
 
     fn match_fields(&self, object: &Object) -> bool {
@@ -66,7 +79,9 @@ impl Selector {
             let equal = match requirement.path.as_str() {
                 "metadata.name" => object.key.name == requirement.value,
                 "metadata.namespace" => object.key.namespace == requirement.value,
-                path => field(tree.get_or_insert_with(|| object.value()), path) == requirement.value,
+                path => {
+                    field(tree.get_or_insert_with(|| object.value()), path) == requirement.value
+                }
             };
             equal == requirement.equal
         })
@@ -105,7 +120,11 @@ fn selectable(resource: &str) -> &'static [&'static str] {
 }
 
 fn field(object: &Value, path: &str) -> String {
-    let path = if path == "source" { "source.component" } else { path };
+    let path = if path == "source" {
+        "source.component"
+    } else {
+        path
+    };
     let mut at = object;
     for step in path.split('.') {
         at = &at[step];
@@ -133,8 +152,14 @@ impl Requirement {
 }
 
 fn parse_labels(text: &str) -> Result<Vec<Requirement>> {
-    let wrong = |part: &str| Failure::bad_request(format!("unable to parse requirement: {part:?} in labelSelector"));
-    split_outside_brackets(text).map(|part| parse_requirement(part).ok_or_else(|| wrong(part))).collect()
+    let wrong = |part: &str| {
+        Failure::bad_request(format!(
+            "unable to parse requirement: {part:?} in labelSelector"
+        ))
+    };
+    split_outside_brackets(text)
+        .map(|part| parse_requirement(part).ok_or_else(|| wrong(part)))
+        .collect()
 }
 
 /// Splits at commas, but not inside `in (a,b)`.
@@ -153,7 +178,10 @@ fn parse_requirement(part: &str) -> Option<Requirement> {
         let (head, values) = inner.split_once('(')?;
         let (key, operator) = head.trim().split_once(char::is_whitespace)?;
         let key = valid_key(key)?;
-        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+        let values = values
+            .split(',')
+            .map(|value| value.trim().to_owned())
+            .collect();
         return match operator.trim() {
             "in" => Some(Requirement::In(key, values)),
             "notin" => Some(Requirement::NotIn(key, values)),
@@ -166,14 +194,24 @@ fn parse_requirement(part: &str) -> Option<Requirement> {
     for (operator, negated) in [("!=", true), ("==", false), ("=", false)] {
         if let Some((key, value)) = part.split_once(operator) {
             let (key, values) = (valid_key(key)?, vec![valid_value(value)?]);
-            return Some(if negated { Requirement::NotIn(key, values) } else { Requirement::In(key, values) });
+            return Some(if negated {
+                Requirement::NotIn(key, values)
+            } else {
+                Requirement::In(key, values)
+            });
         }
     }
     if let Some((key, value)) = part.split_once('>') {
-        return Some(Requirement::Greater(valid_key(key)?, value.trim().parse().ok()?));
+        return Some(Requirement::Greater(
+            valid_key(key)?,
+            value.trim().parse().ok()?,
+        ));
     }
     if let Some((key, value)) = part.split_once('<') {
-        return Some(Requirement::Less(valid_key(key)?, value.trim().parse().ok()?));
+        return Some(Requirement::Less(
+            valid_key(key)?,
+            value.trim().parse().ok()?,
+        ));
     }
     Some(Requirement::Exists(valid_key(part)?))
 }
@@ -191,16 +229,25 @@ fn valid_value(value: &str) -> Option<String> {
 }
 
 fn parse_fields(text: &str) -> Result<Vec<FieldRequirement>> {
-    let wrong = |part: &str| Failure::bad_request(format!("invalid selector: {part:?}; can't understand it"));
+    let wrong = |part: &str| {
+        Failure::bad_request(format!("invalid selector: {part:?}; can't understand it"))
+    };
     text.split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
         .map(|part| {
             let (path, value, equal) = [("!=", false), ("==", true), ("=", true)]
                 .into_iter()
-                .find_map(|(operator, equal)| part.split_once(operator).map(|(path, value)| (path, value, equal)))
+                .find_map(|(operator, equal)| {
+                    part.split_once(operator)
+                        .map(|(path, value)| (path, value, equal))
+                })
                 .ok_or_else(|| wrong(part))?;
-            Ok(FieldRequirement { path: path.trim().to_owned(), value: value.trim().to_owned(), equal })
+            Ok(FieldRequirement {
+                path: path.trim().to_owned(),
+                value: value.trim().to_owned(),
+                equal,
+            })
         })
         .collect()
 }
@@ -219,7 +266,11 @@ mod tests {
             "metadata": {"name": "a", "namespace": "ns", "labels": {"app": "hook", "tier": "2", "prow.k8s.io/type": "presubmit"}},
             "spec": {"nodeName": "one"}, "status": {"phase": "Running"},
         });
-        Object::parse(Key::new(&Arc::from("pods"), "ns", "a"), pod.to_string().into()).unwrap()
+        Object::parse(
+            Key::new(&Arc::from("pods"), "ns", "a"),
+            pod.to_string().into(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -240,7 +291,11 @@ mod tests {
             ("tier<2", false),
             ("prow.k8s.io/type in (presubmit,batch),app", true),
         ] {
-            assert_eq!(Selector::parse(selector, "").unwrap().matches(&pod()), expected, "{selector}");
+            assert_eq!(
+                Selector::parse(selector, "").unwrap().matches(&pod()),
+                expected,
+                "{selector}"
+            );
         }
         for wrong in ["app in hook", "a b", "=x", "app in (a", "tier>x", "a=b=c"] {
             assert!(Selector::parse(wrong, "").is_err(), "{wrong} was accepted");
@@ -257,10 +312,22 @@ mod tests {
             ("spec.nodeName=one", true),
             ("spec.nodeName=", false),
         ] {
-            assert_eq!(Selector::parse("", selector).unwrap().matches(&pod()), expected, "{selector}");
+            assert_eq!(
+                Selector::parse("", selector).unwrap().matches(&pod()),
+                expected,
+                "{selector}"
+            );
         }
         assert!(Selector::parse("", "nonsense").is_err());
-        assert!(Selector::parse("", "spec.color=red").unwrap().check_fields("pods").is_err());
-        assert_eq!(Selector::parse("", "metadata.name=a").unwrap().name(), Some("a"));
+        assert!(
+            Selector::parse("", "spec.color=red")
+                .unwrap()
+                .check_fields("pods")
+                .is_err()
+        );
+        assert_eq!(
+            Selector::parse("", "metadata.name=a").unwrap().name(),
+            Some("a")
+        );
     }
 }

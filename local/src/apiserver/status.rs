@@ -30,35 +30,71 @@ pub(crate) struct Cause {
 
 impl Cause {
     pub(crate) fn required(field: impl Into<String>, detail: &str) -> Self {
-        let message = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
-        Self { reason: "FieldValueRequired", field: field.into(), message }
+        let message = if detail.is_empty() {
+            "Required value".to_owned()
+        } else {
+            format!("Required value: {detail}")
+        };
+        Self {
+            reason: "FieldValueRequired",
+            field: field.into(),
+            message,
+        }
     }
 
     pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
-        Self { reason: "FieldValueInvalid", field: field.into(), message: format!("Invalid value: {value}: {detail}") }
+        Self {
+            reason: "FieldValueInvalid",
+            field: field.into(),
+            message: format!("Invalid value: {value}: {detail}"),
+        }
     }
 
     pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
-        Self { reason: "FieldValueDuplicate", field: field.into(), message: format!("Duplicate value: {value}") }
+        Self {
+            reason: "FieldValueDuplicate",
+            field: field.into(),
+            message: format!("Duplicate value: {value}"),
+        }
     }
 
     pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
-        Self { reason: "FieldValueNotFound", field: field.into(), message: format!("Not found: {value}") }
+        Self {
+            reason: "FieldValueNotFound",
+            field: field.into(),
+            message: format!("Not found: {value}"),
+        }
     }
 
     pub(crate) fn unsupported(field: impl Into<String>, value: &Value, allowed: &[String]) -> Self {
-        let message = format!("Unsupported value: {value}: supported values: {}", allowed.join(", "));
-        Self { reason: "FieldValueNotSupported", field: field.into(), message }
+        let message = format!(
+            "Unsupported value: {value}: supported values: {}",
+            allowed.join(", ")
+        );
+        Self {
+            reason: "FieldValueNotSupported",
+            field: field.into(),
+            message,
+        }
     }
 
     pub(crate) fn forbidden(field: impl Into<String>, detail: &str) -> Self {
-        Self { reason: "FieldValueForbidden", field: field.into(), message: format!("Forbidden: {detail}") }
+        Self {
+            reason: "FieldValueForbidden",
+            field: field.into(),
+            message: format!("Forbidden: {detail}"),
+        }
     }
 }
 
 impl Failure {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: None }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            details: None,
+        }
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -80,7 +116,11 @@ impl Failure {
     }
 
     pub(crate) fn no_route() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            "the server could not find the requested resource",
+        )
     }
 
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
@@ -94,7 +134,10 @@ impl Failure {
     }
 
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.id());
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{name}\": {why}",
+            resource.id()
+        );
         Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name)
     }
 
@@ -106,9 +149,15 @@ impl Failure {
 
     /// Server-side apply met fields that others own: `(manager, field)` pairs.
     pub(crate) fn apply_conflict(conflicts: &[(String, String)]) -> Self {
-        let told: Vec<String> =
-            conflicts.iter().map(|(manager, field)| format!("conflict with {manager:?}: {field}")).collect();
-        let count = if told.len() == 1 { "1 conflict".to_owned() } else { format!("{} conflicts", told.len()) };
+        let told: Vec<String> = conflicts
+            .iter()
+            .map(|(manager, field)| format!("conflict with {manager:?}: {field}"))
+            .collect();
+        let count = if told.len() == 1 {
+            "1 conflict".to_owned()
+        } else {
+            format!("{} conflicts", told.len())
+        };
         let mut failure = Self::new(
             StatusCode::CONFLICT,
             "Conflict",
@@ -125,15 +174,23 @@ impl Failure {
     }
 
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let told: Vec<String> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
-        let all = if told.len() == 1 { told[0].clone() } else { format!("[{}]", told.join(", ")) };
+        let told: Vec<String> = causes
+            .iter()
+            .map(|cause| format!("{}: {}", cause.field, cause.message))
+            .collect();
+        let all = if told.len() == 1 {
+            told[0].clone()
+        } else {
+            format!("[{}]", told.join(", "))
+        };
         let subject = if resource.group.is_empty() {
             resource.kind.clone()
         } else {
             format!("{}.{}", resource.kind, resource.group)
         };
         let message = format!("{subject} \"{name}\" is invalid: {all}");
-        let mut failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(resource, name);
+        let mut failure =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(resource, name);
         let causes: Vec<Value> = causes
             .iter()
             .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
@@ -148,7 +205,11 @@ impl Failure {
     /// A request, not an object, whose parameters contradict each other.
     pub(crate) fn invalid_options(kind: &str, field: &str, why: &str) -> Self {
         let message = format!("{kind}.meta.k8s.io \"\" is invalid: {field}: Forbidden: {why}");
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).because("FieldValueForbidden", Some(field), why)
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).because(
+            "FieldValueForbidden",
+            Some(field),
+            why,
+        )
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -170,7 +231,11 @@ impl Failure {
             "{} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
             resource.id()
         );
-        Self::forbidden(message).about(resource, name).because("NamespaceTerminating", Some("metadata.namespace"), &why)
+        Self::forbidden(message).about(resource, name).because(
+            "NamespaceTerminating",
+            Some("metadata.namespace"),
+            &why,
+        )
     }
 
     pub(crate) fn expired(message: impl Into<String>) -> Self {
@@ -184,7 +249,11 @@ impl Failure {
             "Timeout",
             format!("Too large resource version: {asked}, current: {latest}"),
         )
-        .because("ResourceVersionTooLarge", None, "Too large resource version")
+        .because(
+            "ResourceVersionTooLarge",
+            None,
+            "Too large resource version",
+        )
     }
 
     pub(crate) fn method_not_allowed() -> Self {
@@ -198,13 +267,23 @@ impl Failure {
     }
 
     pub(crate) fn unsupported_media(accepted: &str) -> Self {
-        let message = format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+        let message = format!(
+            "the body of the request was in an unknown format - accepted media types include: {accepted}"
+        );
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UnsupportedMediaType",
+            message,
+        )
     }
 
     pub(crate) fn too_large() -> Self {
         let message = "the request body is larger than 3 MiB";
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestEntityTooLarge",
+            message,
+        )
     }
 
     /// A part of Kubernetes that this stand-in leaves out on purpose.
@@ -214,7 +293,11 @@ impl Failure {
     }
 
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "Internal error occurred")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalError",
+            "Internal error occurred",
+        )
     }
 
     /// The `Status` object, as a response body or inside an `ERROR` watch event.
@@ -232,6 +315,11 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        (self.code, [(header::CONTENT_TYPE, "application/json")], self.body().to_string()).into_response()
+        (
+            self.code,
+            [(header::CONTENT_TYPE, "application/json")],
+            self.body().to_string(),
+        )
+            .into_response()
     }
 }

@@ -1,0 +1,116 @@
+//! What kinds there are, as clients find out before they ask for anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::resource::{Registry, Resource};
+
+/// `/version`. Clients choose their behaviour by it; it is the version the built-in types are of.
+pub(crate) fn version() -> Value {
+    json!({
+        "major": "1", "minor": "33", "gitVersion": "v1.33.0+embedded", "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "none", "platform": "linux/amd64",
+    })
+}
+
+/// `/api`
+pub(crate) fn core_versions() -> Value {
+    json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+}
+
+/// `/apis`
+pub(crate) fn groups(registry: &Registry) -> Value {
+    let names: BTreeSet<&str> = registry
+        .all()
+        .map(|one| one.group.as_str())
+        .filter(|group| !group.is_empty())
+        .collect();
+    let groups: Vec<Value> = names
+        .into_iter()
+        .filter_map(|name| group(registry, name))
+        .collect();
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+}
+
+/// `/apis/GROUP`, unless there is no such group.
+pub(crate) fn group(registry: &Registry, name: &str) -> Option<Value> {
+    let of_group = registry
+        .all()
+        .filter(|one| one.group == name && !name.is_empty());
+    let versions: BTreeSet<&str> = of_group.map(|one| one.version.as_str()).collect();
+    let versions: Vec<Value> = versions
+        .into_iter()
+        .map(|version| json!({"groupVersion": format!("{name}/{version}"), "version": version}))
+        .collect();
+    let preferred = versions.last()?.clone();
+    Some(json!({
+        "kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": versions, "preferredVersion": preferred,
+    }))
+}
+
+/// `/api/v1` and `/apis/GROUP/VERSION`, unless nothing is served there.
+pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Option<Value> {
+    if (group, version) == ("authorization.k8s.io", "v1") {
+        return Some(reviews());
+    }
+    let mut listed = BTreeMap::new();
+    for resource in registry
+        .all()
+        .filter(|one| one.group == group && one.version == version)
+    {
+        list_resource(resource, &mut listed);
+    }
+    if listed.is_empty() {
+        return None;
+    }
+    let group_version = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
+    let listed: Vec<Value> = listed.into_values().collect();
+    Some(json!({
+        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": listed,
+    }))
+}
+
+fn list_resource(resource: &Resource, listed: &mut BTreeMap<String, Value>) {
+    let mut entry = json!({
+        "name": resource.plural, "singularName": resource.singular, "kind": resource.kind,
+        "namespaced": resource.namespaced,
+        "verbs": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+    });
+    if !resource.short_names.is_empty() {
+        entry["shortNames"] = json!(resource.short_names);
+    }
+    if !resource.categories.is_empty() {
+        entry["categories"] = json!(resource.categories);
+    }
+    listed.insert(resource.plural.clone(), entry);
+    let mut sub = |name: &str, kind: &str, verbs: &[&str]| {
+        let name = format!("{}/{name}", resource.plural);
+        let entry = json!({
+            "name": name, "singularName": "", "kind": kind, "namespaced": resource.namespaced, "verbs": verbs,
+        });
+        listed.insert(name, entry);
+    };
+    if resource.status {
+        sub("status", &resource.kind, &["get", "patch", "update"]);
+    }
+    if &**resource.id() == "pods" {
+        sub("log", "Pod", &["get"]);
+        sub("binding", "Binding", &["create"]);
+    }
+}
+
+fn reviews() -> Value {
+    let review = |name: &str, kind: &str| json!({"name": name, "singularName": "", "kind": kind, "namespaced": false, "verbs": ["create"]});
+    json!({
+        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "authorization.k8s.io/v1",
+        "resources": [
+            review("selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+            review("selfsubjectrulesreviews", "SelfSubjectRulesReview"),
+        ],
+    })
+}

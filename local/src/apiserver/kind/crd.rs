@@ -1,0 +1,136 @@
+//! The rules of a CustomResourceDefinition, and the status that says that its kind is served.
+
+use serde_json::{Value, json};
+
+use super::super::object::meta;
+use super::super::status::{Cause, Failure, Result};
+
+pub(super) fn validate(crd: &Value) -> Result<Vec<Cause>> {
+    let spec = &crd["spec"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut causes = Vec::new();
+    let mut require = |value: &Value, field: &str| {
+        if value.as_str().is_none_or(str::is_empty) {
+            causes.push(Cause::required(field, ""));
+        }
+    };
+    require(&spec["group"], "spec.group");
+    require(&spec["names"]["plural"], "spec.names.plural");
+    require(&spec["names"]["kind"], "spec.names.kind");
+    let expected = format!(
+        "{}.{}",
+        text(&spec["names"]["plural"]),
+        text(&spec["group"])
+    );
+    if meta(crd, "name") != expected {
+        let detail = "must be spec.names.plural+\".\"+spec.group";
+        causes.push(Cause::invalid(
+            "metadata.name",
+            &crd["metadata"]["name"],
+            detail,
+        ));
+    }
+    if !["Namespaced", "Cluster"]
+        .iter()
+        .any(|scope| spec["scope"] == *scope)
+    {
+        let allowed = ["\"Cluster\"", "\"Namespaced\""].map(str::to_owned);
+        causes.push(Cause::unsupported("spec.scope", &spec["scope"], &allowed));
+    }
+    let versions = spec["versions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if versions
+        .iter()
+        .filter(|version| version["storage"] == true)
+        .count()
+        != 1
+    {
+        let detail = "must have exactly one version marked as storage version";
+        causes.push(Cause::invalid(
+            "spec.versions",
+            &json!(versions.len()),
+            detail,
+        ));
+    }
+    for (index, version) in versions.iter().enumerate() {
+        if !version["schema"]["openAPIV3Schema"].is_object() {
+            let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
+            causes.push(Cause::required(field, "schemas are required"));
+        }
+        refuse_what_is_not_built(version)?;
+    }
+    if spec["conversion"]["strategy"]
+        .as_str()
+        .is_some_and(|strategy| strategy != "None")
+        || versions
+            .iter()
+            .filter(|version| version["served"] == true)
+            .count()
+            > 1
+    {
+        return Err(Failure::not_built(
+            "conversion between versions of a custom kind",
+        ));
+    }
+    Ok(causes)
+}
+
+fn refuse_what_is_not_built(version: &Value) -> Result<()> {
+    if names_key(&version["schema"], "x-kubernetes-validations") {
+        return Err(Failure::not_built("x-kubernetes-validations (CEL rules)"));
+    }
+    if version["subresources"]["scale"].is_object() {
+        return Err(Failure::not_built("the scale subresource"));
+    }
+    Ok(())
+}
+
+fn names_key(value: &Value, key: &str) -> bool {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .any(|(name, one)| name == key || names_key(one, key)),
+        Value::Array(all) => all.iter().any(|one| names_key(one, key)),
+        _ => false,
+    }
+}
+
+/// A definition that is accepted is served from its commit on.
+pub(super) fn set_status(crd: &mut Value, now: &Value) {
+    let spec = &crd["spec"];
+    let mut names = spec["names"].clone();
+    if names["singular"].as_str().is_none_or(str::is_empty) {
+        names["singular"] = json!(names["kind"].as_str().unwrap_or_default().to_lowercase());
+    }
+    if names["listKind"].as_str().is_none_or(str::is_empty) {
+        names["listKind"] = json!(format!(
+            "{}List",
+            names["kind"].as_str().unwrap_or_default()
+        ));
+    }
+    let stored: Vec<Value> = spec["versions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|version| version["storage"] == true)
+        .map(|version| version["name"].clone())
+        .collect();
+    let since = crd["status"]["conditions"][0]["lastTransitionTime"]
+        .as_str()
+        .map_or_else(|| now.clone(), |at| json!(at));
+    let condition = |kind: &str, reason: &str, message: &str| json!({"type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": since});
+    crd["status"] = json!({
+        "acceptedNames": names,
+        "storedVersions": stored,
+        "conditions": [
+            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+        ],
+    });
+    crd["spec"]["names"] = names;
+    if crd["spec"]["conversion"]["strategy"].is_null() {
+        crd["spec"]["conversion"] = json!({"strategy": "None"});
+    }
+}

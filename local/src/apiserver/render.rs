@@ -1,0 +1,133 @@
+//! How an object is answered: as it is, as its metadata alone, or as a row of a table.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use http::{HeaderMap, header};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::object::Object;
+use super::request::Params;
+use super::resource::Resource;
+use super::status::Result;
+use super::table::{self, IncludeObject};
+
+/// The form a client accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Render {
+    Object,
+    Metadata,
+    Table(IncludeObject),
+}
+
+impl Render {
+    /// The first form in `Accept` that is known here.
+    pub(crate) fn of(headers: &HeaderMap, params: &Params) -> Result<Self> {
+        let accept = headers
+            .get(header::ACCEPT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        for media in accept.split(',') {
+            let mut parts = media.split(';').map(str::trim);
+            if parts.next() != Some("application/json") {
+                continue;
+            }
+            let parts: Vec<&str> = parts.collect();
+            let form = parts.iter().find_map(|part| part.strip_prefix("as="));
+            let known = parts.contains(&"g=meta.k8s.io") && parts.contains(&"v=v1");
+            match form {
+                None => return Ok(Self::Object),
+                Some("Table") if known => {
+                    return Ok(Self::Table(IncludeObject::parse(
+                        params.text("includeObject"),
+                    )?));
+                }
+                Some("PartialObjectMetadata" | "PartialObjectMetadataList") if known => {
+                    return Ok(Self::Metadata);
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(Self::Object)
+    }
+
+    pub(crate) fn one(self, resource: &Resource, object: &Object, now: Timestamp) -> Bytes {
+        match self {
+            Self::Object => object.text.clone(),
+            Self::Metadata => metadata(&object.value()).to_string().into(),
+            Self::Table(include) => {
+                let meta = json!({"resourceVersion": object.version.to_string()});
+                table::table(resource, &meta, &[object.value()], include, now)
+                    .to_string()
+                    .into()
+            }
+        }
+    }
+
+    pub(crate) fn list(
+        self,
+        resource: &Resource,
+        meta: &Value,
+        objects: &[Arc<Object>],
+        now: Timestamp,
+    ) -> Bytes {
+        match self {
+            Self::Object => {
+                let head = json!({"kind": format!("{}List", resource.kind), "apiVersion": resource.api_version()});
+                list_text(
+                    &head,
+                    meta,
+                    objects.iter().map(|object| object.text.clone()),
+                )
+            }
+            Self::Metadata => {
+                let head =
+                    json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"});
+                list_text(
+                    &head,
+                    meta,
+                    objects
+                        .iter()
+                        .map(|object| metadata(&object.value()).to_string().into()),
+                )
+            }
+            Self::Table(include) => {
+                let values: Vec<Value> = objects.iter().map(|object| object.value()).collect();
+                table::table(resource, meta, &values, include, now)
+                    .to_string()
+                    .into()
+            }
+        }
+    }
+
+    /// A bookmark in the form of the other events.
+    pub(crate) fn bookmark(self, object: Value) -> Bytes {
+        let rendered = match self {
+            Self::Object => object,
+            Self::Metadata => metadata(&object),
+            Self::Table(_) => table::bookmark(&object),
+        };
+        rendered.to_string().into()
+    }
+}
+
+pub(super) fn metadata(object: &Value) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+}
+
+/// A list from its items' texts, which need not be read for it.
+fn list_text(head: &Value, meta: &Value, items: impl Iterator<Item = Bytes>) -> Bytes {
+    let mut text = head.to_string();
+    text.pop();
+    let mut text = text.into_bytes();
+    text.extend_from_slice(format!(",\"metadata\":{meta},\"items\":[").as_bytes());
+    for (index, item) in items.enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(&item);
+    }
+    text.extend_from_slice(b"]}");
+    text.into()
+}

@@ -1,0 +1,197 @@
+//! The kinds the API knows: Kubernetes' own, and those that CustomResourceDefinitions add.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::builtin;
+use super::schema::Schema;
+
+/// One resource in one version, with all that differs between kinds.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) kind: String,
+    pub(crate) plural: String,
+    pub(crate) singular: String,
+    pub(crate) short_names: Vec<String>,
+    pub(crate) categories: Vec<String>,
+    pub(crate) namespaced: bool,
+    /// Has a `/status` subresource; writes to the object itself leave the status alone.
+    pub(crate) status: bool,
+    pub(crate) shape: Shape,
+    /// `additionalPrinterColumns` of a custom kind.
+    pub(crate) columns: Vec<Column>,
+    id: Arc<str>,
+}
+
+/// How an object of a kind is checked and pruned.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    /// Taken as it is.
+    Any,
+    /// Read into Kubernetes' own type and written again.
+    Typed(builtin::RoundTrip),
+    /// By the schema of its CustomResourceDefinition.
+    Schema(Arc<Schema>),
+}
+
+/// One column of `kubectl get`.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) description: String,
+    pub(crate) path: String,
+    pub(crate) priority: i64,
+}
+
+impl Resource {
+    /// `plural`, or `plural.group`: the name in messages, and the key of its table in the store.
+    pub(crate) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    pub(crate) fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    pub(crate) fn is_custom(&self) -> bool {
+        matches!(self.shape, Shape::Schema(_))
+    }
+
+    pub(super) fn builtin(entry: &builtin::Entry) -> Self {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+        Self {
+            group: entry.group.to_owned(),
+            version: entry.version.to_owned(),
+            kind: entry.kind.to_owned(),
+            plural: entry.plural.to_owned(),
+            singular: entry.kind.to_lowercase(),
+            short_names: words(entry.short_names),
+            categories: words(entry.categories),
+            namespaced: entry.namespaced,
+            status: entry.status,
+            shape: entry.round_trip.map_or(Shape::Any, Shape::Typed),
+            columns: Vec::new(),
+            id: id(entry.plural, entry.group),
+        }
+    }
+
+    /// The resource one version of a CustomResourceDefinition describes, if that version is served.
+    pub(super) fn custom(crd: &Value, version: &Value) -> Option<Self> {
+        if version["served"] != true {
+            return None;
+        }
+        let spec = &crd["spec"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let texts = |value: &Value| {
+            value
+                .as_array()
+                .map(|all| all.iter().map(text).collect())
+                .unwrap_or_default()
+        };
+        let names = &spec["names"];
+        let (group, plural) = (text(&spec["group"]), text(&names["plural"]));
+        Some(Self {
+            id: id(&plural, &group),
+            version: text(&version["name"]),
+            kind: text(&names["kind"]),
+            singular: names["singular"]
+                .as_str()
+                .map_or_else(|| text(&names["kind"]).to_lowercase(), str::to_owned),
+            short_names: texts(&names["shortNames"]),
+            categories: texts(&names["categories"]),
+            namespaced: spec["scope"] == "Namespaced",
+            status: version["subresources"]["status"].is_object(),
+            shape: Shape::Schema(Arc::new(Schema::parse(
+                &version["schema"]["openAPIV3Schema"],
+            ))),
+            columns: version["additionalPrinterColumns"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(column)
+                .collect(),
+            group,
+            plural,
+        })
+    }
+}
+
+fn id(plural: &str, group: &str) -> Arc<str> {
+    if group.is_empty() {
+        Arc::from(plural)
+    } else {
+        Arc::from(format!("{plural}.{group}"))
+    }
+}
+
+fn column(value: &Value) -> Column {
+    let text = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
+    Column {
+        name: text("name"),
+        kind: text("type"),
+        description: text("description"),
+        path: text("jsonPath"),
+        priority: value["priority"].as_i64().unwrap_or_default(),
+    }
+}
+
+/// Every served resource, by its place in the URL: (group, version, plural).
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    resources: BTreeMap<(String, String, String), Arc<Resource>>,
+}
+
+impl Registry {
+    /// The built-in kinds and the given CustomResourceDefinitions.
+    pub(crate) fn new(crds: impl Iterator<Item = Value>) -> Self {
+        let mut registry = Self::default();
+        for entry in builtin::ENTRIES {
+            registry.add(Resource::builtin(entry));
+        }
+        for crd in crds {
+            let versions = crd["spec"]["versions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            versions
+                .iter()
+                .filter_map(|version| Resource::custom(&crd, version))
+                .for_each(|one| registry.add(one));
+        }
+        registry
+    }
+
+    fn add(&mut self, resource: Resource) {
+        let place = (
+            resource.group.clone(),
+            resource.version.clone(),
+            resource.plural.clone(),
+        );
+        self.resources.insert(place, Arc::new(resource));
+    }
+
+    pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        self.resources
+            .get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
+    }
+
+    /// The resource whose objects live in the store's table `id`, in any served version.
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<Resource>> {
+        self.resources
+            .values()
+            .find(|resource| &**resource.id() == id)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.resources.values()
+    }
+}

@@ -1,0 +1,67 @@
+//! DELETE: one object, or all that a selector names.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::json;
+
+use super::super::lifecycle::{self, Deleted};
+use super::super::object::Object;
+use super::super::status::{Failure, Result};
+use super::super::store::Txn;
+use super::{Call, existing, json_response};
+
+pub(super) async fn delete(call: Call) -> Result<Response> {
+    let (options, dry_run) = call.params.delete_options(&call.optional_body()?)?;
+    let (resource, key) = (call.resource.clone(), call.key());
+    let write = move |txn: &mut Txn<'_>| {
+        let object = existing(txn, &resource, &key)?;
+        lifecycle::delete(txn, &resource, &object, &options)
+    };
+    let text = match call.store().write(call.now, dry_run, write).await? {
+        Deleted::Going(object) => object.text.clone(),
+        Deleted::Gone(object) => {
+            let mut details =
+                json!({"name": call.name, "kind": call.resource.plural, "uid": object.uid});
+            if !call.resource.group.is_empty() {
+                details["group"] = json!(call.resource.group);
+            }
+            let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details});
+            status.to_string().into()
+        }
+    };
+    Ok(json_response(StatusCode::OK, text, &[]))
+}
+
+pub(super) async fn delete_collection(call: Call) -> Result<Response> {
+    let (options, dry_run) = call.params.delete_options(&call.optional_body()?)?;
+    let selector = call.params.selector()?;
+    selector.check_fields(call.resource.id())?;
+    if call.resource.namespaced && call.namespace.is_empty() {
+        return Err(Failure::method_not_allowed());
+    }
+    let (resource, namespace) = (call.resource.clone(), call.namespace.clone());
+    let write = move |txn: &mut Txn<'_>| {
+        let namespace = Some(namespace.as_str()).filter(|namespace| !namespace.is_empty());
+        let objects: Vec<Arc<Object>> = txn
+            .scan(resource.id(), namespace)
+            .into_iter()
+            .filter(|object| selector.matches(object))
+            .collect();
+        for key in objects.iter().map(|object| &object.key) {
+            // An earlier one may have taken this one along.
+            if let Some(object) = txn.get(key) {
+                lifecycle::delete(txn, &resource, &object, &options)?;
+            }
+        }
+        Ok(())
+    };
+    call.store().write(call.now, dry_run, write).await?;
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
+    Ok(json_response(
+        StatusCode::OK,
+        status.to_string().into(),
+        &[],
+    ))
+}

@@ -1,0 +1,140 @@
+//! What only pods have: binding to a node, and logs.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::super::lifecycle::whole_seconds;
+use super::super::logs::{LogOptions, LogSource};
+use super::super::status::{Failure, Result};
+use super::super::store::Txn;
+use super::{Call, existing, json_response};
+
+/// Assigns a pod to a node; a pod is assigned once.
+pub(super) async fn bind(call: Call) -> Result<Response> {
+    let binding = call.body()?;
+    let Some(node) = binding["target"]["name"]
+        .as_str()
+        .filter(|node| !node.is_empty())
+        .map(str::to_owned)
+    else {
+        return Err(Failure::bad_request("binding: target.name: Required value"));
+    };
+    let (resource, key) = (call.resource.clone(), call.key());
+    let write = move |txn: &mut Txn<'_>| {
+        let mut pod = existing(txn, &resource, &key)?.value();
+        if pod["metadata"]["deletionTimestamp"].is_string() {
+            let why = format!(
+                "pod {} is being deleted, cannot be assigned to a host",
+                key.name
+            );
+            return Err(Failure::conflict(&resource, &key.name, &why));
+        }
+        if let Some(bound) = pod["spec"]["nodeName"]
+            .as_str()
+            .filter(|bound| !bound.is_empty())
+        {
+            let why = format!("pod {} is already assigned to node {bound:?}", key.name);
+            return Err(Failure::conflict(&resource, &key.name, &why));
+        }
+        pod["spec"]["nodeName"] = json!(node);
+        let scheduled = json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": whole_seconds(txn.now())});
+        match pod["status"]["conditions"].as_array_mut() {
+            Some(conditions) => conditions.push(scheduled),
+            None => pod["status"]["conditions"] = json!([scheduled]),
+        }
+        txn.put(key, pod).map(|_| ())
+    };
+    call.store()
+        .write(call.now, call.params.dry_run()?, write)
+        .await?;
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    Ok(json_response(
+        StatusCode::CREATED,
+        status.to_string().into(),
+        &[],
+    ))
+}
+
+/// The output of one container.
+pub(super) fn log(call: &Call) -> Result<Response> {
+    let options = LogOptions::parse(&call.params)?;
+    let object = call.store().read().get(&call.key()).cloned();
+    let object = object.ok_or_else(|| Failure::not_found(&call.resource, &call.name))?;
+    let pod = object.value();
+    let container = choose_container(&pod, call)?;
+    let source = LogSource::new(call.api.logs(), &call.namespace, &object.uid, &container);
+    if !source.exists() {
+        let why = waiting_reason(&pod, &container);
+        return Err(Failure::bad_request(format!(
+            "container {container:?} in pod {:?} is waiting to start: {why}",
+            call.name
+        )));
+    }
+    let (api, key, uid) = (call.api.clone(), call.key(), object.uid.clone());
+    let ended = move || {
+        let now = api.store().read().get(&key).map(Arc::clone);
+        now.is_none_or(|object| object.uid != uid || has_ended(&object.value(), &container))
+    };
+    let mut response = Response::new(Body::from_stream(source.stream(options, ended)));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    Ok(response)
+}
+
+fn choose_container(pod: &Value, call: &Call) -> Result<String> {
+    let names = |list: &str| -> Vec<&str> {
+        pod["spec"][list]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one["name"].as_str())
+            .collect()
+    };
+    let (containers, init) = (names("containers"), names("initContainers"));
+    let asked = call.params.text("container");
+    match (asked, containers.as_slice()) {
+        ("", [only]) => Ok((*only).to_owned()),
+        ("", _) => Err(Failure::bad_request(format!(
+            "a container name must be specified for pod {}, choose one of: [{}]{}",
+            call.name,
+            containers.join(" "),
+            if init.is_empty() {
+                String::new()
+            } else {
+                format!(" or one of the init containers: [{}]", init.join(" "))
+            },
+        ))),
+        (asked, _) if containers.contains(&asked) || init.contains(&asked) => Ok(asked.to_owned()),
+        (asked, _) => Err(Failure::bad_request(format!(
+            "container {asked} is not valid for pod {}",
+            call.name
+        ))),
+    }
+}
+
+fn status_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
+    let all =
+        ["containerStatuses", "initContainerStatuses"].map(|list| pod["status"][list].as_array());
+    all.into_iter()
+        .flatten()
+        .flatten()
+        .find(|status| status["name"] == container)
+}
+
+fn waiting_reason(pod: &Value, container: &str) -> String {
+    let reason =
+        status_of(pod, container).and_then(|status| status["state"]["waiting"]["reason"].as_str());
+    reason.unwrap_or("ContainerCreating").to_owned()
+}
+
+fn has_ended(pod: &Value, container: &str) -> bool {
+    matches!(
+        pod["status"]["phase"].as_str(),
+        Some("Succeeded" | "Failed")
+    ) || status_of(pod, container).is_some_and(|status| status["state"]["terminated"].is_object())
+}

@@ -1,0 +1,47 @@
+//! `kubectl auth can-i`: whoever has the token may do everything, and these reviews say so.
+
+use axum::body::Bytes;
+use axum::response::Response;
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::super::request::{Place, content_type, parse_body};
+use super::super::status::{Failure, Result};
+use super::json_response;
+
+/// The answer to a review; `None` if the request is for something else.
+pub(super) fn answer(
+    method: &Method,
+    place: &Place,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Option<Result<Response>> {
+    if (place.group.as_str(), place.version.as_str()) != ("authorization.k8s.io", "v1") {
+        return None;
+    }
+    let status = match place.plural.as_str() {
+        "selfsubjectaccessreviews" => json!({"allowed": true}),
+        "selfsubjectrulesreviews" => json!({
+            "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+            "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+            "incomplete": false,
+        }),
+        _ => return None,
+    };
+    if method != Method::POST {
+        return Some(Err(Failure::method_not_allowed()));
+    }
+    Some(parse_body(content_type(headers), body).and_then(|review| with_status(review, &status)))
+}
+
+fn with_status(mut review: Value, status: &Value) -> Result<Response> {
+    if !review.is_object() {
+        return Err(Failure::bad_request("the body is not an object"));
+    }
+    review["status"] = status.clone();
+    Ok(json_response(
+        StatusCode::CREATED,
+        review.to_string().into(),
+        &[],
+    ))
+}

@@ -1,0 +1,241 @@
+//! Watches: replay what came after a version, then follow.
+//!
+//! A watcher holds no queue, only its place in the log of changes. One that falls behind the log's start is told 410
+//! and cut off; it lists again.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use futures::stream;
+use http::{HeaderValue, header};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::super::ApiServer;
+use super::super::object::Object;
+use super::super::render::Render;
+use super::super::resource::Resource;
+use super::super::selector::Selector;
+use super::super::status::{Failure, Result};
+use super::super::store::Event;
+use super::Call;
+
+/// Changes or objects put into one chunk at most.
+const CHUNK: usize = 256;
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// For clients that set no `timeoutSeconds`.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+struct Watch {
+    api: ApiServer,
+    resource: Arc<Resource>,
+    namespace: String,
+    name: String,
+    selector: Selector,
+    render: Render,
+    latest: tokio::sync::watch::Receiver<u64>,
+    /// Told up to here.
+    version: u64,
+    /// Objects that are there at the start, still to be told.
+    initial: VecDeque<Arc<Object>>,
+    /// A bookmark marks the end of `initial`.
+    mark_initial_end: bool,
+    bookmarks: bool,
+    next_bookmark: Instant,
+    ends: Instant,
+    over: bool,
+}
+
+pub(super) fn watch(call: &Call) -> Result<Response> {
+    let render = Render::of(&call.headers, &call.params)?;
+    let selector = call.params.selector()?;
+    selector.check_fields(call.resource.id())?;
+    let bookmarks = call.params.flag("allowWatchBookmarks")? == Some(true);
+    let send_initial = call.params.flag("sendInitialEvents")?;
+    check_initial_events(call, send_initial)?;
+    let asked = call.params.text("resourceVersion");
+    let seconds = call
+        .params
+        .number("timeoutSeconds")?
+        .filter(|seconds| *seconds > 0);
+    let timeout = seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+
+    let latest = call.store().latest();
+    let state = call.store().read();
+    super::read::check_version(&call.params, &state)?;
+    let mut watch = Watch {
+        api: call.api.clone(),
+        resource: call.resource.clone(),
+        namespace: call.namespace.clone(),
+        name: call.name.clone(),
+        selector,
+        render,
+        latest,
+        version: state.version(),
+        initial: VecDeque::new(),
+        mark_initial_end: false,
+        bookmarks,
+        next_bookmark: Instant::now() + BOOKMARK_EVERY,
+        ends: Instant::now() + timeout,
+        over: false,
+    };
+    let from_now = matches!(asked, "" | "0");
+    if send_initial.unwrap_or(from_now) {
+        let namespace = Some(call.namespace.as_str()).filter(|namespace| !namespace.is_empty());
+        let objects = state.scan(call.resource.id(), namespace, None);
+        watch.initial = objects
+            .filter(|object| watch.wants(object))
+            .cloned()
+            .collect();
+        watch.mark_initial_end = send_initial == Some(true) && bookmarks;
+    } else if !from_now && let Ok(version) = asked.parse::<u64>() {
+        if version < state.oldest() {
+            return Err(Failure::expired(format!(
+                "too old resource version: {version} ({})",
+                state.version()
+            )));
+        }
+        watch.version = version;
+    }
+    drop(state);
+    let chunks = stream::unfold(watch, async |mut watch| {
+        let chunk = watch.next().await?;
+        Some((Ok::<_, Infallible>(chunk), watch))
+    });
+    let mut response = Response::new(Body::from_stream(chunks));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    Ok(response)
+}
+
+fn check_initial_events(call: &Call, send_initial: Option<bool>) -> Result<()> {
+    let matching = call.params.text("resourceVersionMatch");
+    let refuse = |field: &str, why: &str| Err(Failure::invalid_options("ListOptions", field, why));
+    match (send_initial, matching) {
+        (Some(_), "NotOlderThan") | (None, "") => Ok(()),
+        (Some(_), _) => refuse(
+            "resourceVersionMatch",
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        ),
+        (None, _) => refuse(
+            "resourceVersionMatch",
+            "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+        ),
+    }
+}
+
+impl Watch {
+    /// The next chunk of events; `None` ends the response.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.over {
+            return None;
+        }
+        if let Some(chunk) = self.next_initial() {
+            return Some(chunk);
+        }
+        loop {
+            let changes = self.api.store().read().changes(self.version, CHUNK);
+            let Some(changes) = changes else {
+                self.over = true;
+                let why = Failure::expired(format!("too old resource version: {}", self.version));
+                return Some(line("ERROR", why.body().to_string().as_bytes()));
+            };
+            if let Some(last) = changes.last() {
+                self.version = last.version;
+                let chunk = self.tell(&changes);
+                if !chunk.is_empty() {
+                    return Some(chunk.into());
+                }
+                continue;
+            }
+            tokio::select! {
+                changed = self.latest.changed() => changed.ok()?,
+                () = tokio::time::sleep_until(self.ends) => {
+                    self.over = true;
+                    return self.bookmarks.then(|| self.bookmark(false));
+                }
+                () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
+                    self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+                    return Some(self.bookmark(false));
+                }
+            }
+        }
+    }
+
+    fn next_initial(&mut self) -> Option<Bytes> {
+        if self.initial.is_empty() {
+            return std::mem::take(&mut self.mark_initial_end).then(|| self.bookmark(true));
+        }
+        let count = self.initial.len().min(CHUNK);
+        let objects: Vec<Arc<Object>> = self.initial.drain(..count).collect();
+        Some(
+            objects
+                .iter()
+                .flat_map(|object| self.event("ADDED", object))
+                .collect(),
+        )
+    }
+
+    fn tell(&self, changes: &[Event]) -> Vec<u8> {
+        let mut chunk = Vec::new();
+        for change in changes
+            .iter()
+            .filter(|change| change.key.resource == *self.resource.id())
+        {
+            let before = change.old.as_ref().filter(|object| self.wants(object));
+            let after = change.new.as_ref().filter(|object| self.wants(object));
+            match (before, after) {
+                (None, Some(object)) => chunk.extend(self.event("ADDED", object)),
+                (Some(_), Some(object)) => chunk.extend(self.event("MODIFIED", object)),
+                // Of an object that leaves the selection, its last state inside is told, at the version it left.
+                (Some(object), None) if change.new.is_some() => {
+                    chunk.extend(self.event("DELETED", &object.at_version(change.version)));
+                }
+                (Some(object), None) => chunk.extend(self.event("DELETED", object)),
+                (None, None) => {}
+            }
+        }
+        chunk
+    }
+
+    fn wants(&self, object: &Object) -> bool {
+        (self.namespace.is_empty() || object.key.namespace == self.namespace)
+            && (self.name.is_empty() || object.key.name == self.name)
+            && self.selector.matches(object)
+    }
+
+    fn event(&self, kind: &str, object: &Object) -> Bytes {
+        line(
+            kind,
+            &self.render.one(&self.resource, object, Timestamp::now()),
+        )
+    }
+
+    /// An object with nothing but a version: all before it has been told.
+    fn bookmark(&self, end_of_initial: bool) -> Bytes {
+        let mut meta =
+            json!({"resourceVersion": self.version.to_string(), "creationTimestamp": null});
+        if end_of_initial {
+            meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let object = json!({"kind": self.resource.kind, "apiVersion": self.resource.api_version(), "metadata": meta});
+        line("BOOKMARK", &self.render.bookmark(object))
+    }
+}
+
+fn line(kind: &str, object: &[u8]) -> Bytes {
+    let mut line = Vec::with_capacity(object.len() + 32);
+    line.extend_from_slice(b"{\"type\":\"");
+    line.extend_from_slice(kind.as_bytes());
+    line.extend_from_slice(b"\",\"object\":");
+    line.extend_from_slice(object);
+    line.extend_from_slice(b"}\n");
+    line.into()
+}

@@ -1,0 +1,353 @@
+//! The columns of each kind, as `kubectl get` shows them.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::super::resource::{self, Resource};
+use super::jsonpath;
+
+/// One column: where its cells come from.
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) description: String,
+    /// 0 is always shown, 1 with `-o wide`.
+    pub(super) priority: i64,
+    source: Source,
+}
+
+enum Source {
+    Path(String),
+    Code(fn(&Value, Timestamp) -> Value),
+}
+
+impl Column {
+    fn path(name: &str, kind: &str, priority: i64, path: &str) -> Self {
+        let (name, kind) = (name.to_owned(), kind.to_owned());
+        Self {
+            name,
+            kind,
+            description: String::new(),
+            priority,
+            source: Source::Path(path.to_owned()),
+        }
+    }
+
+    fn code(name: &str, code: fn(&Value, Timestamp) -> Value) -> Self {
+        let (name, kind) = (name.to_owned(), "string".to_owned());
+        Self {
+            name,
+            kind,
+            description: String::new(),
+            priority: 0,
+            source: Source::Code(code),
+        }
+    }
+
+    fn custom(column: &resource::Column) -> Self {
+        let description = column.description.clone();
+        Self {
+            description,
+            ..Self::path(&column.name, &column.kind, column.priority, &column.path)
+        }
+    }
+
+    pub(super) fn format(&self) -> &'static str {
+        // kubectl hides every other column with --no-headers=name; it finds the name by its format.
+        if self.name == "Name" { "name" } else { "" }
+    }
+
+    pub(super) fn cell(&self, object: &Value, now: Timestamp) -> Value {
+        let path = match &self.source {
+            Source::Code(code) => return code(object, now),
+            Source::Path(path) => path,
+        };
+        let Some(found) = jsonpath::find(object, path) else {
+            return Value::Null;
+        };
+        match (self.kind.as_str(), found) {
+            ("date", found) => since(found, now),
+            (_, Value::Object(_) | Value::Array(_)) => Value::String(found.to_string()),
+            ("string", Value::String(_)) => found.clone(),
+            ("string", other) => Value::String(other.to_string()),
+            (_, other) => other.clone(),
+        }
+    }
+}
+
+pub(super) fn of(resource: &Resource) -> Vec<Column> {
+    let name = Column::path("Name", "string", 0, ".metadata.name");
+    let age = || Column::path("Age", "date", 0, ".metadata.creationTimestamp");
+    let text = |name: &str, path: &str| Column::path(name, "string", 0, path);
+    let wide = |name: &str, path: &str| Column::path(name, "string", 1, path);
+    let mut columns = match &**resource.id() {
+        "pods" => vec![
+            Column::code("Ready", pod_ready),
+            Column::code("Status", pod_status),
+            Column::code("Restarts", pod_restarts),
+            age(),
+            wide("IP", ".status.podIP"),
+            wide("Node", ".spec.nodeName"),
+        ],
+        "namespaces" => vec![text("Status", ".status.phase"), age()],
+        "secrets" => vec![
+            text("Type", ".type"),
+            Column::code("Data", data_count),
+            age(),
+        ],
+        "configmaps" => vec![Column::code("Data", data_count), age()],
+        "services" => vec![
+            Column::code("Type", |service, _| {
+                or(&service["spec"]["type"], "ClusterIP")
+            }),
+            Column::code("Cluster-IP", |service, _| {
+                or(&service["spec"]["clusterIP"], "<none>")
+            }),
+            Column::code("External-IP", |_, _| json!("<none>")),
+            Column::code("Port(s)", service_ports),
+            age(),
+        ],
+        "deployments.apps" => vec![
+            Column::code("Ready", |deployment, _| {
+                let count = |value: &Value| value.as_i64().unwrap_or_default();
+                let wanted = deployment["spec"]["replicas"].as_i64().unwrap_or(1);
+                json!(format!(
+                    "{}/{wanted}",
+                    count(&deployment["status"]["readyReplicas"])
+                ))
+            }),
+            Column::path("Up-to-date", "integer", 0, ".status.updatedReplicas"),
+            Column::path("Available", "integer", 0, ".status.availableReplicas"),
+            age(),
+        ],
+        "events" => vec![
+            Column::code("Last Seen", last_seen),
+            text("Type", ".type"),
+            text("Reason", ".reason"),
+            Column::code("Object", |event, _| {
+                let object = &event["involvedObject"];
+                let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
+                json!(format!(
+                    "{kind}/{}",
+                    object["name"].as_str().unwrap_or_default()
+                ))
+            }),
+            text("Message", ".message"),
+        ],
+        "leases.coordination.k8s.io" => vec![text("Holder", ".spec.holderIdentity"), age()],
+        "customresourcedefinitions.apiextensions.k8s.io" => {
+            vec![text("Created At", ".metadata.creationTimestamp")]
+        }
+        _ if resource.columns.is_empty() => vec![age()],
+        _ => resource.columns.iter().map(Column::custom).collect(),
+    };
+    // Events are known by what happened, not by their names.
+    if &**resource.id() != "events" {
+        columns.insert(0, name);
+    }
+    columns
+}
+
+fn or(value: &Value, default: &str) -> Value {
+    json!(
+        value
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .unwrap_or(default)
+    )
+}
+
+fn data_count(object: &Value, _: Timestamp) -> Value {
+    let count = |field: &str| object[field].as_object().map_or(0, serde_json::Map::len);
+    json!((count("data") + count("binaryData")).to_string())
+}
+
+fn service_ports(service: &Value, _: Timestamp) -> Value {
+    let ports = service["spec"]["ports"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|port| {
+            let protocol = port["protocol"].as_str().unwrap_or("TCP");
+            match port["nodePort"].as_i64() {
+                Some(node) => format!("{}:{node}/{protocol}", port["port"]),
+                None => format!("{}/{protocol}", port["port"]),
+            }
+        });
+    let ports: Vec<String> = ports.collect();
+    json!(if ports.is_empty() {
+        "<none>".to_owned()
+    } else {
+        ports.join(",")
+    })
+}
+
+fn last_seen(event: &Value, now: Timestamp) -> Value {
+    let times = [
+        &event["lastTimestamp"],
+        &event["eventTime"],
+        &event["metadata"]["creationTimestamp"],
+    ];
+    times
+        .into_iter()
+        .find(|time| time.is_string())
+        .map_or(Value::Null, |time| since(time, now))
+}
+
+fn statuses(pod: &Value) -> impl Iterator<Item = &Value> {
+    pod["status"]["containerStatuses"]
+        .as_array()
+        .into_iter()
+        .flatten()
+}
+
+fn pod_ready(pod: &Value, _: Timestamp) -> Value {
+    let ready = statuses(pod)
+        .filter(|status| status["ready"] == true)
+        .count();
+    let all = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
+    json!(format!("{ready}/{all}"))
+}
+
+fn pod_restarts(pod: &Value, _: Timestamp) -> Value {
+    json!(
+        statuses(pod)
+            .filter_map(|status| status["restartCount"].as_i64())
+            .sum::<i64>()
+            .to_string()
+    )
+}
+
+/// The phase, or what says more: init containers under way, a container's trouble, a deletion.
+fn pod_status(pod: &Value, _: Timestamp) -> Value {
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
+    let mut shown = text(&pod["status"]["reason"])
+        .or_else(|| text(&pod["status"]["phase"]))
+        .unwrap_or_default();
+    let init = pod["status"]["initContainerStatuses"].as_array();
+    let total = pod["spec"]["initContainers"].as_array().map_or(0, Vec::len);
+    let pending = init
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .find(|(_, status)| status["state"]["terminated"]["exitCode"] != 0);
+    if let Some((done, status)) = pending {
+        let state = &status["state"];
+        let trouble = text(&state["terminated"]["reason"]).or_else(|| {
+            text(&state["waiting"]["reason"]).filter(|reason| reason != "PodInitializing")
+        });
+        shown = trouble.map_or_else(
+            || format!("Init:{done}/{total}"),
+            |reason| format!("Init:{reason}"),
+        );
+    } else {
+        for status in statuses(pod) {
+            let state = &status["state"];
+            if let Some(reason) =
+                text(&state["waiting"]["reason"]).or_else(|| text(&state["terminated"]["reason"]))
+            {
+                shown = reason;
+            }
+        }
+        if shown == "Completed"
+            && statuses(pod).any(|status| status["state"]["running"].is_object())
+        {
+            shown = "NotReady".to_owned();
+        }
+    }
+    let deleted = pod["metadata"]["deletionTimestamp"].is_string();
+    json!(if deleted && pod["status"]["reason"] != "NodeLost" {
+        "Terminating".to_owned()
+    } else {
+        shown
+    })
+}
+
+/// A time as kubectl tells it: how long ago, in the one or two units that matter.
+fn since(time: &Value, now: Timestamp) -> Value {
+    let Some(at) = time.as_str().and_then(|at| at.parse::<Timestamp>().ok()) else {
+        return json!("<unknown>");
+    };
+    json!(human(now.duration_since(at).as_secs()))
+}
+
+fn human(seconds: i64) -> String {
+    let two = |large: i64, unit: &str, small: i64, second: &str| {
+        if small == 0 {
+            format!("{large}{unit}")
+        } else {
+            format!("{large}{unit}{small}{second}")
+        }
+    };
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        ..-1 => "<invalid>".to_owned(),
+        -1..=0 => "0s".to_owned(),
+        1..120 => format!("{seconds}s"),
+        120..600 => two(minutes, "m", seconds % 60, "s"),
+        600..10_800 => format!("{minutes}m"),
+        10_800..28_800 => two(hours, "h", minutes % 60, "m"),
+        28_800..172_800 => format!("{hours}h"),
+        172_800..691_200 => two(days, "d", hours % 24, "h"),
+        691_200..63_072_000 => format!("{days}d"),
+        _ => two(days / 365, "y", days % 365, "d"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages() {
+        for (seconds, expected) in [
+            (-5, "<invalid>"),
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (150, "2m30s"),
+            (3600, "60m"),
+            (11_000, "3h3m"),
+            (30_000, "8h"),
+            (200_000, "2d7h"),
+            (864_000, "10d"),
+            (70_000_000, "2y80d"),
+        ] {
+            assert_eq!(human(seconds), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn pod_states() {
+        let status = |status: Value| {
+            let pod =
+                json!({"spec": {"initContainers": [{}, {}], "containers": [{}]}, "status": status});
+            pod_status(&pod, Timestamp::UNIX_EPOCH)
+        };
+        let done = json!({"state": {"terminated": {"exitCode": 0, "reason": "Completed"}}});
+        let running = json!({"state": {"running": {}}});
+        assert_eq!(status(json!({"phase": "Pending"})), "Pending");
+        assert_eq!(
+            status(json!({"phase": "Pending", "initContainerStatuses": [done, running]})),
+            "Init:1/2"
+        );
+        let failed = json!({"state": {"terminated": {"exitCode": 1, "reason": "Error"}}});
+        assert_eq!(
+            status(json!({"initContainerStatuses": [failed]})),
+            "Init:Error"
+        );
+        assert_eq!(
+            status(json!({"phase": "Succeeded", "containerStatuses": [done]})),
+            "Completed"
+        );
+        assert_eq!(
+            status(json!({"phase": "Running", "containerStatuses": [running]})),
+            "Running"
+        );
+    }
+}
