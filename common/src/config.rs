@@ -5,8 +5,9 @@
 //! name every mistake with file, line and column.
 
 pub mod agent;
-//mod defaults;
-pub mod files;
+mod defaults;
+mod files;
+mod findings;
 pub mod inrepo;
 mod job;
 mod options;
@@ -14,9 +15,9 @@ pub mod plugins;
 mod preset;
 mod problem;
 mod prow;
-//mod schema;
+mod schema;
 mod spec;
-//mod validate;
+mod validate;
 pub mod yaml;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -30,7 +31,7 @@ pub use options::Options;
 pub use preset::Preset;
 pub use problem::{Errors, Path, Problem, Segment};
 pub use prow::{
-    DecorationEntry, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, Sinker,
+    ByRepoAndCluster, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, Sinker,
 };
 pub use spec::{
     batch_spec, periodic_labels, periodic_spec, postsubmit_labels, postsubmit_spec,

@@ -4,7 +4,7 @@
 mod base;
 mod brancher;
 mod changes;
-//mod file;
+mod file;
 mod pattern;
 mod periodic;
 mod postsubmit;
@@ -13,7 +13,10 @@ mod presubmit;
 pub use base::{JobBase, Origin, UtilityConfig};
 pub use brancher::Brancher;
 pub use changes::RegexpChangeMatcher;
-//pub(super) use file::{InRepoFile, JobFile, Jobs, KeyedInRepoFile};
+pub(super) use file::{
+    BaseFields, InRepoFile, JobFile, KeyedInRepoFile, PeriodicFields, PostsubmitFields,
+    PresubmitFields,
+};
 pub use pattern::Pattern;
 pub(super) use pattern::Patterns;
 pub use periodic::{Periodic, Retry};

@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
+use super::{
+    Origin, Path,
+    findings::Findings,
+    schema::{POD_SPEC, Unknown},
+};
 use crate::prowjob::{RawObject, StringMap, null_default};
 
 /// Applies to every job that has all of its labels; without labels, to every job.
@@ -21,4 +27,197 @@ pub struct Preset {
     pub volume_mounts: Vec<RawObject>,
     #[serde(deserialize_with = "null_default")]
     pub tolerations: Vec<RawObject>,
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+impl Preset {
+    fn applies_to(&self, labels: &StringMap) -> bool {
+        self.labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+    }
+
+    /// Writes scalars as texts where Kubernetes wants texts.
+    pub(super) fn normalise(&mut self, findings: &mut Findings) {
+        let mut pod = json!({
+            "containers": [{ "env": self.env, "volumeMounts": self.volume_mounts }],
+            "volumes": self.volumes,
+            "tolerations": self.tolerations,
+        });
+        let origin = &self.origin;
+        POD_SPEC.fit(
+            &mut pod,
+            &Path::Root,
+            Unknown::Keep,
+            &mut |path, message, hint| {
+                // The pod around the preset is not written anywhere; its fields are the preset's.
+                let inner = path.segments();
+                let skip = if inner.len() > 2 { 2 } else { 0 };
+                let root = Path::Below(&origin.path);
+                let mut all = root.segments();
+                all.extend(inner.into_iter().skip(skip));
+                findings.add_with_hint(&origin.file, &Path::Below(&all), message, hint);
+            },
+        );
+        let take = |value: &mut Value| serde_json::from_value(value.take()).unwrap_or_default();
+        self.env = take(&mut pod["containers"][0]["env"]);
+        self.volume_mounts = take(&mut pod["containers"][0]["volumeMounts"]);
+        self.volumes = take(&mut pod["volumes"]);
+        self.tolerations = take(&mut pod["tolerations"]);
+    }
+}
+
+/// Applies every preset that `labels` ask for; what collides is returned in words.
+pub(super) fn apply(
+    presets: &[Preset],
+    labels: &StringMap,
+    spec: &mut Map<String, Value>,
+) -> Vec<String> {
+    let mut collisions = Vec::new();
+    for preset in presets.iter().filter(|preset| preset.applies_to(labels)) {
+        let mut collide = |what: &str, name: &str| {
+            collisions.push(format!(
+                "the preset{} brings {what} {name:?}, which is there already",
+                shown(&preset.labels)
+            ));
+        };
+        append(spec, "volumes", &preset.volumes, |name| {
+            collide("volume", name)
+        });
+        for toleration in &preset.tolerations {
+            let toleration = Value::Object(toleration.0.clone());
+            let list = list(spec, "tolerations");
+            if list.contains(&toleration) {
+                collide("toleration", &toleration.to_string());
+            } else {
+                list.push(toleration);
+            }
+        }
+        let containers = spec.get_mut("containers").and_then(Value::as_array_mut);
+        for container in containers
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_object_mut)
+        {
+            append(container, "env", &preset.env, |name| collide("env", name));
+            append(container, "volumeMounts", &preset.volume_mounts, |name| {
+                collide("volume mount", name);
+            });
+        }
+    }
+    collisions
+}
+
+/// Appends named objects to a list; a name that is taken is told instead.
+fn append(
+    object: &mut Map<String, Value>,
+    key: &str,
+    items: &[RawObject],
+    mut collide: impl FnMut(&str),
+) {
+    if items.is_empty() {
+        return;
+    }
+    let list = list(object, key);
+    for item in items {
+        let name = item
+            .0
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if list.iter().any(|other| other["name"] == name) {
+            collide(name);
+        } else {
+            list.push(Value::Object(item.0.clone()));
+        }
+    }
+}
+
+fn list<'a>(object: &'a mut Map<String, Value>, key: &str) -> &'a mut Vec<Value> {
+    let entry = object.entry(key).or_insert_with(|| json!([]));
+    if !entry.is_array() {
+        *entry = json!([]);
+    }
+    entry.as_array_mut().expect("made an array above")
+}
+
+fn shown(labels: &StringMap) -> String {
+    let pairs: Vec<_> = labels
+        .iter()
+        .map(|(key, value)| format!(" {key}: {value:?}"))
+        .collect();
+    pairs.join(",")
+}
+
+/// One pair of label and value chooses one preset.
+pub(super) fn check_distinct(presets: &[Preset], findings: &mut Findings) {
+    let mut seen: BTreeMap<(&str, &str), &Preset> = BTreeMap::new();
+    for preset in presets {
+        for (key, value) in &preset.labels {
+            if let Some(other) = seen.insert((key, value), preset) {
+                let root = Path::Below(&preset.origin.path);
+                findings.add(
+                    &preset.origin.file,
+                    &root.key("labels").key(key),
+                    format!(
+                        "the label {key}: {value:?} chooses a preset in {} already; \
+                         a pair of label and value may stand in one preset only",
+                        other.origin.file
+                    ),
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn presets(value: Value) -> Vec<Preset> {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_preset_reaches_every_container_of_a_job_with_its_labels() {
+        let presets = presets(json!([
+            {"labels": {"dind": "true"}, "env": [{"name": "DOCKER", "value": "1"}],
+             "volumes": [{"name": "graph", "emptyDir": {}}],
+             "volumeMounts": [{"name": "graph", "mountPath": "/docker"}]},
+            {"env": [{"name": "ALL", "value": "x"}]},
+            {"labels": {"dind": "true", "big": "yes"}, "env": [{"name": "BIG", "value": "x"}]},
+        ]));
+        let mut spec =
+            json!({"containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{}]});
+        let labels = StringMap::from([("dind".into(), "true".into())]);
+        let collisions = apply(&presets, &labels, spec.as_object_mut().unwrap());
+        assert_eq!(collisions, Vec::<String>::new());
+        let env = json!([{"name": "DOCKER", "value": "1"}, {"name": "ALL", "value": "x"}]);
+        let mounts = json!([{"name": "graph", "mountPath": "/docker"}]);
+        assert_eq!(
+            spec,
+            json!({
+                "containers": [
+                    {"name": "a", "env": env, "volumeMounts": mounts},
+                    {"name": "b", "env": env, "volumeMounts": mounts},
+                ],
+                "initContainers": [{}],
+                "volumes": [{"name": "graph", "emptyDir": {}}],
+            })
+        );
+    }
+
+    #[test]
+    fn a_collision_is_told() {
+        let presets =
+            presets(json!([{"labels": {"a": "b"}, "env": [{"name": "X", "value": "1"}]}]));
+        let mut spec = json!({"containers": [{"env": [{"name": "X", "value": "2"}]}]});
+        let labels = StringMap::from([("a".into(), "b".into())]);
+        assert_eq!(
+            apply(&presets, &labels, spec.as_object_mut().unwrap()),
+            [r#"the preset a: "b" brings env "X", which is there already"#]
+        );
+        assert_eq!(spec["containers"][0]["env"].as_array().unwrap().len(), 1);
+    }
 }

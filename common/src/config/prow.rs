@@ -1,6 +1,7 @@
 //! `config.yaml` without its jobs: the sections that the services read, each with Prow's
 //! defaults. Sections nobody here reads are kept as they are and listed.
 
+mod by_repo;
 mod in_repo;
 mod plank;
 mod reporter;
@@ -11,12 +12,14 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use by_repo::ByRepoAndCluster;
+use by_repo::narrowest;
 pub use in_repo::InRepoConfig;
-pub use plank::{DecorationEntry, Plank};
+pub use plank::Plank;
 pub use reporter::GithubReporter;
 pub use sinker::Sinker;
 
-use crate::prowjob::null_default;
+use crate::prowjob::{ProwJobDefault, null_default};
 
 /// The sections of `config.yaml`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -41,6 +44,9 @@ pub struct ProwConfig {
     pub in_repo_config: InRepoConfig,
     #[serde(deserialize_with = "null_default")]
     pub github_reporter: GithubReporter,
+    /// What `prowjob_defaults` start from, by repository and cluster; a later entry wins.
+    #[serde(deserialize_with = "null_default")]
+    pub prowjob_default_entries: Vec<ByRepoAndCluster<ProwJobDefault>>,
     /// Deck's section as written; Deck reads it.
     pub deck: Value,
     /// Jobs without a `decorate` of their own are decorated.
@@ -62,6 +68,7 @@ impl Default for ProwConfig {
             sinker: Sinker::default(),
             in_repo_config: InRepoConfig::default(),
             github_reporter: GithubReporter::default(),
+            prowjob_default_entries: Vec::new(),
             deck: Value::Null,
             decorate_all_jobs: false,
             unused: BTreeMap::new(),
@@ -99,11 +106,4 @@ fn non_empty<'de, D: serde::Deserializer<'de>>(
     Ok(Option::<String>::deserialize(deserializer)?
         .filter(|text| !text.is_empty())
         .unwrap_or_else(|| default.to_owned()))
-}
-
-/// The most particular entry of a map keyed by `org/repo`, `org` or `*`.
-fn narrowest<'a, T>(map: &'a BTreeMap<String, T>, org: &str, repo: &str) -> Option<&'a T> {
-    map.get(&format!("{org}/{repo}"))
-        .or_else(|| map.get(org))
-        .or_else(|| map.get("*"))
 }

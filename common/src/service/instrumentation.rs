@@ -64,21 +64,12 @@ impl Ready {
 }
 
 /// A service's metrics and health.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Instrumentation {
     /// Register metrics here before [`Instrumentation::serve`].
     pub registry: Registry,
     /// To be set once the service can do its work.
     pub ready: Ready,
-}
-
-impl Default for Instrumentation {
-    fn default() -> Self {
-        Self {
-            registry: Registry::default(),
-            ready: Ready::default(),
-        }
-    }
 }
 
 impl Instrumentation {

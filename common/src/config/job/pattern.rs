@@ -39,6 +39,11 @@ impl Pattern {
         }))
     }
 
+    /// Whether the pattern was made by [`Pattern::deferred`] and not needed since.
+    pub(in crate::config) fn is_deferred(&self) -> bool {
+        self.0.regex.get().is_none()
+    }
+
     /// As written.
     pub fn as_str(&self) -> &str {
         &self.0.source

@@ -1,10 +1,10 @@
 //! `plank`: limits of running jobs, the decoration they get, and where their results are shown.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Deserialize;
 
-use super::narrowest;
+use super::{ByRepoAndCluster, narrowest};
 use crate::{
     duration::GoDuration,
     prowjob::{DecorationConfig, ProwJobSpec, null_default},
@@ -35,7 +35,7 @@ pub struct Plank {
     max_revivals: Option<i64>,
     /// In order: a later entry that matches wins over an earlier one.
     #[serde(deserialize_with = "null_default")]
-    pub default_decoration_config_entries: Vec<DecorationEntry>,
+    pub default_decoration_config_entries: Vec<ByRepoAndCluster<DecorationConfig>>,
     /// Older form of the entries, by `org/repo`, `org` or `*`.
     #[serde(deserialize_with = "null_default")]
     pub default_decoration_configs: BTreeMap<String, DecorationConfig>,
@@ -53,32 +53,6 @@ pub struct Plank {
     /// Jobs at once by queue: 0 blocks, less is no limit.
     #[serde(deserialize_with = "null_default")]
     pub job_queue_capacities: BTreeMap<String, i64>,
-}
-
-/// Decoration for the jobs of a repository and a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct DecorationEntry {
-    /// `org/repo`, `org`, or `*` and empty for all.
-    #[serde(rename = "repo", deserialize_with = "null_default")]
-    pub repo: String,
-    /// A build cluster, or `*` and empty for all.
-    #[serde(deserialize_with = "null_default")]
-    pub cluster: String,
-    #[serde(deserialize_with = "null_default")]
-    pub config: DecorationConfig,
-}
-
-impl DecorationEntry {
-    fn matches(&self, org_repo: Option<&str>, cluster: &str) -> bool {
-        let repo = match self.repo.as_str() {
-            "" | "*" => true,
-            entry => org_repo.is_some_and(|name| {
-                name == entry || name.split_once('/').is_some_and(|(org, _)| org == entry)
-            }),
-        };
-        repo && matches!(self.cluster.as_str(), "" | "*") | (self.cluster == cluster)
-    }
 }
 
 impl Plank {
@@ -124,8 +98,7 @@ impl Plank {
     }
 
     /// The list, else the map from its widest key to its narrowest.
-    fn entries(&self) -> impl Iterator<Item = std::borrow::Cow<'_, DecorationEntry>> {
-        use std::borrow::Cow;
+    fn entries(&self) -> impl Iterator<Item = Cow<'_, ByRepoAndCluster<DecorationConfig>>> {
         let mut expanded: Vec<_> = self.default_decoration_configs.iter().collect();
         expanded.sort_by_key(|(key, _)| match key.as_str() {
             "*" => 0,
@@ -136,7 +109,7 @@ impl Plank {
             .iter()
             .map(Cow::Borrowed)
             .chain(expanded.into_iter().map(|(repo, config)| {
-                Cow::Owned(DecorationEntry {
+                Cow::Owned(ByRepoAndCluster {
                     repo: repo.clone(),
                     cluster: String::new(),
                     config: config.clone(),

@@ -1,0 +1,273 @@
+//! From written jobs to complete ones: Prow's defaults, decoration, presets, patterns.
+
+use super::{
+    JobBase, Origin, Path, Pattern, Periodic, Postsubmit, Preset, Presubmit, ProwConfig,
+    RegexpChangeMatcher, UtilityConfig,
+    findings::Findings,
+    job::{BaseFields, Brancher, Patterns, PeriodicFields, PostsubmitFields, PresubmitFields},
+    preset,
+    schema::{POD_SPEC, RESOURCES, Shape, Unknown},
+};
+use crate::prowjob::{
+    DEFAULT_CLUSTER, DecorationConfig, ProwJobAgent, ProwJobDefault, RawObject, RawPodSpec, Refs,
+};
+
+/// What a job's `prowjob_defaults` say when nobody said anything.
+const GLOBAL_TENANT: &str = "GlobalDefaultID";
+
+/// Completes the jobs of one load.
+pub(super) struct Completion<'a> {
+    pub(super) prow: &'a ProwConfig,
+    pub(super) presets: &'a [Preset],
+    pub(super) patterns: Patterns,
+    pub(super) findings: &'a mut Findings,
+}
+
+impl Completion<'_> {
+    pub(super) fn presubmit(
+        &mut self,
+        mut fields: PresubmitFields,
+        origin: Origin,
+        org_repo: &str,
+    ) -> Presubmit {
+        let base = self.base(fields.take_base(), origin, Some(org_repo));
+        let (trigger, rerun_command) = self.trigger(&base, &fields);
+        Presubmit {
+            always_run: fields.always_run,
+            optional: fields.optional,
+            trigger,
+            rerun_command,
+            run_before_merge: fields.run_before_merge,
+            brancher: self.brancher(&base.origin, &fields.branches, &fields.skip_branches),
+            changes: self.changes(
+                &base.origin,
+                &fields.run_if_changed,
+                &fields.skip_if_only_changed,
+            ),
+            context: or(fields.context, &base.name),
+            skip_report: fields.skip_report,
+            jenkins_spec: fields.jenkins_spec,
+            base,
+        }
+    }
+
+    pub(super) fn postsubmit(
+        &mut self,
+        mut fields: PostsubmitFields,
+        origin: Origin,
+        org_repo: &str,
+    ) -> Postsubmit {
+        let base = self.base(fields.take_base(), origin, Some(org_repo));
+        Postsubmit {
+            always_run: fields.always_run,
+            brancher: self.brancher(&base.origin, &fields.branches, &fields.skip_branches),
+            changes: self.changes(
+                &base.origin,
+                &fields.run_if_changed,
+                &fields.skip_if_only_changed,
+            ),
+            context: or(fields.context, &base.name),
+            skip_report: fields.skip_report,
+            jenkins_spec: fields.jenkins_spec,
+            base,
+        }
+    }
+
+    /// A periodic belongs to its first extra repository.
+    pub(super) fn periodic(&mut self, mut fields: PeriodicFields, origin: Origin) -> Periodic {
+        let base_fields = fields.take_base();
+        let org_repo = base_fields.extra_refs.first().map(Refs::org_repo);
+        Periodic {
+            base: self.base(base_fields, origin, org_repo.as_deref()),
+            interval: fields.interval,
+            minimum_interval: fields.minimum_interval,
+            cron: fields.cron,
+            tags: fields.tags,
+            retry: fields.retry,
+        }
+    }
+
+    fn base(&mut self, fields: BaseFields, origin: Origin, org_repo: Option<&str>) -> JobBase {
+        let cluster = or(fields.cluster, DEFAULT_CLUSTER);
+        let decorate = fields.decorate.unwrap_or(self.prow.decorate_all_jobs);
+        let mut decoration = fields.decoration_config;
+        if decorate {
+            let default = self.prow.plank.default_decoration(org_repo, &cluster);
+            decoration = Some(match (decoration, default) {
+                (Some(own), Some(default)) => own.or(&default),
+                (own, default) => own.or(default).unwrap_or_default(),
+            });
+        }
+        if let Some(decoration) = &mut decoration {
+            self.fit_resources(decoration, &origin);
+        }
+        let mut base = JobBase {
+            name: fields.name,
+            labels: fields.labels,
+            max_concurrency: fields.max_concurrency,
+            agent: ProwJobAgent(or(fields.agent, ProwJobAgent::KUBERNETES)),
+            namespace: or(fields.namespace, &self.prow.pod_namespace),
+            error_on_eviction: fields.error_on_eviction,
+            spec: fields.spec,
+            pipeline_run_spec: fields.pipeline_run_spec,
+            tekton_pipeline_run_spec: fields.tekton_pipeline_run_spec,
+            annotations: fields.annotations,
+            reporter_config: fields.reporter_config,
+            rerun_auth_config: fields.rerun_auth_config,
+            hidden: fields.hidden,
+            prowjob_defaults: Some(self.defaults(fields.prowjob_defaults, org_repo, &cluster)),
+            job_queue_name: fields.job_queue_name,
+            cluster,
+            utility: UtilityConfig {
+                decorate,
+                path_alias: fields.path_alias,
+                clone_uri: fields.clone_uri,
+                skip_submodules: fields.skip_submodules,
+                clone_depth: fields.clone_depth,
+                skip_fetch_head: fields.skip_fetch_head,
+                extra_refs: fields.extra_refs,
+                decoration_config: decoration,
+            },
+            origin,
+        };
+        self.complete_spec(&mut base);
+        base
+    }
+
+    /// Texts where Kubernetes wants texts, then presets.
+    fn complete_spec(&mut self, base: &mut JobBase) {
+        let Some(spec) = &mut base.spec else { return };
+        let root = Path::Below(&base.origin.path);
+        self.fit(&POD_SPEC, spec, &root.key("spec"), &base.origin);
+        for collision in preset::apply(self.presets, &base.labels, &mut spec.0) {
+            self.findings.job(&base.origin, "spec", collision);
+        }
+    }
+
+    fn fit_resources(&mut self, decoration: &mut DecorationConfig, origin: &Origin) {
+        let Some(resources) = &mut decoration.resources else {
+            return;
+        };
+        let root = Path::Below(&origin.path);
+        let path = root.key("decoration_config");
+        let path = path.key("resources");
+        for (name, resources) in [
+            ("clonerefs", &mut resources.clonerefs),
+            ("initupload", &mut resources.initupload),
+            ("place_entrypoint", &mut resources.place_entrypoint),
+            ("sidecar", &mut resources.sidecar),
+        ] {
+            if let Some(resources) = resources {
+                self.fit(&RESOURCES, resources, &path.key(name), origin);
+            }
+        }
+    }
+
+    fn fit(&mut self, shape: &Shape, object: &mut RawObject, path: &Path<'_>, origin: &Origin) {
+        let mut value = serde_json::Value::Object(std::mem::take(&mut object.0));
+        shape.fit(
+            &mut value,
+            path,
+            Unknown::Keep,
+            &mut |path, message, hint| {
+                self.findings
+                    .add_with_hint(&origin.file, path, message, hint);
+            },
+        );
+        if let serde_json::Value::Object(map) = value {
+            *object = RawPodSpec(map);
+        }
+    }
+
+    /// The job's own `prowjob_defaults` over the installation's.
+    fn defaults(
+        &self,
+        own: Option<ProwJobDefault>,
+        org_repo: Option<&str>,
+        cluster: &str,
+    ) -> ProwJobDefault {
+        let mut merged = own.unwrap_or_default();
+        let entries = self.prow.prowjob_default_entries.iter().rev();
+        for entry in entries.filter(|entry| entry.matches(org_repo, cluster)) {
+            let config = &entry.config;
+            if merged.resultstore_config.is_none() {
+                merged
+                    .resultstore_config
+                    .clone_from(&config.resultstore_config);
+            }
+            if merged.tenant_id.is_empty() {
+                merged.tenant_id.clone_from(&config.tenant_id);
+            }
+        }
+        merged.tenant_id = or(merged.tenant_id, GLOBAL_TENANT);
+        merged
+    }
+
+    /// Comments that start the job, and the one that starts it again. Without either, both come
+    /// from the job's name, in which a dot stands for any character, as in Prow.
+    fn trigger(&mut self, base: &JobBase, fields: &PresubmitFields) -> (Pattern, String) {
+        let (trigger, rerun) = (&fields.trigger, &fields.rerun_command);
+        if trigger.is_empty() && rerun.is_empty() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+            let name = if base.name.chars().all(plain) {
+                base.name.clone()
+            } else {
+                // Validation refuses the name; the pattern only has to be valid.
+                regex::escape(&base.name)
+            };
+            let pattern = format!(r"(?m)^/test( | .* ){name},?($|\s.*)");
+            return (Pattern::deferred(pattern), format!("/test {}", base.name));
+        }
+        for (key, missing, present) in [
+            ("rerun_command", trigger, rerun),
+            ("trigger", rerun, trigger),
+        ] {
+            if missing.is_empty() && !present.is_empty() {
+                let message = "trigger and rerun_command are given together or not at all";
+                self.findings.job(&base.origin, key, message);
+            }
+        }
+        (
+            self.pattern(&base.origin, "trigger", trigger),
+            rerun.clone(),
+        )
+    }
+
+    fn brancher(&mut self, origin: &Origin, branches: &[String], skip: &[String]) -> Brancher {
+        let mut list = |key: &str, sources: &[String]| {
+            let sources = sources.iter().filter(|source| !source.is_empty());
+            sources
+                .map(|source| self.pattern(origin, key, source))
+                .collect()
+        };
+        Brancher {
+            branches: list("branches", branches),
+            skip_branches: list("skip_branches", skip),
+        }
+    }
+
+    fn changes(&mut self, origin: &Origin, run: &str, skip: &str) -> RegexpChangeMatcher {
+        let mut one = |key: &str, source: &str| {
+            (!source.is_empty()).then(|| self.pattern(origin, key, source))
+        };
+        RegexpChangeMatcher {
+            run_if_changed: one("run_if_changed", run),
+            skip_if_only_changed: one("skip_if_only_changed", skip),
+        }
+    }
+
+    fn pattern(&mut self, origin: &Origin, key: &str, source: &str) -> Pattern {
+        self.patterns.get(source).unwrap_or_else(|message| {
+            self.findings.job(origin, key, message);
+            Pattern::default()
+        })
+    }
+}
+
+fn or(text: String, default: &str) -> String {
+    if text.is_empty() {
+        default.to_owned()
+    } else {
+        text
+    }
+}

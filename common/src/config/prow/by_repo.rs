@@ -1,0 +1,47 @@
+//! Settings by repository: maps keyed by `org/repo`, `org` or `*`, and lists whose entries say
+//! for which repository and cluster they are.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::prowjob::null_default;
+
+/// The most particular entry of a map keyed by `org/repo`, `org` or `*`.
+pub(super) fn narrowest<'a, T>(
+    map: &'a BTreeMap<String, T>,
+    org: &str,
+    repo: &str,
+) -> Option<&'a T> {
+    map.get(&format!("{org}/{repo}"))
+        .or_else(|| map.get(org))
+        .or_else(|| map.get("*"))
+}
+
+/// A setting for the jobs of a repository and a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, bound = "T: Default + DeserializeOwned")]
+pub struct ByRepoAndCluster<T> {
+    /// `org/repo`, `org`, or `*` and empty for all.
+    #[serde(deserialize_with = "null_default")]
+    pub repo: String,
+    /// A build cluster, or `*` and empty for all.
+    #[serde(deserialize_with = "null_default")]
+    pub cluster: String,
+    #[serde(deserialize_with = "null_default")]
+    pub config: T,
+}
+
+impl<T> ByRepoAndCluster<T> {
+    /// Whether the entry is for a job of this repository (`org/repo`, none for a periodic
+    /// without one) and cluster. Names are compared as texts.
+    pub fn matches(&self, org_repo: Option<&str>, cluster: &str) -> bool {
+        let repo = match self.repo.as_str() {
+            "" | "*" => true,
+            entry => org_repo.is_some_and(|name| {
+                name == entry || name.split_once('/').is_some_and(|(org, _)| org == entry)
+            }),
+        };
+        repo && (matches!(self.cluster.as_str(), "" | "*") || self.cluster == cluster)
+    }
+}

@@ -1,0 +1,141 @@
+//! Rules for what only presubmits, postsubmits or periodics have.
+
+use crate::{
+    config::{
+        JobBase, Periodic, Postsubmit, Presubmit, ProwConfig, RegexpChangeMatcher,
+        findings::Findings,
+    },
+    prowjob::ProwJobType,
+};
+
+/// Jobs of Gerrit carry the label they vote on.
+const GERRIT_REPORT_LABEL: &str = "prow.k8s.io/gerrit-report-label";
+
+pub(in crate::config) fn presubmit(job: &Presubmit, prow: &ProwConfig, findings: &mut Findings) {
+    super::base(&job.base, ProwJobType::Presubmit, prow, findings);
+    matchers(&job.base, job.always_run, &job.changes, findings);
+    trigger(job, findings);
+    reporter(&job.base, job.skip_report, findings);
+}
+
+pub(in crate::config) fn postsubmit(job: &Postsubmit, prow: &ProwConfig, findings: &mut Findings) {
+    super::base(&job.base, ProwJobType::Postsubmit, prow, findings);
+    let always = job.always_run == Some(true);
+    matchers(&job.base, always, &job.changes, findings);
+    reporter(&job.base, job.skip_report, findings);
+}
+
+pub(in crate::config) fn periodic(job: &Periodic, prow: &ProwConfig, findings: &mut Findings) {
+    super::base(&job.base, ProwJobType::Periodic, prow, findings);
+    let origin = &job.base.origin;
+    let set = [
+        ("cron", !job.cron.is_empty()),
+        ("interval", job.interval.is_some()),
+        ("minimum_interval", job.minimum_interval.is_some()),
+    ];
+    match set.iter().filter(|(_, set)| *set).count() {
+        1 => {}
+        0 => findings.job(
+            origin,
+            "name",
+            "a periodic needs one of cron, interval and minimum_interval",
+        ),
+        _ => findings.job(
+            origin,
+            "name",
+            "a periodic has only one of cron, interval and minimum_interval",
+        ),
+    }
+    if !job.cron.is_empty() && !looks_like_cron(&job.cron) {
+        findings.job(
+            origin,
+            "cron",
+            format!(
+                "found {:?}, expected five or six fields, or a word like @daily or @every 1h",
+                job.cron
+            ),
+        );
+    }
+}
+
+fn looks_like_cron(cron: &str) -> bool {
+    let mut words: Vec<_> = cron.split_whitespace().collect();
+    if words
+        .first()
+        .is_some_and(|word| word.starts_with("TZ=") || word.starts_with("CRON_TZ="))
+    {
+        words.remove(0);
+    }
+    match words.as_slice() {
+        [word] => [
+            "@yearly",
+            "@annually",
+            "@monthly",
+            "@weekly",
+            "@daily",
+            "@midnight",
+            "@hourly",
+        ]
+        .contains(word),
+        ["@every", duration] => duration.parse::<crate::duration::GoDuration>().is_ok(),
+        words => matches!(words.len(), 5 | 6),
+    }
+}
+
+fn matchers(
+    base: &JobBase,
+    always_run: bool,
+    changes: &RegexpChangeMatcher,
+    findings: &mut Findings,
+) {
+    for (key, set) in [
+        ("run_if_changed", changes.run_if_changed.is_some()),
+        (
+            "skip_if_only_changed",
+            changes.skip_if_only_changed.is_some(),
+        ),
+    ] {
+        if set && always_run {
+            findings.job(
+                &base.origin,
+                key,
+                format!("{key} and always_run: true exclude each other"),
+            );
+        }
+    }
+    if changes.run_if_changed.is_some() && changes.skip_if_only_changed.is_some() {
+        findings.job(
+            &base.origin,
+            "skip_if_only_changed",
+            "run_if_changed and skip_if_only_changed exclude each other",
+        );
+    }
+}
+
+/// The command that a comment tells people to write must start the job.
+fn trigger(job: &Presubmit, findings: &mut Findings) {
+    // A trigger made from the job's name does so; compiling each would cost a large
+    // configuration most of its loading time.
+    if !job.trigger.is_deferred() && !job.trigger_matches(&job.rerun_command) {
+        findings.job(
+            &job.base.origin,
+            "rerun_command",
+            format!(
+                "{:?} does not match the job's trigger {:?}",
+                job.rerun_command,
+                job.trigger.as_str()
+            ),
+        );
+    }
+}
+
+fn reporter(base: &JobBase, skip_report: bool, findings: &mut Findings) {
+    let vote = base.labels.get(GERRIT_REPORT_LABEL);
+    if skip_report && vote.is_some_and(|label| !label.is_empty()) {
+        findings.job(
+            &base.origin,
+            "skip_report",
+            format!("skip_report and the label {GERRIT_REPORT_LABEL} exclude each other"),
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! Rules for a job's pod: its containers, their environment, volumes and mounts.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::{
+    config::{JobBase, Path, findings::Findings},
+    prowjob::ProwJobType,
+};
+
+/// Containers that decoration adds.
+const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "sidecar"];
+/// Volumes that decoration adds.
+const VOLUMES: [&str; 5] = ["logs", "code", "tools", "gcs-credentials", "s3-credentials"];
+/// Mounts that decoration adds.
+const MOUNTS: [&str; 3] = ["logs", "code", "tools"];
+const MOUNT_PATHS: [&str; 3] = ["/logs", "/home/prow/go", "/tools"];
+
+const ENV_ALL: [&str; 7] = [
+    "CI",
+    "JOB_NAME",
+    "JOB_SPEC",
+    "JOB_TYPE",
+    "PROW_JOB_ID",
+    "BUILD_ID",
+    "BUILD_NUMBER",
+];
+const ENV_REFS: [&str; 7] = [
+    "REPO_OWNER",
+    "REPO_NAME",
+    "SRC_BASE",
+    "SRC_HOST",
+    "PULL_BASE_REF",
+    "PULL_BASE_SHA",
+    "PULL_REFS",
+];
+const ENV_PULL: [&str; 4] = [
+    "PULL_NUMBER",
+    "PULL_PULL_SHA",
+    "PULL_HEAD_REF",
+    "PULL_TITLE",
+];
+
+/// The job's containers as written.
+pub(super) fn containers(job: &JobBase) -> impl Iterator<Item = &Value> {
+    field(job, "containers")
+}
+
+fn field<'a>(job: &'a JobBase, key: &str) -> impl Iterator<Item = &'a Value> {
+    let list = job.spec.as_ref().and_then(|spec| spec.0.get(key));
+    list.and_then(Value::as_array).into_iter().flatten()
+}
+
+fn items<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    object[key].as_array().into_iter().flatten()
+}
+
+fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    object[key].as_str().unwrap_or_default()
+}
+
+pub(super) fn check(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
+    if job.spec.is_none() {
+        return;
+    }
+    let root = Path::Below(&job.origin.path);
+    let spec = root.key("spec");
+    let file = &job.origin.file;
+    let list = spec.key("initContainers");
+    for (index, container) in field(job, "initContainers").enumerate() {
+        if text(container, "restartPolicy") != "Always" {
+            findings.add(
+                file,
+                &list.index(index),
+                "an init container is only allowed as a sidecar, with restartPolicy: Always",
+            );
+        }
+    }
+    let list = spec.key("containers");
+    match containers(job).count() {
+        0 => findings.add(file, &list, "the pod needs a container"),
+        1 => {}
+        _ => several(job, &list, findings),
+    }
+    let volumes = volumes(job, &spec, findings);
+    for (index, container) in containers(job).enumerate() {
+        let path = list.index(index);
+        env(job, container, kind, &path, findings);
+        mounts(job, container, &volumes, &path, findings);
+    }
+}
+
+/// Several containers are told apart by name.
+fn several(job: &JobBase, list: &Path<'_>, findings: &mut Findings) {
+    let file = &job.origin.file;
+    if job.utility.decoration_config.is_none() {
+        findings.add(
+            file,
+            list,
+            "only a decorated job may have several containers",
+        );
+    }
+    let mut seen = BTreeSet::new();
+    for (index, container) in containers(job).enumerate() {
+        let path = list.index(index);
+        let name = text(container, "name");
+        if name.is_empty() {
+            findings.add(file, &path, "one of several containers needs a name");
+        } else if UTILITIES.contains(&name) {
+            let message = format!("the container name {name:?} is decoration's own");
+            findings.add(file, &path.key("name"), message);
+        } else if !seen.insert(name) {
+            let message = format!("two containers are named {name:?}");
+            findings.add(file, &path.key("name"), message);
+        }
+    }
+}
+
+fn env(
+    job: &JobBase,
+    container: &Value,
+    kind: ProwJobType,
+    path: &Path<'_>,
+    findings: &mut Findings,
+) {
+    let mut seen = BTreeSet::new();
+    let list = path.key("env");
+    for (index, variable) in items(container, "env").enumerate() {
+        let name = text(variable, "name");
+        let place = list.index(index);
+        if !seen.insert(name) {
+            let message = format!("the variable {name:?} is set twice");
+            findings.add(&job.origin.file, &place, message);
+        }
+        if is_reserved(name, kind) {
+            let message = format!("the variable {name} is set by Prow for every {kind}");
+            findings.add(&job.origin.file, &place, message);
+        }
+    }
+}
+
+fn is_reserved(name: &str, kind: ProwJobType) -> bool {
+    ENV_ALL.contains(&name)
+        || kind != ProwJobType::Periodic && ENV_REFS.contains(&name)
+        || kind == ProwJobType::Presubmit && ENV_PULL.contains(&name)
+}
+
+/// Volumes that decoration brings: the fixed ones and those of its secrets.
+fn decoration_volumes(job: &JobBase) -> BTreeSet<&str> {
+    let mut names = BTreeSet::from(VOLUMES);
+    if let Some(decoration) = &job.utility.decoration_config {
+        names.extend(decoration.ssh_key_secrets.iter().map(String::as_str));
+        names.extend(
+            decoration
+                .oauth_token_secret
+                .iter()
+                .map(|secret| secret.name.as_str()),
+        );
+    }
+    names
+}
+
+/// Checks the pod's own volumes and returns every name that can be mounted.
+fn volumes<'a>(job: &'a JobBase, spec: &Path<'_>, findings: &mut Findings) -> BTreeSet<&'a str> {
+    let mut names = decoration_volumes(job);
+    let mut own = BTreeSet::new();
+    let list = spec.key("volumes");
+    for (index, volume) in field(job, "volumes").enumerate() {
+        let name = text(volume, "name");
+        let place = list.index(index);
+        if !own.insert(name) {
+            let message = format!("two volumes are named {name:?}");
+            findings.add(&job.origin.file, &place, message);
+        } else if names.contains(name) {
+            let message = format!("the volume name {name:?} is decoration's own");
+            findings.add(&job.origin.file, &place, message);
+        }
+    }
+    names.extend(own);
+    names
+}
+
+fn mounts(
+    job: &JobBase,
+    container: &Value,
+    volumes: &BTreeSet<&str>,
+    path: &Path<'_>,
+    findings: &mut Findings,
+) {
+    let list = path.key("volumeMounts");
+    for (index, mount) in items(container, "volumeMounts").enumerate() {
+        let (name, mount_path) = (text(mount, "name"), text(mount, "mountPath"));
+        let place = list.index(index);
+        let mut wrong = |message: String| findings.add(&job.origin.file, &place, message);
+        if !volumes.contains(name) {
+            wrong(format!("no volume is named {name:?}"));
+        }
+        if MOUNTS.contains(&name) {
+            wrong(format!("the volume {name:?} is decoration's own"));
+        }
+        if MOUNT_PATHS.contains(&mount_path) {
+            wrong(format!("{mount_path} is decoration's own folder"));
+        }
+    }
+}
