@@ -1,1 +1,179 @@
+#![doc = include_str!("../README.md")]
 
+mod dispatch;
+mod event;
+mod inbox;
+mod inrepo;
+mod installation;
+mod metrics;
+mod options;
+mod plugins;
+mod prowjobs;
+mod start;
+mod webhook;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{
+    config::{
+        Config,
+        plugins::{Plugins, Trigger},
+    },
+    github,
+    service::{Ready, ServeOptions, serve},
+};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use inbox::Inbox;
+pub use inrepo::Reader as InRepoReader;
+pub use metrics::Metrics;
+pub use options::{Options, Repositories, Unused};
+pub use start::main;
+pub use webhook::SecretFile;
+
+use prowjobs::ProwJobs;
+use webhook::{Endpoint, Identity};
+
+/// The longest wait between two tries to reach the cluster at the start.
+const MAX_START_BACKOFF: Duration = Duration::from_secs(10);
+
+/// What hook works with.
+pub struct Context {
+    pub config: watch::Receiver<Arc<Config>>,
+    /// `plugins.yaml`; without one, every plugin looks at every repository.
+    pub plugins: Option<Arc<Plugins>>,
+    pub github: github::Client,
+    /// Where `ProwJob`s are.
+    pub cluster: kube::Client,
+    pub inbox: Inbox,
+    pub secrets: Arc<SecretFile>,
+    pub in_repo: InRepoReader,
+    pub metrics: Metrics,
+    /// Set once deliveries are both taken and worked on.
+    pub ready: Ready,
+    pub settings: Settings,
+}
+
+/// What the command line says and every part may want to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub webhook_path: String,
+    /// Nothing is changed on GitHub or in the cluster.
+    pub dry_run: bool,
+    pub grace_period: Duration,
+    pub repositories: Repositories,
+}
+
+impl Default for Settings {
+    /// As the command line without a flag, except that things are done.
+    fn default() -> Self {
+        Self {
+            webhook_path: "/hook".into(),
+            dry_run: false,
+            grace_period: Duration::from_secs(180),
+            repositories: Repositories::default(),
+        }
+    }
+}
+
+/// What the dispatcher and the plugins share.
+pub(crate) struct Shared {
+    config: watch::Receiver<Arc<Config>>,
+    plugins: Option<Arc<Plugins>>,
+    github: github::Client,
+    inbox: Inbox,
+    in_repo: InRepoReader,
+    metrics: Metrics,
+    settings: Settings,
+    prowjobs: ProwJobs,
+    installation: Uuid,
+}
+
+impl Shared {
+    fn plugin_enabled(&self, plugin: &str, identity: &Identity) -> bool {
+        let Some(plugins) = &self.plugins else {
+            return true;
+        };
+        // `*` is ours: Prow has no way to say "everywhere".
+        let everywhere = plugins.plugins.0.get("*").is_some_and(|entry| {
+            let excluded = entry.excluded_repos.contains(&identity.repo);
+            !excluded && entry.plugins.iter().any(|name| name == plugin)
+        });
+        everywhere || plugins.is_enabled(plugin, &identity.org, &identity.repo)
+    }
+
+    fn trigger_settings(&self, identity: &Identity) -> Trigger {
+        self.plugins
+            .as_ref()
+            .map(|plugins| plugins.trigger_for(&identity.org, &identity.repo))
+            .unwrap_or_default()
+    }
+}
+
+/// Takes deliveries on `listener` and works them off until `shutdown`.
+///
+/// Deliveries are taken at once; work on them begins when the cluster can be reached. Where
+/// `ProwJob`s live is settled at the start.
+pub async fn run(
+    ctx: Context,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let endpoint = Endpoint::new(ctx.secrets, ctx.inbox.clone(), ctx.metrics.clone());
+    let router = webhook::router(endpoint, &ctx.settings.webhook_path);
+    let serving = ServeOptions {
+        // The endpoint has a limit for the whole of a body, and an answer to give.
+        body_timeout: Duration::from_secs(60),
+        grace: ctx.settings.grace_period,
+        ..ServeOptions::default()
+    };
+    let server = tokio::spawn(serve(listener, router, serving, shutdown.clone()));
+
+    let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
+    let dry_run = ctx.settings.dry_run;
+    if let Some(installation) = installation(&ctx.cluster, &namespace, dry_run, &shutdown).await {
+        let ready = ctx.ready;
+        let shared = Arc::new(Shared {
+            config: ctx.config,
+            plugins: ctx.plugins,
+            github: ctx.github,
+            inbox: ctx.inbox,
+            in_repo: ctx.in_repo,
+            metrics: ctx.metrics,
+            settings: ctx.settings,
+            prowjobs: ProwJobs::new(ctx.cluster, namespace),
+            installation,
+        });
+        ready.set(shared.inbox.is_ready().await);
+        dispatch::run(shared, shutdown).await;
+    }
+    server.await?
+}
+
+/// The installation's id, as soon as the cluster answers; `None` when that is too late.
+async fn installation(
+    cluster: &kube::Client,
+    namespace: &str,
+    dry_run: bool,
+    shutdown: &CancellationToken,
+) -> Option<Uuid> {
+    let fresh = Uuid::new_v4();
+    let mut wait = Duration::from_millis(250);
+    loop {
+        let id = installation::id(cluster.clone(), namespace, fresh, dry_run);
+        let answer = tokio::select! {
+            () = shutdown.cancelled() => return None,
+            answer = id => answer,
+        };
+        match answer {
+            Ok(id) => return Some(id),
+            Err(error) => tracing::warn!("the cluster cannot be used yet: {error:#}"),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return None,
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(MAX_START_BACKOFF),
+        }
+    }
+}

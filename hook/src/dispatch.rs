@@ -1,0 +1,316 @@
+//! Stored deliveries, worked off: in order within a lane, several lanes at once, again after a
+//! failure, not forever.
+//!
+//! inbox → claim → events → plugins → finish. Woken by commits; the only timer is the next
+//! attempt's.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt as _;
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Shared,
+    event::{self, Event},
+    inbox::{Delivery, Outcome, Reason},
+    metrics::HandleLabels,
+    plugins::{self, Call, Error, Handled, Plugin},
+};
+
+/// Lanes worked on at once. Most of the time they wait for GitHub.
+const CONCURRENCY: usize = 32;
+
+/// Attempts before a delivery is given up: about 80 minutes, longer than most outages.
+const MAX_ATTEMPTS: u32 = 24;
+
+/// The longest wait between two attempts.
+const MAX_BACKOFF: SignedDuration = SignedDuration::from_mins(5);
+
+/// One attempt. Long enough for the first mirror of a large repository.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Between two looks for bodies that are no longer needed.
+const CLEANING: Duration = Duration::from_secs(60 * 60);
+
+/// When the database refuses to answer.
+const PAUSE: SignedDuration = SignedDuration::from_secs(5);
+
+/// Works until `shutdown`, then finishes what it began, for at most the grace period. What is
+/// cut off is taken up again by the next process.
+pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
+    let mut running = JoinSet::new();
+    let mut cleaning = tokio::time::interval(CLEANING);
+    while !shutdown.is_cancelled() {
+        let now = Timestamp::now();
+        let due = match fill(&shared, &mut running, now).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!("deliveries cannot be claimed: {error:#}");
+                Some(now + PAUSE)
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            Some(_) = running.join_next() => {}
+            () = shared.inbox.work() => {}
+            () = sleep_until(due) => {}
+            _ = cleaning.tick() => {
+                if let Err(error) = shared.inbox.drop_old_bodies(now).await {
+                    tracing::warn!("old deliveries could not be cleaned up: {error:#}");
+                }
+            }
+        }
+    }
+    let drained = async { while running.join_next().await.is_some() {} };
+    if tokio::time::timeout(shared.settings.grace_period, drained)
+        .await
+        .is_err()
+    {
+        tracing::warn!("deliveries were still being worked on; the next start takes them up");
+    }
+}
+
+/// Claims as many deliveries as there is room for. Returns when to look again at the latest.
+async fn fill(
+    shared: &Arc<Shared>,
+    running: &mut JoinSet<()>,
+    now: Timestamp,
+) -> anyhow::Result<Option<Timestamp>> {
+    let room = CONCURRENCY.saturating_sub(running.len());
+    if room == 0 {
+        return Ok(None);
+    }
+    for delivery in shared.inbox.claim(now, room).await? {
+        let shared = Arc::clone(shared);
+        running.spawn(async move { work_on(&shared, delivery).await });
+    }
+    shared.inbox.next_due(now).await
+}
+
+async fn sleep_until(due: Option<Timestamp>) {
+    match due {
+        Some(due) => {
+            let wait = due.duration_since(Timestamp::now());
+            tokio::time::sleep(Duration::try_from(wait).unwrap_or_default()).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn work_on(shared: &Shared, delivery: Delivery) {
+    let attempt = AssertUnwindSafe(tokio::time::timeout(
+        ATTEMPT_LIMIT,
+        act_on(shared, &delivery),
+    ))
+    .catch_unwind();
+    let (reasons, result) = match attempt.await {
+        Ok(Ok(acted)) => acted,
+        Ok(Err(_)) => {
+            let error = anyhow::anyhow!("the attempt took longer than {ATTEMPT_LIMIT:?}");
+            (Vec::new(), Err(Error::Transient(error)))
+        }
+        Err(panic) => {
+            let error = anyhow::anyhow!("a plugin panicked: {}", message(&*panic));
+            (Vec::new(), Err(Error::Permanent(error)))
+        }
+    };
+    let now = Timestamp::now();
+    let outcome = outcome(result, delivery.attempt, now);
+    tell(shared, &delivery, &outcome);
+    if let Err(error) = shared.inbox.finish(&delivery, outcome, reasons, now).await {
+        // It stays claimed, and is taken up again by the next process.
+        tracing::error!(
+            delivery = delivery.guid,
+            "the end of a delivery could not be recorded: {error:#}"
+        );
+    }
+}
+
+/// What becomes of a delivery after an attempt.
+fn outcome(result: Result<(), Error>, attempt: u32, now: Timestamp) -> Outcome {
+    let error = match result {
+        Ok(()) => return Outcome::Done,
+        Err(error) => error,
+    };
+    let text = error.to_string();
+    let at = match error {
+        Error::Permanent(_) => return Outcome::Failed(text),
+        // Waiting for a rate limit to end is not the delivery's fault, but it counts: it must
+        // end some day.
+        Error::NotBefore(at) => at.max(now + backoff(attempt)),
+        Error::Transient(_) => now + backoff(attempt),
+    };
+    if attempt >= MAX_ATTEMPTS {
+        return Outcome::Dead(text);
+    }
+    Outcome::Retry { at, error: text }
+}
+
+/// 1 s, 2 s, 4 s … up to [`MAX_BACKOFF`].
+fn backoff(attempt: u32) -> SignedDuration {
+    let seconds = 1_i64 << attempt.saturating_sub(1).min(16);
+    SignedDuration::from_secs(seconds).min(MAX_BACKOFF)
+}
+
+/// One line an attempt that did not end well.
+fn tell(shared: &Shared, delivery: &Delivery, outcome: &Outcome) {
+    let (name, error) = match outcome {
+        Outcome::Done => ("done", None),
+        Outcome::Retry { error, .. } => ("retry", Some(error)),
+        Outcome::Failed(error) => ("failed", Some(error)),
+        Outcome::Dead(error) => ("dead", Some(error)),
+    };
+    shared.metrics.ended(name);
+    let Some(error) = error else { return };
+    let line = format!("attempt {} at a delivery: {error}", delivery.attempt);
+    let (guid, org, repo) = (
+        &delivery.guid,
+        &delivery.identity.org,
+        &delivery.identity.repo,
+    );
+    if name == "retry" {
+        tracing::warn!(delivery = guid, org, repo, state = name, "{line}");
+    } else {
+        tracing::error!(delivery = guid, org, repo, state = name, "{line}");
+    }
+}
+
+fn message(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+/// Shows every event of a delivery to every plugin.
+async fn act_on(shared: &Shared, delivery: &Delivery) -> (Vec<Reason>, Result<(), Error>) {
+    let mut reasons = Vec::new();
+    let mut say = |plugin, text| reasons.push(Reason { plugin, text });
+    if delivery.attempt > MAX_ATTEMPTS {
+        // Only a delivery that ends the process itself comes here.
+        let error = anyhow::anyhow!("hook ended while it worked on the delivery, time and again");
+        return (reasons, Err(Error::Permanent(error)));
+    }
+    let identity = &delivery.identity;
+    if !shared
+        .settings
+        .repositories
+        .enabled(&identity.org, &identity.repo)
+    {
+        say(
+            "hook",
+            "the repository is not enabled by the command line".into(),
+        );
+        return (reasons, Ok(()));
+    }
+    let events = match event::parse(&delivery.event, &delivery.body) {
+        Ok(events) => events,
+        Err(error) => {
+            let error = anyhow::anyhow!("the payload is not a {} event: {error}", delivery.event);
+            return (reasons, Err(Error::Permanent(error)));
+        }
+    };
+    if events.iter().all(|event| *event == Event::Other) {
+        say(
+            "hook",
+            format!("no plugin listens to {} events", delivery.event),
+        );
+        return (reasons, Ok(()));
+    }
+    let config = Arc::clone(&shared.config.borrow());
+    let mut worst: Option<Error> = None;
+    for event in &events {
+        for plugin in plugins::ALL {
+            if !shared.plugin_enabled(plugin.name, identity) {
+                say(plugin.name, "not enabled for the repository".into());
+                continue;
+            }
+            let call = Call {
+                shared,
+                config: &config,
+                delivery,
+                event,
+            };
+            let handled = timed(*plugin, call).await;
+            for reason in handled.reasons {
+                say(plugin.name, reason);
+            }
+            if let Some(error) = handled.error {
+                say(plugin.name, format!("failed: {error}"));
+                worst = Some(match worst {
+                    Some(worst) => worst.or(error),
+                    None => error,
+                });
+            }
+        }
+    }
+    (reasons, worst.map_or(Ok(()), Err))
+}
+
+async fn timed(plugin: Plugin, call: Call<'_>) -> Handled {
+    let begin = Instant::now();
+    let handled = (plugin.handle)(call).await;
+    let action = match call.event {
+        Event::PullRequest(event) => event.action.clone(),
+        Event::Comment(comment) => format!("{:?}", comment.action).to_lowercase(),
+        Event::Push(_) | Event::Other => "none".into(),
+    };
+    let labels = HandleLabels {
+        event_type: call.delivery.event.clone(),
+        action,
+        plugin: plugin.name,
+        took_action: if handled.acted { "true" } else { "false" },
+    };
+    let failed = handled.error.is_some();
+    call.shared
+        .metrics
+        .handled(&labels, begin.elapsed(), failed);
+    handled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_end() {
+        let now = Timestamp::UNIX_EPOCH;
+        let transient = || Err(Error::Transient(anyhow::anyhow!("away")));
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let limited = |second| Err(Error::NotBefore(at(second)));
+        let retry = |second| Some(at(second));
+        for (name, result, attempt, expected) in [
+            ("the first failure", transient(), 1, retry(1)),
+            ("the second", transient(), 2, retry(2)),
+            ("the fifth", transient(), 5, retry(16)),
+            (
+                "never longer than five minutes",
+                transient(),
+                20,
+                retry(300),
+            ),
+            ("enough", transient(), MAX_ATTEMPTS, None),
+            ("a rate limit says when", limited(100), 1, retry(100)),
+            ("a rate limit that has just ended", limited(0), 2, retry(2)),
+        ] {
+            let outcome = outcome(result, attempt, now);
+            match expected {
+                Some(at) => assert!(
+                    matches!(outcome, Outcome::Retry { at: found, .. } if found == at),
+                    "{name}: {outcome:?}"
+                ),
+                None => assert!(matches!(outcome, Outcome::Dead(_)), "{name}: {outcome:?}"),
+            }
+        }
+        let permanent = Err(Error::Permanent(anyhow::anyhow!("gone")));
+        assert_eq!(outcome(permanent, 1, now), Outcome::Failed("gone".into()));
+        assert_eq!(outcome(Ok(()), 1, now), Outcome::Done);
+    }
+}

@@ -1,0 +1,289 @@
+//! GitHub's events, with the fields somebody looks at and no other.
+//!
+//! The repository of an event is the one its signature was checked for ([`Identity`]); names in
+//! the payload never replace it. An event nobody listens to is [`Event::Other`], whatever its
+//! shape.
+
+use common::{
+    github::{PullRequest, User},
+    prowjob::null_default,
+};
+use serde::Deserialize;
+
+use crate::webhook::Identity;
+
+/// What happened, as far as plugins care.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Event {
+    PullRequest(Box<PullRequestEvent>),
+    /// Somebody said something: a comment, a review, or the text of what was opened.
+    Comment(Comment),
+    Push(Box<PushEvent>),
+    /// Nothing here listens to it.
+    Other,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct PullRequestEvent {
+    pub(crate) action: String,
+    pub(crate) pull_request: PullRequest,
+    #[serde(default)]
+    pub(crate) label: Option<Label>,
+    #[serde(default)]
+    pub(crate) sender: Option<User>,
+    #[serde(default)]
+    changes: Changes,
+}
+
+impl PullRequestEvent {
+    /// Whether an edit moved the pull request to another base.
+    pub(crate) fn base_changed(&self) -> bool {
+        self.changes.base.is_some()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct Label {
+    pub(crate) name: String,
+}
+
+/// An edit's former values; the shape of the others depends on the event.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+struct Changes {
+    base: Option<BaseChange>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+struct BaseChange {}
+
+/// A text that may hold commands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Comment {
+    pub(crate) action: CommentAction,
+    /// Of the issue or pull request.
+    pub(crate) number: u64,
+    pub(crate) is_pull: bool,
+    pub(crate) is_open: bool,
+    pub(crate) body: String,
+    pub(crate) html_url: String,
+    pub(crate) author: User,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum CommentAction {
+    #[default]
+    Created,
+    Edited,
+    Deleted,
+}
+
+impl CommentAction {
+    /// Opening something says its text, as submitting a review does.
+    fn of(action: &str) -> Option<Self> {
+        Some(match action {
+            "created" | "opened" | "submitted" => Self::Created,
+            "edited" => Self::Edited,
+            "deleted" | "dismissed" => Self::Deleted,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct PushEvent {
+    #[serde(rename = "ref")]
+    pub(crate) git_ref: String,
+    pub(crate) after: String,
+    #[serde(default, deserialize_with = "null_default")]
+    pub(crate) deleted: bool,
+    /// Link to what was pushed.
+    #[serde(default, deserialize_with = "null_default")]
+    pub(crate) compare: String,
+    #[serde(default, deserialize_with = "null_default")]
+    pub(crate) commits: Vec<Commit>,
+    pub(crate) repository: PushRepository,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct PushRepository {
+    #[serde(default, deserialize_with = "null_default")]
+    pub(crate) html_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub(crate) struct Commit {
+    #[serde(deserialize_with = "null_default")]
+    pub(crate) added: Vec<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub(crate) removed: Vec<String>,
+    #[serde(deserialize_with = "null_default")]
+    pub(crate) modified: Vec<String>,
+}
+
+/// The events of one delivery, in the order they are acted on: opening a pull request is also
+/// a comment with its text.
+pub(crate) fn parse(kind: &str, body: &[u8]) -> Result<Vec<Event>, serde_json::Error> {
+    Ok(match kind {
+        "pull_request" => {
+            let event = Event::PullRequest(serde_json::from_slice(body)?);
+            let said: Said = serde_json::from_slice(body)?;
+            [Some(event), said.pull_request_text()]
+                .into_iter()
+                .flatten()
+                .collect()
+        }
+        "issue_comment" => said(body, Said::issue_comment)?,
+        "issues" => said(body, Said::issue_text)?,
+        "pull_request_review" => said(body, Said::review)?,
+        "pull_request_review_comment" => said(body, Said::review_comment)?,
+        "push" => vec![Event::Push(serde_json::from_slice(body)?)],
+        _ => vec![Event::Other],
+    })
+}
+
+fn said(
+    body: &[u8],
+    read: impl FnOnce(Said) -> Option<Event>,
+) -> Result<Vec<Event>, serde_json::Error> {
+    let said: Said = serde_json::from_slice(body)?;
+    Ok(vec![read(said).unwrap_or(Event::Other)])
+}
+
+/// The parts of the five kinds of payload that carry a text.
+#[derive(Deserialize)]
+struct Said {
+    action: String,
+    issue: Option<Subject>,
+    pull_request: Option<Subject>,
+    comment: Option<Text>,
+    review: Option<Text>,
+}
+
+/// An issue or a pull request. What is opened is a text as well.
+#[derive(Deserialize)]
+struct Subject {
+    number: u64,
+    #[serde(default, deserialize_with = "null_default")]
+    state: String,
+    /// There when the issue is a pull request.
+    pull_request: Option<serde::de::IgnoredAny>,
+    #[serde(flatten)]
+    text: Text,
+}
+
+#[derive(Deserialize)]
+struct Text {
+    #[serde(default, deserialize_with = "null_default")]
+    body: String,
+    #[serde(default, deserialize_with = "null_default")]
+    html_url: String,
+    user: Option<User>,
+}
+
+impl Said {
+    fn issue_comment(self) -> Option<Event> {
+        let issue = self.issue?;
+        let is_pull = issue.pull_request.is_some();
+        comment(&self.action, &issue, is_pull, self.comment?)
+    }
+
+    fn issue_text(self) -> Option<Event> {
+        opened_or_edited(&self.action, self.issue?, false)
+    }
+
+    fn pull_request_text(self) -> Option<Event> {
+        opened_or_edited(&self.action, self.pull_request?, true)
+    }
+
+    fn review(self) -> Option<Event> {
+        comment(&self.action, &self.pull_request?, true, self.review?)
+    }
+
+    fn review_comment(self) -> Option<Event> {
+        comment(&self.action, &self.pull_request?, true, self.comment?)
+    }
+}
+
+fn opened_or_edited(action: &str, subject: Subject, is_pull: bool) -> Option<Event> {
+    let text = Text {
+        body: subject.text.body.clone(),
+        html_url: subject.text.html_url.clone(),
+        user: subject.text.user.clone(),
+    };
+    comment(action, &subject, is_pull, text)
+}
+
+fn comment(action: &str, subject: &Subject, is_pull: bool, text: Text) -> Option<Event> {
+    Some(Event::Comment(Comment {
+        action: CommentAction::of(action)?,
+        number: subject.number,
+        is_pull,
+        is_open: subject.state == "open",
+        body: text.body,
+        html_url: text.html_url,
+        author: text.user.unwrap_or_default(),
+    }))
+}
+
+/// The few fields that say which lane a delivery belongs to, whatever the event.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Outline {
+    number: Option<u64>,
+    issue: Option<Numbered>,
+    pull_request: Option<Numbered>,
+    #[serde(rename = "ref")]
+    git_ref: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Numbered {
+    number: Option<u64>,
+    base: Option<Base>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Base {
+    repo: Option<BaseRepo>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct BaseRepo {
+    full_name: Option<String>,
+}
+
+impl Outline {
+    /// A payload of another shape has no outline.
+    pub(crate) fn parse(body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    /// The repository that the pull request would be merged into.
+    pub(crate) fn base_repository(&self) -> Option<(&str, &str)> {
+        let base = self.pull_request.as_ref()?.base.as_ref()?;
+        let full_name = base.repo.as_ref()?.full_name.as_deref()?;
+        Some(full_name.split_once('/').unwrap_or((full_name, "")))
+    }
+
+    /// Events of one pull request, and pushes to one ref, are acted on in order.
+    pub(crate) fn lane(&self, identity: &Identity, event: &str, guid: &str) -> String {
+        let Identity { org, repo } = identity;
+        let of = |numbered: &Option<Numbered>| numbered.as_ref().and_then(|it| it.number);
+        let number = of(&self.pull_request).or(of(&self.issue)).or(self.number);
+        match (event, number, &self.git_ref) {
+            ("push", _, Some(git_ref)) => format!("{org}/{repo}@{git_ref}"),
+            (_, Some(number), _) => format!("{org}/{repo}#{number}"),
+            // Nothing to keep in order with.
+            _ => guid.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

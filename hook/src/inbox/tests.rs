@@ -1,0 +1,149 @@
+use std::path::PathBuf;
+
+use super::*;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn new(guid: &str, lane: &str, second: i64) -> NewDelivery {
+    NewDelivery {
+        guid: guid.into(),
+        event: "pull_request".into(),
+        identity: Identity {
+            org: "o".into(),
+            repo: "r".into(),
+        },
+        lane: lane.into(),
+        body: Bytes::from(format!("{{\"guid\":\"{guid}\"}}")),
+        received_at: at(second),
+    }
+}
+
+async fn claim(inbox: &Inbox, second: i64) -> Vec<Delivery> {
+    inbox.claim(at(second), 10).await.unwrap()
+}
+
+async fn guids(inbox: &Inbox, second: i64) -> Vec<String> {
+    let claimed = claim(inbox, second).await;
+    claimed.into_iter().map(|delivery| delivery.guid).collect()
+}
+
+async fn end(inbox: &Inbox, delivery: &Delivery, outcome: Outcome, second: i64) {
+    let reason = Reason {
+        plugin: "trigger",
+        text: "because".into(),
+    };
+    inbox
+        .finish(delivery, outcome, vec![reason], at(second))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn lanes_keep_their_order_and_do_not_wait_for_each_other() {
+    let inbox = Inbox::open(None).await.unwrap();
+    for (guid, lane) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a")] {
+        assert_eq!(
+            inbox.accept(new(guid, lane, 1)).await.unwrap(),
+            Accepted::New
+        );
+    }
+    let first = claim(&inbox, 1).await;
+    assert_eq!([&first[0].guid, &first[1].guid], ["a1", "b1"]);
+    assert!(guids(&inbox, 1).await.is_empty(), "a2 waits for a1");
+
+    let retry = Outcome::Retry {
+        at: at(10),
+        error: "no answer".into(),
+    };
+    end(&inbox, &first[0], retry, 2).await;
+    assert!(guids(&inbox, 9).await.is_empty(), "a2 still waits for a1");
+    assert_eq!(inbox.next_due(at(9)).await.unwrap(), Some(at(10)));
+    let again = claim(&inbox, 10).await;
+    assert_eq!((again[0].guid.as_str(), again[0].attempt), ("a1", 2));
+    end(&inbox, &again[0], Outcome::Done, 11).await;
+    assert_eq!(guids(&inbox, 11).await, ["a2"]);
+}
+
+#[tokio::test]
+async fn a_delivery_comes_once_unless_it_had_failed() {
+    let inbox = Inbox::open(None).await.unwrap();
+    inbox.accept(new("g", "l", 1)).await.unwrap();
+    for (name, outcome, expected) in [
+        ("waiting", None, Accepted::Known),
+        (
+            "failed",
+            Some(Outcome::Failed("x".into())),
+            Accepted::Revived,
+        ),
+        ("dead", Some(Outcome::Dead("x".into())), Accepted::Revived),
+        ("done", Some(Outcome::Done), Accepted::Known),
+    ] {
+        if let Some(outcome) = outcome {
+            let delivery = claim(&inbox, 10).await.remove(0);
+            assert_eq!(delivery.attempt, 1, "{name}: attempts start anew");
+            end(&inbox, &delivery, outcome, 3).await;
+        }
+        let accepted = inbox.accept(new("g", "l", 4)).await.unwrap();
+        assert_eq!(accepted, expected, "{name}");
+    }
+    assert!(guids(&inbox, 100).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_committed_survives_and_what_ran_runs_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path: PathBuf = dir.path().join("hook.db");
+    let inbox = Inbox::open(Some(&path)).await.unwrap();
+    inbox.accept(new("ran", "a", 1)).await.unwrap();
+    inbox.accept(new("waited", "b", 1)).await.unwrap();
+    inbox.claim(at(1), 1).await.unwrap();
+    let db = inbox.db.clone();
+    drop(inbox);
+    db.close().await;
+    drop(db);
+    // The lock goes with the writer task, which sees the end of its queue first.
+    let inbox = loop {
+        match Inbox::open(Some(&path)).await {
+            Ok(inbox) => break inbox,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(guids(&inbox, 2).await, ["ran", "waited"]);
+}
+
+#[tokio::test]
+async fn many_at_once_are_each_answered() {
+    let inbox = Inbox::open(None).await.unwrap();
+    let all = (0..600).map(|n| {
+        let inbox = inbox.clone();
+        async move {
+            inbox
+                .accept(new(&format!("g{}", n % 300), "", 1))
+                .await
+                .unwrap()
+        }
+    });
+    let answers = futures::future::join_all(all).await;
+    let count = |wanted| answers.iter().filter(|answer| **answer == wanted).count();
+    assert_eq!(count(Accepted::New), 300);
+    assert_eq!(count(Accepted::Known), 300);
+}
+
+#[tokio::test]
+async fn old_bodies_go_and_decisions_stay() {
+    let inbox = Inbox::open(None).await.unwrap();
+    inbox.accept(new("g", "l", 1)).await.unwrap();
+    let delivery = claim(&inbox, 1).await.remove(0);
+    end(&inbox, &delivery, Outcome::Done, 2).await;
+    let days = |days: i64| at(2) + SignedDuration::from_hours(24 * days);
+    assert_eq!(inbox.drop_old_bodies(days(6)).await.unwrap(), 0);
+    assert_eq!(inbox.drop_old_bodies(days(8)).await.unwrap(), 1);
+    let reason: String = sqlx::query_scalar("SELECT reason FROM decisions WHERE delivery = $1")
+        .bind(delivery.id)
+        .fetch_one(&*inbox.db)
+        .await
+        .unwrap();
+    assert_eq!(reason, "because");
+}

@@ -1,0 +1,55 @@
+//! Which installation this is: a random id beside the `ProwJob`s, made once.
+//!
+//! GitHub gives one delivery id to every webhook that hears an event, so two installations
+//! would otherwise give their jobs the same names.
+
+use anyhow::Context as _;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use uuid::Uuid;
+
+/// The `ConfigMap` that holds it.
+const NAME: &str = "prow-installation";
+const KEY: &str = "id";
+
+/// The installation's id. Without one, `fresh` becomes it; in a dry run it is only used.
+pub(crate) async fn id(
+    client: Client,
+    namespace: &str,
+    fresh: Uuid,
+    dry_run: bool,
+) -> anyhow::Result<Uuid> {
+    let api: Api<ConfigMap> = Api::namespaced(client, namespace);
+    if let Some(there) = api.get_opt(NAME).await? {
+        return read(&there);
+    }
+    if dry_run {
+        return Ok(fresh);
+    }
+    let new = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(NAME.into()),
+            ..ObjectMeta::default()
+        },
+        data: Some([(KEY.to_owned(), fresh.to_string())].into()),
+        ..ConfigMap::default()
+    };
+    match api.create(&PostParams::default(), &new).await {
+        Ok(made) => read(&made),
+        // Somebody else was first.
+        Err(kube::Error::Api(status)) if status.is_already_exists() => read(&api.get(NAME).await?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read(config_map: &ConfigMap) -> anyhow::Result<Uuid> {
+    config_map
+        .data
+        .as_ref()
+        .and_then(|data| data.get(KEY))
+        .and_then(|id| id.parse().ok())
+        .with_context(|| format!("the ConfigMap {NAME} has no UUID under {KEY}"))
+}

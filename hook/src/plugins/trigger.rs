@@ -1,0 +1,98 @@
+//! Starts jobs: presubmits for pull requests and comments on them, postsubmits for pushes.
+//!
+//! event → decide ⇄ fetch a missing fact → [`Decision`](decision::Decision) → apply. Who may
+//! have code run is [`trust`]'s alone.
+
+mod apply;
+mod commands;
+mod comment;
+mod decision;
+mod facts;
+mod fetch;
+mod jobs;
+mod pull_request;
+mod push;
+mod runs;
+mod select;
+mod texts;
+mod trust;
+
+use common::config::plugins::Trigger;
+use futures::{FutureExt as _, future::BoxFuture};
+
+use super::{Call, Error, Handled, Plugin};
+use crate::event::Event;
+use apply::Target;
+use decision::Decision;
+use facts::{Facts, Need, Scene};
+
+pub(crate) use facts::Head;
+
+pub(super) const PLUGIN: Plugin = Plugin {
+    name: "trigger",
+    handle,
+};
+
+fn handle(call: Call<'_>) -> BoxFuture<'_, Handled> {
+    async move {
+        let Some(number) = subject(call.event) else {
+            return Handled::ignored();
+        };
+        let settings = call.shared.trigger_settings(&call.delivery.identity);
+        match decide_with_facts(call, &settings).await {
+            Ok(decision) => {
+                let target = Target {
+                    shared: call.shared,
+                    delivery: call.delivery,
+                    number,
+                };
+                apply::apply(decision, target).await
+            }
+            Err(error) => Handled {
+                error: Some(error),
+                ..Handled::default()
+            },
+        }
+    }
+    .boxed()
+}
+
+/// The pull request an event is about, 0 for a push. `None` when trigger does not listen.
+fn subject(event: &Event) -> Option<u64> {
+    match event {
+        Event::PullRequest(event) => Some(event.pull_request.number),
+        Event::Comment(comment) => Some(comment.number),
+        Event::Push(_) => Some(0),
+        Event::Other => None,
+    }
+}
+
+/// Decides, fetching one missing fact after the other.
+async fn decide_with_facts(call: Call<'_>, settings: &Trigger) -> Result<Decision, Error> {
+    let scene = Scene {
+        identity: &call.delivery.identity,
+        guid: &call.delivery.guid,
+        config: call.config,
+        trigger: settings,
+    };
+    let mut facts = Facts::default();
+    loop {
+        match decide(call.event, scene, &facts) {
+            Ok(decision) => return Ok(decision),
+            Err(need) => fetch::fetch(need, &mut facts, call).await?,
+        }
+    }
+}
+
+/// The whole of trigger's judgement: values in, values out.
+fn decide(event: &Event, scene: Scene<'_>, facts: &Facts) -> Result<Decision, Need> {
+    match event {
+        Event::PullRequest(event) => pull_request::decide(event, scene, facts),
+        Event::Comment(comment) => comment::decide(comment, scene, facts),
+        Event::Push(push) => push::decide(push, scene, facts),
+        Event::Other => Ok(Decision::nothing("trigger does not listen to this event")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! Does what was decided. Every effect is tried, each may be repeated: a delivery that is acted
+//! on twice has its effects once.
+
+use common::{
+    github::IssueComment,
+    prowjob::{Identity as JobIdentity, ProwJob, ProwJobState, event_name, new_prowjob},
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    Error, Handled,
+    decision::{Decision, Effect, Run},
+    texts,
+};
+use crate::{Shared, inbox::Delivery, prowjobs::PullOf, webhook::Identity};
+
+/// What effects are about.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) delivery: &'a Delivery,
+    /// Of the pull request.
+    pub(super) number: u64,
+}
+
+/// Applies the effects in their order. One that fails does not keep the others from being tried.
+pub(super) async fn apply(decision: Decision, target: Target<'_>) -> Handled {
+    let mut handled = Handled {
+        reasons: decision.reasons,
+        ..Handled::default()
+    };
+    for (index, effect) in decision.effects.into_iter().enumerate() {
+        if target.shared.settings.dry_run {
+            tracing::info!(
+                delivery = target.delivery.guid,
+                "dry run, not done: {}",
+                describe(&effect)
+            );
+            continue;
+        }
+        handled.acted = true;
+        if let Err(error) = target.apply(effect, index).await {
+            handled.error = Some(match handled.error {
+                Some(earlier) => earlier.or(error),
+                None => error,
+            });
+        }
+    }
+    handled
+}
+
+/// One line for a dry run.
+fn describe(effect: &Effect) -> String {
+    match effect {
+        Effect::Abort => "abort the unfinished jobs of the pull request".into(),
+        Effect::AddLabel(label) => format!("add the label {label}"),
+        Effect::RemoveLabel(label) => format!("remove the label {label}"),
+        Effect::Run(run) => format!("start {}", run.spec.job),
+        Effect::PruneHelp => "remove earlier help comments".into(),
+        Effect::Comment(text) => format!("comment {text:?}"),
+        Effect::Report(Some(_)) => "tell what is wrong with the in-repo configuration".into(),
+        Effect::Report(None) => "tell that the in-repo configuration is mended".into(),
+    }
+}
+
+impl Target<'_> {
+    async fn apply(self, effect: Effect, index: usize) -> Result<(), Error> {
+        let Identity { org, repo } = &self.delivery.identity;
+        let github = &self.shared.github;
+        match effect {
+            Effect::Abort => {
+                let pull = PullOf {
+                    org,
+                    repo,
+                    number: self.number,
+                };
+                self.shared
+                    .prowjobs
+                    .abort(pull, &self.delivery.guid)
+                    .await?;
+            }
+            Effect::AddLabel(label) => github.add_label(org, repo, self.number, label).await?,
+            Effect::RemoveLabel(label) => {
+                github.remove_label(org, repo, self.number, label).await?;
+            }
+            Effect::Run(run) => self.start(*run).await?,
+            Effect::PruneHelp => self.prune_help().await?,
+            Effect::Comment(text) => self.comment(&text, index).await?,
+            Effect::Report(errors) => self.report(errors).await?,
+        }
+        Ok(())
+    }
+
+    async fn start(self, run: Run) -> Result<(), Error> {
+        let job = self.prowjob(run, Timestamp::now());
+        self.shared.prowjobs.create(&job).await?;
+        tracing::info!(
+            prowjob = job.metadata.name,
+            job = job.spec.job,
+            delivery = self.delivery.guid,
+            org = self.delivery.identity.org,
+            repo = self.delivery.identity.repo,
+            pr = self.number,
+            "job started"
+        );
+        Ok(())
+    }
+
+    fn prowjob(self, run: Run, now: Timestamp) -> ProwJob {
+        let Identity { org, repo } = &self.delivery.identity;
+        let name = event_name(&JobIdentity {
+            installation: self.shared.installation,
+            delivery: &self.delivery.guid,
+            job_type: run.spec.job_type,
+            repo: &format!("{org}/{repo}"),
+            refs: &run.subject,
+            job: &run.spec.job,
+        });
+        new_prowjob(
+            name,
+            self.shared.prowjobs.namespace(),
+            run.spec,
+            &run.labels,
+            &run.annotations,
+            ProwJobState::Triggered,
+            now,
+        )
+    }
+
+    /// Comments once a delivery: a hidden mark says which comment of it this is.
+    async fn comment(self, text: &str, index: usize) -> Result<(), Error> {
+        let Identity { org, repo } = &self.delivery.identity;
+        // The id is the sender's text; a UUID made of it cannot end the HTML comment.
+        let delivery = Uuid::new_v5(&Uuid::NAMESPACE_URL, self.delivery.guid.as_bytes());
+        let mark = format!("<!-- prow: delivery {delivery} {index} -->");
+        if self
+            .own_comments()
+            .await?
+            .iter()
+            .any(|own| own.body.contains(&mark))
+        {
+            return Ok(());
+        }
+        let body = format!("{text}\n{mark}");
+        let github = &self.shared.github;
+        github.create_comment(org, repo, self.number, &body).await?;
+        Ok(())
+    }
+
+    async fn prune_help(self) -> Result<(), Error> {
+        let Identity { org, repo } = &self.delivery.identity;
+        for comment in self.own_comments().await? {
+            if comment.body.contains(texts::HELP_MARKER) {
+                let github = &self.shared.github;
+                github.delete_comment(org, repo, comment.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the one comment about the repository's own configuration up to date.
+    async fn report(self, errors: Option<String>) -> Result<(), Error> {
+        let Identity { org, repo } = &self.delivery.identity;
+        let github = &self.shared.github;
+        let there = self
+            .own_comments()
+            .await?
+            .into_iter()
+            .find(|own| own.body.contains(texts::REPORT_MARKER));
+        match (there, errors) {
+            (None, None) => {}
+            (None, Some(text)) => {
+                github.create_comment(org, repo, self.number, &text).await?;
+            }
+            (Some(there), errors) => {
+                let text = errors.unwrap_or_else(texts::in_repo_mended);
+                if there.body.trim() != text.trim() {
+                    github.edit_comment(org, repo, there.id, &text).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn own_comments(self) -> Result<Vec<IssueComment>, Error> {
+        let Identity { org, repo } = &self.delivery.identity;
+        let github = &self.shared.github;
+        let bot = github.bot_login().await?;
+        let mut comments = github.comments(org, repo, self.number).await?;
+        comments.retain(|comment| {
+            let login = comment.user.login.as_str();
+            login.strip_suffix("[bot]").unwrap_or(login) == bot
+        });
+        Ok(comments)
+    }
+}

@@ -1,0 +1,107 @@
+//! From a job and an event to what a `ProwJob` is made of.
+
+use common::{
+    config::{
+        Postsubmit, Presubmit, postsubmit_labels, postsubmit_spec, presubmit_labels, presubmit_spec,
+    },
+    github::PullRequest,
+    prowjob::{Pull, Refs, labels},
+};
+
+use super::{decision::Run, facts::Scene};
+use crate::event::PushEvent;
+
+/// A run of `job` on a pull request as merged into `base_sha`.
+pub(crate) fn presubmit(
+    job: &Presubmit,
+    pull: &PullRequest,
+    base_sha: &str,
+    retest: bool,
+    scene: Scene<'_>,
+) -> Run {
+    let mut labels = presubmit_labels(job);
+    labels.insert(labels::EVENT_GUID.into(), scene.guid.to_owned());
+    if retest {
+        labels.insert(labels::RETEST.into(), "true".into());
+    }
+    Run {
+        spec: presubmit_spec(job, pull_refs(pull, base_sha, scene)),
+        labels,
+        annotations: job.base.annotations.clone(),
+        subject: format!("{},{}", pull.base.git_ref, pull.number),
+    }
+}
+
+fn pull_refs(pull: &PullRequest, base_sha: &str, scene: Scene<'_>) -> Refs {
+    let repo_link = match &pull.base.repo {
+        Some(repo) if !repo.html_url.is_empty() => repo.html_url.clone(),
+        _ => repo_link(scene),
+    };
+    let author_link = if pull.user.html_url.is_empty() {
+        format!("{}/{}", link_url(scene), pull.user.login)
+    } else {
+        pull.user.html_url.clone()
+    };
+    let link = if pull.html_url.is_empty() {
+        format!("{repo_link}/pull/{}", pull.number)
+    } else {
+        pull.html_url.clone()
+    };
+    Refs {
+        org: scene.identity.org.clone(),
+        repo: scene.identity.repo.clone(),
+        base_link: format!("{repo_link}/commit/{base_sha}"),
+        repo_link,
+        base_ref: pull.base.git_ref.clone(),
+        base_sha: base_sha.to_owned(),
+        pulls: vec![Pull {
+            number: pull.number,
+            author: pull.user.login.clone(),
+            sha: pull.head.sha.clone(),
+            title: pull.title.clone(),
+            head_ref: pull.head.git_ref.clone(),
+            commit_link: format!("{link}/commits/{}", pull.head.sha),
+            link,
+            author_link,
+            ..Pull::default()
+        }],
+        ..Refs::default()
+    }
+}
+
+/// A run of `job` on a pushed commit.
+pub(crate) fn postsubmit(
+    job: &Postsubmit,
+    push: &PushEvent,
+    branch: &str,
+    scene: Scene<'_>,
+) -> Run {
+    let mut labels = postsubmit_labels(job);
+    labels.insert(labels::EVENT_GUID.into(), scene.guid.to_owned());
+    let refs = Refs {
+        org: scene.identity.org.clone(),
+        repo: scene.identity.repo.clone(),
+        repo_link: match push.repository.html_url.as_str() {
+            "" => repo_link(scene),
+            link => link.to_owned(),
+        },
+        base_ref: branch.to_owned(),
+        base_sha: push.after.clone(),
+        base_link: push.compare.clone(),
+        ..Refs::default()
+    };
+    Run {
+        subject: refs.to_string(),
+        spec: postsubmit_spec(job, refs),
+        labels,
+        annotations: job.base.annotations.clone(),
+    }
+}
+
+fn repo_link(scene: Scene<'_>) -> String {
+    format!("{}/{}", link_url(scene), scene.org_repo())
+}
+
+fn link_url<'a>(scene: Scene<'a>) -> &'a str {
+    scene.config.prow.github.link_url.trim_end_matches('/')
+}

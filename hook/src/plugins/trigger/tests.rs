@@ -1,0 +1,282 @@
+//! The acceptance cases of the trigger plugin, each by the name it has in the reference.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use common::{
+    config::{
+        Brancher, Config, Errors, JobBase, Pattern, Postsubmit, Presubmit, Problem as Mistake,
+        RegexpChangeMatcher, inrepo::InRepo,
+    },
+    github::{Branch, PullRequest, Status, StatusState, User},
+};
+use serde_json::json;
+
+use super::{
+    decision::{Effect, Run},
+    facts::Own,
+    *,
+};
+use crate::{
+    event::{Comment, CommentAction, PullRequestEvent, PushEvent},
+    inrepo::Problem,
+    webhook::Identity,
+};
+
+mod comments;
+mod in_repo;
+mod pull_requests;
+mod pushes;
+
+/// `A` always runs, `O` is optional and manual, `M` is required and manual, `R` depends on files
+/// that changed, `X` on files that did not, `B` runs on another branch.
+fn presubmits() -> Vec<Presubmit> {
+    let job = |name: &str| Presubmit {
+        base: JobBase {
+            name: name.into(),
+            ..JobBase::default()
+        },
+        trigger: Pattern::new(&format!(r"(?m)^/test( | .* ){name},?($|\s.*)")).unwrap(),
+        rerun_command: format!("/test {name}"),
+        context: name.into(),
+        ..Presubmit::default()
+    };
+    let if_changed = |pattern: &str| RegexpChangeMatcher {
+        run_if_changed: Some(Pattern::new(pattern).unwrap()),
+        ..RegexpChangeMatcher::default()
+    };
+    vec![
+        Presubmit {
+            always_run: true,
+            ..job("A")
+        },
+        Presubmit {
+            optional: true,
+            ..job("O")
+        },
+        job("M"),
+        Presubmit {
+            changes: if_changed(r"\.go$"),
+            ..job("R")
+        },
+        Presubmit {
+            changes: if_changed(r"\.md$"),
+            ..job("X")
+        },
+        Presubmit {
+            always_run: true,
+            brancher: Brancher {
+                branches: vec![Pattern::new("^release$").unwrap()],
+                ..Brancher::default()
+            },
+            ..job("B")
+        },
+    ]
+}
+
+/// Everything a case may vary. `ann` is a member, `eve` a stranger, `prow` the bot.
+struct Case {
+    author: &'static str,
+    labels: Vec<&'static str>,
+    draft: bool,
+    mergeable: Option<bool>,
+    statuses: Vec<(&'static str, StatusState)>,
+    presubmits: Vec<Presubmit>,
+    postsubmits: Vec<Postsubmit>,
+    trigger: Trigger,
+    /// Whether in-repo configuration is on, with what is found at the base and in the merge.
+    own: Option<(Own, Own)>,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            author: "ann",
+            labels: Vec::new(),
+            draft: false,
+            mergeable: None,
+            statuses: Vec::new(),
+            presubmits: presubmits(),
+            postsubmits: Vec::new(),
+            trigger: Trigger::default(),
+            own: None,
+        }
+    }
+}
+
+impl Case {
+    fn stranger() -> Self {
+        Self {
+            author: "eve",
+            ..Self::default()
+        }
+    }
+
+    fn labelled(self, labels: &[&'static str]) -> Self {
+        Self {
+            labels: labels.to_vec(),
+            ..self
+        }
+    }
+
+    fn pull(&self) -> PullRequest {
+        PullRequest {
+            number: 7,
+            title: "t".into(),
+            state: "open".into(),
+            draft: self.draft,
+            mergeable: self.mergeable,
+            user: user(self.author),
+            labels: self.labels.iter().map(ToString::to_string).collect(),
+            base: branch("main", "base-then"),
+            head: branch("topic", "head"),
+            html_url: "https://gh/o/r/pull/7".into(),
+            ..PullRequest::default()
+        }
+    }
+
+    fn config(&self) -> Config {
+        let arcs = |jobs: &[Presubmit]| jobs.iter().cloned().map(Arc::new).collect::<Vec<_>>();
+        let mut config = Config::default();
+        let key = "o/r".to_owned();
+        config.jobs.presubmits = BTreeMap::from([(key.clone(), arcs(&self.presubmits))]);
+        let postsubmits = self.postsubmits.iter().cloned().map(Arc::new).collect();
+        config.jobs.postsubmits = BTreeMap::from([(key, postsubmits)]);
+        if self.own.is_some() {
+            config.prow.in_repo_config.enabled.insert("*".into(), true);
+        }
+        config
+    }
+
+    fn facts(&self) -> Facts {
+        let is = |user: &str, is| (("o".to_owned(), user.to_owned()), is);
+        let (at_base, merged) = self.own.clone().unzip();
+        Facts {
+            bot: Some("prow".into()),
+            members: [
+                is("ann", true),
+                is("bob", true),
+                is("eve", false),
+                is("sam", false),
+            ]
+            .into(),
+            collaborators: ["eve", "sam"].map(|user| (user.to_owned(), false)).into(),
+            pull: Some(self.pull()),
+            base_sha: Some("base-now".into()),
+            changed_files: Some(vec!["main.go".into()]),
+            statuses: Some(
+                self.statuses
+                    .iter()
+                    .map(|(context, state)| Status {
+                        state: *state,
+                        context: (*context).into(),
+                        description: String::new(),
+                        target_url: String::new(),
+                    })
+                    .collect(),
+            ),
+            own_at_base: at_base,
+            own_merged: merged,
+        }
+    }
+
+    fn decide(&self, event: &Event) -> Decision {
+        let identity = Identity {
+            org: "o".into(),
+            repo: "r".into(),
+        };
+        let config = self.config();
+        let scene = Scene {
+            identity: &identity,
+            guid: "guid",
+            config: &config,
+            trigger: &self.trigger,
+        };
+        decide(event, scene, &self.facts()).expect("every fact is given")
+    }
+
+    /// What a change of the pull request leads to, in short.
+    fn on(&self, action: &str) -> String {
+        self.on_event(json!({ "action": action }))
+    }
+
+    fn on_event(&self, mut event: serde_json::Value) -> String {
+        event["pull_request"] =
+            json!({"number": 7, "base": {"ref": "x", "sha": ""}, "head": {"ref": "x", "sha": ""}});
+        let mut event: PullRequestEvent = serde_json::from_value(event).unwrap();
+        event.pull_request = self.pull();
+        short(&self.decide(&Event::PullRequest(Box::new(event))))
+    }
+
+    /// What a comment leads to, in short.
+    fn says(&self, user: &str, body: &str) -> String {
+        short(&self.decide(&Event::Comment(comment(user, body))))
+    }
+}
+
+fn user(login: &str) -> User {
+    User {
+        login: login.into(),
+        ..User::default()
+    }
+}
+
+fn branch(git_ref: &str, sha: &str) -> Branch {
+    Branch {
+        git_ref: git_ref.into(),
+        sha: sha.into(),
+        repo: None,
+    }
+}
+
+fn comment(user_name: &str, body: &str) -> Comment {
+    Comment {
+        action: CommentAction::Created,
+        number: 7,
+        is_pull: true,
+        is_open: true,
+        body: body.into(),
+        html_url: "https://gh/o/r/pull/7#1".into(),
+        author: user(user_name),
+    }
+}
+
+/// Effects as one line: `+label`, `-label`, `run JOB`, `abort`, `say <first words>`.
+fn short(decision: &Decision) -> String {
+    let says = [
+        ("Thanks for your pull request", "welcome"),
+        ("is a draft", "draft"),
+        ("Jobs cannot be started", "refused"),
+        ("Only members of", "refused"),
+        ("take `/ok-to-test` back", "cannot cancel"),
+        (texts::HELP_MARKER, "help"),
+    ];
+    assert!(!decision.reasons.is_empty(), "every decision has a reason");
+    let effects: Vec<_> = decision
+        .effects
+        .iter()
+        .filter_map(|effect| {
+            Some(match effect {
+                Effect::Abort => "abort".to_owned(),
+                Effect::AddLabel(label) => format!("+{label}"),
+                Effect::RemoveLabel(label) => format!("-{label}"),
+                Effect::Run(run) => format!("run {}", run.spec.job),
+                Effect::PruneHelp => return None,
+                Effect::Comment(text) => {
+                    let said = says.iter().find(|(part, _)| text.contains(part));
+                    format!("say {}", said.expect("a text of ours").1)
+                }
+                Effect::Report(errors) => format!("report {}", errors.is_some()),
+            })
+        })
+        .collect();
+    effects.join(", ")
+}
+
+/// The jobs a decision starts.
+fn runs(decision: &Decision) -> Vec<&Run> {
+    let run = |effect| match effect {
+        &Effect::Run(ref run) => Some(&**run),
+        _ => None,
+    };
+    decision.effects.iter().filter_map(run).collect()
+}

@@ -1,0 +1,134 @@
+use super::*;
+
+fn job(name: &str) -> Presubmit {
+    let mut job = presubmits().remove(0);
+    job.base.name = name.into();
+    job.context = name.into();
+    job.trigger = Pattern::new(&format!(r"(?m)^/test( | .* ){name},?($|\s.*)")).unwrap();
+    job
+}
+
+fn found(names: &[&str]) -> Own {
+    Ok(Arc::new(InRepo {
+        presubmits: names.iter().map(|name| Arc::new(job(name))).collect(),
+        postsubmits: Vec::new(),
+    }))
+}
+
+fn broken() -> Own {
+    Err(Problem::Invalid(Errors(vec![Mistake {
+        file: "prow-jobs.yaml".into(),
+        line: 3,
+        column: 5,
+        path: "presubmits".into(),
+        message: "expected a list, found `text` @everyone <b>".into(),
+        hint: Some("write a list".into()),
+    }])))
+}
+
+/// One central job, and the repository's own at the base and in the merge.
+fn case(author: &'static str, at_base: Own, merged: Own) -> Case {
+    Case {
+        author,
+        presubmits: vec![job("central")],
+        own: Some((at_base, merged)),
+        ..Case::default()
+    }
+}
+
+#[test]
+fn own_jobs_count_as_far_as_the_author_is_trusted() {
+    let conflict = || Err(Problem::Conflict);
+    let none = || found(&[]);
+    let only_own = |author, at_base, merged| Case {
+        presubmits: Vec::new(),
+        ..case(author, at_base, merged)
+    };
+    for (name, found, expected) in [
+        (
+            "a member's head",
+            case("ann", none(), found(&["own"])).on("opened"),
+            "run central, run own",
+        ),
+        (
+            "a push tells what is mended",
+            case("ann", none(), found(&["own"])).on("synchronize"),
+            "abort, report false, run central, run own",
+        ),
+        (
+            "a stranger's head",
+            case("eve", none(), found(&["own"])).on("opened"),
+            "+needs-ok-to-test, say welcome",
+        ),
+        (
+            "a stranger's head brings the first jobs",
+            only_own("eve", none(), found(&["own"])).on("opened"),
+            "",
+        ),
+        (
+            "and a member approves them",
+            only_own("eve", none(), found(&["own"])).says("bob", "/ok-to-test"),
+            "+ok-to-test, run own",
+        ),
+        (
+            "a member starts a job of the base",
+            case("eve", found(&["base"]), found(&["head"])).says("bob", "/test base"),
+            "run base",
+        ),
+        (
+            "but none of the head",
+            case("eve", found(&["base"]), found(&["head"])).says("bob", "/test head"),
+            "say help",
+        ),
+        (
+            "until it is approved",
+            case("eve", found(&["base"]), found(&["head"])).says("bob", "/ok-to-test\n/test head"),
+            "+ok-to-test, run central, run head",
+        ),
+        (
+            "35 broken: told, and central jobs run",
+            case("ann", none(), broken()).on("opened"),
+            "report true, run central",
+        ),
+        (
+            "35 broken by a stranger: told, nothing runs",
+            case("eve", none(), broken()).on("opened"),
+            "report true, +needs-ok-to-test, say welcome",
+        ),
+        (
+            "35 broken, and no central job",
+            only_own("ann", none(), broken()).on("opened"),
+            "report true",
+        ),
+        (
+            "28 a conflict runs nothing",
+            case("ann", none(), conflict()).on("opened"),
+            "",
+        ),
+    ] {
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_mistake_is_told_with_its_place_and_without_effects_of_its_own() {
+    let case = case("ann", found(&[]), broken());
+    let mut event: PullRequestEvent = serde_json::from_value(json!({
+        "action": "opened",
+        "pull_request": {"number": 7, "base": {"ref": "x", "sha": ""}, "head": {"ref": "x", "sha": ""}},
+    }))
+    .unwrap();
+    event.pull_request = case.pull();
+    let decision = case.decide(&Event::PullRequest(Box::new(event)));
+    let Some(Effect::Report(Some(text))) = decision.effects.first() else {
+        panic!("the mistake is told first");
+    };
+    for part in [
+        "prow-jobs.yaml, line 3, column 5",
+        "expected a list, found 'text' @\u{200b}everyone &lt;b>",
+        "How to mend it: write a list",
+        texts::REPORT_MARKER,
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}

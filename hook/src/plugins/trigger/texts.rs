@@ -1,0 +1,211 @@
+//! What trigger says on pull requests.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use common::{
+    config::{Errors, Presubmit, Problem},
+    github::PullRequest,
+};
+
+use super::facts::Scene;
+use crate::event::Comment;
+
+/// In every help comment, so that the next one can replace it.
+pub(crate) const HELP_MARKER: &str = "<!-- prow: trigger help -->";
+
+/// In the comment about the repository's own configuration, so that there is only one.
+pub(crate) const REPORT_MARKER: &str = "<!-- prow: in-repo configuration -->";
+
+pub(crate) fn draft(pull: &PullRequest) -> String {
+    format!(
+        "Hi @{}. This pull request is a draft, so its jobs do not run by themselves. \
+         Mark it as ready for review, or start a job with `/test <job>`.",
+        pull.user.login
+    )
+}
+
+pub(crate) fn welcome(pull: &PullRequest, scene: Scene<'_>) -> String {
+    let org = &scene.identity.org;
+    let mut text = format!("Hi @{}. Thanks for your pull request.\n\n", pull.user.login);
+    if scene.trigger.ignore_ok_to_test {
+        let _ = write!(
+            text,
+            "Jobs run by themselves once its author is a member of {org}. Until then a member \
+             may start them with `/test <job>`."
+        );
+    } else {
+        let _ = write!(
+            text,
+            "A member of {org} has to look at it before any of its code runs. They comment \
+             `/ok-to-test`, and jobs run for this commit and all later ones. Until then they may \
+             start single jobs with `/test <job>`."
+        );
+    }
+    text.push_str(&join(scene));
+    text
+}
+
+pub(crate) fn refused(comment: &Comment, scene: Scene<'_>) -> String {
+    let org = &scene.identity.org;
+    let way = if scene.trigger.ignore_ok_to_test {
+        format!("Only members of {org} may start jobs on this pull request.")
+    } else {
+        format!(
+            "Jobs cannot be started on this pull request yet: neither you nor its author are \
+             trusted here. A member of {org} may comment `/ok-to-test` after looking at the code."
+        )
+    };
+    reply(comment, &format!("{way}{}", join(scene)))
+}
+
+pub(crate) fn cannot_cancel(comment: &Comment) -> String {
+    reply(comment, "Only trusted users may take `/ok-to-test` back.")
+}
+
+fn join(scene: Scene<'_>) -> String {
+    match scene.trigger.join_org_url.as_str() {
+        "" => String::new(),
+        url => format!("\n\nHow to become a member: {url}"),
+    }
+}
+
+/// Why somebody gets help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HelpNote {
+    Asked,
+    BareTest,
+    RetestNamed,
+    NothingToTest,
+    UnknownTarget,
+}
+
+impl HelpNote {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Asked => "",
+            Self::BareTest => "`/test` needs the name of a job.\n\n",
+            Self::RetestNamed => {
+                "`/retest` takes no name: it runs what failed. A single job starts with `/test`.\n\n"
+            }
+            Self::NothingToTest => "`/test all` found no job that runs by itself here.\n\n",
+            Self::UnknownTarget => "No such job runs on this branch.\n\n",
+        }
+    }
+}
+
+/// The jobs one can ask for on `base_ref`. Without `changed_files`, jobs that depend on them are
+/// listed as part of `/test all`.
+pub(crate) fn help(
+    note: HelpNote,
+    comment: &Comment,
+    jobs: &[Arc<Presubmit>],
+    base_ref: &str,
+    org_repo: &str,
+    changed_files: Option<&[String]>,
+) -> String {
+    let here: Vec<_> = jobs
+        .iter()
+        .filter(|job| job.brancher.runs_on(base_ref))
+        .collect();
+    let mut text = note.text().to_owned();
+    if here.is_empty() {
+        let _ = write!(
+            text,
+            "No presubmit jobs are available for {org_repo}@{base_ref}."
+        );
+    } else {
+        let list = |title: &str, wanted: &dyn Fn(&Presubmit) -> bool, text: &mut String| {
+            let commands: Vec<_> = here.iter().filter(|job| wanted(job)).collect();
+            if !commands.is_empty() {
+                let _ = writeln!(text, "{title}\n");
+                for job in commands {
+                    let _ = writeln!(text, "```\n{}\n```", job.rerun_command);
+                }
+                text.push('\n');
+            }
+        };
+        list("Required jobs:", &|job| !job.optional, &mut text);
+        list("Optional jobs:", &|job| job.optional, &mut text);
+        let all = here.iter().filter(|job| {
+            job.always_run
+                || (job.changes.is_set()
+                    && changed_files.is_none_or(|files| job.changes.matches(files)))
+        });
+        let names: Vec<_> = all.map(|job| format!("- `{}`", job.base.name)).collect();
+        if names.is_empty() {
+            text.push_str("`/test all` starts none of them.");
+        } else {
+            let _ = write!(
+                text,
+                "`/test all` starts, as far as the changed files ask for them:\n\n{}",
+                names.join("\n")
+            );
+        }
+    }
+    format!("{}\n{HELP_MARKER}", reply(comment, &text))
+}
+
+/// A message to the author of a comment, with the comment it answers.
+fn reply(comment: &Comment, message: &str) -> String {
+    let quoted: String = comment
+        .body
+        .lines()
+        .map(|line| format!("> {line}\n"))
+        .collect();
+    format!(
+        "@{}: {message}\n\n<details>\n\nIn answer to [this]({}):\n\n{quoted}\n</details>",
+        comment.author.login, comment.html_url
+    )
+}
+
+/// The comment about mistakes in a repository's own configuration.
+pub(crate) fn in_repo_errors(org_repo: &str, errors: &Errors) -> String {
+    let mut text = format!(
+        "{REPORT_MARKER}\nThe job configuration that this pull request would bring to {org_repo} \
+         cannot be used. Jobs that are configured centrally run all the same.\n\n"
+    );
+    for problem in &errors.0 {
+        let Problem {
+            file,
+            line,
+            column,
+            path,
+            message,
+            hint,
+        } = problem;
+        let place = match line {
+            0 => file.clone(),
+            _ => format!("{file}, line {line}, column {column}"),
+        };
+        let _ = write!(text, "- **{}**", code_free(&place));
+        if !path.is_empty() {
+            let _ = write!(text, " (`{}`)", code_free(path));
+        }
+        let _ = writeln!(text, ": {}", code_free(message));
+        if let Some(hint) = hint {
+            let _ = writeln!(text, "  How to mend it: {}", code_free(hint));
+        }
+    }
+    text.push_str("\nThis comment is kept up to date with every push.");
+    text
+}
+
+/// What the comment becomes when nothing is wrong any more.
+pub(crate) fn in_repo_mended() -> String {
+    format!("{REPORT_MARKER}\nThe job configuration of this pull request can be used now.")
+}
+
+/// A piece of somebody's file, on one line and without what GitHub would act on: no code
+/// fence, no HTML, nobody is notified.
+fn code_free(text: &str) -> String {
+    text.chars()
+        .filter_map(|c| match c {
+            '`' => Some("'".to_owned()),
+            '<' => Some("&lt;".to_owned()),
+            '@' => Some("@\u{200b}".to_owned()),
+            '\n' | '\r' => Some(" ".to_owned()),
+            c if c.is_control() => None,
+            c => Some(c.to_string()),
+        })
+        .collect()
+}

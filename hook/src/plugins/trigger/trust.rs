@@ -1,0 +1,175 @@
+//! Who may have code run.
+
+use common::github::PullRequest;
+
+use super::facts::{Facts, Need, Scene};
+
+pub(crate) const OK_TO_TEST: &str = "ok-to-test";
+pub(crate) const NEEDS_OK_TO_TEST: &str = "needs-ok-to-test";
+
+/// Whether somebody, or a pull request, is trusted, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trust {
+    pub(crate) granted: bool,
+    pub(crate) why: String,
+}
+
+/// A user is trusted who is the bot itself, a member of the organisation, a collaborator of the
+/// repository (unless only members count), a listed App, or a member of the trusted
+/// organisation.
+pub(crate) fn of_user(login: &str, scene: Scene<'_>, facts: &Facts) -> Result<Trust, Need> {
+    let org = scene.identity.org.as_str();
+    let settings = scene.trigger;
+    let yes = |why: &str| {
+        Ok(Trust {
+            granted: true,
+            why: format!("{login} is {why}"),
+        })
+    };
+    if is_bot(login, facts)? {
+        return yes("the bot itself");
+    }
+    if login.eq_ignore_ascii_case(org) {
+        return yes("the owner");
+    }
+    let mut missing = vec![format!("no member of {org}")];
+    if facts.is_member(org, login)? {
+        return yes(&format!("a member of {org}"));
+    }
+    if !settings.only_org_members {
+        if facts.is_collaborator(login)? {
+            return yes(&format!("a collaborator of {}", scene.org_repo()));
+        }
+        missing.push(format!("no collaborator of {}", scene.org_repo()));
+    }
+    if let Some(app) = login.strip_suffix("[bot]")
+        && settings
+            .trusted_apps
+            .iter()
+            .any(|trusted| trusted.strip_suffix("[bot]").unwrap_or(trusted) == app)
+    {
+        return yes("a trusted App");
+    }
+    let friends = settings.trusted_org.as_str();
+    if !friends.is_empty() && friends != org {
+        if facts.is_member(friends, login)? {
+            return yes(&format!("a member of {friends}"));
+        }
+        missing.push(format!("no member of {friends}"));
+    }
+    Ok(Trust {
+        granted: false,
+        why: format!("{login} is {}", missing.join(", ")),
+    })
+}
+
+/// A pull request is trusted when its author is, or when it carries `ok-to-test`.
+pub(crate) fn of_pull(pull: &PullRequest, scene: Scene<'_>, facts: &Facts) -> Result<Trust, Need> {
+    let author = of_user(&pull.user.login, scene, facts)?;
+    if author.granted || !has_label(pull, OK_TO_TEST) {
+        return Ok(author);
+    }
+    Ok(Trust {
+        granted: true,
+        why: format!("it has the label {OK_TO_TEST}"),
+    })
+}
+
+pub(crate) fn has_label(pull: &PullRequest, label: &str) -> bool {
+    pull.labels
+        .iter()
+        .any(|have| have.eq_ignore_ascii_case(label))
+}
+
+/// Whether a login is the one this service acts under. An App's events carry `[bot]`.
+pub(crate) fn is_bot(login: &str, facts: &Facts) -> Result<bool, Need> {
+    let bot = facts.bot()?;
+    Ok(login.strip_suffix("[bot]").unwrap_or(login) == bot)
+}
+
+#[cfg(test)]
+mod tests {
+    use common::config::{Config, plugins::Trigger};
+
+    use super::*;
+    use crate::webhook::Identity;
+
+    #[test]
+    fn trust_is_asked_for_in_order() {
+        let facts = Facts {
+            bot: Some("prow".into()),
+            members: [("o", "ann", true), ("friends", "fay", true)]
+                .into_iter()
+                .chain(
+                    [
+                        "bob",
+                        "eve",
+                        "fay",
+                        "dependabot[bot]",
+                        "x[bot]",
+                        "dependabot",
+                    ]
+                    .map(|user| ("o", user, false)),
+                )
+                .chain(["eve", "x[bot]", "bob", "dependabot"].map(|user| ("friends", user, false)))
+                .map(|(org, user, is)| ((org.to_owned(), user.to_owned()), is))
+                .collect(),
+            collaborators: [("bob", true)]
+                .into_iter()
+                .chain(
+                    ["eve", "fay", "dependabot[bot]", "x[bot]", "dependabot"]
+                        .map(|user| (user, false)),
+                )
+                .map(|(user, is)| (user.to_owned(), is))
+                .collect(),
+            ..Facts::default()
+        };
+        let open = Trigger {
+            trusted_apps: vec!["dependabot".into()],
+            trusted_org: "friends".into(),
+            ..Trigger::default()
+        };
+        let members_only = Trigger {
+            only_org_members: true,
+            ..open.clone()
+        };
+        for (name, user, trigger, granted) in [
+            ("the bot", "prow[bot]", &open, true),
+            ("the owner of a personal repository", "o", &open, true),
+            ("a member", "ann", &open, true),
+            ("a collaborator", "bob", &open, true),
+            (
+                "a collaborator where only members count",
+                "bob",
+                &members_only,
+                false,
+            ),
+            ("a trusted App", "dependabot[bot]", &open, true),
+            ("a user of an App's name", "dependabot", &open, false),
+            ("another App", "x[bot]", &open, false),
+            (
+                "a member of the trusted organisation",
+                "fay",
+                &members_only,
+                true,
+            ),
+            ("a stranger", "eve", &open, false),
+        ] {
+            let (identity, config) = (
+                Identity {
+                    org: "o".into(),
+                    repo: "r".into(),
+                },
+                Config::default(),
+            );
+            let scene = Scene {
+                identity: &identity,
+                guid: "g",
+                config: &config,
+                trigger,
+            };
+            let trust = of_user(user, scene, &facts).unwrap();
+            assert_eq!(trust.granted, granted, "{name}: {}", trust.why);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Making and aborting `ProwJob`s: each call may be repeated and has its effect once.
+
+use anyhow::bail;
+use common::prowjob::{ProwJob, ProwJobState, ProwJobType, labels};
+use futures::StreamExt as _;
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{ListParams, Patch, PatchParams, PostParams},
+    core::DeserializeGuard,
+};
+use serde_json::json;
+
+/// Objects fetched at once.
+const PAGE: u32 = 500;
+
+/// Tries against somebody who writes the same object.
+const CONFLICT_TRIES: usize = 10;
+
+/// Writes the `ProwJob`s of one namespace.
+#[derive(Clone)]
+pub(crate) struct ProwJobs {
+    client: Client,
+    namespace: String,
+}
+
+/// Whose jobs to abort.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PullOf<'a> {
+    pub(crate) org: &'a str,
+    pub(crate) repo: &'a str,
+    pub(crate) number: u64,
+}
+
+impl ProwJobs {
+    pub(crate) fn new(client: Client, namespace: String) -> Self {
+        Self { client, namespace }
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Creates a `ProwJob`. One of its name that stems from the same delivery and job is it.
+    pub(crate) async fn create(&self, job: &ProwJob) -> anyhow::Result<()> {
+        let api: Api<ProwJob> = Api::namespaced(self.client.clone(), &self.namespace);
+        match api.create(&PostParams::default(), job).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                let there = api.get(&job.name_any()).await?;
+                let delivery = |job: &ProwJob| job.labels().get(labels::EVENT_GUID).cloned();
+                if there.spec.job != job.spec.job || delivery(&there) != delivery(job) {
+                    bail!("the name {} is taken by another ProwJob", job.name_any());
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Aborts the unfinished presubmits of a pull request, but for those that `delivery` itself
+    /// started. Returns how many were aborted.
+    ///
+    /// Plank ends their pods and completes them.
+    pub(crate) async fn abort(&self, pull: PullOf<'_>, delivery: &str) -> anyhow::Result<usize> {
+        let mut aborted = 0;
+        let api: Api<DeserializeGuard<ProwJob>> =
+            Api::namespaced(self.client.clone(), &self.namespace);
+        let mut params = ListParams::default().labels(&selector(pull)).limit(PAGE);
+        loop {
+            let page = api.list(&params).await?;
+            let next = page.metadata.continue_.filter(|next| !next.is_empty());
+            let ours: Vec<_> = page
+                .items
+                .into_iter()
+                .filter_map(|job| job.0.ok())
+                .filter(|job| is_unfinished_of(job, pull, delivery))
+                .collect();
+            let results: Vec<_> = futures::stream::iter(ours)
+                .map(|job| self.abort_one(job))
+                .buffer_unordered(8)
+                .collect()
+                .await;
+            for result in results {
+                aborted += usize::from(result?);
+            }
+            match next {
+                Some(next) => params = params.continue_token(&next),
+                None => return Ok(aborted),
+            }
+        }
+    }
+
+    /// Whether the job was still unfinished. A writer in between is not overruled: the object is
+    /// read again.
+    async fn abort_one(&self, mut job: ProwJob) -> anyhow::Result<bool> {
+        let api: Api<ProwJob> = Api::namespaced(self.client.clone(), &self.namespace);
+        for _ in 0..CONFLICT_TRIES {
+            let patch = json!({
+                "metadata": { "resourceVersion": job.resource_version() },
+                "status": {
+                    "state": ProwJobState::Aborted,
+                    "description": "Aborted: the pull request has moved on.",
+                },
+            });
+            let name = job.name_any();
+            match api
+                .patch(&name, &PatchParams::default(), &Patch::Merge(&patch))
+                .await
+            {
+                Ok(_) => {
+                    tracing::info!(prowjob = name, job = job.spec.job, "aborted");
+                    return Ok(true);
+                }
+                Err(kube::Error::Api(status)) if status.code == 409 => {
+                    match api.get_opt(&name).await? {
+                        Some(fresh) if is_unfinished(&fresh) => job = fresh,
+                        _ => return Ok(false),
+                    }
+                }
+                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bail!("{} is written by others again and again", job.name_any())
+    }
+}
+
+/// Names that fit into labels are looked for by label, the others among all presubmits of that
+/// pull request number.
+fn selector(pull: PullOf<'_>) -> String {
+    let mut terms = vec![
+        format!("{}={}", labels::TYPE, ProwJobType::Presubmit),
+        format!("{}={}", labels::PULL, pull.number),
+    ];
+    for (label, value) in [(labels::ORG, pull.org), (labels::REPO, pull.repo)] {
+        if labels::is_label_value(value) {
+            terms.push(format!("{label}={value}"));
+        }
+    }
+    terms.join(",")
+}
+
+/// Labels can be set by a job's author; the spec decides.
+fn is_unfinished_of(job: &ProwJob, pull: PullOf<'_>, delivery: &str) -> bool {
+    let of_pull = job.spec.refs.as_ref().is_some_and(|refs| {
+        refs.org == pull.org
+            && refs.repo == pull.repo
+            && refs.pulls.iter().any(|it| it.number == pull.number)
+    });
+    let own = job
+        .labels()
+        .get(labels::EVENT_GUID)
+        .is_some_and(|guid| guid == delivery);
+    job.spec.job_type == ProwJobType::Presubmit && of_pull && !own && is_unfinished(job)
+}
+
+fn is_unfinished(job: &ProwJob) -> bool {
+    !job.is_complete() && job.state() != ProwJobState::Aborted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_selector_uses_what_fits_into_labels() {
+        let of = |repo| PullOf {
+            org: "o",
+            repo,
+            number: 7,
+        };
+        assert_eq!(
+            selector(of("r")),
+            "prow.k8s.io/type=presubmit,prow.k8s.io/refs.pull=7,prow.k8s.io/refs.org=o,prow.k8s.io/refs.repo=r"
+        );
+        assert_eq!(
+            selector(of(".github")),
+            "prow.k8s.io/type=presubmit,prow.k8s.io/refs.pull=7,prow.k8s.io/refs.org=o"
+        );
+    }
+}
