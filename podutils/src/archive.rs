@@ -72,13 +72,18 @@ impl Kind {
         if head.get(257..262) == Some(b"ustar") {
             return Self::Tar;
         }
-        MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map_or(Self::Plain, |(_, kind)| *kind)
+        MAGIC
+            .iter()
+            .find(|(magic, _)| head.starts_with(magic))
+            .map_or(Self::Plain, |(_, kind)| *kind)
     }
 
     /// By both ends of a file; leaves it at its beginning.
     pub(crate) fn read(file: &mut (impl Read + Seek)) -> io::Result<Self> {
         let mut head = Vec::new();
-        file.by_ref().take(Self::HEAD as u64).read_to_end(&mut head)?;
+        file.by_ref()
+            .take(Self::HEAD as u64)
+            .read_to_end(&mut head)?;
         let mut kind = Self::of(&head);
         if kind == Self::Plain && file.seek(SeekFrom::End(0))? >= Self::TAIL {
             let mut tail = [0; 4];
@@ -104,7 +109,11 @@ pub(crate) struct Scrubber<'a> {
 impl<'a> Scrubber<'a> {
     /// `dir` is where temporary space is.
     pub(crate) fn new(censor: &'a Censor, dir: &Path) -> Self {
-        Self { censor, dir: dir.to_owned(), budget: MAX_UNPACKED }
+        Self {
+            censor,
+            dir: dir.to_owned(),
+            budget: MAX_UNPACKED,
+        }
     }
 
     /// The file with every secret in it masked, at its beginning.
@@ -116,7 +125,11 @@ impl<'a> Scrubber<'a> {
     }
 
     /// A masked copy, or `None` if there was nothing to mask.
-    fn layer(&mut self, file: &mut SpooledTempFile, depth: u32) -> Result<Option<SpooledTempFile>, Error> {
+    fn layer(
+        &mut self,
+        file: &mut SpooledTempFile,
+        depth: u32,
+    ) -> Result<Option<SpooledTempFile>, Error> {
         if depth > MAX_DEPTH {
             return Err(Error::TooDeep);
         }
@@ -134,7 +147,11 @@ impl<'a> Scrubber<'a> {
         let mut stream = self.censor.stream();
         loop {
             let mut chunk = Vec::with_capacity(CHUNK);
-            if Read::by_ref(file).take(CHUNK as u64).read_to_end(&mut chunk)? == 0 {
+            if Read::by_ref(file)
+                .take(CHUNK as u64)
+                .read_to_end(&mut chunk)?
+                == 0
+            {
                 break;
             }
             out.write_all(&stream.push(chunk))?;
@@ -143,16 +160,26 @@ impl<'a> Scrubber<'a> {
         Ok(stream.has_masked().then_some(out))
     }
 
-    fn gzip(&mut self, file: &mut SpooledTempFile, depth: u32) -> Result<Option<SpooledTempFile>, Error> {
+    fn gzip(
+        &mut self,
+        file: &mut SpooledTempFile,
+        depth: u32,
+    ) -> Result<Option<SpooledTempFile>, Error> {
         let mut inner = self.spool(&mut MultiGzDecoder::new(BufReader::new(file)))?;
-        let Some(mut masked) = self.layer(&mut inner, depth + 1)? else { return Ok(None) };
+        let Some(mut masked) = self.layer(&mut inner, depth + 1)? else {
+            return Ok(None);
+        };
         masked.rewind()?;
         let mut out = GzEncoder::new(self.empty(), Compression::default());
         io::copy(&mut masked, &mut out)?;
         Ok(Some(out.finish()?))
     }
 
-    fn tar(&mut self, file: &mut SpooledTempFile, depth: u32) -> Result<Option<SpooledTempFile>, Error> {
+    fn tar(
+        &mut self,
+        file: &mut SpooledTempFile,
+        depth: u32,
+    ) -> Result<Option<SpooledTempFile>, Error> {
         let mut out = tar::Builder::new(self.empty());
         let mut any_masked = false;
         for entry in tar::Archive::new(file).entries()? {
@@ -178,7 +205,11 @@ impl<'a> Scrubber<'a> {
         Ok(any_masked.then_some(out))
     }
 
-    fn zip(&mut self, file: &mut SpooledTempFile, depth: u32) -> Result<Option<SpooledTempFile>, Error> {
+    fn zip(
+        &mut self,
+        file: &mut SpooledTempFile,
+        depth: u32,
+    ) -> Result<Option<SpooledTempFile>, Error> {
         let mut archive = ZipArchive::new(file)?;
         let mut out = ZipWriter::new(self.empty());
         let mut any_masked = false;
@@ -262,7 +293,9 @@ mod tests {
         let censor = Censor::new(["hunter22"]).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let mut out = Vec::new();
-        Scrubber::new(&censor, dir.path()).scrub(content)?.read_to_end(&mut out)?;
+        Scrubber::new(&censor, dir.path())
+            .scrub(content)?
+            .read_to_end(&mut out)?;
         Ok(out)
     }
 
@@ -272,7 +305,11 @@ mod tests {
             let mut entry = entry.unwrap();
             let mut content = Vec::new();
             entry.read_to_end(&mut content).unwrap();
-            (entry.path().unwrap().display().to_string(), entry.header().mode().unwrap(), content)
+            (
+                entry.path().unwrap().display().to_string(),
+                entry.header().mode().unwrap(),
+                content,
+            )
         });
         entries.collect()
     }
@@ -285,7 +322,10 @@ mod tests {
             (gz(b"x"), Kind::Gzip),
             (tar(&[("a", b"x")]), Kind::Tar),
             (zipped(&[("a", b"x")]), Kind::Zip),
-            ([b"#!/bin/sh\n".to_vec(), zipped(&[("a", b"x")])].concat(), Kind::Zip),
+            (
+                [b"#!/bin/sh\n".to_vec(), zipped(&[("a", b"x")])].concat(),
+                Kind::Zip,
+            ),
             (b"BZh91AY&SY".to_vec(), Kind::Opaque("bzip2")),
             (b"\xfd7zXZ\0\0".to_vec(), Kind::Opaque("xz")),
         ] {
@@ -301,10 +341,17 @@ mod tests {
     #[test]
     fn a_tar_gz_is_masked_and_keeps_names_and_modes() {
         let long = "d/".repeat(80) + "long";
-        let scrubbed = scrub(&gz(&tar(&[("a", b"nothing"), (&long, b"hunter22 hunter22")]))).unwrap();
+        let scrubbed = scrub(&gz(&tar(&[
+            ("a", b"nothing"),
+            (&long, b"hunter22 hunter22"),
+        ])))
+        .unwrap();
         assert_eq!(
             untar(&ungz(&scrubbed)),
-            [("a".to_owned(), 0o640, b"nothing".to_vec()), (long, 0o640, b"XXXXXXXX XXXXXXXX".to_vec())]
+            [
+                ("a".to_owned(), 0o640, b"nothing".to_vec()),
+                (long, 0o640, b"XXXXXXXX XXXXXXXX".to_vec())
+            ]
         );
     }
 
@@ -314,7 +361,11 @@ mod tests {
         let mut archive = ZipArchive::new(Cursor::new(scrubbed)).unwrap();
         for (name, expected) in [("a", "nothing"), ("b/c", "XXXXXXXX")] {
             let mut content = String::new();
-            archive.by_name(name).unwrap().read_to_string(&mut content).unwrap();
+            archive
+                .by_name(name)
+                .unwrap()
+                .read_to_string(&mut content)
+                .unwrap();
             assert_eq!(content, expected);
         }
     }
@@ -325,7 +376,12 @@ mod tests {
         let scrubbed = scrub(&tar(&[("x.zip", &zipped(&[("log.gz", &inner)]))])).unwrap();
         let (_, _, zip) = untar(&scrubbed).remove(0);
         let mut log = Vec::new();
-        ZipArchive::new(Cursor::new(zip)).unwrap().by_name("log.gz").unwrap().read_to_end(&mut log).unwrap();
+        ZipArchive::new(Cursor::new(zip))
+            .unwrap()
+            .by_name("log.gz")
+            .unwrap()
+            .read_to_end(&mut log)
+            .unwrap();
         assert_eq!(ungz(&log), b"XXXXXXXX");
     }
 
@@ -345,7 +401,10 @@ mod tests {
         }
         for (content, expected) in [
             (whole[..whole.len() / 2].to_vec(), "it cannot be unpacked"),
-            (b"PK\x03\x04 this is no zip".to_vec(), "it cannot be unpacked"),
+            (
+                b"PK\x03\x04 this is no zip".to_vec(),
+                "it cannot be unpacked",
+            ),
             (gz(b"BZh91AY&SY"), "bzip2 cannot be looked into"),
             (nested, "archives are nested deeper"),
         ] {
@@ -360,6 +419,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut scrubber = Scrubber::new(&censor, dir.path());
         scrubber.budget = 1 << 16;
-        assert!(matches!(scrubber.scrub(&gz(&vec![0; 1 << 20])[..]), Err(Error::TooLarge)));
+        assert!(matches!(
+            scrubber.scrub(&gz(&vec![0; 1 << 20])[..]),
+            Err(Error::TooLarge)
+        ));
     }
 }

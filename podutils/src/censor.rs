@@ -33,14 +33,21 @@ impl Censor {
     /// Hides exactly these byte strings; empty ones are skipped. See [`variants`] for the other
     /// shapes in which a secret shows up.
     pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, TooLarge> {
-        let mut secrets: Vec<S> = secrets.into_iter().filter(|s| !s.as_ref().is_empty()).collect();
+        let mut secrets: Vec<S> = secrets
+            .into_iter()
+            .filter(|s| !s.as_ref().is_empty())
+            .collect();
         secrets.sort_by(|a, b| a.as_ref().cmp(b.as_ref()));
         secrets.dedup_by(|a, b| a.as_ref() == b.as_ref());
         if secrets.is_empty() {
             return Ok(Self::default());
         }
-        let automaton = NFA::builder().match_kind(MatchKind::Standard).build(secrets)?;
-        Ok(Self { automaton: Some(Arc::new(automaton)) })
+        let automaton = NFA::builder()
+            .match_kind(MatchKind::Standard)
+            .build(secrets)?;
+        Ok(Self {
+            automaton: Some(Arc::new(automaton)),
+        })
     }
 
     /// Whether there is nothing to hide, so that a pass can be spared.
@@ -53,10 +60,16 @@ impl Censor {
     #[must_use]
     pub fn stream(&self) -> Stream {
         let search = self.automaton.clone().map(|automaton| Search {
-            state: automaton.start_state(Anchored::No).expect("the automaton was built for unanchored search"),
+            state: automaton
+                .start_state(Anchored::No)
+                .expect("the automaton was built for unanchored search"),
             automaton,
         });
-        Stream { search, held: Vec::new(), masked: false }
+        Stream {
+            search,
+            held: Vec::new(),
+            masked: false,
+        }
     }
 
     /// Masks bytes that are all there.
@@ -95,7 +108,9 @@ impl Stream {
     /// (fewer than the longest secret has).
     #[must_use]
     pub fn push(&mut self, chunk: Vec<u8>) -> Vec<u8> {
-        let Some(search) = &mut self.search else { return chunk };
+        let Some(search) = &mut self.search else {
+            return chunk;
+        };
         let start = self.held.len();
         self.held.extend_from_slice(&chunk);
         for at in start..self.held.len() {
@@ -131,7 +146,10 @@ impl Search {
             return None;
         }
         (0..self.automaton.match_len(self.state))
-            .map(|index| self.automaton.pattern_len(self.automaton.match_pattern(self.state, index)))
+            .map(|index| {
+                self.automaton
+                    .pattern_len(self.automaton.match_pattern(self.state, index))
+            })
             .max()
     }
 }
@@ -151,7 +169,11 @@ mod tests {
         for (secrets, text, expected) in [
             (&["secret"][..], "a secret b", "a XXXXXX b"),
             (&["secret"], "secretsecret", "XXXXXXXXXXXX"),
-            (&["pass", "password"], "my password, my pass", "my XXXXXXXX, my XXXX"),
+            (
+                &["pass", "password"],
+                "my password, my pass",
+                "my XXXXXXXX, my XXXX",
+            ),
             (&["abc", "bcd"], "zabcdz", "zXXXXz"),
             (&["aba"], "ababa", "XXXXX"),
             (&["a"], "banana", "bXnXnX"),

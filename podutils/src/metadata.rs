@@ -30,14 +30,21 @@ impl Started {
     pub(crate) fn new(spec: &JobSpec, records: &[Record], now: Timestamp) -> Self {
         let main = spec.main_refs();
         let version = main.map_or_else(String::new, |main| {
-            let cloned = records.iter().find(|r| r.refs == *main && !r.final_sha.is_empty());
+            let cloned = records
+                .iter()
+                .find(|r| r.refs == *main && !r.final_sha.is_empty());
             cloned.map_or_else(|| revision(main), |r| r.final_sha.clone())
         });
         let pull = spec.refs.as_ref().and_then(|refs| refs.pulls.first());
         Self {
             timestamp: now.as_second(),
             pull: pull.map_or_else(String::new, |p| p.number.to_string()),
-            repos: spec.refs.iter().chain(&spec.extra_refs).map(|r| (r.org_repo(), r.to_string())).collect(),
+            repos: spec
+                .refs
+                .iter()
+                .chain(&spec.extra_refs)
+                .map(|r| (r.org_repo(), r.to_string()))
+                .collect(),
             repo_commit: version.clone(),
             repo_version: version,
         }
@@ -65,7 +72,12 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    pub(crate) fn new(spec: &JobSpec, outcome: Outcome, metadata: Map<String, Value>, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        spec: &JobSpec,
+        outcome: Outcome,
+        metadata: Map<String, Value>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             timestamp: now.as_second(),
             passed: outcome == Outcome::Success,
@@ -98,8 +110,19 @@ mod tests {
     use super::*;
 
     fn refs() -> Refs {
-        let pulls = vec![Pull { number: 7, sha: "pull".into(), ..Pull::default() }];
-        Refs { org: "o".into(), repo: "r".into(), base_ref: "main".into(), base_sha: "base".into(), pulls, ..Refs::default() }
+        let pulls = vec![Pull {
+            number: 7,
+            sha: "pull".into(),
+            ..Pull::default()
+        }];
+        Refs {
+            org: "o".into(),
+            repo: "r".into(),
+            base_ref: "main".into(),
+            base_sha: "base".into(),
+            pulls,
+            ..Refs::default()
+        }
     }
 
     fn now() -> Timestamp {
@@ -108,10 +131,27 @@ mod tests {
 
     #[test]
     fn started_tells_what_was_checked_out() {
-        let extra = Refs { org: "o".into(), repo: "x".into(), base_ref: "dev".into(), ..Refs::default() };
-        let spec = JobSpec { refs: Some(refs()), extra_refs: vec![extra], ..JobSpec::default() };
-        let record = Record { refs: refs(), final_sha: "merged".into(), ..Record::default() };
-        for (records, version) in [(vec![], "pull"), (vec![record], "merged"), (vec![Record::default()], "pull")] {
+        let extra = Refs {
+            org: "o".into(),
+            repo: "x".into(),
+            base_ref: "dev".into(),
+            ..Refs::default()
+        };
+        let spec = JobSpec {
+            refs: Some(refs()),
+            extra_refs: vec![extra],
+            ..JobSpec::default()
+        };
+        let record = Record {
+            refs: refs(),
+            final_sha: "merged".into(),
+            ..Record::default()
+        };
+        for (records, version) in [
+            (vec![], "pull"),
+            (vec![record], "merged"),
+            (vec![Record::default()], "pull"),
+        ] {
             assert_eq!(
                 serde_json::to_value(Started::new(&spec, &records, now())).unwrap(),
                 json!({
@@ -127,10 +167,15 @@ mod tests {
 
     #[test]
     fn finished_tells_how_it_ended() {
-        let spec = JobSpec { refs: Some(refs()), ..JobSpec::default() };
-        for (outcome, passed, result) in
-            [(Outcome::Success, true, "SUCCESS"), (Outcome::Failure, false, "FAILURE"), (Outcome::Aborted, false, "ABORTED")]
-        {
+        let spec = JobSpec {
+            refs: Some(refs()),
+            ..JobSpec::default()
+        };
+        for (outcome, passed, result) in [
+            (Outcome::Success, true, "SUCCESS"),
+            (Outcome::Failure, false, "FAILURE"),
+            (Outcome::Aborted, false, "ABORTED"),
+        ] {
             let metadata = Map::from_iter([("k".to_owned(), json!(1))]);
             assert_eq!(
                 serde_json::to_value(Finished::new(&spec, outcome, metadata, now())).unwrap(),

@@ -18,7 +18,15 @@ use crate::JobSpec;
 pub(crate) fn from_env<T: DeserializeOwned>(name: &str) -> anyhow::Result<Option<T>> {
     match std::env::var(name) {
         Ok(json) => serde_json::from_str(&json).map(Some).map_err(|e| {
-            anyhow!("{name} is not valid at column {}: {}", e.column(), if e.is_data() { "wrong type" } else { "not JSON" })
+            anyhow!(
+                "{name} is not valid at column {}: {}",
+                e.column(),
+                if e.is_data() {
+                    "wrong type"
+                } else {
+                    "not JSON"
+                }
+            )
         }),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(e) => Err(e).with_context(|| format!("reading {name}")),
@@ -47,10 +55,15 @@ where
         .with_current_span(false)
         .with_span_list(false)
         .with_max_level(LevelFilter::INFO)
-        .with_writer(Tee { copy: copy.map(Mutex::new) })
+        .with_writer(Tee {
+            copy: copy.map(Mutex::new),
+        })
         .finish();
     let _guard = tracing::subscriber::set_global_default(subscriber);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(main()),
         Err(e) => Err(e.into()),

@@ -31,7 +31,10 @@ pub(crate) fn load(directories: &[String], minimum_length: usize) -> Result<Cens
 }
 
 fn read(path: &Path, minimum_length: usize, found: &mut Vec<Vec<u8>>) -> Result<(), Error> {
-    let failed = |error| Error::Read { path: path.to_owned(), error };
+    let failed = |error| Error::Read {
+        path: path.to_owned(),
+        error,
+    };
     // Keys of a mounted Secret are links, so links are followed here.
     if fs::metadata(path).map_err(failed)?.is_dir() {
         for entry in fs::read_dir(path).map_err(failed)? {
@@ -44,8 +47,12 @@ fn read(path: &Path, minimum_length: usize, found: &mut Vec<Vec<u8>>) -> Result<
         return Ok(());
     }
     let content = fs::read(path).map_err(failed)?;
-    if matches!(path.file_name().and_then(|n| n.to_str()), Some(".dockercfg" | ".dockerconfigjson")) {
-        let config: Value = serde_json::from_slice(&content).map_err(|_| Error::NotJson(path.to_owned()))?;
+    if matches!(
+        path.file_name().and_then(|n| n.to_str()),
+        Some(".dockercfg" | ".dockerconfigjson")
+    ) {
+        let config: Value =
+            serde_json::from_slice(&content).map_err(|_| Error::NotJson(path.to_owned()))?;
         for credential in docker_credentials(&config) {
             found.extend(variants(&credential, minimum_length));
         }
@@ -57,7 +64,9 @@ fn read(path: &Path, minimum_length: usize, found: &mut Vec<Vec<u8>>) -> Result<
 /// The values of `auth` (also decoded: it holds `user:password`) and `password`, wherever they
 /// stand.
 fn docker_credentials(config: &Value) -> Vec<Vec<u8>> {
-    let Value::Object(fields) = config else { return Vec::new() };
+    let Value::Object(fields) = config else {
+        return Vec::new();
+    };
     let mut found = Vec::new();
     for (name, value) in fields {
         match (name.as_str(), value.as_str()) {
@@ -109,14 +118,20 @@ mod tests {
         let json = r#"{"auths":{"r.example.com":{"username":"u","password":"letmein1","auth":"dTpsZXRtZWluMg=="}}}"#;
         let dir = mounted(&[(".dockerconfigjson", json)]);
         let censor = load(&dirs(&dir), 0).unwrap();
-        assert_eq!(censor.mask_text("letmein1 letmein2 dTpsZXRtZWluMg"), "XXXXXXXX XXXXXXXX XXXXXXXXXXXXXX");
+        assert_eq!(
+            censor.mask_text("letmein1 letmein2 dTpsZXRtZWluMg"),
+            "XXXXXXXX XXXXXXXX XXXXXXXXXXXXXX"
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
         let dir = mounted(&[(".dockercfg", "not json")]);
         assert!(matches!(load(&dirs(&dir), 0), Err(Error::NotJson(_))));
-        assert!(matches!(load(&["/no/such/mount".into()], 0), Err(Error::Read { .. })));
+        assert!(matches!(
+            load(&["/no/such/mount".into()], 0),
+            Err(Error::Read { .. })
+        ));
         let dir = mounted(&[]);
         symlink("nowhere", dir.path().join("dangling")).unwrap();
         assert!(load(&dirs(&dir), 0).is_err());

@@ -27,7 +27,10 @@ pub fn main() -> ExitCode {
     crate::process::run(copy, || async {
         let options: Options = crate::process::require_env(Options::ENV)?;
         let spec = crate::process::job_spec()?;
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut terminate, mut interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
         let interrupted = async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -35,6 +38,15 @@ pub fn main() -> ExitCode {
             }
         };
         let own_log = log.as_ref().map(|file| file.path().to_owned());
-        run(Sidecar { options: &options, spec: &spec, own_log, clock: Timestamp::now }, interrupted).await
+        run(
+            Sidecar {
+                options: &options,
+                spec: &spec,
+                own_log,
+                clock: Timestamp::now,
+            },
+            interrupted,
+        )
+        .await
     })
 }

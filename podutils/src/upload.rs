@@ -26,7 +26,11 @@ pub(crate) use walk::{Filter, walk};
 /// Uploads at once.
 const CONCURRENCY: usize = 4;
 /// Waits before the second, third and fourth attempt.
-const RETRY_AFTER: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(9)];
+const RETRY_AFTER: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(9),
+];
 
 /// One object to be.
 #[derive(Debug, Clone)]
@@ -43,7 +47,11 @@ impl Upload {
             content_type: common::storage::content_type(&key, &std::collections::BTreeMap::new()),
             ..Attributes::default()
         };
-        Self { key, source: Source::Bytes(content.into()), attributes }
+        Self {
+            key,
+            source: Source::Bytes(content.into()),
+            attributes,
+        }
     }
 }
 
@@ -84,7 +92,12 @@ impl Uploader {
 
     /// Hides what `censor` hides, looking into `concurrency` archives at once.
     pub(crate) fn censored(self, censor: Censor, temp: &Path, concurrency: usize) -> Self {
-        Self { censor, temp: temp.to_owned(), archives: Arc::new(Semaphore::new(concurrency.max(1))), ..self }
+        Self {
+            censor,
+            temp: temp.to_owned(),
+            archives: Arc::new(Semaphore::new(concurrency.max(1))),
+            ..self
+        }
     }
 
     /// Uploads all of it, some at a time; one that fails does not stop the others.
@@ -101,7 +114,11 @@ impl Uploader {
     async fn upload_one(&self, upload: &Upload) -> Result<(), Failure> {
         let failure = |reason: String, uncensored| {
             warn!(key = upload.key, reason, "not uploaded");
-            Failure { key: upload.key.clone(), reason, uncensored }
+            Failure {
+                key: upload.key.clone(),
+                reason,
+                uncensored,
+            }
         };
         if self.dry_run {
             info!(key = upload.key, "would upload");
@@ -141,7 +158,9 @@ impl Uploader {
             info!(key, build_id, "a newer build is recorded already");
             return None;
         }
-        self.upload(vec![Upload::text(key.to_owned(), build_id.to_owned())]).await.pop()
+        self.upload(vec![Upload::text(key.to_owned(), build_id.to_owned())])
+            .await
+            .pop()
     }
 }
 
@@ -163,11 +182,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("file://{}", dir.path().join("bucket").display());
         let storage = Storage::open(&url, &Credentials::default()).unwrap();
-        (dir, Uploader { retry_after: Vec::new(), ..Uploader::new(storage, false) })
+        (
+            dir,
+            Uploader {
+                retry_after: Vec::new(),
+                ..Uploader::new(storage, false)
+            },
+        )
     }
 
     async fn read(uploader: &Uploader, key: &str) -> Vec<u8> {
-        uploader.storage.get(key).await.unwrap().bytes(10 << 20).await.unwrap().to_vec()
+        uploader
+            .storage
+            .get(key)
+            .await
+            .unwrap()
+            .bytes(10 << 20)
+            .await
+            .unwrap()
+            .to_vec()
     }
 
     #[test]
@@ -189,8 +222,16 @@ mod tests {
     async fn an_old_run_that_ends_late_does_not_rewind_the_latest_build() {
         let (_dir, uploader) = bucket();
         for (build_id, expected) in [("5", "5"), ("12", "12"), ("9", "12")] {
-            assert_eq!(uploader.upload_latest("logs/j/latest-build.txt", build_id).await, None);
-            assert_eq!(read(&uploader, "logs/j/latest-build.txt").await, expected.as_bytes());
+            assert_eq!(
+                uploader
+                    .upload_latest("logs/j/latest-build.txt", build_id)
+                    .await,
+                None
+            );
+            assert_eq!(
+                read(&uploader, "logs/j/latest-build.txt").await,
+                expected.as_bytes()
+            );
         }
     }
 
@@ -199,19 +240,38 @@ mod tests {
         let (dir, uploader) = bucket();
         let file = |name: &str| Source::Log(dir.path().join(name));
         std::fs::write(dir.path().join("good"), "content").unwrap();
-        let upload = |key: &str, source| Upload { key: key.into(), source, attributes: Attributes::default() };
+        let upload = |key: &str, source| Upload {
+            key: key.into(),
+            source,
+            attributes: Attributes::default(),
+        };
         let failures = uploader
-            .upload(vec![upload("a/good", file("good")), upload("a/gone", file("gone")), upload("../b", file("good"))])
+            .upload(vec![
+                upload("a/good", file("good")),
+                upload("a/gone", file("gone")),
+                upload("../b", file("good")),
+            ])
             .await;
-        assert_eq!(failures.iter().map(|f| f.key.as_str()).collect::<Vec<_>>(), ["../b", "a/gone"]);
+        assert_eq!(
+            failures.iter().map(|f| f.key.as_str()).collect::<Vec<_>>(),
+            ["../b", "a/gone"]
+        );
         assert_eq!(read(&uploader, "a/good").await, b"content");
     }
 
     #[tokio::test]
     async fn a_dry_run_uploads_nothing() {
         let (_dir, uploader) = bucket();
-        let uploader = Uploader { dry_run: true, ..uploader };
-        assert!(uploader.upload(vec![Upload::text("k".into(), "v")]).await.is_empty());
+        let uploader = Uploader {
+            dry_run: true,
+            ..uploader
+        };
+        assert!(
+            uploader
+                .upload(vec![Upload::text("k".into(), "v")])
+                .await
+                .is_empty()
+        );
         assert!(uploader.storage.get("k").await.is_err());
     }
 }

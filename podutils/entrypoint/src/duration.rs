@@ -4,8 +4,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-const UNITS: [(&str, f64); 7] =
-    [("ns", 1e-9), ("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+const UNITS: [(&str, f64); 7] = [
+    ("ns", 1e-9),
+    ("us", 1e-6),
+    ("µs", 1e-6),
+    ("ms", 1e-3),
+    ("s", 1.0),
+    ("m", 60.0),
+    ("h", 3600.0),
+];
 
 /// Parses `1h30m`, `10s`, `250ms` and `0`.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
@@ -16,11 +23,18 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let mut rest = text;
     let mut seconds = 0.0;
     while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(bad)?;
         let number: f64 = rest[..end].parse().map_err(|_| bad())?;
         rest = &rest[end..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        let (_, unit) = UNITS.iter().find(|(name, _)| *name == &rest[..end]).ok_or_else(bad)?;
+        let end = rest
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len());
+        let (_, unit) = UNITS
+            .iter()
+            .find(|(name, _)| *name == &rest[..end])
+            .ok_or_else(bad)?;
         seconds += number * unit;
         rest = &rest[end..];
     }
@@ -35,8 +49,11 @@ pub(crate) fn format(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let millis = duration.subsec_millis();
-    let fraction =
-        if millis == 0 { String::new() } else { format!(".{millis:03}").trim_end_matches('0').to_owned() };
+    let fraction = if millis == 0 {
+        String::new()
+    } else {
+        format!(".{millis:03}").trim_end_matches('0').to_owned()
+    };
     match (h, m, s) {
         (0, 0, 0) if millis > 0 => format!("{millis}ms"),
         (0, 0, s) => format!("{s}{fraction}s"),
@@ -45,11 +62,16 @@ pub(crate) fn format(duration: Duration) -> String {
     }
 }
 
-pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(
+    duration: &Duration,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
     let nanos = i64::deserialize(deserializer)?;
     u64::try_from(nanos)
         .map(Duration::from_nanos)
@@ -70,7 +92,11 @@ mod tests {
             ("1m1s", 61_000),
             ("0", 0),
         ] {
-            assert_eq!(super::parse(text), Ok(Duration::from_millis(millis)), "{text}");
+            assert_eq!(
+                super::parse(text),
+                Ok(Duration::from_millis(millis)),
+                "{text}"
+            );
         }
         for text in ["", "5", "s", "5x", "-5s", "1h2"] {
             assert!(super::parse(text).is_err(), "{text}");

@@ -27,9 +27,12 @@ pub fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = Options::load(env.as_deref(), &args).and_then(|options| {
         if options.copy_mode_only {
-            place::place(&options.copy_dst)
-                .map(|()| 0)
-                .map_err(|e| format!("could not place the entrypoint at {}: {e}", options.copy_dst))
+            place::place(&options.copy_dst).map(|()| 0).map_err(|e| {
+                format!(
+                    "could not place the entrypoint at {}: {e}",
+                    options.copy_dst
+                )
+            })
         } else {
             options.validate()?;
             Ok(supervise::run(&options))
@@ -56,7 +59,14 @@ mod tests {
 
     #[test]
     fn a_code_is_cut_to_eight_bits() {
-        for (code, expected) in [(0, 0), (7, 7), (127, 127), (130, 130), (-1, 255), (1130, 106)] {
+        for (code, expected) in [
+            (0, 0),
+            (7, 7),
+            (127, 127),
+            (130, 130),
+            (-1, 255),
+            (1130, 106),
+        ] {
             assert_eq!(process_exit_code(code), expected, "{code}");
         }
     }

@@ -20,7 +20,10 @@ pub(crate) struct Tee {
 impl Tee {
     /// Without a file only to standard output.
     pub(crate) fn new(file: Option<File>) -> Self {
-        Self { file, stdout: Some(io::stdout()) }
+        Self {
+            file,
+            stdout: Some(io::stdout()),
+        }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {
@@ -46,7 +49,9 @@ impl Tee {
     }
 
     fn line(&mut self, level: &str, message: &str) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let line = json!({
             "component": "entrypoint", "level": level, "msg": message, "severity": level, "time": rfc3339(now),
         });

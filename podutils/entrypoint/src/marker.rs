@@ -12,7 +12,11 @@ pub(crate) fn write(path: &Path, code: i32) -> io::Result<()> {
         fs::create_dir_all(dir)?;
     }
     let result = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&staging)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&staging)?;
         file.write_all(code.to_string().as_bytes())?;
         // The sidecar may run as another user.
         file.set_permissions(Permissions::from_mode(0o777))?;
@@ -55,7 +59,10 @@ mod tests {
             assert_eq!(read(&path).unwrap(), Some(code));
         }
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o777);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o777
+        );
     }
 
     #[test]

@@ -64,7 +64,10 @@ pub struct Options {
     pub wrapper: WrapperOptions,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde asks for"
+)]
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -73,9 +76,8 @@ impl Options {
     /// Options from the value of `ENTRYPOINT_OPTIONS`, or from the arguments if it is not set.
     pub(crate) fn load(env: Option<&str>, args: &[String]) -> Result<Self, String> {
         let mut options = match env {
-            Some(json) => {
-                serde_json::from_str(json).map_err(|e| format!("{} is not valid: {e}", crate::OPTIONS_ENV))?
-            }
+            Some(json) => serde_json::from_str(json)
+                .map_err(|e| format!("{} is not valid: {e}", crate::OPTIONS_ENV))?,
             None => Self::from_args(args)?,
         };
         if options.timeout.is_zero() {
@@ -127,12 +129,19 @@ impl Options {
             }
             let value = match inline {
                 Some(value) => value.to_owned(),
-                None => rest.next().cloned().ok_or_else(|| format!("flag needs an argument: -{name}"))?,
+                None => rest
+                    .next()
+                    .cloned()
+                    .ok_or_else(|| format!("flag needs an argument: -{name}"))?,
             };
             match name {
                 "timeout" => options.timeout = duration::parse(&value)?,
                 "grace-period" => options.grace_period = duration::parse(&value)?,
-                _ => *options.text_field(name).ok_or_else(|| format!("unknown flag: -{name}"))? = value,
+                _ => {
+                    *options
+                        .text_field(name)
+                        .ok_or_else(|| format!("unknown flag: -{name}"))? = value
+                }
             }
         }
         options.wrapper.args.extend(rest.cloned());
@@ -191,7 +200,10 @@ mod tests {
     #[test]
     fn zero_durations_become_the_defaults() {
         let options = Options::load(Some(r#"{"timeout":0,"grace_period":0}"#), &[]).unwrap();
-        assert_eq!((options.timeout, options.grace_period), (DEFAULT_TIMEOUT, DEFAULT_GRACE_PERIOD));
+        assert_eq!(
+            (options.timeout, options.grace_period),
+            (DEFAULT_TIMEOUT, DEFAULT_GRACE_PERIOD)
+        );
         assert_eq!(options.copy_dst, "/tools/entrypoint");
     }
 
@@ -203,8 +215,7 @@ mod tests {
 
     #[test]
     fn flags_are_read_as_go_reads_them() {
-        let line =
-            "-timeout=5s --grace-period 2s --process-log=/p -marker-file /m --always-zero=false -- sh -c x";
+        let line = "-timeout=5s --grace-period 2s --process-log=/p -marker-file /m --always-zero=false -- sh -c x";
         let options = Options::load(None, &args(line)).unwrap();
         assert_eq!(options.timeout, Duration::from_secs(5));
         assert_eq!(options.grace_period, Duration::from_secs(2));
@@ -228,7 +239,10 @@ mod tests {
             ("--bogus=1", "unknown flag: -bogus"),
             ("--timeout", "flag needs an argument: -timeout"),
             ("--timeout=5", "invalid duration \"5\""),
-            ("--always-zero=maybe", "invalid boolean value \"maybe\" for -always-zero"),
+            (
+                "--always-zero=maybe",
+                "invalid boolean value \"maybe\" for -always-zero",
+            ),
         ] {
             assert_eq!(Options::load(None, &args(line)).unwrap_err(), expected);
         }

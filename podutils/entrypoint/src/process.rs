@@ -59,7 +59,10 @@ impl Process {
         attr.set_sigmask(&SigSet::empty())?;
         attr.set_sigdefault(&SigSet::all())?;
 
-        let args: Vec<CString> = args.iter().map(|a| CString::new(a.as_str())).collect::<Result<_, _>>()?;
+        let args: Vec<CString> = args
+            .iter()
+            .map(|a| CString::new(a.as_str()))
+            .collect::<Result<_, _>>()?;
         let env: Vec<CString> = std::env::vars_os()
             .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
             .collect::<Result<_, _>>()?;
@@ -82,9 +85,19 @@ impl Process {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, status)) if pid == self.pid => code = Some(status),
                 Ok(WaitStatus::Signaled(pid, ..)) if pid == self.pid => code = Some(-1),
-                Ok(WaitStatus::StillAlive) => return Reaped { code, children_left: true },
+                Ok(WaitStatus::StillAlive) => {
+                    return Reaped {
+                        code,
+                        children_left: true,
+                    };
+                }
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(_) => return Reaped { code, children_left: false },
+                Err(_) => {
+                    return Reaped {
+                        code,
+                        children_left: false,
+                    };
+                }
             }
         }
     }
@@ -115,7 +128,9 @@ pub(crate) struct Reaped {
 }
 
 fn children(parent: Pid) -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())

@@ -53,8 +53,12 @@ pub(crate) fn run(options: &Options) -> i32 {
 
 fn open(options: &Options) -> Result<File, String> {
     if !options.artifact_dir.is_empty() {
-        fs::create_dir_all(&options.artifact_dir)
-            .map_err(|e| format!("could not create the artifact directory {}: {e}", options.artifact_dir))?;
+        fs::create_dir_all(&options.artifact_dir).map_err(|e| {
+            format!(
+                "could not create the artifact directory {}: {e}",
+                options.artifact_dir
+            )
+        })?;
     }
     let log = Path::new(&options.wrapper.process_log);
     log.parent()
@@ -79,11 +83,21 @@ fn execute(options: &Options, tee: &mut Tee, signals: &SignalFd) -> i32 {
         return code;
     }
     match Process::spawn(&options.wrapper.args) {
-        Ok((process, output)) => {
-            Supervisor { options, tee, signals, process, output: Some(output), exit: None, stop: None }.run()
+        Ok((process, output)) => Supervisor {
+            options,
+            tee,
+            signals,
+            process,
+            output: Some(output),
+            exit: None,
+            stop: None,
         }
+        .run(),
         Err(e) => {
-            tee.error(&format!("Could not start the process {:?}: {e}", options.wrapper.args[0]));
+            tee.error(&format!(
+                "Could not start the process {:?}: {e}",
+                options.wrapper.args[0]
+            ));
             INTERNAL_ERROR_CODE
         }
     }
@@ -100,7 +114,10 @@ fn await_previous(path: &Path, tee: &mut Tee, signals: &SignalFd) -> Result<(), 
             }
             Ok(None) => {}
             Err(e) => {
-                tee.error(&format!("Could not read the previous marker {}: {e}", path.display()));
+                tee.error(&format!(
+                    "Could not read the previous marker {}: {e}",
+                    path.display()
+                ));
                 return Err(INTERNAL_ERROR_CODE);
             }
         }
@@ -127,7 +144,9 @@ fn wait(signals: &SignalFd, output: Option<&PipeReader>, timeout: Duration) {
 fn pending(signals: &SignalFd) -> Option<Signal> {
     let mut first = None;
     while let Ok(Some(info)) = signals.read_signal() {
-        let signal = i32::try_from(info.ssi_signo).ok().and_then(|n| Signal::try_from(n).ok());
+        let signal = i32::try_from(info.ssi_signo)
+            .ok()
+            .and_then(|n| Signal::try_from(n).ok());
         first = first.or(signal.filter(|s| *s != Signal::SIGCHLD));
     }
     first
@@ -162,7 +181,9 @@ impl Supervisor<'_> {
         let deadline = Instant::now().checked_add(self.options.timeout);
         while self.exit.is_none() {
             let next = self.stop.map(|s| s.until).or(deadline);
-            let timeout = next.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let timeout = next.map_or(Duration::MAX, |at| {
+                at.saturating_duration_since(Instant::now())
+            });
             wait(self.signals, self.output.as_ref(), timeout);
             self.copy_output();
             let interrupt = pending(self.signals);
@@ -173,7 +194,9 @@ impl Supervisor<'_> {
         }
         let grace = duration::format(self.options.grace_period);
         if self.stop.is_some_and(|s| !s.killed) {
-            self.tee.error(&format!("Process gracefully exited before {grace} grace period"));
+            self.tee.error(&format!(
+                "Process gracefully exited before {grace} grace period"
+            ));
         }
         self.drain();
         self.process.sweep();
@@ -190,22 +213,30 @@ impl Supervisor<'_> {
         };
         match (self.stop, interrupt) {
             (None, Some(signal)) => {
-                self.tee.error(&format!("Entrypoint received interrupt: {signal}"));
+                self.tee
+                    .error(&format!("Entrypoint received interrupt: {signal}"));
                 self.process.signal(Signal::SIGINT);
                 self.process.signal(signal);
                 self.stop = Some(asked(Cause::Interrupt));
             }
             (None, None) if due => {
                 let timeout = duration::format(self.options.timeout);
-                self.tee.error(&format!("Process did not finish before {timeout} timeout"));
+                self.tee
+                    .error(&format!("Process did not finish before {timeout} timeout"));
                 self.process.signal(Signal::SIGINT);
                 self.stop = Some(asked(Cause::Timeout));
             }
             (Some(stop), _) if due && !stop.killed => {
-                self.tee
-                    .error(&format!("Process did not exit before {} grace period", duration::format(grace)));
+                self.tee.error(&format!(
+                    "Process did not exit before {} grace period",
+                    duration::format(grace)
+                ));
                 self.process.signal(Signal::SIGKILL);
-                self.stop = Some(Stop { killed: true, until: Instant::now() + KILL, ..stop });
+                self.stop = Some(Stop {
+                    killed: true,
+                    until: Instant::now() + KILL,
+                    ..stop
+                });
             }
             // Not even SIGKILL ends it (a dead network file system, say): give it up.
             (Some(_), _) if due => self.exit = Some(-1),
@@ -220,7 +251,9 @@ impl Supervisor<'_> {
         while self.output.is_some() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() || pending(self.signals).is_some() {
-                self.tee.info("The process has ended, what it left running in the background is stopped");
+                self.tee.info(
+                    "The process has ended, what it left running in the background is stopped",
+                );
                 return;
             }
             wait(self.signals, self.output.as_ref(), left);
@@ -232,14 +265,17 @@ impl Supervisor<'_> {
     fn copy_output(&mut self) {
         let mut buffer = [0; 64 * 1024];
         for _ in 0..16 {
-            let Some(output) = &mut self.output else { return };
+            let Some(output) = &mut self.output else {
+                return;
+            };
             match output.read(&mut buffer) {
                 Ok(0) => self.output = None,
                 Ok(n) => self.tee.write(&buffer[..n]),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) => {
-                    self.tee.error(&format!("Could not read the output of the process: {e}"));
+                    self.tee
+                        .error(&format!("Could not read the output of the process: {e}"));
                     self.output = None;
                 }
             }

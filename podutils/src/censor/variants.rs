@@ -15,7 +15,8 @@ const MIN_LINE: usize = 16;
 pub fn variants(raw: &[u8], minimum_length: usize) -> Vec<Vec<u8>> {
     let trimmed = raw.trim_ascii();
     let lower = trimmed.to_ascii_lowercase();
-    if trimmed.is_empty() || trimmed.len() < minimum_length || lower == b"true" || lower == b"false" {
+    if trimmed.is_empty() || trimmed.len() < minimum_length || lower == b"true" || lower == b"false"
+    {
         return Vec::new();
     }
     let mut found = vec![trimmed.to_vec()];
@@ -34,7 +35,11 @@ pub fn variants(raw: &[u8], minimum_length: usize) -> Vec<Vec<u8>> {
     if trimmed.contains(&b'\n') {
         let lines = trimmed.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
         // The frame of a PEM file is no secret, and masking it would only hide what was there.
-        found.extend(lines.filter(|l| l.len() >= MIN_LINE && !l.starts_with(b"-----")).map(<[u8]>::to_vec));
+        found.extend(
+            lines
+                .filter(|l| l.len() >= MIN_LINE && !l.starts_with(b"-----"))
+                .map(<[u8]>::to_vec),
+        );
     }
     found.sort();
     found.dedup();
@@ -87,7 +92,14 @@ mod tests {
             r#"p\"ss/word+ &1"#,
         ] {
             let masked = censor.mask_text(&format!("<{shape}>"));
-            assert_eq!(masked.trim_end_matches(['=', '>']), format!("<{}", "X".repeat(masked.trim_end_matches(['=', '>']).len() - 1)), "{shape}");
+            assert_eq!(
+                masked.trim_end_matches(['=', '>']),
+                format!(
+                    "<{}",
+                    "X".repeat(masked.trim_end_matches(['=', '>']).len() - 1)
+                ),
+                "{shape}"
+            );
         }
     }
 

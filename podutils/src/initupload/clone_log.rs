@@ -40,7 +40,12 @@ fn render_one(record: &Record, out: &mut String) -> std::fmt::Result {
         }
     }
     for command in &record.commands {
-        writeln!(out, "$ {} (runtime: {})", command.command, seconds(command.duration))?;
+        writeln!(
+            out,
+            "$ {} (runtime: {})",
+            command.command,
+            seconds(command.duration)
+        )?;
         out.push_str(&command.output);
         if !command.output.is_empty() && !command.output.ends_with('\n') {
             out.push('\n');
@@ -79,17 +84,27 @@ mod tests {
             duration: 1_500_000_000,
         };
         let records = [
-            Record { commands: vec![command("ssh-agent", "", "")], ..Record::default() },
+            Record {
+                commands: vec![command("ssh-agent", "", "")],
+                ..Record::default()
+            },
             Record {
                 refs: Refs {
                     org: "o".into(),
                     repo: "r".into(),
                     base_ref: "main".into(),
                     base_sha: "abc".into(),
-                    pulls: vec![Pull { number: 7, sha: "def".into(), ..Pull::default() }],
+                    pulls: vec![Pull {
+                        number: 7,
+                        sha: "def".into(),
+                        ..Pull::default()
+                    }],
                     ..Refs::default()
                 },
-                commands: vec![command("git init", "done", ""), command("git fetch", "fatal\n", "exit status: 128")],
+                commands: vec![
+                    command("git init", "done", ""),
+                    command("git fetch", "fatal\n", "exit status: 128"),
+                ],
                 failed: true,
                 final_sha: "123".into(),
                 duration: 2_000_000_000,

@@ -30,7 +30,10 @@ pub async fn run(options: &Options, spec: &JobSpec, now: Timestamp) -> anyhow::R
             // The test never runs: this is all the log there will be.
             let finished = Finished::new(spec, Outcome::Failure, Map::new(), now);
             uploads.push(Upload::text(target.key(paths::BUILD_LOG), log.clone()));
-            uploads.push(Upload::text(target.key(paths::FINISHED), serde_json::to_vec(&finished)?));
+            uploads.push(Upload::text(
+                target.key(paths::FINISHED),
+                serde_json::to_vec(&finished)?,
+            ));
         }
         uploads.push(Upload::text(target.key(paths::CLONE_LOG), log));
         uploads.push(Upload::text(target.key(paths::CLONE_RECORDS), raw));
@@ -38,10 +41,18 @@ pub async fn run(options: &Options, spec: &JobSpec, now: Timestamp) -> anyhow::R
     let mut failures = uploader.upload(uploads).await;
     failures.extend(target.announce(&uploader).await);
     if let Some(first) = failures.first() {
-        bail!("could not upload {} objects, the first of them {}: {}", failures.len(), first.key, first.reason);
+        bail!(
+            "could not upload {} objects, the first of them {}: {}",
+            failures.len(),
+            first.key,
+            first.reason
+        );
     }
     if failed {
-        error!("the repositories could not be cloned, see {}", target.key(paths::CLONE_LOG));
+        error!(
+            "the repositories could not be cloned, see {}",
+            target.key(paths::CLONE_LOG)
+        );
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
@@ -53,6 +64,7 @@ fn read_records(log: &str) -> anyhow::Result<(Vec<Record>, Option<Vec<u8>>)> {
         return Ok((Vec::new(), None));
     }
     let raw = std::fs::read(log).with_context(|| format!("reading the clone records {log}"))?;
-    let records = serde_json::from_slice(&raw).with_context(|| format!("parsing the clone records {log}"))?;
+    let records =
+        serde_json::from_slice(&raw).with_context(|| format!("parsing the clone records {log}"))?;
     Ok((records, Some(raw)))
 }

@@ -39,9 +39,17 @@ pub struct Sidecar<'a> {
 
 /// Waits for the test containers and uploads what they left; if `interrupted` ends before they
 /// do, what there is is uploaded at once, in case there is no later.
-pub async fn run(sidecar: Sidecar<'_>, interrupted: impl Future<Output = ()>) -> anyhow::Result<ExitCode> {
+pub async fn run(
+    sidecar: Sidecar<'_>,
+    interrupted: impl Future<Output = ()>,
+) -> anyhow::Result<ExitCode> {
     let target = Target::new(&sidecar.options.gcs_options, sidecar.spec)?;
-    let markers: Vec<PathBuf> = sidecar.options.entries.iter().map(|e| PathBuf::from(&e.marker_file)).collect();
+    let markers: Vec<PathBuf> = sidecar
+        .options
+        .entries
+        .iter()
+        .map(|e| PathBuf::from(&e.marker_file))
+        .collect();
     let mut waiting = std::pin::pin!(markers::wait(&markers));
     let codes = tokio::select! {
         codes = &mut waiting => codes,
@@ -67,7 +75,11 @@ pub async fn run(sidecar: Sidecar<'_>, interrupted: impl Future<Output = ()>) ->
     let verdict = judge(&codes);
     sidecar.upload(&target, verdict.outcome).await;
     let failed = sidecar.options.entry_error && verdict.failures > 0;
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 impl Sidecar<'_> {
@@ -76,18 +88,28 @@ impl Sidecar<'_> {
         let (censor, filter) = match self.censoring().await {
             Ok(censoring) => censoring,
             Err(reason) => {
-                error!(reason, "nothing can be censored, so nothing is uploaded but the result");
+                error!(
+                    reason,
+                    "nothing can be censored, so nothing is uploaded but the result"
+                );
                 let metadata = Map::from_iter([
                     ("censored".to_owned(), json!(false)),
                     ("censor-error".to_owned(), json!(reason)),
                 ]);
-                self.upload_finished(target, &uploader, outcome, metadata).await;
+                self.upload_finished(target, &uploader, outcome, metadata)
+                    .await;
                 return;
             }
         };
         let concurrency = self.options.censoring_options.config.censoring_concurrency;
-        let concurrency = concurrency.and_then(|c| usize::try_from(c).ok()).filter(|c| *c > 0);
-        let uploader = uploader.censored(censor.clone(), &self.temp(), concurrency.unwrap_or(DEFAULT_CONCURRENCY));
+        let concurrency = concurrency
+            .and_then(|c| usize::try_from(c).ok())
+            .filter(|c| *c > 0);
+        let uploader = uploader.censored(
+            censor.clone(),
+            &self.temp(),
+            concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+        );
 
         let mut failures = self.upload_artifacts(target, &uploader, &filter).await;
         failures.extend(target.announce(&uploader).await);
@@ -95,12 +117,16 @@ impl Sidecar<'_> {
 
         let mut metadata = self.metadata(&censor);
         metadata.insert("censored".to_owned(), json!(true));
-        let left_out: Vec<String> =
-            failures.iter().filter(|f| f.uncensored).map(|f| censor.mask_text(&format!("{}: {}", f.key, f.reason))).collect();
+        let left_out: Vec<String> = failures
+            .iter()
+            .filter(|f| f.uncensored)
+            .map(|f| censor.mask_text(&format!("{}: {}", f.key, f.reason)))
+            .collect();
         if !left_out.is_empty() {
             metadata.insert("censor-left-out".to_owned(), json!(left_out));
         }
-        self.upload_finished(target, &uploader, outcome, metadata).await;
+        self.upload_finished(target, &uploader, outcome, metadata)
+            .await;
         if !failures.is_empty() {
             error!(count = failures.len(), "some files were not uploaded");
         }
@@ -109,27 +135,52 @@ impl Sidecar<'_> {
     /// What to hide, and where; without it nothing may leave.
     async fn censoring(&self) -> Result<(Censor, Filter), String> {
         let options = self.options.censoring_options.clone();
-        let filter = Filter::new(&options.config.include_directories, &options.config.exclude_directories);
+        let filter = Filter::new(
+            &options.config.include_directories,
+            &options.config.exclude_directories,
+        );
         let filter = filter.map_err(|e| format!("a censoring pattern is not valid: {e}"))?;
         let minimum = options.config.minimum_secret_length.unwrap_or(0);
         let minimum = usize::try_from(minimum).unwrap_or(0);
-        let loaded = tokio::task::spawn_blocking(move || secrets::load(&options.secret_directories, minimum));
-        let censor = loaded.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        let loaded = tokio::task::spawn_blocking(move || {
+            secrets::load(&options.secret_directories, minimum)
+        });
+        let censor = loaded
+            .await
+            .map_err(|e| e.to_string())?
+            .map_err(|e| e.to_string())?;
         Ok((censor, filter))
     }
 
-    async fn upload_artifacts(&self, target: &Target, uploader: &Uploader, filter: &Filter) -> Vec<Failure> {
+    async fn upload_artifacts(
+        &self,
+        target: &Target,
+        uploader: &Uploader,
+        filter: &Filter,
+    ) -> Vec<Failure> {
         let gcs = &self.options.gcs_options;
-        let walked = walk(&gcs.items, &target.key(paths::ARTIFACTS), &gcs.config, filter);
+        let walked = walk(
+            &gcs.items,
+            &target.key(paths::ARTIFACTS),
+            &gcs.config,
+            filter,
+        );
         for failure in &walked.failures {
             warn!(key = failure.key, reason = failure.reason, "not uploaded");
         }
         let mut failures = walked.failures;
         let artifacts = target.key(paths::ARTIFACTS);
-        let masked = walked.uploads.into_iter().map(|upload| match upload.key.strip_prefix(&artifacts) {
-            Some(name) => Upload { key: format!("{artifacts}{}", uploader.censor.mask_text(name)), ..upload },
-            None => upload,
-        });
+        let masked =
+            walked
+                .uploads
+                .into_iter()
+                .map(|upload| match upload.key.strip_prefix(&artifacts) {
+                    Some(name) => Upload {
+                        key: format!("{artifacts}{}", uploader.censor.mask_text(name)),
+                        ..upload
+                    },
+                    None => upload,
+                });
         failures.extend(uploader.upload(masked.collect()).await);
         failures
     }
@@ -137,7 +188,10 @@ impl Sidecar<'_> {
     async fn upload_logs(&self, target: &Target, uploader: &Uploader) -> Vec<Failure> {
         let media_types = &self.options.gcs_options.config.media_types;
         let log = |key: String, path: PathBuf| Upload {
-            attributes: Attributes { content_type: content_type(&key, media_types), ..Attributes::default() },
+            attributes: Attributes {
+                content_type: content_type(&key, media_types),
+                ..Attributes::default()
+            },
             key,
             source: Source::Log(path),
         };
@@ -146,21 +200,44 @@ impl Sidecar<'_> {
             .options
             .entries
             .iter()
-            .map(|entry| log(target.key(&log_name(entry, single)), PathBuf::from(&entry.process_log)))
+            .map(|entry| {
+                log(
+                    target.key(&log_name(entry, single)),
+                    PathBuf::from(&entry.process_log),
+                )
+            })
             .collect();
-        uploads.extend(self.own_log.clone().map(|path| log(target.key(paths::SIDECAR_LOG), path)));
+        uploads.extend(
+            self.own_log
+                .clone()
+                .map(|path| log(target.key(paths::SIDECAR_LOG), path)),
+        );
         let failures = uploader.upload(uploads).await;
         // A reader who looks for the log has to find why there is none.
-        let notes = failures.iter().map(|f| Upload::text(f.key.clone(), format!("Failed to open the log: {}\n", f.reason)));
+        let notes = failures.iter().map(|f| {
+            Upload::text(
+                f.key.clone(),
+                format!("Failed to open the log: {}\n", f.reason),
+            )
+        });
         let mut all = uploader.upload(notes.collect()).await;
         all.extend(failures);
         all
     }
 
-    async fn upload_finished(&self, target: &Target, uploader: &Uploader, outcome: Outcome, metadata: Map<String, Value>) {
+    async fn upload_finished(
+        &self,
+        target: &Target,
+        uploader: &Uploader,
+        outcome: Outcome,
+        metadata: Map<String, Value>,
+    ) {
         let finished = Finished::new(self.spec, outcome, metadata, (self.clock)());
         let json = serde_json::to_string(&finished).expect("strings, numbers and JSON are JSON");
-        for failure in uploader.upload(vec![Upload::text(target.key(paths::FINISHED), json)]).await {
+        for failure in uploader
+            .upload(vec![Upload::text(target.key(paths::FINISHED), json)])
+            .await
+        {
             error!(reason = failure.reason, "the result could not be uploaded");
         }
     }
@@ -183,13 +260,22 @@ impl Sidecar<'_> {
 
     /// Temporary space: the volume that holds the logs has room for what came from it.
     fn temp(&self) -> PathBuf {
-        let logs = self.options.entries.first().and_then(|e| Path::new(&e.process_log).parent());
-        logs.filter(|dir| tempfile::tempfile_in(dir).is_ok()).map_or_else(std::env::temp_dir, Path::to_owned)
+        let logs = self
+            .options
+            .entries
+            .first()
+            .and_then(|e| Path::new(&e.process_log).parent());
+        logs.filter(|dir| tempfile::tempfile_in(dir).is_ok())
+            .map_or_else(std::env::temp_dir, Path::to_owned)
     }
 }
 
 fn log_name(entry: &WrapperOptions, single: bool) -> String {
-    if single { paths::BUILD_LOG.to_owned() } else { format!("{}-{}", entry.container_name, paths::BUILD_LOG) }
+    if single {
+        paths::BUILD_LOG.to_owned()
+    } else {
+        format!("{}-{}", entry.container_name, paths::BUILD_LOG)
+    }
 }
 
 /// The object in a container's metadata file; most have none.
@@ -198,12 +284,15 @@ fn read_metadata(entry: &WrapperOptions, censor: &Censor) -> Result<Map<String, 
     if entry.metadata_file.is_empty() || fs::symlink_metadata(path).is_err() {
         return Ok(Map::new());
     }
-    let logs = Path::new(&entry.process_log).parent().unwrap_or(Path::new("/"));
+    let logs = Path::new(&entry.process_log)
+        .parent()
+        .unwrap_or(Path::new("/"));
     let mut text = Vec::new();
     open_below(path, logs)
         .map_err(|e| format!("{}: {e}", path.display()))?
         .take(METADATA_LIMIT)
         .read_to_end(&mut text)
         .map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_slice(&censor.mask(text)).map_err(|_| format!("{}: it is not a JSON object", path.display()))
+    serde_json::from_slice(&censor.mask(text))
+        .map_err(|_| format!("{}: it is not a JSON object", path.display()))
 }

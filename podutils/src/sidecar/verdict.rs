@@ -22,7 +22,10 @@ pub(super) fn judge(codes: &[Result<i32, String>]) -> Verdict {
     } else {
         Outcome::Failure
     };
-    let failures = codes.iter().filter(|c| !matches!(code(c), 0 | PREVIOUS_FAILED_CODE)).count();
+    let failures = codes
+        .iter()
+        .filter(|c| !matches!(code(c), 0 | PREVIOUS_FAILED_CODE))
+        .count();
     Verdict { outcome, failures }
 }
 

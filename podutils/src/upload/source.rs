@@ -63,7 +63,10 @@ impl Error {
 }
 
 /// The body, and its content encoding if it was compressed here.
-pub(super) async fn open(upload: &Upload, uploader: &Uploader) -> Result<(Body, Option<String>), Error> {
+pub(super) async fn open(
+    upload: &Upload,
+    uploader: &Uploader,
+) -> Result<(Body, Option<String>), Error> {
     let file = match upload.source.clone() {
         Source::Bytes(bytes) => return Ok((Body::Bytes(bytes), None)),
         Source::Log(path) => Prepare {
@@ -73,16 +76,27 @@ pub(super) async fn open(upload: &Upload, uploader: &Uploader) -> Result<(Body, 
             archives: None,
             compress: false,
         },
-        Source::File { path, below, censor, compress } => Prepare {
+        Source::File {
             path,
             below,
-            censor: if censor { uploader.censor.clone() } else { Censor::default() },
+            censor,
+            compress,
+        } => Prepare {
+            path,
+            below,
+            censor: if censor {
+                uploader.censor.clone()
+            } else {
+                Censor::default()
+            },
             archives: Some((uploader.temp.clone(), uploader.archives.clone())),
             compress,
         },
     };
     let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || file.prepare(&runtime)).await.map_err(|e| Error::Read(io::Error::other(e)))?
+    tokio::task::spawn_blocking(move || file.prepare(&runtime))
+        .await
+        .map_err(|e| Error::Read(io::Error::other(e)))?
 }
 
 struct Prepare {
@@ -97,7 +111,11 @@ struct Prepare {
 impl Prepare {
     fn prepare(self, runtime: &Handle) -> Result<(Body, Option<String>), Error> {
         let mut file = open_below(&self.path, &self.below)?;
-        let kind = if self.archives.is_some() { Kind::read(&mut file)? } else { Kind::Plain };
+        let kind = if self.archives.is_some() {
+            Kind::read(&mut file)?
+        } else {
+            Kind::Plain
+        };
         let reader: Box<dyn Read + Send> = match &self.archives {
             Some((temp, turns)) if kind != Kind::Plain && !self.censor.is_empty() => {
                 let _turn = runtime.block_on(turns.acquire());
@@ -107,7 +125,11 @@ impl Prepare {
             }
             _ => Box::new(file),
         };
-        let mut reader = Masked { reader, stream: self.censor.stream(), ended: false };
+        let mut reader = Masked {
+            reader,
+            stream: self.censor.stream(),
+            ended: false,
+        };
         let first = reader.next()?.unwrap_or_default();
         let compress = self.compress && kind != Kind::Gzip && first.len() > MIN_COMPRESSED;
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
@@ -131,14 +153,24 @@ impl Prepare {
 /// counts is the path of what was opened, which nobody can swap any more; of `below` only the
 /// parent is trusted. Does not wait for the other end of a pipe.
 pub(crate) fn open_below(path: &Path, below: &Path) -> Result<File, Error> {
-    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path)?;
     if !file.metadata()?.is_file() {
         return Err(Error::NotAFile);
     }
     let opened = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    let parent = below.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = below
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let below = fs::canonicalize(parent)?.join(below.file_name().unwrap_or_default());
-    if opened.starts_with(below) { Ok(file) } else { Err(Error::Outside) }
+    if opened.starts_with(below) {
+        Ok(file)
+    } else {
+        Err(Error::Outside)
+    }
 }
 
 struct Masked {
@@ -152,7 +184,13 @@ impl Masked {
     fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         while !self.ended {
             let mut chunk = Vec::with_capacity(CHUNK);
-            if self.reader.by_ref().take(CHUNK as u64).read_to_end(&mut chunk)? == 0 {
+            if self
+                .reader
+                .by_ref()
+                .take(CHUNK as u64)
+                .read_to_end(&mut chunk)?
+                == 0
+            {
                 self.ended = true;
                 return Ok(Some(self.stream.finish()).filter(|rest| !rest.is_empty()));
             }
@@ -213,7 +251,11 @@ mod tests {
         symlink(at("secrets"), at("logs/linked")).unwrap();
         symlink(at("secrets/key.json"), at("logs/process-log.txt")).unwrap();
         let pipe = at("logs/artifacts/pipe");
-        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR).unwrap();
+        nix::unistd::mkfifo(
+            &pipe,
+            nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR,
+        )
+        .unwrap();
         for (path, below, good) in [
             ("logs/artifacts/sub/real", "logs/artifacts", true),
             ("logs/artifacts/inside", "logs/artifacts", true),
@@ -225,7 +267,11 @@ mod tests {
             ("logs/artifacts/sub", "logs/artifacts", false),
             ("logs/artifacts/none", "logs/artifacts", false),
         ] {
-            assert_eq!(open_below(&at(path), &at(below)).is_ok(), good, "{path} below {below}");
+            assert_eq!(
+                open_below(&at(path), &at(below)).is_ok(),
+                good,
+                "{path} below {below}"
+            );
         }
     }
 }

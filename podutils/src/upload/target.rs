@@ -29,20 +29,35 @@ impl Target {
         let sub_dir = options.sub_dir.trim_matches('/');
         if !options.config.local_output_dir.is_empty() {
             let url = format!("file://{}", options.config.local_output_dir);
-            let storage = Storage::open(&url, &Credentials::default()).context("opening local_output_dir")?;
+            let storage =
+                Storage::open(&url, &Credentials::default()).context("opening local_output_dir")?;
             let dir = sub_dir.to_owned();
-            return Ok(Self { storage, dir, alias: None, latest: Vec::new(), build_id: spec.build_id.clone() });
+            return Ok(Self {
+                storage,
+                dir,
+                alias: None,
+                latest: Vec::new(),
+                build_id: spec.build_id.clone(),
+            });
         }
         let storage = Storage::open(&options.config.bucket, &credentials(options)?)
             .with_context(|| format!("opening bucket {}", options.config.bucket))?;
-        let job =
-            paths::Job { job_type: spec.job_type, name: &spec.job, build_id: &spec.build_id, refs: spec.refs.as_ref() };
+        let job = paths::Job {
+            job_type: spec.job_type,
+            name: &spec.job,
+            build_id: &spec.build_id,
+            refs: spec.refs.as_ref(),
+        };
         let dir = paths::job_dir(&options.config, &job).context("finding the job's folder")?;
         let url = storage.bucket().url_of(&dir);
         Ok(Self {
             alias: paths::alias(&job).map(|key| (key, url)),
             latest: paths::latest_builds(&options.config, &job)?,
-            dir: if sub_dir.is_empty() { dir } else { format!("{dir}/{sub_dir}") },
+            dir: if sub_dir.is_empty() {
+                dir
+            } else {
+                format!("{dir}/{sub_dir}")
+            },
             build_id: spec.build_id.clone(),
             storage,
         })
@@ -50,7 +65,11 @@ impl Target {
 
     /// The key of one of the run's own objects.
     pub(crate) fn key(&self, name: &str) -> String {
-        if self.dir.is_empty() { name.to_owned() } else { format!("{}/{name}", self.dir) }
+        if self.dir.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", self.dir)
+        }
     }
 
     /// Writes the alias and the latest-build keys.
@@ -58,7 +77,10 @@ impl Target {
         let mut failures = Vec::new();
         if let Some((key, url)) = &self.alias {
             let mut alias = Upload::text(key.clone(), url.clone());
-            alias.attributes.metadata.insert("link".to_owned(), url.clone());
+            alias
+                .attributes
+                .metadata
+                .insert("link".to_owned(), url.clone());
             failures.extend(uploader.upload(vec![alias]).await);
         }
         if !uploader.dry_run {
@@ -73,7 +95,8 @@ impl Target {
 fn credentials(options: &Options) -> anyhow::Result<Credentials> {
     let storage_token = match &options.storage_token_file {
         Some(file) => {
-            let token = std::fs::read_to_string(file).with_context(|| format!("reading the storage token {file}"))?;
+            let token = std::fs::read_to_string(file)
+                .with_context(|| format!("reading the storage token {file}"))?;
             Some(SecretString::from(token.trim().to_owned()))
         }
         None => None,

@@ -79,7 +79,10 @@ fn is_running(pid: &str) -> bool {
 
 #[test]
 fn output_goes_to_stdout_and_to_the_log_and_the_code_to_the_marker() {
-    for (script, code) in [("echo out; echo err >&2", 0), ("echo out; echo err >&2; exit 7", 7)] {
+    for (script, code) in [
+        ("echo out; echo err >&2", 0),
+        ("echo out; echo err >&2; exit 7", 7),
+    ] {
         let pod = Pod::new(script);
         let output = pod.run();
         assert_eq!(output.status.code(), Some(code));
@@ -114,13 +117,20 @@ fn always_zero_keeps_the_code_in_the_marker() {
 
 #[test]
 fn a_timeout_asks_first() {
-    let pod = Pod::new("trap 'echo bye; exit 5' INT; while :; do sleep 0.1; done").millis("timeout", 300);
+    let pod =
+        Pod::new("trap 'echo bye; exit 5' INT; while :; do sleep 0.1; done").millis("timeout", 300);
     assert_eq!(pod.run().status.code(), Some(127));
     assert_eq!(pod.read("marker-file.txt"), "127");
     let log = pod.read("process-log.txt");
-    assert!(log.contains("Process did not finish before 300ms timeout"), "{log}");
+    assert!(
+        log.contains("Process did not finish before 300ms timeout"),
+        "{log}"
+    );
     assert!(log.contains("bye"), "{log}");
-    assert!(log.contains("Process gracefully exited before 5s grace period"), "{log}");
+    assert!(
+        log.contains("Process gracefully exited before 5s grace period"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -129,7 +139,10 @@ fn a_timeout_kills_who_does_not_listen() {
         .millis("timeout", 300)
         .millis("grace_period", 300);
     assert_eq!(pod.run().status.code(), Some(127));
-    assert!(pod.read("process-log.txt").contains("Process did not exit before 300ms grace period"));
+    assert!(
+        pod.read("process-log.txt")
+            .contains("Process did not exit before 300ms grace period")
+    );
     assert!(!is_running(&pod.read("pid")));
 }
 
@@ -153,7 +166,10 @@ fn sigterm_and_sigint_abort() {
         assert_eq!(child.wait_with_output().unwrap().status.code(), Some(130));
         assert!(start.elapsed() < Duration::from_secs(4));
         assert_eq!(pod.read("marker-file.txt"), "130");
-        assert!(pod.read("process-log.txt").contains(&format!("Entrypoint received interrupt: {signal}")));
+        assert!(
+            pod.read("process-log.txt")
+                .contains(&format!("Entrypoint received interrupt: {signal}"))
+        );
     }
 }
 
@@ -174,7 +190,11 @@ fn a_daemon_that_holds_the_output_open_does_not_hold_the_job() {
     let pod = Pod::new("sleep 60 & echo $! > pid; echo done; exit 4");
     let start = Instant::now();
     let output = pod.run();
-    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        start.elapsed()
+    );
     assert_eq!(output.status.code(), Some(4));
     assert!(pod.read("process-log.txt").starts_with("done\n"));
     assert!(!is_running(&pod.read("pid")), "the daemon survived the job");
@@ -241,10 +261,19 @@ fn copy_mode_places_a_working_binary() {
         .status()
         .unwrap();
     assert!(status.success());
-    let output = Command::new(&destination).arg("--bogus=1").output().unwrap();
+    let output = Command::new(&destination)
+        .arg("--bogus=1")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(127));
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "entrypoint: unknown flag: -bogus\n");
-    assert_eq!(std::fs::read_dir(dir.path().join("tools")).unwrap().count(), 1);
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "entrypoint: unknown flag: -bogus\n"
+    );
+    assert_eq!(
+        std::fs::read_dir(dir.path().join("tools")).unwrap().count(),
+        1
+    );
 }
 
 #[test]
@@ -265,6 +294,12 @@ fn flags_do_what_the_environment_does() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(std::fs::read_to_string(dir.path().join("marker.txt")).unwrap(), "2");
-    assert_eq!(std::fs::read_to_string(dir.path().join("log.txt")).unwrap(), "hi\n");
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("marker.txt")).unwrap(),
+        "2"
+    );
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("log.txt")).unwrap(),
+        "hi\n"
+    );
 }

@@ -1,0 +1,309 @@
+//! How git proves who we are: cookies, SSH keys, a token or a GitHub App.
+//!
+//! Nothing of it is an argument or is written into the clone: git gets it by environment.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Parser;
+use common::prowjob::Refs;
+use secrecy::ExposeSecret;
+use url::Url;
+
+use crate::censor::{Censor, variants};
+
+use super::git::Environment;
+use super::options::Options;
+use super::plan;
+
+/// Credentials for all references, and the files they need while we run.
+#[derive(Debug)]
+pub(super) struct Credentials {
+    environment: Environment,
+    source: Source,
+    /// A home without anybody's configuration, and the known hosts.
+    _home: tempfile::TempDir,
+}
+
+enum Source {
+    Anonymous,
+    Token(String),
+    App(common::github::Client),
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Anonymous => "Anonymous",
+            Self::Token(_) => "Token",
+            Self::App(_) => "App",
+        })
+    }
+}
+
+impl Credentials {
+    /// Reads the files; talks to nobody.
+    pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
+        let home = tempfile::tempdir().context("making a temporary folder")?;
+        let mut environment = Environment::default();
+        if std::env::var_os("HOME").is_none() {
+            environment
+                .vars
+                .push(("HOME".to_owned(), home.path().display().to_string()));
+        }
+        if let Some(ssh) = ssh_command(options, home.path())? {
+            environment.vars.push(("GIT_SSH_COMMAND".to_owned(), ssh));
+        }
+        if !options.cookie_path.is_empty() {
+            fs::metadata(&options.cookie_path)
+                .with_context(|| format!("reading the cookie file {}", options.cookie_path))?;
+            environment
+                .config
+                .push(("http.cookiefile".to_owned(), options.cookie_path.clone()));
+        }
+        Ok(Self {
+            environment,
+            source: source(options)?,
+            _home: home,
+        })
+    }
+
+    /// What git needs for one reference. Not getting a token is an error: without it the clone
+    /// could only fail later, or worse, be another one.
+    pub(super) async fn environment(&self, refs: &Refs) -> anyhow::Result<Environment> {
+        let (user, password) = match &self.source {
+            Source::Anonymous => return Ok(self.environment.clone()),
+            Source::Token(token) => (token.clone(), "x-oauth-basic".to_owned()),
+            Source::App(client) => {
+                let credentials = client.git_credentials(&refs.org).await;
+                let credentials = credentials
+                    .with_context(|| format!("getting a token for {} from GitHub", refs.org))?;
+                let credentials = credentials.context("the GitHub App gave no token")?;
+                (
+                    credentials.username,
+                    credentials.password.expose_secret().to_owned(),
+                )
+            }
+        };
+        let mut environment = self.environment.clone();
+        let header = STANDARD.encode(format!("{user}:{password}"));
+        let secrets = [user.as_str(), &password, &header]
+            .into_iter()
+            .filter(|s| !["x-oauth-basic", "x-access-token"].contains(s));
+        environment.censor = Censor::new(secrets.flat_map(|s| variants(s.as_bytes(), 0)))?;
+        if let Some(origin) = http_origin(&plan::repository_uri(refs)) {
+            environment.config.push((
+                format!("http.{origin}/.extraHeader"),
+                format!("Authorization: Basic {header}"),
+            ));
+        }
+        Ok(environment)
+    }
+}
+
+fn source(options: &Options) -> anyhow::Result<Source> {
+    let app = (
+        options.github_app_id.as_str(),
+        options.github_app_private_key_file.as_str(),
+    );
+    match (options.oauth_token_file.as_str(), app) {
+        ("", ("", "")) => Ok(Source::Anonymous),
+        (file, ("", "")) => {
+            let token = fs::read_to_string(file)
+                .with_context(|| format!("reading the OAuth token {file}"))?;
+            let token = token.trim().to_owned();
+            if token.is_empty() {
+                bail!("the OAuth token in {file} is empty");
+            }
+            Ok(Source::Token(token))
+        }
+        ("", ("", _) | (_, "")) => {
+            bail!("github_app_id and github_app_private_key_file go together")
+        }
+        ("", (id, key)) => Ok(Source::App(app_client(options, id, key)?)),
+        _ => bail!("an OAuth token and a GitHub App exclude each other"),
+    }
+}
+
+/// The client as its flags would make it: their defaults are the right ones here too.
+fn app_client(options: &Options, id: &str, key: &str) -> anyhow::Result<common::github::Client> {
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        github: common::github::Options,
+    }
+    let mut flags = vec![
+        "clonerefs".to_owned(),
+        format!("--github-app-id={id}"),
+        format!("--github-app-private-key-path={key}"),
+    ];
+    flags.extend(
+        options
+            .github_api_endpoints
+            .iter()
+            .map(|endpoint| format!("--github-endpoint={endpoint}")),
+    );
+    let flags = Flags::try_parse_from(flags).context("reading the GitHub options")?;
+    common::github::Client::new(&flags.github, "clonerefs")
+}
+
+/// `scheme://host[:port]` if the address is one that a header can be sent to.
+fn http_origin(uri: &str) -> Option<String> {
+    let url = Url::parse(uri)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    Some(url.origin().ascii_serialization())
+}
+
+/// `ssh` with the keys and known hosts of the options; `None` if it is fine as it is.
+fn ssh_command(options: &Options, home: &Path) -> anyhow::Result<Option<String>> {
+    if options.key_files.is_empty() && options.host_fingerprints.is_empty() {
+        return Ok(None);
+    }
+    let mut command = "ssh -o BatchMode=yes".to_owned();
+    let mut keys = Vec::new();
+    for path in &options.key_files {
+        collect_keys(Path::new(path), &mut keys)
+            .with_context(|| format!("reading the SSH keys {path}"))?;
+    }
+    if !keys.is_empty() {
+        command += " -o IdentitiesOnly=yes";
+    }
+    for key in keys {
+        command += &format!(" -i {}", shell_quote(&key.display().to_string()));
+    }
+    if !options.host_fingerprints.is_empty() {
+        let known = home.join("known_hosts");
+        let mut file = fs::File::create(&known)?;
+        file.write_all(options.host_fingerprints.join("\n").as_bytes())?;
+        file.write_all(b"\n")?;
+        command += &format!(
+            " -o UserKnownHostsFile={}",
+            shell_quote(&known.display().to_string())
+        );
+    }
+    Ok(Some(command))
+}
+
+fn collect_keys(path: &Path, keys: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    if !fs::metadata(path)?.is_dir() {
+        keys.push(path.to_owned());
+        return Ok(());
+    }
+    let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        // Kubernetes keeps the versions of a mount in `..data` and `..2026_…`.
+        if !entry.file_name().as_encoded_bytes().starts_with(b"..") {
+            collect_keys(&entry.path(), keys)?;
+        }
+    }
+    Ok(())
+}
+
+/// Git hands the command to a shell.
+fn shell_quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refs(clone_uri: &str) -> Refs {
+        Refs {
+            org: "o".into(),
+            repo: "r".into(),
+            clone_uri: clone_uri.into(),
+            ..Refs::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_goes_to_the_repositorys_host_by_header() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "hunter22\n").unwrap();
+        let options = Options {
+            oauth_token_file: file.path().display().to_string(),
+            ..Options::default()
+        };
+        let credentials = Credentials::new(&options).unwrap();
+        let environment = credentials
+            .environment(&refs("https://git.example.com:8443/o/r.git"))
+            .await
+            .unwrap();
+        let header = STANDARD.encode("hunter22:x-oauth-basic");
+        assert_eq!(
+            environment.config,
+            [(
+                "http.https://git.example.com:8443/.extraHeader".to_owned(),
+                format!("Authorization: Basic {header}")
+            )]
+        );
+        assert!(
+            !environment
+                .censor
+                .mask_text(&format!("{header} hunter22"))
+                .contains("hunter22")
+        );
+        assert!(!environment.censor.mask_text(&header).contains(&header));
+        for uri in ["git@github.com:o/r.git", "file:///srv/r"] {
+            assert!(
+                credentials
+                    .environment(&refs(uri))
+                    .await
+                    .unwrap()
+                    .config
+                    .is_empty(),
+                "{uri}"
+            );
+        }
+    }
+
+    #[test]
+    fn keys_and_hosts_become_an_ssh_command() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("..data")).unwrap();
+        for name in ["..data/k", "a", "it's"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let key_files = vec![dir.path().display().to_string()];
+        let options = Options {
+            key_files,
+            host_fingerprints: vec!["h ssh-rsa x".into()],
+            ..Options::default()
+        };
+        let home = tempfile::tempdir().unwrap();
+        let command = ssh_command(&options, home.path()).unwrap().unwrap();
+        let (at, home_at) = (dir.path().display(), home.path().display());
+        assert_eq!(
+            command,
+            format!(
+                r"ssh -o BatchMode=yes -o IdentitiesOnly=yes -i '{at}/a' -i '{at}/it'\''s' -o UserKnownHostsFile='{home_at}/known_hosts'"
+            )
+        );
+        assert_eq!(
+            fs::read_to_string(home.path().join("known_hosts")).unwrap(),
+            "h ssh-rsa x\n"
+        );
+        assert_eq!(ssh_command(&Options::default(), home.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn mistakes_are_errors() {
+        let options = |json: &str| serde_json::from_str::<Options>(json).unwrap();
+        for json in [
+            r#"{"oauth_token_file":"/no/such/file"}"#,
+            r#"{"github_app_id":"1"}"#,
+            r#"{"oauth_token_file":"/x","github_app_id":"1","github_app_private_key_file":"/y"}"#,
+            r#"{"key_files":["/no/such/file"]}"#,
+            r#"{"cookie_path":"/no/such/file"}"#,
+        ] {
+            assert!(Credentials::new(&options(json)).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use podutils::clonerefs::{Command, Record};
+use podutils::initupload::{Options, run};
+use serde_json::json;
+
+use crate::support::{Pod, presubmit};
+
+const DIR: &str = "pr-logs/pull/o_r/7/unit/1234";
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_795_348_800).unwrap()
+}
+
+fn record(failed: bool) -> Record {
+    let command = Command {
+        command: "git fetch".into(),
+        output: "fatal: no\n".into(),
+        ..Command::default()
+    };
+    Record {
+        refs: presubmit("1234").refs.unwrap(),
+        commands: vec![command],
+        failed,
+        final_sha: if failed {
+            String::new()
+        } else {
+            "merged".into()
+        },
+        ..Record::default()
+    }
+}
+
+async fn upload(pod: &Pod, records: Option<&[Record]>) -> anyhow::Result<ExitCode> {
+    let mut options = Options {
+        gcs: pod.gcs(),
+        log: String::new(),
+    };
+    if let Some(records) = records {
+        pod.write("logs/clone.json", serde_json::to_vec(records)?);
+        options.log = pod.path("logs/clone.json");
+    }
+    run(&options, &presubmit("1234"), now()).await
+}
+
+#[tokio::test]
+async fn a_run_begins_with_what_readers_look_for() {
+    let pod = Pod::new();
+    assert_eq!(
+        upload(&pod, Some(&[Record::default(), record(false)]))
+            .await
+            .unwrap(),
+        ExitCode::SUCCESS
+    );
+    assert_eq!(
+        pod.keys().await,
+        [
+            "pr-logs/directory/unit/1234.txt",
+            "pr-logs/directory/unit/latest-build.txt",
+            "pr-logs/pull/o_r/7/unit/1234/clone-log.txt",
+            "pr-logs/pull/o_r/7/unit/1234/clone-records.json",
+            "pr-logs/pull/o_r/7/unit/1234/started.json",
+            "pr-logs/pull/o_r/7/unit/latest-build.txt",
+        ]
+    );
+    assert_eq!(
+        pod.json(&format!("{DIR}/started.json")).await,
+        json!({
+            "timestamp": 1_795_348_800, "pull": "7", "repos": {"o/r": "main:1234567,7:abcdef0"},
+            "repo-commit": "merged", "repo-version": "merged",
+        })
+    );
+    let url = format!("file://{}/{DIR}", pod.path("bucket"));
+    let alias = pod.object("pr-logs/directory/unit/1234.txt").await;
+    assert_eq!(alias.attributes.metadata["link"], url);
+    assert_eq!(pod.text("pr-logs/directory/unit/1234.txt").await, url);
+    assert_eq!(
+        pod.text("pr-logs/directory/unit/latest-build.txt").await,
+        "1234"
+    );
+    assert!(
+        pod.text(&format!("{DIR}/clone-log.txt"))
+            .await
+            .contains("$ git fetch")
+    );
+}
+
+#[tokio::test]
+async fn a_failed_clone_ends_the_run_with_a_log() {
+    let pod = Pod::new();
+    assert_eq!(
+        upload(&pod, Some(&[record(true)])).await.unwrap(),
+        ExitCode::FAILURE
+    );
+    assert!(
+        pod.text(&format!("{DIR}/build-log.txt"))
+            .await
+            .starts_with("# FAILED!")
+    );
+    let finished = pod.json(&format!("{DIR}/finished.json")).await;
+    assert_eq!(
+        (&finished["passed"], &finished["result"]),
+        (&json!(false), &json!("FAILURE"))
+    );
+}
+
+#[tokio::test]
+async fn without_a_clone_there_is_no_clone_log() {
+    let pod = Pod::new();
+    upload(&pod, None).await.unwrap();
+    assert_eq!(pod.keys().await.len(), 4);
+    assert_eq!(
+        pod.json(&format!("{DIR}/started.json")).await["repo-commit"],
+        "abcdef0"
+    );
+}
+
+#[tokio::test]
+async fn unreadable_records_are_an_error() {
+    let pod = Pod::new();
+    let options = Options {
+        gcs: pod.gcs(),
+        log: pod.path("logs/none.json"),
+    };
+    assert!(run(&options, &presubmit("1"), now()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_local_output_folder_holds_the_run_and_nothing_else() {
+    let pod = Pod::new();
+    let mut options = Options {
+        gcs: pod.gcs(),
+        log: String::new(),
+    };
+    options.gcs.config.local_output_dir = pod.path("output");
+    run(&options, &presubmit("1234"), now()).await.unwrap();
+    let names: Vec<_> = std::fs::read_dir(pod.at("output"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["started.json"]);
+}

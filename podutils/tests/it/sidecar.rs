@@ -1,0 +1,443 @@
+use std::fs;
+use std::future::pending;
+use std::io::{Read, Write};
+use std::os::unix::fs::symlink;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use podutils::JobSpec;
+use podutils::entrypoint::WrapperOptions;
+use podutils::sidecar::{CensoringOptions, Options, Sidecar, run};
+use serde_json::json;
+
+use crate::support::{Pod, presubmit};
+
+const DIR: &str = "pr-logs/pull/o_r/7/unit/1234";
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_795_348_800).unwrap()
+}
+
+fn entry(pod: &Pod, name: &str, prefix: &str) -> WrapperOptions {
+    WrapperOptions {
+        args: vec!["true".into()],
+        container_name: name.into(),
+        process_log: pod.path(&format!("logs/{prefix}process-log.txt")),
+        marker_file: pod.path(&format!("logs/{prefix}marker-file.txt")),
+        metadata_file: pod.path(&format!("logs/artifacts/{prefix}metadata.json")),
+    }
+}
+
+fn options(pod: &Pod) -> Options {
+    let mut gcs_options = pod.gcs();
+    gcs_options.items = vec![pod.path("logs/artifacts")];
+    Options {
+        gcs_options,
+        entries: vec![entry(pod, "test", "")],
+        ..Options::default()
+    }
+}
+
+fn with_secret(pod: &Pod, secret: &str) -> Options {
+    pod.write("secrets/token", secret);
+    let secret_directories = vec![pod.path("secrets")];
+    Options {
+        censoring_options: CensoringOptions {
+            secret_directories,
+            ..CensoringOptions::default()
+        },
+        ..options(pod)
+    }
+}
+
+fn sidecar<'a>(options: &'a Options, spec: &'a JobSpec) -> Sidecar<'a> {
+    Sidecar {
+        options,
+        spec,
+        own_log: None,
+        clock: now,
+    }
+}
+
+async fn finish(options: &Options) -> ExitCode {
+    run(sidecar(options, &presubmit("1234")), pending())
+        .await
+        .unwrap()
+}
+
+fn gz(content: &[u8]) -> Vec<u8> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::default());
+    out.write_all(content).unwrap();
+    out.finish().unwrap()
+}
+
+#[tokio::test]
+async fn log_artifacts_and_result_are_uploaded() {
+    let pod = Pod::new();
+    pod.write("logs/process-log.txt", "it works\n");
+    pod.write("logs/artifacts/junit/report.xml", "<xml/>");
+    pod.write("logs/artifacts/metadata.json", r#"{"images": 3}"#);
+    pod.write("own.log", "{}\n");
+    pod.write("logs/marker-file.txt", "0");
+    let options = options(&pod);
+    let spec = presubmit("1234");
+    let sidecar = Sidecar {
+        own_log: Some(pod.at("own.log")),
+        ..sidecar(&options, &spec)
+    };
+    assert_eq!(run(sidecar, pending()).await.unwrap(), ExitCode::SUCCESS);
+
+    assert_eq!(
+        pod.text(&format!("{DIR}/build-log.txt")).await,
+        "it works\n"
+    );
+    assert_eq!(
+        pod.text(&format!("{DIR}/artifacts/junit/report.xml")).await,
+        "<xml/>"
+    );
+    assert_eq!(pod.text(&format!("{DIR}/sidecar-logs.json")).await, "{}\n");
+    assert_eq!(
+        pod.text("pr-logs/directory/unit/latest-build.txt").await,
+        "1234"
+    );
+    assert_eq!(
+        pod.json(&format!("{DIR}/finished.json")).await,
+        json!({
+            "timestamp": 1_795_348_800, "passed": true, "result": "SUCCESS", "revision": "abcdef0",
+            "metadata": {"images": 3, "censored": true},
+        })
+    );
+    let log = pod.object(&format!("{DIR}/build-log.txt")).await;
+    assert_eq!(
+        log.attributes.content_type.as_deref(),
+        Some("text/plain; charset=utf-8")
+    );
+}
+
+#[tokio::test]
+async fn it_waits_for_the_marker() {
+    let pod = Pod::new();
+    pod.write("logs/process-log.txt", "before\n");
+    let options = options(&pod);
+    let running = tokio::spawn(async move { finish(&options).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!running.is_finished());
+    assert!(pod.keys().await.is_empty());
+    pod.write("logs/process-log.txt", "before\nafter\n");
+    pod.write("logs/marker-file.txt", "3");
+    tokio::time::timeout(Duration::from_secs(8), running)
+        .await
+        .expect("woken by the marker")
+        .unwrap();
+    assert_eq!(
+        pod.text(&format!("{DIR}/build-log.txt")).await,
+        "before\nafter\n"
+    );
+    assert_eq!(
+        pod.json(&format!("{DIR}/finished.json")).await["result"],
+        "FAILURE"
+    );
+}
+
+#[tokio::test]
+async fn several_containers_have_a_log_each() {
+    let pod = Pod::new();
+    for (name, code) in [("a", "0"), ("b", "1")] {
+        pod.write(&format!("logs/{name}-process-log.txt"), name);
+        pod.write(&format!("logs/{name}-marker-file.txt"), code);
+    }
+    pod.write("logs/artifacts/b-metadata.json", "not json");
+    let options = Options {
+        entries: vec![entry(&pod, "a", "a-"), entry(&pod, "b", "b-")],
+        entry_error: true,
+        ..options(&pod)
+    };
+    assert_eq!(
+        finish(&options).await,
+        ExitCode::FAILURE,
+        "entry_error is set"
+    );
+    assert_eq!(pod.text(&format!("{DIR}/a-build-log.txt")).await, "a");
+    assert_eq!(pod.text(&format!("{DIR}/b-build-log.txt")).await, "b");
+    let finished = pod.json(&format!("{DIR}/finished.json")).await;
+    assert_eq!(finished["passed"], false);
+    assert!(
+        finished["metadata"]["sidecar-errors"][0]
+            .as_str()
+            .unwrap()
+            .contains("b-metadata.json")
+    );
+}
+
+#[tokio::test]
+async fn no_secret_leaves_the_pod() {
+    let pod = Pod::new();
+    let options = with_secret(&pod, "hunter22\n");
+    let long = "hunter22 ".repeat(50_000);
+    pod.write("logs/process-log.txt", &long);
+    pod.write("logs/artifacts/plain.txt", "a hunter22 b");
+    pod.write("logs/artifacts/encoded", "aHVudGVyMjI=");
+    pod.write("logs/artifacts/packed.txt.gz", gz(b"in gz: hunter22"));
+    pod.write("logs/artifacts/hunter22.txt", "the name tells it");
+    pod.write("logs/artifacts/metadata.json", r#"{"token": "hunter22"}"#);
+    pod.write("logs/marker-file.txt", "0");
+    finish(&options).await;
+
+    let log = pod.text(&format!("{DIR}/build-log.txt")).await;
+    assert_eq!(log.len(), long.len());
+    assert!(!log.contains("hunter"));
+    assert_eq!(
+        pod.text(&format!("{DIR}/artifacts/plain.txt")).await,
+        "a XXXXXXXX b"
+    );
+    assert_eq!(
+        pod.text(&format!("{DIR}/artifacts/encoded")).await,
+        "XXXXXXXXXXXX"
+    );
+    let packed = pod.object(&format!("{DIR}/artifacts/packed.txt")).await;
+    assert_eq!(packed.attributes.content_encoding.as_deref(), Some("gzip"));
+    let mut text = String::new();
+    GzDecoder::new(&packed.bytes(1 << 20).await.unwrap()[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(text, "in gz: XXXXXXXX");
+    assert_eq!(
+        pod.json(&format!("{DIR}/finished.json")).await["metadata"]["token"],
+        "XXXXXXXX"
+    );
+    for key in pod.keys().await {
+        assert!(!key.contains("hunter22"), "{key}");
+        let bytes = pod.object(&key).await.bytes(64 << 20).await.unwrap();
+        assert!(!bytes.windows(8).any(|w| w == b"hunter22"), "{key}");
+    }
+    assert_eq!(
+        pod.read("logs/artifacts/plain.txt"),
+        "a hunter22 b",
+        "the job's own files stay as they are"
+    );
+}
+
+#[tokio::test]
+async fn secrets_that_cannot_be_read_stop_everything_but_the_result() {
+    let pod = Pod::new();
+    pod.write("logs/process-log.txt", "hunter22");
+    pod.write("logs/artifacts/x", "hunter22");
+    pod.write("logs/artifacts/metadata.json", r#"{"token": "hunter22"}"#);
+    pod.write("logs/marker-file.txt", "0");
+    let mut options = options(&pod);
+    options.censoring_options.secret_directories = vec![pod.path("not-mounted")];
+    finish(&options).await;
+    assert_eq!(pod.keys().await, [format!("{DIR}/finished.json")]);
+    let finished = pod.json(&format!("{DIR}/finished.json")).await;
+    assert_eq!(finished["result"], "SUCCESS");
+    assert_eq!(finished["metadata"]["censored"], false);
+    assert!(
+        finished["metadata"]["censor-error"]
+            .as_str()
+            .unwrap()
+            .contains("not-mounted")
+    );
+    assert_eq!(finished["metadata"].get("token"), None);
+}
+
+#[tokio::test]
+async fn a_broken_pattern_stops_everything_too() {
+    let pod = Pod::new();
+    pod.write("logs/marker-file.txt", "0");
+    pod.write("logs/process-log.txt", "x");
+    let mut options = options(&pod);
+    options.censoring_options.config.exclude_directories = vec!["[".into()];
+    finish(&options).await;
+    assert_eq!(pod.keys().await, [format!("{DIR}/finished.json")]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_into_is_left_out_and_named() {
+    let pod = Pod::new();
+    let options = with_secret(&pod, "hunter22");
+    pod.write(
+        "logs/process-log.txt",
+        b"\x1f\x8b looks packed, is a log: hunter22",
+    );
+    pod.write("logs/artifacts/broken.zip", b"PK\x03\x04 hunter22");
+    pod.write("logs/artifacts/good.txt", "fine");
+    pod.write("logs/artifacts/logs.tar.xz", b"\xfd7zXZ\0 hunter22");
+    pod.write("logs/marker-file.txt", "0");
+    finish(&options).await;
+    let artifacts: Vec<_> = pod
+        .keys()
+        .await
+        .into_iter()
+        .filter(|k| k.contains("artifacts"))
+        .collect();
+    assert_eq!(artifacts, [format!("{DIR}/artifacts/good.txt")]);
+    let finished = pod.json(&format!("{DIR}/finished.json")).await;
+    let left_out = finished["metadata"]["censor-left-out"].as_array().unwrap();
+    assert!(
+        left_out[0]
+            .as_str()
+            .unwrap()
+            .contains("artifacts/broken.zip")
+    );
+    assert!(
+        left_out[1]
+            .as_str()
+            .unwrap()
+            .contains("artifacts/logs.tar.xz: it could not be censored: xz")
+    );
+    let log = pod
+        .object(&format!("{DIR}/build-log.txt"))
+        .await
+        .bytes(1 << 20)
+        .await
+        .unwrap();
+    assert_eq!(&log[..], b"\x1f\x8b looks packed, is a log: XXXXXXXX");
+}
+
+#[tokio::test]
+async fn links_do_not_take_our_own_files_along() {
+    let pod = Pod::new();
+    pod.write("credentials/key.json", r#"{"private_key": "s"}"#);
+    fs::remove_file(pod.at("logs/process-log.txt")).unwrap_or_default();
+    symlink(
+        pod.at("credentials/key.json"),
+        pod.at("logs/process-log.txt"),
+    )
+    .unwrap();
+    symlink(
+        pod.at("credentials/key.json"),
+        pod.at("logs/artifacts/metadata.json"),
+    )
+    .unwrap();
+    symlink(
+        pod.at("credentials/key.json"),
+        pod.at("logs/artifacts/linked"),
+    )
+    .unwrap();
+    symlink(pod.at("credentials"), pod.at("logs/artifacts/folder")).unwrap();
+    pod.write("logs/marker-file.txt", "0");
+    finish(&options(&pod)).await;
+    for key in pod.keys().await {
+        assert!(!pod.text(&key).await.contains("private_key"), "{key}");
+    }
+    assert!(
+        pod.text(&format!("{DIR}/build-log.txt"))
+            .await
+            .starts_with("Failed to open the log")
+    );
+}
+
+#[tokio::test]
+async fn an_excluded_folder_is_not_censored() {
+    let pod = Pod::new();
+    let mut options = with_secret(&pod, "hunter22");
+    options.censoring_options.config.exclude_directories = vec!["public/**".into()];
+    options.censoring_options.config.minimum_secret_length = Some(4);
+    pod.write("logs/process-log.txt", "");
+    pod.write("logs/artifacts/public/x", "hunter22");
+    pod.write("logs/artifacts/private/x", "hunter22");
+    pod.write("logs/marker-file.txt", "0");
+    finish(&options).await;
+    assert_eq!(
+        pod.text(&format!("{DIR}/artifacts/public/x")).await,
+        "hunter22"
+    );
+    assert_eq!(
+        pod.text(&format!("{DIR}/artifacts/private/x")).await,
+        "XXXXXXXX"
+    );
+    assert_eq!(pod.text(&format!("{DIR}/build-log.txt")).await, "");
+}
+
+#[tokio::test]
+async fn listed_types_are_compressed_on_the_way() {
+    let pod = Pod::new();
+    let mut options = options(&pod);
+    options.gcs_options.config.compress_file_types = vec!["txt".into()];
+    let long = "line\n".repeat(10_000);
+    pod.write("logs/process-log.txt", "");
+    pod.write("logs/artifacts/long.txt", &long);
+    pod.write("logs/artifacts/short.txt", "line");
+    pod.write("logs/artifacts/long.log", &long);
+    pod.write("logs/marker-file.txt", "0");
+    finish(&options).await;
+    for (name, compressed) in [
+        ("long.txt", true),
+        ("short.txt", false),
+        ("long.log", false),
+    ] {
+        let object = pod.object(&format!("{DIR}/artifacts/{name}")).await;
+        assert_eq!(
+            object.attributes.content_encoding.is_some(),
+            compressed,
+            "{name}"
+        );
+    }
+    let object = pod.object(&format!("{DIR}/artifacts/long.txt")).await;
+    let mut text = String::new();
+    GzDecoder::new(&object.bytes(1 << 20).await.unwrap()[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    assert_eq!(text, long);
+}
+
+#[tokio::test]
+async fn an_interrupt_uploads_what_there_is_and_the_end_the_rest() {
+    let pod = Pod::new();
+    pod.write("logs/process-log.txt", "so far\n");
+    let options = options(&pod);
+    let spec = presubmit("1234");
+    let running =
+        tokio::spawn(async move { run(sidecar(&options, &spec), async {}).await.unwrap() });
+    let finished = format!("{DIR}/finished.json");
+    for _ in 0..100 {
+        if pod.keys().await.contains(&finished) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let first = pod.json(&finished).await;
+    assert_eq!(
+        (&first["passed"], &first["result"]),
+        (&json!(false), &json!("ABORTED"))
+    );
+    assert_eq!(pod.text(&format!("{DIR}/build-log.txt")).await, "so far\n");
+    assert!(!running.is_finished());
+
+    pod.write("logs/process-log.txt", "so far\nand the end\n");
+    pod.write("logs/marker-file.txt", "0");
+    tokio::time::timeout(Duration::from_secs(8), running)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(pod.json(&finished).await["result"], "SUCCESS");
+    assert_eq!(
+        pod.text(&format!("{DIR}/build-log.txt")).await,
+        "so far\nand the end\n"
+    );
+}
+
+#[tokio::test]
+async fn interrupts_may_be_ignored() {
+    let pod = Pod::new();
+    pod.write("logs/process-log.txt", "so far\n");
+    let options = Options {
+        ignore_interrupts: true,
+        ..options(&pod)
+    };
+    let spec = presubmit("1234");
+    let running =
+        tokio::spawn(async move { run(sidecar(&options, &spec), async {}).await.unwrap() });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(pod.keys().await.is_empty());
+    pod.write("logs/marker-file.txt", "130");
+    running.await.unwrap();
+    assert_eq!(
+        pod.json(&format!("{DIR}/finished.json")).await["result"],
+        "ABORTED"
+    );
+}
