@@ -1,1 +1,82 @@
+#![doc = include_str!("../README.md")]
 
+pub mod build_id;
+mod controller;
+pub mod crier;
+pub mod decorate;
+pub mod identity;
+pub mod index;
+pub mod job_url;
+mod metrics;
+mod options;
+pub mod patch;
+pub mod pod_view;
+mod pods;
+mod reconcile;
+pub mod transition;
+mod watch;
+mod writer;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use common::{
+    config::{Agent, Config},
+    kube::Clusters,
+    service::{Instrumentation, Ready, install_crypto, logging},
+};
+use tokio_util::sync::CancellationToken;
+
+pub use metrics::Metrics;
+pub use options::Options;
+
+/// What plank works with.
+pub struct Context {
+    pub clusters: Clusters,
+    pub config: tokio::sync::watch::Receiver<Arc<Config>>,
+    pub metrics: Metrics,
+    /// Set once all `ProwJob`s are listed.
+    pub ready: Ready,
+    /// The key shared with Deck, for jobs whose results go to Deck's storage.
+    pub storage_key: Option<Vec<u8>>,
+    /// Beside `created-by-prow=true`, for pods alone; empty for none.
+    pub label_selector: String,
+    /// Decide and log, change nothing.
+    pub dry_run: bool,
+}
+
+/// Plank as a process of its own.
+pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
+    logging::init("prow-controller-manager");
+    install_crypto();
+    let storage_key = options.check()?;
+    let (_agent, config) = Agent::start(&options.config)?;
+    logging::set_level(&config.borrow().prow.log_level);
+    let clusters = Clusters::load(&options.kubernetes).await?;
+    let mut instrumentation = Instrumentation::default();
+    let ctx = Context {
+        clusters,
+        config,
+        metrics: Metrics::new(&mut instrumentation.registry),
+        ready: instrumentation.ready.clone(),
+        storage_key,
+        label_selector: options.label_selector.clone(),
+        dry_run: options.dry_run,
+    };
+    instrumentation.serve(&options.instrumentation, &shutdown).await?;
+    run(ctx, shutdown).await
+}
+
+/// Runs plank until `shutdown`. An error is a configuration that cannot be honoured.
+pub async fn run(ctx: Context, shutdown: CancellationToken) -> anyhow::Result<()> {
+    {
+        let config = ctx.config.borrow();
+        let plank = &config.prow.plank;
+        job_url::check_template(&plank.job_url_template).context("config.yaml")?;
+        if !plank.build_cluster_status_file.is_empty() {
+            tracing::warn!("plank.build_cluster_status_file is not built yet: nothing is written");
+        }
+    }
+    controller::run(ctx, shutdown).await;
+    Ok(())
+}

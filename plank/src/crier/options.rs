@@ -1,0 +1,186 @@
+//! Crier's flags.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use common::{config, github, kube, prowjob::ProwJobSpec, service};
+
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// Jobs reported to GitHub at once; 0 reports none.
+    #[arg(long, default_value_t = 0)]
+    pub github_workers: u16,
+    #[command(flatten)]
+    pub others: OtherReporters,
+    /// Only jobs with this agent are reported.
+    #[arg(long, default_value = "")]
+    pub report_agent: String,
+    /// Log what would be told, tell nothing.
+    #[arg(
+        long,
+        value_parser = service::flags::boolean,
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub enablement: Enablement,
+    #[command(flatten)]
+    pub config: config::Options,
+    #[command(flatten)]
+    pub kubernetes: kube::Options,
+    #[command(flatten)]
+    pub github: github::Options,
+    #[command(flatten)]
+    pub instrumentation: service::InstrumentationOptions,
+}
+
+/// The flags of reporters that are not built yet: each may be 0 or absent.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct OtherReporters {
+    #[arg(long, default_value_t = 0)]
+    pub gerrit_workers: u16,
+    #[arg(long, default_value_t = 0)]
+    pub pubsub_workers: u16,
+    #[arg(long, default_value_t = 0)]
+    pub slack_workers: u16,
+    #[arg(long, default_value_t = 0)]
+    pub blob_storage_workers: u16,
+    #[arg(long, default_value_t = 0)]
+    pub kubernetes_blob_storage_workers: u16,
+    #[arg(long, default_value_t = 0)]
+    pub resultstore_workers: u16,
+    /// Means something to --kubernetes-blob-storage-workers alone.
+    #[arg(long, default_value_t = 1.0, hide = true)]
+    pub kubernetes_report_fraction: f64,
+    /// Means something to --resultstore-workers alone.
+    #[arg(
+        long,
+        value_parser = service::flags::boolean,
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide = true
+    )]
+    pub resultstore_artifacts_dir_only: bool,
+    /// Means something to --slack-workers alone.
+    #[arg(long, hide = true)]
+    pub slack_token_file: Option<PathBuf>,
+    /// Means something to --slack-workers alone.
+    #[arg(long, hide = true)]
+    pub additional_slack_token_files: Vec<String>,
+    /// Means something to --gerrit-workers alone.
+    #[arg(long, hide = true)]
+    pub cookiefile: Option<PathBuf>,
+    /// Means something to the storage reporters alone.
+    #[arg(long, hide = true)]
+    pub gcs_credentials_file: Option<PathBuf>,
+    /// Means something to the storage reporters alone.
+    #[arg(long, hide = true)]
+    pub s3_credentials_file: Option<PathBuf>,
+}
+
+/// Which repositories are served.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Enablement {
+    /// Organisations to report for; all if nothing is enabled by name.
+    #[arg(long)]
+    pub github_enabled_org: Vec<String>,
+    /// Repositories (`org/repo`) to report for.
+    #[arg(long)]
+    pub github_enabled_repo: Vec<String>,
+    /// Organisations never to report for.
+    #[arg(long)]
+    pub github_disabled_org: Vec<String>,
+    /// Repositories (`org/repo`) never to report for.
+    #[arg(long)]
+    pub github_disabled_repo: Vec<String>,
+}
+
+impl Enablement {
+    /// Whether any reference of the job is in an enabled repository; a job without any is.
+    pub(crate) fn allows(&self, spec: &ProwJobSpec) -> bool {
+        let mut refs = spec.refs.iter().chain(&spec.extra_refs).peekable();
+        refs.peek().is_none() || refs.any(|refs| self.allows_repo(&refs.org, &refs.repo))
+    }
+
+    fn allows_repo(&self, org: &str, repo: &str) -> bool {
+        let full = format!("{org}/{repo}");
+        let listed = |orgs: &[String], repos: &[String]| {
+            orgs.iter().any(|name| name == org) || repos.contains(&full)
+        };
+        let all = self.github_enabled_org.is_empty() && self.github_enabled_repo.is_empty();
+        let enabled = all || listed(&self.github_enabled_org, &self.github_enabled_repo);
+        enabled && !listed(&self.github_disabled_org, &self.github_disabled_repo)
+    }
+}
+
+impl Options {
+    /// Refuses what is not built.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let others = &self.others;
+        for (flag, workers) in [
+            ("gerrit", others.gerrit_workers),
+            ("pubsub", others.pubsub_workers),
+            ("slack", others.slack_workers),
+            ("blob-storage", others.blob_storage_workers),
+            ("kubernetes-blob-storage", others.kubernetes_blob_storage_workers),
+            ("resultstore", others.resultstore_workers),
+        ] {
+            if workers > 0 {
+                bail!("--{flag}-workers={workers}: this reporter is not built yet; set it to 0");
+            }
+        }
+        if self.github_workers == 0 {
+            bail!("no reporter is enabled: set --github-workers");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::prowjob::Refs;
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Options {
+        let args = ["--config-path=c.yaml"].iter().chain(args).map(Into::into);
+        service::flags::parse("crier", args).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused() {
+        assert!(parse(&["--github-workers=10"]).check().is_ok());
+        for (args, told) in [
+            (&["--github-workers=1", "-slack-workers=1"][..], "--slack-workers=1"),
+            (&["--github-workers=1", "-blob-storage-workers", "10"], "--blob-storage-workers=10"),
+            (&[], "no reporter is enabled"),
+        ] {
+            let error = parse(args).check().unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn repositories_are_enabled_and_disabled_by_name() {
+        let spec = |org: &str, repo: &str| ProwJobSpec {
+            refs: Some(Refs {
+                org: org.into(),
+                repo: repo.into(),
+                ..Refs::default()
+            }),
+            ..ProwJobSpec::default()
+        };
+        let none = Enablement::default();
+        assert!(none.allows(&spec("o", "r")) && none.allows(&ProwJobSpec::default()));
+        let some = parse(&["--github-enabled-org=o", "--github-disabled-repo=o/x"]).enablement;
+        assert!(some.allows(&spec("o", "r")));
+        assert!(!some.allows(&spec("o", "x")));
+        assert!(!some.allows(&spec("p", "r")));
+    }
+}

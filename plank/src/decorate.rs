@@ -1,0 +1,137 @@
+//! The pod of a job: the user's spec, and around it what gets the code in and the results out.
+//!
+//! Pure: a `ProwJob` and a build id in, a pod as JSON out. The user's spec is edited as JSON, so
+//! a field that no version of our types knows reaches the pod all the same.
+
+mod clone;
+mod environment;
+mod json;
+mod resources;
+mod sidecar;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod wrap;
+
+use common::prowjob::{ProwJob, labels};
+use podutils::JobSpec;
+use serde_json::{Map, Value, json};
+
+use json::{list, objects};
+
+pub use storage::{TOKEN_KEY, needs_token, token_secret_name};
+
+/// The name of a job's container if it has only one.
+pub const TEST_CONTAINER: &str = "test";
+
+/// Why a job can have no pod. Permanent: only another spec would change it.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    #[error("the job has no pod_spec")]
+    NoPodSpec,
+    #[error("the job has no name")]
+    NoName,
+    #[error("a {0} job needs {1}")]
+    Missing(&'static str, &'static str),
+    #[error("pod_spec.{0} is not {1}")]
+    Malformed(String, &'static str),
+    #[error("decoration_config.{0} is required")]
+    Decoration(&'static str),
+    #[error("container {container} has no command or args, so there is nothing to run in it")]
+    NoCommand { container: String },
+    #[error("container {container} mounts volume {volume}, which the pod_spec does not declare")]
+    UndeclaredVolume { container: String, volume: String },
+    #[error("volume name {0} is taken twice")]
+    VolumeTwice(String),
+    #[error(
+        "shareProcessNamespace is refused where results go to Deck's storage: the job could read the upload token"
+    )]
+    SharedProcesses,
+}
+
+/// What a pod depends on beside its job.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub namespace: &'a str,
+    /// Label `prow.k8s.io/plank-version`.
+    pub version: &'a str,
+}
+
+/// The pod for one run of `job`.
+pub fn pod(job: &ProwJob, build_id: &str, target: &Target<'_>) -> Result<Value, Error> {
+    let name = job.metadata.name.as_deref().filter(|name| !name.is_empty());
+    let name = name.ok_or(Error::NoName)?;
+    let mut spec = job.spec.pod_spec.clone().ok_or(Error::NoPodSpec)?.0;
+    base(&mut spec)?;
+
+    let job_spec = JobSpec {
+        job_type: job.spec.job_type,
+        job: job.spec.job.clone(),
+        build_id: build_id.to_owned(),
+        prow_job_id: name.to_owned(),
+        refs: job.spec.refs.clone(),
+        extra_refs: job.spec.extra_refs.clone(),
+        decoration_config: job.spec.decoration_config.clone(),
+    };
+    let environment = environment::downward(&job.spec, &job_spec)?;
+    match &job.spec.decoration_config {
+        Some(config) => wrap::decorate(&mut spec, job, name, config, environment)?,
+        None => {
+            let environment = environment::variables(&environment);
+            for container in objects(&mut spec, "containers")? {
+                list(container, "env")?.extend(environment.clone());
+            }
+        }
+    }
+    for group in ["containers", "initContainers"] {
+        for container in objects(&mut spec, group)? {
+            container
+                .entry("terminationMessagePolicy")
+                .or_insert_with(|| "FallbackToLogsOnError".into());
+        }
+    }
+
+    Ok(json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata(job, name, build_id, target),
+        "spec": spec,
+    }))
+}
+
+/// What holds for every pod, decorated or not.
+fn base(spec: &mut Map<String, Value>) -> Result<(), Error> {
+    spec.insert("restartPolicy".into(), "Never".into());
+    let mut containers = objects(spec, "containers")?;
+    if let [only] = containers.as_mut_slice() {
+        only.insert("name".into(), TEST_CONTAINER.into());
+    }
+    // Kubernetes mounts a token when nothing is said; a job gets one only by asking.
+    let unset = |key: &str| match spec.get(key) {
+        None | Some(Value::Null) => true,
+        Some(Value::String(text)) => text.is_empty(),
+        Some(_) => false,
+    };
+    if unset("automountServiceAccountToken") && unset("serviceAccountName") {
+        spec.insert("automountServiceAccountToken".into(), false.into());
+    }
+    Ok(())
+}
+
+fn metadata(job: &ProwJob, name: &str, build_id: &str, target: &Target<'_>) -> Value {
+    let own = |map: &Option<common::prowjob::StringMap>| map.clone().unwrap_or_default();
+    let (mut labels, annotations) = labels::labels_and_annotations(
+        &job.spec,
+        &own(&job.metadata.labels),
+        &own(&job.metadata.annotations),
+    );
+    labels.insert(labels::ID.into(), name.into());
+    labels.insert(labels::BUILD_ID.into(), build_id.into());
+    labels.insert(labels::PLANK_VERSION.into(), target.version.into());
+    json!({
+        "name": name,
+        "namespace": target.namespace,
+        "labels": labels,
+        "annotations": annotations,
+    })
+}

@@ -1,0 +1,109 @@
+//! What a job's containers learn about their job.
+
+use std::collections::BTreeMap;
+
+use common::prowjob::{ProwJobSpec, ProwJobType, Refs};
+use podutils::JobSpec;
+use serde_json::Value;
+
+use super::{
+    Error,
+    json::{go_json, variable},
+};
+
+/// Variables by name: sorted, as Prow writes them.
+pub(super) type Environment = BTreeMap<&'static str, String>;
+
+/// The variables of every job, after its own.
+pub(super) fn downward(spec: &ProwJobSpec, job_spec: &JobSpec) -> Result<Environment, Error> {
+    let mut all = Environment::from([
+        ("CI", "true".to_owned()),
+        ("JOB_NAME", spec.job.clone()),
+        ("JOB_TYPE", spec.job_type.to_string()),
+        (JobSpec::ENV, go_json(job_spec)),
+        ("BUILD_ID", job_spec.build_id.clone()),
+        ("PROW_JOB_ID", job_spec.prow_job_id.clone()),
+    ]);
+    if spec.agent.is_kubernetes() {
+        all.insert("BUILD_NUMBER", job_spec.build_id.clone());
+    }
+    if spec.job_type == ProwJobType::Periodic {
+        return Ok(all);
+    }
+    let kind = spec.job_type.as_str();
+    let refs = spec.refs.as_ref().ok_or(Error::Missing(kind, "refs"))?;
+    let (host, base) = source(refs);
+    all.extend([
+        ("REPO_OWNER", refs.org.clone()),
+        ("REPO_NAME", refs.repo.clone()),
+        ("SRC_HOST", host),
+        ("SRC_BASE", base),
+        ("PULL_BASE_REF", refs.base_ref.clone()),
+        ("PULL_BASE_SHA", refs.base_sha.clone()),
+        ("PULL_REFS", refs.to_string()),
+    ]);
+    if spec.job_type != ProwJobType::Presubmit {
+        return Ok(all);
+    }
+    let pull = refs.pulls.first();
+    let pull = pull.ok_or(Error::Missing(kind, "a pull request in refs.pulls"))?;
+    all.extend([
+        ("PULL_NUMBER", pull.number.to_string()),
+        ("PULL_PULL_SHA", pull.sha.clone()),
+        ("PULL_HEAD_REF", pull.head_ref.clone()),
+        ("PULL_TITLE", pull.title.clone()),
+    ]);
+    Ok(all)
+}
+
+pub(super) fn variables(environment: &Environment) -> Vec<Value> {
+    environment
+        .iter()
+        .map(|(name, value)| variable(name, value))
+        .collect()
+}
+
+/// Where the clone lands below `src/`: the path alias, else the link without its scheme, else
+/// the place on GitHub. Clonerefs has the same rule.
+pub(super) fn clone_path(refs: &Refs) -> String {
+    if !refs.path_alias.is_empty() {
+        return refs.path_alias.clone();
+    }
+    match refs.repo_link.rsplit("://").next() {
+        Some(link) if !link.is_empty() => link.to_owned(),
+        _ => format!("github.com/{}", refs.org_repo()),
+    }
+}
+
+/// Host and path of the source, as the clone path's first segment and its rest.
+fn source(refs: &Refs) -> (String, String) {
+    let path = clone_path(refs);
+    match path.split_once('/') {
+        Some((host, base)) => (host.to_owned(), base.to_owned()),
+        None => (path, refs.org_repo()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_follows_alias_then_link_then_github() {
+        let refs = |alias: &str, link: &str| Refs {
+            org: "o".into(),
+            repo: "r".into(),
+            path_alias: alias.into(),
+            repo_link: link.into(),
+            ..Refs::default()
+        };
+        for (refs, host, base) in [
+            (refs("", ""), "github.com", "o/r"),
+            (refs("k8s.io/test-infra", "https://x/y"), "k8s.io", "test-infra"),
+            (refs("k8s.io", ""), "k8s.io", "o/r"),
+            (refs("", "https://git.example.com/a/b"), "git.example.com", "a/b"),
+        ] {
+            assert_eq!(source(&refs), (host.to_owned(), base.to_owned()), "{refs:?}");
+        }
+    }
+}

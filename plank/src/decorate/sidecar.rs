@@ -1,0 +1,116 @@
+//! The containers that upload: initupload before the test, sidecar beside it.
+
+use common::prowjob::DecorationConfig;
+use podutils::{JobSpec, entrypoint::WrapperOptions, initupload, sidecar};
+use serde_json::{Value, json};
+
+use super::{
+    Error,
+    clone::CLONE_LOG,
+    json::{Object, go_json, mount, objects, text, variable},
+    storage::BlobStorage,
+    wrap::{ARTIFACTS, image},
+};
+
+pub(super) fn initupload(
+    config: &DecorationConfig,
+    storage: &BlobStorage,
+    cloned: bool,
+    job_spec: &str,
+) -> Result<Object, Error> {
+    let options = initupload::Options {
+        gcs: storage.options.clone(),
+        log: if cloned { CLONE_LOG.into() } else { String::new() },
+    };
+    let mut mounts = Vec::new();
+    if cloned {
+        mounts.push(mount("logs", "/logs"));
+    }
+    mounts.extend(storage.mounts.clone());
+    Ok(Object::from_iter([
+        ("name".to_owned(), "initupload".into()),
+        (
+            "image".to_owned(),
+            image(config, |images| &images.initupload, "utility_images.initupload")?.into(),
+        ),
+        (
+            "env".to_owned(),
+            json!([
+                variable(initupload::Options::ENV, &go_json(&options)),
+                variable(JobSpec::ENV, job_spec),
+            ]),
+        ),
+        ("volumeMounts".to_owned(), mounts.into()),
+    ]))
+}
+
+pub(super) fn sidecar(
+    config: &DecorationConfig,
+    storage: &BlobStorage,
+    entries: Vec<WrapperOptions>,
+    secrets: Vec<Value>,
+    job_spec: &str,
+) -> Result<Object, Error> {
+    let folder = |mount: &Value| mount["mountPath"].as_str().map(str::to_owned);
+    let options = sidecar::Options {
+        gcs_options: podutils::gcs::Options {
+            items: vec![ARTIFACTS.into()],
+            ..storage.options.clone()
+        },
+        entries,
+        ignore_interrupts: config.upload_ignores_interrupts == Some(true),
+        censoring_options: sidecar::CensoringOptions {
+            secret_directories: secrets.iter().filter_map(folder).collect(),
+            config: config.censoring_options.clone().unwrap_or_default(),
+        },
+        ..sidecar::Options::default()
+    };
+    let mut mounts = vec![mount("logs", "/logs")];
+    mounts.extend(storage.mounts.clone());
+    mounts.extend(secrets);
+    Ok(Object::from_iter([
+        ("name".to_owned(), "sidecar".into()),
+        (
+            "image".to_owned(),
+            image(config, |images| &images.sidecar, "utility_images.sidecar")?.into(),
+        ),
+        (
+            "env".to_owned(),
+            json!([
+                variable(JobSpec::ENV, job_spec),
+                variable(sidecar::Options::ENV, &go_json(&options)),
+            ]),
+        ),
+        ("volumeMounts".to_owned(), mounts.into()),
+    ]))
+}
+
+/// The user's own mounts of plain secrets, for the sidecar to know what to hide.
+///
+/// The same mount in two containers counts once; upstream repeats it, and the API refuses the
+/// pod. Two secrets under one path get two paths.
+pub(super) fn secret_mounts(spec: &mut Object) -> Result<Vec<Value>, Error> {
+    let secrets: Vec<String> = objects(spec, "volumes")?
+        .into_iter()
+        .filter(|volume| volume.get("secret").is_some_and(Value::is_object))
+        .map(|volume| text(volume, "name").to_owned())
+        .collect();
+    let mut mounts: Vec<Value> = Vec::new();
+    for container in objects(spec, "containers")? {
+        let name = text(container, "name").to_owned();
+        for mount in objects(container, "volumeMounts")? {
+            let mount = Value::Object(mount.clone());
+            let of_secret = mount["name"].as_str().is_some_and(|v| secrets.iter().any(|s| s == v));
+            if !of_secret || mounts.contains(&mount) {
+                continue;
+            }
+            let taken = mounts.iter().any(|other| other["mountPath"] == mount["mountPath"]);
+            let mut mount = mount;
+            if let (true, Some(path)) = (taken, mount["mountPath"].as_str()) {
+                mount["mountPath"] = format!("/secrets/censor/{name}/{}", path.trim_matches('/')).into();
+            }
+            mounts.push(mount);
+        }
+    }
+    Ok(mounts)
+}

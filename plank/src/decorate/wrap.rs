@@ -1,0 +1,197 @@
+//! Putting a decorated pod together: the order of its parts is Prow's.
+
+use std::collections::BTreeSet;
+
+use common::prowjob::{DecorationConfig, ProwJob, RawPodSpec, UtilityImages};
+use podutils::{
+    JobSpec,
+    entrypoint::{Options as EntrypointOptions, WrapperOptions},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Error, clone,
+    environment::{Environment, variables},
+    json::{Object, empty_dir, go_json, list, mount, objects, text, texts, variable},
+    resources, sidecar, storage,
+};
+
+pub(super) const ARTIFACTS: &str = "/logs/artifacts";
+const ENTRYPOINT: &str = "/tools/entrypoint";
+const ENTRYPOINT_OPTIONS: &str = "ENTRYPOINT_OPTIONS";
+
+pub(super) fn decorate(
+    spec: &mut Object,
+    job: &ProwJob,
+    pod: &str,
+    config: &DecorationConfig,
+    mut environment: Environment,
+) -> Result<(), Error> {
+    if storage::needs_token(&job.spec) && spec.get("shareProcessNamespace") == Some(&Value::Bool(true)) {
+        return Err(Error::SharedProcesses);
+    }
+    only_declared_mounts(spec)?;
+    environment.insert("ARTIFACTS", ARTIFACTS.into());
+    environment.insert("GOPATH", clone::CODE.into());
+    let job_spec = environment[JobSpec::ENV].clone();
+
+    let storage = storage::storage(&job.spec, config, pod)?;
+    let clone = clone::clone(&job.spec, config)?;
+    let secrets = match config.censor_secrets {
+        Some(true) => sidecar::secret_mounts(spec)?,
+        _ => Vec::new(),
+    };
+
+    let mut initupload = sidecar::initupload(config, &storage, clone.is_some(), &job_spec)?;
+    let mut place = place_entrypoint(config)?;
+    let resources = config.resources.clone().unwrap_or_default();
+    set_resources(&mut initupload, resources.initupload);
+    set_resources(&mut place, resources.place_entrypoint);
+    let init = list(spec, "initContainers")?;
+    if let Some(clone) = &clone {
+        let mut container = clone.container.clone();
+        set_resources(&mut container, resources.clonerefs);
+        init.insert(0, container.into());
+    }
+    init.extend([initupload.into(), place.into()]);
+
+    let working_dir = clone.as_ref().map(|clone| clone.working_dir.as_str());
+    let entries = wrap_containers(spec, config, &environment, working_dir)?;
+    let mut sidecar = sidecar::sidecar(config, &storage, entries, secrets, &job_spec)?;
+    set_resources(&mut sidecar, resources.sidecar);
+
+    let volumes = list(spec, "volumes")?;
+    volumes.extend([empty_dir("logs"), empty_dir("tools")]);
+    volumes.extend(storage.volumes);
+    volumes.extend(clone.into_iter().flat_map(|clone| clone.volumes));
+    each_volume_once(spec)?;
+
+    resources::memory(spec, config)?;
+    resources::security_context(spec, config)?;
+    resources::scheduling(spec, config);
+    list(spec, "containers")?.push(sidecar.into());
+    resources::grace(spec, config);
+    resources::account(spec, config);
+    Ok(())
+}
+
+/// The image of a pod utility, which has no default here: it comes merged into the job.
+pub(super) fn image(
+    config: &DecorationConfig,
+    which: impl Fn(&UtilityImages) -> &String,
+    field: &'static str,
+) -> Result<String, Error> {
+    config
+        .utility_images
+        .as_ref()
+        .map(which)
+        .filter(|image| !image.is_empty())
+        .cloned()
+        .ok_or(Error::Decoration(field))
+}
+
+fn set_resources(container: &mut Object, resources: Option<RawPodSpec>) {
+    if let Some(resources) = resources {
+        container.insert("resources".into(), resources.0.into());
+    }
+}
+
+fn place_entrypoint(config: &DecorationConfig) -> Result<Object, Error> {
+    let image = image(config, |images| &images.entrypoint, "utility_images.entrypoint")?;
+    Ok(Object::from_iter([
+        ("name".to_owned(), "place-entrypoint".into()),
+        ("image".to_owned(), image.into()),
+        ("args".to_owned(), json!(["--copy-mode-only"])),
+        ("volumeMounts".to_owned(), json!([mount("tools", "/tools")])),
+    ]))
+}
+
+/// Runs every user container under the entrypoint; what sidecar has to know of each.
+fn wrap_containers(
+    spec: &mut Object,
+    config: &DecorationConfig,
+    environment: &Environment,
+    working_dir: Option<&str>,
+) -> Result<Vec<WrapperOptions>, Error> {
+    let mut containers = objects(spec, "containers")?;
+    let alone = containers.len() == 1;
+    containers
+        .iter_mut()
+        .map(|container| {
+            let wrapper = wrapper(container, alone)?;
+            let options = EntrypointOptions {
+                timeout: config.timeout.unwrap_or_default().to_std(),
+                grace_period: config.grace_period.unwrap_or_default().to_std(),
+                artifact_dir: ARTIFACTS.into(),
+                wrapper: wrapper.clone(),
+                ..EntrypointOptions::default()
+            };
+            container.insert("command".into(), json!([ENTRYPOINT]));
+            container.remove("args");
+            let env = list(container, "env")?;
+            env.extend(variables(environment));
+            env.push(variable(ENTRYPOINT_OPTIONS, &go_json(&options)));
+            let mounts = list(container, "volumeMounts")?;
+            mounts.extend([mount("logs", "/logs"), mount("tools", "/tools")]);
+            if let Some(folder) = working_dir {
+                mounts.push(mount("code", clone::CODE));
+                container.insert("workingDir".into(), folder.into());
+            }
+            Ok(wrapper)
+        })
+        .collect()
+}
+
+fn wrapper(container: &Object, alone: bool) -> Result<WrapperOptions, Error> {
+    let name = text(container, "name").to_owned();
+    let mut args = texts(container, "command")?;
+    args.extend(texts(container, "args")?);
+    if args.is_empty() {
+        return Err(Error::NoCommand { container: name });
+    }
+    let file = |folder: &str, single: &str, suffix: &str| match alone {
+        true => format!("{folder}/{single}"),
+        false => format!("{folder}/{name}-{suffix}"),
+    };
+    Ok(WrapperOptions {
+        args,
+        process_log: file("/logs", "process-log.txt", "log.txt"),
+        marker_file: file("/logs", "marker-file.txt", "marker.txt"),
+        metadata_file: file(ARTIFACTS, "metadata.json", "metadata.json"),
+        container_name: name,
+    })
+}
+
+/// A job mounts only what it declares itself: not a volume that decoration adds, which may hold
+/// credentials.
+fn only_declared_mounts(spec: &mut Object) -> Result<(), Error> {
+    let declared: BTreeSet<String> = objects(spec, "volumes")?
+        .into_iter()
+        .map(|volume| text(volume, "name").to_owned())
+        .collect();
+    for group in ["initContainers", "containers"] {
+        for container in objects(spec, group)? {
+            let name = text(container, "name").to_owned();
+            for kind in ["volumeMounts", "volumeDevices"] {
+                for mount in objects(container, kind)? {
+                    let volume = text(mount, "name").to_owned();
+                    if !declared.contains(&volume) {
+                        return Err(Error::UndeclaredVolume { container: name, volume });
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn each_volume_once(spec: &mut Object) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for volume in objects(spec, "volumes")? {
+        let name = text(volume, "name").to_owned();
+        if !seen.insert(name.clone()) {
+            return Err(Error::VolumeTwice(name));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! The flags of Prow's `prow-controller-manager`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use common::{config, github, kube, service};
+
+/// Plank's flags.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// Which controllers to run; `plank` is the only one yet.
+    #[arg(long, default_value = "plank")]
+    pub enable_controller: Vec<String>,
+    /// Decide and log, change nothing.
+    #[arg(
+        long,
+        value_parser = service::flags::boolean,
+        default_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub dry_run: bool,
+    /// Only pods with these labels are looked at, beside `created-by-prow=true`.
+    #[arg(long, default_value = "")]
+    pub label_selector: String,
+    /// Prow's service for build ids. Not yet: naming one is an error.
+    #[arg(long, default_value = "")]
+    pub tot_url: String,
+    /// File with the key that Deck checks storage tokens with. Not Prow's.
+    #[arg(long, value_name = "FILE")]
+    pub storage_key_file: Option<PathBuf>,
+    /// Taken and unused, as in Prow: plank reads no bucket.
+    #[arg(long, hide = true)]
+    pub gcs_credentials_file: Option<PathBuf>,
+    /// Taken and unused, as in Prow: plank reads no bucket.
+    #[arg(long, hide = true)]
+    pub s3_credentials_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub config: config::Options,
+    #[command(flatten)]
+    pub kubernetes: kube::Options,
+    /// Taken and unused, as in Prow: plank does not talk to GitHub.
+    #[command(flatten)]
+    pub github: github::Options,
+    #[command(flatten)]
+    pub instrumentation: service::InstrumentationOptions,
+}
+
+impl Options {
+    /// Refuses what is not built, and reads the storage key.
+    pub(crate) fn check(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        for controller in &self.enable_controller {
+            match controller.as_str() {
+                "plank" => {}
+                "scheduler" => bail!("--enable-controller=scheduler is not built yet"),
+                other => bail!("--enable-controller={other}: there is no such controller"),
+            }
+        }
+        if !self.tot_url.is_empty() {
+            bail!("--tot-url is not built yet: build ids are made here, rising with time");
+        }
+        self.storage_key_file.as_ref().map(|path| {
+            let key = std::fs::read(path).with_context(|| format!("--storage-key-file {}", path.display()))?;
+            let key = key.trim_ascii().to_vec();
+            if key.len() < MIN_KEY {
+                bail!("--storage-key-file {}: the key is shorter than {MIN_KEY} bytes", path.display());
+            }
+            Ok(key)
+        }).transpose()
+    }
+}
+
+/// Bytes of a key that nobody guesses.
+const MIN_KEY: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Options {
+        let args = ["--config-path=c.yaml"].iter().chain(args).map(Into::into);
+        service::flags::parse("plank", args).unwrap()
+    }
+
+    #[test]
+    fn defaults_are_prows() {
+        let options = parse(&[]);
+        assert!(options.dry_run);
+        assert_eq!(options.enable_controller, ["plank"]);
+        assert!(options.check().unwrap().is_none());
+        assert!(!parse(&["-dry-run=false"]).dry_run);
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused() {
+        for (args, told) in [
+            ("--tot-url=http://tot", "--tot-url is not built yet"),
+            ("--enable-controller=scheduler", "scheduler is not built yet"),
+            ("--enable-controller=x", "no such controller"),
+            ("--storage-key-file=/does/not/exist", "/does/not/exist"),
+        ] {
+            let error = parse(&[args]).check().unwrap_err();
+            assert!(format!("{error:#}").contains(told), "{error:#}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Changes of a job's status as merge patches. Each carries the resourceVersion it was decided
+//! on, so that a decision about an old state changes nothing.
+
+use common::prowjob::{ProwJob, ProwJobState, labels};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
+
+use crate::{crier::GITHUB_REPORTER, transition::Change};
+
+/// What a claim gives to a run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub build_id: String,
+    pub url: String,
+}
+
+/// The patch that makes `change` of `job`. `run` is used by claims alone.
+pub fn merge_patch(job: &ProwJob, change: &Change, run: &Run, now: Timestamp) -> Value {
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    let status = job.status.clone().unwrap_or_default();
+    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let mut patch = json!({"metadata": {"resourceVersion": job.metadata.resource_version}});
+    patch["status"] = match change {
+        Change::Claim { .. } | Change::Revive => {
+            patch["metadata"]["labels"] =
+                json!({labels::ID: name, labels::BUILD_ID: run.build_id});
+            let mut claim = json!({
+                "state": ProwJobState::Pending,
+                "description": "Job triggered.",
+                "build_id": run.build_id,
+                "url": run.url,
+                "pod_name": name,
+            });
+            if status.pending_time.is_none() {
+                claim["pendingTime"] = json!(now);
+            }
+            if *change == Change::Revive {
+                claim["pod_revival_count"] = json!(status.pod_revival_count + 1);
+            }
+            claim
+        }
+        // As if it were reported already: the newer run's status stands under the same context.
+        Change::Supersede => json!({
+            "state": ProwJobState::Aborted,
+            "prev_report_states": {GITHUB_REPORTER: ProwJobState::Aborted},
+        }),
+        Change::Complete { state, description } => {
+            let mut end = json!({"state": state, "completionTime": now});
+            if let Some(description) = description {
+                end["description"] = json!(description);
+            }
+            end
+        }
+    };
+    patch
+}
+
+#[cfg(test)]
+mod tests {
+    use common::prowjob::{ProwJobSpec, ProwJobStatus};
+
+    use super::*;
+
+    fn job(status: ProwJobStatus) -> ProwJob {
+        let mut job = ProwJob::new("pj", ProwJobSpec::default());
+        job.metadata.resource_version = Some("41".into());
+        job.status = Some(status);
+        job
+    }
+
+    fn patch(status: ProwJobStatus, change: &Change) -> Value {
+        let run = Run {
+            build_id: "7".into(),
+            url: "http://deck/7".into(),
+        };
+        let now = "2026-08-01T12:00:00.9Z".parse().unwrap();
+        merge_patch(&job(status), change, &run, now)
+    }
+
+    #[test]
+    fn a_claim_names_the_one_pod_there_will_be() {
+        assert_eq!(
+            patch(ProwJobStatus::default(), &Change::Claim { build_id: None }),
+            json!({
+                "metadata": {
+                    "resourceVersion": "41",
+                    "labels": {"prow.k8s.io/id": "pj", "prow.k8s.io/build-id": "7"},
+                },
+                "status": {
+                    "state": "pending", "description": "Job triggered.", "build_id": "7",
+                    "url": "http://deck/7", "pod_name": "pj", "pendingTime": "2026-08-01T12:00:00Z",
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn a_revival_is_counted_and_keeps_the_time_of_the_first_start() {
+        let status = ProwJobStatus {
+            pod_revival_count: 1,
+            pending_time: Some(Time("2026-08-01T11:00:00Z".parse().unwrap())),
+            ..ProwJobStatus::default()
+        };
+        let patch = patch(status, &Change::Revive);
+        assert_eq!(patch["status"]["pod_revival_count"], json!(2));
+        assert_eq!(patch["status"].get("pendingTime"), None);
+    }
+
+    #[test]
+    fn a_superseded_job_is_not_reported_and_not_yet_complete() {
+        assert_eq!(
+            patch(ProwJobStatus::default(), &Change::Supersede)["status"],
+            json!({"state": "aborted", "prev_report_states": {"github-reporter": "aborted"}})
+        );
+    }
+
+    #[test]
+    fn an_end_sets_the_time_and_leaves_a_text_that_nobody_changes() {
+        let change = Change::Complete {
+            state: ProwJobState::Aborted,
+            description: None,
+        };
+        assert_eq!(
+            patch(ProwJobStatus::default(), &change)["status"],
+            json!({"state": "aborted", "completionTime": "2026-08-01T12:00:00Z"})
+        );
+    }
+}

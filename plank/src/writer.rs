@@ -1,0 +1,297 @@
+//! The one place that changes anything in a cluster.
+
+use common::{
+    config::Config,
+    prowjob::ProwJob,
+    storage::token,
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
+    core::Status,
+};
+use serde_json::json;
+
+use crate::{
+    build_id::{BuildIds, NODE},
+    decorate::{self, TOKEN_KEY, Target, token_secret_name},
+    job_url::{job_url, storage_dir},
+    patch::{Run, merge_patch},
+    pod_view::{PodView, REPORT_FINALIZER},
+    transition::Change,
+};
+
+/// Beyond the longest run: uploads after a timeout, clocks that differ.
+const TOKEN_MARGIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// Why a change did not happen.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The object is another than the decision was about; a new decision follows.
+    #[error("the object has changed meanwhile")]
+    Stale,
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+}
+
+/// What became of a pod that was to be created.
+pub(crate) enum Created {
+    Pod(Box<PodView>),
+    /// There is one of that name.
+    Exists,
+    /// Neither this nor a later try can succeed.
+    Refused(String),
+}
+
+pub(crate) struct Writer {
+    infra: Client,
+    build_ids: BuildIds,
+    storage_key: Option<Vec<u8>>,
+}
+
+impl Writer {
+    pub(crate) fn new(infra: Client, storage_key: Option<Vec<u8>>) -> Self {
+        Self {
+            infra,
+            build_ids: BuildIds::new(NODE),
+            storage_key,
+        }
+    }
+
+    /// The job as the API has it; `None` if it is gone.
+    pub(crate) async fn read(&self, job: &ProwJob) -> Result<Option<ProwJob>, Error> {
+        Ok(self.jobs(job).get_opt(&job.name_any()).await?)
+    }
+
+    /// Changes a job's status, under its resourceVersion.
+    pub(crate) async fn change(
+        &self,
+        job: &ProwJob,
+        change: &Change,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<ProwJob, Error> {
+        let build_id = match change {
+            Change::Claim { build_id: Some(adopted) } => adopted.clone(),
+            Change::Claim { build_id: None } | Change::Revive => self.build_ids.next(now),
+            Change::Supersede | Change::Complete { .. } => String::new(),
+        };
+        let url = match change {
+            Change::Claim { .. } | Change::Revive => job_url(&config.prow.plank, job, &build_id),
+            Change::Supersede | Change::Complete { .. } => String::new(),
+        };
+        let patch = merge_patch(job, change, &Run { build_id, url }, now);
+        let params = PatchParams::default();
+        match self.jobs(job).patch(&job.name_any(), &params, &Patch::Merge(patch)).await {
+            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {
+                Err(Error::Stale)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    /// Creates the pod that a claimed job has no pod of yet.
+    pub(crate) async fn create_pod(
+        &self,
+        client: &Client,
+        job: &ProwJob,
+        config: &Config,
+    ) -> Result<Created, Error> {
+        let namespace = &config.prow.pod_namespace;
+        let target = Target {
+            namespace,
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        if decorate::needs_token(&job.spec) && self.storage_key.is_none() {
+            let text = "results go to Deck's storage, but plank has no --storage-key-file";
+            return Ok(Created::Refused(text.to_owned()));
+        }
+        let build_id = job.status.as_ref().map_or("", |status| &status.build_id);
+        let pod = match decorate::pod(job, build_id, &target) {
+            Ok(pod) => pod,
+            Err(error) => return Ok(Created::Refused(error.to_string())),
+        };
+        let pod: DynamicObject = match serde_json::from_value(pod) {
+            Ok(pod) => pod,
+            Err(error) => return Ok(Created::Refused(error.to_string())),
+        };
+        let resource = ApiResource::erase::<Pod>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+        match api.create(&PostParams::default(), &pod).await {
+            Ok(created) => Ok(view(created)),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::Exists),
+            Err(kube::Error::Api(status)) if is_final(&status) => {
+                Ok(Created::Refused(status.message.clone()))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes this very pod; one that is gone, or another of its name, is fine.
+    pub(crate) async fn delete_pod(
+        &self,
+        client: &Client,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        has_report_finalizer: bool,
+    ) -> Result<(), Error> {
+        let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        if has_report_finalizer {
+            remove_finalizer(&api, name, uid).await?;
+        }
+        let params = DeleteParams::default().preconditions(Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        });
+        match api.delete(name, &params).await {
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+            done => Ok(done.map(drop)?),
+        }
+    }
+
+    /// Creates the Secret that the pod `uid` of `job` waits for: it is the pod's, and goes with
+    /// it.
+    pub(crate) async fn create_storage_secret(
+        &self,
+        client: &Client,
+        job: &ProwJob,
+        pod_uid: &str,
+        config: &Config,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let build_id = job.status.as_ref().map_or("", |status| &status.build_id);
+        let (Some(key), Some(dir)) = (&self.storage_key, storage_dir(&job.spec, build_id)) else {
+            return Ok(());
+        };
+        let expiry = now.saturating_add(lifetime(job, config)).unwrap_or(Timestamp::MAX);
+        let pod = job.name_any();
+        let name = token_secret_name(&pod);
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": {
+                "name": name,
+                "labels": {common::prowjob::labels::CREATED_BY_PROW: "true"},
+                "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": pod, "uid": pod_uid}],
+            },
+            "stringData": {TOKEN_KEY: token::sign(key, &dir, expiry)},
+        }))
+        .expect("this is a Secret");
+        let api: Api<Secret> = Api::namespaced(client.clone(), &config.prow.pod_namespace);
+        match api.create(&PostParams::default(), &secret).await {
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                replace_secret(&api, &name, pod_uid, &secret).await
+            }
+            done => Ok(done.map(drop)?),
+        }
+    }
+
+    fn jobs(&self, job: &ProwJob) -> Api<ProwJob> {
+        Api::namespaced(self.infra.clone(), &job.namespace().unwrap_or_default())
+    }
+}
+
+fn view(created: DynamicObject) -> Created {
+    let pod = serde_json::to_value(created).and_then(serde_json::from_value::<Pod>);
+    match pod {
+        Ok(pod) => Created::Pod(Box::new(PodView::from(&pod))),
+        // What the API answers to its own object; asking again tells more.
+        Err(_) => Created::Exists,
+    }
+}
+
+/// Whether the API will never take this pod. Quota (403), conflicts and "too many requests"
+/// pass; 401 is about us, not about the pod.
+fn is_final(status: &Status) -> bool {
+    let quota = status.code == 403 && status.message.contains("exceeded quota");
+    (400..500).contains(&status.code) && !matches!(status.code, 401 | 408 | 409 | 429) && !quota
+}
+
+/// From the pod's creation to the last upload that it may still do.
+fn lifetime(job: &ProwJob, config: &Config) -> SignedDuration {
+    let plank = &config.prow.plank;
+    let own = job.spec.decoration_config.clone().unwrap_or_default();
+    [
+        own.pod_running_timeout.unwrap_or(plank.pod_running_timeout()),
+        own.pod_pending_timeout.unwrap_or(plank.pod_pending_timeout()),
+        own.pod_unscheduled_timeout.unwrap_or(plank.pod_unscheduled_timeout()),
+    ]
+    .into_iter()
+    .map(|timeout| SignedDuration::from_nanos(timeout.nanos()))
+    .fold(TOKEN_MARGIN, SignedDuration::saturating_add)
+}
+
+/// Upstream's crier holds a pod until it has told of it; a pod that is replaced is not told of.
+async fn remove_finalizer(api: &Api<Pod>, name: &str, uid: &str) -> Result<(), Error> {
+    let Some(pod) = api.get_opt(name).await? else {
+        return Ok(());
+    };
+    if pod.uid().as_deref() != Some(uid) {
+        return Ok(());
+    }
+    let rest: Vec<_> = pod.finalizers().iter().filter(|f| *f != REPORT_FINALIZER).collect();
+    let patch = json!({
+        "metadata": {"uid": uid, "resourceVersion": pod.resource_version(), "finalizers": rest},
+    });
+    match api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Stale),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        done => Ok(done.map(drop)?),
+    }
+}
+
+/// A Secret of an earlier pod of the same name may not be collected yet.
+async fn replace_secret(
+    api: &Api<Secret>,
+    name: &str,
+    pod_uid: &str,
+    secret: &Secret,
+) -> Result<(), Error> {
+    let Some(found) = api.get_opt(name).await? else {
+        return Err(Error::Stale);
+    };
+    if found.owner_references().iter().any(|owner| owner.uid == pod_uid) {
+        return Ok(());
+    }
+    let params = DeleteParams::default().preconditions(Preconditions {
+        uid: found.uid(),
+        resource_version: None,
+    });
+    match api.delete(name, &params).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => {}
+        Err(kube::Error::Api(status)) if status.code == 409 => return Err(Error::Stale),
+        done => drop(done?),
+    }
+    match api.create(&PostParams::default(), secret).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Error::Stale),
+        done => Ok(done.map(drop)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_no_retry_can_mend_is_final() {
+        let status = |code, message: &str| Status {
+            code,
+            message: message.into(),
+            ..Status::default()
+        };
+        for (code, message, expected) in [
+            (400, "", true),
+            (403, "pods is forbidden", true),
+            (403, "pods \"x\" is forbidden: exceeded quota: q", false),
+            (404, "namespaces \"x\" not found", true),
+            (422, "", true),
+            (401, "", false),
+            (409, "", false),
+            (429, "", false),
+            (500, "", false),
+        ] {
+            assert_eq!(is_final(&status(code, message)), expected, "{code} {message}");
+        }
+    }
+}
