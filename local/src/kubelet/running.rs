@@ -19,6 +19,9 @@ use super::{config, volume};
 /// What a pod gets between SIGTERM and SIGKILL when the runner itself ends.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
+/// How long a pod has to start before its first status says that it has not.
+const FIRST_STATUS: Duration = Duration::from_millis(20);
+
 /// Why a pod is ended before its containers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
@@ -59,7 +62,7 @@ pub(crate) struct Running<'a> {
     taken: Timestamp,
     conditions: Vec<PodCondition>,
     published: Option<PodStatus>,
-    /// When to try again to write a status.
+    /// Until when no status is written: after a failure, and at first, since most pods start at once.
     publish_at: Option<Instant>,
     tasks: JoinSet<()>,
     events: mpsc::UnboundedSender<Happened>,
@@ -101,7 +104,7 @@ impl<'a> Running<'a> {
             taken: Timestamp::now(),
             conditions: Vec::new(),
             published: None,
-            publish_at: None,
+            publish_at: Some(Instant::now() + FIRST_STATUS),
             tasks: JoinSet::new(),
             events,
             happened,

@@ -3,6 +3,8 @@
 //! Pure: what is known of the containers in, a `PodStatus` out. Facts:
 //! <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/>.
 
+mod lost;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting,
@@ -11,6 +13,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::plan::Role;
+
+pub(crate) use lost::lost;
 
 /// Where everything that runs here is reached: pods share this machine's network.
 pub(crate) const ADDRESS: &str = "127.0.0.1";
@@ -224,53 +228,6 @@ fn condition(
     }
 }
 
-/// The status of a pod whose processes were lost with an earlier run of this node. With `over` it is Failed; before
-/// that only its reason changes, so that whoever watches never takes it for a pod that failed by itself.
-pub(crate) fn lost(mut status: PodStatus, over: bool, now: Timestamp) -> PodStatus {
-    status.reason = Some("NodeLost".to_owned());
-    status.message =
-        Some("the runner was restarted while the pod ran; its processes were ended".to_owned());
-    if !over {
-        return status;
-    }
-    status.phase = Some("Failed".to_owned());
-    let lists = [
-        &mut status.init_container_statuses,
-        &mut status.container_statuses,
-    ];
-    for container in lists.into_iter().flatten().flatten() {
-        let running = container
-            .state
-            .as_mut()
-            .and_then(|state| state.running.take());
-        let Some(running) = running else { continue };
-        container.ready = false;
-        container.started = Some(false);
-        container.state = Some(ContainerState {
-            terminated: Some(ContainerStateTerminated {
-                container_id: container.container_id.clone(),
-                exit_code: 137,
-                reason: Some("ContainerStatusUnknown".to_owned()),
-                started_at: running.started_at,
-                finished_at: Some(Time(now)),
-                ..ContainerStateTerminated::default()
-            }),
-            ..ContainerState::default()
-        });
-    }
-    for type_ in ["ContainersReady", "Ready"] {
-        for condition in status
-            .conditions
-            .iter_mut()
-            .flatten()
-            .filter(|condition| condition.type_ == type_)
-        {
-            *condition = self::condition(type_, Some("PodFailed"), &[], now);
-        }
-    }
-    status
-}
-
 /// Whether something of the pod has run already.
 pub(crate) fn has_run(status: &PodStatus) -> bool {
     let lists = [&status.init_container_statuses, &status.container_statuses];
@@ -420,38 +377,5 @@ mod tests {
             .map(|c| c.last_transition_time.clone().unwrap().0)
             .collect();
         assert_eq!(times, [at(1), at(1), at(5), at(5)]);
-    }
-
-    #[test]
-    fn a_lost_pod_is_marked_before_it_is_failed() {
-        let state = State::Running { since: at(1) };
-        let observed = [Observed {
-            role: Role::Main,
-            name: "c",
-            image: "i",
-            id: "1",
-            state: &state,
-        }];
-        let status = compute(&observed, None, at(0), &[], at(1));
-        assert!(has_run(&status));
-        let marked = lost(status, false, at(3));
-        assert_eq!(
-            (marked.phase.as_deref(), marked.reason.as_deref()),
-            (Some("Running"), Some("NodeLost"))
-        );
-        let failed = lost(marked, true, at(4));
-        assert!(is_terminal(&failed));
-        let container = &failed.container_statuses.unwrap()[0];
-        assert_eq!(
-            container
-                .state
-                .as_ref()
-                .unwrap()
-                .terminated
-                .as_ref()
-                .unwrap()
-                .exit_code,
-            137
-        );
     }
 }

@@ -129,6 +129,8 @@ fn chosen(
 
 /// Makes the folder of a volume and its files.
 pub(crate) fn write(dir: &Path, files: &[File]) -> io::Result<()> {
+    // A pod that waited when an earlier runner ended has its volumes already.
+    remove(dir)?;
     fs::create_dir_all(dir)?;
     // As kubelet makes an emptyDir: whatever user a container runs as may write.
     fs::set_permissions(dir, fs::Permissions::from_mode(0o777))?;

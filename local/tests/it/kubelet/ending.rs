@@ -113,7 +113,7 @@ async fn a_pod_past_its_deadline_fails() {
         .await;
     let pod = machine.over("slow").await;
     assert_eq!(
-        (phase(&pod), pod.status.unwrap().reason.as_deref()),
+        (phase(&pod), pod.status.as_ref().unwrap().reason.as_deref()),
         ("Failed", Some("DeadlineExceeded"))
     );
 }

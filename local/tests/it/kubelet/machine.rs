@@ -31,7 +31,8 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) async fn start(isolation: Isolation) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // Not below /tmp, which containers do not see anyway.
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let api = ApiServer::start(apiserver::Options {
             db: None,
             logs: dir.path().join("logs"),
@@ -116,8 +117,10 @@ impl Machine {
         self.pods().logs(name, &LogParams::default()).await.unwrap()
     }
 
-    /// Reads the log while it is written, until `line`.
+    /// Reads the log while it is written, from when the pod runs until `line`.
     pub(super) async fn follow(&self, name: &str, line: &str) {
+        self.wait(name, |pod| !matches!(phase(pod), "" | "Pending"))
+            .await;
         let params = LogParams {
             follow: true,
             ..LogParams::default()

@@ -46,13 +46,9 @@ async fn pods_side_by_side_never_share_a_path() {
 async fn a_container_sees_its_own_processes_and_not_the_runners_files() {
     let machine = Machine::start(Namespaces).await;
     let state = machine.dir.path().join("state").display().to_string();
-    machine.script("view", &format!("ls -d /proc/[0-9]* | wc -l | xargs test 9 -gt && ls {state}; hostname; git --version >/dev/null && echo tools")).await;
+    machine.script("view", &format!("ls -d /proc/[0-9]* | wc -l | xargs test 9 -gt && ls {state} && hostname; git --version >/dev/null && echo tools")).await;
     machine.over("view").await;
-    let log = machine.log("view").await;
-    assert!(
-        log.ends_with("view\ntools\n") && !log.contains("pods"),
-        "{log}"
-    );
+    assert_eq!(machine.log("view").await, "view\ntools\n");
 }
 
 #[tokio::test]
@@ -60,7 +56,7 @@ async fn volumes_are_at_their_paths_with_sub_paths_and_read_only() {
     let machine = Machine::start(Namespaces).await;
     let mut container = shell(
         "test",
-        "echo 1 > /a/deep/x; cat /b/x; echo 2 > /ro/x 2>/dev/null || echo refused; pwd",
+        "echo 1 > /a/deep/x; cat /b/x; (echo 2 > /ro/x) 2>/dev/null || echo refused; pwd",
     );
     container["workingDir"] = "/a/made/here".into();
     container["volumeMounts"] = json!([

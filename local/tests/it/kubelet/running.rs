@@ -12,7 +12,6 @@ async fn a_pod_succeeds_and_its_log_can_be_followed() {
         machine
             .script("good", "echo one; echo two >&2; sleep 0.2; echo three")
             .await;
-        machine.wait("good", |pod| phase(pod) != "Pending").await;
         machine.follow("good", "three").await;
         let pod = machine.over("good").await;
         assert_eq!(
@@ -35,7 +34,7 @@ async fn a_pod_fails_with_its_exit_code_and_last_words() {
         let mut container = shell("test", "echo it is broken; exit 7");
         container["terminationMessagePolicy"] = "FallbackToLogsOnError".into();
         machine.pod("bad", json!({"containers": [container]})).await;
-        machine.script("killed", "kill -9 $$").await;
+        machine.script("killed", "kill -9 $$$$").await;
         machine
             .script("told", "printf reason > /dev/termination-log; exit 1")
             .await;

@@ -1,0 +1,183 @@
+//! What of a pod this runner cannot honour, and how it says so.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
+
+use super::Refusal;
+use crate::kubelet::{Utility, env};
+
+pub(super) fn unsupported(what: &str) -> Refusal {
+    Refusal {
+        reason: "UnsupportedPodSpec",
+        message: format!("the local runner does not support {what}"),
+    }
+}
+
+pub(super) fn restart_policy(of: &str, policy: &str) -> Refusal {
+    Refusal {
+        reason: "UnsupportedRestartPolicy",
+        message: format!(
+            "the local runner does not restart containers: {of} has restartPolicy {policy}, expected Never"
+        ),
+    }
+}
+
+pub(super) fn check_pod(spec: &PodSpec) -> Result<(), Refusal> {
+    // Kubernetes reads an absent policy as Always.
+    let policy = spec.restart_policy.as_deref().unwrap_or("Always");
+    if policy != "Never" {
+        return Err(restart_policy("the pod", policy));
+    }
+    let asked = [
+        (
+            "shareProcessNamespace",
+            spec.share_process_namespace == Some(true),
+        ),
+        (
+            "hostAliases",
+            spec.host_aliases
+                .as_ref()
+                .is_some_and(|list| !list.is_empty()),
+        ),
+        (
+            "ephemeralContainers",
+            spec.ephemeral_containers
+                .as_ref()
+                .is_some_and(|list| !list.is_empty()),
+        ),
+        (
+            "schedulingGates",
+            spec.scheduling_gates
+                .as_ref()
+                .is_some_and(|list| !list.is_empty()),
+        ),
+        ("a pod without containers", spec.containers.is_empty()),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((what, _)) => Err(unsupported(what)),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_volume(volume: &Volume) -> Result<(), Refusal> {
+    check_name("volume", &volume.name)?;
+    if volume.empty_dir.is_none() && volume.secret.is_none() && volume.config_map.is_none() {
+        let what = format!(
+            "volume {}: only emptyDir, secret and configMap are",
+            volume.name
+        );
+        return Err(unsupported(&what));
+    }
+    let secret = volume
+        .secret
+        .iter()
+        .filter_map(|secret| secret.items.as_ref());
+    let config_map = volume
+        .config_map
+        .iter()
+        .filter_map(|map| map.items.as_ref());
+    for item in secret.chain(config_map).flatten() {
+        if !is_inside(&item.path) {
+            return Err(unsupported(&format!(
+                "volume {}: the item path {:?}",
+                volume.name, item.path
+            )));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn check_container(
+    container: &Container,
+    pod: &PodSpec,
+    images: &BTreeMap<String, Utility>,
+) -> Result<(), Refusal> {
+    check_name("container", &container.name)?;
+    let of = |what: &str| unsupported(&format!("container {}: {what}", container.name));
+    let image = container.image.as_deref().unwrap_or_default();
+    if container.command.as_ref().is_none_or(Vec::is_empty) && !images.contains_key(image) {
+        return Err(Refusal {
+            reason: "UnsupportedImage",
+            message: format!(
+                "container {}: images are not pulled by the local runner, so the entry point of {image:?} is not known; set `command`",
+                container.name
+            ),
+        });
+    }
+    let asked = [
+        ("lifecycle hooks", container.lifecycle.is_some()),
+        ("livenessProbe", container.liveness_probe.is_some()),
+        ("readinessProbe", container.readiness_probe.is_some()),
+        ("startupProbe", container.startup_probe.is_some()),
+        ("tty", container.tty == Some(true)),
+        (
+            "volumeDevices",
+            container
+                .volume_devices
+                .as_ref()
+                .is_some_and(|list| !list.is_empty()),
+        ),
+    ];
+    if let Some((what, _)) = asked.iter().find(|(_, asked)| *asked) {
+        return Err(of(what));
+    }
+    for mount in container.volume_mounts.iter().flatten() {
+        if mount.sub_path_expr.is_some() {
+            return Err(of("subPathExpr"));
+        }
+        if mount
+            .sub_path
+            .as_deref()
+            .is_some_and(|path| !is_inside(path))
+            || mount.mount_path.split('/').any(|part| part == "..")
+        {
+            return Err(of(&format!("the path of the mount of {}", mount.name)));
+        }
+        if !pod
+            .volumes
+            .iter()
+            .flatten()
+            .any(|volume| volume.name == mount.name)
+        {
+            return Err(of(&format!(
+                "the mount of {}, which is no volume of the pod",
+                mount.name
+            )));
+        }
+    }
+    for variable in container.env.iter().flatten() {
+        let Some(from) = &variable.value_from else {
+            continue;
+        };
+        let known = from
+            .field_ref
+            .as_ref()
+            .map(|field| env::is_field(&field.field_path));
+        if known == Some(false)
+            || (known.is_none()
+                && from.secret_key_ref.is_none()
+                && from.config_map_key_ref.is_none())
+        {
+            return Err(of(&format!("the source of the variable {}", variable.name)));
+        }
+    }
+    Ok(())
+}
+
+/// Names become names of folders, so they are held to Kubernetes' rule for them even if the API let them pass.
+fn check_name(kind: &str, name: &str) -> Result<(), Refusal> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || name.len() > 63 || !name.bytes().all(allowed) {
+        return Err(unsupported(&format!("the {kind} name {name:?}")));
+    }
+    Ok(())
+}
+
+/// A relative path that stays below where it starts.
+fn is_inside(path: &str) -> bool {
+    Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}

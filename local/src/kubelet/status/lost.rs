@@ -1,0 +1,98 @@
+//! The status of a pod whose node was restarted under it.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::condition;
+
+/// The status of a pod whose processes were lost with an earlier run of this node. With `over` it is Failed; before
+/// that only its reason changes, so that whoever watches never takes it for a pod that failed by itself.
+pub(crate) fn lost(mut status: PodStatus, over: bool, now: Timestamp) -> PodStatus {
+    status.reason = Some("NodeLost".to_owned());
+    status.message =
+        Some("the runner was restarted while the pod ran; its processes were ended".to_owned());
+    if !over {
+        return status;
+    }
+    status.phase = Some("Failed".to_owned());
+    let lists = [
+        &mut status.init_container_statuses,
+        &mut status.container_statuses,
+    ];
+    for container in lists.into_iter().flatten().flatten() {
+        let running = container
+            .state
+            .as_mut()
+            .and_then(|state| state.running.take());
+        let Some(running) = running else { continue };
+        container.ready = false;
+        container.started = Some(false);
+        container.state = Some(ContainerState {
+            terminated: Some(ContainerStateTerminated {
+                container_id: container.container_id.clone(),
+                exit_code: 137,
+                reason: Some("ContainerStatusUnknown".to_owned()),
+                started_at: running.started_at,
+                finished_at: Some(Time(now)),
+                ..ContainerStateTerminated::default()
+            }),
+            ..ContainerState::default()
+        });
+    }
+    for type_ in ["ContainersReady", "Ready"] {
+        for found in status
+            .conditions
+            .iter_mut()
+            .flatten()
+            .filter(|found| found.type_ == type_)
+        {
+            *found = condition(type_, Some("PodFailed"), &[], now);
+        }
+    }
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kubelet::plan::Role;
+    use crate::kubelet::status::{Observed, State, compute, has_run, is_terminal};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn a_lost_pod_is_marked_before_it_is_failed() {
+        let state = State::Running { since: at(1) };
+        let observed = [Observed {
+            role: Role::Main,
+            name: "c",
+            image: "i",
+            id: "1",
+            state: &state,
+        }];
+        let status = compute(&observed, None, at(0), &[], at(1));
+        assert!(has_run(&status));
+        let marked = lost(status, false, at(3));
+        assert_eq!(
+            (marked.phase.as_deref(), marked.reason.as_deref()),
+            (Some("Running"), Some("NodeLost"))
+        );
+        let failed = lost(marked, true, at(4));
+        assert!(is_terminal(&failed));
+        let container = &failed.container_statuses.unwrap()[0];
+        assert_eq!(
+            container
+                .state
+                .as_ref()
+                .unwrap()
+                .terminated
+                .as_ref()
+                .unwrap()
+                .exit_code,
+            137
+        );
+    }
+}
