@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::censor::{Censor, TooLarge, variants};
+use crate::censor::variants;
 
 /// Why the secrets could not be learnt. Without them nothing may be uploaded.
 #[derive(Debug, thiserror::Error)]
@@ -17,17 +17,15 @@ pub(crate) enum Error {
     Read { path: PathBuf, error: io::Error },
     #[error("the secret {} is not the JSON that its name says", .0.display())]
     NotJson(PathBuf),
-    #[error(transparent)]
-    TooLarge(#[from] TooLarge),
 }
 
-/// A censor of every file below `directories`.
-pub(crate) fn load(directories: &[String], minimum_length: usize) -> Result<Censor, Error> {
+/// What to look for to hide every file below `directories`.
+pub(crate) fn load(directories: &[String], minimum_length: usize) -> Result<Vec<Vec<u8>>, Error> {
     let mut found = Vec::new();
     for directory in directories {
         read(Path::new(directory), minimum_length, &mut found)?;
     }
-    Ok(Censor::new(found)?)
+    Ok(found)
 }
 
 fn read(path: &Path, minimum_length: usize, found: &mut Vec<Vec<u8>>) -> Result<(), Error> {
@@ -89,7 +87,13 @@ fn docker_credentials(config: &Value) -> Vec<Vec<u8>> {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use crate::censor::Censor;
+
     use super::*;
+
+    fn censor(dir: &tempfile::TempDir, minimum_length: usize) -> Censor {
+        Censor::new(load(&dirs(dir), minimum_length).unwrap()).unwrap()
+    }
 
     fn mounted(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -109,7 +113,7 @@ mod tests {
     #[test]
     fn reads_a_mount_as_kubernetes_makes_it() {
         let dir = mounted(&[("token", "hunter22\n"), ("flag", "true"), ("pin", "123")]);
-        let censor = load(&dirs(&dir), 4).unwrap();
+        let censor = censor(&dir, 4);
         assert_eq!(censor.mask_text("hunter22 true 123"), "XXXXXXXX true 123");
     }
 
@@ -117,7 +121,7 @@ mod tests {
     fn reads_the_passwords_out_of_docker_configs() {
         let json = r#"{"auths":{"r.example.com":{"username":"u","password":"letmein1","auth":"dTpsZXRtZWluMg=="}}}"#;
         let dir = mounted(&[(".dockerconfigjson", json)]);
-        let censor = load(&dirs(&dir), 0).unwrap();
+        let censor = censor(&dir, 0);
         assert_eq!(
             censor.mask_text("letmein1 letmein2 dTpsZXRtZWluMg"),
             "XXXXXXXX XXXXXXXX XXXXXXXXXXXXXX"

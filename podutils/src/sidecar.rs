@@ -18,11 +18,8 @@ pub use run::{Sidecar, run};
 /// Exits with 0 whatever the test did (its own container tells), unless `entry_error` is set.
 #[must_use]
 pub fn main() -> ExitCode {
-    let log = match tempfile::NamedTempFile::new() {
-        Ok(file) => Some(file),
-        // Then there is no sidecar-logs.json; stderr still has it all.
-        Err(_) => None,
-    };
+    // Without it there is no sidecar-logs.json; stderr still has it all.
+    let log = tempfile::NamedTempFile::new().ok();
     let copy = log.as_ref().and_then(|file| file.reopen().ok());
     crate::process::run(copy, || async {
         let options: Options = crate::process::require_env(Options::ENV)?;

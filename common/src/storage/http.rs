@@ -21,6 +21,7 @@ use super::{Bucket, Credentials, Error, ReadRange};
 /// What a metadata header's name begins with.
 pub(super) const METADATA: &str = "x-object-meta-";
 
+/// A client of one Deck.
 #[derive(Debug)]
 pub(super) struct Http {
     base: Url,
@@ -69,6 +70,14 @@ impl Http {
             StatusCode::NOT_FOUND => Err(Error::NotFound(key.to_owned())),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(Error::Forbidden(key.to_owned()))
+            }
+            // Too large, say: the same request will not go better.
+            status
+                if status.is_client_error()
+                    && ![StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS]
+                        .contains(&status) =>
+            {
+                Err(Error::Forbidden(format!("{key} ({status})")))
             }
             status => Err(Error::other(format!("{} answered {status}", self.base))),
         }
@@ -218,3 +227,6 @@ fn attributes(headers: &HeaderMap) -> Attributes {
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

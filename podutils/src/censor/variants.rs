@@ -62,7 +62,7 @@ fn percent_encoded(value: &[u8]) -> Vec<u8> {
 /// The inside of a JSON string.
 fn json_escaped(text: &str) -> Vec<u8> {
     let quoted = serde_json::Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].as_bytes().to_vec()
+    quoted.as_bytes()[1..quoted.len() - 1].to_vec()
 }
 
 #[cfg(test)]

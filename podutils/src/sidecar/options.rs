@@ -28,6 +28,9 @@ pub struct CensoringOptions {
     /// Every file below these is a secret.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secret_directories: Vec<String>,
+    /// Not supported: a sidecar with any of these uploads nothing but the result.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ini_filenames: Vec<String>,
     /// The part that a decoration config sets.
     #[serde(flatten)]
     pub config: common::prowjob::CensoringOptions,

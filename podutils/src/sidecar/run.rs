@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use common::storage::{Attributes, content_type, paths};
 use entrypoint::WrapperOptions;
 use jiff::Timestamp;
@@ -43,7 +44,13 @@ pub async fn run(
     sidecar: Sidecar<'_>,
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<ExitCode> {
+    if sidecar.options.entries.is_empty() {
+        bail!("the options name no test container (entries)");
+    }
     let target = Target::new(&sidecar.options.gcs_options, sidecar.spec)?;
+    // A secret may be replaced while the job runs, when the old one is in the log already. If
+    // it cannot be read now, it will have to be at the end.
+    let early = sidecar.secrets().await.unwrap_or_default();
     let markers: Vec<PathBuf> = sidecar
         .options
         .entries
@@ -61,7 +68,7 @@ pub async fn run(
                 warn!("interrupted, uploading what there is");
                 tokio::select! {
                     codes = &mut waiting => codes,
-                    () = sidecar.upload(&target, Outcome::Aborted) => waiting.await,
+                    () = sidecar.upload(&target, &early, Outcome::Aborted) => waiting.await,
                 }
             }
         }
@@ -73,7 +80,7 @@ pub async fn run(
         }
     }
     let verdict = judge(&codes);
-    sidecar.upload(&target, verdict.outcome).await;
+    sidecar.upload(&target, &early, verdict.outcome).await;
     let failed = sidecar.options.entry_error && verdict.failures > 0;
     Ok(if failed {
         ExitCode::FAILURE
@@ -83,9 +90,9 @@ pub async fn run(
 }
 
 impl Sidecar<'_> {
-    async fn upload(&self, target: &Target, outcome: Outcome) {
+    async fn upload(&self, target: &Target, early: &[Vec<u8>], outcome: Outcome) {
         let uploader = Uploader::new(target.storage.clone(), self.options.gcs_options.dry_run);
-        let (censor, filter) = match self.censoring().await {
+        let (censor, filter) = match self.censoring(early).await {
             Ok(censoring) => censoring,
             Err(reason) => {
                 error!(
@@ -133,23 +140,32 @@ impl Sidecar<'_> {
     }
 
     /// What to hide, and where; without it nothing may leave.
-    async fn censoring(&self) -> Result<(Censor, Filter), String> {
-        let options = self.options.censoring_options.clone();
+    async fn censoring(&self, early: &[Vec<u8>]) -> Result<(Censor, Filter), String> {
+        let options = &self.options.censoring_options;
+        if !options.ini_filenames.is_empty() {
+            return Err("secrets in ini files (ini_filenames) are not supported".to_owned());
+        }
         let filter = Filter::new(
             &options.config.include_directories,
             &options.config.exclude_directories,
         );
         let filter = filter.map_err(|e| format!("a censoring pattern is not valid: {e}"))?;
-        let minimum = options.config.minimum_secret_length.unwrap_or(0);
-        let minimum = usize::try_from(minimum).unwrap_or(0);
-        let loaded = tokio::task::spawn_blocking(move || {
-            secrets::load(&options.secret_directories, minimum)
-        });
-        let censor = loaded
+        let now = self.secrets().await?;
+        let censor = Censor::new(early.iter().chain(&now)).map_err(|e| e.to_string())?;
+        Ok((censor, filter))
+    }
+
+    /// The mounted secrets as they are now, in all their shapes.
+    async fn secrets(&self) -> Result<Vec<Vec<u8>>, String> {
+        let options = &self.options.censoring_options;
+        let minimum =
+            usize::try_from(options.config.minimum_secret_length.unwrap_or(0)).unwrap_or(0);
+        let directories = options.secret_directories.clone();
+        let loaded = tokio::task::spawn_blocking(move || secrets::load(&directories, minimum));
+        loaded
             .await
             .map_err(|e| e.to_string())?
-            .map_err(|e| e.to_string())?;
-        Ok((censor, filter))
+            .map_err(|e| e.to_string())
     }
 
     async fn upload_artifacts(

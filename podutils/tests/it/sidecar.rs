@@ -441,3 +441,34 @@ async fn interrupts_may_be_ignored() {
         "ABORTED"
     );
 }
+
+#[tokio::test]
+async fn a_secret_that_was_replaced_stays_secret() {
+    let pod = Pod::new();
+    let options = with_secret(&pod, "hunter22");
+    pod.write("logs/process-log.txt", "hunter22 swordfish");
+    let running = tokio::spawn(async move { finish(&options).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    pod.write("secrets/token", "swordfish");
+    pod.write("logs/marker-file.txt", "0");
+    running.await.unwrap();
+    assert_eq!(
+        pod.text(&format!("{DIR}/build-log.txt")).await,
+        "XXXXXXXX XXXXXXXXX"
+    );
+}
+
+#[tokio::test]
+async fn nobody_to_wait_for_is_an_error() {
+    let pod = Pod::new();
+    let options = Options {
+        entries: Vec::new(),
+        ..options(&pod)
+    };
+    assert!(
+        run(sidecar(&options, &presubmit("1234")), pending())
+            .await
+            .is_err()
+    );
+    assert!(pod.keys().await.is_empty());
+}

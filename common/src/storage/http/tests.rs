@@ -1,0 +1,188 @@
+//! Against a server that does what Deck's `/storage` promises, and records what it is sent.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+
+use super::*;
+use crate::storage::Storage;
+
+type Objects = Arc<Mutex<BTreeMap<String, (HeaderMap, Bytes)>>>;
+
+async fn serve(State(objects): State<Objects>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path().to_owned();
+    if head
+        .headers
+        .get("authorization")
+        .is_none_or(|a| a != "Bearer t0ken")
+    {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    if head.method == http::Method::PUT {
+        let Ok(body) = body.collect().await else {
+            return StatusCode::BAD_REQUEST.into_response();
+        };
+        let body = body.to_bytes();
+        if body.len() > 1 << 21 {
+            return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        }
+        let mut objects = objects.lock().unwrap();
+        if head.headers.contains_key(IF_NONE_MATCH) && objects.contains_key(&path) {
+            return StatusCode::PRECONDITION_FAILED.into_response();
+        }
+        objects.insert(path, (head.headers, body));
+        return StatusCode::CREATED.into_response();
+    }
+    let Some((headers, body)) = objects.lock().unwrap().get(&path).cloned() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let kept = headers
+        .into_iter()
+        .filter_map(|(name, value)| Some((name?, value)));
+    let mut kept: HeaderMap = kept
+        .filter(|(n, _)| {
+            n.as_str().starts_with("x-")
+                || n.as_str().starts_with("content-t")
+                || n.as_str().starts_with("content-e")
+        })
+        .collect();
+    let size = body.len() as u64;
+    let Some(range) = header(&head.headers, "range") else {
+        return (kept, body).into_response();
+    };
+    let range = range.strip_prefix("bytes=").unwrap();
+    let (start, end) = match range.split_once('-').unwrap() {
+        ("", n) => (size.saturating_sub(n.parse().unwrap()), size),
+        (a, b) => (
+            a.parse().unwrap(),
+            (b.parse::<u64>().unwrap() + 1).min(size),
+        ),
+    };
+    if start >= size {
+        kept.insert(CONTENT_RANGE, format!("bytes */{size}").parse().unwrap());
+        return (StatusCode::RANGE_NOT_SATISFIABLE, kept).into_response();
+    }
+    kept.insert(
+        CONTENT_RANGE,
+        format!("bytes {start}-{}/{size}", end - 1).parse().unwrap(),
+    );
+    let part = body.slice(usize::try_from(start).unwrap()..usize::try_from(end).unwrap());
+    (StatusCode::PARTIAL_CONTENT, kept, part).into_response()
+}
+
+async fn server() -> (String, Objects) {
+    let objects = Objects::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/storage", listener.local_addr().unwrap());
+    let router = Router::new().fallback(serve).with_state(objects.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, objects)
+}
+
+fn open(url: &str, token: &str) -> Storage {
+    let credentials = Credentials {
+        storage_token: Some(token.to_owned().into()),
+        ..Credentials::default()
+    };
+    Storage::open(url, &credentials).unwrap()
+}
+
+async fn text(object: Object) -> String {
+    String::from_utf8(object.bytes(1 << 20).await.unwrap().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn objects_and_attributes_go_there_and_back() {
+    let (url, objects) = server().await;
+    let storage = open(&url, "t0ken");
+    let attributes = Attributes {
+        content_type: Some("text/plain".into()),
+        content_encoding: Some("gzip".into()),
+        cache_control: None,
+        metadata: BTreeMap::from([("link".into(), "x/y".into())]),
+    };
+    let stream = futures::stream::iter([Ok(Bytes::from("01234")), Ok(Bytes::from("56789"))]);
+    storage
+        .put("a/b %23?", Body::stream(stream), &attributes)
+        .await
+        .unwrap();
+    assert!(
+        objects
+            .lock()
+            .unwrap()
+            .contains_key("/storage/a/b%20%2523%3F"),
+        "a key is escaped by segment"
+    );
+
+    let object = storage.get("a/b %23?").await.unwrap();
+    assert_eq!((object.size, &object.attributes), (10, &attributes));
+    assert_eq!(text(object).await, "0123456789");
+    for (object, range, expected) in [
+        (storage.get_range("a/b %23?", 2..4).await, 2..4, "23"),
+        (storage.get_range("a/b %23?", 8..99).await, 8..10, "89"),
+        (storage.get_range("a/b %23?", 50..99).await, 10..10, ""),
+        (storage.tail("a/b %23?", 3).await, 7..10, "789"),
+        (storage.tail("a/b %23?", 30).await, 0..10, "0123456789"),
+        (storage.head("a/b %23?").await, 0..0, ""),
+    ] {
+        let object = object.unwrap();
+        assert_eq!((object.size, object.range.clone()), (10, range));
+        assert_eq!(text(object).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn the_first_of_two_stays() {
+    let (url, _objects) = server().await;
+    let storage = open(&url, "t0ken");
+    assert!(
+        storage
+            .put_if_absent("k", "one", &Attributes::default())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !storage
+            .put_if_absent("k", "two", &Attributes::default())
+            .await
+            .unwrap()
+    );
+    assert_eq!(text(storage.get("k").await.unwrap()).await, "one");
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart() {
+    let (url, objects) = server().await;
+    let storage = open(&url, "t0ken");
+    assert!(matches!(storage.get("none").await, Err(Error::NotFound(_))));
+    assert!(matches!(
+        open(&url, "bad")
+            .put("k", "v", &Attributes::default())
+            .await,
+        Err(Error::Forbidden(_))
+    ));
+    let large = storage
+        .put("k", vec![0; (1 << 21) + 1], &Attributes::default())
+        .await
+        .unwrap_err();
+    assert!(!large.is_transient(), "{large}");
+    let torn = futures::stream::iter([Ok(Bytes::from("half")), Err(std::io::Error::other("torn"))]);
+    assert!(
+        storage
+            .put("k", Body::stream(torn), &Attributes::default())
+            .await
+            .is_err()
+    );
+    assert!(objects.lock().unwrap().is_empty());
+    assert!(storage.list("", true).await.is_err());
+    let away = open("http://127.0.0.1:1/storage", "t0ken")
+        .get("k")
+        .await
+        .unwrap_err();
+    assert!(away.is_transient(), "{away}");
+}
