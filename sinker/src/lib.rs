@@ -1,1 +1,87 @@
+#![doc = include_str!("../README.md")]
 
+mod apply;
+mod metrics;
+pub mod observe;
+pub mod plan;
+mod run;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use common::{
+    config::{self, Agent, Config},
+    kube::{self as clusters, Clusters},
+    service::{Instrumentation, InstrumentationOptions, Ready, flags, install_crypto, logging},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use metrics::Metrics;
+pub use run::run;
+
+/// The flags of sinker, as Prow spells them.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// Look once, delete, and end.
+    #[arg(
+        long,
+        value_parser = flags::boolean,
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub run_once: bool,
+    /// Only say what would be deleted.
+    #[arg(
+        long,
+        value_parser = flags::boolean,
+        default_value = "true",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub config: config::Options,
+    #[command(flatten)]
+    pub kube: clusters::Options,
+    #[command(flatten)]
+    pub instrumentation: InstrumentationOptions,
+}
+
+/// What sinker works with.
+pub struct Context {
+    pub clusters: Clusters,
+    pub config: watch::Receiver<Arc<Config>>,
+    pub metrics: Metrics,
+    /// Set once everything was listed.
+    pub ready: Ready,
+    /// Nothing is deleted, only said.
+    pub dry_run: bool,
+    /// [`run`] returns after the first look.
+    pub run_once: bool,
+}
+
+/// A process of its own.
+pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
+    install_crypto();
+    logging::init("sinker");
+    let (_agent, config) = Agent::start(&options.config).context("loading the configuration")?;
+    logging::set_level(&config.borrow().prow.log_level);
+    let clusters = Clusters::load(&options.kube).await?;
+    let mut instrumentation = Instrumentation::default();
+    let context = Context {
+        clusters,
+        config,
+        metrics: Metrics::register(&mut instrumentation.registry),
+        ready: instrumentation.ready.clone(),
+        dry_run: options.dry_run,
+        run_once: options.run_once,
+    };
+    instrumentation
+        .serve(&options.instrumentation, &shutdown)
+        .await?;
+    run(context, shutdown).await
+}

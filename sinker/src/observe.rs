@@ -1,0 +1,198 @@
+//! What is in the clusters, kept up to date by watches. Of every object only the few fields
+//! that [`crate::plan`] reads are parsed and kept.
+
+use std::{collections::HashMap, sync::Arc};
+
+use common::prowjob::{ProwJobState, ProwJobType, labels};
+use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::ApiResource,
+    core::{DeserializeGuard, Object},
+    runtime::{WatchStreamExt, watcher},
+};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use crate::plan::{PodRun, Run};
+
+/// The reporter that holds pods back until it has seen them.
+pub(crate) const FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
+const HOLDING_REPORTER: &str = "gcsk8sreporter";
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct JobSpec {
+    #[serde(rename = "type")]
+    job_type: ProwJobType,
+    job: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct JobStatus {
+    state: ProwJobState,
+    start_time: Option<Time>,
+    completion_time: Option<Time>,
+    #[serde(rename = "prev_report_states")]
+    prev_report_states: HashMap<String, ProwJobState>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct PodSpec {}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PodStatus {
+    start_time: Option<Time>,
+}
+
+type SlimJob = Object<JobSpec, JobStatus>;
+type SlimPod = Object<PodSpec, PodStatus>;
+
+/// The objects of one watch, by name. `None` until everything was listed once.
+pub(crate) type Seen<T> = watch::Receiver<Option<Arc<HashMap<String, T>>>>;
+
+/// Watches the `ProwJob`s of a namespace for as long as the receiver lives.
+pub(crate) fn jobs(client: Client, namespace: &str) -> Seen<Run> {
+    let api: Api<DeserializeGuard<SlimJob>> = Api::namespaced_with(client, namespace, &job_kind());
+    follow(watcher(api, watcher::Config::default()), |job| {
+        match &job.0 {
+            Ok(job) => see_job(job),
+            Err(invalid) => {
+                tracing::warn!(
+                    prowjob = job.name_any(),
+                    error = %invalid,
+                    "a ProwJob cannot be read; it is left alone"
+                );
+                // Known and incomplete: neither it nor its pod is deleted.
+                Run {
+                    name: job.name_any(),
+                    ..Run::default()
+                }
+            }
+        }
+    })
+}
+
+/// Watches the pods that Prow made in a build cluster for as long as the receiver lives.
+pub(crate) fn pods(client: Client, namespace: &str, cluster: &str) -> Seen<PodRun> {
+    let api: Api<DeserializeGuard<SlimPod>> = Api::namespaced_with(client, namespace, &pod_kind());
+    let ours = watcher::Config::default().labels(&format!("{}=true", labels::CREATED_BY_PROW));
+    let cluster = cluster.to_owned();
+    follow(watcher(api, ours), move |pod| match &pod.0 {
+        Ok(pod) => see_pod(pod, &cluster),
+        Err(invalid) => PodRun {
+            cluster: cluster.clone(),
+            name: pod.name_any(),
+            // Without a time of creation it is never due.
+            prowjob: invalid.metadata.name.clone().unwrap_or_default(),
+            ..PodRun::default()
+        },
+    })
+}
+
+pub(crate) fn job_kind() -> ApiResource {
+    ApiResource::erase::<common::prowjob::ProwJob>(&())
+}
+
+pub(crate) fn pod_kind() -> ApiResource {
+    ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&())
+}
+
+fn see_job(job: &SlimJob) -> Run {
+    let status = job.status.clone().unwrap_or_default();
+    let completed = status.completion_time.map(|time| time.0);
+    Run {
+        name: job.name_any(),
+        uid: job.uid().unwrap_or_default(),
+        job: job.spec.job.clone(),
+        periodic: job.spec.job_type == ProwJobType::Periodic,
+        started: status
+            .start_time
+            .or_else(|| job.creation_timestamp())
+            .map(|time| time.0),
+        completed,
+        reported: status.prev_report_states.get(HOLDING_REPORTER) == Some(&status.state),
+        terminating: job.meta().deletion_timestamp.is_some(),
+    }
+}
+
+fn see_pod(pod: &SlimPod, cluster: &str) -> PodRun {
+    let name = pod.name_any();
+    PodRun {
+        cluster: cluster.to_owned(),
+        uid: pod.uid().unwrap_or_default(),
+        prowjob: pod
+            .labels()
+            .get(labels::ID)
+            .cloned()
+            .unwrap_or_else(|| name.clone()),
+        created: pod.creation_timestamp().map(|time| time.0),
+        started: pod
+            .status
+            .as_ref()
+            .and_then(|status| status.start_time.as_ref())
+            .map(|time| time.0),
+        held: pod.finalizers().iter().any(|name| name == FINALIZER),
+        terminating: pod.meta().deletion_timestamp.is_some(),
+        name,
+    }
+}
+
+/// Keeps a map up to date from a watch. The task ends when nobody looks at the map any more.
+fn follow<K, T>(
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+    see: impl Fn(&K) -> T + Send + 'static,
+) -> Seen<T>
+where
+    K: Resource + Send + 'static,
+    T: Clone + Send + Sync + 'static,
+{
+    let (sender, receiver) = watch::channel(None);
+    tokio::spawn(async move {
+        let events = events
+            .inspect_err(|error| tracing::warn!(%error, "watch interrupted"))
+            .default_backoff();
+        let mut events = std::pin::pin!(events);
+        let mut listed = HashMap::new();
+        loop {
+            let event = tokio::select! {
+                () = sender.closed() => return,
+                event = events.next() => event,
+            };
+            match event {
+                Some(Ok(watcher::Event::Init)) => listed = HashMap::new(),
+                Some(Ok(watcher::Event::InitApply(object))) => {
+                    listed.insert(object.name_any(), see(&object));
+                }
+                Some(Ok(watcher::Event::InitDone)) => {
+                    sender.send_replace(Some(Arc::new(std::mem::take(&mut listed))));
+                }
+                Some(Ok(watcher::Event::Apply(object))) => change(&sender, |seen| {
+                    seen.insert(object.name_any(), see(&object));
+                }),
+                Some(Ok(watcher::Event::Delete(object))) => change(&sender, |seen| {
+                    seen.remove(&object.name_any());
+                }),
+                Some(Err(_)) => {}
+                None => return,
+            }
+        }
+    });
+    receiver
+}
+
+fn change<T: Clone>(
+    sender: &watch::Sender<Option<Arc<HashMap<String, T>>>>,
+    with: impl FnOnce(&mut HashMap<String, T>),
+) {
+    sender.send_modify(|seen| with(Arc::make_mut(seen.get_or_insert_default())));
+}
+
+/// Waits until a watch has listed everything.
+pub(crate) async fn listed<T>(seen: &mut Seen<T>) -> anyhow::Result<()> {
+    seen.wait_for(Option::is_some).await?;
+    Ok(())
+}

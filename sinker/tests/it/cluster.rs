@@ -1,0 +1,170 @@
+//! A cluster with some jobs and pods in it, and sinker running on it.
+
+use std::{sync::Arc, time::Duration};
+
+use common::{
+    config::{Agent, Config, JobConfig, yaml},
+    kube::Clusters,
+    prowjob::{ProwJob, crd, labels},
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{
+    api::core::v1::{Namespace, Pod},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use local::apiserver::{ApiServer, Options};
+use serde_json::{Value, json};
+use sinker::{Context, Metrics};
+use tokio_util::sync::CancellationToken;
+
+const CONFIG: &str = "
+prowjob_namespace: prow
+pod_namespace: test-pods
+sinker:
+  resync_period: 1h
+  max_prowjob_age: 48h
+  max_pod_age: 12h
+  terminated_pod_ttl: 1h
+";
+
+pub(crate) struct Cluster {
+    client: Client,
+    _api: ApiServer,
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        let api = ApiServer::start(Options {
+            db: None,
+            logs: std::env::temp_dir(),
+        })
+        .await
+        .unwrap();
+        let client = api.client("default");
+        create::<CustomResourceDefinition>(&Api::all(client.clone()), json!(crd())).await;
+        for name in ["prow", "test-pods"] {
+            let namespace = json!({"metadata": {"name": name}});
+            create::<Namespace>(&Api::all(client.clone()), namespace).await;
+        }
+        Self { client, _api: api }
+    }
+
+    pub(crate) fn jobs(&self) -> Api<ProwJob> {
+        Api::namespaced(self.client.clone(), "prow")
+    }
+
+    pub(crate) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), "test-pods")
+    }
+
+    /// A `ProwJob` that began and ended this many seconds ago.
+    pub(crate) async fn job(&self, name: &str, began: i64, ended: Option<i64>) {
+        let mut status = json!({"state": "pending", "startTime": ago(began)});
+        if let Some(ended) = ended {
+            status = json!({
+                "state": "success", "startTime": ago(began), "completionTime": ago(ended),
+            });
+        }
+        let job = json!({
+            "apiVersion": "prow.k8s.io/v1",
+            "kind": "ProwJob",
+            "metadata": {"name": name},
+            "spec": {"type": "presubmit", "job": "unit"},
+            "status": status,
+        });
+        create(&self.jobs(), job).await;
+    }
+
+    /// The pod of a `ProwJob`, as plank makes it, which began this many seconds ago.
+    pub(crate) async fn pod(&self, name: &str, began: i64) {
+        let metadata = json!({"name": name, "labels": {
+            (labels::CREATED_BY_PROW): "true", (labels::ID): name,
+        }});
+        self.make_pod(name, metadata, began).await;
+    }
+
+    /// A pod that is none of Prow's.
+    pub(crate) async fn foreign_pod(&self, name: &str, began: i64) {
+        self.make_pod(name, json!({"name": name}), began).await;
+    }
+
+    async fn make_pod(&self, name: &str, metadata: Value, began: i64) {
+        let pod = json!({
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": metadata,
+            "spec": {"containers": [{"name": "test", "image": "golang"}]},
+        });
+        create(&self.pods(), pod).await;
+        let status = json!({"status": {"phase": "Succeeded", "startTime": ago(began)}});
+        self.pods()
+            .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn has_job(&self, name: &str) -> bool {
+        self.jobs().get_opt(name).await.unwrap().is_some()
+    }
+
+    /// A pod that is on its way out counts as gone: its node ends it.
+    pub(crate) async fn has_pod(&self, name: &str) -> bool {
+        let pod = self.pods().get_opt(name).await.unwrap();
+        pod.is_some_and(|pod| pod.metadata.deletion_timestamp.is_none())
+    }
+
+    /// Looks once and returns when everything is deleted.
+    pub(crate) async fn look_once(&self, dry_run: bool) {
+        let (context, _agent) = self.context(dry_run, true);
+        let run = sinker::run(context, CancellationToken::new());
+        tokio::time::timeout(Duration::from_secs(30), run)
+            .await
+            .expect("sinker ends by itself with --run-once")
+            .unwrap();
+    }
+
+    /// Runs on in the background until the guard is dropped.
+    pub(crate) fn keep_looking(&self) -> tokio_util::sync::DropGuard {
+        let (context, agent) = self.context(false, false);
+        let shutdown = CancellationToken::new();
+        let token = shutdown.clone();
+        tokio::spawn(async move {
+            let _agent = agent;
+            sinker::run(context, token).await.unwrap();
+        });
+        shutdown.drop_guard()
+    }
+
+    fn context(&self, dry_run: bool, run_once: bool) -> (Context, Agent) {
+        let (agent, config) = Agent::fixed(Config {
+            prow: yaml::parse("config.yaml", CONFIG).unwrap(),
+            jobs: JobConfig::default(),
+        });
+        let context = Context {
+            clusters: Clusters::single(self.client.clone()),
+            config,
+            metrics: Metrics::default(),
+            ready: Default::default(),
+            dry_run,
+            run_once,
+        };
+        (context, agent)
+    }
+}
+
+async fn create<K>(api: &Api<K>, object: Value) -> Arc<K>
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
+{
+    let object = serde_json::from_value(object).unwrap();
+    Arc::new(api.create(&PostParams::default(), &object).await.unwrap())
+}
+
+fn ago(seconds: i64) -> String {
+    let at = Timestamp::now() - SignedDuration::from_secs(seconds);
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

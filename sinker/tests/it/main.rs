@@ -1,0 +1,4 @@
+//! Sinker against the embedded Kubernetes API.
+
+mod cluster;
+mod sinks;
