@@ -14,6 +14,7 @@ mod managed;
 mod object;
 mod openapi;
 mod patch;
+mod protobuf;
 mod render;
 mod request;
 mod resource;

@@ -9,7 +9,7 @@ use super::resource::{Registry, Resource};
 /// `/version`. Clients choose their behaviour by it; it is the version the built-in types are of.
 pub(crate) fn version() -> Value {
     json!({
-        "major": "1", "minor": "33", "gitVersion": "v1.33.0+embedded", "gitCommit": "", "gitTreeState": "clean",
+        "major": "1", "minor": "32", "gitVersion": "v1.32.0+embedded", "gitCommit": "", "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "none", "platform": "linux/amd64",
     })
 }

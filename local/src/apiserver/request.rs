@@ -6,6 +6,7 @@ use http::{HeaderMap, Uri, header};
 use serde_json::Value;
 
 use super::lifecycle::{DeleteOptions, Propagation};
+use super::protobuf;
 use super::selector::Selector;
 use super::status::{Failure, Result};
 
@@ -209,6 +210,7 @@ pub(crate) fn parse_body(content_type: &str, body: &[u8]) -> Result<Value> {
         "" | "application/json" => serde_json::from_slice(body)
             .map_err(|error| Failure::bad_request(format!("the body is not JSON: {error}"))),
         "application/yaml" | "application/apply-patch+yaml" => parse_yaml(body),
+        protobuf::MEDIA_TYPE => protobuf::decode(body),
         _ => Err(Failure::unsupported_media(
             "application/json, application/yaml",
         )),

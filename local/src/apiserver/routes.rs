@@ -10,7 +10,8 @@ use serde_json::Value;
 use super::status::Failure;
 use super::{ApiServer, discovery, openapi, rest};
 
-const OPENAPI_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/// Asked for with `@` in the place of the last but one dot, which is no valid media type to answer with.
+const OPENAPI_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 pub(super) fn router(api: ApiServer) -> Router {
     Router::new()

@@ -58,14 +58,6 @@ impl Selector {
         Ok(())
     }
 
-    /// The one name that can match, if the field selector names it.
-    pub(crate) fn name(&self) -> Option<&str> {
-        self.fields
-            .iter()
-            .find(|field| field.equal && field.path == "metadata.name")
-            .map(|field| field.value.as_str())
-    }
-
     pub(crate) fn matches(&self, object: &Object) -> bool {
         self.labels
             .iter()
@@ -324,10 +316,6 @@ mod tests {
                 .unwrap()
                 .check_fields("pods")
                 .is_err()
-        );
-        assert_eq!(
-            Selector::parse("", "metadata.name=a").unwrap().name(),
-            Some("a")
         );
     }
 }

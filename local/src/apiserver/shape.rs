@@ -1,5 +1,6 @@
 //! Brings an object into the shape of its kind before it is judged: types checked, unknown fields dropped, defaults in.
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
@@ -53,9 +54,7 @@ pub(crate) fn shape(
             schema.fill(object);
         }
     }
-    if &**resource.id() == "secrets" {
-        encode_string_data(object);
-    }
+    encode_string_data(resource, object);
     let told: Vec<String> = unknown
         .iter()
         .map(|field| format!("unknown field {field:?}"))
@@ -137,8 +136,10 @@ fn lost(path: &str, before: &Value, after: &Value, paths: &mut Vec<String>) {
 }
 
 /// A Secret's `stringData` is for writing only.
-fn encode_string_data(secret: &mut Value) {
-    use base64::{Engine, prelude::BASE64_STANDARD};
+pub(crate) fn encode_string_data(resource: &Resource, secret: &mut Value) {
+    if &**resource.id() != "secrets" {
+        return;
+    }
     let Some(Value::Object(plain)) = secret
         .as_object_mut()
         .and_then(|secret| secret.remove("stringData"))

@@ -2,6 +2,7 @@
 
 mod crud;
 mod kube_rs;
+mod kubectl;
 mod lifetime;
 mod restart;
 

@@ -15,8 +15,8 @@ use super::super::patch;
 use super::super::render::Render;
 use super::super::request::{content_type, parse_body};
 use super::super::resource::Resource;
-use super::super::shape::{Strictness, shape};
-use super::super::status::{Failure, Result};
+use super::super::shape::{Strictness, encode_string_data, shape};
+use super::super::status::{Cause, Failure, Result};
 use super::super::store::Txn;
 use super::{Call, existing, json_response};
 
@@ -42,9 +42,9 @@ type Written = (Arc<Object>, Vec<String>, StatusCode);
 
 pub(super) async fn put(call: Call, part: Part) -> Result<Response> {
     let new = call.body()?;
-    let change = Change::of(&call, part, false)?;
+    let change = Change::of(&call, part, None)?;
     if change.resource.is_custom() && meta(&new, "resourceVersion").is_empty() {
-        let cause = super::super::status::Cause::invalid(
+        let cause = Cause::invalid(
             "metadata.resourceVersion",
             &json!(0),
             "must be specified for an update",
@@ -67,7 +67,7 @@ pub(super) async fn patch(call: Call, part: Part) -> Result<Response> {
         return apply(call, part).await;
     }
     let body = call.body.clone();
-    let change = Change::of(&call, part, false)?;
+    let change = Change::of(&call, part, None)?;
     let custom = change.resource.is_custom();
     let patch: fn(&Value, &Bytes) -> Result<Value> = match media.as_str() {
         "application/merge-patch+json" => patch::merge_patch,
@@ -87,29 +87,15 @@ pub(super) async fn patch(call: Call, part: Part) -> Result<Response> {
 /// Server-side apply: the fields of the body are the manager's, and only those.
 async fn apply(call: Call, part: Part) -> Result<Response> {
     let mut applied = parse_body("application/apply-patch+yaml", &call.body)?;
-    if call.params.text("fieldManager").is_empty() {
-        return Err(Failure::bad_request(
-            "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-        ));
-    }
-    let force = call.params.flag("force")? == Some(true);
-    let change = Change::of(&call, part, true)?;
     let key = call.key();
-    if applied["metadata"]["name"].as_str().unwrap_or(&key.name) != key.name {
-        return Err(Failure::bad_request(
-            "the name of the object does not match the name on the URL",
-        ));
-    }
-    if applied["metadata"]
-        .get("managedFields")
-        .is_some_and(|fields| !fields.is_null())
-    {
-        return Err(Failure::bad_request("metadata.managedFields must be nil"));
-    }
+    check_applied(&call, &applied)?;
+    encode_string_data(&call.resource, &mut applied);
     let mut shaped = applied.clone();
-    let warnings = shape(&change.resource, &mut shaped, change.strictness)?;
+    let warnings = shape(&call.resource, &mut shaped, call.strictness()?)?;
     patch::keep_only(&mut applied, &shaped);
     applied["metadata"]["name"] = json!(key.name);
+    let force = call.params.flag("force")? == Some(true);
+    let change = Change::of(&call, part, Some(&applied))?;
     write(call, move |txn| {
         let Some(old) = txn.get(&key) else {
             if change.part == Part::Status {
@@ -132,17 +118,34 @@ async fn apply(call: Call, part: Part) -> Result<Response> {
     .await
 }
 
+fn check_applied(call: &Call, applied: &Value) -> Result<()> {
+    if call.params.text("fieldManager").is_empty() {
+        let why = "fieldManager: Required value: is required for apply patch";
+        return Err(Failure::bad_request(why));
+    }
+    if applied["metadata"]["name"]
+        .as_str()
+        .is_some_and(|name| name != call.name)
+    {
+        let why = "the name of the object does not match the name on the URL";
+        return Err(Failure::bad_request(why));
+    }
+    if !applied["metadata"]["managedFields"].is_null() {
+        return Err(Failure::bad_request("metadata.managedFields must be nil"));
+    }
+    Ok(())
+}
+
 impl Change {
-    fn of(call: &Call, part: Part, apply: bool) -> Result<Self> {
+    fn of(call: &Call, part: Part, applied: Option<&Value>) -> Result<Self> {
         let subresource = if part == Part::Status { "status" } else { "" };
         let name = call.manager();
         Ok(Self {
             resource: call.resource.clone(),
             part,
-            manager: if apply {
-                Manager::apply(&name, subresource)
-            } else {
-                Manager::update(&name, subresource)
+            manager: match applied {
+                Some(applied) => Manager::apply(&name, subresource, &call.resource, applied),
+                None => Manager::update(&name, subresource),
             },
             strictness: call.strictness()?,
         })
@@ -179,7 +182,7 @@ fn replace(
     kind::prepare_write(resource, &mut new, &now);
     kind::validate(resource, &new, Some(&old_value))?;
     managed::record(resource, Some(&old_value), &mut new, &change.manager, &now);
-    if managed::same(&old_value, &new) {
+    if old_value == new {
         return Ok((old.clone(), warnings));
     }
     let over = lifecycle::is_over(resource, &new);
@@ -255,13 +258,9 @@ fn keep_other_part(resource: &Resource, part: Part, old: &Value, new: &mut Value
         },
         Part::Status => {
             let status = new.get("status").cloned();
-            let managed = new["metadata"].get("managedFields").cloned();
             new.clone_from(old);
             if let Some(status) = status {
                 new["status"] = status;
-            }
-            if let Some(managed) = managed {
-                new["metadata"]["managedFields"] = managed;
             }
         }
     }
