@@ -1,1 +1,28 @@
+#![doc = include_str!("../README.md")]
 
+mod access;
+mod ansi;
+mod app;
+mod assets;
+mod badge;
+mod buckets;
+pub mod index;
+mod keys;
+mod logs;
+mod metrics;
+mod options;
+mod range;
+mod routes;
+mod run;
+mod settings;
+mod stored_run;
+mod upload;
+mod view;
+
+pub use access::{Subject, Viewer, may_view};
+pub use metrics::Metrics;
+pub use options::{
+    CredentialOptions, LaterOptions, Options, OwnStorage, StorageOptions, UnusedOptions,
+    VisibilityOptions,
+};
+pub use run::{Context, main, run};

@@ -1,0 +1,166 @@
+//! May this viewer see this job? The one answer, asked by every route.
+//!
+//! Prow's rules for hidden jobs and tenants, applied to every read and not to lists alone.
+
+use std::collections::BTreeSet;
+
+use crate::index::Job;
+
+/// Written by Prow's configuration into every job that names no tenant.
+const DEFAULT_TENANT: &str = "GlobalDefaultID";
+
+/// Which jobs a Deck shows. There is no login yet, so everyone who reaches it is this viewer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Viewer {
+    /// Jobs that are not hidden.
+    #[default]
+    Public,
+    /// `--show-hidden`
+    Everything,
+    /// `--hidden-only`
+    HiddenOnly,
+    /// `--tenant-id`: these tenants' jobs, hidden or not.
+    Tenants(BTreeSet<String>),
+}
+
+/// What is asked about: a job, or what storage tells of one that is gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    pub hidden: bool,
+    pub tenant: &'a str,
+    /// `org/repo` of every reference.
+    pub repos: &'a [std::sync::Arc<str>],
+}
+
+impl Job {
+    pub fn subject(&self) -> Subject<'_> {
+        Subject {
+            hidden: self.hidden,
+            tenant: &self.tenant,
+            repos: &self.repos,
+        }
+    }
+}
+
+/// `hidden_repos` is Deck's list of `org/repo` and `org`.
+pub fn may_view(viewer: &Viewer, hidden_repos: &[String], subject: &Subject<'_>) -> bool {
+    let hidden = subject.hidden
+        || subject
+            .repos
+            .iter()
+            .any(|repo| is_hidden(hidden_repos, repo));
+    let no_tenant = ["", DEFAULT_TENANT].contains(&subject.tenant);
+    match viewer {
+        Viewer::Tenants(tenants) => tenants.contains(subject.tenant),
+        Viewer::Public => !hidden && no_tenant,
+        Viewer::Everything => hidden || no_tenant,
+        Viewer::HiddenOnly => hidden,
+    }
+}
+
+fn is_hidden(hidden_repos: &[String], repo: &str) -> bool {
+    let org = repo.split('/').next().unwrap_or(repo);
+    hidden_repos
+        .iter()
+        .any(|hidden| hidden == repo || hidden == org)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prows_rules() {
+        let tenants = || Viewer::Tenants(BTreeSet::from(["t".to_owned()]));
+        for (what, viewer, hidden, tenant, repo, expected) in [
+            ("a plain job", Viewer::Public, false, "", "o/r", true),
+            (
+                "of the default tenant",
+                Viewer::Public,
+                false,
+                DEFAULT_TENANT,
+                "o/r",
+                true,
+            ),
+            (
+                "of another tenant",
+                Viewer::Public,
+                false,
+                "t",
+                "o/r",
+                false,
+            ),
+            ("a hidden job", Viewer::Public, true, "", "o/r", false),
+            (
+                "of a hidden repository",
+                Viewer::Public,
+                false,
+                "",
+                "o/secret",
+                false,
+            ),
+            (
+                "of a hidden organisation",
+                Viewer::Public,
+                false,
+                "",
+                "hush/r",
+                false,
+            ),
+            (
+                "show-hidden shows it",
+                Viewer::Everything,
+                true,
+                "",
+                "o/r",
+                true,
+            ),
+            (
+                "and what is not hidden",
+                Viewer::Everything,
+                false,
+                "",
+                "o/r",
+                true,
+            ),
+            (
+                "hidden-only shows it",
+                Viewer::HiddenOnly,
+                false,
+                "",
+                "hush/r",
+                true,
+            ),
+            (
+                "and nothing else",
+                Viewer::HiddenOnly,
+                false,
+                "",
+                "o/r",
+                false,
+            ),
+            (
+                "a tenant's own, hidden or not",
+                tenants(),
+                true,
+                "t",
+                "o/r",
+                true,
+            ),
+            ("nobody else's", tenants(), false, "", "o/r", false),
+        ] {
+            let repos = [repo.into()];
+            let subject = Subject {
+                hidden,
+                tenant,
+                repos: &repos,
+            };
+            let hidden_repos = ["o/secret".to_owned(), "hush".to_owned()];
+            assert_eq!(
+                may_view(&viewer, &hidden_repos, &subject),
+                expected,
+                "{what}"
+            );
+        }
+    }
+}

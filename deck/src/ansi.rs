@@ -1,0 +1,425 @@
+//! A log's bytes to HTML lines, as a terminal would show them: colours stay, everything is escaped.
+//!
+//! The walker goes byte by byte and keeps its state between calls, so the result does not depend
+//! on where a stream was cut. It never holds more than one line, and a line is bounded. It is no
+//! terminal emulator: what moves between lines is left out.
+
+mod line;
+pub(crate) mod palette;
+mod style;
+
+use line::LineBuffer;
+use style::Style;
+
+/// Longest escape sequence whose parameters are read; a longer one is skipped.
+const MAX_PARAMETERS: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ground,
+    /// After `ESC`.
+    Escape,
+    /// `ESC` and intermediate bytes: the next final byte ends it.
+    EscapeIntermediate,
+    /// `ESC [` up to its final byte.
+    Control,
+    /// A string (`ESC ]`, `ESC P` …) up to `BEL` or `ESC \`; its text is not shown.
+    Text,
+    /// `ESC` inside such a string.
+    TextEscape,
+}
+
+/// Turns bytes into numbered lines of HTML.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    next_line: u64,
+    state: State,
+    parameters: Vec<u8>,
+    style: Style,
+    line: LineBuffer,
+    utf8: Utf8,
+    /// Something was written since the last line end.
+    dirty: bool,
+}
+
+impl Terminal {
+    /// The first line out is numbered `first_line`.
+    pub(crate) fn starting_at(first_line: u64) -> Self {
+        Self {
+            next_line: first_line,
+            state: State::Ground,
+            parameters: Vec::new(),
+            style: Style::default(),
+            line: LineBuffer::default(),
+            utf8: Utf8::default(),
+            dirty: false,
+        }
+    }
+
+    /// Reads on; `sink` gets each finished line's number and HTML.
+    pub(crate) fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(u64, &str)) {
+        for &byte in bytes {
+            self.step(byte, sink);
+        }
+    }
+
+    /// The log is over: what stands in an unfinished last line goes out as well.
+    pub(crate) fn finish(mut self, sink: &mut impl FnMut(u64, &str)) {
+        self.flush_utf8();
+        if self.dirty {
+            self.end_line(sink);
+        }
+    }
+
+    fn step(&mut self, byte: u8, sink: &mut impl FnMut(u64, &str)) {
+        // A line end always ends the line: a sequence that was cut off must not eat the next one.
+        if byte == b'\n' {
+            self.flush_utf8();
+            self.state = State::Ground;
+            self.end_line(sink);
+            return;
+        }
+        match self.state {
+            State::Ground => self.ground(byte),
+            State::Escape => self.escape(byte),
+            State::EscapeIntermediate => {
+                if byte >= 0x30 {
+                    self.state = State::Ground;
+                }
+            }
+            State::Control => self.control(byte),
+            State::Text => match byte {
+                0x07 => self.state = State::Ground,
+                0x1b => self.state = State::TextEscape,
+                _ => {}
+            },
+            State::TextEscape => {
+                self.state = State::Text;
+                if byte == b'\\' {
+                    self.state = State::Ground;
+                }
+            }
+        }
+    }
+
+    fn ground(&mut self, byte: u8) {
+        if byte >= 0x80 || self.utf8.is_open() {
+            self.multibyte(byte);
+            return;
+        }
+        match byte {
+            0x1b => self.state = State::Escape,
+            b'\r' => self.line.carriage_return(),
+            0x08 => self.line.back(1),
+            b'\t' | 0x20..=0x7e => self.put(char::from(byte)),
+            _ => {}
+        }
+    }
+
+    fn multibyte(&mut self, byte: u8) {
+        match self.utf8.push(byte) {
+            Decoded::More => {}
+            Decoded::Char(character) => self.put(character),
+            Decoded::BadThen(again) => {
+                self.put(char::REPLACEMENT_CHARACTER);
+                if let Some(byte) = again {
+                    self.ground(byte);
+                }
+            }
+        }
+    }
+
+    fn flush_utf8(&mut self) {
+        if self.utf8.is_open() {
+            self.utf8 = Utf8::default();
+            self.put(char::REPLACEMENT_CHARACTER);
+        }
+    }
+
+    fn put(&mut self, character: char) {
+        self.dirty = true;
+        self.line.put(character, self.style);
+    }
+
+    fn escape(&mut self, byte: u8) {
+        self.state = match byte {
+            b'[' => {
+                self.parameters.clear();
+                State::Control
+            }
+            b']' | b'P' | b'X' | b'^' | b'_' => State::Text,
+            0x1b => State::Escape,
+            0x20..=0x2f => State::EscapeIntermediate,
+            _ => State::Ground,
+        };
+    }
+
+    fn control(&mut self, byte: u8) {
+        match byte {
+            0x1b => self.state = State::Escape,
+            0x20..=0x3f => {
+                if self.parameters.len() <= MAX_PARAMETERS {
+                    self.parameters.push(byte);
+                }
+            }
+            0x40..=0x7e => {
+                self.state = State::Ground;
+                self.run_control(byte);
+            }
+            _ => self.state = State::Ground,
+        }
+    }
+
+    fn run_control(&mut self, last: u8) {
+        let parameters = std::mem::take(&mut self.parameters);
+        let plain = parameters.len() <= MAX_PARAMETERS
+            && parameters
+                .iter()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':'));
+        if !plain {
+            return;
+        }
+        let text = std::str::from_utf8(&parameters).expect("digits and separators are ASCII");
+        let number: usize = text
+            .split(';')
+            .next()
+            .and_then(|first| first.parse().ok())
+            .unwrap_or(0);
+        match last {
+            b'm' => self.style.select(text),
+            b'K' => self.line.erase(number),
+            b'C' => self.line.forward(number.max(1)),
+            b'D' => self.line.back(number.max(1)),
+            b'G' => self.line.column(number.max(1) - 1),
+            _ => {}
+        }
+    }
+
+    fn end_line(&mut self, sink: &mut impl FnMut(u64, &str)) {
+        let html = self.line.take_html();
+        sink(self.next_line, &html);
+        self.next_line += 1;
+        self.dirty = false;
+    }
+}
+
+/// UTF-8, one byte at a time.
+#[derive(Debug, Default)]
+struct Utf8 {
+    bytes: [u8; 4],
+    length: usize,
+    wanted: usize,
+}
+
+enum Decoded {
+    More,
+    Char(char),
+    /// Not UTF-8; the byte that showed it, if it may begin something else.
+    BadThen(Option<u8>),
+}
+
+impl Utf8 {
+    fn is_open(&self) -> bool {
+        self.length > 0
+    }
+
+    fn push(&mut self, byte: u8) -> Decoded {
+        if self.length == 0 {
+            self.wanted = match byte {
+                0xc2..=0xdf => 2,
+                0xe0..=0xef => 3,
+                0xf0..=0xf4 => 4,
+                _ => return Decoded::BadThen(None),
+            };
+        } else if byte & 0xc0 != 0x80 {
+            *self = Self::default();
+            return Decoded::BadThen(Some(byte));
+        }
+        self.bytes[self.length] = byte;
+        self.length += 1;
+        if self.length < self.wanted {
+            return Decoded::More;
+        }
+        let read = std::str::from_utf8(&self.bytes[..self.length])
+            .ok()
+            .and_then(|text| text.chars().next());
+        *self = Self::default();
+        read.map_or(Decoded::BadThen(None), Decoded::Char)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lines_of(chunks: &[&[u8]]) -> Vec<String> {
+        let mut terminal = Terminal::starting_at(1);
+        let mut lines = Vec::new();
+        let mut sink = |_: u64, html: &str| lines.push(html.to_owned());
+        for chunk in chunks {
+            terminal.feed(chunk, &mut sink);
+        }
+        terminal.finish(&mut sink);
+        lines
+    }
+
+    #[test]
+    fn shows_what_a_terminal_shows() {
+        for (what, log, expected) in [
+            ("plain text", "a\nb\n", vec!["a", "b"]),
+            ("a last line without its end", "a\nb", vec!["a", "b"]),
+            ("an empty line stays", "a\n\nb\n", vec!["a", "", "b"]),
+            (
+                "markup is text",
+                "<script>&\"\n",
+                vec!["&lt;script&gt;&amp;&quot;"],
+            ),
+            (
+                "a colour",
+                "\x1b[31mred\x1b[0m x\n",
+                vec!["<span class=\"f1\">red</span> x"],
+            ),
+            (
+                "bold and bright, ended by an empty sequence",
+                "\x1b[1;92mok\x1b[m.\n",
+                vec!["<span class=\"b f10\">ok</span>."],
+            ),
+            (
+                "256 colours",
+                "\x1b[38;5;208;48;5;17mx\n",
+                vec!["<span class=\"f208 g17\">x</span>"],
+            ),
+            (
+                "true colour is brought to 256",
+                "\x1b[38;2;255;135;0mx\n",
+                vec!["<span class=\"f208\">x</span>"],
+            ),
+            (
+                "true colour with colons",
+                "\x1b[38:2::255:135:0mx\n",
+                vec!["<span class=\"f208\">x</span>"],
+            ),
+            (
+                "inverse",
+                "\x1b[7;31mx\n",
+                vec!["<span class=\"fd g1\">x</span>"],
+            ),
+            (
+                "a colour goes on over the line end",
+                "\x1b[4mx\ny\n",
+                vec!["<span class=\"u\">x</span>", "<span class=\"u\">y</span>"],
+            ),
+            (
+                "a progress bar keeps its last state",
+                "10%\r55%\r100%\n",
+                vec!["100%"],
+            ),
+            (
+                "a shorter overwrite leaves the rest",
+                "abcdef\rxy\n",
+                vec!["xycdef"],
+            ),
+            ("unless it erases", "abcdef\rxy\x1b[K\n", vec!["xy"]),
+            ("windows line ends", "a\r\nb\r\n", vec!["a", "b"]),
+            ("backspace", "abc\x08d\n", vec!["abd"]),
+            (
+                "a hyperlink keeps its text",
+                "\x1b]8;;http://x\x1b\\here\x1b]8;;\x07\n",
+                vec!["here"],
+            ),
+            (
+                "a sequence that was cut off eats no line",
+                "a\x1b[3\nb\n",
+                vec!["a", "b"],
+            ),
+            (
+                "unknown sequences vanish",
+                "\x1b[?25la\x1b(B\x1b[2Jb\x1b>\n",
+                vec!["ab"],
+            ),
+            ("not a colour", "\x1b[38;5;999mx\x1b[48;2;1mx\n", vec!["xx"]),
+        ] {
+            assert_eq!(lines_of(&[log.as_bytes()]), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_marked() {
+        assert_eq!(
+            lines_of(&[b"a\xff\xe2\x82b\xe2\x82\xac\n\xe2"]),
+            ["a\u{fffd}\u{fffd}b€", "\u{fffd}"]
+        );
+    }
+
+    #[test]
+    fn a_line_is_bounded() {
+        let line = lines_of(&["x".repeat(line::MAX_COLUMNS + 5).as_bytes()]).remove(0);
+        assert!(
+            line.ends_with("<i>… 5 more characters</i>"),
+            "{}",
+            &line[line.len() - 60..]
+        );
+    }
+
+    /// Bytes that mean something to the walker, much more often than chance would have it.
+    fn log() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            any::<u8>().prop_map(|byte| vec![byte]),
+            Just(b"\x1b[".to_vec()),
+            Just(b"\x1b[1;38;5;".to_vec()),
+            Just(b"\x1b]8;;".to_vec()),
+            Just(b"\x1b\\".to_vec()),
+            Just(b"<b>&\n".to_vec()),
+            Just(b"\r\n".to_vec()),
+            Just("é€😀".as_bytes().to_vec()),
+            "[0-9;:mKCDG]{1,4}".prop_map(String::into_bytes),
+        ];
+        prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn the_result_does_not_depend_on_the_cuts(log in log(), cuts in prop::collection::vec(1usize..7, 1..40)) {
+            let mut rest = log.as_slice();
+            let mut chunks = Vec::new();
+            for cut in cuts {
+                let (chunk, left) = rest.split_at(cut.min(rest.len()));
+                chunks.push(chunk);
+                rest = left;
+            }
+            chunks.push(rest);
+            prop_assert_eq!(lines_of(&chunks), lines_of(&[&log]));
+        }
+
+        #[test]
+        fn nothing_of_the_log_is_markup(log in log()) {
+            for line in lines_of(&[&log]) {
+                let own = regex_free_strip(&line);
+                prop_assert!(!own.contains(['<', '>', '"']), "{line}");
+            }
+        }
+    }
+
+    /// Takes away the tags this module writes, and nothing else.
+    fn regex_free_strip(line: &str) -> String {
+        let mut out = String::new();
+        let mut rest = line;
+        while let Some(at) = rest.find("<span class=\"") {
+            out.push_str(&rest[..at]);
+            let tail = &rest[at + "<span class=\"".len()..];
+            let end = tail.find("\">").expect("a span's tag is closed");
+            assert!(
+                tail[..end]
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b' ')
+            );
+            rest = &tail[end + 2..];
+        }
+        out.push_str(rest);
+        out.replace("</span>", "")
+            .replace("<i>", "")
+            .replace("</i>", "")
+    }
+}

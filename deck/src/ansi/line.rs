@@ -1,0 +1,91 @@
+//! One line of a terminal: cells, a cursor, and the HTML they make.
+
+use std::fmt::Write;
+
+use super::style::Style;
+
+/// Columns kept of a line; what lies beyond is counted.
+pub(super) const MAX_COLUMNS: usize = 10_000;
+
+#[derive(Debug, Default)]
+pub(super) struct LineBuffer {
+    cells: Vec<(char, Style)>,
+    cursor: usize,
+    /// Characters written past [`MAX_COLUMNS`].
+    dropped: usize,
+}
+
+impl LineBuffer {
+    pub(super) fn put(&mut self, character: char, style: Style) {
+        if self.cursor >= MAX_COLUMNS {
+            self.dropped += 1;
+            return;
+        }
+        if self.cursor < self.cells.len() {
+            self.cells[self.cursor] = (character, style);
+        } else {
+            self.cells.resize(self.cursor, (' ', Style::default()));
+            self.cells.push((character, style));
+        }
+        self.cursor += 1;
+    }
+
+    pub(super) fn carriage_return(&mut self) {
+        self.cursor = 0;
+    }
+
+    pub(super) fn back(&mut self, columns: usize) {
+        self.cursor = self.cursor.saturating_sub(columns);
+    }
+
+    pub(super) fn forward(&mut self, columns: usize) {
+        self.column(self.cursor.saturating_add(columns));
+    }
+
+    pub(super) fn column(&mut self, column: usize) {
+        self.cursor = column.min(MAX_COLUMNS);
+    }
+
+    /// 0: from the cursor on; 1: up to the cursor; 2: all.
+    pub(super) fn erase(&mut self, what: usize) {
+        let end = self.cells.len();
+        match what {
+            0 => self.cells.truncate(self.cursor),
+            1 => self.cells[..end.min(self.cursor + 1)].fill((' ', Style::default())),
+            2 => self.cells.clear(),
+            _ => {}
+        }
+    }
+
+    /// The line as HTML; the buffer is empty afterwards.
+    pub(super) fn take_html(&mut self) -> String {
+        let mut html = String::with_capacity(self.cells.len() + 16);
+        for run in self.cells.chunk_by(|left, right| left.1 == right.1) {
+            let classes = run[0].1.classes();
+            if !classes.is_empty() {
+                let _ = write!(html, "<span class=\"{classes}\">");
+            }
+            for (character, _) in run {
+                push_escaped(&mut html, *character);
+            }
+            if !classes.is_empty() {
+                html.push_str("</span>");
+            }
+        }
+        if self.dropped > 0 {
+            let _ = write!(html, "<i>… {} more characters</i>", self.dropped);
+        }
+        *self = Self::default();
+        html
+    }
+}
+
+fn push_escaped(html: &mut String, character: char) {
+    match character {
+        '<' => html.push_str("&lt;"),
+        '>' => html.push_str("&gt;"),
+        '&' => html.push_str("&amp;"),
+        '"' => html.push_str("&quot;"),
+        other => html.push(other),
+    }
+}

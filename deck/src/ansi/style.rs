@@ -1,0 +1,110 @@
+//! Select Graphic Rendition (`ESC [ … m`): what it sets, and the CSS classes that show it.
+
+use super::palette::nearest;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Style {
+    foreground: Option<u8>,
+    background: Option<u8>,
+    bold: bool,
+    dim: bool,
+    italic: bool,
+    underline: bool,
+    inverse: bool,
+    strike: bool,
+}
+
+impl Style {
+    /// Applies the parameters of one sequence. What is unknown or malformed changes nothing.
+    pub(super) fn select(&mut self, parameters: &str) {
+        let mut groups = parameters.split(';');
+        while let Some(group) = groups.next() {
+            let (code, sub) = group
+                .split_once(':')
+                .map_or((group, None), |(code, sub)| (code, Some(sub)));
+            match (code.parse::<u8>().unwrap_or(0), sub) {
+                _ if !code.is_empty() && code.parse::<u8>().is_err() => {}
+                (38, sub) => self.foreground = color(sub, &mut groups).or(self.foreground),
+                (48, sub) => self.background = color(sub, &mut groups).or(self.background),
+                (4, Some("0")) => self.underline = false,
+                (code, _) => self.set(code),
+            }
+        }
+    }
+
+    fn set(&mut self, code: u8) {
+        match code {
+            0 => *self = Self::default(),
+            1 => self.bold = true,
+            2 => self.dim = true,
+            3 => self.italic = true,
+            4 | 21 => self.underline = true,
+            7 => self.inverse = true,
+            9 => self.strike = true,
+            22 => (self.bold, self.dim) = (false, false),
+            23 => self.italic = false,
+            24 => self.underline = false,
+            27 => self.inverse = false,
+            29 => self.strike = false,
+            30..=37 => self.foreground = Some(code - 30),
+            39 => self.foreground = None,
+            40..=47 => self.background = Some(code - 40),
+            49 => self.background = None,
+            90..=97 => self.foreground = Some(code - 90 + 8),
+            100..=107 => self.background = Some(code - 100 + 8),
+            _ => {}
+        }
+    }
+
+    /// `b`old, `d`im, `i`talic, `u`nderline, `s`trike, `fN` foreground, `gN` background; `fd` and
+    /// `gd` are the page's own colours, exchanged by inverse.
+    pub(super) fn classes(self) -> String {
+        let mut classes = Vec::new();
+        for (on, class) in [
+            (self.bold, "b"),
+            (self.dim, "d"),
+            (self.italic, "i"),
+            (self.underline, "u"),
+            (self.strike, "s"),
+        ] {
+            if on {
+                classes.push(class.to_owned());
+            }
+        }
+        let name = |letter: char, color: Option<u8>| color.map(|index| format!("{letter}{index}"));
+        if self.inverse {
+            classes.push(name('f', self.background).unwrap_or_else(|| "fd".into()));
+            classes.push(name('g', self.foreground).unwrap_or_else(|| "gd".into()));
+        } else {
+            classes.extend(name('f', self.foreground));
+            classes.extend(name('g', self.background));
+        }
+        classes.join(" ")
+    }
+}
+
+/// The colour after 38 or 48: `5;N` or `2;R;G;B`, in groups of their own or as sub-parameters
+/// (`5:N`, `2:R:G:B`, `2::R:G:B`).
+fn color<'a>(sub: Option<&'a str>, groups: &mut impl Iterator<Item = &'a str>) -> Option<u8> {
+    let channel = |text: Option<&str>| text.and_then(|text| text.parse::<u8>().ok());
+    if let Some(sub) = sub {
+        let parts: Vec<&str> = sub.split(':').collect();
+        return match (parts.first().copied(), parts.len()) {
+            (Some("5"), 2) => channel(Some(parts[1])),
+            (Some("2"), length @ 4..) => {
+                let [red, green, blue] =
+                    [length - 3, length - 2, length - 1].map(|at| channel(Some(parts[at])));
+                Some(nearest(red?, green?, blue?))
+            }
+            _ => None,
+        };
+    }
+    match groups.next() {
+        Some("5") => channel(groups.next()),
+        Some("2") => {
+            let [red, green, blue] = [0, 1, 2].map(|_| channel(groups.next()));
+            Some(nearest(red?, green?, blue?))
+        }
+        _ => None,
+    }
+}

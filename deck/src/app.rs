@@ -1,0 +1,99 @@
+//! What every request works with.
+
+use std::sync::Arc;
+
+use common::kube::Clusters;
+use common::prowjob::ProwJob;
+use common::storage::paths;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::{Subject, Viewer, may_view};
+use crate::assets::Assets;
+use crate::buckets::{Buckets, Place};
+use crate::index::{Index, Job, Omit};
+use crate::metrics::Metrics;
+use crate::settings::{Present, Settings};
+use crate::upload::Uploads;
+
+/// Endless answers (events, followed logs) at once, all viewers together.
+const STREAMS: usize = 1000;
+
+pub(crate) struct App {
+    pub(crate) index: Arc<Index>,
+    pub(crate) clusters: Clusters,
+    pub(crate) buckets: Buckets,
+    pub(crate) uploads: Option<Uploads>,
+    pub(crate) assets: Assets,
+    pub(crate) metrics: Metrics,
+    pub(crate) shutdown: CancellationToken,
+    /// One permit for each endless answer.
+    pub(crate) streams: Arc<Semaphore>,
+    /// Tells this process's revisions from an earlier one's.
+    pub(crate) boot: String,
+    pub(crate) present: Present,
+    pub(crate) viewer: Viewer,
+}
+
+impl App {
+    pub(crate) fn streams() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(STREAMS))
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.present.get()
+    }
+
+    /// The question of [`may_view`], with everything but the job filled in.
+    pub(crate) fn may_view(&self, job: &Job) -> bool {
+        self.may_view_subject(&job.subject())
+    }
+
+    pub(crate) fn may_view_subject(&self, subject: &Subject<'_>) -> bool {
+        may_view(&self.viewer, &self.settings().hidden_repos, subject)
+    }
+
+    /// The same for a whole listing: the settings are taken once.
+    pub(crate) fn viewing(&self) -> impl Fn(&Job) -> bool {
+        let settings = self.settings();
+        move |job| may_view(&self.viewer, &settings.hidden_repos, &job.subject())
+    }
+
+    /// A run that may be seen, by build id or by its `ProwJob`'s name.
+    pub(crate) fn run(&self, job: &str, id: &str) -> Option<Arc<Job>> {
+        let named = || self.index.by_name(id).filter(|run| run.job.as_ref() == job);
+        self.index
+            .by_build(job, id)
+            .or_else(named)
+            .filter(|run| self.may_view(run))
+    }
+
+    /// The folder of the run's logs and artifacts. `None`: it is not decorated, or not yet claimed.
+    pub(crate) fn place_of(&self, job: &Job) -> anyhow::Result<Option<Place>> {
+        if job.bucket.is_none() || job.build_id.is_empty() {
+            return Ok(None);
+        }
+        let object: ProwJob = serde_json::from_str(&job.json(Omit {
+            pod_spec: true,
+            ..Omit::default()
+        }))?;
+        let decoration = object.spec.decoration_config.unwrap_or_default();
+        let Some(config) = decoration.gcs_configuration else {
+            return Ok(None);
+        };
+        let named = paths::Job {
+            job_type: job.kind,
+            name: &job.job,
+            build_id: &job.build_id,
+            refs: object.spec.refs.as_ref(),
+        };
+        let key = paths::job_dir(&config, &named)?;
+        let storage = self.buckets.open(&config.bucket)?;
+        let bucket = common::storage::Bucket::parse(&config.bucket)?.view_path();
+        Ok(Some(Place {
+            storage,
+            key,
+            bucket,
+        }))
+    }
+}

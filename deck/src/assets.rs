@@ -1,0 +1,74 @@
+//! Style sheets and scripts, inside the binary, named with a hash so that browsers may keep them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::ansi::palette;
+
+/// One file as it is served.
+#[derive(Clone, Debug)]
+pub(crate) struct Asset {
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Bytes,
+    /// Of the content.
+    pub(crate) etag: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Assets {
+    files: BTreeMap<&'static str, Asset>,
+    /// Of all files together: `?v=` in pages.
+    pub(crate) version: String,
+}
+
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+
+impl Assets {
+    pub(crate) fn load() -> Self {
+        let style = include_str!("../static/style.css").to_owned() + &palette::style_sheet();
+        let files: BTreeMap<_, _> = [
+            ("style.css", CSS, style),
+            ("time.js", JS, include_str!("../static/time.js").to_owned()),
+            ("jobs.js", JS, include_str!("../static/jobs.js").to_owned()),
+            ("job.js", JS, include_str!("../static/job.js").to_owned()),
+            (
+                "icon.svg",
+                "image/svg+xml",
+                include_str!("../static/icon.svg").to_owned(),
+            ),
+        ]
+        .into_iter()
+        .map(|(name, content_type, text)| {
+            let etag = format!("\"{}\"", hash(text.as_bytes()));
+            (
+                name,
+                Asset {
+                    content_type,
+                    body: text.into(),
+                    etag,
+                },
+            )
+        })
+        .collect();
+        let all: String = files.values().map(|asset| asset.etag.as_str()).collect();
+        Self {
+            version: hash(all.as_bytes()),
+            files,
+        }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Asset> {
+        self.files.get(name)
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,198 @@
+//! A `ProwJob`'s JSON, kept in pieces so that `/prowjobs.js` can leave some out without parsing.
+//!
+//! Pod spec and decoration are the same text for every run of a job, so they are stored once.
+
+use std::sync::Arc;
+
+use common::prowjob::ProwJob;
+use serde_json::{Map, Value};
+
+/// What replaces the value of an environment variable that is a secret by its name.
+const REDACTED: &str = "REDACTED";
+/// kubectl's copy of the whole object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The pieces; an absent one is empty.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Body {
+    /// `metadata` without labels and annotations, each with its braces.
+    metadata: Box<str>,
+    labels: Box<str>,
+    annotations: Box<str>,
+    /// `spec` without pod spec and decoration.
+    spec: Box<str>,
+    pub(super) pod_spec: Arc<str>,
+    pub(super) decoration: Arc<str>,
+    status: Box<str>,
+    containers: usize,
+}
+
+/// What `omit` leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Omit {
+    pub annotations: bool,
+    pub labels: bool,
+    pub decoration_config: bool,
+    pub pod_spec: bool,
+}
+
+impl Omit {
+    /// Reads Prow's comma list; unknown names are ignored, as there.
+    pub fn parse(list: &str) -> Self {
+        let has = |name| list.split(',').any(|item| item.trim() == name);
+        Self {
+            annotations: has("annotations"),
+            labels: has("labels"),
+            decoration_config: has("decoration_config"),
+            pod_spec: has("pod_spec"),
+        }
+    }
+}
+
+impl Body {
+    /// `None` if the object is no JSON, which a `ProwJob` always is.
+    pub(super) fn new(object: &ProwJob, mut intern: impl FnMut(&str) -> Arc<str>) -> Option<Self> {
+        let mut value = serde_json::to_value(object).ok()?;
+        let mut section = |name: &str| match value.get_mut(name).map(Value::take) {
+            Some(Value::Object(map)) => map,
+            _ => Map::new(),
+        };
+        let (mut metadata, mut spec, status) =
+            (section("metadata"), section("spec"), section("status"));
+        metadata.remove("managedFields");
+        let labels = metadata.remove("labels");
+        let mut annotations = metadata.remove("annotations");
+        if let Some(Value::Object(annotations)) = &mut annotations {
+            annotations.remove(LAST_APPLIED);
+        }
+        let mut pod_spec = spec.remove("pod_spec");
+        if let Some(pod_spec) = &mut pod_spec {
+            redact(pod_spec);
+        }
+        let decoration = spec.remove("decoration_config");
+        let containers = pod_spec
+            .as_ref()
+            .and_then(|spec| spec["containers"].as_array())
+            .map_or(0, Vec::len);
+        Some(Self {
+            metadata: text(&Value::Object(metadata)).into(),
+            labels: piece(labels.as_ref()).into(),
+            annotations: piece(annotations.as_ref()).into(),
+            spec: text(&Value::Object(spec)).into(),
+            pod_spec: intern(&piece(pod_spec.as_ref())),
+            decoration: intern(&piece(decoration.as_ref())),
+            status: text(&Value::Object(status)).into(),
+            containers,
+        })
+    }
+
+    /// Appends the object as JSON.
+    pub(super) fn write(&self, omit: Omit, out: &mut String) {
+        let empty_containers = omit.pod_spec.then(|| {
+            let all = vec![r#"{"name":"","resources":{}}"#; self.containers];
+            format!(r#"{{"containers":[{}]}}"#, all.join(","))
+        });
+        let pod_spec: &str = match &empty_containers {
+            Some(empty) if !self.pod_spec.is_empty() => empty,
+            _ => &self.pod_spec,
+        };
+        out.push_str(r#"{"kind":"ProwJob","apiVersion":"prow.k8s.io/v1","metadata":"#);
+        object(
+            out,
+            &self.metadata,
+            &[
+                ("labels", if omit.labels { "" } else { &self.labels }),
+                (
+                    "annotations",
+                    if omit.annotations {
+                        ""
+                    } else {
+                        &self.annotations
+                    },
+                ),
+            ],
+        );
+        out.push_str(r#","spec":"#);
+        let decoration = if omit.decoration_config {
+            ""
+        } else {
+            &self.decoration
+        };
+        object(
+            out,
+            &self.spec,
+            &[("pod_spec", pod_spec), ("decoration_config", decoration)],
+        );
+        out.push_str(r#","status":"#);
+        out.push_str(&self.status);
+        out.push('}');
+    }
+}
+
+/// The object `base` with further members; an empty one is left out.
+fn object(out: &mut String, base: &str, members: &[(&str, &str)]) {
+    out.push_str(base.strip_suffix('}').unwrap_or("{"));
+    for (name, value) in members.iter().filter(|(_, value)| !value.is_empty()) {
+        if !out.ends_with('{') {
+            out.push(',');
+        }
+        out.push('"');
+        out.push_str(name);
+        out.push_str("\":");
+        out.push_str(value);
+    }
+    out.push('}');
+}
+
+fn piece(value: Option<&Value>) -> String {
+    value
+        .filter(|value| !value.is_null())
+        .map_or_else(String::new, text)
+}
+
+/// JSON that may stand in a script as well: no `<`, and no line separators of old JavaScript.
+fn text(value: &Value) -> String {
+    value
+        .to_string()
+        .replace('<', "\\u003c")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}
+
+/// Literal values of variables that are secrets by their names. References to Secrets stay.
+fn redact(pod_spec: &mut Value) {
+    for list in ["containers", "initContainers"] {
+        let containers = pod_spec
+            .get_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten();
+        let variables = containers
+            .filter_map(|c| c.get_mut("env")?.as_array_mut())
+            .flatten();
+        for variable in variables {
+            let secret = variable["name"].as_str().is_some_and(is_secret_name);
+            if let Some(value) = variable.get_mut("value").filter(|_| secret) {
+                *value = REDACTED.into();
+            }
+        }
+    }
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    [
+        "TOKEN",
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "PRIVATE_KEY",
+        "ACCESS_KEY",
+        "API_KEY",
+    ]
+    .iter()
+    .any(|word| {
+        name.split_once(word)
+            .is_some_and(|(_, rest)| !rest.contains("FILE") && !rest.contains("PATH"))
+    })
+}

@@ -1,0 +1,140 @@
+//! `ProwJob` → [`Job`], with shared strings shared.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use common::prowjob::{ProwJob, ProwJobSpec, Pull, Refs};
+use jiff::Timestamp;
+
+use super::body::Body;
+use super::job::{Job, PullRequest, Repository};
+
+/// One copy of each string that is in use.
+#[derive(Debug, Default)]
+pub(super) struct Interner {
+    strings: HashSet<Arc<str>>,
+    /// Strings nobody else holds are dropped when the set has grown to this.
+    sweep_at: usize,
+}
+
+const FIRST_SWEEP: usize = 4096;
+
+impl Interner {
+    pub(super) fn intern(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.strings.get(text) {
+            return known.clone();
+        }
+        if self.strings.len() >= self.sweep_at {
+            self.strings.retain(|string| Arc::strong_count(string) > 1);
+            self.sweep_at = FIRST_SWEEP.max(self.strings.len() * 2);
+        }
+        let new: Arc<str> = text.into();
+        self.strings.insert(new.clone());
+        new
+    }
+
+    /// `None` for an object without a name.
+    pub(super) fn job(&mut self, object: &ProwJob) -> Option<Job> {
+        let (spec, status) = (&object.spec, object.status.clone().unwrap_or_default());
+        let name: Arc<str> = object.metadata.name.as_deref()?.into();
+        let body = Body::new(object, |text| self.intern(text))?;
+        let created = object
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0);
+        let pulls = spec.refs.iter().flat_map(|refs| &refs.pulls);
+        Some(Job {
+            job: self.intern(&spec.job),
+            kind: spec.job_type,
+            state: status.state,
+            repository: spec.main_refs().map(|refs| self.repository(refs)),
+            repos: self.repos(spec),
+            pulls: pulls.map(|pull| self.pull(pull)).collect(),
+            started: status
+                .start_time
+                .map(|time| time.0)
+                .or(created)
+                .unwrap_or(Timestamp::UNIX_EPOCH),
+            completed: status.completion_time.map(|time| time.0),
+            build_id: status.build_id.as_str().into(),
+            url: status.url.into(),
+            description: self.intern(&status.description),
+            pod_name: if status.pod_name.is_empty() {
+                name.clone()
+            } else {
+                status.pod_name.as_str().into()
+            },
+            cluster: self.intern(spec.cluster_alias()),
+            containers: self.containers(spec),
+            bucket: bucket(spec).map(|bucket| self.intern(bucket)),
+            hidden: spec.hidden,
+            tenant: self.intern(
+                spec.prowjob_defaults
+                    .as_ref()
+                    .map_or("", |defaults| &defaults.tenant_id),
+            ),
+            name,
+            body,
+        })
+    }
+
+    fn repository(&mut self, refs: &Refs) -> Repository {
+        Repository {
+            org: self.intern(&refs.org),
+            repo: self.intern(&refs.repo),
+            link: self.intern(&refs.repo_link),
+            base_ref: self.intern(&refs.base_ref),
+            base_sha: self.intern(&refs.base_sha),
+        }
+    }
+
+    fn repos(&mut self, spec: &ProwJobSpec) -> Box<[Arc<str>]> {
+        let mut repos: Vec<Arc<str>> = Vec::new();
+        for refs in spec.refs.iter().chain(&spec.extra_refs) {
+            let repo = self.intern(&refs.org_repo());
+            if !repos.contains(&repo) {
+                repos.push(repo);
+            }
+        }
+        repos.into()
+    }
+
+    fn pull(&mut self, pull: &Pull) -> PullRequest {
+        PullRequest {
+            number: pull.number,
+            author: self.intern(&pull.author),
+            sha: self.intern(&pull.sha),
+            title: self.intern(&pull.title),
+            link: self.intern(&pull.link),
+            commit_link: self.intern(&pull.commit_link),
+            author_link: self.intern(&pull.author_link),
+        }
+    }
+
+    /// Plank calls the only container `test`, whatever the spec says.
+    fn containers(&mut self, spec: &ProwJobSpec) -> Box<[Arc<str>]> {
+        let listed = spec
+            .pod_spec
+            .as_ref()
+            .and_then(|pod| pod.0.get("containers")?.as_array());
+        let names: Vec<&str> = listed
+            .into_iter()
+            .flatten()
+            .map(|container| container["name"].as_str().unwrap_or(""))
+            .collect();
+        match names.as_slice() {
+            [] | [_] => [self.intern("test")].into(),
+            several => several.iter().map(|name| self.intern(name)).collect(),
+        }
+    }
+}
+
+fn bucket(spec: &ProwJobSpec) -> Option<&str> {
+    let storage = spec
+        .decoration_config
+        .as_ref()?
+        .gcs_configuration
+        .as_ref()?;
+    Some(storage.bucket.as_str()).filter(|bucket| !bucket.is_empty())
+}

@@ -1,0 +1,133 @@
+//! One run, as Deck keeps it.
+
+use std::cmp::{Ordering, Reverse};
+use std::sync::Arc;
+
+use common::prowjob::{ProwJob, ProwJobState, ProwJobType};
+use jiff::Timestamp;
+
+use super::body::{Body, Omit};
+use super::build::Interner;
+
+/// What lists and pages show of a `ProwJob`. Strings that many runs share are stored once.
+#[derive(Debug)]
+pub struct Job {
+    /// Of the `ProwJob`.
+    pub name: Arc<str>,
+    pub job: Arc<str>,
+    pub kind: ProwJobType,
+    pub state: ProwJobState,
+    /// The repository the job is about.
+    pub repository: Option<Repository>,
+    /// `org/repo` of every reference, the main one first.
+    pub repos: Box<[Arc<str>]>,
+    pub pulls: Box<[PullRequest]>,
+    pub started: Timestamp,
+    pub completed: Option<Timestamp>,
+    /// Empty until the run is claimed.
+    pub build_id: Arc<str>,
+    pub url: Box<str>,
+    pub description: Arc<str>,
+    pub pod_name: Arc<str>,
+    /// Build cluster.
+    pub cluster: Arc<str>,
+    /// Containers of the test, by name.
+    pub containers: Box<[Arc<str>]>,
+    /// The bucket of its logs; none when it is not decorated.
+    pub bucket: Option<Arc<str>>,
+    /// `spec.hidden`; not yet whether a viewer may see it.
+    pub hidden: bool,
+    pub tenant: Arc<str>,
+    pub(super) body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    pub org: Arc<str>,
+    pub repo: Arc<str>,
+    /// May be empty.
+    pub link: Arc<str>,
+    pub base_ref: Arc<str>,
+    pub base_sha: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullRequest {
+    pub number: u64,
+    pub author: Arc<str>,
+    pub sha: Arc<str>,
+    pub title: Arc<str>,
+    /// Each may be empty.
+    pub link: Arc<str>,
+    pub commit_link: Arc<str>,
+    pub author_link: Arc<str>,
+}
+
+impl Job {
+    /// Completion is told by its time alone, as everywhere in Prow.
+    pub fn is_complete(&self) -> bool {
+        self.completed.is_some()
+    }
+
+    /// A job that is not in the index. `None` for an object without a name.
+    pub(crate) fn new(object: &ProwJob) -> Option<Self> {
+        Interner::default().job(object)
+    }
+
+    /// Repositories of the job's own refs; of the others if it has none.
+    pub(crate) fn own_repos(&self) -> &[Arc<str>] {
+        if self.kind == ProwJobType::Periodic {
+            &self.repos
+        } else {
+            &self.repos[..self.repos.len().min(1)]
+        }
+    }
+
+    pub(crate) fn has_container(&self, name: &str) -> bool {
+        self.containers
+            .iter()
+            .any(|container| container.as_ref() == name)
+    }
+
+    /// The whole object as JSON, without secrets and what `omit` names.
+    pub fn json(&self, omit: Omit) -> String {
+        let mut json = String::new();
+        self.write_json(omit, &mut json);
+        json
+    }
+
+    /// Appends [`Job::json`].
+    pub(crate) fn write_json(&self, omit: Omit, out: &mut String) {
+        self.body.write(omit, out);
+    }
+
+    /// Whether this is the very same version of the object, as after listing again.
+    pub(super) fn shows_the_same(&self, other: &Self) -> bool {
+        self.body == other.body
+    }
+
+    fn key(&self) -> (Reverse<Timestamp>, &str, &str) {
+        (Reverse(self.started), &self.job, &self.name)
+    }
+}
+
+/// Newest first, then by job, as Prow sorts; the name makes it total.
+impl Ord for Job {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl PartialOrd for Job {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Job {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Job {}

@@ -1,0 +1,93 @@
+//! The watch that fills the index. One object that cannot be read does not end it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use common::prowjob::ProwJob;
+use futures::{StreamExt, pin_mut};
+use kube::core::DeserializeGuard;
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::Index;
+
+/// Objects a page of the first listing.
+const PAGE_SIZE: u32 = 500;
+
+/// Keeps `index` at what the cluster holds in `namespace`, until `shutdown`.
+pub(crate) async fn feed(
+    index: Arc<Index>,
+    client: Client,
+    namespace: String,
+    shutdown: CancellationToken,
+) {
+    let api: Api<DeserializeGuard<ProwJob>> = Api::namespaced(client, &namespace);
+    let events = watcher(api, watcher::Config::default().page_size(PAGE_SIZE)).default_backoff();
+    let events = events.take_until(shutdown.cancelled_owned());
+    pin_mut!(events);
+    let mut listed = HashSet::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => apply(&index, &mut listed, event),
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                warn!(
+                    error = format!("{error:#}"),
+                    namespace, "the watch of ProwJobs broke off, trying again"
+                );
+            }
+        }
+    }
+}
+
+/// `listed` collects the names of the listing under way: what is not among them is gone.
+fn apply(
+    index: &Index,
+    listed: &mut HashSet<String>,
+    event: watcher::Event<DeserializeGuard<ProwJob>>,
+) {
+    match event {
+        watcher::Event::Init => listed.clear(),
+        watcher::Event::InitApply(guarded) => {
+            if let Some(name) = put(index, guarded) {
+                listed.insert(name);
+            }
+        }
+        watcher::Event::InitDone => {
+            index.retain(&std::mem::take(listed));
+            index.synced.send_replace(true);
+        }
+        watcher::Event::Apply(guarded) => {
+            put(index, guarded);
+        }
+        watcher::Event::Delete(DeserializeGuard(object)) => {
+            let metadata = match object {
+                Ok(job) => job.metadata,
+                Err(invalid) => invalid.metadata,
+            };
+            index.remove(metadata.name.as_deref().unwrap_or_default());
+        }
+    }
+}
+
+/// Takes the object in and gives its name; one that became unreadable is no longer shown.
+fn put(index: &Index, DeserializeGuard(object): DeserializeGuard<ProwJob>) -> Option<String> {
+    match object {
+        Ok(job) => {
+            index.put(&job);
+            job.metadata.name
+        }
+        Err(invalid) => {
+            let name = invalid.metadata.name.unwrap_or_default();
+            warn!(
+                prowjob = name,
+                error = invalid.error,
+                "a ProwJob cannot be read and is not shown"
+            );
+            index.remove(&name);
+            None
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The beginning and the end of a log of any length, in bounded memory.
+
+use futures::TryStreamExt;
+
+use super::LogStream;
+use super::markup::{push_gap, push_line};
+use crate::ansi::Terminal;
+
+/// Bytes kept of the beginning, and of the end.
+const HEAD: usize = 64 << 10;
+const TAIL: usize = 256 << 10;
+
+/// What a page shows of a log.
+#[derive(Debug, Default)]
+pub(crate) struct Excerpt {
+    /// Lines as HTML.
+    pub(crate) html: String,
+    /// Whole lines, shown or not.
+    pub(crate) lines: u64,
+    /// Of the whole log.
+    pub(crate) bytes: u64,
+    /// Something in the middle is not shown.
+    pub(crate) cut: bool,
+}
+
+impl Excerpt {
+    /// Reads `log` to its end. A last line without its end is shown only if the log is `complete`.
+    pub(crate) async fn read(mut log: LogStream, complete: bool) -> anyhow::Result<Self> {
+        let mut window = Window::default();
+        while let Some(chunk) = log.try_next().await? {
+            window.push(&chunk);
+        }
+        Ok(window.excerpt(complete))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    head: Vec<u8>,
+    /// Everything after the head, or its end.
+    tail: Vec<u8>,
+    bytes: u64,
+    newlines: u64,
+}
+
+impl Window {
+    fn push(&mut self, chunk: &[u8]) {
+        self.bytes += chunk.len() as u64;
+        self.newlines += newlines(chunk);
+        let (first, rest) = chunk.split_at(chunk.len().min(HEAD - self.head.len()));
+        self.head.extend_from_slice(first);
+        self.tail.extend_from_slice(rest);
+        if self.tail.len() > 2 * TAIL {
+            self.tail.drain(..self.tail.len() - TAIL);
+        }
+    }
+
+    fn excerpt(self, complete: bool) -> Excerpt {
+        let mut excerpt = Excerpt {
+            lines: self.newlines,
+            bytes: self.bytes,
+            ..Excerpt::default()
+        };
+        let all = self.head.len() + self.tail.len();
+        if all as u64 == self.bytes {
+            let text = [self.head, self.tail].concat();
+            excerpt.lines += u64::from(complete && text.last().is_some_and(|last| *last != b'\n'));
+            render(&mut excerpt.html, &text, 1, complete);
+            return excerpt;
+        }
+        excerpt.cut = true;
+        let head = &self.head[..self
+            .head
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1)];
+        render(&mut excerpt.html, head, 1, false);
+        let from = self.tail.len().saturating_sub(TAIL);
+        let line = self.tail[from..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(self.tail.len(), |at| from + at + 1);
+        let tail = &self.tail[line..];
+        let first = self.newlines - newlines(tail) + 1;
+        push_gap(&mut excerpt.html, first - 1 - newlines(head));
+        render(&mut excerpt.html, tail, first, complete);
+        excerpt
+    }
+}
+
+fn newlines(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
+}
+
+fn render(html: &mut String, text: &[u8], first: u64, complete: bool) {
+    let mut terminal = Terminal::starting_at(first);
+    let mut sink = |number: u64, line: &str| push_line(html, number, line);
+    terminal.feed(text, &mut sink);
+    if complete {
+        terminal.finish(&mut sink);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use futures::{StreamExt, stream};
+
+    use super::*;
+
+    async fn excerpt(lines: std::ops::RangeInclusive<u64>, end: &str, complete: bool) -> Excerpt {
+        let text = lines.map(|n| format!("line {n}\n")).collect::<String>() + end;
+        let chunks: Vec<_> = text
+            .as_bytes()
+            .chunks(10_007)
+            .map(|c| Ok(Bytes::copy_from_slice(c)))
+            .collect();
+        Excerpt::read(stream::iter(chunks).boxed(), complete)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_small_log_is_shown_whole() {
+        let whole = excerpt(1..=3, "rest", true).await;
+        assert_eq!((whole.lines, whole.cut), (4, false));
+        assert!(
+            whole.html.contains("line 1") && whole.html.contains("rest"),
+            "{}",
+            whole.html
+        );
+        let running = excerpt(1..=3, "rest", false).await;
+        assert_eq!(running.lines, 3);
+        assert!(
+            !running.html.contains("rest"),
+            "an unfinished line may still change"
+        );
+        assert_eq!(excerpt(1..=0, "", true).await.lines, 0);
+    }
+
+    #[tokio::test]
+    async fn a_huge_log_keeps_both_ends_and_their_numbers() {
+        let cut = excerpt(1..=400_000, "", true).await;
+        assert!(cut.cut && cut.html.len() < 3 << 20, "{}", cut.html.len());
+        assert_eq!(cut.lines, 400_000);
+        for (number, shown) in [
+            (1, true),
+            (5_000, true),
+            (200_000, false),
+            (390_000, true),
+            (400_000, true),
+        ] {
+            let line = format!("id=\"L{number}\"");
+            assert_eq!(cut.html.contains(&line), shown, "{number}");
+            if shown {
+                let at = cut.html.find(&line).unwrap();
+                let end = cut.html[at..].find("</div>").unwrap();
+                assert!(
+                    cut.html[at..at + end].contains(&format!("line {number}")),
+                    "{}",
+                    &cut.html[at..at + end]
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Deck's flags, as Prow spells them, and what it adds.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail, ensure};
+use common::duration::GoDuration;
+use common::service::flags;
+use common::storage::{Credentials, Storage};
+
+use crate::access::Viewer;
+
+/// Flags of `deck`. Those that Prow has and that change nothing here are listed in the README.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    #[command(flatten)]
+    pub config: common::config::Options,
+    #[command(flatten)]
+    pub kube: common::kube::Options,
+    #[command(flatten)]
+    pub instrumentation: common::service::InstrumentationOptions,
+    #[command(flatten)]
+    pub credentials: CredentialOptions,
+    #[command(flatten)]
+    pub storage: StorageOptions,
+    #[command(flatten)]
+    pub visibility: VisibilityOptions,
+    #[command(flatten)]
+    pub later: LaterOptions,
+    #[command(flatten)]
+    pub unused: UnusedOptions,
+    /// Where pages are served.
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// How long the first listing of `ProwJobs` may take.
+    #[arg(long, default_value = "30s")]
+    pub timeout_listing_prowjobs: GoDuration,
+}
+
+/// Who Deck is to the buckets it reads.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct CredentialOptions {
+    /// Service account key for gs:// buckets.
+    #[arg(long, value_name = "FILE")]
+    pub gcs_credentials_file: Option<PathBuf>,
+    /// Credentials for s3:// buckets, in Prow's JSON.
+    #[arg(long, value_name = "FILE")]
+    pub s3_credentials_file: Option<PathBuf>,
+}
+
+/// Deck as the place where logs and artifacts are kept.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct StorageOptions {
+    /// Folder that /storage serves; without it there is no /storage.
+    #[arg(long, value_name = "DIR")]
+    pub storage_dir: Option<PathBuf>,
+    /// Key that plank signs upload tokens with.
+    #[arg(long, value_name = "FILE")]
+    pub storage_key_file: Option<PathBuf>,
+    /// Largest object, in bytes.
+    #[arg(long, default_value_t = 1 << 30)]
+    pub storage_max_object_size: u64,
+    /// The most that one run may keep, in bytes.
+    #[arg(long, default_value_t = 10 << 30)]
+    pub storage_max_job_size: u64,
+}
+
+/// Which jobs are shown.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct VisibilityOptions {
+    /// Show hidden jobs, and only those.
+    #[arg(long, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub hidden_only: bool,
+    /// Show hidden jobs as well.
+    #[arg(long, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub show_hidden: bool,
+    /// Show the jobs of these tenants, and only those.
+    #[arg(long, value_name = "ID")]
+    pub tenant_id: Vec<String>,
+}
+
+/// Prow's flags for what is not built yet: setting one is an error, never silence.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct LaterOptions {
+    #[arg(long, hide = true)]
+    pub tide_url: Option<String>,
+    #[arg(long, hide = true)]
+    pub hook_url: Option<String>,
+    #[arg(long, hide = true)]
+    pub oauth_url: Option<String>,
+    #[arg(long, hide = true)]
+    pub redirect_http_to: Option<String>,
+    #[arg(long, hide = true)]
+    pub pregenerated_data: Option<PathBuf>,
+    #[arg(long, hide = true, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub rerun_creates_job: bool,
+    #[arg(long, hide = true, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub gcs_cookie_auth: bool,
+}
+
+/// Prow's flags that mean nothing here.
+#[derive(Clone, Debug, clap::Args)]
+pub struct UnusedOptions {
+    #[arg(long, hide = true, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub spyglass: bool,
+    #[arg(long, hide = true)]
+    pub spyglass_files_location: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub static_files_location: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub template_files_location: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub github_oauth_config_file: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub cookie_secret: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub plugin_config: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub supplemental_plugin_config_dir: Vec<PathBuf>,
+    #[arg(long, hide = true)]
+    pub supplemental_plugin_configs_filename_suffix: Option<String>,
+    #[arg(long, hide = true)]
+    pub git_signing_key_path: Option<PathBuf>,
+    #[arg(long, hide = true, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_insecure: bool,
+    #[arg(long, hide = true, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub github: common::github::Options,
+}
+
+impl CredentialOptions {
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            gcs_credentials_file: self.gcs_credentials_file.clone(),
+            s3_credentials_file: self.s3_credentials_file.clone(),
+            storage_token: None,
+        }
+    }
+}
+
+impl VisibilityOptions {
+    /// The three exclude each other, as in Prow.
+    pub fn viewer(&self) -> anyhow::Result<Viewer> {
+        match (
+            self.hidden_only,
+            self.show_hidden,
+            self.tenant_id.is_empty(),
+        ) {
+            (false, false, true) => Ok(Viewer::Public),
+            (true, false, true) => Ok(Viewer::HiddenOnly),
+            (false, true, true) => Ok(Viewer::Everything),
+            (false, false, false) => Ok(Viewer::Tenants(self.tenant_id.iter().cloned().collect())),
+            _ => bail!("--hidden-only, --show-hidden and --tenant-id exclude each other"),
+        }
+    }
+}
+
+impl LaterOptions {
+    pub fn refuse(&self) -> anyhow::Result<()> {
+        for (flag, given) in [
+            ("--tide-url", self.tide_url.is_some()),
+            ("--hook-url", self.hook_url.is_some()),
+            ("--oauth-url", self.oauth_url.is_some()),
+            ("--redirect-http-to", self.redirect_http_to.is_some()),
+            ("--pregenerated-data", self.pregenerated_data.is_some()),
+            ("--rerun-creates-job", self.rerun_creates_job),
+            ("--gcs-cookie-auth", self.gcs_cookie_auth),
+        ] {
+            ensure!(!given, "{flag} is not built yet: leave it out");
+        }
+        Ok(())
+    }
+}
+
+/// Deck's own storage, opened.
+#[derive(Debug)]
+pub struct OwnStorage {
+    pub storage: Storage,
+    /// Tokens are signed with this.
+    pub key: Vec<u8>,
+    pub max_object_size: u64,
+    pub max_job_size: u64,
+}
+
+impl StorageOptions {
+    /// `None` without `--storage-dir`.
+    pub fn open(&self) -> anyhow::Result<Option<OwnStorage>> {
+        let (dir, key_file) = match (&self.storage_dir, &self.storage_key_file) {
+            (None, None) => return Ok(None),
+            (Some(dir), Some(key_file)) => (dir, key_file),
+            (Some(_), None) => bail!(
+                "--storage-dir needs --storage-key-file, the key that plank signs tokens with"
+            ),
+            (None, Some(_)) => bail!("--storage-key-file is for --storage-dir, which is not set"),
+        };
+        let dir = std::path::absolute(dir).context("--storage-dir")?;
+        let key =
+            std::fs::read(key_file).with_context(|| format!("reading {}", key_file.display()))?;
+        let key = key.trim_ascii().to_vec();
+        ensure!(!key.is_empty(), "{} is empty", key_file.display());
+        let storage = Storage::open(
+            &format!("file://{}", dir.display()),
+            &Credentials::default(),
+        )?;
+        Ok(Some(OwnStorage {
+            storage,
+            key,
+            max_object_size: self.storage_max_object_size,
+            max_job_size: self.storage_max_job_size,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    fn read(line: &str) -> Options {
+        let line = format!("--config-path=c.yaml {line}");
+        flags::parse("deck", line.split_whitespace().map(OsString::from)).unwrap()
+    }
+
+    #[test]
+    fn prows_flags_are_read() {
+        let options =
+            read("-config-path=/etc/config/config.yaml --spyglass --show-hidden=true --port 1");
+        assert_eq!(options.port, 1);
+        assert_eq!(options.visibility.viewer().unwrap(), Viewer::Everything);
+        options.later.refuse().unwrap();
+        assert!(options.storage.open().unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_not_built_or_contradicts_itself_is_refused() {
+        let refusal = |line: &str| {
+            let options = read(line);
+            let refused = options
+                .later
+                .refuse()
+                .and(options.visibility.viewer().map(drop));
+            refused
+                .and(options.storage.open().map(drop))
+                .unwrap_err()
+                .to_string()
+        };
+        for (line, says) in [
+            ("--tide-url=http://tide", "--tide-url is not built yet"),
+            (
+                "--rerun-creates-job",
+                "--rerun-creates-job is not built yet",
+            ),
+            ("--hidden-only --show-hidden", "exclude each other"),
+            ("--tenant-id=a --show-hidden", "exclude each other"),
+            ("--storage-dir=/tmp/x", "needs --storage-key-file"),
+            (
+                "--storage-key-file=/tmp/x",
+                "--storage-dir, which is not set",
+            ),
+        ] {
+            let text = refusal(line);
+            assert!(text.contains(says), "{line}: {text}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Objects in buckets: what jobs wrote, handed on so that it cannot act on this site.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use common::storage::{Attributes, Error, Object};
+use futures::TryStreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+use super::text;
+use crate::app::App;
+use crate::buckets::Place;
+use crate::index::Job;
+use crate::keys::{RunKey, run_of};
+use crate::range::{Wanted, wanted};
+use crate::stored_run;
+
+/// No script runs and no origin is given, whatever the object is.
+const SANDBOX: &str = "sandbox";
+const NO_SUCH_OBJECT: &str = "There is no such object.\n";
+
+/// `/artifact/<provider>/<bucket…>/<key>`
+pub(super) async fn object(
+    State(app): State<Arc<App>>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    match locate(&app, &path) {
+        Ok(Some(place)) => serve(&app, &place, &headers).await,
+        Ok(None) => text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT),
+        Err(error) => failed(&path, error),
+    }
+}
+
+/// The place a path names, in a bucket of the configuration or of the run that it names.
+pub(super) fn locate(app: &App, path: &str) -> Result<Option<Place>, Error> {
+    let settings = app.settings();
+    let run = run_of(path).and_then(|run| app.index.by_build(run.job, run.build?));
+    let own = run.as_deref().and_then(|run: &Job| run.bucket.as_deref());
+    app.buckets
+        .locate(path, settings.buckets.iter().map(String::as_str).chain(own))
+}
+
+/// One object, in part if that is what is asked for.
+pub(super) async fn serve(app: &App, place: &Place, headers: &HeaderMap) -> Response {
+    match answer(app, place, headers).await {
+        Ok(response) => response,
+        Err(Error::NotFound(_)) => text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT),
+        Err(Error::InvalidKey(..)) => {
+            text(StatusCode::BAD_REQUEST, "That is no name for an object.\n")
+        }
+        Err(error) => failed(&place.key, error),
+    }
+}
+
+async fn answer(app: &App, place: &Place, headers: &HeaderMap) -> Result<Response, Error> {
+    if let Some(run) = run_of(&place.key)
+        && !may_view(app, place, &run).await?
+    {
+        return Ok(text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT));
+    }
+    let head = place.storage.head(&place.key).await?;
+    let etag = etag(&head);
+    let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    if header(header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag))
+    {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let range =
+        header(header::RANGE).filter(|_| header(header::IF_RANGE).is_none_or(|tag| tag == etag));
+    let size = head.size;
+    let (status, content_range, object) = match wanted(range, size) {
+        Wanted::All => (StatusCode::OK, None, place.storage.get(&place.key).await?),
+        Wanted::Part(part) => {
+            let shown = format!("bytes {}-{}/{size}", part.start, part.end - 1);
+            (
+                StatusCode::PARTIAL_CONTENT,
+                Some(shown),
+                place.storage.get_range(&place.key, part).await?,
+            )
+        }
+        Wanted::Unsatisfiable => (
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            Some(format!("bytes */{size}")),
+            head,
+        ),
+    };
+    let mut out = describe(&object.attributes);
+    out.insert(header::ETAG, value(&etag));
+    out.insert(header::ACCEPT_RANGES, value("bytes"));
+    out.insert(header::CONTENT_SECURITY_POLICY, value(SANDBOX));
+    out.insert(header::X_CONTENT_TYPE_OPTIONS, value("nosniff"));
+    if let Some(range) = content_range {
+        out.insert(header::CONTENT_RANGE, value(&range));
+    }
+    if let Some(modified) = object.modified {
+        out.insert(
+            header::LAST_MODIFIED,
+            value(&modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()),
+        );
+    }
+    if status == StatusCode::RANGE_NOT_SATISFIABLE {
+        return Ok((status, out).into_response());
+    }
+    out.insert(
+        header::CONTENT_LENGTH,
+        (object.range.end - object.range.start).into(),
+    );
+    let body = object
+        .into_stream()
+        .inspect_err(|error| tracing::warn!(%error, "an object broke off"));
+    Ok((status, out, Body::from_stream(body)).into_response())
+}
+
+/// The run's own object answers; of a run that is gone, what it left, and at least its repository.
+async fn may_view(app: &App, place: &Place, run: &RunKey<'_>) -> Result<bool, Error> {
+    let Some(build) = run.build else {
+        let newest = app.index.newest(run.job);
+        return Ok(newest.is_none_or(|newest| app.may_view(&newest)));
+    };
+    if let Some(known) = app.index.by_build(run.job, build) {
+        return Ok(app.may_view(&known));
+    }
+    if !run.dir.is_empty() {
+        let folder = Place {
+            key: run.dir.to_owned(),
+            ..place.clone()
+        };
+        if let Some(stored) = stored_run::read(&folder, run).await? {
+            return Ok(Job::new(&stored).is_some_and(|job| app.may_view(&job)));
+        }
+    }
+    let repos = run.repo.map(|segment| segment.replacen('_', "/", 1).into());
+    let subject = crate::access::Subject {
+        hidden: false,
+        tenant: "",
+        repos: repos.as_slice(),
+    };
+    Ok(app.may_view_subject(&subject))
+}
+
+/// Size and time: what an atomic replacement always changes.
+fn etag(object: &Object) -> String {
+    let modified = object.modified.map_or(0, |time| time.as_nanosecond());
+    format!("\"{:x}-{modified:x}\"", object.size)
+}
+
+/// What was stored beside the bytes; Deck's own notes are not for others.
+fn describe(attributes: &Attributes) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let content_type = attributes
+        .content_type
+        .as_deref()
+        .unwrap_or("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, value(content_type));
+    headers.insert(
+        header::CACHE_CONTROL,
+        value(attributes.cache_control.as_deref().unwrap_or("no-cache")),
+    );
+    if let Some(encoding) = &attributes.content_encoding {
+        headers.insert(header::CONTENT_ENCODING, value(encoding));
+    }
+    for (name, text) in attributes
+        .metadata
+        .iter()
+        .filter(|(name, _)| !name.starts_with("deck-"))
+    {
+        if let Ok(name) = HeaderName::try_from(format!("x-object-meta-{name}")) {
+            headers.insert(name, value(text));
+        }
+    }
+    headers
+}
+
+/// What no header can hold is left out rather than refused.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn failed(key: &str, error: Error) -> Response {
+    let error = anyhow::Error::from(error);
+    tracing::warn!(
+        key,
+        error = format!("{error:#}"),
+        "an object cannot be read"
+    );
+    text(
+        StatusCode::BAD_GATEWAY,
+        "The storage cannot be read now. Try again in a moment.\n",
+    )
+}

@@ -1,0 +1,364 @@
+//! `/view/…`: one run, with its log and what it left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use common::storage::Error;
+use jiff::Timestamp;
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::error::{Kind, Problem, html};
+use super::{NO_STORE, artifact};
+use crate::app::App;
+use crate::buckets::Place;
+use crate::index::Job;
+use crate::keys::{RunKey, run_of};
+use crate::logs::{self, Excerpt, TEST_CONTAINER};
+use crate::stored_run;
+use crate::view::{Facts, Link, Links, StateView, encode_path, encode_query};
+
+/// Files named on the page.
+const MAX_ARTIFACTS: usize = 300;
+/// How long a page waits for a log or a listing.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// An alias is one URL.
+const MAX_ALIAS: usize = 4096;
+
+const NO_SUCH_RUN: &str = "There is no such run here. It may have been too long ago.";
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Which {
+    container: String,
+}
+
+#[derive(Debug, Default)]
+struct LogView {
+    container: String,
+    html: String,
+    /// In the place of lines, when there are none.
+    message: &'static str,
+    meta: String,
+    raw: String,
+    /// Where the rest is heard; empty when there is none to come.
+    events: String,
+}
+
+#[derive(Debug)]
+struct FileView {
+    name: String,
+    href: String,
+    size: String,
+}
+
+#[derive(Debug, Template)]
+#[template(path = "job.html")]
+struct JobPage {
+    version: String,
+    job: String,
+    state: StateView,
+    facts: String,
+    log: LogView,
+    containers: Vec<Link>,
+    artifacts: Vec<FileView>,
+    no_artifacts: &'static str,
+    more_artifacts: usize,
+}
+
+/// A run to show, and where its files are.
+struct Run {
+    job: Arc<Job>,
+    place: Option<Place>,
+    /// It is in the index, so its `ProwJob` exists.
+    exists: bool,
+}
+
+pub(super) async fn page(
+    State(app): State<Arc<App>>,
+    Path(path): Path<String>,
+    Query(which): Query<Which>,
+) -> Response {
+    match find(&app, path.trim_matches('/')).await {
+        Ok(Found::Run(run)) => show(&app, &run, &which, &path).await,
+        Ok(Found::Elsewhere(path)) => Redirect::to(&path).into_response(),
+        Ok(Found::Nothing) => Problem::page(&app, Kind::NotFound, NO_SUCH_RUN),
+        Err(error) => Problem::internal(&app, &error, "finding a run"),
+    }
+}
+
+enum Found {
+    Run(Run),
+    /// An alias was asked for.
+    Elsewhere(String),
+    Nothing,
+}
+
+async fn find(app: &App, path: &str) -> anyhow::Result<Found> {
+    if let Some((job, id)) = path
+        .strip_prefix("prowjob/")
+        .and_then(|rest| rest.split_once('/'))
+    {
+        let Some(job) = app.run(job, id) else {
+            return Ok(Found::Nothing);
+        };
+        let place = app.place_of(&job)?;
+        return Ok(Found::Run(Run {
+            job,
+            place,
+            exists: true,
+        }));
+    }
+    let Some(place) = artifact::locate(app, path)? else {
+        return Ok(Found::Nothing);
+    };
+    let Some((run, build)) = run_of(&place.key).and_then(|run| Some((run, run.build?))) else {
+        return Ok(Found::Nothing);
+    };
+    if run.dir.is_empty() {
+        return alias(app, &place).await;
+    }
+    if run.dir != place.key {
+        return Ok(Found::Nothing);
+    }
+    if let Some(job) = app.index.by_build(run.job, build) {
+        let visible = app.may_view(&job);
+        return Ok(if visible {
+            Found::Run(Run {
+                job,
+                place: Some(place),
+                exists: true,
+            })
+        } else {
+            Found::Nothing
+        });
+    }
+    stored(app, &place, &run).await
+}
+
+/// A run whose `ProwJob` is gone.
+async fn stored(app: &App, place: &Place, run: &RunKey<'_>) -> anyhow::Result<Found> {
+    let object = timeout(PATIENCE, stored_run::read(place, run))
+        .await
+        .context("reading a run's files")??;
+    let job = object
+        .and_then(|object| Job::new(&object))
+        .filter(|job| app.may_view(job));
+    Ok(job.map_or(Found::Nothing, |job| {
+        Found::Run(Run {
+            job: Arc::new(job),
+            place: Some(place.clone()),
+            exists: false,
+        })
+    }))
+}
+
+/// `pr-logs/directory/JOB/BUILD` names a small object that holds the folder's URL.
+async fn alias(app: &App, place: &Place) -> anyhow::Result<Found> {
+    let object = match place
+        .storage
+        .get(&format!("{}.txt", place.key.trim_end_matches(".txt")))
+        .await
+    {
+        Ok(object) => object,
+        Err(Error::NotFound(_)) => return Ok(Found::Nothing),
+        Err(error) => return Err(error.into()),
+    };
+    let url = object.bytes(MAX_ALIAS).await?;
+    let url = std::str::from_utf8(&url).unwrap_or_default().trim();
+    let settings = app.settings();
+    let known = settings
+        .buckets
+        .iter()
+        .map(String::as_str)
+        .chain([place.storage.bucket().url()]);
+    let key = known
+        .filter_map(|bucket| url.strip_prefix(bucket)?.strip_prefix('/'))
+        .next();
+    let folder = key
+        .and_then(run_of)
+        .map(|run| run.dir)
+        .filter(|dir| !dir.is_empty());
+    Ok(folder.map_or(Found::Nothing, |dir| {
+        Found::Elsewhere(format!("/view/{}/{}", place.bucket, encode_path(dir)))
+    }))
+}
+
+async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {
+    let job = &run.job;
+    let container = match which.container.as_str() {
+        "" => job.containers.first().map_or(TEST_CONTAINER, AsRef::as_ref),
+        given if job.has_container(given) => given,
+        _ => return Problem::page(app, Kind::NotFound, "This run has no such container."),
+    };
+    let settings = app.settings();
+    let links = Links {
+        base: &settings.link_url,
+    };
+    let (log, (artifacts, more_artifacts, no_artifacts)) =
+        tokio::join!(log(app, run, container), artifacts(run));
+    let page = JobPage {
+        version: app.assets.version.clone(),
+        job: job.job.to_string(),
+        state: StateView::of(job.state),
+        facts: Facts::of(job, &links, Timestamp::now(), run.exists)
+            .render()
+            .unwrap_or_default(),
+        log,
+        containers: job.containers.iter().map(|name| tab(path, name)).collect(),
+        artifacts,
+        no_artifacts,
+        more_artifacts,
+    };
+    (NO_STORE, html(&page)).into_response()
+}
+
+fn tab(path: &str, container: &str) -> Link {
+    let href = format!(
+        "/view/{}?container={}",
+        encode_path(path),
+        encode_query(container)
+    );
+    Link {
+        text: container.to_owned(),
+        href,
+    }
+}
+
+async fn log(app: &App, run: &Run, container: &str) -> LogView {
+    let job = &run.job;
+    let live = run.exists && !job.is_complete();
+    let mut view = LogView {
+        container: container.to_owned(),
+        ..LogView::default()
+    };
+    let read = timeout(PATIENCE, async {
+        let log = match (&run.place, run.exists) {
+            (Some(place), false) => logs::stored(place, &logs::file_name(container)).await?,
+            _ => logs::now(app, job, container).await?,
+        };
+        Ok::<_, logs::Error>(Excerpt::read(log, !live).await?)
+    });
+    let excerpt = match read.await {
+        Ok(Ok(excerpt)) => excerpt,
+        Ok(Err(logs::Error::Absent | logs::Error::NotStarted)) => Excerpt::default(),
+        Ok(Err(logs::Error::Other(error))) => {
+            let (prowjob, error) = (job.name.as_ref(), format!("{error:#}"));
+            tracing::warn!(
+                prowjob,
+                job = job.job.as_ref(),
+                error,
+                "a log cannot be read"
+            );
+            view.message = "The log cannot be read now. Try again in a moment.";
+            Excerpt::default()
+        }
+        Err(_) => {
+            view.message = "The log takes too long to read. Try again in a moment.";
+            Excerpt::default()
+        }
+    };
+    let query = format!(
+        "job={}&id={}&container={}",
+        encode_query(&job.job),
+        id(job),
+        encode_query(container)
+    );
+    if live {
+        view.events = format!("/log/events?{query}&after={}", excerpt.lines);
+    }
+    if excerpt.bytes > 0 {
+        view.meta = format!("{} · {}", lines(excerpt.lines), size(excerpt.bytes));
+        view.raw = match &run.place {
+            Some(place) if !live => address(place, &logs::file_name(container)),
+            _ => format!("/log?{query}"),
+        };
+    } else if view.message.is_empty() {
+        view.message = if live {
+            "The log has not begun."
+        } else {
+            "There is no log of this run."
+        };
+    }
+    view.html = excerpt.html;
+    view
+}
+
+fn id(job: &Job) -> String {
+    encode_query(if job.build_id.is_empty() {
+        &job.name
+    } else {
+        &job.build_id
+    })
+}
+
+/// Files of the run, how many more there are, and what to say when there are none.
+async fn artifacts(run: &Run) -> (Vec<FileView>, usize, &'static str) {
+    let Some(place) = &run.place else {
+        return (
+            Vec::new(),
+            0,
+            "This job is not decorated, so it keeps no files.",
+        );
+    };
+    let listing = match timeout(PATIENCE, place.storage.list(&place.key, false)).await {
+        Ok(Ok(listing)) => listing,
+        Ok(Err(Error::Unsupported(..))) => {
+            return (Vec::new(), 0, "This storage cannot be listed.");
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, key = place.key, "a run's files cannot be listed");
+            return (Vec::new(), 0, "The files cannot be listed now.");
+        }
+        Err(_) => return (Vec::new(), 0, "There are too many files to list."),
+    };
+    let none = if run.job.is_complete() {
+        "This run left no files."
+    } else {
+        "Files are uploaded when the run ends."
+    };
+    let more = listing.objects.len().saturating_sub(MAX_ARTIFACTS);
+    let files = listing.objects.iter().take(MAX_ARTIFACTS).map(|object| {
+        let name = object
+            .key
+            .strip_prefix(&place.key)
+            .unwrap_or(&object.key)
+            .trim_start_matches('/');
+        FileView {
+            name: name.to_owned(),
+            href: address(place, name),
+            size: size(object.size),
+        }
+    });
+    (files.collect(), more, none)
+}
+
+/// Where Deck serves a file of the run.
+fn address(place: &Place, name: &str) -> String {
+    let base = if place.bucket == "storage" {
+        "/storage".to_owned()
+    } else {
+        format!("/artifact/{}", place.bucket)
+    };
+    format!("{base}/{}", encode_path(&format!("{}/{name}", place.key)))
+}
+
+fn lines(count: u64) -> String {
+    if count == 1 {
+        "1 line".to_owned()
+    } else {
+        format!("{count} lines")
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        ..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}

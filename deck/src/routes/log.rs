@@ -1,0 +1,77 @@
+//! `/log`: a run's log as plain text, and while it grows.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use futures::{StreamExt, TryStreamExt};
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::{NO_STORE, text};
+use crate::app::App;
+use crate::logs::{self, TEST_CONTAINER};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Wanted {
+    job: String,
+    id: String,
+    container: String,
+    follow: String,
+}
+
+pub(super) async fn plain(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Response {
+    if wanted.job.is_empty() || wanted.id.is_empty() {
+        return text(
+            StatusCode::BAD_REQUEST,
+            "missing job or id query parameter\n",
+        );
+    }
+    let container = if wanted.container.is_empty() {
+        TEST_CONTAINER
+    } else {
+        &wanted.container
+    };
+    let job = app
+        .run(&wanted.job, &wanted.id)
+        .filter(|job| job.has_container(container));
+    let Some(job) = job else {
+        return text(StatusCode::NOT_FOUND, "There is no such run.\n");
+    };
+    if common::service::flags::boolean(&wanted.follow).unwrap_or(false) {
+        let Ok(permit) = app.streams.clone().try_acquire_owned() else {
+            return text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Too many logs are being followed. Try again later.\n",
+            );
+        };
+        let log = logs::follow(app.clone(), job, container.to_owned());
+        let log = log.inspect(move |_| {
+            let _held_to_the_end = &permit;
+        });
+        return (NO_STORE, text(StatusCode::OK, Body::from_stream(log))).into_response();
+    }
+    match logs::now(&app, &job, container).await {
+        Ok(log) => {
+            let log = log.inspect_err(|error| {
+                tracing::warn!(error = format!("{error:#}"), "a log broke off")
+            });
+            (NO_STORE, text(StatusCode::OK, Body::from_stream(log))).into_response()
+        }
+        Err(logs::Error::Absent) => text(StatusCode::NOT_FOUND, "There is no log of this run.\n"),
+        Err(logs::Error::NotStarted) => text(
+            StatusCode::NOT_FOUND,
+            "The log of this run has not begun.\n",
+        ),
+        Err(logs::Error::Other(error)) => {
+            let (prowjob, error) = (job.name.as_ref(), format!("{error:#}"));
+            tracing::warn!(prowjob, job = wanted.job, error, "a log cannot be read");
+            text(
+                StatusCode::NOT_FOUND,
+                "The log of this run cannot be read now.\n",
+            )
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Style sheets, scripts, the icon.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+
+use super::error::not_found;
+use crate::app::App;
+
+/// Pages name files with their hash, so a browser never has to ask again.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+
+pub(super) async fn file(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    serve(app, &name, &headers, FOREVER).await
+}
+
+pub(super) async fn favicon(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    serve(app, "icon.svg", &headers, "public, max-age=86400").await
+}
+
+async fn serve(app: Arc<App>, name: &str, headers: &HeaderMap, cache: &'static str) -> Response {
+    let Some(asset) = app.assets.get(name) else {
+        return not_found(State(app)).await;
+    };
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
+    let head = [
+        (header::ETAG, asset.etag.clone()),
+        (header::CACHE_CONTROL, cache.to_owned()),
+    ];
+    if known.is_some_and(|known| {
+        known
+            .split(',')
+            .any(|tag| tag.trim().trim_start_matches("W/") == asset.etag)
+    }) {
+        return (StatusCode::NOT_MODIFIED, head).into_response();
+    }
+    (
+        head,
+        [(header::CONTENT_TYPE, asset.content_type)],
+        asset.body.clone(),
+    )
+        .into_response()
+}

@@ -1,0 +1,158 @@
+//! `/storage/<key>`: the bucket of an installation without a cloud.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use common::storage::{Attributes, Provider, validate_key};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use jiff::Timestamp;
+
+use super::{artifact, text};
+use crate::app::App;
+use crate::buckets::Place;
+use crate::keys::run_of;
+use crate::stored_run::{HIDDEN, TENANT};
+use crate::upload::Refusal;
+
+const NOT_KEPT: &str = "This Deck keeps no objects.\n";
+const NO_KEY: &str = "That is no name for an object.\n";
+/// Headers of metadata begin so.
+const METADATA: &str = "x-object-meta-";
+/// All metadata of one object.
+const MAX_METADATA: usize = 8 << 10;
+
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(own) = app.buckets.own() else {
+        return text(StatusCode::NOT_FOUND, NOT_KEPT);
+    };
+    if validate_key(&key).is_err() {
+        return text(StatusCode::BAD_REQUEST, NO_KEY);
+    }
+    let place = Place {
+        storage: own.clone(),
+        key,
+        bucket: Provider::Storage.to_string(),
+    };
+    artifact::serve(&app, &place, &headers).await
+}
+
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let Some(uploads) = &app.uploads else {
+        return text(StatusCode::NOT_FOUND, NOT_KEPT);
+    };
+    if headers.contains_key(header::ORIGIN) {
+        return text(StatusCode::FORBIDDEN, "Web pages may not upload.\n");
+    }
+    if validate_key(&key).is_err() {
+        return text(StatusCode::BAD_REQUEST, NO_KEY);
+    }
+    let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(token) = header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "))
+    else {
+        return text(StatusCode::UNAUTHORIZED, "An upload needs a token.\n");
+    };
+    if let Err(refusal) = uploads.check(token.trim(), Timestamp::now(), &key) {
+        return refused(&key, &refusal);
+    }
+    let Some(attributes) = attributes(&app, &key, &headers) else {
+        return text(StatusCode::BAD_REQUEST, "The metadata is too large.\n");
+    };
+    let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let only_if_absent = header(header::IF_NONE_MATCH) == Some("*");
+    match uploads
+        .put(
+            &key,
+            &attributes,
+            length,
+            only_if_absent,
+            body.into_data_stream(),
+        )
+        .await
+    {
+        Ok(()) => StatusCode::CREATED.into_response(),
+        Err(refusal) => refused(&key, &refusal),
+    }
+}
+
+fn refused(key: &str, refusal: &Refusal) -> Response {
+    let (status, says) = match refusal {
+        Refusal::Token(_) => (
+            StatusCode::FORBIDDEN,
+            "The token does not allow this.\n".to_owned(),
+        ),
+        Refusal::ObjectTooLarge(_) | Refusal::RunTooLarge(_) => (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("Too large: {refusal}.\n"),
+        ),
+        Refusal::Exists => return StatusCode::PRECONDITION_FAILED.into_response(),
+        Refusal::Broken => (
+            StatusCode::BAD_REQUEST,
+            "The upload broke off.\n".to_owned(),
+        ),
+        Refusal::Storage(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The object could not be stored.\n".to_owned(),
+        ),
+    };
+    let error = refusal.to_string();
+    tracing::warn!(
+        key,
+        status = status.as_u16(),
+        error,
+        "an upload was refused"
+    );
+    text(status, says)
+}
+
+/// `None`: more metadata than an object may have.
+fn attributes(app: &App, key: &str, headers: &HeaderMap) -> Option<Attributes> {
+    let header = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::to_owned);
+    let mut attributes = Attributes {
+        content_type: header(header::CONTENT_TYPE),
+        content_encoding: header(header::CONTENT_ENCODING),
+        cache_control: header(header::CACHE_CONTROL),
+        ..Attributes::default()
+    };
+    for (name, value) in headers {
+        if let (Some(name), Ok(value)) = (name.as_str().strip_prefix(METADATA), value.to_str())
+            && !name.starts_with("deck-")
+        {
+            attributes
+                .metadata
+                .insert(name.to_owned(), value.to_owned());
+        }
+    }
+    let size: usize = attributes
+        .metadata
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
+    note_hidden(app, key, &mut attributes);
+    (size <= MAX_METADATA).then_some(attributes)
+}
+
+/// Whether the run is for everyone has to be known when its `ProwJob` is long gone.
+fn note_hidden(app: &App, key: &str, attributes: &mut Attributes) {
+    let run = run_of(key).and_then(|run| app.index.by_build(run.job, run.build?));
+    if let Some(run) = run {
+        if run.hidden {
+            attributes.metadata.insert(HIDDEN.into(), "true".into());
+        }
+        if !run.tenant.is_empty() {
+            attributes
+                .metadata
+                .insert(TENANT.into(), run.tenant.to_string());
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Deck as a process, and as a part of one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use common::config::{Agent, Config};
+use common::kube::Clusters;
+use common::service::{Instrumentation, Ready, ServeOptions, install_crypto, logging, serve};
+use common::storage::Credentials;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Viewer;
+use crate::app::App;
+use crate::assets::Assets;
+use crate::buckets::Buckets;
+use crate::index::{Index, feed};
+use crate::metrics::Metrics;
+use crate::options::{Options, OwnStorage};
+use crate::routes;
+use crate::settings::Present;
+use crate::upload::Uploads;
+
+/// Open answers are cut off this long after the end has been asked for, as in Prow.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What Deck works with.
+pub struct Context {
+    pub clusters: Clusters,
+    pub config: watch::Receiver<Arc<Config>>,
+    pub viewer: Viewer,
+    /// What `/storage` serves; `None`: there is no `/storage`.
+    pub storage: Option<OwnStorage>,
+    /// For buckets that are read.
+    pub credentials: Credentials,
+    pub metrics: Metrics,
+    /// How long the first listing may take.
+    pub timeout: Duration,
+    /// Set once the first listing is in.
+    pub ready: Ready,
+}
+
+/// Deck as a process of its own: flags, logs, metrics, health.
+pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
+    install_crypto();
+    logging::init("deck");
+    options.later.refuse()?;
+    let (_agent, config) = Agent::start(&options.config)?;
+    logging::set_level(&config.borrow().prow.log_level);
+    let mut instrumentation = Instrumentation::default();
+    let context = Context {
+        clusters: Clusters::load(&options.kube).await?,
+        config,
+        viewer: options.visibility.viewer()?,
+        storage: options.storage.open()?,
+        credentials: options.credentials.credentials(),
+        metrics: Metrics::register(&mut instrumentation.registry),
+        timeout: options.timeout_listing_prowjobs.to_std(),
+        ready: instrumentation.ready.clone(),
+    };
+    let deck = Deck::new(context, &shutdown)?;
+    let listener = TcpListener::bind(("0.0.0.0", options.port))
+        .await
+        .with_context(|| format!("port {}", options.port))?;
+    instrumentation
+        .serve(&options.instrumentation, &shutdown)
+        .await?;
+    deck.run(listener, shutdown).await
+}
+
+/// Deck in a process with others: serves on `listener` until `shutdown`.
+pub async fn run(
+    context: Context,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    Deck::new(context, &shutdown)?.run(listener, shutdown).await
+}
+
+struct Deck {
+    app: Arc<App>,
+    namespace: String,
+    timeout: Duration,
+    ready: Ready,
+}
+
+impl Deck {
+    fn new(context: Context, shutdown: &CancellationToken) -> anyhow::Result<Self> {
+        let namespace = context.config.borrow().prow.prowjob_namespace.clone();
+        let own = context.storage.as_ref().map(|own| own.storage.clone());
+        let app = App {
+            index: Arc::default(),
+            clusters: context.clusters,
+            buckets: Buckets::new(own, context.credentials),
+            uploads: context.storage.map(Uploads::new),
+            assets: Assets::load(),
+            metrics: context.metrics,
+            shutdown: shutdown.clone(),
+            streams: App::streams(),
+            boot: format!("{:x}", Timestamp::now().as_microsecond()),
+            present: Present::new(context.config)
+                .context("the deck section of the configuration")?,
+            viewer: context.viewer,
+        };
+        Ok(Self {
+            app: Arc::new(app),
+            namespace,
+            timeout: context.timeout,
+            ready: context.ready,
+        })
+    }
+
+    /// Serves at once, and is ready when the first listing is in.
+    async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let index: Arc<Index> = self.app.index.clone();
+        let client = self.app.clusters.infra.clone();
+        let watching = tokio::spawn(feed(
+            index.clone(),
+            client,
+            self.namespace,
+            shutdown.clone(),
+        ));
+        let options = ServeOptions {
+            grace: GRACE,
+            ..ServeOptions::default()
+        };
+        let serving = serve(
+            listener,
+            routes::router(self.app),
+            options,
+            shutdown.clone(),
+        );
+        let listed = listed(&index, self.timeout, &self.ready);
+        let listed = async {
+            tokio::select! {
+                listed = listed => listed,
+                () = shutdown.cancelled() => Ok(()),
+            }
+        };
+        let served = tokio::try_join!(serving, listed);
+        watching.abort();
+        served.map(drop)
+    }
+}
+
+/// Says that Deck is ready once the first listing is in.
+async fn listed(index: &Index, patience: Duration, ready: &Ready) -> anyhow::Result<()> {
+    let mut synced = index.synced();
+    if timeout(patience, synced.wait_for(|synced| *synced))
+        .await
+        .is_err()
+    {
+        bail!("the ProwJobs could not be listed within {patience:?} (--timeout-listing-prowjobs)");
+    }
+    tracing::info!(jobs = index.len(), "the first listing is in");
+    ready.set(true);
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! What Deck takes from the configuration: its own section, and the buckets that jobs write to.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use common::config::Config;
+use common::prowjob::DecorationConfig;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+/// The `deck` section, as far as it is read here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Section {
+    hidden_repos: Option<Vec<String>>,
+    additional_allowed_buckets: Option<Vec<String>>,
+}
+
+/// Derived from one configuration.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// `org/repo` and `org`.
+    pub(crate) hidden_repos: Vec<String>,
+    /// URLs of every bucket that may be looked into.
+    pub(crate) buckets: BTreeSet<String>,
+    pub(crate) pod_namespace: String,
+    /// How links into GitHub begin, without a slash at the end.
+    pub(crate) link_url: String,
+}
+
+impl Settings {
+    /// A section that cannot be read hides what it would hide: it is an error, not a default.
+    pub(crate) fn of(config: &Config) -> Result<Self, serde_json::Error> {
+        let section = Option::<Section>::deserialize(&config.prow.deck)?.unwrap_or_default();
+        let jobs = &config.jobs;
+        let own = |decoration: &Option<DecorationConfig>| decoration.as_ref().and_then(bucket);
+        let presubmits = jobs
+            .presubmits
+            .values()
+            .flatten()
+            .filter_map(|job| own(&job.base.utility.decoration_config));
+        let postsubmits = jobs
+            .postsubmits
+            .values()
+            .flatten()
+            .filter_map(|job| own(&job.base.utility.decoration_config));
+        let periodics = jobs
+            .periodics
+            .iter()
+            .filter_map(|job| own(&job.base.utility.decoration_config));
+        let plank = &config.prow.plank;
+        let entries = plank
+            .default_decoration_config_entries
+            .iter()
+            .map(|entry| &entry.config);
+        let defaults = entries
+            .chain(plank.default_decoration_configs.values())
+            .filter_map(bucket);
+        let more = section.additional_allowed_buckets.unwrap_or_default();
+        Ok(Self {
+            hidden_repos: section.hidden_repos.unwrap_or_default(),
+            buckets: presubmits
+                .chain(postsubmits)
+                .chain(periodics)
+                .chain(defaults)
+                .chain(more)
+                .collect(),
+            pod_namespace: config.prow.pod_namespace.clone(),
+            link_url: config.prow.github.link_url.trim_end_matches('/').to_owned(),
+        })
+    }
+}
+
+fn bucket(decoration: &DecorationConfig) -> Option<String> {
+    let storage = decoration.gcs_configuration.as_ref()?;
+    Some(storage.bucket.clone()).filter(|bucket| !bucket.is_empty())
+}
+
+/// The settings of the present configuration; computed once for each.
+#[derive(Debug)]
+pub(crate) struct Present {
+    config: watch::Receiver<Arc<Config>>,
+    last: Mutex<(Arc<Config>, Arc<Settings>)>,
+}
+
+impl Present {
+    pub(crate) fn new(config: watch::Receiver<Arc<Config>>) -> Result<Self, serde_json::Error> {
+        let now = config.borrow().clone();
+        let settings = Arc::new(Settings::of(&now)?);
+        Ok(Self {
+            config,
+            last: Mutex::new((now, settings)),
+        })
+    }
+
+    /// A section that became unreadable leaves the last good settings in force.
+    pub(crate) fn get(&self) -> Arc<Settings> {
+        let now = self.config.borrow().clone();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&last.0, &now) {
+            match Settings::of(&now) {
+                Ok(settings) => *last = (now, Arc::new(settings)),
+                Err(error) => {
+                    tracing::warn!(%error, "the deck section cannot be read, the last one stays in force");
+                    last.0 = now;
+                }
+            }
+        }
+        last.1.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn config(deck: serde_json::Value) -> Config {
+        let mut config = Config::default();
+        config.prow.deck = deck;
+        config
+    }
+
+    #[test]
+    fn reads_its_section_and_ignores_what_is_later() {
+        let deck = json!({
+            "hidden_repos": ["o/secret"],
+            "additional_allowed_buckets": ["gs://more"],
+            "spyglass": {"size_limit": 1},
+        });
+        let settings = Settings::of(&config(deck)).unwrap();
+        assert_eq!(settings.hidden_repos, ["o/secret"]);
+        assert!(settings.buckets.contains("gs://more"));
+        assert_eq!(settings.link_url, "https://github.com");
+        assert_eq!(
+            Settings::of(&config(serde_json::Value::Null))
+                .unwrap()
+                .hidden_repos,
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_bad_reload_does_not_unhide() {
+        let (sender, receiver) =
+            watch::channel(Arc::new(config(json!({"hidden_repos": ["o/secret"]}))));
+        let present = Present::new(receiver).unwrap();
+        sender.send_replace(Arc::new(config(json!({"hidden_repos": 7}))));
+        assert_eq!(present.get().hidden_repos, ["o/secret"]);
+        sender.send_replace(Arc::new(config(json!({"hidden_repos": ["hush"]}))));
+        assert_eq!(present.get().hidden_repos, ["hush"]);
+    }
+}

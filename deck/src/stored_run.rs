@@ -1,0 +1,243 @@
+//! A run whose `ProwJob` is gone, read back from what it left in storage.
+
+use common::prowjob::{ProwJob, ProwJobSpec, ProwJobState, ProwJobStatus, ProwJobType, Pull, Refs};
+use common::storage::{Error, paths};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::buckets::Place;
+use crate::keys::RunKey;
+
+/// Metadata that Deck itself writes beside what the pod of a hidden job uploads.
+pub(crate) const HIDDEN: &str = "deck-hidden";
+/// The same, for the job's tenant.
+pub(crate) const TENANT: &str = "deck-tenant";
+
+/// Largest of these files that is read.
+const LIMIT: usize = 1 << 20;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Started {
+    timestamp: i64,
+    pull: Option<String>,
+    repos: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Finished {
+    timestamp: Option<i64>,
+    passed: Option<bool>,
+    result: Option<String>,
+}
+
+/// The run as a `ProwJob`: its own, if crier stored it, else what `started.json` and
+/// `finished.json` tell. `None`: there is nothing of such a run.
+pub(crate) async fn read(place: &Place, run: &RunKey<'_>) -> Result<Option<ProwJob>, Error> {
+    if let Some(mut own) = json::<ProwJob>(place, paths::PROW_JOB).await? {
+        own.metadata
+            .name
+            .get_or_insert_with(|| run.build.unwrap_or_default().to_owned());
+        return Ok(Some(own));
+    }
+    let started: Option<Started> = json(place, paths::STARTED).await?;
+    let finished: Option<Finished> = json(place, paths::FINISHED).await?;
+    if started.is_none() && finished.is_none() {
+        return Ok(None);
+    }
+    let mut prowjob = rebuild(run, &started.unwrap_or_default(), finished.as_ref());
+    let head = match place
+        .storage
+        .head(&format!("{}/{}", place.key, paths::STARTED))
+        .await
+    {
+        Ok(head) => head,
+        Err(Error::NotFound(_)) => return Ok(Some(prowjob)),
+        Err(error) => return Err(error),
+    };
+    prowjob.spec.hidden = head.attributes.metadata.contains_key(HIDDEN);
+    if let Some(tenant) = head.attributes.metadata.get(TENANT) {
+        prowjob
+            .spec
+            .prowjob_defaults
+            .get_or_insert_default()
+            .tenant_id
+            .clone_from(tenant);
+    }
+    Ok(Some(prowjob))
+}
+
+/// An object that is absent, too large or no such JSON is none.
+async fn json<T: DeserializeOwned>(place: &Place, name: &str) -> Result<Option<T>, Error> {
+    let object = match place.storage.get(&format!("{}/{name}", place.key)).await {
+        Ok(object) if object.size <= LIMIT as u64 => object,
+        Ok(_) | Err(Error::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(serde_json::from_slice(&object.bytes(LIMIT).await?).ok())
+}
+
+fn rebuild(run: &RunKey<'_>, started: &Started, finished: Option<&Finished>) -> ProwJob {
+    let refs = started
+        .repos
+        .iter()
+        .next()
+        .map(|(repo, refs)| refs_of(repo, refs));
+    let job_type = match &refs {
+        Some(refs) if refs.pulls.len() > 1 => ProwJobType::Batch,
+        Some(refs) if !refs.pulls.is_empty() || started.pull.is_some() => ProwJobType::Presubmit,
+        Some(_) => ProwJobType::Postsubmit,
+        None => ProwJobType::Periodic,
+    };
+    let time = |seconds: i64| Timestamp::from_second(seconds).ok().map(Time);
+    let (state, description) = outcome(finished);
+    let build = run.build.unwrap_or_default().to_owned();
+    let mut prowjob = ProwJob::new(
+        &build,
+        ProwJobSpec {
+            job_type,
+            job: run.job.to_owned(),
+            refs,
+            ..ProwJobSpec::default()
+        },
+    );
+    prowjob.status = Some(ProwJobStatus {
+        start_time: time(started.timestamp),
+        completion_time: time(
+            finished
+                .and_then(|finished| finished.timestamp)
+                .unwrap_or(started.timestamp),
+        ),
+        state,
+        description: description.into(),
+        build_id: build,
+        ..ProwJobStatus::default()
+    });
+    prowjob
+}
+
+fn outcome(finished: Option<&Finished>) -> (ProwJobState, &'static str) {
+    let Some(finished) = finished else {
+        return (ProwJobState::Error, "The run left no result.");
+    };
+    let result = finished
+        .result
+        .as_deref()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let state = ProwJobState::ALL
+        .into_iter()
+        .find(|state| state.as_str() == result);
+    let passed = if finished.passed == Some(true) {
+        ProwJobState::Success
+    } else {
+        ProwJobState::Failure
+    };
+    (state.unwrap_or(passed), "")
+}
+
+/// Reads `org/repo` and the form of `PULL_REFS`: `main:sha,7:sha,8:sha:ref`.
+fn refs_of(repo: &str, text: &str) -> Refs {
+    let (org, repo) = repo.rsplit_once('/').unwrap_or(("", repo));
+    let mut parts = text.split(',');
+    let base = parts.next().unwrap_or_default();
+    let (base_ref, base_sha) = base.split_once(':').unwrap_or((base, ""));
+    let pulls = parts.filter_map(|part| {
+        let mut fields = part.split(':');
+        let number = fields.next()?.parse().ok()?;
+        Some(Pull {
+            number,
+            sha: fields.next().unwrap_or_default().into(),
+            ..Pull::default()
+        })
+    });
+    Refs {
+        org: org.into(),
+        repo: repo.into(),
+        base_ref: base_ref.into(),
+        base_sha: base_sha.into(),
+        pulls: pulls.collect(),
+        ..Refs::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: RunKey<'_> = RunKey {
+        dir: "pr-logs/pull/o_r/7/unit/12",
+        job: "unit",
+        build: Some("12"),
+        repo: Some("o_r"),
+    };
+
+    fn started(text: &str) -> Started {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn reads_what_a_run_left() {
+        let started =
+            started(r#"{"timestamp": 100, "pull": "7", "repos": {"o/r": "main:abc,7:def"}}"#);
+        let finished: Finished =
+            serde_json::from_str(r#"{"timestamp": 160, "passed": false, "result": "FAILURE"}"#)
+                .unwrap();
+        let job = rebuild(&RUN, &started, Some(&finished));
+        assert_eq!(
+            (job.state(), job.spec.job_type),
+            (ProwJobState::Failure, ProwJobType::Presubmit)
+        );
+        let refs = job.spec.refs.as_ref().unwrap();
+        assert_eq!(
+            (
+                refs.org.as_str(),
+                refs.repo.as_str(),
+                refs.base_sha.as_str()
+            ),
+            ("o", "r", "abc")
+        );
+        assert_eq!(
+            (refs.pulls[0].number, refs.pulls[0].sha.as_str()),
+            (7, "def")
+        );
+        let status = job.status.unwrap();
+        assert_eq!(status.completion_time.unwrap().0.as_second(), 160);
+    }
+
+    #[test]
+    fn types_and_outcomes() {
+        for (repos, expected) in [
+            (
+                r#"{"repos": {"o/r": "main:a,1:b,2:c"}}"#,
+                ProwJobType::Batch,
+            ),
+            (r#"{"repos": {"o/r": "main:a"}}"#, ProwJobType::Postsubmit),
+            ("{}", ProwJobType::Periodic),
+        ] {
+            assert_eq!(
+                rebuild(&RUN, &started(repos), None).spec.job_type,
+                expected,
+                "{repos}"
+            );
+        }
+        for (finished, expected) in [
+            (None, ProwJobState::Error),
+            (Some(r#"{"passed": true}"#), ProwJobState::Success),
+            (
+                Some(r#"{"passed": false, "result": "aborted"}"#),
+                ProwJobState::Aborted,
+            ),
+            (
+                Some(r#"{"passed": true, "result": "weird"}"#),
+                ProwJobState::Success,
+            ),
+        ] {
+            let parsed = finished.map(|text| serde_json::from_str::<Finished>(text).unwrap());
+            assert_eq!(outcome(parsed.as_ref()).0, expected, "{finished:?}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Where things are: the code host, and Deck's own pages.
+
+use std::fmt::Write;
+
+use super::Link;
+use crate::index::{Job, PullRequest, Repository};
+
+/// Links to the code host; what the job itself says wins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Links<'a> {
+    /// `github.link_url` of the configuration.
+    pub(crate) base: &'a str,
+}
+
+impl Links<'_> {
+    pub(crate) fn repository(&self, job: &Job) -> Option<Link> {
+        let repository = job.repository.as_ref()?;
+        Some(Link {
+            text: format!("{}/{}", repository.org, repository.repo),
+            href: self.repository_url(repository),
+        })
+    }
+
+    pub(crate) fn pull(&self, job: &Job, pull: &PullRequest) -> String {
+        web(&pull.link).unwrap_or_else(|| self.below(job, &format!("pull/{}", pull.number)))
+    }
+
+    pub(crate) fn pull_commit(&self, job: &Job, pull: &PullRequest) -> String {
+        let path = format!("pull/{}/commits/{}", pull.number, encode_path(&pull.sha));
+        web(&pull.commit_link).unwrap_or_else(|| self.below(job, &path))
+    }
+
+    pub(crate) fn author(&self, pull: &PullRequest) -> String {
+        let guess = || format!("{}/{}", self.base, encode_path(&pull.author));
+        web(&pull.author_link)
+            .or_else(|| web(&guess()))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn branch(&self, repository: &Repository) -> String {
+        join(
+            &self.repository_url(repository),
+            &format!("tree/{}", encode_path(&repository.base_ref)),
+        )
+    }
+
+    pub(crate) fn commit(&self, repository: &Repository) -> String {
+        join(
+            &self.repository_url(repository),
+            &format!("commit/{}", encode_path(&repository.base_sha)),
+        )
+    }
+
+    fn repository_url(&self, repository: &Repository) -> String {
+        let path = format!(
+            "{}/{}",
+            encode_path(&repository.org),
+            encode_path(&repository.repo)
+        );
+        web(&repository.link)
+            .or_else(|| web(&join(self.base, &path)))
+            .unwrap_or_default()
+    }
+
+    fn below(&self, job: &Job, path: &str) -> String {
+        job.repository
+            .as_ref()
+            .map_or_else(String::new, |repository| {
+                join(&self.repository_url(repository), path)
+            })
+    }
+}
+
+fn join(base: &str, path: &str) -> String {
+    if base.is_empty() {
+        String::new()
+    } else {
+        format!("{}/{path}", base.trim_end_matches('/'))
+    }
+}
+
+/// Only what a browser opens as a page: never `javascript:`.
+fn web(url: &str) -> Option<String> {
+    (url.starts_with("https://") || url.starts_with("http://")).then(|| url.to_owned())
+}
+
+/// The run's page in this Deck, whatever host its URL names. Empty for a run that has none yet.
+pub(crate) fn page_of(job: &Job) -> String {
+    if let Some((_, path)) = job.url.split_once("/view/") {
+        return format!("/view/{path}");
+    }
+    let id = if job.build_id.is_empty() {
+        &job.name
+    } else {
+        &job.build_id
+    };
+    format!(
+        "/view/prowjob/{}/{}",
+        encode_segment(&job.job),
+        encode_segment(id)
+    )
+}
+
+/// A path, escaped but for its slashes.
+pub(crate) fn encode_path(path: &str) -> String {
+    path.split('/')
+        .map(encode_segment)
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+pub(crate) fn encode_segment(text: &str) -> String {
+    encode(text, b"-._~!$'()*,:@")
+}
+
+/// A value in a query string.
+pub(crate) fn encode_query(text: &str) -> String {
+    encode(text, b"-._~*/:")
+}
+
+fn encode(text: &str, plain: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_web_links_or_none() {
+        assert_eq!(web("javascript:alert(1)"), None);
+        assert_eq!(
+            web("https://github.com/o/r").as_deref(),
+            Some("https://github.com/o/r")
+        );
+        assert_eq!(join("", "pull/1"), "");
+        assert_eq!(encode_path("a b/<c>#?"), "a%20b/%3Cc%3E%23%3F");
+        assert_eq!(encode_query("o/r&x=1"), "o/r%26x%3D1");
+    }
+}

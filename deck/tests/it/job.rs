@@ -1,0 +1,227 @@
+//! A run's page and its log, while it runs and afterwards.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::harness::{Deck, decorated, prowjob, read_until};
+
+const DIR: &str = "pr-logs/pull/o_r/7/unit/101";
+
+fn append(path: &Path, text: &str) {
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+async fn complete(deck: &Deck, name: &str) {
+    let status = json!({"state": "success", "description": "Job succeeded.", "completionTime": "2026-01-01T00:02:05Z"});
+    deck.patch(name, json!({"status": status})).await;
+}
+
+#[tokio::test]
+async fn a_log_is_followed_to_its_end() {
+    let deck = Deck::start().await;
+    deck.create(prowjob("1", "unit", 1, "pending", &json!({})))
+        .await;
+    deck.page_with("/", "job-1").await;
+    let url = deck.url("/log?job=unit&id=101&follow=true");
+    // Nobody has made the pod yet: a follower waits for it.
+    let early = tokio::spawn(deck.http.get(url).send());
+    let log = deck.pod("1").await;
+    append(&log, "one\n");
+    let mut answer = early.await.unwrap().unwrap();
+    assert_eq!(
+        answer.headers()["content-type"],
+        "text/plain; charset=utf-8"
+    );
+    read_until(&mut answer, "one\n").await;
+    assert_eq!(
+        deck.get("/log?job=unit&id=101").await,
+        (200, "one\n".into())
+    );
+
+    append(&log, "two\n");
+    read_until(&mut answer, "two\n").await;
+    append(&log, "three\n");
+    deck.end_pod("1").await;
+    complete(&deck, "1").await;
+    assert_eq!(read_until(&mut answer, "three\n").await, "three\n");
+    assert_eq!(
+        answer.chunk().await.unwrap(),
+        None,
+        "the answer ends with the run"
+    );
+}
+
+#[tokio::test]
+async fn an_open_page_gets_lines_and_facts() {
+    let deck = Deck::start().await;
+    deck.create(prowjob("1", "unit", 1, "pending", &json!({})))
+        .await;
+    let log = deck.pod("1").await;
+    append(&log, "one\n\u{1b}[32mtw");
+    let page = deck
+        .page_with("/view/prowjob/unit/101", ">one</span>")
+        .await;
+    assert!(page.contains("Pending"), "{page}");
+    let events = page
+        .split("section class=\"log\" data-events=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
+    let events = events.replace("&#38;", "&");
+    assert!(events.ends_with("&after=1"), "{events}");
+
+    let mut answer = deck.http.get(deck.url(&events)).send().await.unwrap();
+    append(&log, "o</span>\u{1b}[0m\n");
+    let told = read_until(&mut answer, "\n\n").await;
+    assert!(
+        told.contains("id=\"L2\"") && told.contains("<span class=\"f2\">two&lt;/span&gt;</span>"),
+        "{told}"
+    );
+    assert!(
+        !told.contains("id=\"L1\""),
+        "the page has it already: {told}"
+    );
+    deck.end_pod("1").await;
+    complete(&deck, "1").await;
+    let told = read_until(&mut answer, "event: done").await;
+    assert!(
+        told.contains("event: facts") && told.contains("Success"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_finished_run_is_shown_from_storage() {
+    let deck = Deck::start().await;
+    deck.create(prowjob("1", "unit", 1, "success", &decorated()))
+        .await;
+    deck.page_with("/", "job-1").await;
+    assert_eq!(
+        deck.get("/log?job=unit&id=101").await,
+        (404, "There is no log of this run.\n".into())
+    );
+    for (name, text) in [
+        ("build-log.txt", "stored <line>\n"),
+        ("artifacts/report.xml", "<x/>"),
+    ] {
+        assert_eq!(deck.put(DIR, &format!("{DIR}/{name}"), text).await, 201);
+    }
+    assert_eq!(
+        deck.get("/log?job=unit&id=101").await,
+        (200, "stored <line>\n".into())
+    );
+    for path in [
+        "/view/prowjob/unit/101".to_owned(),
+        format!("/view/storage/{DIR}"),
+    ] {
+        let (status, page) = deck.get(&path).await;
+        assert_eq!(status, 200, "{path}");
+        for text in [
+            "stored &lt;line&gt;",
+            "1 line · 14 B",
+            "artifacts/report.xml",
+            "https://github.com/o/r/pull/7",
+        ] {
+            assert!(page.contains(text), "{text} is not in {page}");
+        }
+        assert!(
+            page.contains(&format!("href=\"/storage/{DIR}/build-log.txt\"")),
+            "{page}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_run_outlives_its_prowjob() {
+    let deck = Deck::start().await;
+    let started =
+        json!({"timestamp": 1_767_225_660, "pull": "7", "repos": {"o/r": "main:bbb,7:ccc"}})
+            .to_string();
+    let finished =
+        json!({"timestamp": 1_767_225_725, "passed": false, "result": "FAILURE"}).to_string();
+    for (name, text) in [
+        ("started.json", started.as_str()),
+        ("finished.json", &finished),
+        ("build-log.txt", "old\n"),
+    ] {
+        assert_eq!(deck.put(DIR, &format!("{DIR}/{name}"), text).await, 201);
+    }
+    assert_eq!(
+        deck.put(
+            DIR,
+            "pr-logs/directory/unit/101.txt",
+            &format!("http://deck/storage/{DIR}")
+        )
+        .await,
+        201
+    );
+    let (status, page) = deck.get(&format!("/view/storage/{DIR}")).await;
+    assert_eq!(status, 200, "{page}");
+    for text in [
+        "Failure",
+        ">old</span>",
+        "1 min 05 s",
+        "https://github.com/o/r/pull/7/commits/ccc",
+    ] {
+        assert!(page.contains(text), "{text} is not in {page}");
+    }
+    assert_eq!(
+        deck.get("/view/storage/pr-logs/pull/o_r/7/unit/999")
+            .await
+            .0,
+        404
+    );
+    assert_eq!(deck.get("/view/gs/some-bucket/logs/unit/101").await.0, 404);
+}
+
+#[tokio::test]
+async fn an_alias_leads_to_the_run() {
+    let deck = Deck::with(crate::harness::Setup {
+        deck: json!({"additional_allowed_buckets": ["http://deck/storage"]}),
+        ..Default::default()
+    })
+    .await;
+    deck.put(
+        DIR,
+        "pr-logs/directory/unit/101.txt",
+        &format!("http://deck/storage/{DIR}"),
+    )
+    .await;
+    let answer = deck
+        .http
+        .get(deck.url("/view/storage/pr-logs/directory/unit/101"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            answer.status().as_u16(),
+            answer.headers()["location"].as_bytes()
+        ),
+        (303, format!("/view/storage/{DIR}").as_bytes())
+    );
+}
+
+#[tokio::test]
+async fn a_huge_log_makes_a_small_page() {
+    let deck = Deck::start().await;
+    deck.create(prowjob("1", "unit", 1, "success", &decorated()))
+        .await;
+    deck.page_with("/", "job-1").await;
+    let log: String = (1..=300_000)
+        .map(|number| format!("line {number}\n"))
+        .collect();
+    deck.put(DIR, &format!("{DIR}/build-log.txt"), &log).await;
+    let (_, page) = deck.get("/view/prowjob/unit/101").await;
+    assert!(page.len() < 3 << 20, "{}", page.len());
+    assert!(page.contains("id=\"L300000\"") && page.contains("lines are not shown here"));
+}

@@ -1,0 +1,7 @@
+//! Deck over HTTP, on the embedded Kubernetes API.
+
+mod access;
+mod harness;
+mod job;
+mod list;
+mod storage;

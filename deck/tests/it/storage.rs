@@ -1,0 +1,240 @@
+//! `/storage`: who may write what, and how it is handed out.
+
+use common::storage::{Attributes, Credentials, Error, Storage, token};
+use jiff::Timestamp;
+use reqwest::Method;
+
+use crate::harness::{Deck, KEY, Setup, in_an_hour};
+
+const DIR: &str = "logs/nightly/5";
+
+async fn put(deck: &Deck, key: &str, token: Option<&str>, headers: &[(&str, &str)]) -> u16 {
+    let mut request = deck
+        .http
+        .put(deck.url(&format!("/storage/{key}")))
+        .body("x");
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn only_the_run_itself_may_write_its_keys() {
+    let deck = Deck::start().await;
+    let good = token::sign(KEY, DIR, in_an_hour());
+    let other = token::sign(KEY, "logs/other/5", in_an_hour());
+    let forged = token::sign(b"another key", DIR, in_an_hour());
+    let expired = token::sign(KEY, DIR, Timestamp::from_second(1_000_000).unwrap());
+    let key = "logs/nightly/5/build-log.txt";
+    let origin = [("origin", "https://evil.example")];
+    for (what, key, token, headers, expected) in [
+        ("its own", key, Some(&good), &[][..], 201),
+        (
+            "its latest build",
+            "logs/nightly/latest-build.txt",
+            Some(&good),
+            &[],
+            201,
+        ),
+        ("without a token", key, None, &[], 401),
+        ("of another run", key, Some(&other), &[], 403),
+        ("signed by somebody else", key, Some(&forged), &[], 403),
+        ("too late", key, Some(&expired), &[], 403),
+        (
+            "beside its folder",
+            "logs/nightly/55/x",
+            Some(&good),
+            &[],
+            403,
+        ),
+        (
+            "up and away",
+            "logs/nightly/5/..%2F6/x",
+            Some(&good),
+            &[],
+            400,
+        ),
+        (
+            "with an empty segment",
+            "logs/nightly/5//x",
+            Some(&good),
+            &[],
+            400,
+        ),
+        (
+            "into the folder of attributes",
+            ".attributes/x",
+            Some(&good),
+            &[],
+            400,
+        ),
+        ("from a web page", key, Some(&good), &origin[..], 403),
+    ] {
+        assert_eq!(
+            put(&deck, key, token.map(String::as_str), headers).await,
+            expected,
+            "{what}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn commons_client_gets_back_what_it_put() {
+    let deck = Deck::start().await;
+    let credentials = Credentials {
+        storage_token: Some(token::sign(KEY, DIR, in_an_hour()).into()),
+        ..Credentials::default()
+    };
+    let storage = Storage::open(&deck.url("/storage"), &credentials).unwrap();
+    let attributes = Attributes {
+        content_type: Some("application/x-thing".into()),
+        metadata: [("link".to_owned(), "gs://b/x".to_owned())].into(),
+        cache_control: Some("no-cache".into()),
+        ..Attributes::default()
+    };
+    let key = format!("{DIR}/artifacts/a b%23#?.bin");
+    storage.put(&key, "0123456789", &attributes).await.unwrap();
+    let object = storage.get(&key).await.unwrap();
+    assert_eq!((object.size, &object.attributes), (10, &attributes));
+    assert_eq!(object.bytes(100).await.unwrap(), "0123456789");
+    assert_eq!(
+        storage
+            .get_range(&key, 2..5)
+            .await
+            .unwrap()
+            .bytes(100)
+            .await
+            .unwrap(),
+        "234"
+    );
+    assert_eq!(
+        storage
+            .tail(&key, 3)
+            .await
+            .unwrap()
+            .bytes(100)
+            .await
+            .unwrap(),
+        "789"
+    );
+    assert_eq!(
+        storage
+            .get_range(&key, 20..30)
+            .await
+            .unwrap()
+            .bytes(100)
+            .await
+            .unwrap(),
+        ""
+    );
+    assert_eq!(storage.head(&key).await.unwrap().size, 10);
+    assert!(matches!(
+        storage.get(&format!("{DIR}/none")).await,
+        Err(Error::NotFound(_))
+    ));
+
+    let once = format!("{DIR}/finished.json");
+    assert!(
+        storage
+            .put_if_absent(&once, "first", &Attributes::default())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !storage
+            .put_if_absent(&once, "second", &Attributes::default())
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        storage.get(&once).await.unwrap().bytes(100).await.unwrap(),
+        "first"
+    );
+
+    let empty = format!("{DIR}/empty");
+    storage
+        .put(&empty, "", &Attributes::default())
+        .await
+        .unwrap();
+    assert_eq!(storage.tail(&empty, 5).await.unwrap().size, 0);
+}
+
+#[tokio::test]
+async fn what_a_job_wrote_cannot_act_on_this_site() {
+    let deck = Deck::start().await;
+    let key = format!("{DIR}/artifacts/page.html");
+    assert_eq!(deck.put(DIR, &key, "<script>alert(1)</script>").await, 201);
+    let get = deck.http.get(deck.url(&format!("/storage/{key}")));
+    let answer = get.try_clone().unwrap().send().await.unwrap();
+    assert_eq!(answer.headers()["content-security-policy"], "sandbox");
+    assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+    let etag = answer.headers()["etag"].clone();
+    assert_eq!(
+        get.try_clone()
+            .unwrap()
+            .header("if-none-match", &etag)
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        304
+    );
+    let part = get.header("range", "bytes=1-6").send().await.unwrap();
+    assert_eq!(
+        (
+            part.status().as_u16(),
+            part.headers()["content-range"].as_bytes()
+        ),
+        (206, "bytes 1-6/25".as_bytes())
+    );
+    assert_eq!(part.text().await.unwrap(), "script");
+    let head = deck
+        .http
+        .request(Method::HEAD, deck.url(&format!("/storage/{key}")))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            head.status().as_u16(),
+            head.headers()["content-length"].as_bytes()
+        ),
+        (200, "25".as_bytes())
+    );
+}
+
+#[tokio::test]
+async fn sizes_have_ends() {
+    let deck = Deck::with(Setup {
+        max_object_size: Some(100),
+        max_job_size: Some(250),
+        ..Setup::default()
+    })
+    .await;
+    let put = async |name: &str, size: usize| {
+        deck.put(DIR, &format!("{DIR}/{name}"), &"x".repeat(size))
+            .await
+    };
+    assert_eq!(put("a", 101).await, 413);
+    for (name, expected) in [("a", 201), ("b", 201), ("c", 413), ("a", 413)] {
+        assert_eq!(put(name, 90).await, expected, "{name}");
+    }
+    assert_eq!(put("c", 50).await, 201);
+    // Of unknown length: stopped on the way, and nothing of it stays.
+    let body = futures::stream::iter((0..3).map(|_| Ok::<_, std::io::Error>("x".repeat(40))));
+    let request = deck
+        .http
+        .put(deck.url("/storage/logs/nightly/6/d"))
+        .body(reqwest::Body::wrap_stream(body));
+    let answer = request
+        .bearer_auth(token::sign(KEY, "logs/nightly/6", in_an_hour()))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 413);
+    assert_eq!(deck.get("/storage/logs/nightly/6/d").await.0, 404);
+}
