@@ -74,7 +74,7 @@ pub(super) fn build(root: &Root) -> anyhow::Result<()> {
         &new,
         &Layers {
             dir: layers,
-            own_attributes: root.user.is_some(),
+            own_attributes: in_user_namespace(),
         },
         staging,
     )?;
@@ -138,6 +138,10 @@ fn top_folders(new: &Path, layers: &Layers, staging: &Path) -> anyhow::Result<()
 
 /// The machine's folder `from` at `to`, with a layer over it; else to read only; else, for homes, an empty one.
 fn layered(from: &Path, to: &Path, layers: &Layers, nested: &[PathBuf]) -> anyhow::Result<()> {
+    if fs::read_dir(from).is_err() {
+        // Nothing of it is this user's to see (`/root`): an empty one takes at least what is written there.
+        return Ok(());
+    }
     let layer = layers.dir.join(from.file_name().context("no name")?);
     let (upper, work) = (layer.join("upper"), layer.join("work"));
     fs::create_dir_all(&upper)?;
@@ -345,6 +349,12 @@ fn make_read_only(target: &Path) -> nix::Result<()> {
         kept | MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY,
         NONE,
     )
+}
+
+/// Whether the superuser here is one only in a namespace: that is where not every user is known.
+fn in_user_namespace() -> bool {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_ascii_whitespace().nth(2) != Some("4294967295")
 }
 
 /// Ends being root, which the mounts were for: programs like tar and initdb act differently as root.
