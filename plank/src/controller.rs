@@ -27,8 +27,8 @@ use crate::{
     Context,
     index::Index,
     metrics::Metrics,
-    pods::{self, News, Pods},
-    reconcile::{BuildCluster, Reconciler},
+    pods::{self, BuildCluster, News, Pods},
+    reconcile::Reconciler,
     watch,
     writer::{Error, Writer},
 };
@@ -60,11 +60,18 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
     let (jobs, job_writer) = store::<ProwJob>();
     let (namespace, pod_namespace) = {
         let config = ctx.config.borrow();
-        (config.prow.prowjob_namespace.clone(), config.prow.pod_namespace.clone())
+        (
+            config.prow.prowjob_namespace.clone(),
+            config.prow.pod_namespace.clone(),
+        )
     };
     let clusters = ctx.clusters.build.iter().map(|(alias, client)| {
-        let (client, pods) = (client.clone(), Arc::new(Pods::default()));
-        (alias.clone(), BuildCluster { client, pods })
+        let cluster = BuildCluster {
+            client: client.clone(),
+            namespace: pod_namespace.clone(),
+            pods: Arc::new(Pods::default()),
+        };
+        (alias.clone(), cluster)
     });
     let reconciler = Arc::new(Reconciler {
         clusters: clusters.collect::<BTreeMap<_, _>>(),
@@ -81,14 +88,8 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
     reconciler.index.set_max(max);
 
     let follow_pods = reconciler.clusters.iter().map(|(alias, cluster)| {
-        let (wake, jobs, alias) = (wake.clone(), jobs.clone(), alias.clone());
-        let (client, pods) = (cluster.client.clone(), Arc::clone(&cluster.pods));
-        let tell = {
-            let alias = alias.clone();
-            move |news| on_pods(news, &alias, &jobs, &wake)
-        };
-        let selector = ctx.label_selector.clone();
-        pods::follow(client, alias, pod_namespace.clone(), selector, pods, tell)
+        let tell = |news| on_pods(news, alias, &jobs, &wake);
+        pods::follow(cluster, alias, &ctx.label_selector, tell)
     });
     let follow_pods = futures::future::join_all(follow_pods.collect::<Vec<_>>());
     let follow_jobs = follow_jobs(
@@ -98,7 +99,13 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
         ctx.metrics,
     );
     let follow_config = follow_config(Arc::clone(&reconciler));
-    let work = work(jobs, receiver, namespace, Arc::clone(&reconciler), ctx.ready);
+    let work = work(
+        jobs.clone(),
+        receiver,
+        namespace,
+        Arc::clone(&reconciler),
+        ctx.ready,
+    );
     tokio::select! {
         // Every step leaves a state from which the next follows, so ending between two is safe.
         () = shutdown.cancelled() => {}
@@ -136,7 +143,11 @@ async fn follow_jobs(
                 listing.clear();
                 let all = jobs.state();
                 metrics.listed(all.iter().map(AsRef::as_ref));
-                wake.all(all.iter().filter(|job| !job.is_complete()).map(|job| job.name_any()));
+                wake.all(
+                    all.iter()
+                        .filter(|job| !job.is_complete())
+                        .map(|job| job.name_any()),
+                );
             }
             Event::Apply(job) => {
                 metrics.changed(before.as_deref(), Some(&job));
@@ -157,9 +168,10 @@ fn on_pods(news: News, cluster: &str, jobs: &Store<ProwJob>, wake: &Wake) {
         News::Changed(name) => wake.one(name),
         News::Listed(names) => {
             wake.all(names);
-            let waiting = jobs.state().into_iter().filter(|job| {
-                !job.is_complete() && job.spec.cluster_alias() == cluster
-            });
+            let waiting = jobs
+                .state()
+                .into_iter()
+                .filter(|job| !job.is_complete() && job.spec.cluster_alias() == cluster);
             wake.all(waiting.map(|job| job.name_any()));
         }
     }
@@ -215,7 +227,10 @@ async fn work(
 /// Tries again, later with every failure in a row.
 fn on_error(job: Arc<ProwJob>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     let name = job.name_any();
-    let mut failures = reconciler.failures.lock().expect("nothing panics under this lock");
+    let mut failures = reconciler
+        .failures
+        .lock()
+        .expect("nothing panics under this lock");
     let count = failures.entry(name.clone()).or_default();
     let wait = delay(*count, error);
     *count = count.saturating_add(1);
@@ -230,11 +245,14 @@ fn on_error(job: Arc<ProwJob>, error: &Error, reconciler: Arc<Reconciler>) -> Ac
 }
 
 fn delay(failures: u32, error: &Error) -> Duration {
-    let backoff = FIRST_RETRY.saturating_mul(1 << failures.min(16)).min(LONGEST_RETRY);
+    let backoff = FIRST_RETRY
+        .saturating_mul(1 << failures.min(16))
+        .min(LONGEST_RETRY);
     let asked = match error {
-        Error::Api(kube::Error::Api(status)) => {
-            status.details.as_ref().map_or(0, |details| details.retry_after_seconds)
-        }
+        Error::Api(kube::Error::Api(status)) => status
+            .details
+            .as_ref()
+            .map_or(0, |details| details.retry_after_seconds),
         _ => 0,
     };
     backoff.max(Duration::from_secs(asked.into()))
@@ -246,8 +264,9 @@ mod tests {
 
     #[test]
     fn retries_slow_down_to_a_minute() {
-        let waits: Vec<u64> =
-            [0, 1, 5, 30].map(|count| delay(count, &Error::Stale).as_millis() as u64).into();
+        let waits: Vec<u64> = [0, 1, 5, 30]
+            .map(|count| delay(count, &Error::Stale).as_millis() as u64)
+            .into();
         assert_eq!(waits, [100, 200, 3200, 60_000]);
     }
 }

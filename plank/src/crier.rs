@@ -66,7 +66,9 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         enablement: options.enablement.clone(),
         dry_run: options.dry_run,
     };
-    instrumentation.serve(&options.instrumentation, &shutdown).await?;
+    instrumentation
+        .serve(&options.instrumentation, &shutdown)
+        .await?;
     run(ctx, shutdown).await
 }
 

@@ -129,7 +129,13 @@ impl Index {
         }
         jobs.admits(&entry)?;
         jobs.take_out(name);
-        jobs.put_in(name.to_owned(), Entry { active: true, ..entry });
+        jobs.put_in(
+            name.to_owned(),
+            Entry {
+                active: true,
+                ..entry
+            },
+        );
         Ok(())
     }
 
@@ -139,7 +145,13 @@ impl Index {
         let Some(entry) = jobs.take_out(name) else {
             return Vec::new();
         };
-        jobs.put_in(name.to_owned(), Entry { active: false, ..entry });
+        jobs.put_in(
+            name.to_owned(),
+            Entry {
+                active: false,
+                ..entry
+            },
+        );
         jobs.next_to_start()
     }
 }
@@ -147,7 +159,10 @@ impl Index {
 impl Jobs {
     fn arrived(&mut self, job: &ProwJob) -> Age {
         self.arrivals += 1;
-        let started = job.status.as_ref().and_then(|status| status.start_time.as_ref());
+        let started = job
+            .status
+            .as_ref()
+            .and_then(|status| status.start_time.as_ref());
         let time = started.or(job.metadata.creation_timestamp.as_ref());
         (time.map(|time| time.0).unwrap_or_default(), self.arrivals)
     }
@@ -159,7 +174,9 @@ impl Jobs {
         if entry.max > 0 {
             let active = self.active.get(&entry.job).copied().unwrap_or_default();
             let older = self.waiting.iter().take_while(|(age, _)| *age < entry.age);
-            let older = older.filter(|(_, name)| self.by_name[name].job == entry.job).count();
+            let older = older
+                .filter(|(_, name)| self.by_name[name].job == entry.job)
+                .count();
             if active + i64::try_from(older).unwrap_or(i64::MAX) >= entry.max {
                 return Err(Limit::Job);
             }
@@ -170,7 +187,13 @@ impl Jobs {
     /// The first waiting job that nothing keeps from starting.
     fn next_to_start(&self) -> Vec<String> {
         let free = |name: &&String| self.admits(&self.by_name[*name]).is_ok();
-        self.waiting.iter().map(|(_, name)| name).find(free).cloned().into_iter().collect()
+        self.waiting
+            .iter()
+            .map(|(_, name)| name)
+            .find(free)
+            .cloned()
+            .into_iter()
+            .collect()
     }
 
     fn remove(&mut self, name: &str) -> Vec<String> {
@@ -217,7 +240,12 @@ impl Jobs {
         if let Some(identity) = &entry.identity {
             let runs = self.same.entry(identity.clone()).or_default();
             runs.insert(key);
-            older = runs.iter().rev().skip(1).map(|(_, name)| name.clone()).collect();
+            older = runs
+                .iter()
+                .rev()
+                .skip(1)
+                .map(|(_, name)| name.clone())
+                .collect();
         }
         self.by_name.insert(name, entry);
         older

@@ -23,7 +23,11 @@ pub enum TemplateError {
 /// Decorated jobs get `job_url_prefix_config` and the storage path, others `job_url_template`.
 pub fn job_url(config: &Plank, job: &ProwJob, build_id: &str) -> String {
     storage_url(config, &job.spec, build_id)
-        .or_else(|| render(&config.job_url_template, job, build_id).ok().flatten())
+        .or_else(|| {
+            render(&config.job_url_template, job, build_id)
+                .ok()
+                .flatten()
+        })
         .unwrap_or_default()
 }
 
@@ -34,7 +38,11 @@ pub fn check_template(template: &str) -> Result<(), TemplateError> {
 
 /// The key of a decorated run's folder in its bucket, for the token that opens it.
 pub fn storage_dir(spec: &ProwJobSpec, build_id: &str) -> Option<String> {
-    let config = spec.decoration_config.as_ref()?.gcs_configuration.as_ref()?;
+    let config = spec
+        .decoration_config
+        .as_ref()?
+        .gcs_configuration
+        .as_ref()?;
     let job = paths::Job {
         job_type: spec.job_type,
         name: &spec.job,
@@ -46,9 +54,16 @@ pub fn storage_dir(spec: &ProwJobSpec, build_id: &str) -> Option<String> {
 
 fn storage_url(config: &Plank, spec: &ProwJobSpec, build_id: &str) -> Option<String> {
     let mut url = Url::parse(config.job_url_prefix(spec)).ok()?;
-    let storage = spec.decoration_config.as_ref()?.gcs_configuration.as_ref()?;
+    let storage = spec
+        .decoration_config
+        .as_ref()?
+        .gcs_configuration
+        .as_ref()?;
     let view = Bucket::parse(&storage.bucket).ok()?.view_path();
-    let view = match (config.job_url_prefix_disable_append_storage_provider, view.split_once('/')) {
+    let view = match (
+        config.job_url_prefix_disable_append_storage_provider,
+        view.split_once('/'),
+    ) {
         (true, Some((_, rest))) => rest.to_owned(),
         (true, None) => String::new(),
         (false, _) => view,
@@ -56,7 +71,11 @@ fn storage_url(config: &Plank, spec: &ProwJobSpec, build_id: &str) -> Option<Str
     let dir = storage_dir(spec, build_id)?;
     let mut segments = url.path_segments_mut().ok()?;
     segments.pop_if_empty();
-    segments.extend(view.split('/').chain(dir.split('/')).filter(|part| !part.is_empty()));
+    segments.extend(
+        view.split('/')
+            .chain(dir.split('/'))
+            .filter(|part| !part.is_empty()),
+    );
     drop(segments);
     url.set_query(None);
     url.set_fragment(None);
@@ -69,7 +88,9 @@ fn render(template: &str, job: &ProwJob, build_id: &str) -> Result<Option<String
     let mut complete = true;
     while let Some((before, tail)) = rest.split_once("{{") {
         let (action, after) = tail.split_once("}}").ok_or(TemplateError::Unclosed)?;
-        let name = action.trim_matches(|c: char| c.is_whitespace() || c == '-').trim();
+        let name = action
+            .trim_matches(|c: char| c.is_whitespace() || c == '-')
+            .trim();
         let value = field(name, job, build_id);
         let value = value.ok_or_else(|| TemplateError::Unsupported(action.trim().to_owned()))?;
         text.push_str(before);
@@ -101,7 +122,9 @@ fn field(name: &str, job: &ProwJob, build_id: &str) -> Option<Option<String>> {
     }
     let value = match name {
         ".Name" | ".ObjectMeta.Name" => job.metadata.name.clone().unwrap_or_default(),
-        ".Namespace" | ".ObjectMeta.Namespace" => job.metadata.namespace.clone().unwrap_or_default(),
+        ".Namespace" | ".ObjectMeta.Namespace" => {
+            job.metadata.namespace.clone().unwrap_or_default()
+        }
         ".Spec.Job" => spec.job.clone(),
         ".Spec.Type" => spec.job_type.to_string(),
         ".Spec.Agent" => spec.agent.0.clone(),
@@ -174,7 +197,10 @@ mod tests {
             "job_url_prefix_config": {"*": "https://p/view"},
             "job_url_template": "https://p/view/prowjob/{{.Spec.Job}}/{{ .Status.BuildID }}",
         }));
-        assert_eq!(job_url(&config, &job(None), "9"), "https://p/view/prowjob/unit/9");
+        assert_eq!(
+            job_url(&config, &job(None), "9"),
+            "https://p/view/prowjob/unit/9"
+        );
         let by_repo = plank(json!({"job_url_template": "https://p/{{.Spec.Refs.Org}}"}));
         let mut periodic = job(None);
         periodic.spec.refs = None;
@@ -186,7 +212,9 @@ mod tests {
     fn a_template_that_cannot_be_rendered_is_told() {
         assert_eq!(check_template("x{{.Spec.Job}}y"), Ok(()));
         assert_eq!(
-            check_template("{{if .Spec.Refs}}x{{end}}").unwrap_err().to_string(),
+            check_template("{{if .Spec.Refs}}x{{end}}")
+                .unwrap_err()
+                .to_string(),
             "plank.job_url_template: only plain fields as in {{.Spec.Job}} are supported yet, not {{if .Spec.Refs}}"
         );
         assert_eq!(check_template("{{.Spec"), Err(TemplateError::Unclosed));

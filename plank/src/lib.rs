@@ -63,7 +63,9 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         label_selector: options.label_selector.clone(),
         dry_run: options.dry_run,
     };
-    instrumentation.serve(&options.instrumentation, &shutdown).await?;
+    instrumentation
+        .serve(&options.instrumentation, &shutdown)
+        .await?;
     run(ctx, shutdown).await
 }
 

@@ -126,8 +126,17 @@ mod tests {
         metrics.changed(Some(&pending), Some(&pending));
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
-        let lines = |state: &str| text.lines().filter(|l| l.contains(state)).collect::<Vec<_>>();
+        let lines = |state: &str| {
+            text.lines()
+                .filter(|l| l.contains(state))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(lines("state=\"triggered\"").len(), 1, "{text}");
-        assert!(lines("state=\"pending\"").iter().all(|line| line.ends_with(" 1")), "{text}");
+        assert!(
+            lines("state=\"pending\"")
+                .iter()
+                .all(|line| line.ends_with(" 1")),
+            "{text}"
+        );
     }
 }

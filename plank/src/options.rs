@@ -61,14 +61,21 @@ impl Options {
         if !self.tot_url.is_empty() {
             bail!("--tot-url is not built yet: build ids are made here, rising with time");
         }
-        self.storage_key_file.as_ref().map(|path| {
-            let key = std::fs::read(path).with_context(|| format!("--storage-key-file {}", path.display()))?;
-            let key = key.trim_ascii().to_vec();
-            if key.len() < MIN_KEY {
-                bail!("--storage-key-file {}: the key is shorter than {MIN_KEY} bytes", path.display());
-            }
-            Ok(key)
-        }).transpose()
+        self.storage_key_file
+            .as_ref()
+            .map(|path| {
+                let key = std::fs::read(path)
+                    .with_context(|| format!("--storage-key-file {}", path.display()))?;
+                let key = key.trim_ascii().to_vec();
+                if key.len() < MIN_KEY {
+                    bail!(
+                        "--storage-key-file {}: the key is shorter than {MIN_KEY} bytes",
+                        path.display()
+                    );
+                }
+                Ok(key)
+            })
+            .transpose()
     }
 }
 
@@ -97,7 +104,10 @@ mod tests {
     fn what_is_not_built_is_refused() {
         for (args, told) in [
             ("--tot-url=http://tot", "--tot-url is not built yet"),
-            ("--enable-controller=scheduler", "scheduler is not built yet"),
+            (
+                "--enable-controller=scheduler",
+                "scheduler is not built yet",
+            ),
             ("--enable-controller=x", "no such controller"),
             ("--storage-key-file=/does/not/exist", "/does/not/exist"),
         ] {

@@ -23,8 +23,7 @@ pub fn merge_patch(job: &ProwJob, change: &Change, run: &Run, now: Timestamp) ->
     let mut patch = json!({"metadata": {"resourceVersion": job.metadata.resource_version}});
     patch["status"] = match change {
         Change::Claim { .. } | Change::Revive => {
-            patch["metadata"]["labels"] =
-                json!({labels::ID: name, labels::BUILD_ID: run.build_id});
+            patch["metadata"]["labels"] = json!({labels::ID: name, labels::BUILD_ID: run.build_id});
             let mut claim = json!({
                 "state": ProwJobState::Pending,
                 "description": "Job triggered.",

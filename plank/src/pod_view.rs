@@ -154,7 +154,9 @@ impl From<&Pod> for PodView {
 
 fn build_id_in_environment(pod: &Pod) -> Option<String> {
     let environment = pod.spec.as_ref()?.containers.first()?.env.as_ref()?;
-    let variable = environment.iter().find(|variable| variable.name == "BUILD_ID")?;
+    let variable = environment
+        .iter()
+        .find(|variable| variable.name == "BUILD_ID")?;
     variable.value.clone()
 }
 
@@ -188,7 +190,10 @@ mod tests {
         }))
         .unwrap();
         let view = PodView::from(&pod);
-        assert_eq!((view.job.as_deref(), view.build_id.as_deref()), (Some("p"), Some("7")));
+        assert_eq!(
+            (view.job.as_deref(), view.build_id.as_deref()),
+            (Some("p"), Some("7"))
+        );
         assert_eq!(view.phase, Phase::Running);
         assert!(view.deleting.is_some() && view.has_report_finalizer);
         assert!(view.containers[0].has_started());

@@ -16,6 +16,24 @@ use kube::{
 
 use crate::pod_view::PodView;
 
+/// Where pods run.
+pub(crate) struct BuildCluster {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) pods: Arc<Pods>,
+}
+
+impl BuildCluster {
+    /// The pod of this name as the API has it.
+    pub(crate) async fn read(&self, name: &str) -> kube::Result<Option<Arc<PodView>>> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        Ok(api
+            .get_opt(name)
+            .await?
+            .map(|pod| Arc::new(PodView::from(&pod))))
+    }
+}
+
 /// What is known of a cluster's pods.
 #[derive(Debug, Default)]
 pub(crate) struct Pods(RwLock<State>);
@@ -39,7 +57,10 @@ pub(crate) enum News {
 impl Pods {
     /// Whether an absent pod means anything yet.
     pub(crate) fn is_listed(&self) -> bool {
-        self.0.read().expect("nothing panics under this lock").listed
+        self.0
+            .read()
+            .expect("nothing panics under this lock")
+            .listed
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<PodView>> {
@@ -83,26 +104,25 @@ impl Pods {
     }
 }
 
-/// Keeps `pods` up to date and tells what changed, for as long as it is polled.
+/// Keeps the cluster's pods up to date and tells what changed, for as long as it is polled.
 pub(crate) async fn follow(
-    client: Client,
-    cluster: String,
-    namespace: String,
-    extra_selector: String,
-    pods: Arc<Pods>,
+    cluster: &BuildCluster,
+    alias: &str,
+    extra_selector: &str,
     tell: impl Fn(News),
 ) {
-    let api: Api<DeserializeGuard<Pod>> = Api::namespaced(client, &namespace);
+    let api: Api<DeserializeGuard<Pod>> =
+        Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let mut selector = format!("{}=true", labels::CREATED_BY_PROW);
     if !extra_selector.is_empty() {
         selector.push(',');
-        selector.push_str(&extra_selector);
+        selector.push_str(extra_selector);
     }
     let config = watcher::Config::default().labels(&selector);
-    let events = crate::watch::events(api, config, format!("pods of cluster {cluster}"));
+    let events = crate::watch::events(api, config, format!("pods of cluster {alias}"));
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
-        if let Some(news) = pods.apply(event) {
+        if let Some(news) = cluster.pods.apply(event) {
             tell(news);
         }
     }

@@ -11,8 +11,7 @@ use common::{
     prowjob::{ProwJob, ProwJobState},
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, ResourceExt, runtime::controller::Action};
+use kube::{ResourceExt, runtime::controller::Action};
 use tokio::sync::watch;
 
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
     decorate,
     index::Index,
     pod_view::PodView,
-    pods::Pods,
+    pods::BuildCluster,
     transition::{Change, Cluster, Observed, Settings, Step, transition},
     writer::{Created, Error, Writer},
 };
@@ -29,6 +28,8 @@ use crate::{
 const MAX_STEPS: usize = 10;
 /// When a decision was about an object that has changed: the change's own event comes sooner.
 const STALE: Duration = Duration::from_secs(1);
+/// For all steps together: a connection that went silent must not hold a job for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All that reconciling a job needs.
 pub(crate) struct Reconciler {
@@ -44,11 +45,6 @@ pub(crate) struct Reconciler {
     pub(crate) failures: Mutex<HashMap<String, u32>>,
 }
 
-pub(crate) struct BuildCluster {
-    pub(crate) client: Client,
-    pub(crate) pods: Arc<Pods>,
-}
-
 /// What is known of a job while it is worked on.
 struct Sight {
     job: ProwJob,
@@ -61,22 +57,33 @@ struct Sight {
 impl Reconciler {
     /// Takes a job as far as it goes now.
     pub(crate) async fn reconcile(&self, job: Arc<ProwJob>) -> Result<Action, Error> {
-        let name = job.name_any();
-        let done = self.steps(&job).await;
-        if !matches!(done, Ok(_) | Err(Error::Stale)) {
-            return done;
-        }
-        self.failures.lock().expect("nothing panics under this lock").remove(&name);
-        match done {
-            Err(Error::Stale) => Ok(Action::requeue(STALE)),
-            done => done,
+        match tokio::time::timeout(PATIENCE, self.steps(&job)).await {
+            Err(_) => {
+                self.release(&job);
+                Err(Error::TimedOut)
+            }
+            Ok(Err(error @ (Error::Api(_) | Error::TimedOut))) => Err(error),
+            Ok(done) => {
+                let name = job.name_any();
+                self.failures
+                    .lock()
+                    .expect("nothing panics under this lock")
+                    .remove(&name);
+                Ok(done.unwrap_or_else(|_| Action::requeue(STALE)))
+            }
         }
     }
 
     /// Drops what is kept of a job that was deleted.
     pub(crate) fn forget(&self, name: &str) {
-        self.failures.lock().expect("nothing panics under this lock").remove(name);
-        self.secrets.lock().expect("nothing panics under this lock").remove(name);
+        self.failures
+            .lock()
+            .expect("nothing panics under this lock")
+            .remove(name);
+        self.secrets
+            .lock()
+            .expect("nothing panics under this lock")
+            .remove(name);
     }
 
     async fn steps(&self, job: &ProwJob) -> Result<Action, Error> {
@@ -85,7 +92,7 @@ impl Reconciler {
         let cluster = self.clusters.get(job.spec.cluster_alias());
         let mut sight = Sight {
             job: job.clone(),
-            pod: self.find_pod(job, cluster, &config).await?,
+            pod: self.find_pod(job, cluster).await?,
             refused: None,
             fresh: false,
         };
@@ -97,10 +104,17 @@ impl Reconciler {
                 transition(&seen, &settings, now)
             };
             if decision.step == Step::Wait {
+                let name = sight.job.name_any();
+                tracing::debug!(prowjob = name, why = decision.why, "nothing to do now");
                 return Ok(requeue(decision.look_again_at, now));
             }
             if self.dry_run {
-                log(&sight.job, "dry run: would take this step", &decision.step, decision.why);
+                log(
+                    &sight.job,
+                    "dry run: would take this step",
+                    &decision.step,
+                    decision.why,
+                );
                 self.release(&sight.job);
                 return Ok(Action::await_change());
             }
@@ -115,11 +129,17 @@ impl Reconciler {
                 continue;
             }
             log(&sight.job, "next step", &decision.step, decision.why);
-            if !self.apply(&decision.step, &mut sight, cluster, &config, now).await? {
+            if !self
+                .apply(&decision.step, &mut sight, cluster, &config, now)
+                .await?
+            {
                 return Ok(Action::await_change());
             }
         }
-        tracing::error!(prowjob = job.name_any(), "a job does not come to rest; looking again later");
+        tracing::error!(
+            prowjob = job.name_any(),
+            "a job does not come to rest; looking again later"
+        );
         Ok(Action::requeue(Duration::from_secs(60)))
     }
 
@@ -171,29 +191,37 @@ impl Reconciler {
         match (step, cluster) {
             (Step::Change(change), _) => self.change(change, sight, config, now).await,
             (Step::CreatePod, Some(cluster)) => {
-                match self.writer.create_pod(&cluster.client, &sight.job, config).await? {
+                match self.writer.create_pod(cluster, &sight.job).await? {
                     Created::Pod(pod) => sight.pod = Some(Arc::new(*pod)),
                     Created::Exists => {
-                        sight.pod = live_pod(cluster, config, &name).await?;
+                        sight.pod = cluster.read(&name).await?;
                     }
                     Created::Refused(why) => sight.refused = Some(why),
                 }
                 Ok(true)
             }
             (Step::CreateStorageSecret { pod_uid }, Some(cluster)) => {
-                let client = &cluster.client;
-                self.writer.create_storage_secret(client, &sight.job, pod_uid, config, now).await?;
+                self.writer
+                    .create_storage_secret(cluster, &sight.job, pod_uid, config, now)
+                    .await?;
                 let mut secrets = self.secrets.lock().expect("nothing panics under this lock");
                 secrets.insert(name, pod_uid.clone());
                 Ok(true)
             }
-            (Step::DeletePod { uid, has_report_finalizer }, Some(cluster)) => {
-                let namespace = &config.prow.pod_namespace;
+            (
+                Step::DeletePod {
+                    uid,
+                    has_report_finalizer,
+                },
+                Some(cluster),
+            ) => {
                 let finalizer = *has_report_finalizer;
-                self.writer.delete_pod(&cluster.client, namespace, &name, uid, finalizer).await?;
+                self.writer
+                    .delete_pod(cluster, &name, uid, finalizer)
+                    .await?;
                 // Its end is an event of its own, unless the cache never had the pod.
                 if cluster.pods.get(&name).is_none() {
-                    sight.pod = live_pod(cluster, config, &name).await?;
+                    sight.pod = cluster.read(&name).await?;
                     return Ok(sight.pod.is_none());
                 }
                 Ok(false)
@@ -219,7 +247,10 @@ impl Reconciler {
         self.wake.all(self.index.observe(&changed));
         if changed.is_complete() {
             let name = changed.name_any();
-            self.secrets.lock().expect("nothing panics under this lock").remove(&name);
+            self.secrets
+                .lock()
+                .expect("nothing panics under this lock")
+                .remove(&name);
         }
         sight.job = changed;
         sight.fresh = true;
@@ -239,31 +270,24 @@ impl Reconciler {
         &self,
         job: &ProwJob,
         cluster: Option<&BuildCluster>,
-        config: &Config,
     ) -> Result<Option<Arc<PodView>>, Error> {
         let Some(cluster) = cluster.filter(|cluster| cluster.pods.is_listed()) else {
             return Ok(None);
         };
         let name = job.name_any();
         let cached = cluster.pods.get(&name);
-        let claimed = job.status.as_ref().is_some_and(|status| !status.build_id.is_empty());
+        let claimed = job
+            .status
+            .as_ref()
+            .is_some_and(|status| !status.build_id.is_empty());
         let unsure = claimed
             && !job.is_complete()
             && matches!(job.state(), ProwJobState::Pending | ProwJobState::Aborted);
         if cached.is_some() || !unsure {
             return Ok(cached);
         }
-        live_pod(cluster, config, &name).await
+        Ok(cluster.read(&name).await?)
     }
-}
-
-async fn live_pod(
-    cluster: &BuildCluster,
-    config: &Config,
-    name: &str,
-) -> Result<Option<Arc<PodView>>, Error> {
-    let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &config.prow.pod_namespace);
-    Ok(api.get_opt(name).await?.map(|pod| Arc::new(PodView::from(&pod))))
 }
 
 fn settings(plank: &Section) -> Settings {

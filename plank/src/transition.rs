@@ -4,6 +4,8 @@
 //! next one, so every step leaves a state from which the next follows, and a crash between two
 //! steps loses nothing.
 
+#[cfg(test)]
+mod law;
 mod pending;
 #[cfg(test)]
 mod tests;
@@ -136,7 +138,10 @@ pub fn transition(seen: &Observed<'_>, settings: &Settings, now: Timestamp) -> D
     let state = job.state();
     let started = matches!(state, ProwJobState::Triggered | ProwJobState::Pending);
     if started && seen.superseded_by.is_some() {
-        return change(Change::Supersede, "a newer presubmit tests the same pull request");
+        return change(
+            Change::Supersede,
+            "a newer presubmit tests the same pull request",
+        );
     }
     if !started && state != ProwJobState::Aborted {
         return wait("the state is not plank's to move");
@@ -177,7 +182,10 @@ fn triggered(seen: &Observed<'_>) -> Decision {
     match seen.blocked_by {
         Some(Limit::Global) => wait("plank.max_concurrency is reached"),
         Some(Limit::Job) => wait("the job's max_concurrency is reached"),
-        None => change(Change::Claim { build_id: None }, "nothing keeps it from starting"),
+        None => change(
+            Change::Claim { build_id: None },
+            "nothing keeps it from starting",
+        ),
     }
 }
 

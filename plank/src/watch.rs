@@ -43,7 +43,12 @@ fn valid<K: Resource<DynamicType = ()>>(
         Ok(object) => Some(object),
         Err(invalid) => {
             let name = invalid.metadata.name.unwrap_or_default();
-            tracing::error!(watch = what, object = name, "ignoring an object that does not parse: {}", invalid.error);
+            tracing::error!(
+                watch = what,
+                object = name,
+                "ignoring an object that does not parse: {}",
+                invalid.error
+            );
             None
         }
     };
@@ -57,7 +62,10 @@ fn valid<K: Resource<DynamicType = ()>>(
 }
 
 /// The `ProwJob`s of a namespace. What only a running job needs is dropped from finished ones.
-pub(crate) fn prowjobs(client: Client, namespace: &str) -> impl Stream<Item = Event<ProwJob>> + Send + use<> {
+pub(crate) fn prowjobs(
+    client: Client,
+    namespace: &str,
+) -> impl Stream<Item = Event<ProwJob>> + Send + use<> {
     let api: Api<DeserializeGuard<ProwJob>> = Api::namespaced(client, namespace);
     events(api, watcher::Config::default(), "prowjobs".into()).map(|event| event.modify(prune))
 }

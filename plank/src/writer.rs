@@ -1,15 +1,13 @@
 //! The one place that changes anything in a cluster.
 
-use common::{
-    config::Config,
-    prowjob::ProwJob,
-    storage::token,
-};
+use common::{config::Config, prowjob::ProwJob, storage::token};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     Api, Client, ResourceExt,
-    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
+    api::{
+        ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
+    },
     core::Status,
 };
 use serde_json::json;
@@ -20,6 +18,7 @@ use crate::{
     job_url::{job_url, storage_dir},
     patch::{Run, merge_patch},
     pod_view::{PodView, REPORT_FINALIZER},
+    pods::BuildCluster,
     transition::Change,
 };
 
@@ -32,6 +31,8 @@ pub(crate) enum Error {
     /// The object is another than the decision was about; a new decision follows.
     #[error("the object has changed meanwhile")]
     Stale,
+    #[error("the API did not answer in time")]
+    TimedOut,
     #[error(transparent)]
     Api(#[from] kube::Error),
 }
@@ -74,7 +75,9 @@ impl Writer {
         now: Timestamp,
     ) -> Result<ProwJob, Error> {
         let build_id = match change {
-            Change::Claim { build_id: Some(adopted) } => adopted.clone(),
+            Change::Claim {
+                build_id: Some(adopted),
+            } => adopted.clone(),
             Change::Claim { build_id: None } | Change::Revive => self.build_ids.next(now),
             Change::Supersede | Change::Complete { .. } => String::new(),
         };
@@ -84,7 +87,11 @@ impl Writer {
         };
         let patch = merge_patch(job, change, &Run { build_id, url }, now);
         let params = PatchParams::default();
-        match self.jobs(job).patch(&job.name_any(), &params, &Patch::Merge(patch)).await {
+        match self
+            .jobs(job)
+            .patch(&job.name_any(), &params, &Patch::Merge(patch))
+            .await
+        {
             Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {
                 Err(Error::Stale)
             }
@@ -95,13 +102,11 @@ impl Writer {
     /// Creates the pod that a claimed job has no pod of yet.
     pub(crate) async fn create_pod(
         &self,
-        client: &Client,
+        cluster: &BuildCluster,
         job: &ProwJob,
-        config: &Config,
     ) -> Result<Created, Error> {
-        let namespace = &config.prow.pod_namespace;
         let target = Target {
-            namespace,
+            namespace: &cluster.namespace,
             version: env!("CARGO_PKG_VERSION"),
         };
         if decorate::needs_token(&job.spec) && self.storage_key.is_none() {
@@ -118,7 +123,8 @@ impl Writer {
             Err(error) => return Ok(Created::Refused(error.to_string())),
         };
         let resource = ApiResource::erase::<Pod>(&());
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+        let client = cluster.client.clone();
+        let api: Api<DynamicObject> = Api::namespaced_with(client, &cluster.namespace, &resource);
         match api.create(&PostParams::default(), &pod).await {
             Ok(created) => Ok(view(created)),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::Exists),
@@ -132,13 +138,12 @@ impl Writer {
     /// Deletes this very pod; one that is gone, or another of its name, is fine.
     pub(crate) async fn delete_pod(
         &self,
-        client: &Client,
-        namespace: &str,
+        cluster: &BuildCluster,
         name: &str,
         uid: &str,
         has_report_finalizer: bool,
     ) -> Result<(), Error> {
-        let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
         if has_report_finalizer {
             remove_finalizer(&api, name, uid).await?;
         }
@@ -156,7 +161,7 @@ impl Writer {
     /// it.
     pub(crate) async fn create_storage_secret(
         &self,
-        client: &Client,
+        cluster: &BuildCluster,
         job: &ProwJob,
         pod_uid: &str,
         config: &Config,
@@ -166,7 +171,9 @@ impl Writer {
         let (Some(key), Some(dir)) = (&self.storage_key, storage_dir(&job.spec, build_id)) else {
             return Ok(());
         };
-        let expiry = now.saturating_add(lifetime(job, config)).unwrap_or(Timestamp::MAX);
+        let expiry = now
+            .saturating_add(lifetime(job, config))
+            .unwrap_or(Timestamp::MAX);
         let pod = job.name_any();
         let name = token_secret_name(&pod);
         let secret: Secret = serde_json::from_value(json!({
@@ -178,7 +185,7 @@ impl Writer {
             "stringData": {TOKEN_KEY: token::sign(key, &dir, expiry)},
         }))
         .expect("this is a Secret");
-        let api: Api<Secret> = Api::namespaced(client.clone(), &config.prow.pod_namespace);
+        let api: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
         match api.create(&PostParams::default(), &secret).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 replace_secret(&api, &name, pod_uid, &secret).await
@@ -213,9 +220,12 @@ fn lifetime(job: &ProwJob, config: &Config) -> SignedDuration {
     let plank = &config.prow.plank;
     let own = job.spec.decoration_config.clone().unwrap_or_default();
     [
-        own.pod_running_timeout.unwrap_or(plank.pod_running_timeout()),
-        own.pod_pending_timeout.unwrap_or(plank.pod_pending_timeout()),
-        own.pod_unscheduled_timeout.unwrap_or(plank.pod_unscheduled_timeout()),
+        own.pod_running_timeout
+            .unwrap_or(plank.pod_running_timeout()),
+        own.pod_pending_timeout
+            .unwrap_or(plank.pod_pending_timeout()),
+        own.pod_unscheduled_timeout
+            .unwrap_or(plank.pod_unscheduled_timeout()),
     ]
     .into_iter()
     .map(|timeout| SignedDuration::from_nanos(timeout.nanos()))
@@ -230,11 +240,18 @@ async fn remove_finalizer(api: &Api<Pod>, name: &str, uid: &str) -> Result<(), E
     if pod.uid().as_deref() != Some(uid) {
         return Ok(());
     }
-    let rest: Vec<_> = pod.finalizers().iter().filter(|f| *f != REPORT_FINALIZER).collect();
+    let rest: Vec<_> = pod
+        .finalizers()
+        .iter()
+        .filter(|f| *f != REPORT_FINALIZER)
+        .collect();
     let patch = json!({
         "metadata": {"uid": uid, "resourceVersion": pod.resource_version(), "finalizers": rest},
     });
-    match api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch)).await {
+    match api
+        .patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+    {
         Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Stale),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         done => Ok(done.map(drop)?),
@@ -251,7 +268,11 @@ async fn replace_secret(
     let Some(found) = api.get_opt(name).await? else {
         return Err(Error::Stale);
     };
-    if found.owner_references().iter().any(|owner| owner.uid == pod_uid) {
+    if found
+        .owner_references()
+        .iter()
+        .any(|owner| owner.uid == pod_uid)
+    {
         return Ok(());
     }
     let params = DeleteParams::default().preconditions(Preconditions {
@@ -291,7 +312,11 @@ mod tests {
             (429, "", false),
             (500, "", false),
         ] {
-            assert_eq!(is_final(&status(code, message)), expected, "{code} {message}");
+            assert_eq!(
+                is_final(&status(code, message)),
+                expected,
+                "{code} {message}"
+            );
         }
     }
 }

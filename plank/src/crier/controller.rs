@@ -102,11 +102,19 @@ pub(super) async fn run(ctx: Context, shutdown: CancellationToken) {
         let tell = |job: Arc<ProwJob>, reporter: Arc<Reporter>| {
             Box::pin(async move { reporter.reconcile(&job).await })
         };
-        let results = applier(tell, on_error, Arc::clone(&reporter), jobs.clone(), queue, workers);
+        let results = applier(
+            tell,
+            on_error,
+            Arc::clone(&reporter),
+            jobs.clone(),
+            queue,
+            workers,
+        );
         futures::pin_mut!(results);
         while let Some(result) = results.next().await {
             match result {
-                Ok(_) | Err(ApplierError::ObjectNotFound(_) | ApplierError::ReconcilerFailed(..)) => {}
+                Ok(_)
+                | Err(ApplierError::ObjectNotFound(_) | ApplierError::ReconcilerFailed(..)) => {}
                 Err(error) => tracing::error!("the work queue failed: {error}"),
             }
         }
@@ -151,7 +159,11 @@ impl Reporter {
         match self.tell(job).await {
             Ok(()) => {}
             Err(Error::GitHub(error)) if report::is_permanent(&error) => {
-                tracing::warn!(prowjob = name, job = job.spec.job, "giving up on a status: {error}");
+                tracing::warn!(
+                    prowjob = name,
+                    job = job.spec.job,
+                    "giving up on a status: {error}"
+                );
             }
             Err(error) => {
                 self.ctx.metrics.failed();
@@ -161,8 +173,13 @@ impl Reporter {
         if self.ctx.dry_run {
             return Ok(Action::await_change());
         }
-        let completed = job.status.as_ref().and_then(|status| status.completion_time.as_ref());
-        self.ctx.metrics.reported(completed.map(|time| time.0), Timestamp::now());
+        let completed = job
+            .status
+            .as_ref()
+            .and_then(|status| status.completion_time.as_ref());
+        self.ctx
+            .metrics
+            .reported(completed.map(|time| time.0), Timestamp::now());
         self.mark(job, state).await?;
         let mut memory = self.memory();
         memory.told.insert(name.clone(), state);
@@ -190,8 +207,12 @@ impl Reporter {
             return Ok(());
         }
         let status =
-            self.ctx.github.create_status(&report.org, &report.repo, &report.sha, &report.status);
-        tokio::time::timeout(PATIENCE, status).await.map_err(|_| Error::TimedOut)??;
+            self.ctx
+                .github
+                .create_status(&report.org, &report.repo, &report.sha, &report.status);
+        tokio::time::timeout(PATIENCE, status)
+            .await
+            .map_err(|_| Error::TimedOut)??;
         Ok(())
     }
 
@@ -205,7 +226,10 @@ impl Reporter {
         let namespace = job.namespace().unwrap_or_default();
         let api: Api<ProwJob> = Api::namespaced(self.ctx.client.clone(), &namespace);
         let params = PatchParams::default();
-        match api.patch_metadata(&job.name_any(), &params, &Patch::Merge(patch)).await {
+        match api
+            .patch_metadata(&job.name_any(), &params, &Patch::Merge(patch))
+            .await
+        {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             done => Ok(done.map(drop)?),
         }
@@ -230,10 +254,14 @@ fn on_error(job: Arc<ProwJob>, error: &Error, reporter: Arc<Reporter>) -> Action
 }
 
 fn delay(failures: u32, error: &Error, now: Timestamp) -> Duration {
-    let backoff = FIRST_RETRY.saturating_mul(1 << failures.min(16)).min(LONGEST_RETRY);
+    let backoff = FIRST_RETRY
+        .saturating_mul(1 << failures.min(16))
+        .min(LONGEST_RETRY);
     match error {
         Error::GitHub(github::Error::RateLimited { reset }) => {
-            Duration::try_from(reset.duration_since(now)).unwrap_or_default().max(FIRST_RETRY)
+            Duration::try_from(reset.duration_since(now))
+                .unwrap_or_default()
+                .max(FIRST_RETRY)
         }
         _ => backoff,
     }

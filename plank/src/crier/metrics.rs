@@ -10,8 +10,9 @@ use prometheus_client::{
 use super::GITHUB_REPORTER;
 
 /// Seconds.
-const BUCKETS: [f64; 12] =
-    [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0, 7200.0];
+const BUCKETS: [f64; 12] = [
+    1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0, 7200.0,
+];
 
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -53,7 +54,9 @@ impl Metrics {
     pub(super) fn reported(&self, completed: Option<Timestamp>, now: Timestamp) {
         self.count("SUCCESS");
         if let Some(completed) = completed {
-            let reporter = Reporter { reporter: GITHUB_REPORTER };
+            let reporter = Reporter {
+                reporter: GITHUB_REPORTER,
+            };
             let seconds = now.duration_since(completed).as_secs_f64();
             self.latency.get_or_create(&reporter).observe(seconds);
         }

@@ -128,7 +128,10 @@ impl Options {
             ("pubsub", others.pubsub_workers),
             ("slack", others.slack_workers),
             ("blob-storage", others.blob_storage_workers),
-            ("kubernetes-blob-storage", others.kubernetes_blob_storage_workers),
+            (
+                "kubernetes-blob-storage",
+                others.kubernetes_blob_storage_workers,
+            ),
             ("resultstore", others.resultstore_workers),
         ] {
             if workers > 0 {
@@ -157,8 +160,14 @@ mod tests {
     fn what_is_not_built_is_refused() {
         assert!(parse(&["--github-workers=10"]).check().is_ok());
         for (args, told) in [
-            (&["--github-workers=1", "-slack-workers=1"][..], "--slack-workers=1"),
-            (&["--github-workers=1", "-blob-storage-workers", "10"], "--blob-storage-workers=10"),
+            (
+                &["--github-workers=1", "-slack-workers=1"][..],
+                "--slack-workers=1",
+            ),
+            (
+                &["--github-workers=1", "-blob-storage-workers", "10"],
+                "--blob-storage-workers=10",
+            ),
             (&[], "no reporter is enabled"),
         ] {
             let error = parse(args).check().unwrap_err().to_string();

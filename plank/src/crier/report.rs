@@ -31,13 +31,19 @@ pub fn due(job: &ProwJob, report_agent: &str) -> Option<ProwJobState> {
     let spec = &job.spec;
     let labels = job.metadata.labels.as_ref();
     let gerrit = labels.is_some_and(|labels| labels.contains_key(GERRIT_LABEL));
-    let kind = matches!(spec.job_type, ProwJobType::Presubmit | ProwJobType::Postsubmit);
+    let kind = matches!(
+        spec.job_type,
+        ProwJobType::Presubmit | ProwJobType::Postsubmit
+    );
     let agent = report_agent.is_empty() || spec.agent.0 == report_agent;
     if !spec.report || gerrit || !kind || !agent {
         return None;
     }
     let state = job.state();
-    let told = job.status.as_ref().and_then(|status| status.prev_report_states.get(GITHUB_REPORTER));
+    let told = job
+        .status
+        .as_ref()
+        .and_then(|status| status.prev_report_states.get(GITHUB_REPORTER));
     (state != ProwJobState::Scheduling && told != Some(&state)).then_some(state)
 }
 
@@ -165,13 +171,19 @@ mod tests {
     fn a_presubmit_reports_on_its_head_and_a_postsubmit_on_its_base() {
         let presubmit = job(ProwJobState::Success);
         let told = report(&presubmit, &GithubReporter::default()).unwrap();
-        assert_eq!((told.org.as_str(), told.repo.as_str(), told.sha.as_str()), ("o", "r", "head"));
+        assert_eq!(
+            (told.org.as_str(), told.repo.as_str(), told.sha.as_str()),
+            ("o", "r", "head")
+        );
         assert_eq!(told.status.context, "ci/unit");
         assert_eq!(told.status.target_url, "http://deck/7");
         let mut postsubmit = presubmit.clone();
         postsubmit.spec.job_type = ProwJobType::Postsubmit;
         postsubmit.spec.refs.as_mut().unwrap().pulls.clear();
-        assert_eq!(report(&postsubmit, &GithubReporter::default()).unwrap().sha, SHA);
+        assert_eq!(
+            report(&postsubmit, &GithubReporter::default()).unwrap().sha,
+            SHA
+        );
 
         let only_post = GithubReporter {
             job_types_to_report: vec![ProwJobType::Postsubmit],
@@ -179,7 +191,13 @@ mod tests {
         };
         assert_eq!(report(&presubmit, &only_post), None);
         let mut batch = presubmit;
-        batch.spec.refs.as_mut().unwrap().pulls.push(Pull::default());
+        batch
+            .spec
+            .refs
+            .as_mut()
+            .unwrap()
+            .pulls
+            .push(Pull::default());
         assert_eq!(report(&batch, &GithubReporter::default()), None);
     }
 
@@ -199,13 +217,29 @@ mod tests {
         let success = Some(ProwJobState::Success);
         for (name, job, expected) in [
             ("never told", job(ProwJobState::Success), success),
-            ("an earlier state was told", told(ProwJobState::Pending), success),
+            (
+                "an earlier state was told",
+                told(ProwJobState::Pending),
+                success,
+            ),
             ("told", told(ProwJobState::Success), None),
             ("skip_report", edited(|job| job.spec.report = false), None),
             ("scheduling", job(ProwJobState::Scheduling), None),
-            ("a periodic", edited(|job| job.spec.job_type = ProwJobType::Periodic), None),
-            ("a batch", edited(|job| job.spec.job_type = ProwJobType::Batch), None),
-            ("another agent", edited(|job| job.spec.agent = ProwJobAgent("jenkins".into())), None),
+            (
+                "a periodic",
+                edited(|job| job.spec.job_type = ProwJobType::Periodic),
+                None,
+            ),
+            (
+                "a batch",
+                edited(|job| job.spec.job_type = ProwJobType::Batch),
+                None,
+            ),
+            (
+                "another agent",
+                edited(|job| job.spec.agent = ProwJobAgent("jenkins".into())),
+                None,
+            ),
             (
                 "gerrit's",
                 edited(|job| {
@@ -221,10 +255,16 @@ mod tests {
     #[test]
     fn the_base_commit_is_out_of_sight_and_where_tide_looks() {
         let text = description("Job succeeded.", SHA);
-        assert_eq!(text, format!("Job succeeded.{} BaseSHA:{SHA}", "\u{2001}".repeat(20)));
+        assert_eq!(
+            text,
+            format!("Job succeeded.{} BaseSHA:{SHA}", "\u{2001}".repeat(20))
+        );
         assert_eq!(text.len(), 123);
         let long = description(&"é".repeat(100), SHA);
-        assert!(long.len() <= 140 && long.contains(" ... ") && long.ends_with(SHA), "{long}");
+        assert!(
+            long.len() <= 140 && long.contains(" ... ") && long.ends_with(SHA),
+            "{long}"
+        );
         assert_eq!(description("short", ""), "short");
         assert_eq!(description(&"x".repeat(141), "").len(), 139);
     }
@@ -233,7 +273,10 @@ mod tests {
     fn some_refusals_are_final() {
         for (error, expected) in [
             (Error::NotFound("gone".into()), true),
-            (Error::Invalid("422 No commit found for SHA: x".into()), true),
+            (
+                Error::Invalid("422 No commit found for SHA: x".into()),
+                true,
+            ),
             (
                 Error::Invalid(
                     "This SHA and context has reached the maximum number of statuses.".into(),

@@ -39,7 +39,11 @@ pub(super) fn clone(spec: &ProwJobSpec, config: &DecorationConfig) -> Result<Opt
     let working_dir = format!("{CODE}/src/{}", clone_path(start));
     let mut secrets = Secrets::new(config);
     secrets.finish();
-    let image = super::wrap::image(config, |images| &images.clonerefs, "utility_images.clonerefs")?;
+    let image = super::wrap::image(
+        config,
+        |images| &images.clonerefs,
+        "utility_images.clonerefs",
+    )?;
     let options = clonerefs::Options {
         src_root: CODE.into(),
         log: CLONE_LOG.into(),
@@ -64,9 +68,15 @@ pub(super) fn clone(spec: &ProwJobSpec, config: &DecorationConfig) -> Result<Opt
     container.insert("name".into(), "clonerefs".into());
     container.insert("image".into(), image.into());
     if !secrets.cookie_path.is_empty() {
-        container.insert("args".into(), json!([format!("--cookiefile={}", secrets.cookie_path)]));
+        container.insert(
+            "args".into(),
+            json!([format!("--cookiefile={}", secrets.cookie_path)]),
+        );
     }
-    container.insert("env".into(), json!([variable(clonerefs::Options::ENV, &go_json(&options))]));
+    container.insert(
+        "env".into(),
+        json!([variable(clonerefs::Options::ENV, &go_json(&options))]),
+    );
     container.insert("volumeMounts".into(), mounts.into());
     let mut volumes = secrets.volumes;
     volumes.push(empty_dir("code"));
@@ -92,7 +102,10 @@ struct Secrets<'a> {
 impl<'a> Secrets<'a> {
     fn new(config: &'a DecorationConfig) -> Self {
         let mut all = Self {
-            cookiefile: config.cookiefile_secret.as_deref().filter(|name| !name.is_empty()),
+            cookiefile: config
+                .cookiefile_secret
+                .as_deref()
+                .filter(|name| !name.is_empty()),
             ..Self::default()
         };
         for name in &config.ssh_key_secrets {
@@ -117,7 +130,8 @@ impl<'a> Secrets<'a> {
         if let Some(reference) = self.cookiefile {
             let (name, key) = reference.split_once('/').unwrap_or((reference, reference));
             self.volumes.push(private("cookiefile", name));
-            self.mounts.push(read_only("cookiefile", "/secrets/cookiefile"));
+            self.mounts
+                .push(read_only("cookiefile", "/secrets/cookiefile"));
             self.cookie_path = format!("/secrets/cookiefile/{key}");
         }
     }

@@ -99,11 +99,23 @@ mod tests {
         };
         for (refs, host, base) in [
             (refs("", ""), "github.com", "o/r"),
-            (refs("k8s.io/test-infra", "https://x/y"), "k8s.io", "test-infra"),
+            (
+                refs("k8s.io/test-infra", "https://x/y"),
+                "k8s.io",
+                "test-infra",
+            ),
             (refs("k8s.io", ""), "k8s.io", "o/r"),
-            (refs("", "https://git.example.com/a/b"), "git.example.com", "a/b"),
+            (
+                refs("", "https://git.example.com/a/b"),
+                "git.example.com",
+                "a/b",
+            ),
         ] {
-            assert_eq!(source(&refs), (host.to_owned(), base.to_owned()), "{refs:?}");
+            assert_eq!(
+                source(&refs),
+                (host.to_owned(), base.to_owned()),
+                "{refs:?}"
+            );
         }
     }
 }

@@ -19,10 +19,7 @@ pub(super) fn list<'a>(object: &'a mut Object, key: &str) -> Result<&'a mut Vec<
 }
 
 /// The objects of the list under `key`; none if it is missing.
-pub(super) fn objects<'a>(
-    object: &'a mut Object,
-    key: &str,
-) -> Result<Vec<&'a mut Object>, Error> {
+pub(super) fn objects<'a>(object: &'a mut Object, key: &str) -> Result<Vec<&'a mut Object>, Error> {
     let items = match object.get_mut(key) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(items)) => items,

@@ -14,11 +14,15 @@ pub(super) fn memory(spec: &mut Object, config: &DecorationConfig) -> Result<(),
     for container in objects(spec, "containers")? {
         if let Some(default) = &config.default_memory_request {
             let requests = object(object(container, "resources")?, "requests")?;
-            requests.entry("memory").or_insert_with(|| default.clone().into());
+            requests
+                .entry("memory")
+                .or_insert_with(|| default.clone().into());
         }
         if config.set_limit_equals_memory_request {
             let resources = object(container, "resources")?;
-            let request = resources.get("requests").and_then(|requests| requests.get("memory"));
+            let request = resources
+                .get("requests")
+                .and_then(|requests| requests.get("memory"));
             if let Some(request) = request.cloned() {
                 object(resources, "limits")?.insert("memory".into(), request);
             }
@@ -46,12 +50,14 @@ pub(super) fn scheduling(spec: &mut Object, config: &DecorationConfig) {
         return;
     };
     if let Some(affinity) = &options.affinity {
-        spec.entry("affinity").or_insert_with(|| Value::Object(affinity.0.clone()));
+        spec.entry("affinity")
+            .or_insert_with(|| Value::Object(affinity.0.clone()));
     }
     if !options.tolerations.is_empty() {
         let tolerations = options.tolerations.iter();
         let tolerations = tolerations.map(|toleration| Value::Object(toleration.0.clone()));
-        spec.entry("tolerations").or_insert_with(|| tolerations.collect());
+        spec.entry("tolerations")
+            .or_insert_with(|| tolerations.collect());
     }
 }
 
@@ -59,7 +65,8 @@ pub(super) fn scheduling(spec: &mut Object, config: &DecorationConfig) {
 pub(super) fn grace(spec: &mut Object, config: &DecorationConfig) {
     if let Some(grace) = config.grace_period {
         let seconds = grace.secs() * 5 / 4;
-        spec.entry("terminationGracePeriodSeconds").or_insert_with(|| seconds.into());
+        spec.entry("terminationGracePeriodSeconds")
+            .or_insert_with(|| seconds.into());
     }
 }
 

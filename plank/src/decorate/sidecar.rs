@@ -20,7 +20,11 @@ pub(super) fn initupload(
 ) -> Result<Object, Error> {
     let options = initupload::Options {
         gcs: storage.options.clone(),
-        log: if cloned { CLONE_LOG.into() } else { String::new() },
+        log: if cloned {
+            CLONE_LOG.into()
+        } else {
+            String::new()
+        },
     };
     let mut mounts = Vec::new();
     if cloned {
@@ -31,7 +35,12 @@ pub(super) fn initupload(
         ("name".to_owned(), "initupload".into()),
         (
             "image".to_owned(),
-            image(config, |images| &images.initupload, "utility_images.initupload")?.into(),
+            image(
+                config,
+                |images| &images.initupload,
+                "utility_images.initupload",
+            )?
+            .into(),
         ),
         (
             "env".to_owned(),
@@ -62,6 +71,7 @@ pub(super) fn sidecar(
         censoring_options: sidecar::CensoringOptions {
             secret_directories: secrets.iter().filter_map(folder).collect(),
             config: config.censoring_options.clone().unwrap_or_default(),
+            ..sidecar::CensoringOptions::default()
         },
         ..sidecar::Options::default()
     };
@@ -100,14 +110,19 @@ pub(super) fn secret_mounts(spec: &mut Object) -> Result<Vec<Value>, Error> {
         let name = text(container, "name").to_owned();
         for mount in objects(container, "volumeMounts")? {
             let mount = Value::Object(mount.clone());
-            let of_secret = mount["name"].as_str().is_some_and(|v| secrets.iter().any(|s| s == v));
+            let of_secret = mount["name"]
+                .as_str()
+                .is_some_and(|v| secrets.iter().any(|s| s == v));
             if !of_secret || mounts.contains(&mount) {
                 continue;
             }
-            let taken = mounts.iter().any(|other| other["mountPath"] == mount["mountPath"]);
+            let taken = mounts
+                .iter()
+                .any(|other| other["mountPath"] == mount["mountPath"]);
             let mut mount = mount;
             if let (true, Some(path)) = (taken, mount["mountPath"].as_str()) {
-                mount["mountPath"] = format!("/secrets/censor/{name}/{}", path.trim_matches('/')).into();
+                mount["mountPath"] =
+                    format!("/secrets/censor/{name}/{}", path.trim_matches('/')).into();
             }
             mounts.push(mount);
         }

@@ -168,13 +168,20 @@ fn what_can_have_no_pod_says_why() {
     let mut shared = plain.clone();
     shared["shareProcessNamespace"] = true.into();
     let mut reaching = plain.clone();
-    reaching["containers"][0]["volumeMounts"] = json!([{"name": "storage-token", "mountPath": "/x"}]);
+    reaching["containers"][0]["volumeMounts"] =
+        json!([{"name": "storage-token", "mountPath": "/x"}]);
     let mut twice = plain.clone();
     twice["volumes"] = json!([{"name": "logs"}]);
     for (spec, error) in [
         (without_spec, "the job has no pod_spec"),
-        (without_pulls, "a presubmit job needs a pull request in refs.pulls"),
-        (presubmit(json!({"containers": "x"})), "pod_spec.containers is not a list"),
+        (
+            without_pulls,
+            "a presubmit job needs a pull request in refs.pulls",
+        ),
+        (
+            presubmit(json!({"containers": "x"})),
+            "pod_spec.containers is not a list",
+        ),
         (
             decorated(plain.clone(), json!({"utility_images": {"clonerefs": "C"}})),
             "decoration_config.utility_images.initupload is required",
@@ -195,7 +202,10 @@ fn what_can_have_no_pod_says_why() {
             decorated(reaching, storage),
             "container test mounts volume storage-token, which the pod_spec does not declare",
         ),
-        (decorated(twice, json!({})), "volume name logs is taken twice"),
+        (
+            decorated(twice, json!({})),
+            "volume name logs is taken twice",
+        ),
     ] {
         assert_eq!(make(spec).unwrap_err().to_string(), error);
     }

@@ -27,7 +27,9 @@ pub(super) fn decorate(
     config: &DecorationConfig,
     mut environment: Environment,
 ) -> Result<(), Error> {
-    if storage::needs_token(&job.spec) && spec.get("shareProcessNamespace") == Some(&Value::Bool(true)) {
+    if storage::needs_token(&job.spec)
+        && spec.get("shareProcessNamespace") == Some(&Value::Bool(true))
+    {
         return Err(Error::SharedProcesses);
     }
     only_declared_mounts(spec)?;
@@ -97,7 +99,11 @@ fn set_resources(container: &mut Object, resources: Option<RawPodSpec>) {
 }
 
 fn place_entrypoint(config: &DecorationConfig) -> Result<Object, Error> {
-    let image = image(config, |images| &images.entrypoint, "utility_images.entrypoint")?;
+    let image = image(
+        config,
+        |images| &images.entrypoint,
+        "utility_images.entrypoint",
+    )?;
     Ok(Object::from_iter([
         ("name".to_owned(), "place-entrypoint".into()),
         ("image".to_owned(), image.into()),
@@ -176,7 +182,10 @@ fn only_declared_mounts(spec: &mut Object) -> Result<(), Error> {
                 for mount in objects(container, kind)? {
                     let volume = text(mount, "name").to_owned();
                     if !declared.contains(&volume) {
-                        return Err(Error::UndeclaredVolume { container: name, volume });
+                        return Err(Error::UndeclaredVolume {
+                            container: name,
+                            volume,
+                        });
                     }
                 }
             }

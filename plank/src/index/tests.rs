@@ -60,7 +60,11 @@ fn the_global_limit_counts_every_job() {
     }
     assert_eq!(index.reserve("a"), Ok(()));
     assert_eq!(index.reserve("b"), Err(Limit::Global));
-    assert_eq!(index.remove("running"), ["b"], "a deleted job leaves its place");
+    assert_eq!(
+        index.remove("running"),
+        ["b"],
+        "a deleted job leaves its place"
+    );
     assert_eq!(index.set_max(1), ["b"], "a new limit is a reason to look");
     assert_eq!(index.reserve("b"), Err(Limit::Global));
     index.set_max(0);

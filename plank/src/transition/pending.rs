@@ -19,7 +19,10 @@ pub(super) fn pending(seen: &Observed<'_>, settings: &Settings, now: Timestamp) 
     }
     let Some(pod) = seen.pod else {
         if status.build_id.is_empty() {
-            return change(Change::Claim { build_id: None }, "pending without a build id");
+            return change(
+                Change::Claim { build_id: None },
+                "pending without a build id",
+            );
         }
         return Decision {
             step: Step::CreatePod,
@@ -74,9 +77,7 @@ impl Stop {
 /// `NodeLost` counts with and without a deletion under way: a runner that finds a pod's
 /// processes gone after its own restart says Failed/NodeLost and deletes nothing.
 fn unexpected_stop(pod: &PodView) -> Option<Stop> {
-    let oom = |state: &ContainerState| {
-        matches!(state, ContainerState::Terminated { reason, .. } if reason == "OOMKilled")
-    };
+    let oom = |state: &ContainerState| matches!(state, ContainerState::Terminated { reason, .. } if reason == "OOMKilled");
     if pod.reason == "Evicted" {
         Some(Stop::Evicted)
     } else if pod.reason == "NodeLost" {
@@ -92,12 +93,20 @@ fn unexpected_stop(pod: &PodView) -> Option<Stop> {
 
 fn stopped(seen: &Observed<'_>, stop: Stop, max_revivals: i64) -> Decision {
     let error = |text: String, why| complete(ProwJobState::Error, text, why);
-    let revivals = seen.job.status.as_ref().map_or(0, |status| status.pod_revival_count);
+    let revivals = seen
+        .job
+        .status
+        .as_ref()
+        .map_or(0, |status| status.pod_revival_count);
     match stop {
-        Stop::OomKilled => error("Job pod was OOM killed by the cluster.".into(), "out of memory"),
-        Stop::Evicted if seen.job.spec.error_on_eviction => {
-            error("Job pod was evicted by the cluster.".into(), "evicted, and the job forbids it")
-        }
+        Stop::OomKilled => error(
+            "Job pod was OOM killed by the cluster.".into(),
+            "out of memory",
+        ),
+        Stop::Evicted if seen.job.spec.error_on_eviction => error(
+            "Job pod was evicted by the cluster.".into(),
+            "evicted, and the job forbids it",
+        ),
         _ if revivals >= max_revivals => error(
             format!(
                 "Job pod reached max revivals ({max_revivals}) after being stopped unexpectedly ({})",
@@ -123,7 +132,10 @@ fn by_phase(seen: &Observed<'_>, pod: &PodView, settings: &Settings, now: Timest
         ),
         Phase::Failed if !pod.reason.is_empty() && never_ran(pod) => complete(
             ProwJobState::Error,
-            format!("Pod could not start: {}", reason_and_message(&pod.reason, &pod.message)),
+            format!(
+                "Pod could not start: {}",
+                reason_and_message(&pod.reason, &pod.message)
+            ),
             "the pod failed before any container started",
         ),
         Phase::Failed => complete(ProwJobState::Failure, "Job failed.", "the pod failed"),
@@ -146,28 +158,43 @@ fn all_succeeded(pod: &PodView) -> bool {
     pod.containers.iter().all(|container| {
         matches!(
             container.state,
-            ContainerState::Terminated { exit_code: 0, finished: true, .. }
+            ContainerState::Terminated {
+                exit_code: 0,
+                finished: true,
+                ..
+            }
         )
     })
 }
 
 fn never_ran(pod: &PodView) -> bool {
-    !pod.containers.iter().any(|container| container.has_started())
+    !pod.containers
+        .iter()
+        .any(|container| container.has_started())
 }
 
 /// Not every init container is done.
-fn waiting_pod(seen: &Observed<'_>, pod: &PodView, settings: &Settings, now: Timestamp) -> Decision {
+fn waiting_pod(
+    seen: &Observed<'_>,
+    pod: &PodView,
+    settings: &Settings,
+    now: Timestamp,
+) -> Decision {
     let decoration = seen.job.spec.decoration_config.as_ref();
     let (since, timeout, text, why) = match pod.started {
         None => (
             pod.created,
-            timeout(decoration, settings.pod_unscheduled_timeout, |c| c.pod_unscheduled_timeout),
+            timeout(decoration, settings.pod_unscheduled_timeout, |c| {
+                c.pod_unscheduled_timeout
+            }),
             "Pod scheduling timeout.",
             "no node takes its pod",
         ),
         Some(_) => (
             pod.started,
-            timeout(decoration, settings.pod_pending_timeout, |c| c.pod_pending_timeout),
+            timeout(decoration, settings.pod_pending_timeout, |c| {
+                c.pod_pending_timeout
+            }),
             "Pod pending timeout.",
             "its pod starts",
         ),
@@ -179,7 +206,10 @@ fn waiting_pod(seen: &Observed<'_>, pod: &PodView, settings: &Settings, now: Tim
     if pod.deleting.is_some() {
         return deleted();
     }
-    let patience = after(pod.started.unwrap_or(now), settings.missing_reference_timeout);
+    let patience = after(
+        pod.started.unwrap_or(now),
+        settings.missing_reference_timeout,
+    );
     match obstacle(pod) {
         Some(Obstacle { text, lasting }) if lasting || now >= patience => {
             complete(ProwJobState::Error, text, "its pod can not start")
@@ -195,15 +225,26 @@ fn waiting_pod(seen: &Observed<'_>, pod: &PodView, settings: &Settings, now: Tim
     }
 }
 
-fn running_pod(seen: &Observed<'_>, pod: &PodView, settings: &Settings, now: Timestamp) -> Decision {
+fn running_pod(
+    seen: &Observed<'_>,
+    pod: &PodView,
+    settings: &Settings,
+    now: Timestamp,
+) -> Decision {
     let Some(started) = pod.started else {
         return wait("its pod runs");
     };
     let decoration = seen.job.spec.decoration_config.as_ref();
-    let limit = timeout(decoration, settings.pod_running_timeout, |c| c.pod_running_timeout);
+    let limit = timeout(decoration, settings.pod_running_timeout, |c| {
+        c.pod_running_timeout
+    });
     let deadline = after(started, limit);
     if now >= deadline {
-        return complete(ProwJobState::Aborted, "Pod running timeout.", "its pod runs too long");
+        return complete(
+            ProwJobState::Aborted,
+            "Pod running timeout.",
+            "its pod runs too long",
+        );
     }
     Decision {
         look_again_at: Some(deadline),

@@ -42,7 +42,9 @@ fn with_status(mut job: ProwJob, edit: impl FnOnce(&mut ProwJobStatus)) -> ProwJ
 }
 
 fn complete_job(state: ProwJobState) -> ProwJob {
-    with_status(job(state), |status| status.completion_time = Some(Time(now())))
+    with_status(job(state), |status| {
+        status.completion_time = Some(Time(now()))
+    })
 }
 
 fn pod(phase: Phase) -> PodView {
@@ -132,9 +134,14 @@ fn a_triggered_job() {
     foreign.job = None;
     let mut queued = job(Triggered);
     queued.spec.job_queue_name = "big".into();
-    let taken = "Pod can not be created: a pod named pj that was not made for this run already exists";
+    let taken =
+        "Pod can not be created: a pod named pj that was not made for this run already exists";
     for (name, decision, step) in [
-        ("is claimed before it has a pod", decide(&job(Triggered), None), claims()),
+        (
+            "is claimed before it has a pod",
+            decide(&job(Triggered), None),
+            claims(),
+        ),
         (
             "with a pod of its own adopts it with its build id",
             decide(&job(Triggered), Some(&pod(Phase::Running))),
@@ -147,7 +154,9 @@ fn a_triggered_job() {
         ),
         (
             "waits for a global slot",
-            decide_with(&job(Triggered), None, |s| s.blocked_by = Some(Limit::Global)),
+            decide_with(&job(Triggered), None, |s| {
+                s.blocked_by = Some(Limit::Global)
+            }),
             Step::Wait,
         ),
         (
@@ -158,7 +167,10 @@ fn a_triggered_job() {
         (
             "for an unknown cluster is an error",
             decide_with(&job(Triggered), None, |s| s.cluster = Cluster::Unknown),
-            completes(Error, "Terminal error: no client for build cluster \"default\"."),
+            completes(
+                Error,
+                "Terminal error: no client for build cluster \"default\".",
+            ),
         ),
         (
             "for a cluster that is not listed yet waits",
@@ -190,17 +202,30 @@ fn a_triggered_job() {
 fn a_pending_job_without_its_pod() {
     let unnumbered = with_status(job(Pending), |status| status.build_id.clear());
     for (name, decision, step) in [
-        ("gets exactly the pod it claimed", decide(&job(Pending), None), Step::CreatePod),
-        ("but no build id is claimed anew", decide(&unnumbered, None), claims()),
+        (
+            "gets exactly the pod it claimed",
+            decide(&job(Pending), None),
+            Step::CreatePod,
+        ),
+        (
+            "but no build id is claimed anew",
+            decide(&unnumbered, None),
+            claims(),
+        ),
         (
             "whose pod is refused for good is an error",
-            decide_with(&job(Pending), None, |s| s.refused = Some("spec.x: Invalid\n value")),
+            decide_with(&job(Pending), None, |s| {
+                s.refused = Some("spec.x: Invalid\n value")
+            }),
             completes(Error, "Pod can not be created: spec.x: Invalid value"),
         ),
         (
             "in an unknown cluster is an error",
             decide_with(&job(Pending), None, |s| s.cluster = Cluster::Unknown),
-            completes(Error, "Terminal error: no client for build cluster \"default\"."),
+            completes(
+                Error,
+                "Terminal error: no client for build cluster \"default\".",
+            ),
         ),
         (
             "that is superseded is aborted",
@@ -231,19 +256,50 @@ fn a_pod_that_ended_by_itself() {
     oom.containers = vec![ended(137, "OOMKilled")];
     let unclear = "Pod was in succeeded phase but some containers didn't finish";
     for (name, pod, step) in [
-        ("with 0 is a success", good, completes(Success, "Job succeeded.")),
-        ("with unfinished containers is an error", unfinished, completes(Error, unclear)),
-        ("with 1 is a failure", failed, completes(Failure, "Job failed.")),
-        ("while being deleted is judged by its phase", deleting, completes(Success, "Job succeeded.")),
+        (
+            "with 0 is a success",
+            good,
+            completes(Success, "Job succeeded."),
+        ),
+        (
+            "with unfinished containers is an error",
+            unfinished,
+            completes(Error, unclear),
+        ),
+        (
+            "with 1 is a failure",
+            failed,
+            completes(Failure, "Job failed."),
+        ),
+        (
+            "while being deleted is judged by its phase",
+            deleting,
+            completes(Success, "Job succeeded."),
+        ),
         (
             "before any container started is an error that says why",
             rejected,
-            completes(Error, "Pod could not start: OutOfcpu: Node didn't have enough resource: cpu"),
+            completes(
+                Error,
+                "Pod could not start: OutOfcpu: Node didn't have enough resource: cpu",
+            ),
         ),
-        ("on a node that shut down is a failure", shutdown, completes(Failure, "Job failed.")),
-        ("after an OOM is a failure", oom, completes(Failure, "Job failed.")),
+        (
+            "on a node that shut down is a failure",
+            shutdown,
+            completes(Failure, "Job failed."),
+        ),
+        (
+            "after an OOM is a failure",
+            oom,
+            completes(Failure, "Job failed."),
+        ),
     ] {
-        assert_eq!(decide(&job(Pending), Some(&pod)).step, step, "a pod that ended {name}");
+        assert_eq!(
+            decide(&job(Pending), Some(&pod)).step,
+            step,
+            "a pod that ended {name}"
+        );
     }
 }
 
@@ -263,8 +319,18 @@ fn a_pod_that_the_cluster_stopped() {
     oom.containers = vec![ended(137, "OOMKilled"), container(ContainerState::Running)];
     let too_often = "Job pod reached max revivals (3) after being stopped unexpectedly (evicted)";
     for (name, job, pod, step) in [
-        ("by eviction is revived", revived(0), stopped(Phase::Failed, "Evicted"), revives.clone()),
-        ("a third time is revived", revived(2), stopped(Phase::Failed, "Evicted"), revives.clone()),
+        (
+            "by eviction is revived",
+            revived(0),
+            stopped(Phase::Failed, "Evicted"),
+            revives.clone(),
+        ),
+        (
+            "a third time is revived",
+            revived(2),
+            stopped(Phase::Failed, "Evicted"),
+            revives.clone(),
+        ),
         (
             "once too often is an error",
             revived(3),
@@ -277,14 +343,24 @@ fn a_pod_that_the_cluster_stopped() {
             stopped(Phase::Failed, "Evicted"),
             completes(Error, "Job pod was evicted by the cluster."),
         ),
-        ("with its node and is being deleted is revived", revived(0), lost, revives.clone()),
+        (
+            "with its node and is being deleted is revived",
+            revived(0),
+            lost,
+            revives.clone(),
+        ),
         (
             "with its node, as the pod runner says, is revived",
             revived(0),
             stopped(Phase::Failed, "NodeLost"),
             revives.clone(),
         ),
-        ("for unknown reasons is revived", revived(0), pod(Phase::Unknown), revives),
+        (
+            "for unknown reasons is revived",
+            revived(0),
+            pod(Phase::Unknown),
+            revives,
+        ),
         (
             "for memory is an error",
             revived(0),
@@ -307,13 +383,28 @@ fn a_pod_of_another_build() {
         ..old.clone()
     };
     let revived = with_status(job(Pending), |status| status.pod_revival_count = 1);
-    let taken = "Pod can not be created: a pod named pj that was not made for this run already exists";
+    let taken =
+        "Pod can not be created: a pod named pj that was not made for this run already exists";
     for (name, job, pod, step) in [
-        ("is deleted when the job was revived", &revived, &old, deletes()),
+        (
+            "is deleted when the job was revived",
+            &revived,
+            &old,
+            deletes(),
+        ),
         ("is waited for while it ends", &revived, &ending, Step::Wait),
-        ("is nobody's otherwise", &job(Pending), &old, completes(Error, taken)),
+        (
+            "is nobody's otherwise",
+            &job(Pending),
+            &old,
+            completes(Error, taken),
+        ),
     ] {
-        assert_eq!(decide(job, Some(pod)).step, step, "a pod of another build {name}");
+        assert_eq!(
+            decide(job, Some(pod)).step,
+            step,
+            "a pod of another build {name}"
+        );
     }
 }
 
@@ -337,10 +428,34 @@ fn timeouts_fire_at_their_deadline() {
     let plain = job(Pending);
     for (name, job, pod, step, left) in [
         ("unscheduled", &plain, unscheduled(299), Step::Wait, Some(1)),
-        ("unscheduled", &plain, unscheduled(300), completes(Error, "Pod scheduling timeout."), None),
-        ("pending", &plain, aged(Phase::Pending, 590), Step::Wait, Some(10)),
-        ("pending", &plain, aged(Phase::Pending, 600), completes(Error, "Pod pending timeout."), None),
-        ("running", &plain, aged(Phase::Running, 47 * hours), Step::Wait, Some(hours)),
+        (
+            "unscheduled",
+            &plain,
+            unscheduled(300),
+            completes(Error, "Pod scheduling timeout."),
+            None,
+        ),
+        (
+            "pending",
+            &plain,
+            aged(Phase::Pending, 590),
+            Step::Wait,
+            Some(10),
+        ),
+        (
+            "pending",
+            &plain,
+            aged(Phase::Pending, 600),
+            completes(Error, "Pod pending timeout."),
+            None,
+        ),
+        (
+            "running",
+            &plain,
+            aged(Phase::Running, 47 * hours),
+            Step::Wait,
+            Some(hours),
+        ),
         (
             "running",
             &plain,
@@ -348,7 +463,13 @@ fn timeouts_fire_at_their_deadline() {
             completes(Aborted, "Pod running timeout."),
             None,
         ),
-        ("the job's own", &quick, aged(Phase::Running, 59), Step::Wait, Some(1)),
+        (
+            "the job's own",
+            &quick,
+            aged(Phase::Running, 59),
+            Step::Wait,
+            Some(1),
+        ),
         (
             "the job's own",
             &quick,
@@ -381,7 +502,11 @@ fn a_pod_that_cannot_start_fails_fast() {
         ("InvalidImageName", 0, error("InvalidImageName")),
         ("ErrImageNeverPull", 0, error("ErrImageNeverPull")),
         ("CreateContainerConfigError", 59, Step::Wait),
-        ("CreateContainerConfigError", 60, error("CreateContainerConfigError")),
+        (
+            "CreateContainerConfigError",
+            60,
+            error("CreateContainerConfigError"),
+        ),
         ("FailedMount", 60, error("FailedMount")),
         ("ErrImagePull", 120, Step::Wait),
         ("ContainerCreating", 60, error("ContainerCreating")),
@@ -393,7 +518,11 @@ fn a_pod_that_cannot_start_fails_fast() {
         containers: vec![waiting("ContainerCreating", "")],
         ..stuck(120, "")
     };
-    assert_eq!(decide(&job(Pending), Some(&silent)).step, Step::Wait, "kubelet at work");
+    assert_eq!(
+        decide(&job(Pending), Some(&silent)).step,
+        Step::Wait,
+        "kubelet at work"
+    );
     let patient = decide(&job(Pending), Some(&stuck(10, "FailedMount")));
     assert_eq!(patient.look_again_at, Some(now() + 50.seconds()));
 }
@@ -436,28 +565,68 @@ fn an_aborted_job() {
         ("ends its pod, by its UID", Some(&running), deletes()),
         ("waits for the pod to end", Some(&ending), Step::Wait),
         ("is complete without a pod", None, completed.clone()),
-        ("does not wait for a lost node", Some(&lost), completed.clone()),
+        (
+            "does not wait for a lost node",
+            Some(&lost),
+            completed.clone(),
+        ),
         ("leaves another's pod alone", Some(&foreign), completed),
     ] {
-        assert_eq!(decide(&job(Aborted), pod).step, step, "an aborted job {name}");
+        assert_eq!(
+            decide(&job(Aborted), pod).step,
+            step,
+            "an aborted job {name}"
+        );
     }
 }
 
 #[test]
 fn a_complete_job_never_changes_again() {
     for state in [Success, Failure, Error, Aborted, Pending, Triggered] {
-        for phase in [Phase::Pending, Phase::Running, Phase::Succeeded, Phase::Failed] {
+        for phase in [
+            Phase::Pending,
+            Phase::Running,
+            Phase::Succeeded,
+            Phase::Failed,
+        ] {
             let decision = decide(&complete_job(state), Some(&pod(phase)));
-            assert!(!matches!(decision.step, Step::Change(_)), "{state} {phase:?}");
+            assert!(
+                !matches!(decision.step, Step::Change(_)),
+                "{state} {phase:?}"
+            );
         }
     }
     for (name, state, phase, step) in [
-        ("a running timeout's pod is deleted", Aborted, Phase::Running, deletes()),
-        ("a pending timeout's pod is deleted", Error, Phase::Pending, deletes()),
-        ("after an OOM the sidecar goes on uploading", Error, Phase::Running, Step::Wait),
-        ("an ended pod is sinker's", Aborted, Phase::Failed, Step::Wait),
+        (
+            "a running timeout's pod is deleted",
+            Aborted,
+            Phase::Running,
+            deletes(),
+        ),
+        (
+            "a pending timeout's pod is deleted",
+            Error,
+            Phase::Pending,
+            deletes(),
+        ),
+        (
+            "after an OOM the sidecar goes on uploading",
+            Error,
+            Phase::Running,
+            Step::Wait,
+        ),
+        (
+            "an ended pod is sinker's",
+            Aborted,
+            Phase::Failed,
+            Step::Wait,
+        ),
     ] {
-        assert_eq!(decide(&complete_job(state), Some(&pod(phase))).step, step, "{name}");
+        assert_eq!(
+            decide(&complete_job(state), Some(&pod(phase))).step,
+            step,
+            "{name}"
+        );
     }
 }
 

@@ -1,0 +1,251 @@
+//! The embedded API with the `ProwJob` kind, plank on it, and a hand that plays the kubelet.
+
+use std::time::Duration;
+
+use common::{
+    config::{Agent, Config},
+    kube::Clusters,
+    prowjob::{self, ProwJob, ProwJobState, new_prowjob},
+    service::Ready,
+};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::core::v1::Pod,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+};
+use local::apiserver::{self, ApiServer};
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Generous: only a broken plank reaches it.
+const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const KEY: &[u8] = b"a key of more than sixteen bytes";
+
+pub(crate) struct Cluster {
+    pub(crate) client: Client,
+    pub(crate) dir: TempDir,
+    pub(crate) config: Agent,
+    plank: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
+    _api: ApiServer,
+}
+
+/// `ProwJob`s in `default`, pods in `default`.
+pub(crate) fn config(plank: Value) -> Config {
+    let mut config = Config::default();
+    config.prow = serde_json::from_value(json!({"plank": plank})).unwrap();
+    config
+}
+
+impl Cluster {
+    /// Without a plank yet.
+    pub(crate) async fn new() -> Self {
+        common::service::install_crypto();
+        // Not below /tmp, which containers of the pod runner do not see.
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let logs = dir.path().join("logs");
+        let api = ApiServer::start(apiserver::Options { db: None, logs })
+            .await
+            .unwrap();
+        let client = api.client("default");
+        Api::<CustomResourceDefinition>::all(client.clone())
+            .create(&PostParams::default(), &prowjob::crd())
+            .await
+            .unwrap();
+        let template = "http://deck/view/prowjob/{{.Spec.Job}}/{{.Status.BuildID}}";
+        let (config, _) = Agent::fixed(config(json!({
+            "job_url_template": template,
+            "job_url_prefix_config": {"*": "http://deck/view"},
+        })));
+        Self {
+            client,
+            dir,
+            config,
+            plank: None,
+            _api: api,
+        }
+    }
+
+    pub(crate) async fn with_plank() -> Self {
+        let mut cluster = Self::new().await;
+        cluster.start_plank();
+        cluster
+    }
+
+    pub(crate) fn start_plank(&mut self) {
+        let (agent, receiver) = Agent::fixed(Config::default());
+        agent.publish(Config {
+            prow: self.config.config().prow.clone(),
+            ..Config::default()
+        });
+        self.config = agent;
+        let ctx = plank::Context {
+            clusters: Clusters::single(self.client.clone()),
+            config: receiver,
+            metrics: plank::Metrics::new(&mut Registry::default()),
+            ready: Ready::default(),
+            storage_key: Some(KEY.to_vec()),
+            label_selector: String::new(),
+            dry_run: false,
+        };
+        let shutdown = CancellationToken::new();
+        let running = tokio::spawn(plank::run(ctx, shutdown.clone()));
+        self.plank = Some((shutdown, running));
+    }
+
+    /// Ends plank where it stands.
+    pub(crate) async fn kill_plank(&mut self) {
+        let (_, running) = self.plank.take().expect("plank runs");
+        running.abort();
+        let _ = running.await;
+    }
+
+    pub(crate) fn jobs(&self) -> Api<ProwJob> {
+        Api::default_namespaced(self.client.clone())
+    }
+
+    pub(crate) fn pods(&self) -> Api<Pod> {
+        Api::default_namespaced(self.client.clone())
+    }
+
+    /// Creates a triggered `ProwJob`; `spec` adds to a plain periodic.
+    pub(crate) async fn trigger(&self, name: &str, spec: Value) -> ProwJob {
+        let job = prowjob(name, spec);
+        self.jobs()
+            .create(&PostParams::default(), &job)
+            .await
+            .unwrap()
+    }
+
+    /// Waits until the job is as `is` wants it.
+    pub(crate) async fn job(
+        &self,
+        name: &str,
+        what: &str,
+        is: impl Fn(&ProwJob) -> bool,
+    ) -> ProwJob {
+        let mut last = None;
+        for _ in 0..PATIENCE.as_millis() / 5 {
+            let job = self.jobs().get(name).await.unwrap();
+            if is(&job) {
+                return job;
+            }
+            last = job.status;
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{name} never got {what}: {last:?}");
+    }
+
+    pub(crate) async fn state(&self, name: &str, state: ProwJobState) -> ProwJob {
+        self.job(name, state.as_str(), |job| job.state() == state)
+            .await
+    }
+
+    pub(crate) async fn complete(&self, name: &str) -> ProwJob {
+        self.job(name, "complete", ProwJob::is_complete).await
+    }
+
+    /// Waits for the job's pod.
+    pub(crate) async fn pod(&self, name: &str) -> Pod {
+        for _ in 0..PATIENCE.as_millis() / 5 {
+            if let Some(pod) = self.pods().get_opt(name).await.unwrap() {
+                return pod;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{name} never got a pod");
+    }
+
+    pub(crate) async fn pod_gone(&self, pod: &Pod) {
+        let name = pod.metadata.name.as_deref().unwrap();
+        for _ in 0..PATIENCE.as_millis() / 5 {
+            let now = self.pods().get_opt(name).await.unwrap();
+            if now.and_then(|pod| pod.metadata.uid) != pod.metadata.uid {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("pod {name} is never deleted");
+    }
+
+    /// Plays the kubelet: writes a pod's status.
+    pub(crate) async fn set_pod(&self, name: &str, status: Value) {
+        let patch = Patch::Merge(json!({"status": status}));
+        self.pods()
+            .patch_status(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn patch_job(&self, name: &str, patch: Value) {
+        let patch = Patch::Merge(patch);
+        self.jobs()
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    }
+
+    /// Long enough for plank to do what it should not.
+    pub(crate) async fn rest(&self) {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// A triggered job that runs `true`.
+pub(crate) fn prowjob(name: &str, spec: Value) -> ProwJob {
+    let mut all = json!({
+        "type": "periodic", "agent": "kubernetes", "job": "unit", "cluster": "default",
+        "pod_spec": {"containers": [{"image": "img", "command": ["true"]}]},
+    });
+    for (key, value) in spec.as_object().unwrap() {
+        all[key] = value.clone();
+    }
+    let spec = serde_json::from_value(all).unwrap();
+    let (none, state) = (Default::default(), ProwJobState::Triggered);
+    new_prowjob(
+        name.into(),
+        "default",
+        spec,
+        &none,
+        &none,
+        state,
+        Timestamp::now(),
+    )
+}
+
+pub(crate) fn presubmit(pull: u64, sha: &str) -> Value {
+    json!({
+        "type": "presubmit", "context": "unit", "report": true,
+        "refs": {"org": "o", "repo": "r", "base_ref": "main", "base_sha": "base",
+            "pulls": [{"number": pull, "author": "a", "sha": sha}]},
+    })
+}
+
+/// The status of a pod whose one container ended.
+pub(crate) fn ended(phase: &str, exit_code: i32) -> Value {
+    json!({
+        "phase": phase,
+        "containerStatuses": [{
+            "name": "test", "image": "img", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": exit_code, "finishedAt": "2026-08-01T00:00:00Z"}},
+        }],
+    })
+}
+
+pub(crate) fn description(job: &ProwJob) -> &str {
+    &job.status.as_ref().unwrap().description
+}
+
+pub(crate) fn build_id(job: &ProwJob) -> &str {
+    &job.status.as_ref().unwrap().build_id
+}
+
+pub(crate) fn label<'a>(pod: &'a Pod, key: &str) -> &'a str {
+    &pod.metadata.labels.as_ref().unwrap()[key]
+}

@@ -1,0 +1,76 @@
+//! An undecorated job on the pod runner: real processes, nothing played by hand.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use common::prowjob::ProwJobState;
+use local::kubelet::{self, Isolation};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::{Cluster, build_id, description};
+
+/// The binary that the pod runner executes for each container, next to the test's own folder.
+fn container_binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(|deps| deps.parent()).unwrap();
+    let binary = folder.join("container");
+    assert!(
+        binary.exists(),
+        "{} is missing: build the whole workspace, or `cargo build -p local`",
+        binary.display()
+    );
+    binary
+}
+
+#[tokio::test]
+async fn an_undecorated_job_runs_as_a_process() {
+    let cluster = Cluster::with_plank().await;
+    let shutdown = CancellationToken::new();
+    let node = tokio::spawn(kubelet::run(
+        kubelet::Options {
+            client: cluster.client.clone(),
+            exe: container_binary(),
+            images: BTreeMap::new(),
+            state: cluster.dir.path().join("state"),
+            logs: cluster.dir.path().join("logs"),
+            isolation: Isolation::Auto,
+        },
+        shutdown.clone(),
+    ));
+    let script = |text: &str| {
+        json!({"pod_spec": {
+            "terminationGracePeriodSeconds": 1,
+            "containers": [{"image": "img", "command": ["sh", "-c", text]}],
+        }})
+    };
+    cluster
+        .trigger(
+            "good",
+            script("echo $JOB_NAME $BUILD_ID $CI; test \"$PROW_JOB_ID\" = good"),
+        )
+        .await;
+    cluster.trigger("bad", script("exit 3")).await;
+
+    let good = cluster.complete("good").await;
+    assert_eq!(
+        (good.state(), description(&good)),
+        (ProwJobState::Success, "Job succeeded.")
+    );
+    let log = cluster
+        .pods()
+        .logs("good", &Default::default())
+        .await
+        .unwrap();
+    assert_eq!(log, format!("unit {} true\n", build_id(&good)));
+    assert_eq!(cluster.complete("bad").await.state(), ProwJobState::Failure);
+
+    cluster.trigger("long", script("exec sleep 1000")).await;
+    let pod = cluster.pod("long").await;
+    cluster
+        .patch_job("long", json!({"status": {"state": "aborted"}}))
+        .await;
+    cluster.complete("long").await;
+    cluster.pod_gone(&pod).await;
+    shutdown.cancel();
+    node.await.unwrap().unwrap();
+}
