@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 /// Flags every service shares, as Prow spells them.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// `config.yaml`.
     #[arg(long, value_name = "FILE")]

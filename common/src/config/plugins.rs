@@ -18,6 +18,7 @@ use crate::prowjob::null_default;
 
 /// The flags that say where `plugins.yaml` is.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     #[arg(long, value_name = "FILE", default_value = "/etc/plugins/plugins.yaml")]
     pub plugin_config: PathBuf,

@@ -8,6 +8,7 @@ use crate::duration::GoDuration;
 
 /// The flag group of every service that talks to GitHub.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// GitHub's host, where repositories are cloned from.
     #[arg(long, default_value = "github.com")]
