@@ -293,3 +293,6 @@ pub(super) fn origin(file: &Arc<str>, section: &str, repo: Option<&str>, index: 
         path,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,12 @@
 //! Logs as JSON lines with Prow's keys: `component`, `level`, `msg`, `severity`, `time`, and the
 //! fields of the event and of the spans around it.
 
-use std::{fmt, io::Write, sync::OnceLock};
+use std::{
+    fmt,
+    fs::File,
+    io::Write,
+    sync::{Mutex, OnceLock},
+};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -24,10 +29,21 @@ static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 ///
 /// `RUST_LOG` decides what is logged; without it, `info` and what [`set_level`] says later.
 pub fn init(component: &str) {
+    start(component, None);
+}
+
+/// As [`init`], with every line written to `copy` too.
+pub fn init_with_copy(component: &str, copy: File) {
+    start(component, Some(copy));
+}
+
+fn start(component: &str, copy: Option<File>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let (filter, handle) = reload::Layer::new(filter);
+    let copy = copy.map(Mutex::new);
     let json = JsonLayer {
         component: component.to_owned(),
+        write: move |line: &str| write_line(line, copy.as_ref()),
     };
     if tracing_subscriber::registry()
         .with(filter)
@@ -55,14 +71,28 @@ pub fn set_level(level: &str) {
     }
 }
 
-struct JsonLayer {
+struct JsonLayer<W> {
     component: String,
+    /// Takes one whole line.
+    write: W,
+}
+
+/// There is nowhere left to tell that the log cannot be written.
+fn write_line(line: &str, copy: Option<&Mutex<File>>) {
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    if let Some(Ok(mut copy)) = copy.map(Mutex::lock) {
+        let _ = copy.write_all(line.as_bytes());
+    }
 }
 
 /// What a span adds to the events inside it.
 struct SpanFields(Map<String, Value>);
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
+impl<S, W> Layer<S> for JsonLayer<W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: Fn(&str) + 'static,
+{
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
         let mut fields = Map::new();
         attributes.record(&mut Collect(&mut fields));
@@ -106,8 +136,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
         }
         let mut text = Value::Object(line).to_string();
         text.push('\n');
-        // There is nowhere left to tell that the log cannot be written.
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+        (self.write)(&text);
     }
 }
 
@@ -156,5 +185,43 @@ impl Visit for Collect<'_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.insert(field, format!("{value:?}").into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn a_line_has_prows_keys_and_the_fields_of_event_and_spans() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let layer = JsonLayer {
+            component: "hook".to_owned(),
+            write: move |line: &str| sink.lock().unwrap().push(line.to_owned()),
+        };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let span =
+                tracing::info_span!("delivery", delivery = "d-1", pr = tracing::field::Empty);
+            let _entered = span.enter();
+            span.record("pr", 7);
+            tracing::warn!(job = "unit", "cannot start {}", "it");
+        });
+        let lines = lines.lock().unwrap();
+        let [line] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
+        let mut line: Map<String, Value> = serde_json::from_str(line).unwrap();
+        let time = line.remove("time").unwrap();
+        time.as_str().unwrap().parse::<Timestamp>().unwrap();
+        assert_eq!(
+            Value::Object(line),
+            serde_json::json!({
+                "component": "hook", "level": "warning", "severity": "warning",
+                "msg": "cannot start it", "job": "unit", "delivery": "d-1", "pr": 7,
+            })
+        );
     }
 }

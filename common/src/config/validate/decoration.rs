@@ -71,12 +71,15 @@ fn commands(job: &JobBase, findings: &mut Findings) {
     let spec = root.key("spec");
     let list = spec.key("containers");
     for (index, container) in pod::containers(job).enumerate() {
-        let first = ["command", "args"]
+        let words = ["command", "args"].map(|key| &container[key]);
+        let readable = words.iter().all(|list| list.is_null() || list.is_array());
+        let first = words
             .iter()
-            .filter_map(|key| container[*key].as_array())
+            .filter_map(|list| list.as_array())
             .flatten()
             .next();
-        if first.is_none_or(|word| word.as_str().unwrap_or_default().is_empty()) {
+        // What is no list at all is told elsewhere.
+        if readable && first.is_none_or(|word| word.as_str().unwrap_or_default().is_empty()) {
             findings.add(
                 &job.origin.file,
                 &list.index(index),
