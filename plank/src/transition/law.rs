@@ -120,7 +120,10 @@ impl World {
                 Step::CreatePod if std::mem::take(&mut self.refuse) => refused = Some("no"),
                 Step::CreatePod => self.create_pod(),
                 Step::DeletePod { uid, .. } => {
-                    let pod = self.pod.as_mut().expect("only a pod that is there is deleted");
+                    let pod = self
+                        .pod
+                        .as_mut()
+                        .expect("only a pod that is there is deleted");
                     assert_eq!(pod.uid, uid);
                     assert_eq!(pod.deleting, None, "deleted twice");
                     pod.deleting = Some(self.now);
@@ -128,7 +131,10 @@ impl World {
                 Step::CreateStorageSecret { .. } => unreachable!("none is needed"),
             }
         }
-        panic!("it does not come to rest: {:?} {:?}", self.job.status, self.pod);
+        panic!(
+            "it does not come to rest: {:?} {:?}",
+            self.job.status, self.pod
+        );
     }
 
     fn change(&mut self, change: &Change) {
