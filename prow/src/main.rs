@@ -1,1 +1,26 @@
-fn main() {}
+//! The one command of this project. What it does is told by the name it is started under, else
+//! by its first argument.
+
+mod demo;
+mod program;
+
+use std::{env, ffi::OsString, path::Path, process::ExitCode};
+
+use program::Program;
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<OsString> = env::args_os().collect();
+    let own_name = arguments
+        .first()
+        .and_then(|path| Path::new(path).file_name()?.to_str())
+        .unwrap_or_default();
+    let program = Program::named(own_name).or_else(|| {
+        let program = Program::named(arguments.get(1)?.to_str()?)?;
+        arguments.remove(0);
+        Some(program)
+    });
+    match program {
+        Some(program) => program.run(arguments),
+        None => program::usage(arguments.get(1)),
+    }
+}

@@ -1,0 +1,204 @@
+//! `prow demo`: the whole system on one machine, on a sample repository or one of the user's.
+//!
+//! Seeds and prints, nothing else: the services run as they do anywhere, and hear of the pull
+//! request by webhook. What a service does is never decided here.
+
+mod config;
+mod expect;
+mod forge;
+mod git;
+mod jobs;
+mod options;
+mod ports;
+mod screen;
+mod seed;
+mod services;
+mod source;
+
+use std::{ffi::OsString, fs, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use common::{prowjob::ProwJobState, service};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::program::{complain, runtime};
+use expect::{Line, POSTSUBMITS, PRESUBMITS};
+use jobs::Jobs;
+use options::Options;
+use screen::Screen;
+use seed::Seed;
+use services::Services;
+
+/// Runs the demo with the command line after its name.
+pub(crate) fn main(flags: impl Iterator<Item = OsString>) -> ExitCode {
+    let options = match service::flags::parse_command::<Options>(flags) {
+        Ok(options) => options,
+        Err(error) => error.exit(),
+    };
+    service::install_crypto();
+    match runtime().block_on(run(options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&format!("prow demo: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where the demo keeps everything; a folder of its own goes at the end.
+struct Data {
+    path: PathBuf,
+    temporary: Option<tempfile::TempDir>,
+}
+
+impl Data {
+    fn new(wanted: Option<&PathBuf>) -> anyhow::Result<Self> {
+        if let Some(path) = wanted {
+            fs::create_dir_all(path).with_context(|| format!("--data {}", path.display()))?;
+            return Ok(Self {
+                path: path.canonicalize()?,
+                temporary: None,
+            });
+        }
+        let folder = tempfile::Builder::new().prefix("prow-demo-").tempdir()?;
+        Ok(Self {
+            path: folder.path().to_owned(),
+            temporary: Some(folder),
+        })
+    }
+
+    /// Leaves a temporary folder in place, for somebody to find out what went wrong.
+    fn keep(self) {
+        if let Some(folder) = self.temporary {
+            let _ = folder.keep();
+        }
+    }
+}
+
+async fn run(options: Options) -> anyhow::Result<bool> {
+    let data = Data::new(options.data.as_ref())?;
+    screen::log_to(&data.path.join("log.jsonl"))?;
+    let shutdown = service::shutdown_signal();
+    let (services, mut failures) = Services::start(&options, &data.path, &shutdown).await?;
+    let outcome = tokio::select! {
+        biased;
+        Some(error) = failures.recv() => Err(error),
+        // Ctrl-C before the end: nothing failed.
+        () = shutdown.cancelled() => Ok(true),
+        outcome = show(&options, &services, &shutdown) => outcome,
+    };
+    shutdown.cancel();
+    services.stopped().await;
+    if !matches!(outcome, Ok(true)) {
+        Screen.say(&format!("What happened is in {}", data.path.display()));
+        data.keep();
+    }
+    outcome
+}
+
+/// Plays the contributor's part and prints what comes of it; without `--exit` it then serves
+/// until `shutdown`.
+async fn show(
+    options: &Options,
+    services: &Services,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<bool> {
+    let work = tempfile::tempdir()?;
+    let seed = Seed::new(&services.github, work.path(), options.repo.as_deref()).await?;
+    let jobs = jobs::follow(services.client.clone(), "default");
+    Screen.addresses(services);
+    let (good, open) = match options.repo {
+        Some(_) => of_the_user(&seed, jobs.clone(), options.exit).await?,
+        None => sample(&seed, jobs.clone(), options.exit).await?,
+    };
+    if !options.exit {
+        Screen.play(services, &seed, open);
+        shutdown.cancelled().await;
+    }
+    Ok(good)
+}
+
+/// Whether all went as it should, and the pull request that is left open.
+type Outcome = (bool, u64);
+
+/// A pull request, its jobs, its merge, and the job that the merge starts; then a second one,
+/// for the user to play with.
+async fn sample(
+    seed: &Seed,
+    mut jobs: watch::Receiver<Jobs>,
+    exit: bool,
+) -> anyhow::Result<Outcome> {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let (pull, head) = seed.pull_request().await?;
+    Screen.opened(&pull);
+    let presubmits = Screen
+        .jobs(&mut jobs, &head, PATIENCE, |jobs| {
+            expect::ended(jobs, &head, &PRESUBMITS)
+        })
+        .await;
+    seed.forge.merge(pull.number).await?;
+    let merged = seed.main().await?;
+    Screen.say(&format!("\nMerged #{}", pull.number));
+    let postsubmits = Screen
+        .jobs(&mut jobs, &merged, PATIENCE, |jobs| {
+            expect::ended(jobs, &merged, &POSTSUBMITS)
+        })
+        .await;
+    let mut lines = expect::compare(&presubmits, &head, &PRESUBMITS);
+    lines.extend(expect::compare(&postsubmits, &merged, &POSTSUBMITS));
+    Screen.table(&lines);
+    let good = lines.iter().all(Line::holds);
+    if exit {
+        return Ok((good, pull.number));
+    }
+    let (pull, head) = seed.pull_request().await?;
+    Screen.opened(&pull);
+    Screen
+        .jobs(&mut jobs, &head, PATIENCE, |jobs| {
+            expect::ended(jobs, &head, &PRESUBMITS)
+        })
+        .await;
+    Ok((good, pull.number))
+}
+
+/// The user's last commit as a pull request. Good when there is a job, and every required one
+/// succeeded.
+async fn of_the_user(
+    seed: &Seed,
+    mut jobs: watch::Receiver<Jobs>,
+    exit: bool,
+) -> anyhow::Result<Outcome> {
+    let (pull, head) = seed.pull_request().await?;
+    Screen.opened(&pull);
+    let none_yet = Screen
+        .quiet(&mut jobs, &head, Duration::from_secs(10))
+        .await;
+    if none_yet {
+        Screen.say("No job ran for this pull request.");
+        for comment in seed.forge.comments(pull.number).await? {
+            Screen.say(&format!("\nProw says:\n{comment}"));
+        }
+        return Ok((false, pull.number));
+    }
+    if !exit {
+        let mut jobs = jobs.clone();
+        tokio::spawn(async move {
+            Screen
+                .jobs(&mut jobs, &head, Duration::MAX, |_| false)
+                .await
+        });
+        return Ok((true, pull.number));
+    }
+    let ended = Screen
+        .jobs(&mut jobs, &head, Duration::MAX, |jobs| {
+            expect::on(jobs, &head).all(|job| job.complete)
+        })
+        .await;
+    let required = |job: &&jobs::Job| job.required;
+    let good = expect::on(&ended, &head)
+        .filter(required)
+        .all(|job| job.state == ProwJobState::Success);
+    Ok((good, pull.number))
+}

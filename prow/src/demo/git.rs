@@ -1,0 +1,80 @@
+//! Runs git as a contributor would, with nothing of the operator's own configuration.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use tokio::process::Command;
+
+/// A repository on disk, and who commits to it.
+pub(super) struct Git {
+    folder: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+impl Git {
+    /// `author` commits; `token` is sent to the server at `url`, by environment so that no
+    /// process list shows it.
+    pub(super) fn new(folder: &Path, author: &str, url: &str, token: &str) -> Self {
+        let identity = ["AUTHOR", "COMMITTER"].into_iter().flat_map(|role| {
+            [
+                (format!("GIT_{role}_NAME"), author.to_owned()),
+                (format!("GIT_{role}_EMAIL"), format!("{author}@localhost")),
+            ]
+        });
+        let settings = [
+            (
+                format!("http.{url}/.extraHeader"),
+                format!("Authorization: Bearer {token}"),
+            ),
+            ("gc.auto".to_owned(), "0".to_owned()),
+            ("maintenance.auto".to_owned(), "false".to_owned()),
+            ("init.defaultBranch".to_owned(), "main".to_owned()),
+            ("core.hooksPath".to_owned(), "/dev/null".to_owned()),
+            // A repository of somebody else's is read all the same.
+            ("safe.directory".to_owned(), "*".to_owned()),
+        ];
+        let mut environment: Vec<_> = identity.collect();
+        environment.push(("GIT_CONFIG_COUNT".to_owned(), settings.len().to_string()));
+        for (number, (key, value)) in settings.into_iter().enumerate() {
+            environment.push((format!("GIT_CONFIG_KEY_{number}"), key));
+            environment.push((format!("GIT_CONFIG_VALUE_{number}"), value));
+        }
+        for (key, value) in [
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+        ] {
+            environment.push((key.to_owned(), value.to_owned()));
+        }
+        Self {
+            folder: folder.to_owned(),
+            environment,
+        }
+    }
+
+    /// What `git` prints, trimmed; its words on stderr are the error.
+    pub(super) async fn run<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> anyhow::Result<String> {
+        let output = Command::new("git")
+            .args(arguments)
+            .current_dir(&self.folder)
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .output()
+            .await
+            .context("running git: is it installed?")?;
+        if !output.status.success() {
+            bail!(
+                "git failed: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+}

@@ -1,0 +1,81 @@
+//! Follows `ProwJob`s as they change.
+
+use std::collections::BTreeMap;
+
+use common::prowjob::{ProwJob, ProwJobState, labels};
+use futures::TryStreamExt;
+use kube::{
+    Api, Client,
+    core::DeserializeGuard,
+    runtime::{WatchStreamExt, watcher},
+};
+use tokio::sync::watch;
+
+/// What the demo shows of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Job {
+    pub(super) name: String,
+    pub(super) state: ProwJobState,
+    pub(super) complete: bool,
+    pub(super) required: bool,
+    /// From creation to completion, in whole seconds, as Kubernetes keeps time.
+    pub(super) seconds: Option<i64>,
+    pub(super) url: String,
+    /// The commit it tests: the pull request's head, else the base.
+    pub(super) sha: String,
+}
+
+/// All jobs by the name of their object.
+pub(super) type Jobs = BTreeMap<String, Job>;
+
+/// The jobs of `namespace`, kept up to date until the receiver is dropped.
+pub(super) fn follow(client: Client, namespace: &str) -> watch::Receiver<Jobs> {
+    let (sender, receiver) = watch::channel(Jobs::new());
+    let api: Api<DeserializeGuard<ProwJob>> = Api::namespaced(client, namespace);
+    tokio::spawn(async move {
+        let changes = watcher(api, watcher::Config::default())
+            .default_backoff()
+            .applied_objects();
+        let keep = changes.try_for_each(|object| {
+            if let Ok(job) = object.0 {
+                sender.send_modify(|jobs| {
+                    jobs.insert(
+                        job.metadata.name.clone().unwrap_or_default(),
+                        Job::from(&job),
+                    );
+                });
+            }
+            futures::future::ready(Ok(()))
+        });
+        tokio::select! {
+            outcome = keep => if let Err(error) = outcome {
+                tracing::warn!(error = format!("{error:#}"), "following ProwJobs");
+            },
+            () = sender.closed() => {}
+        }
+    });
+    receiver
+}
+
+impl From<&ProwJob> for Job {
+    fn from(object: &ProwJob) -> Self {
+        let refs = object.spec.refs.as_ref();
+        let sha = refs.map(|refs| refs.pulls.first().map_or(&refs.base_sha, |pull| &pull.sha));
+        let optional = object
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|all| all.get(labels::IS_OPTIONAL));
+        let status = object.status.clone().unwrap_or_default();
+        let seconds = status.start_time.zip(status.completion_time.clone());
+        Self {
+            name: object.spec.job.clone(),
+            state: status.state,
+            complete: status.completion_time.is_some(),
+            required: optional.is_none_or(|value| value != "true"),
+            seconds: seconds.map(|(start, end)| end.0.as_second() - start.0.as_second()),
+            url: status.url,
+            sha: sha.cloned().unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Everything a person would do by hand before and during the demo: accounts, the App, the
+//! first push, the pull request. All of it goes the way a person's would, by git and REST;
+//! only accounts and the App, which have no REST call, are made through the stand-in's handle.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use local::github::{AppCredentials, Github, Level, Permissions, RepoOptions};
+
+use super::{
+    forge::{Forge, PullRequest},
+    git::Git,
+    source,
+};
+
+const APP: &str = "prow-demo";
+/// A member of the organisation: whose pull requests are trusted.
+const AUTHOR: &str = "you";
+
+/// A repository at the stand-in, and a clone of it to work in.
+pub(super) struct Seed {
+    pub(super) org: String,
+    pub(super) repo: String,
+    pub(super) token: String,
+    pub(super) forge: Forge,
+    git: Git,
+    work: PathBuf,
+    remote: String,
+    is_sample: bool,
+}
+
+/// Makes the App known to the stand-in, and its secrets known to Prow: `app.pem`, and the
+/// webhook's secret in `hmac`.
+pub(super) async fn app(
+    github: &Github,
+    data: &Path,
+    webhook: &str,
+) -> anyhow::Result<AppCredentials> {
+    let file = data.join("hmac");
+    let secret = match fs::read_to_string(&file) {
+        Ok(secret) => secret,
+        Err(_) => {
+            let secret = format!("{:032x}", rand::random::<u128>());
+            write_secret(&file, &secret)?;
+            secret
+        }
+    };
+    let app = github.add_app(APP, webhook, &secret).await?;
+    write_secret(&data.join("app.pem"), &app.private_key_pem)?;
+    Ok(app)
+}
+
+/// What hook and crier need, and no more.
+fn permissions() -> Permissions {
+    Permissions::from([
+        ("contents", Level::Read),
+        ("issues", Level::Write),
+        ("members", Level::Read),
+        ("pull_requests", Level::Write),
+        ("statuses", Level::Write),
+    ])
+}
+
+fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(())
+}
+
+impl Seed {
+    /// Makes organisation and repository, and brings the code there, where that is not done yet.
+    pub(super) async fn new(
+        github: &Github,
+        work: &Path,
+        repo: Option<&Path>,
+    ) -> anyhow::Result<Self> {
+        let token = github.add_user(AUTHOR).await?;
+        let git = Git::new(work, AUTHOR, github.url(), &token);
+        let (org, name) = match repo {
+            Some(path) => source::name(&git, path).await?,
+            None => (
+                source::SAMPLE_REPO.0.to_owned(),
+                source::SAMPLE_REPO.1.to_owned(),
+            ),
+        };
+        github.add_org(&org, &[AUTHOR]).await?;
+        github
+            .add_repo(&org, &name, RepoOptions { private: false })
+            .await?;
+        github.install_app(APP, &org, permissions()).await?;
+        let full_name = format!("{org}/{name}");
+        let remote = format!("{}/{full_name}.git", github.url());
+        let forge = Forge::new(github.url(), &full_name, token.clone());
+        let seed = Self {
+            org,
+            repo: name,
+            token,
+            forge,
+            git,
+            work: work.to_owned(),
+            remote,
+            is_sample: repo.is_none(),
+        };
+        seed.first_push(repo)
+            .await
+            .with_context(|| format!("bringing {full_name} to the stand-in"))?;
+        Ok(seed)
+    }
+
+    pub(super) fn full_name(&self) -> String {
+        format!("{}/{}", self.org, self.repo)
+    }
+
+    /// Clones what is there already, else brings the sample, or the given repository up to the
+    /// commit before its last: that one becomes the pull request.
+    async fn first_push(&self, repo: Option<&Path>) -> anyhow::Result<()> {
+        let is_there = !self
+            .git
+            .run(["ls-remote", &self.remote, "refs/heads/main"])
+            .await?
+            .is_empty();
+        match repo {
+            Some(path) => source::clone(&self.git, path).await?,
+            None if is_there => drop(
+                self.git
+                    .run(["clone", "--quiet", &self.remote, "."])
+                    .await?,
+            ),
+            None => source::write_sample(&self.git, &self.work).await?,
+        }
+        if !is_there {
+            let before = match self
+                .git
+                .run(["rev-parse", "--quiet", "--verify", "HEAD~1"])
+                .await
+            {
+                Ok(commit) => commit,
+                Err(_) => self.git.run(["rev-parse", "HEAD"]).await?,
+            };
+            self.push(&before, "main").await?;
+        }
+        Ok(())
+    }
+
+    /// Pushes a new branch with a change and opens a pull request; returns it with its head.
+    ///
+    /// The sample's change is a file. A repository of the user's gives its last commit, or,
+    /// once that was used, an empty one.
+    pub(super) async fn pull_request(&self) -> anyhow::Result<(PullRequest, String)> {
+        let heads = self
+            .git
+            .run(["ls-remote", &self.remote, "refs/heads/change-*"])
+            .await?;
+        let number = heads.lines().count() + 1;
+        let branch = format!("change-{number}");
+        let title = if self.is_sample {
+            self.git
+                .run(["fetch", "--quiet", &self.remote, "main"])
+                .await?;
+            self.git
+                .run(["checkout", "--quiet", "-B", &branch, "FETCH_HEAD"])
+                .await?;
+            fs::write(
+                self.work.join(format!("change-{number}.md")),
+                format!("Change {number}.\n"),
+            )?;
+            self.git.run(["add", "--all"]).await?;
+            self.git
+                .run([
+                    "commit",
+                    "--quiet",
+                    "--message",
+                    &format!("Change {number}"),
+                ])
+                .await?;
+            format!("Change {number}")
+        } else {
+            if number > 1 {
+                let message = format!("Try again ({number})");
+                self.git
+                    .run(["commit", "--quiet", "--allow-empty", "--message", &message])
+                    .await?;
+            }
+            self.git.run(["log", "-1", "--format=%s"]).await?
+        };
+        let head = self.git.run(["rev-parse", "HEAD"]).await?;
+        self.push(&head, &branch).await?;
+        Ok((self.forge.open(&title, &branch).await?, head))
+    }
+
+    async fn push(&self, commit: &str, branch: &str) -> anyhow::Result<()> {
+        let refspec = format!("{commit}:refs/heads/{branch}");
+        self.git
+            .run(["push", "--quiet", &self.remote, &refspec])
+            .await
+            .map(drop)
+    }
+
+    /// The commit that `main` is at.
+    pub(super) async fn main(&self) -> anyhow::Result<String> {
+        let line = self
+            .git
+            .run(["ls-remote", &self.remote, "refs/heads/main"])
+            .await?;
+        line.split_whitespace()
+            .next()
+            .map(str::to_owned)
+            .context("the stand-in has no main branch")
+    }
+}

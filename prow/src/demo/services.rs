@@ -1,0 +1,337 @@
+//! Every service, and what stands in for GitHub and the cluster, in this process.
+//!
+//! Made as an installation's administrator would make it: accounts, the App, a configuration,
+//! the CRD. The services hear of each other by sockets and by the API, as they do anywhere.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use common::{
+    config::{self, Config},
+    kube::Clusters,
+    prowjob, service,
+    storage::Credentials,
+};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use local::{
+    apiserver::{self, ApiServer},
+    github::{self, Github},
+    kubelet::{self, Isolation, Utility},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use prometheus_client::registry::Registry;
+
+use super::{
+    config::{UTILITIES, write as write_config},
+    options::Options,
+    ports::listen,
+    seed,
+};
+
+/// What is running, and where.
+pub(super) struct Services {
+    pub(super) github: Github,
+    pub(super) client: Client,
+    pub(super) deck: String,
+    pub(super) webhook: String,
+    pub(super) kubeconfig: PathBuf,
+    api: ApiServer,
+    tasks: Tasks,
+}
+
+impl Services {
+    /// Starts everything; ends with `shutdown`. The receiver hears of a service that ended
+    /// before that.
+    pub(super) async fn start(
+        options: &Options,
+        data: &Path,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<anyhow::Error>)> {
+        let hook_port = listen(options.hook_port, 8888).context("hook")?;
+        let deck_port = listen(options.deck_port, 8080).context("Deck")?;
+        let api_port = listen(options.api_port, 6443).context("the Kubernetes API")?;
+        let deck = url(&deck_port)?;
+        let webhook = format!("{}/hook", url(&hook_port)?);
+        write_config(&data.join("config"), &deck)?;
+
+        let api = ApiServer::start(apiserver::Options {
+            db: Some(data.join("cluster.db")),
+            logs: data.join("logs"),
+        })
+        .await?;
+        let kubeconfig = data.join("kubeconfig");
+        api.serve(api_port, shutdown.clone())
+            .await?
+            .write_kubeconfig(&kubeconfig)?;
+        let client = api.client("default");
+        install_crd(&client).await?;
+
+        let github_options = github::Options {
+            data: Some(data.join("github")),
+            ..github::Options::default()
+        };
+        let github = Github::start(github_options, listen(None, 3000)?, shutdown.clone()).await?;
+        let app = seed::app(&github, data, &webhook).await?;
+
+        let prow = Prow {
+            data,
+            client: &client,
+            config: load_config(data)?,
+            github: client_options(&github, data, app.app_id)?,
+        };
+        let (mut tasks, failures) = Tasks::new(shutdown);
+        tasks.run(
+            "kubelet",
+            kubelet::run(kubelet(&client, data)?, shutdown.clone()),
+        );
+        tasks.run(
+            "hook",
+            hook::run(prow.hook(github.url()).await?, hook_port, shutdown.clone()),
+        );
+        tasks.run("plank", plank::run(prow.plank()?, shutdown.clone()));
+        tasks.run("crier", plank::crier::run(prow.crier()?, shutdown.clone()));
+        tasks.run("deck", deck::run(prow.deck()?, deck_port, shutdown.clone()));
+        tasks.run("sinker", sinker::run(prow.sinker(), shutdown.clone()));
+        Ok((
+            Self {
+                github,
+                client,
+                deck,
+                webhook,
+                kubeconfig,
+                api,
+                tasks,
+            },
+            failures,
+        ))
+    }
+
+    /// Waits until every service has ended, after `shutdown`.
+    pub(super) async fn stopped(mut self) {
+        let all = async { while self.tasks.set.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+            tracing::warn!("a service does not end");
+        }
+        self.api.close().await;
+    }
+}
+
+/// How long services may take to end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the services of this process are made of.
+struct Prow<'a> {
+    data: &'a Path,
+    client: &'a Client,
+    config: watch::Receiver<Arc<Config>>,
+    github: common::github::Options,
+}
+
+impl Prow<'_> {
+    async fn hook(&self, github: &str) -> anyhow::Result<hook::Context> {
+        let client = common::github::Client::new(&self.github, "hook")?;
+        let plugins = parse::<config::plugins::Options>(&[(
+            "plugin-config",
+            self.data.join("config/plugins.yaml"),
+        )])?;
+        Ok(hook::Context {
+            config: self.config.clone(),
+            plugins: Some(Arc::new(config::plugins::Plugins::load(&plugins)?)),
+            in_repo: hook::InRepoReader::new(
+                client.clone(),
+                github,
+                Some(self.data.join("mirrors")),
+                200,
+            )?,
+            github: client,
+            cluster: self.client.clone(),
+            inbox: hook::Inbox::open(Some(&self.data.join("hook.db"))).await?,
+            secrets: Arc::new(hook::SecretFile::open(self.data.join("hmac"))?),
+            metrics: hook::Metrics::new(&mut Registry::default()),
+            ready: service::Ready::default(),
+            settings: hook::Settings::default(),
+        })
+    }
+
+    fn plank(&self) -> anyhow::Result<plank::Context> {
+        Ok(plank::Context {
+            clusters: Clusters::single(self.client.clone()),
+            config: self.config.clone(),
+            metrics: plank::Metrics::new(&mut Registry::default()),
+            ready: service::Ready::default(),
+            storage_key: Some(std::fs::read(self.data.join("hmac"))?),
+            label_selector: String::new(),
+            dry_run: false,
+        })
+    }
+
+    fn crier(&self) -> anyhow::Result<plank::crier::Context> {
+        Ok(plank::crier::Context {
+            client: self.client.clone(),
+            config: self.config.clone(),
+            github: common::github::Client::new(&self.github, "crier")?,
+            metrics: plank::crier::Metrics::new(&mut Registry::default()),
+            ready: service::Ready::default(),
+            github_workers: 4,
+            report_agent: String::new(),
+            enablement: plank::crier::Enablement::default(),
+            dry_run: false,
+        })
+    }
+
+    fn deck(&self) -> anyhow::Result<deck::Context> {
+        let storage = parse::<deck::StorageOptions>(&[
+            ("storage-dir", self.data.join("storage")),
+            ("storage-key-file", self.data.join("hmac")),
+        ])?;
+        Ok(deck::Context {
+            clusters: Clusters::single(self.client.clone()),
+            config: self.config.clone(),
+            viewer: parse::<deck::VisibilityOptions>(&[])?.viewer()?,
+            storage: storage.open()?,
+            credentials: Credentials::default(),
+            metrics: deck::Metrics::register(&mut Registry::default()),
+            timeout: PATIENCE,
+            ready: service::Ready::default(),
+        })
+    }
+
+    fn sinker(&self) -> sinker::Context {
+        sinker::Context {
+            clusters: Clusters::single(self.client.clone()),
+            config: self.config.clone(),
+            metrics: sinker::Metrics::register(&mut Registry::default()),
+            ready: service::Ready::default(),
+            dry_run: false,
+            run_once: false,
+        }
+    }
+}
+
+/// Options as their own flags give them, so that each has its default from one place.
+fn parse<O: clap::Args>(flags: &[(&str, PathBuf)]) -> anyhow::Result<O> {
+    let flags = flags
+        .iter()
+        .map(|(name, path)| format!("--{name}={}", path.display()).into());
+    Ok(service::flags::parse("demo", flags)?)
+}
+
+fn client_options(
+    github: &Github,
+    data: &Path,
+    app: u64,
+) -> anyhow::Result<common::github::Options> {
+    Ok(common::github::Options {
+        github_endpoint: vec![github.url().to_owned()],
+        github_app_id: Some(app.to_string()),
+        ..parse(&[("github-app-private-key-path", data.join("app.pem"))])?
+    })
+}
+
+fn load_config(data: &Path) -> anyhow::Result<watch::Receiver<Arc<Config>>> {
+    let options = parse::<config::Options>(&[("config-path", data.join("config/config.yaml"))])?;
+    Ok(config::Agent::start(&options)?.1)
+}
+
+fn kubelet(client: &Client, data: &Path) -> anyhow::Result<kubelet::Options> {
+    let exe = std::env::current_exe().context("finding this program's own file")?;
+    let images: BTreeMap<String, Utility> = UTILITIES
+        .iter()
+        .map(|name| {
+            (
+                format!("{name}:demo"),
+                Utility {
+                    binary: exe.clone(),
+                    argv0: (*name).to_owned(),
+                },
+            )
+        })
+        .collect();
+    Ok(kubelet::Options {
+        client: client.clone(),
+        exe,
+        images,
+        state: data.join("kubelet"),
+        logs: data.join("logs"),
+        isolation: Isolation::Auto,
+    })
+}
+
+async fn install_crd(client: &Client) -> anyhow::Result<()> {
+    let crd = prowjob::crd();
+    let name = crd
+        .metadata
+        .name
+        .clone()
+        .expect("a generated CRD has a name");
+    Api::<CustomResourceDefinition>::all(client.clone())
+        .patch(
+            &name,
+            &PatchParams::apply("prow-demo").force(),
+            &Patch::Apply(&crd),
+        )
+        .await
+        .context("installing the CRD")?;
+    Ok(())
+}
+
+/// The services, each in a task of its own.
+struct Tasks {
+    set: JoinSet<()>,
+    shutdown: CancellationToken,
+    failures: mpsc::UnboundedSender<anyhow::Error>,
+}
+
+impl Tasks {
+    fn new(shutdown: &CancellationToken) -> (Self, mpsc::UnboundedReceiver<anyhow::Error>) {
+        let (failures, receiver) = mpsc::unbounded_channel();
+        (
+            Self {
+                set: JoinSet::new(),
+                shutdown: shutdown.clone(),
+                failures,
+            },
+            receiver,
+        )
+    }
+
+    /// A service that ends while it should run is a failure, whatever it says.
+    fn run(
+        &mut self,
+        name: &'static str,
+        service: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        let (shutdown, failures) = (self.shutdown.clone(), self.failures.clone());
+        self.set.spawn(async move {
+            let outcome = service.await.and_then(|()| {
+                anyhow::ensure!(shutdown.is_cancelled(), "it has ended");
+                Ok(())
+            });
+            if let Err(error) = outcome {
+                tracing::error!(error = format!("{error:#}"), "{name} ends");
+                // Nobody listens once the demo itself ends.
+                let _ = failures.send(error.context(name));
+            }
+        });
+    }
+}
+
+fn url(listener: &TcpListener) -> anyhow::Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}

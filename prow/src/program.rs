@@ -1,0 +1,167 @@
+//! The programs in this binary, by name, and how each is started.
+
+use std::{ffi::OsString, future::Future, process::ExitCode};
+
+use common::service;
+use tokio_util::sync::CancellationToken;
+
+use crate::demo;
+
+/// A name this binary answers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    Hook,
+    ControllerManager,
+    Crier,
+    Deck,
+    Sinker,
+    Clonerefs,
+    Initupload,
+    Entrypoint,
+    Sidecar,
+    Demo,
+    /// One container of the pod runner; started by the runner alone.
+    Container,
+    /// A name of Prow's that nothing is behind yet.
+    NotYet(&'static str),
+}
+
+/// Names as a person types them and as images are called.
+const NAMES: [(&str, Program); 20] = [
+    ("hook", Program::Hook),
+    ("plank", Program::ControllerManager),
+    ("prow-controller-manager", Program::ControllerManager),
+    ("crier", Program::Crier),
+    ("deck", Program::Deck),
+    ("sinker", Program::Sinker),
+    ("clonerefs", Program::Clonerefs),
+    ("initupload", Program::Initupload),
+    ("entrypoint", Program::Entrypoint),
+    ("sidecar", Program::Sidecar),
+    ("demo", Program::Demo),
+    ("container", Program::Container),
+    ("horologium", Program::NotYet("horologium")),
+    ("checkconfig", Program::NotYet("checkconfig")),
+    ("check", Program::NotYet("check")),
+    ("mkpj", Program::NotYet("mkpj")),
+    ("mkpod", Program::NotYet("mkpod")),
+    ("up", Program::NotYet("up")),
+    ("run", Program::NotYet("run")),
+    ("schema", Program::NotYet("schema")),
+];
+
+const USAGE: &str = "\
+Usage: prow <COMMAND> [FLAGS]
+
+Commands:
+  demo                     the whole system on this machine, on a sample repository
+  hook                     receives webhooks, creates ProwJobs
+  prow-controller-manager  runs ProwJobs as pods (also: plank)
+  crier                    reports results to GitHub
+  deck                     shows jobs and logs
+  sinker                   deletes what is no longer needed
+  clonerefs, initupload, entrypoint, sidecar
+                           run inside a job's pod
+
+Each takes Prow's flags; `prow <COMMAND> --help` lists them. Started under the name of a
+command (by a link), prow is that command.
+";
+
+impl Program {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        NAMES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, program)| *program)
+    }
+
+    /// Runs to the end. `arguments` begin with the program's own name.
+    pub(crate) fn run(self, arguments: Vec<OsString>) -> ExitCode {
+        let flags = arguments.into_iter().skip(1);
+        match self {
+            Self::Hook => serve("hook", flags, hook::main),
+            Self::ControllerManager => serve("prow-controller-manager", flags, plank::main),
+            Self::Crier => serve("crier", flags, plank::crier::main),
+            Self::Deck => serve("deck", flags, deck::main),
+            Self::Sinker => serve("sinker", flags, sinker::main),
+            Self::Clonerefs => podutils::clonerefs::main(),
+            Self::Initupload => podutils::initupload::main(),
+            Self::Sidecar => podutils::sidecar::main(),
+            Self::Entrypoint => entrypoint::main(),
+            Self::Container => local::kubelet::container_main(),
+            Self::Demo => demo::main(flags),
+            Self::NotYet(name) => complain(&format!("prow {name} is not built yet")),
+        }
+    }
+}
+
+/// Starts a service and waits for its end; an error is one log line and exit code 1.
+fn serve<O, M, F>(name: &'static str, flags: impl Iterator<Item = OsString>, main: M) -> ExitCode
+where
+    O: clap::Args,
+    M: FnOnce(O, CancellationToken) -> F,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let options = match service::flags::parse::<O>(name, flags) {
+        Ok(options) => options,
+        Err(error) => error.exit(),
+    };
+    service::install_crypto();
+    let outcome = runtime().block_on(async { main(options, service::shutdown_signal()).await });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "{name} ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("the system has threads to give")
+}
+
+/// What `prow` says when it is not told what to do.
+pub(crate) fn usage(asked: Option<&OsString>) -> ExitCode {
+    match asked.and_then(|name| name.to_str()) {
+        Some("help" | "--help" | "-h") => {
+            #[expect(clippy::print_stdout, reason = "help was asked for")]
+            {
+                print!("{USAGE}");
+            }
+            ExitCode::SUCCESS
+        }
+        Some(name) => complain(&format!("no command {name:?}\n\n{USAGE}")),
+        None => complain(USAGE),
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the person at the terminal is told what is wrong"
+)]
+pub(crate) fn complain(text: &str) -> ExitCode {
+    eprintln!("{}", text.trim_end());
+    ExitCode::from(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_to_prows_names() {
+        assert_eq!(
+            Program::named("plank"),
+            Program::named("prow-controller-manager")
+        );
+        assert_eq!(Program::named("prow"), None);
+        assert_eq!(
+            Program::named("horologium"),
+            Some(Program::NotYet("horologium"))
+        );
+    }
+}

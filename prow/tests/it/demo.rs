@@ -1,0 +1,229 @@
+//! `prow demo` as its user meets it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::support::{Program, eventually, free_port, kubectl, try_kubectl};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn curl(arguments: &[&str]) -> (String, String) {
+    let output = Command::new("curl")
+        .args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "20",
+            "--write-out",
+            "\n%{http_code}",
+        ])
+        .args(arguments)
+        .output()
+        .expect("curl is installed: apt-get install curl");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let (body, code) = text.rsplit_once('\n').unwrap();
+    (body.to_owned(), code.to_owned())
+}
+
+fn kubeconfig(demo: &mut Program) -> PathBuf {
+    let line = demo.line_with("export KUBECONFIG=", MINUTE);
+    PathBuf::from(line.split_once("KUBECONFIG=").unwrap().1)
+}
+
+/// Name, state and object name of each job.
+fn jobs(kubeconfig: &Path) -> Vec<(String, String)> {
+    let columns = "jsonpath={range .items[*]}{.spec.job} {.status.state}{\"\\n\"}{end}";
+    let text = kubectl(kubeconfig, &["get", "prowjobs", "-o", columns]);
+    text.lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(job, state)| (job.to_owned(), state.to_owned()))
+        .collect()
+}
+
+fn count(jobs: &[(String, String)], name: &str, state: &str) -> usize {
+    jobs.iter()
+        .filter(|(job, found)| job == name && found == state)
+        .count()
+}
+
+#[test]
+fn ends_by_itself_with_the_table_it_expects() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    // A used folder goes on with a new pull request.
+    for number in 1..=2 {
+        let mut demo = Program::start(&["demo", "--exit", "--data", data]);
+        let (code, printed) = demo.end(MINUTE);
+        assert_eq!(code, Some(0), "{printed}");
+        for expected in [
+            &format!("Opened #{number} "),
+            "unit-test          success    success",
+            "fails-on-purpose   failure    failure",
+            "style              success    success",
+            "docs               not run    not run",
+            "publish            success    success",
+        ] {
+            assert!(
+                printed.contains(expected),
+                "{expected:?} is not in\n{printed}"
+            );
+        }
+    }
+}
+
+#[test]
+fn serves_a_browser_kubectl_and_a_retest() {
+    let mut demo = Program::start(&["demo"]);
+    let kubeconfig = kubeconfig(&mut demo);
+    let deck = demo.word_after("  Deck  ", MINUTE);
+    demo.line_with("Still serving", MINUTE);
+
+    let (list, code) = curl(&[&deck]);
+    assert_eq!(code, "200");
+    assert!(list.contains("unit-test") && list.contains("fails-on-purpose"));
+    let page = demo.word_after("fails-on-purpose ", MINUTE);
+    let (page, code) = curl(&["--location", &page]);
+    assert_eq!(code, "200", "{page}");
+    assert!(page.contains("expected 2, found 3"), "{page}");
+
+    let listed = kubectl(&kubeconfig, &["get", "prowjobs,pods"]);
+    assert!(
+        listed.contains("prowjob.prow.k8s.io/") && listed.contains("pod/"),
+        "{listed}"
+    );
+    let pod = "jsonpath={.items[0].metadata.name}";
+    let pod = kubectl(
+        &kubeconfig,
+        &["get", "pods", "-l", "prow.k8s.io/job=unit-test", "-o", pod],
+    );
+    let log = kubectl(&kubeconfig, &["logs", "-f", &pod, "-c", "test"]);
+    assert!(log.contains("round-trip"), "{log}");
+    kubectl(&kubeconfig, &["delete", "pod", &pod]);
+    assert!(
+        try_kubectl(&kubeconfig, &["get", "pod", &pod])
+            .unwrap_err()
+            .contains("NotFound")
+    );
+
+    let before = jobs(&kubeconfig);
+    let comments = demo.line_with("/comments", MINUTE);
+    let token = demo.line_with("Authorization: Bearer", MINUTE);
+    let token = token.split('\'').nth(1).unwrap();
+    let url = comments.split_whitespace().last().unwrap();
+    let (answer, code) = curl(&["-H", token, "-d", r#"{"body":"/retest"}"#, url]);
+    assert_eq!(code, "201", "{answer}");
+    let failed = count(&before, "fails-on-purpose", "failure");
+    eventually("the failing job runs again", MINUTE, || {
+        (count(&jobs(&kubeconfig), "fails-on-purpose", "failure") > failed).then_some(())
+    });
+    assert_eq!(
+        count(&jobs(&kubeconfig), "unit-test", "success"),
+        count(&before, "unit-test", "success")
+    );
+
+    demo.signal("INT");
+    assert_eq!(demo.end(MINUTE).0, Some(0));
+}
+
+#[test]
+fn the_cluster_is_closed_to_others() {
+    let port = free_port().to_string();
+    let mut demo = Program::start(&["demo", "--api-port", &port]);
+    kubeconfig(&mut demo);
+    let url = format!("https://127.0.0.1:{port}/api/v1/pods");
+    assert_eq!(curl(&["--insecure", &url]).1, "401");
+    assert_eq!(
+        curl(&["--insecure", "-H", "Origin: https://example.com", &url]).1,
+        "403"
+    );
+    assert_eq!(
+        curl(&["--insecure", "-H", "Host: example.com", &url]).1,
+        "403"
+    );
+}
+
+#[test]
+fn two_demos_side_by_side() {
+    let mut first = Program::start(&["demo", "--exit"]);
+    let mut second = Program::start(&["demo", "--exit"]);
+    for demo in [&mut first, &mut second] {
+        let (code, printed) = demo.end(2 * MINUTE);
+        assert_eq!(code, Some(0), "{printed}");
+    }
+}
+
+#[test]
+fn one_folder_has_one_demo() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path().to_str().unwrap();
+    let mut first = Program::start(&["demo", "--data", data]);
+    kubeconfig(&mut first);
+    let mut second = Program::start(&["demo", "--exit", "--data", data]);
+    let (code, printed) = second.end(MINUTE);
+    assert_eq!(code, Some(1));
+    assert!(
+        printed.contains(&format!("process {}", first.id())),
+        "{printed}"
+    );
+}
+
+#[test]
+fn ctrl_c_in_the_middle_ends_everything() {
+    let data = tempfile::tempdir().unwrap();
+    let mut demo = Program::start(&["demo", "--data", data.path().to_str().unwrap()]);
+    demo.line_with("Opened #1", MINUTE);
+    demo.signal("INT");
+    assert_eq!(demo.end(MINUTE).0, Some(0));
+    let left = Command::new("pgrep")
+        .args(["-f", data.path().to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+}
+
+#[test]
+fn a_repository_of_the_user_is_only_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = folder.path().join("mine");
+    std::fs::create_dir(&repo).unwrap();
+    let git = |arguments: &[&str]| {
+        let status = Command::new("git")
+            .args([
+                "-C",
+                repo.to_str().unwrap(),
+                "-c",
+                "user.name=t",
+                "-c",
+                "user.email=t@t",
+            ])
+            .args(arguments)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .status()
+            .unwrap();
+        assert!(status.success());
+    };
+    git(&["init", "--quiet", "--initial-branch", "main"]);
+    let jobs = "presubmits:\n- name: here\n  always_run: true\n  decorate: true\n  spec:\n    containers:\n    - image: x\n      command: [cat, README]\n";
+    std::fs::write(repo.join("prow-jobs.yaml"), jobs).unwrap();
+    std::fs::write(repo.join("README"), "hello\n").unwrap();
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message", "one"]);
+    let state = || {
+        let output = Command::new("sh")
+            .args(["-c", "find . -type f | sort | xargs sha256sum"])
+            .current_dir(&repo)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let before = state();
+    let mut demo = Program::start(&["demo", "--exit", "--repo", repo.to_str().unwrap()]);
+    let (code, printed) = demo.end(MINUTE);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.contains("local/mine/pull/1"), "{printed}");
+    assert!(printed.contains("here               success"), "{printed}");
+    assert_eq!(state(), before);
+}

@@ -1,0 +1,259 @@
+//! The manifests under `k8s/`: they render, a cluster takes them, and each service starts with
+//! the arguments they give it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use clap::Args;
+use local::apiserver::ApiServer;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Program, eventually, free_port, kubectl};
+
+fn k8s() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../k8s")
+        .canonicalize()
+        .unwrap()
+}
+
+fn yaml(documents: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(documents).unwrap()
+}
+
+/// What `kubectl apply -k` would send.
+fn rendered() -> String {
+    let output = Command::new("kubectl")
+        .args([
+            "kustomize",
+            k8s().join("overlays/nodeport").to_str().unwrap(),
+        ])
+        .output()
+        .expect("kubectl is installed: apt-get install kubernetes-client");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn of_kind<'a>(documents: &'a [Value], kind: &str) -> impl Iterator<Item = &'a Value> {
+    documents
+        .iter()
+        .filter(move |document| document["kind"] == kind)
+}
+
+fn arguments(deployment: &Value) -> Vec<String> {
+    let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+        .as_array()
+        .unwrap();
+    arguments
+        .iter()
+        .map(|argument| argument.as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn command(program: &str) -> clap::Command {
+    let command = clap::Command::new("program");
+    match program {
+        "hook" => hook::Options::augment_args(command),
+        "prow-controller-manager" => plank::Options::augment_args(command),
+        "crier" => plank::crier::Options::augment_args(command),
+        "deck" => deck::Options::augment_args(command),
+        "sinker" => sinker::Options::augment_args(command),
+        other => panic!("no program {other}"),
+    }
+}
+
+#[test]
+fn the_crd_is_the_one_the_types_give() {
+    let generated = serde_saphyr::to_string(&common::prowjob::crd()).unwrap();
+    let path = k8s().join("crd.yaml");
+    if std::env::var_os("PROW_UPDATE").is_some() {
+        fs::write(&path, &generated).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == generated,
+        "k8s/crd.yaml is not what the types give: run this test with PROW_UPDATE=1"
+    );
+}
+
+#[test]
+fn every_flag_is_one_that_the_program_has() {
+    for deployment in of_kind(&yaml(&rendered()), "Deployment") {
+        let program = deployment["metadata"]["name"].as_str().unwrap();
+        let command = command(program);
+        let known: BTreeSet<&str> = command
+            .get_arguments()
+            .filter_map(clap::Arg::get_long)
+            .collect();
+        for argument in arguments(deployment) {
+            let name = argument.trim_start_matches('-').split('=').next().unwrap();
+            assert!(known.contains(name), "{program}: --{name}");
+        }
+    }
+}
+
+#[test]
+fn the_promises_of_the_tutorial_hold() {
+    let documents = yaml(&rendered());
+    let service = |name: &str| {
+        let found =
+            of_kind(&documents, "Service").find(|service| service["metadata"]["name"] == name);
+        let service = found.unwrap();
+        let port = &service["spec"]["ports"][0];
+        (
+            service["spec"]["selector"]["app"].clone(),
+            port["port"].clone(),
+            port["nodePort"].clone(),
+        )
+    };
+    assert_eq!(service("hook"), ("hook".into(), 8888.into(), 30001.into()));
+    assert_eq!(service("deck"), ("deck".into(), 80.into(), 30002.into()));
+    let namespaces: Vec<_> = of_kind(&documents, "Namespace")
+        .map(|n| n["metadata"]["name"].clone())
+        .collect();
+    assert_eq!(namespaces, ["prow", "test-pods"]);
+    let text = rendered();
+    for promised in [
+        "secretName: hmac-token",
+        "secretName: github-token",
+        "key: app_private_key",
+        "key: app_id",
+    ] {
+        assert!(text.contains(promised), "{promised}");
+    }
+}
+
+/// A cluster on a port, with the CRD and the overlay applied by kubectl.
+async fn cluster(folder: &Path) -> PathBuf {
+    common::service::install_crypto();
+    let options = local::apiserver::Options {
+        db: None,
+        logs: folder.join("logs"),
+    };
+    let server = ApiServer::start(options).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = server
+        .serve(listener, CancellationToken::new())
+        .await
+        .unwrap();
+    let kubeconfig = folder.join("kubeconfig");
+    endpoint.write_kubeconfig(&kubeconfig).unwrap();
+    let applied = kubeconfig.clone();
+    tokio::task::spawn_blocking(move || {
+        kubectl(
+            &applied,
+            &["apply", "-f", k8s().join("crd.yaml").to_str().unwrap()],
+        );
+        kubectl(
+            &applied,
+            &[
+                "apply",
+                "-k",
+                k8s().join("overlays/nodeport").to_str().unwrap(),
+            ],
+        );
+        let again = kubectl(
+            &applied,
+            &[
+                "apply",
+                "-k",
+                k8s().join("overlays/nodeport").to_str().unwrap(),
+            ],
+        );
+        assert!(
+            again.lines().all(|line| line.ends_with("unchanged")),
+            "{again}"
+        );
+    })
+    .await
+    .unwrap();
+    kubeconfig
+}
+
+/// Lays out what the pod would have mounted, below `root`.
+fn lay_out(documents: &[Value], root: &Path, private_key: &str) {
+    for (folder, map) in [("etc/config", "config"), ("etc/plugins", "plugins")] {
+        let map = of_kind(documents, "ConfigMap")
+            .find(|found| found["metadata"]["name"] == map)
+            .unwrap();
+        fs::create_dir_all(root.join(folder)).unwrap();
+        for (name, text) in map["data"].as_object().unwrap() {
+            fs::write(root.join(folder).join(name), text.as_str().unwrap()).unwrap();
+        }
+    }
+    for (file, text) in [
+        ("etc/webhook/hmac", "secret"),
+        ("etc/github/app_private_key", private_key),
+    ] {
+        fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+        fs::write(root.join(file), text).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_takes_them_and_every_service_gets_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_owned();
+    let kubeconfig = cluster(&root).await;
+    let documents = yaml(&rendered());
+    let private_key = local::github::generate_private_key().unwrap();
+    lay_out(&documents, &root, &private_key);
+    for deployment in of_kind(&documents, "Deployment") {
+        let program = deployment["metadata"]["name"].as_str().unwrap().to_owned();
+        let health = free_port();
+        let mut line = vec![program.clone()];
+        for argument in arguments(deployment) {
+            let argument = argument.replace("$(GITHUB_APP_ID)", "1");
+            line.push(match argument.split_once("=/") {
+                Some((flag, path)) => format!("{flag}={}/{path}", root.display()),
+                None => argument,
+            });
+        }
+        line.push(format!("--health-port={health}"));
+        line.push(format!("--metrics-port={}", free_port()));
+        let known = command(&program);
+        if known
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some("port"))
+        {
+            line.push(format!("--port={}", free_port()));
+        }
+        if known
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some("github-endpoint"))
+        {
+            line.push("--github-endpoint=http://127.0.0.1:1".into());
+        }
+        let kubeconfig = kubeconfig.clone();
+        tokio::task::spawn_blocking(move || {
+            let line: Vec<&str> = line.iter().map(String::as_str).collect();
+            let running =
+                Program::with_environment(&line, &[("KUBECONFIG", kubeconfig.to_str().unwrap())]);
+            eventually(&program, Duration::from_secs(20), || {
+                let url = format!("http://127.0.0.1:{health}/healthz/ready");
+                let output = Command::new("curl")
+                    .args(["--silent", "--fail", &url])
+                    .output();
+                output
+                    .expect("curl is installed: apt-get install curl")
+                    .status
+                    .success()
+                    .then_some(())
+            });
+            drop(running);
+        })
+        .await
+        .unwrap();
+    }
+}
