@@ -15,6 +15,7 @@ use crate::prowjob::DEFAULT_CLUSTER;
 
 /// Prow's flags for finding clusters.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
 pub struct Options {
     /// Path to a kubeconfig file; each of its contexts is a build cluster.
     #[arg(long)]
@@ -29,7 +30,14 @@ pub struct Options {
     #[arg(long)]
     pub projected_token_file: Option<PathBuf>,
     /// Do not use the cluster this process runs in.
-    #[arg(long, default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_parser = crate::service::flags::boolean,
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
     pub no_in_cluster_config: bool,
 }
 
