@@ -4,6 +4,7 @@
 //! may choose (names, refs, paths) is checked before it comes near a command line.
 
 mod credentials;
+mod flags;
 mod git;
 mod options;
 mod plan;
@@ -17,14 +18,21 @@ pub use options::Options;
 pub use record::{Command, Record};
 pub use run::run;
 
-/// Runs this process as clonerefs, by `CLONEREFS_OPTIONS`.
+/// Runs this process as clonerefs: by `CLONEREFS_OPTIONS`, or by flags if that is not set.
 ///
 /// Exits with 0 when a clone fails, unless `fail` is set: initupload reads that in the records
 /// and ends the pod with a log to look at.
 #[must_use]
 pub fn main() -> ExitCode {
-    crate::process::run(None, || async {
-        let options: Options = crate::process::require_env(Options::ENV)?;
-        run(&options).await
-    })
+    common::service::logging::init("clonerefs");
+    let options = match crate::process::from_env(Options::ENV) {
+        Ok(None) => match flags::parse(std::env::args_os().skip(1)) {
+            Ok(options) => Ok(options),
+            // Usage errors and help go to the terminal, in clap's words.
+            Err(e) => e.exit(),
+        },
+        Ok(Some(options)) => Ok(options),
+        Err(e) => Err(e),
+    };
+    crate::process::run(async { run(&options?).await })
 }

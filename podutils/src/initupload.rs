@@ -16,7 +16,8 @@ pub use run::run;
 /// Exits with 1 if the clone had failed, which ends the pod, or if an upload fails.
 #[must_use]
 pub fn main() -> ExitCode {
-    crate::process::run(None, || async {
+    common::service::logging::init("initupload");
+    crate::process::run(async {
         let options = crate::process::require_env(Options::ENV)?;
         let spec = crate::process::job_spec()?;
         run(&options, &spec, Timestamp::now()).await

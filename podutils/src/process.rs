@@ -1,15 +1,10 @@
-//! What the pod utilities share as processes: options from the environment, logs, a runtime.
+//! What the pod utilities share as processes: options from the environment and a runtime.
 
-use std::fs::File;
 use std::future::Future;
-use std::io::{self, Write};
 use std::process::ExitCode;
-use std::sync::Mutex;
 
 use anyhow::{Context, anyhow};
 use serde::de::DeserializeOwned;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::JobSpec;
 
@@ -17,20 +12,25 @@ use crate::JobSpec;
 /// some day somebody puts a secret into them.
 pub(crate) fn from_env<T: DeserializeOwned>(name: &str) -> anyhow::Result<Option<T>> {
     match std::env::var(name) {
-        Ok(json) => serde_json::from_str(&json).map(Some).map_err(|e| {
-            anyhow!(
-                "{name} is not valid at column {}: {}",
-                e.column(),
-                if e.is_data() {
-                    "wrong type"
-                } else {
-                    "not JSON"
-                }
-            )
-        }),
+        Ok(json) => parse(name, &json).map(Some),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(e) => Err(e).with_context(|| format!("reading {name}")),
     }
+}
+
+fn parse<T: DeserializeOwned>(name: &str, json: &str) -> anyhow::Result<T> {
+    serde_json::from_str(json).map_err(|e| {
+        let why = if e.is_data() {
+            "a value has the wrong type"
+        } else {
+            "it is not JSON"
+        };
+        anyhow!(
+            "{name} is not valid: {why}, line {} column {}",
+            e.line(),
+            e.column()
+        )
+    })
 }
 
 /// Options that only plank gives: there are no flags for them.
@@ -43,29 +43,15 @@ pub(crate) fn job_spec() -> anyhow::Result<JobSpec> {
     require_env(JobSpec::ENV)
 }
 
-/// Runs a pod utility to its end: logs as JSON on stderr (and to `copy`), a small runtime, and
-/// the exit code; an error is logged and is 1.
-pub(crate) fn run<F>(copy: Option<File>, main: impl FnOnce() -> F) -> ExitCode
-where
-    F: Future<Output = anyhow::Result<ExitCode>>,
-{
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_max_level(LevelFilter::INFO)
-        .with_writer(Tee {
-            copy: copy.map(Mutex::new),
-        })
-        .finish();
-    let _guard = tracing::subscriber::set_global_default(subscriber);
+/// Runs a pod utility to its end and gives its exit code; an error is logged and is 1.
+pub(crate) fn run(main: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    common::service::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(main()),
+        Ok(runtime) => runtime.block_on(main),
         Err(e) => Err(e.into()),
     };
     result.unwrap_or_else(|e| {
@@ -74,31 +60,26 @@ where
     })
 }
 
-/// Log lines go to stderr and to a file.
-struct Tee {
-    copy: Option<Mutex<File>>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'a> MakeWriter<'a> for Tee {
-    type Writer = &'a Self;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        self
-    }
-}
-
-impl Write for &Tee {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(copy) = &self.copy
-            && let Ok(mut copy) = copy.lock()
-        {
-            copy.write_all(bytes)?;
+    #[test]
+    fn mistakes_are_told_without_the_value() {
+        for (json, expected) in [
+            (
+                r#"{"job": "hunter22""#,
+                "X is not valid: it is not JSON, line 1 column 18",
+            ),
+            (
+                r#"{"type": "hunter22"}"#,
+                "X is not valid: a value has the wrong type, line 1 column 19",
+            ),
+        ] {
+            assert_eq!(
+                parse::<JobSpec>("X", json).unwrap_err().to_string(),
+                expected
+            );
         }
-        io::stderr().write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
     }
 }

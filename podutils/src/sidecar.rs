@@ -7,6 +7,7 @@ mod verdict;
 
 use std::process::ExitCode;
 
+use common::service::logging;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,8 +21,11 @@ pub use run::{Sidecar, run};
 pub fn main() -> ExitCode {
     // Without it there is no sidecar-logs.json; stderr still has it all.
     let log = tempfile::NamedTempFile::new().ok();
-    let copy = log.as_ref().and_then(|file| file.reopen().ok());
-    crate::process::run(copy, || async {
+    match log.as_ref().and_then(|file| file.reopen().ok()) {
+        Some(copy) => logging::init_with_copy("sidecar", copy),
+        None => logging::init("sidecar"),
+    }
+    crate::process::run(async {
         let options: Options = crate::process::require_env(Options::ENV)?;
         let spec = crate::process::job_spec()?;
         let (mut terminate, mut interrupt) = (

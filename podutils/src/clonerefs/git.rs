@@ -176,9 +176,15 @@ impl Environment {
     }
 
     fn git_config(&self) -> Vec<(String, String)> {
-        // A collection in the background would race with whoever reads the clone next.
-        let own = [("gc.auto", "0"), ("maintenance.auto", "false")]
-            .map(|(k, v)| (k.to_owned(), v.to_owned()));
+        const OWN: [(&str, &str); 4] = [
+            // A collection in the background would race with whoever reads the clone next.
+            ("gc.auto", "0"),
+            ("maintenance.auto", "false"),
+            // Git's advice would fill the log that people look for an error in.
+            ("advice.detachedHead", "false"),
+            ("init.defaultBranch", "master"),
+        ];
+        let own = OWN.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let all: Vec<_> = own.into_iter().chain(self.config.iter().cloned()).collect();
         let count = all.len().to_string();
         all.into_iter()
