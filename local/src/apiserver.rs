@@ -1,6 +1,6 @@
-//! The embedded Kubernetes API: an axum router on one SQLite file that clients take for a cluster.
+//! The embedded Kubernetes API: an axum router on one `SQLite` file that clients take for a cluster.
 //!
-//! request → `routes` → `rest` (a verb) → `store` (one writer, commit, then watchers) → SQLite.
+//! request → `routes` → `rest` (a verb) → `store` (one writer, commit, then watchers) → `SQLite`.
 //! Not here: admission, RBAC, quota, a scheduler, workload controllers, exec, protobuf, conversion. What is not built
 //! answers 501.
 
@@ -46,7 +46,7 @@ const NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
 /// Where the embedded API keeps things.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The SQLite file; `None` keeps everything in memory.
+    /// The `SQLite` file; `None` keeps everything in memory.
     pub db: Option<PathBuf>,
     /// Folder of the containers' output, see [`LogSource`].
     pub logs: PathBuf,

@@ -1,6 +1,6 @@
 //! The table of Kubernetes' own kinds.
 //!
-//! Only CustomResourceDefinition, Pod, Namespace and Lease behave; the rest is stored, so that manifests apply.
+//! Only `CustomResourceDefinition`, Pod, Namespace and Lease behave; the rest is stored, so that manifests apply.
 
 use k8s_openapi::api::{
     apps::v1 as apps, batch::v1 as batch, coordination::v1 as coordination, core::v1 as core,

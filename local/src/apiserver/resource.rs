@@ -1,4 +1,4 @@
-//! The kinds the API knows: Kubernetes' own, and those that CustomResourceDefinitions add.
+//! The kinds the API knows: Kubernetes' own, and those that `CustomResourceDefinitions` add.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(crate) enum Shape {
     Any,
     /// Read into Kubernetes' own type and written again.
     Typed(builtin::RoundTrip),
-    /// By the schema of its CustomResourceDefinition.
+    /// By the schema of its `CustomResourceDefinition`.
     Schema(Arc<Schema>),
 }
 
@@ -84,7 +84,7 @@ impl Resource {
         }
     }
 
-    /// The resource one version of a CustomResourceDefinition describes, if that version is served.
+    /// The resource one version of a `CustomResourceDefinition` describes, if that version is served.
     pub(super) fn custom(crd: &Value, version: &Value) -> Option<Self> {
         if version["served"] != true {
             return None;
@@ -151,7 +151,7 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// The built-in kinds and the given CustomResourceDefinitions.
+    /// The built-in kinds and the given `CustomResourceDefinitions`.
     pub(crate) fn new(crds: impl Iterator<Item = Value>) -> Self {
         let mut registry = Self::default();
         for entry in builtin::ENTRIES {

@@ -1,4 +1,4 @@
-//! Every object of the cluster, in memory for readers and in SQLite for the next start.
+//! Every object of the cluster, in memory for readers and in `SQLite` for the next start.
 //!
 //! One writer: jobs queue up, run one after the other against the state and each other's changes, and are committed
 //! together; only then do readers, watchers and the callers see any of it. What waits during a commit is the next one.

@@ -1,4 +1,4 @@
-//! The rules of a CustomResourceDefinition, and the status that says that its kind is served.
+//! The rules of a `CustomResourceDefinition`, and the status that says that its kind is served.
 
 use serde_json::{Value, json};
 

@@ -23,7 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[(
         resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, old BLOB, new BLOB);",
 )];
 
-/// Rows in one statement: six parameters each, far below SQLite's limit.
+/// Rows in one statement: six parameters each, far below `SQLite`'s limit.
 const ROWS: usize = 500;
 
 pub(super) struct Disk {

@@ -68,96 +68,11 @@ async fn an_object_is_created_read_changed_and_deleted() {
     assert_eq!(cluster.get(&format!("{PODS}/a")).await.0, 404);
 }
 
-#[tokio::test]
-async fn refusals_are_status_objects() {
-    let cluster = Cluster::start().await;
-    cluster.create(PODS, pod("there")).await;
-    let long = json!({"metadata": {"name": "x", "labels": {"a": "not a label"}}, "spec": {"containers": []}});
-    let cases = [
-        (
-            "GET",
-            format!("{PODS}/missing"),
-            json!(null),
-            404,
-            "NotFound",
-        ),
-        (
-            "GET",
-            "/api/v1/nothing".to_owned(),
-            json!(null),
-            404,
-            "NotFound",
-        ),
-        ("GET", "/nowhere".to_owned(), json!(null), 404, "NotFound"),
-        ("POST", PODS.to_owned(), pod("there"), 409, "AlreadyExists"),
-        ("POST", PODS.to_owned(), long, 422, "Invalid"),
-        (
-            "POST",
-            PODS.to_owned(),
-            json!({"kind": "Secret"}),
-            400,
-            "BadRequest",
-        ),
-        ("POST", PODS.to_owned(), json!([]), 400, "BadRequest"),
-        (
-            "POST",
-            "/api/v1/namespaces/missing/pods".to_owned(),
-            pod("x"),
-            404,
-            "NotFound",
-        ),
-        (
-            "POST",
-            format!("{PODS}/there/exec"),
-            json!({}),
-            501,
-            "NotImplemented",
-        ),
-        (
-            "POST",
-            format!("{PODS}/there/eviction"),
-            json!({}),
-            501,
-            "NotImplemented",
-        ),
-        (
-            "DELETE",
-            PODS.replace("/namespaces/default", ""),
-            json!({}),
-            405,
-            "MethodNotAllowed",
-        ),
-        (
-            "GET",
-            format!("{PODS}?labelSelector=a%20b"),
-            json!(null),
-            400,
-            "BadRequest",
-        ),
-        (
-            "GET",
-            format!("{PODS}?fieldSelector=spec.x%3D1"),
-            json!(null),
-            400,
-            "BadRequest",
-        ),
-        (
-            "GET",
-            format!("{PODS}?resourceVersion=999999"),
-            json!(null),
-            504,
-            "Timeout",
-        ),
-        (
-            "GET",
-            format!("{PODS}/there/log?timestamps=true"),
-            json!(null),
-            501,
-            "NotImplemented",
-        ),
-    ];
+type Refusal<'a> = (&'a str, &'a str, serde_json::Value, u16, &'a str);
+
+async fn assert_refused(cluster: &Cluster, cases: Vec<Refusal<'_>>) {
     for (method, uri, body, code, reason) in cases {
-        let (got, status) = cluster.send(method, &uri, "application/json", body).await;
+        let (got, status) = cluster.send(method, uri, "application/json", body).await;
         assert_eq!(
             (got, &status["reason"]),
             (code, &json!(reason)),
@@ -169,8 +84,58 @@ async fn refusals_are_status_objects() {
             "{method} {uri}"
         );
     }
+}
+
+#[tokio::test]
+async fn wrong_objects_are_refused() {
+    let cluster = Cluster::start().await;
+    cluster.create(PODS, pod("there")).await;
+    let invalid = json!({"metadata": {"name": "x", "labels": {"a": "not a label"}}, "spec": {"containers": []}});
+    let cases = vec![
+        ("POST", PODS, pod("there"), 409, "AlreadyExists"),
+        ("POST", PODS, invalid, 422, "Invalid"),
+        ("POST", PODS, json!({"kind": "Secret"}), 400, "BadRequest"),
+        ("POST", PODS, json!([]), 400, "BadRequest"),
+        (
+            "POST",
+            "/api/v1/namespaces/missing/pods",
+            pod("x"),
+            404,
+            "NotFound",
+        ),
+    ];
+    assert_refused(&cluster, cases).await;
+}
+
+#[tokio::test]
+async fn wrong_requests_are_refused() {
+    let cluster = Cluster::start().await;
+    cluster.create(PODS, pod("there")).await;
+    let pods = |rest: &str| format!("{PODS}{rest}");
+    let none = serde_json::Value::Null;
+    let cases = [
+        ("GET", pods("/missing"), 404, "NotFound"),
+        ("GET", "/api/v1/nothing".to_owned(), 404, "NotFound"),
+        ("GET", "/nowhere".to_owned(), 404, "NotFound"),
+        ("POST", pods("/there/exec"), 501, "NotImplemented"),
+        ("POST", pods("/there/eviction"), 501, "NotImplemented"),
+        (
+            "GET",
+            pods("/there/log?timestamps=true"),
+            501,
+            "NotImplemented",
+        ),
+        ("DELETE", "/api/v1/pods".to_owned(), 405, "MethodNotAllowed"),
+        ("GET", pods("?labelSelector=a%20b"), 400, "BadRequest"),
+        ("GET", pods("?fieldSelector=spec.x%3D1"), 400, "BadRequest"),
+        ("GET", pods("?resourceVersion=999999"), 504, "Timeout"),
+    ];
+    let cases = cases
+        .iter()
+        .map(|(method, uri, code, reason)| (*method, uri.as_str(), none.clone(), *code, *reason));
+    assert_refused(&cluster, cases.collect()).await;
     let (code, _) = cluster
-        .send("PATCH", &format!("{PODS}/there"), "text/plain", json!({}))
+        .send("PATCH", &pods("/there"), "text/plain", json!({}))
         .await;
     assert_eq!(code, 415);
     let (code, _) = super::send(

@@ -51,7 +51,7 @@ async fn a_controller_reconciles_what_was_there_and_what_comes() {
     let controller = Controller::new(maps.clone(), watcher::Config::default())
         .run(
             move |map, context| {
-                let reconcile = reconcile.clone();
+                let reconcile = reconcile;
                 async move { reconcile(map, &context).await }
             },
             |_, _, _| Action::requeue(Duration::from_millis(50)),

@@ -134,6 +134,32 @@ async fn kubectl_creates_reads_changes_and_deletes() {
     let yaml = served.kubectl(&["get", "pod/a", "-o", "yaml"]).await;
     assert!(yaml.contains("image: golang:1.18"), "{yaml}");
 
+    let described = served.kubectl(&["describe", "pod", "a"]).await;
+    assert!(
+        described.contains("golang:1.18") && described.contains("Events:"),
+        "{described}"
+    );
+    served.kubectl(&["describe", "namespace", "prow"]).await;
+    served.kubectl(&["get", "all"]).await;
+    assert_eq!(
+        served.kubectl(&["auth", "can-i", "create", "pods"]).await,
+        "yes\n"
+    );
+
+    served.kubectl(&["delete", "pod", "a"]).await;
+    let gone = served.refused(&["get", "pod", "a"], None).await;
+    assert!(gone.contains("pods \"a\" not found"), "{gone}");
+    served.kubectl(&["delete", "namespace", "prow"]).await;
+    served.refused(&["get", "namespace", "prow"], None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kubectl_labels_and_patches() {
+    let served = Served::start().await;
+    served
+        .cluster
+        .create("/api/v1/namespaces/default/pods", pod("a"))
+        .await;
     served.kubectl(&["label", "pod", "a", "app=hook"]).await;
     assert_eq!(
         served
@@ -180,23 +206,6 @@ async fn kubectl_creates_reads_changes_and_deletes() {
             .await;
         assert_eq!(by, expected);
     }
-    let described = served.kubectl(&["describe", "pod", "a"]).await;
-    assert!(
-        described.contains("golang:1.18") && described.contains("Events:"),
-        "{described}"
-    );
-    served.kubectl(&["describe", "namespace", "prow"]).await;
-    served.kubectl(&["get", "all"]).await;
-    assert_eq!(
-        served.kubectl(&["auth", "can-i", "create", "pods"]).await,
-        "yes\n"
-    );
-
-    served.kubectl(&["delete", "pod", "a"]).await;
-    let gone = served.refused(&["get", "pod", "a"], None).await;
-    assert!(gone.contains("pods \"a\" not found"), "{gone}");
-    served.kubectl(&["delete", "namespace", "prow"]).await;
-    served.refused(&["get", "namespace", "prow"], None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
