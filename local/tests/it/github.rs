@@ -1,1 +1,14 @@
-//! Contract tests of `local::github`.
+//! The GitHub stand-in, by a git of this machine, an HTTP client, and GitHub's own schemas.
+
+mod access;
+mod apps;
+mod checks;
+mod comments;
+mod git;
+mod http;
+mod persistence;
+mod pulls;
+mod reads;
+mod schema;
+mod webhooks;
+mod world;

@@ -41,7 +41,12 @@ type Row = (i64, String, String, String);
 
 impl From<Row> for Account {
     fn from((id, login, kind, created_at): Row) -> Account {
-        Account { id, login, kind: Kind::parse(&kind), created_at }
+        Account {
+            id,
+            login,
+            kind: Kind::parse(&kind),
+            created_at,
+        }
     }
 }
 
@@ -52,29 +57,31 @@ impl Store {
             .bind(login)
             .bind(kind.name())
             .bind(now())
-            .execute(&self.pool)
+            .execute(&*self.db)
             .await?;
-        self.account_by_login(login).await?.ok_or(sqlx::Error::RowNotFound)
+        self.account_by_login(login)
+            .await?
+            .ok_or(sqlx::Error::RowNotFound)
     }
 
     pub(crate) async fn account_by_login(&self, login: &str) -> sqlx::Result<Option<Account>> {
         let row: Option<Row> =
             sqlx::query_as("SELECT id, login, kind, created_at FROM accounts WHERE login = $1")
                 .bind(login)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&*self.db)
                 .await?;
         Ok(row.map(Account::from))
     }
 
     pub(crate) async fn account(&self, id: i64) -> sqlx::Result<Account> {
-        account(&mut *self.pool.acquire().await?, id).await
+        account(&mut *self.db.acquire().await?, id).await
     }
 
     pub(crate) async fn add_member(&self, org: i64, member: i64) -> sqlx::Result<()> {
         sqlx::query("INSERT INTO members (org, member) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(org)
             .bind(member)
-            .execute(&self.pool)
+            .execute(&*self.db)
             .await?;
         Ok(())
     }
@@ -84,7 +91,7 @@ impl Store {
             sqlx::query_as("SELECT 1 FROM members WHERE org = $1 AND member = $2")
                 .bind(org)
                 .bind(member)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&*self.db)
                 .await?;
         Ok(row.is_some())
     }
@@ -94,7 +101,7 @@ impl Store {
         sqlx::query("INSERT INTO tokens (hash, account) VALUES ($1, $2)")
             .bind(hash)
             .bind(account)
-            .execute(&self.pool)
+            .execute(&*self.db)
             .await?;
         Ok(())
     }

@@ -29,17 +29,26 @@ pub(crate) struct Installation {
 #[derive(Clone, Debug)]
 pub(crate) enum Grant {
     User(i64),
-    Installation { id: i64, permissions: Permissions, repositories: Option<Vec<i64>>, expires_at: i64 },
+    Installation {
+        id: i64,
+        permissions: Permissions,
+        repositories: Option<Vec<i64>>,
+        expires_at: i64,
+    },
 }
 
 type AppRow = (i64, String, i64, String, String, String, String, String);
 type InstallationRow = (i64, i64, i64, String, String);
-type TokenRow = (Option<i64>, Option<i64>, Option<String>, Option<String>, Option<i64>);
+type TokenRow = (
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+);
 
-const APP: &str =
-    "SELECT id, slug, bot, webhook_url, secret, private_key, public_key, created_at FROM apps WHERE id = $1";
-const APP_BY_SLUG: &str =
-    "SELECT id, slug, bot, webhook_url, secret, private_key, public_key, created_at FROM apps WHERE slug = $1";
+const APP: &str = "SELECT id, slug, bot, webhook_url, secret, private_key, public_key, created_at FROM apps WHERE id = $1";
+const APP_BY_SLUG: &str = "SELECT id, slug, bot, webhook_url, secret, private_key, public_key, created_at FROM apps WHERE slug = $1";
 
 impl Store {
     pub(crate) async fn add_app(&self, app: &App) -> sqlx::Result<()> {
@@ -54,7 +63,7 @@ impl Store {
         .bind(&app.private_key)
         .bind(&app.public_key)
         .bind(&app.created_at)
-        .execute(&self.pool)
+        .execute(&*self.db)
         .await?;
         Ok(())
     }
@@ -64,27 +73,43 @@ impl Store {
             .bind(app)
             .bind(url)
             .bind(secret)
-            .execute(&self.pool)
+            .execute(&*self.db)
             .await?;
         Ok(())
     }
 
     pub(crate) async fn app(&self, id: i64) -> sqlx::Result<Option<App>> {
-        let row: Option<AppRow> = sqlx::query_as(APP).bind(id).fetch_optional(&self.pool).await?;
+        let row: Option<AppRow> = sqlx::query_as(APP)
+            .bind(id)
+            .fetch_optional(&*self.db)
+            .await?;
         self.with_bot(row).await
     }
 
     pub(crate) async fn app_by_slug(&self, slug: &str) -> sqlx::Result<Option<App>> {
-        let row: Option<AppRow> = sqlx::query_as(APP_BY_SLUG).bind(slug).fetch_optional(&self.pool).await?;
+        let row: Option<AppRow> = sqlx::query_as(APP_BY_SLUG)
+            .bind(slug)
+            .fetch_optional(&*self.db)
+            .await?;
         self.with_bot(row).await
     }
 
     async fn with_bot(&self, row: Option<AppRow>) -> sqlx::Result<Option<App>> {
-        let Some((id, slug, bot, webhook_url, secret, private_key, public_key, created_at)) = row else {
+        let Some((id, slug, bot, webhook_url, secret, private_key, public_key, created_at)) = row
+        else {
             return Ok(None);
         };
         let bot = self.account(bot).await?;
-        Ok(Some(App { id, slug, bot, webhook_url, secret, private_key, public_key, created_at }))
+        Ok(Some(App {
+            id,
+            slug,
+            bot,
+            webhook_url,
+            secret,
+            private_key,
+            public_key,
+            created_at,
+        }))
     }
 
     /// Installs, or changes the permissions of an installation that is there. True when it is new.
@@ -98,7 +123,7 @@ impl Store {
             sqlx::query_as("SELECT id FROM installations WHERE app = $1 AND account = $2")
                 .bind(app)
                 .bind(account)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&*self.db)
                 .await?;
         let (id,): (i64,) = sqlx::query_as(
             "INSERT INTO installations (app, account, permissions, created_at) VALUES ($1, $2, $3, $4)
@@ -108,7 +133,7 @@ impl Store {
         .bind(account)
         .bind(permissions.to_json())
         .bind(now())
-        .fetch_one(&self.pool)
+        .fetch_one(&*self.db)
         .await?;
         Ok((id, known.is_none()))
     }
@@ -118,7 +143,7 @@ impl Store {
             "SELECT id, app, account, permissions, created_at FROM installations WHERE id = $1",
         )
         .bind(id)
-        .fetch_all(&self.pool)
+        .fetch_all(&*self.db)
         .await?;
         Ok(self.with_accounts(rows).await?.pop())
     }
@@ -128,7 +153,7 @@ impl Store {
             "SELECT id, app, account, permissions, created_at FROM installations WHERE app = $1 ORDER BY id",
         )
         .bind(app)
-        .fetch_all(&self.pool)
+        .fetch_all(&*self.db)
         .await?;
         self.with_accounts(rows).await
     }
@@ -139,18 +164,24 @@ impl Store {
             "SELECT id, app, account, permissions, created_at FROM installations WHERE account = $1 ORDER BY id",
         )
         .bind(account)
-        .fetch_all(&self.pool)
+        .fetch_all(&*self.db)
         .await?;
         self.with_accounts(rows).await
     }
 
     async fn with_accounts(&self, rows: Vec<InstallationRow>) -> sqlx::Result<Vec<Installation>> {
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.db.acquire().await?;
         let mut installations = Vec::with_capacity(rows.len());
         for (id, app, account, permissions, created_at) in rows {
             let account = accounts::account(&mut connection, account).await?;
             let permissions = Permissions::from_json(&permissions);
-            installations.push(Installation { id, app, account, permissions, created_at });
+            installations.push(Installation {
+                id,
+                app,
+                account,
+                permissions,
+                created_at,
+            });
         }
         Ok(installations)
     }
@@ -172,7 +203,7 @@ impl Store {
         .bind(permissions.to_json())
         .bind(repositories.map(|ids| serde_json::json!(ids).to_string()))
         .bind(expires_at)
-        .execute(&self.pool)
+        .execute(&*self.db)
         .await?;
         Ok(())
     }
@@ -183,22 +214,27 @@ impl Store {
             "SELECT account, installation, permissions, repositories, expires_at FROM tokens WHERE hash = $1",
         )
         .bind(hash)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&*self.db)
         .await?;
         Ok(match row {
             Some((Some(account), ..)) => Some(Grant::User(account)),
-            Some((None, Some(id), permissions, repositories, expires_at)) => Some(Grant::Installation {
-                id,
-                permissions: Permissions::from_json(&permissions.unwrap_or_default()),
-                repositories: repositories.and_then(|ids| serde_json::from_str(&ids).ok()),
-                expires_at: expires_at.unwrap_or_default(),
-            }),
+            Some((None, Some(id), permissions, repositories, expires_at)) => {
+                Some(Grant::Installation {
+                    id,
+                    permissions: Permissions::from_json(&permissions.unwrap_or_default()),
+                    repositories: repositories.and_then(|ids| serde_json::from_str(&ids).ok()),
+                    expires_at: expires_at.unwrap_or_default(),
+                })
+            }
             _ => None,
         })
     }
 
     pub(crate) async fn revoke(&self, hash: &str) -> sqlx::Result<()> {
-        sqlx::query("DELETE FROM tokens WHERE hash = $1").bind(hash).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM tokens WHERE hash = $1")
+            .bind(hash)
+            .execute(&*self.db)
+            .await?;
         Ok(())
     }
 }

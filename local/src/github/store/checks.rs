@@ -28,7 +28,12 @@ pub(crate) struct NewCheckRun {
 }
 
 impl Store {
-    pub(crate) async fn add_check_run(&self, repo: i64, app: i64, new: &NewCheckRun) -> sqlx::Result<i64> {
+    pub(crate) async fn add_check_run(
+        &self,
+        repo: i64,
+        app: i64,
+        new: &NewCheckRun,
+    ) -> sqlx::Result<i64> {
         let (id,): (i64,) = sqlx::query_as(
             "INSERT INTO check_runs (repo, app, head_sha, name, status, conclusion, details_url, external_id, title,
                 summary, text, started_at, completed_at)
@@ -47,7 +52,7 @@ impl Store {
         .bind(&new.text)
         .bind(&new.started_at)
         .bind(&new.completed_at)
-        .fetch_one(&self.pool)
+        .fetch_one(&*self.db)
         .await?;
         Ok(id)
     }
@@ -69,7 +74,7 @@ impl Store {
         .bind(&fields.text)
         .bind(&fields.started_at)
         .bind(&fields.completed_at)
-        .execute(&self.pool)
+        .execute(&*self.db)
         .await?;
         Ok(())
     }
@@ -78,7 +83,7 @@ impl Store {
         let row = sqlx::query("SELECT * FROM check_runs WHERE repo = $1 AND id = $2")
             .bind(repo)
             .bind(id)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&*self.db)
             .await?;
         match row {
             Some(row) => Ok(Some(self.check_run_of(row).await?)),
@@ -88,11 +93,13 @@ impl Store {
 
     /// Of one commit, newest first.
     pub(crate) async fn check_runs(&self, repo: i64, sha: &str) -> sqlx::Result<Vec<CheckRun>> {
-        let rows = sqlx::query("SELECT * FROM check_runs WHERE repo = $1 AND head_sha = $2 ORDER BY id DESC")
-            .bind(repo)
-            .bind(sha)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM check_runs WHERE repo = $1 AND head_sha = $2 ORDER BY id DESC",
+        )
+        .bind(repo)
+        .bind(sha)
+        .fetch_all(&*self.db)
+        .await?;
         let mut runs = Vec::with_capacity(rows.len());
         for row in rows {
             runs.push(self.check_run_of(row).await?);
@@ -101,7 +108,10 @@ impl Store {
     }
 
     async fn check_run_of(&self, row: SqliteRow) -> sqlx::Result<CheckRun> {
-        let app = self.app(row.try_get("app")?).await?.ok_or(sqlx::Error::RowNotFound)?;
+        let app = self
+            .app(row.try_get("app")?)
+            .await?
+            .ok_or(sqlx::Error::RowNotFound)?;
         Ok(CheckRun {
             id: row.try_get("id")?,
             app,

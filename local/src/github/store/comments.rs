@@ -26,12 +26,23 @@ type LabelRow = (i64, String, String, Option<String>);
 
 impl From<LabelRow> for Label {
     fn from((id, name, color, description): LabelRow) -> Label {
-        Label { id, name, color, description }
+        Label {
+            id,
+            name,
+            color,
+            description,
+        }
     }
 }
 
 impl Store {
-    pub(crate) async fn add_comment(&self, repo: i64, number: i64, author: i64, body: &str) -> sqlx::Result<i64> {
+    pub(crate) async fn add_comment(
+        &self,
+        repo: i64,
+        number: i64,
+        author: i64,
+        body: &str,
+    ) -> sqlx::Result<i64> {
         let (id,): (i64,) = sqlx::query_as(
             "INSERT INTO comments (repo, number, author, body, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
@@ -41,7 +52,7 @@ impl Store {
         .bind(author)
         .bind(body)
         .bind(now())
-        .fetch_one(&self.pool)
+        .fetch_one(&*self.db)
         .await?;
         Ok(id)
     }
@@ -52,7 +63,7 @@ impl Store {
         )
         .bind(repo.id)
         .bind(id)
-        .fetch_all(&self.pool)
+        .fetch_all(&*self.db)
         .await?;
         Ok(self.with_authors(repo, rows).await?.pop())
     }
@@ -65,7 +76,7 @@ impl Store {
         )
         .bind(repo.id)
         .bind(number)
-        .fetch_all(&self.pool)
+        .fetch_all(&*self.db)
         .await?;
         self.with_authors(repo, rows).await
     }
@@ -75,17 +86,26 @@ impl Store {
         for (id, number, author, body, created_at, updated_at) in rows {
             let author = self.account(author).await?;
             let association = self.association(repo, &author).await?;
-            comments.push(Comment { id, number, author, association, body, created_at, updated_at });
+            comments.push(Comment {
+                id,
+                number,
+                author,
+                association,
+                body,
+                created_at,
+                updated_at,
+            });
         }
         Ok(comments)
     }
 
     pub(crate) async fn comment_count(&self, repo: i64, number: i64) -> sqlx::Result<i64> {
-        let (count,): (i64,) = sqlx::query_as("SELECT count(*) FROM comments WHERE repo = $1 AND number = $2")
-            .bind(repo)
-            .bind(number)
-            .fetch_one(&self.pool)
-            .await?;
+        let (count,): (i64,) =
+            sqlx::query_as("SELECT count(*) FROM comments WHERE repo = $1 AND number = $2")
+                .bind(repo)
+                .bind(number)
+                .fetch_one(&*self.db)
+                .await?;
         Ok(count)
     }
 
@@ -94,13 +114,16 @@ impl Store {
             .bind(id)
             .bind(body)
             .bind(now())
-            .execute(&self.pool)
+            .execute(&*self.db)
             .await?;
         Ok(())
     }
 
     pub(crate) async fn delete_comment(&self, id: i64) -> sqlx::Result<()> {
-        sqlx::query("DELETE FROM comments WHERE id = $1").bind(id).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM comments WHERE id = $1")
+            .bind(id)
+            .execute(&*self.db)
+            .await?;
         Ok(())
     }
 
@@ -109,23 +132,25 @@ impl Store {
         sqlx::query("INSERT INTO labels (repo, name, color) VALUES ($1, $2, 'ededed') ON CONFLICT DO NOTHING")
             .bind(repo)
             .bind(name)
-            .execute(&self.pool)
+            .execute(&*self.db)
             .await?;
-        let row: LabelRow =
-            sqlx::query_as("SELECT id, name, color, description FROM labels WHERE repo = $1 AND name = $2")
-                .bind(repo)
-                .bind(name)
-                .fetch_one(&self.pool)
-                .await?;
+        let row: LabelRow = sqlx::query_as(
+            "SELECT id, name, color, description FROM labels WHERE repo = $1 AND name = $2",
+        )
+        .bind(repo)
+        .bind(name)
+        .fetch_one(&*self.db)
+        .await?;
         Ok(row.into())
     }
 
     pub(crate) async fn labels_of_repo(&self, repo: i64) -> sqlx::Result<Vec<Label>> {
-        let rows: Vec<LabelRow> =
-            sqlx::query_as("SELECT id, name, color, description FROM labels WHERE repo = $1 ORDER BY id")
-                .bind(repo)
-                .fetch_all(&self.pool)
-                .await?;
+        let rows: Vec<LabelRow> = sqlx::query_as(
+            "SELECT id, name, color, description FROM labels WHERE repo = $1 ORDER BY id",
+        )
+        .bind(repo)
+        .fetch_all(&*self.db)
+        .await?;
         Ok(rows.into_iter().map(Label::from).collect())
     }
 
@@ -135,18 +160,20 @@ impl Store {
              JOIN pull_labels p ON p.label = l.id WHERE p.pull = $1 ORDER BY p.rowid",
         )
         .bind(pull)
-        .fetch_all(&self.pool)
+        .fetch_all(&*self.db)
         .await?;
         Ok(rows.into_iter().map(Label::from).collect())
     }
 
     /// True when it was not there before.
     pub(crate) async fn add_label(&self, pull: i64, label: i64) -> sqlx::Result<bool> {
-        let done = sqlx::query("INSERT INTO pull_labels (pull, label) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(pull)
-            .bind(label)
-            .execute(&self.pool)
-            .await?;
+        let done = sqlx::query(
+            "INSERT INTO pull_labels (pull, label) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        )
+        .bind(pull)
+        .bind(label)
+        .execute(&*self.db)
+        .await?;
         Ok(done.rows_affected() > 0)
     }
 
@@ -154,7 +181,7 @@ impl Store {
         sqlx::query("DELETE FROM pull_labels WHERE pull = $1 AND label = $2")
             .bind(pull)
             .bind(label)
-            .execute(&self.pool)
+            .execute(&*self.db)
             .await?;
         Ok(())
     }

@@ -56,24 +56,31 @@ impl Store {
         .bind(new.payload)
         .bind(new.redelivery)
         .bind(now())
-        .fetch_one(&self.pool)
+        .fetch_one(&*self.db)
         .await?;
         Ok(id)
     }
 
     /// The oldest unsent one of a repository (or of none).
-    pub(crate) async fn next_delivery(&self, repo: Option<i64>) -> sqlx::Result<Option<DeliveryRow>> {
-        let row = sqlx::query("SELECT * FROM deliveries WHERE status IS NULL AND repo IS $1 ORDER BY id LIMIT 1")
-            .bind(repo)
-            .fetch_optional(&self.pool)
-            .await?;
+    pub(crate) async fn next_delivery(
+        &self,
+        repo: Option<i64>,
+    ) -> sqlx::Result<Option<DeliveryRow>> {
+        let row = sqlx::query(
+            "SELECT * FROM deliveries WHERE status IS NULL AND repo IS $1 ORDER BY id LIMIT 1",
+        )
+        .bind(repo)
+        .fetch_optional(&*self.db)
+        .await?;
         row.map(|row| read(&row)).transpose()
     }
 
     /// The repositories with unsent deliveries, one entry a delivery.
     pub(crate) async fn waiting_lanes(&self) -> sqlx::Result<Vec<Option<i64>>> {
         let rows: Vec<(Option<i64>,)> =
-            sqlx::query_as("SELECT repo FROM deliveries WHERE status IS NULL").fetch_all(&self.pool).await?;
+            sqlx::query_as("SELECT repo FROM deliveries WHERE status IS NULL")
+                .fetch_all(&*self.db)
+                .await?;
         Ok(rows.into_iter().map(|(repo,)| repo).collect())
     }
 
@@ -90,17 +97,19 @@ impl Store {
         .bind(&answer.response_headers)
         .bind(&answer.response)
         .bind(now())
-        .execute(&self.pool)
+        .execute(&*self.db)
         .await?;
         Ok(())
     }
 
     /// Sent ones of an App, newest first.
     pub(crate) async fn deliveries(&self, app: i64) -> sqlx::Result<Vec<DeliveryRow>> {
-        let rows = sqlx::query("SELECT * FROM deliveries WHERE app = $1 AND status IS NOT NULL ORDER BY id DESC")
-            .bind(app)
-            .fetch_all(&self.pool)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM deliveries WHERE app = $1 AND status IS NOT NULL ORDER BY id DESC",
+        )
+        .bind(app)
+        .fetch_all(&*self.db)
+        .await?;
         rows.iter().map(read).collect()
     }
 
@@ -108,7 +117,7 @@ impl Store {
         let row = sqlx::query("SELECT * FROM deliveries WHERE app = $1 AND id = $2")
             .bind(app)
             .bind(id)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&*self.db)
             .await?;
         row.map(|row| read(&row)).transpose()
     }

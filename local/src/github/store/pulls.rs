@@ -96,7 +96,7 @@ impl Store {
         .bind(new.head_ref)
         .bind(new.head_sha)
         .bind(now())
-        .fetch_one(&self.pool)
+        .fetch_one(&*self.db)
         .await?;
         Ok(number)
     }
@@ -105,7 +105,7 @@ impl Store {
         let row = sqlx::query("SELECT * FROM pulls WHERE repo = $1 AND number = $2")
             .bind(repo)
             .bind(number)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&*self.db)
             .await?;
         match row {
             Some(row) => Ok(Some(self.assemble(row).await?)),
@@ -117,28 +117,38 @@ impl Store {
     pub(crate) async fn pulls(&self, repo: i64) -> sqlx::Result<Vec<Pull>> {
         let rows = sqlx::query("SELECT * FROM pulls WHERE repo = $1 ORDER BY number DESC")
             .bind(repo)
-            .fetch_all(&self.pool)
+            .fetch_all(&*self.db)
             .await?;
         self.assemble_all(rows).await
     }
 
     /// The open ones whose head is this branch.
-    pub(crate) async fn open_pulls_from(&self, head_repo: i64, head_ref: &str) -> sqlx::Result<Vec<Pull>> {
+    pub(crate) async fn open_pulls_from(
+        &self,
+        head_repo: i64,
+        head_ref: &str,
+    ) -> sqlx::Result<Vec<Pull>> {
         let rows = sqlx::query("SELECT * FROM pulls WHERE head_repo = $1 AND head_ref = $2 AND state = 'open' ORDER BY id")
             .bind(head_repo)
             .bind(head_ref)
-            .fetch_all(&self.pool)
+            .fetch_all(&*self.db)
             .await?;
         self.assemble_all(rows).await
     }
 
     /// The open ones that want to go into this branch.
-    pub(crate) async fn open_pulls_into(&self, repo: i64, base_ref: &str) -> sqlx::Result<Vec<Pull>> {
-        let rows = sqlx::query("SELECT * FROM pulls WHERE repo = $1 AND base_ref = $2 AND state = 'open' ORDER BY id")
-            .bind(repo)
-            .bind(base_ref)
-            .fetch_all(&self.pool)
-            .await?;
+    pub(crate) async fn open_pulls_into(
+        &self,
+        repo: i64,
+        base_ref: &str,
+    ) -> sqlx::Result<Vec<Pull>> {
+        let rows = sqlx::query(
+            "SELECT * FROM pulls WHERE repo = $1 AND base_ref = $2 AND state = 'open' ORDER BY id",
+        )
+        .bind(repo)
+        .bind(base_ref)
+        .fetch_all(&*self.db)
+        .await?;
         self.assemble_all(rows).await
     }
 
@@ -165,7 +175,11 @@ impl Store {
             number,
             title: row.try_get("title")?,
             body: row.try_get("body")?,
-            state: if state == "open" { PullState::Open } else { PullState::Closed },
+            state: if state == "open" {
+                PullState::Open
+            } else {
+                PullState::Closed
+            },
             draft: row.try_get("draft")?,
             base_ref: row.try_get("base_ref")?,
             base_sha: row.try_get("base_sha")?,
@@ -219,13 +233,17 @@ impl Store {
         .bind(&pull.merged_at)
         .bind(pull.merged_by.as_ref().map(|account| account.id))
         .bind(now())
-        .execute(&self.pool)
+        .execute(&*self.db)
         .await?;
         Ok(())
     }
 
     /// What GitHub calls `author_association`.
-    pub(crate) async fn association(&self, repo: &Repo, account: &Account) -> sqlx::Result<&'static str> {
+    pub(crate) async fn association(
+        &self,
+        repo: &Repo,
+        account: &Account,
+    ) -> sqlx::Result<&'static str> {
         if repo.owner.id == account.id {
             return Ok("OWNER");
         }
@@ -240,8 +258,12 @@ impl Store {
         )
         .bind(repo.id)
         .bind(account.id)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&*self.db)
         .await?;
-        Ok(if merged.is_some() { "CONTRIBUTOR" } else { "NONE" })
+        Ok(if merged.is_some() {
+            "CONTRIBUTOR"
+        } else {
+            "NONE"
+        })
     }
 }

@@ -21,13 +21,24 @@ impl Repo {
     }
 }
 
-type Row = (i64, i64, String, bool, Option<i64>, String, String, i64, i64);
+type Row = (
+    i64,
+    i64,
+    String,
+    bool,
+    Option<i64>,
+    String,
+    String,
+    i64,
+    i64,
+);
 
 const BY_ID: &str = "SELECT id, owner, name, private, fork_of, created_at, pushed_at,
     (SELECT count(*) FROM repos f WHERE f.fork_of = r.id),
     (SELECT count(*) FROM pulls p WHERE p.repo = r.id AND p.state = 'open')
     FROM repos r WHERE id = $1";
-const BY_NAME: &str = "SELECT id FROM repos WHERE name = $2 AND owner = (SELECT id FROM accounts WHERE login = $1)";
+const BY_NAME: &str =
+    "SELECT id FROM repos WHERE name = $2 AND owner = (SELECT id FROM accounts WHERE login = $1)";
 
 impl Store {
     /// The repository's id; a new one where there is none.
@@ -48,19 +59,22 @@ impl Store {
         .bind(private)
         .bind(fork_of)
         .bind(now)
-        .execute(&self.pool)
+        .execute(&*self.db)
         .await?;
         let (id,): (i64,) = sqlx::query_as("SELECT id FROM repos WHERE owner = $1 AND name = $2")
             .bind(owner)
             .bind(name)
-            .fetch_one(&self.pool)
+            .fetch_one(&*self.db)
             .await?;
         Ok(id)
     }
 
     pub(crate) async fn repo_by_name(&self, owner: &str, name: &str) -> sqlx::Result<Option<Repo>> {
-        let id: Option<(i64,)> =
-            sqlx::query_as(BY_NAME).bind(owner).bind(name).fetch_optional(&self.pool).await?;
+        let id: Option<(i64,)> = sqlx::query_as(BY_NAME)
+            .bind(owner)
+            .bind(name)
+            .fetch_optional(&*self.db)
+            .await?;
         match id {
             Some((id,)) => Ok(Some(self.repo(id).await?)),
             None => Ok(None),
@@ -68,16 +82,26 @@ impl Store {
     }
 
     pub(crate) async fn repo(&self, id: i64) -> sqlx::Result<Repo> {
-        let row: Row = sqlx::query_as(BY_ID).bind(id).fetch_one(&self.pool).await?;
+        let row: Row = sqlx::query_as(BY_ID).bind(id).fetch_one(&*self.db).await?;
         let (id, owner, name, private, fork_of, created_at, pushed_at, forks, open_pulls) = row;
         let owner = self.account(owner).await?;
-        Ok(Repo { id, owner, name, private, fork_of, created_at, pushed_at, forks, open_pulls })
+        Ok(Repo {
+            id,
+            owner,
+            name,
+            private,
+            fork_of,
+            created_at,
+            pushed_at,
+            forks,
+            open_pulls,
+        })
     }
 
     pub(crate) async fn repos_of(&self, owner: i64) -> sqlx::Result<Vec<Repo>> {
         let ids: Vec<(i64,)> = sqlx::query_as("SELECT id FROM repos WHERE owner = $1 ORDER BY id")
             .bind(owner)
-            .fetch_all(&self.pool)
+            .fetch_all(&*self.db)
             .await?;
         let mut repos = Vec::with_capacity(ids.len());
         for (id,) in ids {
@@ -90,12 +114,17 @@ impl Store {
         sqlx::query("UPDATE repos SET pushed_at = $2 WHERE id = $1")
             .bind(id)
             .bind(now())
-            .execute(&self.pool)
+            .execute(&*self.db)
             .await?;
         Ok(())
     }
 
-    pub(crate) async fn set_collaborator(&self, repo: i64, account: i64, permission: &str) -> sqlx::Result<()> {
+    pub(crate) async fn set_collaborator(
+        &self,
+        repo: i64,
+        account: i64,
+        permission: &str,
+    ) -> sqlx::Result<()> {
         sqlx::query(
             "INSERT INTO collaborators (repo, account, permission) VALUES ($1, $2, $3)
              ON CONFLICT (repo, account) DO UPDATE SET permission = excluded.permission",
@@ -103,17 +132,21 @@ impl Store {
         .bind(repo)
         .bind(account)
         .bind(permission)
-        .execute(&self.pool)
+        .execute(&*self.db)
         .await?;
         Ok(())
     }
 
-    pub(crate) async fn collaborator(&self, repo: i64, account: i64) -> sqlx::Result<Option<String>> {
+    pub(crate) async fn collaborator(
+        &self,
+        repo: i64,
+        account: i64,
+    ) -> sqlx::Result<Option<String>> {
         let row: Option<(String,)> =
             sqlx::query_as("SELECT permission FROM collaborators WHERE repo = $1 AND account = $2")
                 .bind(repo)
                 .bind(account)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&*self.db)
                 .await?;
         Ok(row.map(|(permission,)| permission))
     }

@@ -23,7 +23,16 @@ pub(crate) struct NewStatus<'a> {
     pub(crate) creator: i64,
 }
 
-type Row = (i64, String, String, String, Option<String>, Option<String>, i64, String);
+type Row = (
+    i64,
+    String,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    i64,
+    String,
+);
 
 impl Store {
     pub(crate) async fn add_status(&self, repo: i64, new: &NewStatus<'_>) -> sqlx::Result<Status> {
@@ -39,10 +48,13 @@ impl Store {
         .bind(new.target_url)
         .bind(new.creator)
         .bind(now())
-        .fetch_one(&self.pool)
+        .fetch_one(&*self.db)
         .await?;
         let statuses = self.statuses(repo, new.sha).await?;
-        statuses.into_iter().find(|status| status.id == id).ok_or(sqlx::Error::RowNotFound)
+        statuses
+            .into_iter()
+            .find(|status| status.id == id)
+            .ok_or(sqlx::Error::RowNotFound)
     }
 
     /// Every status ever set on a commit, newest first.
@@ -53,24 +65,39 @@ impl Store {
         )
         .bind(repo)
         .bind(sha)
-        .fetch_all(&self.pool)
+        .fetch_all(&*self.db)
         .await?;
         let mut statuses = Vec::with_capacity(rows.len());
         for (id, sha, context, state, description, target_url, creator, created_at) in rows {
             let creator = self.account(creator).await?;
-            statuses.push(Status { id, sha, context, state, description, target_url, creator, created_at });
+            statuses.push(Status {
+                id,
+                sha,
+                context,
+                state,
+                description,
+                target_url,
+                creator,
+                created_at,
+            });
         }
         Ok(statuses)
     }
 
-    pub(crate) async fn status_count(&self, repo: i64, sha: &str, context: &str) -> sqlx::Result<i64> {
-        let (count,): (i64,) =
-            sqlx::query_as("SELECT count(*) FROM statuses WHERE repo = $1 AND sha = $2 AND context = $3")
-                .bind(repo)
-                .bind(sha)
-                .bind(context)
-                .fetch_one(&self.pool)
-                .await?;
+    pub(crate) async fn status_count(
+        &self,
+        repo: i64,
+        sha: &str,
+        context: &str,
+    ) -> sqlx::Result<i64> {
+        let (count,): (i64,) = sqlx::query_as(
+            "SELECT count(*) FROM statuses WHERE repo = $1 AND sha = $2 AND context = $3",
+        )
+        .bind(repo)
+        .bind(sha)
+        .bind(context)
+        .fetch_one(&*self.db)
+        .await?;
         Ok(count)
     }
 }

@@ -1,0 +1,245 @@
+//! Who sends a request: told by its `Authorization` header.
+
+use axum::extract::FromRequestParts;
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use http::{HeaderMap, header, request::Parts};
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Context,
+    access::Permissions,
+    answer::Error,
+    store::{Account, App, Grant, Repo, Store},
+};
+
+#[derive(Clone, Debug)]
+pub(crate) enum Caller {
+    Anonymous,
+    User(Account),
+    App(App),
+    Installation(Token),
+}
+
+/// A valid token of an installation.
+#[derive(Clone, Debug)]
+pub(crate) struct Token {
+    pub(crate) hash: String,
+    pub(crate) app: App,
+    pub(crate) account: Account,
+    pub(crate) permissions: Permissions,
+    pub(crate) repositories: Option<Vec<i64>>,
+}
+
+impl Token {
+    pub(crate) fn covers(&self, repo: &Repo) -> bool {
+        repo.owner.id == self.account.id
+            && self
+                .repositories
+                .as_ref()
+                .is_none_or(|ids| ids.contains(&repo.id))
+    }
+}
+
+impl Caller {
+    /// In whose name the caller writes.
+    pub(crate) fn account(&self) -> Result<&Account, Error> {
+        match self {
+            Caller::Anonymous => Err(Error::AuthenticationRequired),
+            Caller::User(user) => Ok(user),
+            Caller::App(app) => Ok(&app.bot),
+            Caller::Installation(token) => Ok(&token.app.bot),
+        }
+    }
+
+    /// The App, where it speaks for itself.
+    pub(crate) fn app(&self) -> Result<&App, Error> {
+        match self {
+            Caller::App(app) => Ok(app),
+            Caller::Anonymous => Err(Error::Unauthorized("A JSON web token could not be decoded")),
+            Caller::User(_) | Caller::Installation(_) => {
+                Err(Error::Unauthorized("A JSON web token could not be decoded"))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<Context> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Caller, Error> {
+        identify(&context.store, &parts.headers, Timestamp::now()).await
+    }
+}
+
+/// The hash under which a token is stored.
+pub(crate) fn hash(token: &str) -> String {
+    hex::encode(Sha256::digest(token))
+}
+
+pub(crate) async fn identify(
+    store: &Store,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Caller, Error> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(Caller::Anonymous);
+    };
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(credential)
+        .ok_or(Error::BadCredentials)?;
+    // An assertion has three parts; no token of ours has a dot.
+    if token.matches('.').count() == 2 {
+        return Ok(Caller::App(check_assertion(store, &token, now).await?));
+    }
+    let hash = hash(&token);
+    match store.grant(&hash).await? {
+        None => Err(Error::BadCredentials),
+        Some(Grant::User(account)) => Ok(Caller::User(store.account(account).await?)),
+        Some(Grant::Installation { expires_at, .. }) if expires_at <= now.as_second() => {
+            Err(Error::BadCredentials)
+        }
+        Some(Grant::Installation {
+            id,
+            permissions,
+            repositories,
+            ..
+        }) => {
+            let installation = store.installation(id).await?.ok_or(Error::BadCredentials)?;
+            let app = store
+                .app(installation.app)
+                .await?
+                .ok_or(Error::BadCredentials)?;
+            let account = installation.account;
+            Ok(Caller::Installation(Token {
+                hash,
+                app,
+                account,
+                permissions,
+                repositories,
+            }))
+        }
+    }
+}
+
+/// `Bearer X`, `token X`, or Basic with the token as password (or alone as user, as git allows).
+fn credential(value: &str) -> Option<String> {
+    let (scheme, rest) = value.split_once(' ')?;
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" | "token" => Some(rest.trim().to_owned()),
+        "basic" => {
+            let decoded = String::from_utf8(BASE64_STANDARD.decode(rest.trim()).ok()?).ok()?;
+            let (user, password) = decoded.split_once(':')?;
+            let token = if password.is_empty() || password == "x-oauth-basic" {
+                user
+            } else {
+                password
+            };
+            Some(token.to_owned())
+        }
+        _ => None,
+    }
+}
+
+const UNDECODABLE: Error = Error::Unauthorized("A JSON web token could not be decoded");
+
+async fn check_assertion(store: &Store, token: &str, now: Timestamp) -> Result<App, Error> {
+    let claims = token
+        .split('.')
+        .nth(1)
+        .and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+    let claims: Value = claims
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or(UNDECODABLE)?;
+    let issuer = match &claims["iss"] {
+        Value::Number(id) => id.as_i64(),
+        Value::String(id) => id.parse().ok(),
+        _ => None,
+    };
+    let issuer = issuer.ok_or(Error::Unauthorized(
+        "'Issuer' claim ('iss') must be an Integer",
+    ))?;
+    let app = store
+        .app(issuer)
+        .await?
+        .ok_or(Error::Unauthorized("Integration not found"))?;
+
+    let key = DecodingKey::from_rsa_pem(app.public_key.as_bytes()).map_err(anyhow::Error::from)?;
+    let mut validation = Validation::new(Algorithm::RS256);
+    // The times are judged below, in GitHub's words.
+    validation.validate_exp = false;
+    validation.required_spec_claims.clear();
+    jsonwebtoken::decode::<Value>(token, &key, &validation).map_err(|_| UNDECODABLE)?;
+    check_times(
+        claims["iat"].as_i64(),
+        claims["exp"].as_i64(),
+        now.as_second(),
+    )?;
+    Ok(app)
+}
+
+/// GitHub lets an assertion live for ten minutes from now, and wants it issued before now.
+fn check_times(issued: Option<i64>, expires: Option<i64>, now: i64) -> Result<(), Error> {
+    match (issued, expires) {
+        (Some(issued), _) if issued > now => Err(Error::Unauthorized(
+            "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
+        )),
+        (None, _) => Err(Error::Unauthorized(
+            "Missing 'issued at' claim ('iat') in assertion",
+        )),
+        (_, None) => Err(Error::Unauthorized(
+            "Missing 'expiration time' claim ('exp') in assertion",
+        )),
+        (_, Some(expires)) if expires <= now => Err(Error::Unauthorized(
+            "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires",
+        )),
+        (_, Some(expires)) if expires > now + 600 => Err(Error::Unauthorized(
+            "'Expiration time' claim ('exp') is too far in the future",
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_in_every_form() {
+        let basic = |pair: &str| format!("Basic {}", BASE64_STANDARD.encode(pair));
+        for (header, token) in [
+            ("Bearer abc".to_owned(), Some("abc")),
+            ("token abc".to_owned(), Some("abc")),
+            (basic("x-access-token:abc"), Some("abc")),
+            (basic("abc:x-oauth-basic"), Some("abc")),
+            (basic("abc:"), Some("abc")),
+            ("Digest abc".to_owned(), None),
+            ("abc".to_owned(), None),
+        ] {
+            assert_eq!(credential(&header).as_deref(), token, "{header}");
+        }
+    }
+
+    #[test]
+    fn an_assertion_lives_for_ten_minutes() {
+        let now = 1_000_000;
+        for (name, issued, expires, fine) in [
+            ("back-dated", Some(now - 60), Some(now + 540), true),
+            ("the longest", Some(now), Some(now + 600), true),
+            ("too long", Some(now), Some(now + 601), false),
+            ("over", Some(now - 700), Some(now - 1), false),
+            ("issued in the future", Some(now + 5), Some(now + 60), false),
+            ("without iat", None, Some(now + 60), false),
+            ("without exp", Some(now), None, false),
+        ] {
+            assert_eq!(check_times(issued, expires, now).is_ok(), fine, "{name}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Commits: read, and made.
+
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+
+use super::{Git, command, finish};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) name: String,
+    pub(crate) email: String,
+    /// RFC 3339, with the zone it was written in.
+    pub(crate) date: String,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Commit {
+    pub(crate) sha: String,
+    pub(crate) tree: String,
+    pub(crate) parents: Vec<String>,
+    pub(crate) author: Person,
+    pub(crate) committer: Person,
+    pub(crate) message: String,
+}
+
+/// Ten fields a commit, each ended by NUL, which no commit can contain.
+const FORMAT: &str =
+    "--format=tformat:%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B";
+const FIELDS: usize = 10;
+
+impl Git {
+    /// Commits of a range as `a..b` or of one hash, newest first, at most `limit`.
+    pub(crate) async fn log(&self, range: &str, limit: usize) -> anyhow::Result<Vec<Commit>> {
+        let limit = format!("--max-count={limit}");
+        Ok(parse(
+            &self
+                .run(&["log", "-z", FORMAT, &limit, "--end-of-options", range])
+                .await?,
+        ))
+    }
+
+    pub(crate) async fn commit(&self, sha: &str) -> anyhow::Result<Commit> {
+        self.log(sha, 1)
+            .await?
+            .pop()
+            .with_context(|| format!("no commit {sha}"))
+    }
+
+    pub(crate) async fn count(&self, range: &str) -> anyhow::Result<i64> {
+        let text = self
+            .run(&["rev-list", "--count", "--end-of-options", range])
+            .await?;
+        text.trim()
+            .parse()
+            .context("git rev-list --count gave no number")
+    }
+
+    /// Makes a commit; `author` commits it too.
+    pub(crate) async fn commit_tree(
+        &self,
+        tree: &str,
+        parents: &[&str],
+        message: &str,
+        author: &Person,
+    ) -> anyhow::Result<String> {
+        let mut git = command();
+        git.arg("--git-dir")
+            .arg(self.dir())
+            .args(["commit-tree", tree]);
+        for parent in parents {
+            git.args(["-p", parent]);
+        }
+        git.env("GIT_AUTHOR_NAME", &author.name)
+            .env("GIT_AUTHOR_EMAIL", &author.email)
+            .env("GIT_AUTHOR_DATE", &author.date)
+            .env("GIT_COMMITTER_NAME", &author.name)
+            .env("GIT_COMMITTER_EMAIL", &author.email)
+            .env("GIT_COMMITTER_DATE", &author.date);
+        let output = finish(&mut git, Some(message.as_bytes())).await?;
+        Ok(String::from_utf8_lossy(&output).trim().to_owned())
+    }
+
+    /// What a push brought to a branch, oldest first, at most `limit`; `before` is `None` for a new branch.
+    pub(crate) async fn pushed(
+        &self,
+        branch: &str,
+        before: Option<&str>,
+        after: &str,
+        limit: usize,
+    ) -> anyhow::Result<Vec<Commit>> {
+        let limit = format!("--max-count={limit}");
+        let exclude = format!("--exclude={branch}");
+        let mut args = vec!["log", "-z", FORMAT, &limit, after, "--not"];
+        match before {
+            Some(before) => args.push(before),
+            None => args.extend([exclude.as_str(), "--branches"]),
+        }
+        let mut commits = parse(&self.run(&args).await?);
+        commits.reverse();
+        Ok(commits)
+    }
+
+    /// The paths each of these commits added, removed and modified against its first parent.
+    pub(crate) async fn touched(
+        &self,
+        commits: &[Commit],
+    ) -> anyhow::Result<HashMap<String, Touched>> {
+        let mut input = String::new();
+        for commit in commits {
+            input.push_str(&commit.sha);
+            input.push('\n');
+        }
+        let args = [
+            "diff-tree",
+            "--stdin",
+            "-r",
+            "-z",
+            "--root",
+            "--no-renames",
+            "--name-status",
+            "--diff-merges=first-parent",
+        ];
+        let output = self.run_bytes(&args, Some(input.as_bytes())).await?;
+        Ok(parse_touched(&String::from_utf8_lossy(&output)))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    pub(crate) added: Vec<String>,
+    pub(crate) removed: Vec<String>,
+    pub(crate) modified: Vec<String>,
+}
+
+/// `hash\0` and then `STATUS\0path\0` for each path of that commit.
+fn parse_touched(text: &str) -> HashMap<String, Touched> {
+    let mut commits: HashMap<String, Touched> = HashMap::new();
+    let mut current = String::new();
+    let mut words = text.split('\0').map(|word| word.trim_start_matches('\n'));
+    while let Some(word) = words.next() {
+        if word.len() == 40 {
+            current = word.to_owned();
+            continue;
+        }
+        let Some(path) = words.next() else { break };
+        let touched = commits.entry(current.clone()).or_default();
+        match word {
+            "A" => touched.added.push(path.to_owned()),
+            "D" => touched.removed.push(path.to_owned()),
+            _ => touched.modified.push(path.to_owned()),
+        }
+    }
+    commits
+}
+
+fn parse(text: &str) -> Vec<Commit> {
+    let fields: Vec<&str> = text.split('\0').collect();
+    let commits = fields.chunks_exact(FIELDS).map(|field| Commit {
+        sha: field[0].to_owned(),
+        tree: field[1].to_owned(),
+        parents: field[2].split_whitespace().map(str::to_owned).collect(),
+        author: Person {
+            name: field[3].to_owned(),
+            email: field[4].to_owned(),
+            date: field[5].to_owned(),
+        },
+        committer: Person {
+            name: field[6].to_owned(),
+            email: field[7].to_owned(),
+            date: field[8].to_owned(),
+        },
+        message: field[9].trim_end_matches('\n').to_owned(),
+    });
+    commits.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_are_told_apart() {
+        let one = "h\0t\0p q\0A\0a@x\0d1\0C\0c@x\0d2\0subject\n\nbody\n\0";
+        let commits = parse(&one.repeat(2));
+        assert_eq!(commits.len(), 2);
+        assert_eq!(commits[1].parents, ["p", "q"]);
+        assert_eq!(commits[1].message, "subject\n\nbody");
+    }
+}

@@ -1,0 +1,468 @@
+//! What GitHub has no REST for, and what tests look at: users, organisations, repositories and Apps
+//! are made here; comments, statuses and deliveries are read here.
+
+use anyhow::{Context as _, bail, ensure};
+use rcgen::{KeyPair, PKCS_RSA_SHA256};
+use serde_json::{Value, json};
+
+use super::{
+    Github, Permissions,
+    caller::hash,
+    events, pulls,
+    routes::latest,
+    store::{self, App, Kind, Repo, now},
+};
+
+/// How a repository begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RepoOptions {
+    pub private: bool,
+}
+
+/// What an App needs to speak for itself.
+#[derive(Clone)]
+pub struct AppCredentials {
+    pub app_id: u64,
+    /// RSA, PKCS #8.
+    pub private_key_pem: String,
+}
+
+impl std::fmt::Debug for AppCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AppCredentials")
+            .field("app_id", &self.app_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The newest status of a context on a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub context: String,
+    /// `pending`, `success`, `failure` or `error`.
+    pub state: String,
+    pub description: String,
+    pub target_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    pub id: u64,
+    pub author: String,
+    pub body: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pull {
+    pub number: u64,
+    pub title: String,
+    pub author: String,
+    /// `open` or `closed`.
+    pub state: String,
+    pub merged: bool,
+    pub draft: bool,
+    pub base_ref: String,
+    pub base_sha: String,
+    pub head_ref: String,
+    pub head_sha: String,
+    pub labels: Vec<String>,
+}
+
+/// A webhook that was sent.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub id: u64,
+    pub guid: String,
+    pub event: String,
+    pub action: Option<String>,
+    /// 0 where there was no answer.
+    pub status_code: u16,
+    pub redelivery: bool,
+    pub payload: Value,
+}
+
+/// Letters, digits, `.`, `_` and `-`, as GitHub allows; neither `.` nor `..`.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    !name.is_empty() && name.len() <= 100 && name.bytes().all(plain) && !matches!(name, "." | "..")
+}
+
+/// Seeds. Each may be called again with the same values.
+impl Github {
+    /// A user, and a new personal token of theirs.
+    ///
+    /// # Errors
+    /// When the login cannot be one, or belongs to an organisation.
+    pub async fn add_user(&self, login: &str) -> anyhow::Result<String> {
+        let account = self.account(login, Kind::User).await?;
+        let token = format!("ghp_{}", uuid::Uuid::new_v4().simple());
+        self.context
+            .store
+            .add_user_token(&hash(&token), account.id)
+            .await?;
+        Ok(token)
+    }
+
+    /// An organisation; members that are unknown become users.
+    ///
+    /// # Errors
+    /// When a login cannot be one, or belongs to another kind of account.
+    pub async fn add_org(&self, login: &str, members: &[&str]) -> anyhow::Result<()> {
+        let org = self.account(login, Kind::Organization).await?;
+        for member in members {
+            let member = self.account(member, Kind::User).await?;
+            self.context.store.add_member(org.id, member.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn account(&self, login: &str, kind: Kind) -> anyhow::Result<store::Account> {
+        ensure!(is_name(login), "{login:?} cannot be a login");
+        let account = self.context.store.ensure_account(login, kind).await?;
+        ensure!(
+            account.kind == kind,
+            "{login} is there already, as {}",
+            account.kind.name()
+        );
+        Ok(account)
+    }
+
+    /// An empty repository whose default branch is `main`.
+    ///
+    /// # Errors
+    /// When the owner is unknown, the name cannot be one, or git fails.
+    pub async fn add_repo(
+        &self,
+        owner: &str,
+        name: &str,
+        options: RepoOptions,
+    ) -> anyhow::Result<()> {
+        ensure!(is_name(name), "{name:?} cannot be the name of a repository");
+        let _turn = self.context.turn.lock().await;
+        let owner = self.known(owner).await?;
+        let id = self
+            .context
+            .store
+            .ensure_repo(owner.id, name, options.private, None)
+            .await?;
+        self.context.git_of(id).create(None).await
+    }
+
+    /// Gives a user `read`, `write` or `admin` in a repository.
+    ///
+    /// # Errors
+    /// When the repository or the permission is unknown.
+    pub async fn add_collaborator(
+        &self,
+        owner: &str,
+        name: &str,
+        login: &str,
+        permission: &str,
+    ) -> anyhow::Result<()> {
+        ensure!(
+            ["read", "write", "admin"].contains(&permission),
+            "{permission:?} is no permission"
+        );
+        let repo = self.repo(owner, name).await?;
+        let account = self.account(login, Kind::User).await?;
+        self.context
+            .store
+            .set_collaborator(repo.id, account.id, permission)
+            .await?;
+        Ok(())
+    }
+
+    /// An App. One that is there keeps its id and key and gets this webhook; a webhook that is new is pinged.
+    ///
+    /// # Errors
+    /// When the slug cannot be one.
+    pub async fn add_app(
+        &self,
+        slug: &str,
+        webhook_url: &str,
+        secret: &str,
+    ) -> anyhow::Result<AppCredentials> {
+        ensure!(is_name(slug), "{slug:?} cannot be the name of an App");
+        let store = &self.context.store;
+        let known = store.app_by_slug(slug).await?;
+        let pinged = known
+            .as_ref()
+            .is_some_and(|app| app.webhook_url == webhook_url);
+        match known {
+            Some(app) => store.set_webhook(app.id, webhook_url, secret).await?,
+            None => {
+                let bot = store
+                    .ensure_account(&format!("{slug}[bot]"), Kind::Bot)
+                    .await?;
+                let (private_key, public_key) = tokio::task::spawn_blocking(generate_key).await??;
+                let app = App {
+                    id: 0,
+                    slug: slug.to_owned(),
+                    bot,
+                    webhook_url: webhook_url.to_owned(),
+                    secret: secret.to_owned(),
+                    private_key,
+                    public_key,
+                    created_at: now(),
+                };
+                store.add_app(&app).await?;
+            }
+        }
+        let app = store
+            .app_by_slug(slug)
+            .await?
+            .context("the App was just stored")?;
+        if !pinged {
+            events::ping(&self.context, &app).await?;
+        }
+        Ok(AppCredentials {
+            app_id: app.id.unsigned_abs(),
+            private_key_pem: app.private_key,
+        })
+    }
+
+    /// Installs an App on all repositories of an account, present and future. Returns the installation's id.
+    ///
+    /// # Errors
+    /// When the App or the account is unknown.
+    pub async fn install_app(
+        &self,
+        slug: &str,
+        account: &str,
+        permissions: Permissions,
+    ) -> anyhow::Result<u64> {
+        let store = &self.context.store;
+        let app = store
+            .app_by_slug(slug)
+            .await?
+            .with_context(|| format!("no App {slug}"))?;
+        let account = self.known(account).await?;
+        let (id, new) = store.install(app.id, account.id, &permissions).await?;
+        if new {
+            let installation = store
+                .installation(id)
+                .await?
+                .context("the installation was just stored")?;
+            events::installed(&self.context, &app, &installation).await?;
+        }
+        Ok(id.unsigned_abs())
+    }
+
+    /// Makes a pull request a draft or ready; GitHub does that through GraphQL only.
+    ///
+    /// # Errors
+    /// When there is no such pull request.
+    pub async fn set_draft(
+        &self,
+        owner: &str,
+        name: &str,
+        number: u64,
+        draft: bool,
+    ) -> anyhow::Result<()> {
+        let _turn = self.context.turn.lock().await;
+        let mut pull = self.stored_pull(owner, name, number).await?;
+        if pull.draft != draft {
+            pull.draft = draft;
+            self.context.store.save_pull(&pull).await?;
+            let action = if draft {
+                "converted_to_draft"
+            } else {
+                "ready_for_review"
+            };
+            events::pull_request(&self.context, &pull, &pull.author, action, json!({})).await?;
+        }
+        Ok(())
+    }
+
+    async fn known(&self, login: &str) -> anyhow::Result<store::Account> {
+        self.context
+            .store
+            .account_by_login(login)
+            .await?
+            .with_context(|| format!("no account {login}"))
+    }
+
+    async fn repo(&self, owner: &str, name: &str) -> anyhow::Result<Repo> {
+        let repo = self.context.store.repo_by_name(owner, name).await?;
+        repo.with_context(|| format!("no repository {owner}/{name}"))
+    }
+
+    async fn stored_pull(
+        &self,
+        owner: &str,
+        name: &str,
+        number: u64,
+    ) -> anyhow::Result<store::Pull> {
+        let repo = self.repo(owner, name).await?;
+        let found = pulls::load(&self.context, repo.id, i64::try_from(number)?).await;
+        found.with_context(|| format!("no pull request {owner}/{name}#{number}"))
+    }
+}
+
+/// What happened.
+impl Github {
+    /// Returns when every webhook queued so far has been answered or given up on.
+    pub async fn settled(&self) {
+        self.context.deliverer.settled().await;
+    }
+
+    /// The webhooks an App was sent, oldest first.
+    ///
+    /// # Errors
+    /// When the App is unknown.
+    pub async fn deliveries(&self, slug: &str) -> anyhow::Result<Vec<Delivery>> {
+        let Some(app) = self.context.store.app_by_slug(slug).await? else {
+            bail!("no App {slug}")
+        };
+        let mut deliveries = Vec::new();
+        for row in self
+            .context
+            .store
+            .deliveries(app.id)
+            .await?
+            .into_iter()
+            .rev()
+        {
+            deliveries.push(Delivery {
+                id: row.id.unsigned_abs(),
+                guid: row.guid,
+                event: row.event,
+                action: row.action,
+                status_code: row.answer.map_or(0, |answer| answer.status_code),
+                redelivery: row.redelivery,
+                payload: serde_json::from_str(&row.payload)?,
+            });
+        }
+        Ok(deliveries)
+    }
+
+    /// The requests met so far that GitHub would have answered and the stand-in does not.
+    #[must_use]
+    pub fn unbuilt(&self) -> Vec<String> {
+        self.context
+            .unbuilt
+            .lock()
+            .expect("no holder panics")
+            .clone()
+    }
+
+    /// The newest status of each context on a commit, by context.
+    ///
+    /// # Errors
+    /// When the repository is unknown.
+    pub async fn statuses(
+        &self,
+        owner: &str,
+        name: &str,
+        sha: &str,
+    ) -> anyhow::Result<Vec<Status>> {
+        let repo = self.repo(owner, name).await?;
+        let statuses = latest(self.context.store.statuses(repo.id, sha).await?);
+        let mut statuses: Vec<Status> = statuses
+            .into_iter()
+            .map(|status| Status {
+                context: status.context,
+                state: status.state,
+                description: status.description.unwrap_or_default(),
+                target_url: status.target_url.unwrap_or_default(),
+            })
+            .collect();
+        statuses.sort_by(|a, b| a.context.cmp(&b.context));
+        Ok(statuses)
+    }
+
+    /// The comments on a pull request, oldest first.
+    ///
+    /// # Errors
+    /// When the repository is unknown.
+    pub async fn comments(
+        &self,
+        owner: &str,
+        name: &str,
+        number: u64,
+    ) -> anyhow::Result<Vec<Comment>> {
+        let repo = self.repo(owner, name).await?;
+        let comments = self
+            .context
+            .store
+            .comments(&repo, i64::try_from(number)?)
+            .await?;
+        let comments = comments.into_iter().map(|comment| Comment {
+            id: comment.id.unsigned_abs(),
+            author: comment.author.login,
+            body: comment.body,
+        });
+        Ok(comments.collect())
+    }
+
+    /// # Errors
+    /// When there is no such pull request.
+    pub async fn labels(
+        &self,
+        owner: &str,
+        name: &str,
+        number: u64,
+    ) -> anyhow::Result<Vec<String>> {
+        Ok(self.pull(owner, name, number).await?.labels)
+    }
+
+    /// # Errors
+    /// When there is no such pull request.
+    pub async fn pull(&self, owner: &str, name: &str, number: u64) -> anyhow::Result<Pull> {
+        let pull = self.stored_pull(owner, name, number).await?;
+        Ok(Pull {
+            number,
+            merged: pull.merged(),
+            title: pull.title,
+            author: pull.author.login,
+            state: pull.state.name().to_owned(),
+            draft: pull.draft,
+            base_ref: pull.base_ref,
+            base_sha: pull.base_sha,
+            head_ref: pull.head_ref,
+            head_sha: pull.head_sha,
+            labels: pull.labels.into_iter().map(|label| label.name).collect(),
+        })
+    }
+
+    /// The tip of a branch; `None` where there is no such branch.
+    ///
+    /// # Errors
+    /// When the repository is unknown or git fails.
+    pub async fn branch(
+        &self,
+        owner: &str,
+        name: &str,
+        branch: &str,
+    ) -> anyhow::Result<Option<String>> {
+        self.context
+            .git(&self.repo(owner, name).await?)
+            .branch(branch)
+            .await
+    }
+}
+
+/// Private and public key as PEM.
+fn generate_key() -> anyhow::Result<(String, String)> {
+    let pair = KeyPair::generate_for(&PKCS_RSA_SHA256)?;
+    Ok((pair.serialize_pem(), pair.public_key_pem()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_place() {
+        for (name, fine) in [
+            ("a-b_c.d", true),
+            ("..", false),
+            ("a/b", false),
+            ("", false),
+            ("a b", false),
+            ("é", false),
+        ] {
+            assert_eq!(is_name(name), fine, "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Merging a pull request, as the button does.
+
+use serde_json::json;
+
+use super::{
+    Context,
+    answer::Error,
+    events,
+    git::{Joined, Person},
+    pulls, push,
+    store::{Account, Pull, PullState, now},
+};
+
+/// How a merge is asked for; nothing given means GitHub's defaults.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Wish {
+    pub(crate) commit_title: Option<String>,
+    pub(crate) commit_message: Option<String>,
+    /// The head must be this one still.
+    pub(crate) sha: Option<String>,
+    pub(crate) merge_method: Option<String>,
+}
+
+/// Returns the commit that landed on the base branch.
+pub(crate) async fn merge(
+    context: &Context,
+    mut pull: Pull,
+    by: &Account,
+    wish: &Wish,
+) -> Result<String, Error> {
+    let refused = |why: &str| Error::NotMergeable(why.to_owned());
+    if wish.sha.as_ref().is_some_and(|sha| *sha != pull.head_sha) {
+        return Err(Error::Conflict(
+            "Head branch was modified. Review and try the merge again.".to_owned(),
+        ));
+    }
+    if pull.state == PullState::Closed || pull.draft {
+        return Err(refused("Pull Request is not mergeable"));
+    }
+    let git = context.git(&pull.repo);
+    let base = git
+        .branch(&pull.base_ref)
+        .await?
+        .ok_or_else(|| refused("Base branch does not exist"))?;
+    let Joined::Tree(tree) = git.join(&base, &pull.head_sha).await? else {
+        return Err(refused("Pull Request has merge conflicts"));
+    };
+    let (message, parents) = match wish.merge_method.as_deref() {
+        None | Some("merge") => (
+            merge_message(&pull, wish),
+            vec![base.as_str(), &pull.head_sha],
+        ),
+        Some("squash") => (squash_message(&pull, wish), vec![base.as_str()]),
+        Some("rebase") => {
+            return Err(Error::Unbuilt(
+                "merging with merge_method rebase".to_owned(),
+            ));
+        }
+        Some(_) => return Err(Error::field("PullRequest", "merge_method", "invalid")),
+    };
+    let author = Person {
+        name: by.login.clone(),
+        email: push::noreply(by),
+        date: now(),
+    };
+    let sha = git.commit_tree(&tree, &parents, &message, &author).await?;
+    let before = git.refs("refs/").await?;
+    git.set_ref(&format!("refs/heads/{}", pull.base_ref), &sha)
+        .await?;
+
+    let time = now();
+    pull.state = PullState::Closed;
+    pull.closed_at = Some(time.clone());
+    pull.merged_at = Some(time);
+    pull.merged_by = Some(by.clone());
+    pull.merge_sha = Some(sha.clone());
+    context.store.save_pull(&pull).await?;
+    let pull = pulls::load(context, pull.repo.id, pull.number).await?;
+    events::pull_request(context, &pull, by, "closed", json!({})).await?;
+    push::follow(context, &pull.repo, &before, by).await?;
+    Ok(sha)
+}
+
+fn merge_message(pull: &Pull, wish: &Wish) -> String {
+    let title = wish.commit_title.clone().unwrap_or_else(|| {
+        format!(
+            "Merge pull request #{} from {}/{}",
+            pull.number, pull.head_repo.owner.login, pull.head_ref
+        )
+    });
+    format!(
+        "{title}\n\n{}",
+        wish.commit_message.as_deref().unwrap_or(&pull.title)
+    )
+}
+
+fn squash_message(pull: &Pull, wish: &Wish) -> String {
+    let title = wish
+        .commit_title
+        .clone()
+        .unwrap_or_else(|| format!("{} (#{})", pull.title, pull.number));
+    format!(
+        "{title}\n\n{}",
+        wish.commit_message.as_deref().unwrap_or_default()
+    )
+}

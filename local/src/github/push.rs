@@ -1,0 +1,225 @@
+//! What follows when refs have moved: webhooks, and pull requests that move along.
+//!
+//! It does not matter who moved them: a push, a merge, or REST.
+
+use serde_json::{Value, json};
+
+use super::{
+    Context, events,
+    git::{Commit, GitRef, Person, Touched, ZERO},
+    pulls,
+    render::DEFAULT_BRANCH,
+    store::{Account, Repo},
+};
+
+/// GitHub lists no more commits than this in a push.
+const MOST_COMMITS: usize = 2048;
+
+/// A ref before and after; `None` where there was, or is, none.
+#[derive(Debug, PartialEq, Eq)]
+struct Move {
+    name: String,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+/// Compares with the refs of before, tells the Apps, and updates pull requests.
+pub(crate) async fn follow(
+    context: &Context,
+    repo: &Repo,
+    before: &[GitRef],
+    pusher: &Account,
+) -> anyhow::Result<()> {
+    let after = context.git(repo).refs("refs/").await?;
+    let moves = moves(before, &after);
+    if moves.is_empty() {
+        return Ok(());
+    }
+    context.store.touch_repo(repo.id).await?;
+    let repo = context.store.repo(repo.id).await?;
+    for step in &moves {
+        tell(context, &repo, step, pusher).await?;
+        if let Some(branch) = step.name.strip_prefix("refs/heads/") {
+            pulls::head_moved(context, &repo, branch, step.after.as_deref(), pusher).await?;
+            pulls::base_moved(context, &repo, branch).await?;
+        }
+    }
+    Ok(())
+}
+
+fn moves(before: &[GitRef], after: &[GitRef]) -> Vec<Move> {
+    let sha = |refs: &[GitRef], name: &str| {
+        refs.iter()
+            .find(|found| found.name == name)
+            .map(|found| found.sha.clone())
+    };
+    let mut names: Vec<&str> = before
+        .iter()
+        .chain(after)
+        .map(|found| found.name.as_str())
+        .collect();
+    names.retain(|name| name.starts_with("refs/heads/") || name.starts_with("refs/tags/"));
+    names.sort_unstable();
+    names.dedup();
+    let steps = names.into_iter().map(|name| Move {
+        name: name.to_owned(),
+        before: sha(before, name),
+        after: sha(after, name),
+    });
+    steps.filter(|step| step.before != step.after).collect()
+}
+
+async fn tell(context: &Context, repo: &Repo, step: &Move, pusher: &Account) -> anyhow::Result<()> {
+    if step.before.is_none() || step.after.is_none() {
+        let (kind, name) = match step.name.strip_prefix("refs/tags/") {
+            Some(tag) => ("tag", tag),
+            None => ("branch", step.name.trim_start_matches("refs/heads/")),
+        };
+        let mut payload = json!({"ref": name, "ref_type": kind, "pusher_type": "user"});
+        if step.before.is_none() {
+            payload["master_branch"] = DEFAULT_BRANCH.into();
+            payload["description"] = Value::Null;
+            events::emit(context, repo, pusher, "create", payload).await?;
+        } else {
+            events::emit(context, repo, pusher, "delete", payload).await?;
+        }
+    }
+    let payload = push_payload(context, repo, step, pusher).await?;
+    events::emit(context, repo, pusher, "push", payload).await
+}
+
+/// What a push brought.
+#[derive(Default)]
+struct Brought {
+    commits: Vec<Value>,
+    head: Value,
+    forced: bool,
+}
+
+async fn brought(context: &Context, repo: &Repo, step: &Move) -> anyhow::Result<Brought> {
+    let Some(after) = &step.after else {
+        return Ok(Brought::default());
+    };
+    let git = context.git(repo);
+    // An annotated tag points to its commit through an object of its own.
+    let tip = git
+        .resolve(&step.name)
+        .await?
+        .unwrap_or_else(|| after.clone());
+    let mut commits = match step.name.strip_prefix("refs/heads/") {
+        Some(branch) => {
+            git.pushed(branch, step.before.as_deref(), after, MOST_COMMITS)
+                .await?
+        }
+        None => Vec::new(),
+    };
+    commits.push(git.commit(&tip).await?);
+    let touched = git.touched(&commits).await?;
+    let mut shown: Vec<Value> = commits
+        .iter()
+        .map(|commit| pushed_commit(context, repo, commit, touched.get(&commit.sha)))
+        .collect();
+    let head = shown.pop().unwrap_or_default();
+    let forced = match &step.before {
+        Some(before) => !git.is_ancestor(before, after).await?,
+        None => false,
+    };
+    Ok(Brought {
+        commits: shown,
+        head,
+        forced,
+    })
+}
+
+async fn push_payload(
+    context: &Context,
+    repo: &Repo,
+    step: &Move,
+    pusher: &Account,
+) -> anyhow::Result<Value> {
+    let render = context.render();
+    let brought = brought(context, repo, step).await?;
+    let before = step.before.as_deref().unwrap_or(ZERO);
+    let after = step.after.as_deref().unwrap_or(ZERO);
+    Ok(json!({
+        "ref": step.name,
+        "before": before,
+        "after": after,
+        "created": step.before.is_none(),
+        "deleted": step.after.is_none(),
+        "forced": brought.forced,
+        "base_ref": null,
+        "compare": format!("{}/compare/{}...{}", render.repo_page(repo), &before[..12], &after[..12]),
+        "commits": brought.commits,
+        "head_commit": brought.head,
+        "repository": render.pushed_repo(repo),
+        "pusher": {"name": pusher.login, "email": noreply(pusher)},
+    }))
+}
+
+/// The address GitHub gives to who shows none.
+pub(crate) fn noreply(account: &Account) -> String {
+    format!("{}+{}@users.noreply.github.com", account.id, account.login)
+}
+
+fn pushed_commit(
+    context: &Context,
+    repo: &Repo,
+    commit: &Commit,
+    touched: Option<&Touched>,
+) -> Value {
+    let none = Touched::default();
+    let touched = touched.unwrap_or(&none);
+    let person = |person: &Person| json!({"name": person.name, "email": person.email});
+    json!({
+        "id": commit.sha,
+        "tree_id": commit.tree,
+        "distinct": true,
+        "message": commit.message,
+        "timestamp": commit.committer.date,
+        "url": format!("{}/commit/{}", context.render().repo_page(repo), commit.sha),
+        "author": person(&commit.author),
+        "committer": person(&commit.committer),
+        "added": touched.added,
+        "removed": touched.removed,
+        "modified": touched.modified,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_branches_and_tags_that_changed_are_moves() {
+        let found = |name: &str, sha: &str| GitRef {
+            name: name.into(),
+            sha: sha.into(),
+            kind: "commit".into(),
+        };
+        let before = [
+            found("refs/heads/main", "a"),
+            found("refs/heads/old", "b"),
+            found("refs/heads/same", "c"),
+        ];
+        let after = [
+            found("refs/heads/main", "d"),
+            found("refs/heads/same", "c"),
+            found("refs/pull/1/head", "d"),
+            found("refs/tags/v1", "d"),
+        ];
+        let step = |name: &str, before: Option<&str>, after: Option<&str>| Move {
+            name: name.into(),
+            before: before.map(Into::into),
+            after: after.map(Into::into),
+        };
+        assert_eq!(
+            moves(&before, &after),
+            [
+                step("refs/heads/main", Some("a"), Some("d")),
+                step("refs/heads/old", Some("b"), None),
+                step("refs/tags/v1", None, Some("d")),
+            ],
+        );
+    }
+}

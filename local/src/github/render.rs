@@ -1,0 +1,121 @@
+//! Rows as GitHub's JSON. Values in, JSON out; nothing here asks a database or git.
+//!
+//! REST and webhooks share these, and differ in a few keys that are named where they do.
+
+mod app;
+mod commit;
+mod pull;
+mod repo;
+
+pub(crate) use app::EVENTS;
+pub(crate) use repo::DEFAULT_BRANCH;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
+
+use super::store::{Account, Kind};
+
+/// Builds every address from the server's own.
+#[derive(Clone, Copy)]
+pub(crate) struct Render<'a> {
+    pub(crate) url: &'a str,
+}
+
+/// GitHub's opaque id beside the number.
+pub(crate) fn node_id(kind: &str, id: impl std::fmt::Display) -> String {
+    BASE64_STANDARD.encode(format!("{kind}{id}"))
+}
+
+impl Render<'_> {
+    pub(crate) fn user(&self, account: &Account) -> Value {
+        let (url, login) = (self.url, &account.login);
+        let api = format!("{url}/users/{login}");
+        json!({
+            "login": login,
+            "id": account.id,
+            "node_id": node_id("User", account.id),
+            "avatar_url": format!("{url}/avatars/{}", account.id),
+            "gravatar_id": "",
+            "url": api,
+            "html_url": format!("{url}/{login}"),
+            "followers_url": format!("{api}/followers"),
+            "following_url": format!("{api}/following{{/other_user}}"),
+            "gists_url": format!("{api}/gists{{/gist_id}}"),
+            "starred_url": format!("{api}/starred{{/owner}}{{/repo}}"),
+            "subscriptions_url": format!("{api}/subscriptions"),
+            "organizations_url": format!("{api}/orgs"),
+            "repos_url": format!("{api}/repos"),
+            "events_url": format!("{api}/events{{/privacy}}"),
+            "received_events_url": format!("{api}/received_events"),
+            "type": account.kind.name(),
+            "site_admin": false,
+        })
+    }
+
+    /// A user with profile, as `GET /users/{login}` gives it.
+    pub(crate) fn full_user(&self, account: &Account, repos: usize) -> Value {
+        let mut user = self.user(account);
+        let more = json!({
+            "name": null,
+            "company": null,
+            "blog": null,
+            "location": null,
+            "email": null,
+            "hireable": null,
+            "bio": null,
+            "public_repos": repos,
+            "public_gists": 0,
+            "followers": 0,
+            "following": 0,
+            "created_at": account.created_at,
+            "updated_at": account.created_at,
+        });
+        extend(&mut user, more);
+        user
+    }
+
+    /// An organisation in the short form of webhooks.
+    pub(crate) fn organization(&self, account: &Account) -> Value {
+        let api = format!("{}/orgs/{}", self.url, account.login);
+        json!({
+            "login": account.login,
+            "id": account.id,
+            "node_id": node_id("Organization", account.id),
+            "url": api,
+            "repos_url": format!("{api}/repos"),
+            "events_url": format!("{api}/events"),
+            "hooks_url": format!("{api}/hooks"),
+            "issues_url": format!("{api}/issues"),
+            "members_url": format!("{api}/members{{/member}}"),
+            "public_members_url": format!("{api}/public_members{{/member}}"),
+            "avatar_url": format!("{}/avatars/{}", self.url, account.id),
+            "description": null,
+        })
+    }
+
+    pub(crate) fn full_organization(&self, account: &Account, repos: usize) -> Value {
+        let mut organization = self.organization(account);
+        let more = json!({
+            "has_organization_projects": false,
+            "has_repository_projects": false,
+            "public_repos": repos,
+            "public_gists": 0,
+            "followers": 0,
+            "following": 0,
+            "html_url": format!("{}/{}", self.url, account.login),
+            "type": Kind::Organization.name(),
+            "created_at": account.created_at,
+            "updated_at": account.created_at,
+            "archived_at": null,
+        });
+        extend(&mut organization, more);
+        organization
+    }
+}
+
+/// Puts the keys of one object into another.
+pub(crate) fn extend(target: &mut Value, more: Value) {
+    if let (Some(target), Value::Object(more)) = (target.as_object_mut(), more) {
+        target.extend(more);
+    }
+}

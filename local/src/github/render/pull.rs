@@ -1,0 +1,202 @@
+//! Pull requests, the issues they are too, comments, labels.
+
+use serde_json::{Value, json};
+
+use super::{Render, extend, node_id};
+use crate::github::store::{Comment, Label, Pull, Repo};
+
+impl Render<'_> {
+    pub(crate) fn pull_page(&self, pull: &Pull) -> String {
+        format!("{}/pull/{}", self.repo_page(&pull.repo), pull.number)
+    }
+
+    /// The form of lists.
+    pub(crate) fn simple_pull(&self, pull: &Pull) -> Value {
+        let api = self.repo_url(&pull.repo);
+        let url = format!("{api}/pulls/{}", pull.number);
+        let issue = format!("{api}/issues/{}", pull.number);
+        let page = self.pull_page(pull);
+        let statuses = format!("{api}/statuses/{}", pull.head_sha);
+        let side = |repo: &Repo, name: &str, sha: &str| {
+            json!({
+                "label": format!("{}:{name}", repo.owner.login),
+                "ref": name,
+                "sha": sha,
+                "user": self.user(&repo.owner),
+                "repo": self.repo(repo),
+            })
+        };
+        let link = |href: &str| json!({ "href": href });
+        let links = json!({
+            "url": url,
+            "id": pull.id,
+            "node_id": node_id("PullRequest", pull.id),
+            "html_url": page,
+            "diff_url": format!("{page}.diff"),
+            "patch_url": format!("{page}.patch"),
+            "issue_url": issue,
+            "commits_url": format!("{url}/commits"),
+            "review_comments_url": format!("{url}/comments"),
+            "review_comment_url": format!("{api}/pulls/comments{{/number}}"),
+            "comments_url": format!("{issue}/comments"),
+            "statuses_url": statuses,
+            "_links": {
+                "self": link(&url),
+                "html": link(&page),
+                "issue": link(&issue),
+                "comments": link(&format!("{issue}/comments")),
+                "review_comments": link(&format!("{url}/comments")),
+                "review_comment": link(&format!("{api}/pulls/comments{{/number}}")),
+                "commits": link(&format!("{url}/commits")),
+                "statuses": link(&statuses),
+            },
+        });
+        let mut value = json!({
+            "number": pull.number,
+            "state": pull.state.name(),
+            "locked": false,
+            "active_lock_reason": null,
+            "title": pull.title,
+            "user": self.user(&pull.author),
+            "body": pull.body,
+            "labels": self.labels(&pull.repo, &pull.labels),
+            "milestone": null,
+            "created_at": pull.created_at,
+            "updated_at": pull.updated_at,
+            "closed_at": pull.closed_at,
+            "merged_at": pull.merged_at,
+            "merge_commit_sha": pull.merge_sha,
+            "assignee": null,
+            "assignees": [],
+            "requested_reviewers": [],
+            "requested_teams": [],
+            "draft": pull.draft,
+            "head": side(&pull.head_repo, &pull.head_ref, &pull.head_sha),
+            "base": side(&pull.repo, &pull.base_ref, &pull.base_sha),
+            "author_association": pull.association,
+            "auto_merge": null,
+        });
+        extend(&mut value, links);
+        value
+    }
+
+    pub(crate) fn pull(&self, pull: &Pull) -> Value {
+        let mut value = self.simple_pull(pull);
+        let state = match pull.mergeable {
+            None => "unknown",
+            Some(false) => "dirty",
+            Some(true) if pull.draft => "draft",
+            Some(true) => "clean",
+        };
+        let more = json!({
+            "merged": pull.merged(),
+            "mergeable": pull.mergeable,
+            "rebaseable": pull.mergeable,
+            "mergeable_state": state,
+            "merged_by": pull.merged_by.as_ref().map(|account| self.user(account)),
+            "comments": pull.comments,
+            "review_comments": 0,
+            "maintainer_can_modify": false,
+            "commits": pull.sizes.commits,
+            "additions": pull.sizes.additions,
+            "deletions": pull.sizes.deletions,
+            "changed_files": pull.sizes.changed_files,
+        });
+        extend(&mut value, more);
+        value
+    }
+
+    /// The pull request as the issue it is too.
+    pub(crate) fn issue(&self, pull: &Pull) -> Value {
+        let api = self.repo_url(&pull.repo);
+        let url = format!("{api}/issues/{}", pull.number);
+        let page = self.pull_page(pull);
+        json!({
+            "url": url,
+            "repository_url": api,
+            "labels_url": format!("{url}/labels{{/name}}"),
+            "comments_url": format!("{url}/comments"),
+            "events_url": format!("{url}/events"),
+            "timeline_url": format!("{url}/timeline"),
+            "html_url": page,
+            "id": pull.id,
+            "node_id": node_id("PullRequest", pull.id),
+            "number": pull.number,
+            "title": pull.title,
+            "user": self.user(&pull.author),
+            "labels": self.labels(&pull.repo, &pull.labels),
+            "state": pull.state.name(),
+            "state_reason": null,
+            "locked": false,
+            "active_lock_reason": null,
+            "assignee": null,
+            "assignees": [],
+            "milestone": null,
+            "comments": pull.comments,
+            "created_at": pull.created_at,
+            "updated_at": pull.updated_at,
+            "closed_at": pull.closed_at,
+            "author_association": pull.association,
+            "draft": pull.draft,
+            "body": pull.body,
+            "pull_request": {
+                "url": format!("{api}/pulls/{}", pull.number),
+                "html_url": page,
+                "diff_url": format!("{page}.diff"),
+                "patch_url": format!("{page}.patch"),
+                "merged_at": pull.merged_at,
+            },
+            "reactions": reactions(&url),
+            "performed_via_github_app": null,
+        })
+    }
+
+    pub(crate) fn comment(&self, repo: &Repo, comment: &Comment) -> Value {
+        let api = self.repo_url(repo);
+        let url = format!("{api}/issues/comments/{}", comment.id);
+        let page = format!(
+            "{}/pull/{}#issuecomment-{}",
+            self.repo_page(repo),
+            comment.number,
+            comment.id
+        );
+        json!({
+            "url": url,
+            "html_url": page,
+            "issue_url": format!("{api}/issues/{}", comment.number),
+            "id": comment.id,
+            "node_id": node_id("IssueComment", comment.id),
+            "user": self.user(&comment.author),
+            "created_at": comment.created_at,
+            "updated_at": comment.updated_at,
+            "author_association": comment.association,
+            "body": comment.body,
+            "reactions": reactions(&url),
+            "performed_via_github_app": null,
+        })
+    }
+
+    pub(crate) fn label(&self, repo: &Repo, label: &Label) -> Value {
+        json!({
+            "id": label.id,
+            "node_id": node_id("Label", label.id),
+            "url": format!("{}/labels/{}", self.repo_url(repo), label.name.replace(' ', "%20")),
+            "name": label.name,
+            "description": label.description.as_deref().unwrap_or_default(),
+            "color": label.color,
+            "default": false,
+        })
+    }
+
+    pub(crate) fn labels(&self, repo: &Repo, labels: &[Label]) -> Value {
+        labels.iter().map(|label| self.label(repo, label)).collect()
+    }
+}
+
+fn reactions(url: &str) -> Value {
+    json!({
+        "url": format!("{url}/reactions"),
+        "total_count": 0, "+1": 0, "-1": 0, "laugh": 0, "hooray": 0,
+        "confused": 0, "heart": 0, "rocket": 0, "eyes": 0,
+    })
+}

@@ -1,0 +1,248 @@
+//! Repositories, refs, files.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
+
+use super::{Render, extend, node_id};
+use crate::github::{
+    access::Role,
+    git::{GitRef, TreeEntry},
+    store::{Kind, Repo},
+};
+
+/// Branch a repository begins with, and the stand-in's only default.
+pub(crate) const DEFAULT_BRANCH: &str = "main";
+
+/// `keys` below, each an address under the repository's own.
+const LINKS: &[(&str, &str)] = &[
+    ("archive_url", "/{archive_format}{/ref}"),
+    ("assignees_url", "/assignees{/user}"),
+    ("blobs_url", "/git/blobs{/sha}"),
+    ("branches_url", "/branches{/branch}"),
+    ("collaborators_url", "/collaborators{/collaborator}"),
+    ("comments_url", "/comments{/number}"),
+    ("commits_url", "/commits{/sha}"),
+    ("compare_url", "/compare/{base}...{head}"),
+    ("contents_url", "/contents/{+path}"),
+    ("contributors_url", "/contributors"),
+    ("deployments_url", "/deployments"),
+    ("downloads_url", "/downloads"),
+    ("events_url", "/events"),
+    ("forks_url", "/forks"),
+    ("git_commits_url", "/git/commits{/sha}"),
+    ("git_refs_url", "/git/refs{/sha}"),
+    ("git_tags_url", "/git/tags{/sha}"),
+    ("hooks_url", "/hooks"),
+    ("issue_comment_url", "/issues/comments{/number}"),
+    ("issue_events_url", "/issues/events{/number}"),
+    ("issues_url", "/issues{/number}"),
+    ("keys_url", "/keys{/key_id}"),
+    ("labels_url", "/labels{/name}"),
+    ("languages_url", "/languages"),
+    ("merges_url", "/merges"),
+    ("milestones_url", "/milestones{/number}"),
+    (
+        "notifications_url",
+        "/notifications{?since,all,participating}",
+    ),
+    ("pulls_url", "/pulls{/number}"),
+    ("releases_url", "/releases{/id}"),
+    ("stargazers_url", "/stargazers"),
+    ("statuses_url", "/statuses/{sha}"),
+    ("subscribers_url", "/subscribers"),
+    ("subscription_url", "/subscription"),
+    ("tags_url", "/tags"),
+    ("teams_url", "/teams"),
+    ("trees_url", "/git/trees{/sha}"),
+];
+
+impl Render<'_> {
+    pub(crate) fn repo_url(&self, repo: &Repo) -> String {
+        format!("{}/repos/{}", self.url, repo.full_name())
+    }
+
+    pub(crate) fn repo_page(&self, repo: &Repo) -> String {
+        format!("{}/{}", self.url, repo.full_name())
+    }
+
+    /// The short form, without counts.
+    pub(crate) fn simple_repo(&self, repo: &Repo) -> Value {
+        let api = self.repo_url(repo);
+        let mut value = json!({
+            "id": repo.id,
+            "node_id": node_id("Repository", repo.id),
+            "name": repo.name,
+            "full_name": repo.full_name(),
+            "owner": self.user(&repo.owner),
+            "private": repo.private,
+            "html_url": self.repo_page(repo),
+            "description": null,
+            "fork": repo.fork_of.is_some(),
+            "url": api,
+        });
+        for (key, path) in LINKS {
+            value[*key] = format!("{api}{path}").into();
+        }
+        value
+    }
+
+    /// The long form, with exactly the keys that REST and webhooks both know.
+    pub(crate) fn repo(&self, repo: &Repo) -> Value {
+        let page = self.repo_page(repo);
+        let mut value = self.simple_repo(repo);
+        let more = json!({
+            "git_url": format!("{}.git", page.replacen("http://", "git://", 1)),
+            "ssh_url": format!("{page}.git"),
+            "clone_url": format!("{page}.git"),
+            "svn_url": page,
+            "mirror_url": null,
+            "homepage": null,
+            "language": null,
+            "license": null,
+            "size": 0,
+            "forks_count": repo.forks,
+            "forks": repo.forks,
+            "stargazers_count": 0,
+            "watchers_count": 0,
+            "watchers": 0,
+            "open_issues_count": repo.open_pulls,
+            "open_issues": repo.open_pulls,
+            "default_branch": DEFAULT_BRANCH,
+            "has_issues": true,
+            "has_projects": false,
+            "has_downloads": true,
+            "has_wiki": false,
+            "has_pages": false,
+            "has_discussions": false,
+            "archived": false,
+            "disabled": false,
+            "is_template": false,
+            "web_commit_signoff_required": false,
+            "allow_forking": true,
+            "topics": [],
+            "visibility": if repo.private { "private" } else { "public" },
+            "custom_properties": {},
+            "created_at": repo.created_at,
+            "updated_at": repo.pushed_at,
+            "pushed_at": repo.pushed_at,
+        });
+        extend(&mut value, more);
+        value
+    }
+
+    /// What `GET /repos/{owner}/{repo}` gives to a caller of that role.
+    pub(crate) fn full_repo(&self, repo: &Repo, parent: Option<&Repo>, role: Role) -> Value {
+        let mut value = self.repo(repo);
+        let more = json!({
+            "subscribers_count": 0,
+            "network_count": repo.forks,
+            "permissions": {
+                "admin": role >= Role::Admin,
+                "push": role >= Role::Write,
+                "pull": role >= Role::Read,
+            },
+            "allow_merge_commit": true,
+            "allow_squash_merge": true,
+            "allow_rebase_merge": false,
+        });
+        extend(&mut value, more);
+        if repo.owner.kind == Kind::Organization {
+            value["organization"] = self.user(&repo.owner);
+        }
+        if let Some(parent) = parent {
+            value["parent"] = self.repo(parent);
+            value["source"] = self.repo(parent);
+        }
+        value
+    }
+
+    /// A push's repository: its owner is a person with name, and times are numbers.
+    pub(crate) fn pushed_repo(&self, repo: &Repo) -> Value {
+        let mut value = self.repo(repo);
+        let seconds = |time: &str| {
+            time.parse::<jiff::Timestamp>()
+                .map_or(0, jiff::Timestamp::as_second)
+        };
+        value["owner"]["name"] = repo.owner.login.clone().into();
+        value["created_at"] = seconds(&repo.created_at).into();
+        value["pushed_at"] = seconds(&repo.pushed_at).into();
+        value["stargazers"] = 0.into();
+        value["master_branch"] = DEFAULT_BRANCH.into();
+        if repo.owner.kind == Kind::Organization {
+            value["organization"] = repo.owner.login.clone().into();
+        }
+        value
+    }
+
+    pub(crate) fn git_ref(&self, repo: &Repo, found: &GitRef) -> Value {
+        let api = self.repo_url(repo);
+        json!({
+            "ref": found.name,
+            "node_id": node_id("Ref", format!("{}:{}", repo.id, found.name)),
+            "url": format!("{api}/git/{}", found.name),
+            "object": {
+                "sha": found.sha,
+                "type": found.kind,
+                "url": format!("{api}/git/{}s/{}", found.kind, found.sha),
+            },
+        })
+    }
+
+    pub(crate) fn short_branch(&self, repo: &Repo, found: &GitRef) -> Value {
+        json!({
+            "name": found.name.trim_start_matches("refs/heads/"),
+            "commit": { "sha": found.sha, "url": format!("{}/commits/{}", self.repo_url(repo), found.sha) },
+            "protected": false,
+        })
+    }
+
+    /// An entry of a folder; with `content`, the file itself.
+    pub(crate) fn content(
+        &self,
+        repo: &Repo,
+        rev: &str,
+        entry: &TreeEntry,
+        content: Option<&[u8]>,
+    ) -> Value {
+        let api = self.repo_url(repo);
+        let page = self.repo_page(repo);
+        let path = &entry.path;
+        let kind = match (entry.kind.as_str(), entry.mode.as_str()) {
+            ("tree", _) => "dir",
+            ("commit", _) => "submodule",
+            (_, "120000") => "symlink",
+            _ => "file",
+        };
+        let address = format!("{api}/contents/{path}?ref={rev}");
+        let git = format!("{api}/git/{}s/{}", entry.kind, entry.sha);
+        let html = format!("{page}/blob/{rev}/{path}");
+        let download = (kind == "file").then(|| format!("{page}/raw/{rev}/{path}"));
+        let mut value = json!({
+            "type": kind,
+            "name": path.rsplit('/').next(),
+            "path": path,
+            "sha": entry.sha,
+            "size": entry.size,
+            "url": address,
+            "git_url": git,
+            "html_url": html,
+            "download_url": download,
+            "_links": { "self": address, "git": git, "html": html },
+        });
+        if let Some(content) = content {
+            value["encoding"] = "base64".into();
+            value["content"] = wrap(&BASE64_STANDARD.encode(content)).into();
+        }
+        value
+    }
+}
+
+/// GitHub breaks base64 after 60 characters, and readers must bear it.
+fn wrap(text: &str) -> String {
+    let mut wrapped = String::with_capacity(text.len() + text.len() / 60 + 1);
+    for line in text.as_bytes().chunks(60) {
+        wrapped.push_str(&String::from_utf8_lossy(line));
+        wrapped.push('\n');
+    }
+    wrapped
+}

@@ -1,0 +1,203 @@
+//! git over HTTP: authorises, then lets `git http-backend` speak the protocol.
+
+use std::{io::SeekFrom, process::Stdio};
+
+use anyhow::Context as _;
+use axum::{
+    body::Body,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use futures::StreamExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, BufReader},
+    process::{Child, ChildStdout},
+};
+use tokio_util::io::ReaderStream;
+
+use super::{
+    Context,
+    access::{self, CONTENTS, Need},
+    answer::Error,
+    caller::{Caller, identify},
+    git, push,
+    store::{Account, Repo},
+};
+
+/// `GET …/info/refs`, `POST …/git-upload-pack`, `POST …/git-receive-pack`.
+pub(crate) async fn serve(
+    State(context): State<Context>,
+    Path((owner, name)): Path<(String, String)>,
+    request: Request<Body>,
+) -> Response {
+    match answer(&context, &owner, &name, request).await {
+        Ok(response) => response,
+        // git asks for a password only when it is challenged.
+        Err(error @ (Error::AuthenticationRequired | Error::BadCredentials)) => {
+            let mut response = error.into_response();
+            let challenge = HeaderValue::from_static("Basic realm=\"GitHub\"");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
+            response
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn answer(
+    context: &Context,
+    owner: &str,
+    name: &str,
+    request: Request<Body>,
+) -> Result<Response, Error> {
+    let service = request
+        .uri()
+        .path()
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let pushes = service == "git-receive-pack" || query.contains("service=git-receive-pack");
+    let caller = identify(&context.store, request.headers(), jiff::Timestamp::now()).await?;
+    let repo = context
+        .store
+        .repo_by_name(owner, name.trim_end_matches(".git"))
+        .await?;
+    let hidden = repo.as_ref().is_none_or(|repo| repo.private) || pushes;
+    if matches!(caller, Caller::Anonymous) && hidden {
+        return Err(Error::AuthenticationRequired);
+    }
+    let repo = repo.ok_or(Error::NotFound)?;
+    let need = if pushes {
+        Need::write(CONTENTS)
+    } else {
+        Need::read(CONTENTS)
+    };
+    access::check(&context.store, &caller, &repo, need).await?;
+
+    let pusher = caller.account().ok().cloned();
+    let headers = request.headers().clone();
+    let input = spool(request.into_body()).await?;
+    let suffix = if service == "refs" {
+        "info/refs"
+    } else {
+        service.as_str()
+    };
+    let path = format!("/{}.git/{suffix}", repo.id);
+    let call = Call {
+        path,
+        query,
+        headers,
+        input,
+    };
+    match pusher.filter(|_| service == "git-receive-pack") {
+        Some(pusher) => receive(context.clone(), repo, pusher, call).await,
+        None => Ok(call.run(context).await?),
+    }
+}
+
+/// A push, and all that follows from it, as one turn that a client cannot break off.
+async fn receive(
+    context: Context,
+    repo: Repo,
+    pusher: Account,
+    call: Call,
+) -> Result<Response, Error> {
+    let work = tokio::spawn(async move {
+        let _turn = context.turn.lock().await;
+        let git = context.git(&repo);
+        let before = git.refs("refs/").await?;
+        let response = call.run(&context).await?;
+        let (parts, body) = response.into_parts();
+        let report = axum::body::to_bytes(body, usize::MAX)
+            .await
+            .context("reading git's report")?;
+        push::follow(&context, &repo, &before, &pusher).await?;
+        anyhow::Ok(Response::from_parts(parts, Body::from(report)))
+    });
+    Ok(work.await.map_err(anyhow::Error::from)??)
+}
+
+/// A pack may be larger than memory: it waits in a file, and a slow sender holds up nobody.
+async fn spool(body: Body) -> anyhow::Result<tokio::fs::File> {
+    let mut file =
+        tokio::fs::File::from_std(tempfile::tempfile().context("temporary file for a pack")?);
+    let mut stream = body.into_data_stream();
+    while let Some(chunk) = stream.next().await {
+        file.write_all(&chunk.context("reading a pack")?).await?;
+    }
+    file.flush().await?;
+    file.seek(SeekFrom::Start(0)).await?;
+    Ok(file)
+}
+
+/// One CGI call.
+struct Call {
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    input: tokio::fs::File,
+}
+
+impl Call {
+    async fn run(self, context: &Context) -> anyhow::Result<Response> {
+        let header = |name: &str| {
+            self.headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
+        let length = self.input.metadata().await?.len();
+        let method = if self.path.ends_with("/info/refs") {
+            "GET"
+        } else {
+            "POST"
+        };
+        let mut child = git::command()
+            .arg("http-backend")
+            .env("GIT_PROJECT_ROOT", &context.repos)
+            .env("GIT_HTTP_EXPORT_ALL", "1")
+            .env("PATH_INFO", &self.path)
+            .env("QUERY_STRING", &self.query)
+            .env("REQUEST_METHOD", method)
+            .env("CONTENT_TYPE", header("content-type"))
+            .env("CONTENT_LENGTH", length.to_string())
+            // git sends long requests compressed; the back end unpacks them.
+            .env("HTTP_CONTENT_ENCODING", header("content-encoding"))
+            .env("GIT_PROTOCOL", header("git-protocol"))
+            .stdin(self.input.into_std().await)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("running git http-backend (is git installed?)")?;
+        let stdout = child.stdout.take().expect("stdout is piped");
+        respond(child, BufReader::new(stdout)).await
+    }
+}
+
+/// Headers first, then the body as it comes.
+async fn respond(mut child: Child, mut output: BufReader<ChildStdout>) -> anyhow::Result<Response> {
+    let mut response = Response::builder().status(StatusCode::OK);
+    loop {
+        let mut line = String::new();
+        output
+            .read_line(&mut line)
+            .await
+            .context("reading from git http-backend")?;
+        anyhow::ensure!(!line.is_empty(), "git http-backend gave no answer");
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            break;
+        };
+        if name.eq_ignore_ascii_case("status") {
+            response = response.status(value.split(' ').next().unwrap_or(value));
+        } else {
+            response = response.header(HeaderName::try_from(name)?, HeaderValue::from_str(value)?);
+        }
+    }
+    // Ends by itself when the reader goes away; somebody has to wait for it.
+    tokio::spawn(async move { child.wait().await });
+    Ok(response.body(Body::from_stream(ReaderStream::new(output)))?)
+}
