@@ -38,9 +38,10 @@ pub(crate) struct Cluster {
 
 /// `ProwJob`s in `default`, pods in `default`.
 pub(crate) fn config(plank: Value) -> Config {
-    let mut config = Config::default();
-    config.prow = serde_json::from_value(json!({"plank": plank})).unwrap();
-    config
+    Config {
+        prow: serde_json::from_value(json!({"plank": plank})).unwrap(),
+        ..Config::default()
+    }
 }
 
 impl Cluster {

@@ -1,0 +1,153 @@
+//! A pod that ended, or was ended.
+
+use super::*;
+
+#[test]
+fn a_pod_that_ended_by_itself() {
+    let mut good = pod(Phase::Succeeded);
+    good.containers = vec![ended(0, "Completed"), ended(0, "Completed")];
+    let mut unfinished = pod(Phase::Succeeded);
+    unfinished.containers = vec![ended(0, "Completed"), container(ContainerState::Running)];
+    let mut failed = pod(Phase::Failed);
+    failed.containers = vec![ended(1, "Error")];
+    let mut deleting = good.clone();
+    deleting.deleting = Some(now());
+    let mut rejected = pod(Phase::Failed);
+    rejected.reason = "OutOfcpu".into();
+    rejected.message = "Node didn't have enough resource: cpu".into();
+    let mut shutdown = failed.clone();
+    shutdown.reason = "NodeShutdown".into();
+    let mut oom = pod(Phase::Failed);
+    oom.containers = vec![ended(137, "OOMKilled")];
+    let unclear = "Pod was in succeeded phase but some containers didn't finish";
+    for (name, pod, step) in [
+        (
+            "with 0 is a success",
+            good,
+            completes(Success, "Job succeeded."),
+        ),
+        (
+            "with unfinished containers is an error",
+            unfinished,
+            completes(Error, unclear),
+        ),
+        (
+            "with 1 is a failure",
+            failed,
+            completes(Failure, "Job failed."),
+        ),
+        (
+            "while being deleted is judged by its phase",
+            deleting,
+            completes(Success, "Job succeeded."),
+        ),
+        (
+            "before any container started is an error that says why",
+            rejected,
+            completes(
+                Error,
+                "Pod could not start: OutOfcpu: Node didn't have enough resource: cpu",
+            ),
+        ),
+        (
+            "on a node that shut down is a failure",
+            shutdown,
+            completes(Failure, "Job failed."),
+        ),
+        (
+            "after an OOM is a failure",
+            oom,
+            completes(Failure, "Job failed."),
+        ),
+    ] {
+        assert_eq!(
+            decide(&job(Pending), Some(&pod)).step,
+            step,
+            "a pod that ended {name}"
+        );
+    }
+}
+
+#[test]
+fn a_pod_that_the_cluster_stopped() {
+    let revives = Step::Change(Change::Revive);
+    let stopped = |phase, reason: &str| PodView {
+        reason: reason.into(),
+        ..pod(phase)
+    };
+    let revived = |count| with_status(job(Pending), |status| status.pod_revival_count = count);
+    let mut strict = job(Pending);
+    strict.spec.error_on_eviction = true;
+    let mut lost = stopped(Phase::Running, "NodeLost");
+    lost.deleting = Some(now());
+    let mut oom = pod(Phase::Running);
+    oom.containers = vec![ended(137, "OOMKilled"), container(ContainerState::Running)];
+    let too_often = "Job pod reached max revivals (3) after being stopped unexpectedly (evicted)";
+    for (name, job, pod, step) in [
+        (
+            "by eviction is revived",
+            revived(0),
+            stopped(Phase::Failed, "Evicted"),
+            revives.clone(),
+        ),
+        (
+            "a third time is revived",
+            revived(2),
+            stopped(Phase::Failed, "Evicted"),
+            revives.clone(),
+        ),
+        (
+            "once too often is an error",
+            revived(3),
+            stopped(Phase::Failed, "Evicted"),
+            completes(Error, too_often),
+        ),
+        (
+            "by eviction, where the job forbids it, is an error",
+            strict,
+            stopped(Phase::Failed, "Evicted"),
+            completes(Error, "Job pod was evicted by the cluster."),
+        ),
+        (
+            "with its node and is being deleted is revived",
+            revived(0),
+            lost,
+            revives.clone(),
+        ),
+        (
+            "with its node, as the pod runner says, is revived",
+            revived(0),
+            stopped(Phase::Failed, "NodeLost"),
+            revives.clone(),
+        ),
+        (
+            "for unknown reasons is revived",
+            revived(0),
+            pod(Phase::Unknown),
+            revives,
+        ),
+        (
+            "for memory is an error",
+            revived(0),
+            oom,
+            completes(Error, "Job pod was OOM killed by the cluster."),
+        ),
+    ] {
+        assert_eq!(decide(&job, Some(&pod)).step, step, "a pod stopped {name}");
+    }
+}
+
+#[test]
+fn a_pod_that_somebody_deletes() {
+    for phase in [Phase::Pending, Phase::Running, Phase::Unset] {
+        let pod = PodView {
+            deleting: Some(now()),
+            ..pod(phase)
+        };
+        assert_eq!(
+            decide(&job(Pending), Some(&pod)).step,
+            completes(Error, "Pod got deleted unexpectedly"),
+            "{phase:?}"
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! From triggered to a pod of its own.
+
+use super::*;
+
+#[test]
+fn a_triggered_job() {
+    let adopted = Step::Change(Change::Claim {
+        build_id: Some("7".into()),
+    });
+    let mut foreign = pod(Phase::Running);
+    foreign.job = None;
+    let mut queued = job(Triggered);
+    queued.spec.job_queue_name = "big".into();
+    let taken =
+        "Pod can not be created: a pod named pj that was not made for this run already exists";
+    for (name, decision, step) in [
+        (
+            "is claimed before it has a pod",
+            decide(&job(Triggered), None),
+            claims(),
+        ),
+        (
+            "with a pod of its own adopts it with its build id",
+            decide(&job(Triggered), Some(&pod(Phase::Running))),
+            adopted,
+        ),
+        (
+            "does not adopt somebody else's pod",
+            decide(&job(Triggered), Some(&foreign)),
+            completes(Error, taken),
+        ),
+        (
+            "waits for a global slot",
+            decide_with(&job(Triggered), None, |s| {
+                s.blocked_by = Some(Limit::Global)
+            }),
+            Step::Wait,
+        ),
+        (
+            "waits for a slot of its job",
+            decide_with(&job(Triggered), None, |s| s.blocked_by = Some(Limit::Job)),
+            Step::Wait,
+        ),
+        (
+            "for an unknown cluster is an error",
+            decide_with(&job(Triggered), None, |s| s.cluster = Cluster::Unknown),
+            completes(
+                Error,
+                "Terminal error: no client for build cluster \"default\".",
+            ),
+        ),
+        (
+            "for a cluster that is not listed yet waits",
+            decide_with(&job(Triggered), None, |s| s.cluster = Cluster::Unready),
+            Step::Wait,
+        ),
+        (
+            "that is superseded never starts, even when its cluster is away",
+            decide_with(&job(Triggered), None, |s| {
+                s.superseded_by = Some("newer");
+                s.cluster = Cluster::Unready;
+            }),
+            Step::Change(Change::Supersede),
+        ),
+        (
+            "with a job queue says that there are none",
+            decide(&queued, None),
+            completes(
+                Error,
+                "Pod can not be created: job queues are not built yet (job_queue_name \"big\")",
+            ),
+        ),
+    ] {
+        assert_eq!(decision.step, step, "a triggered job {name}");
+    }
+}
+
+#[test]
+fn a_pending_job_without_its_pod() {
+    let unnumbered = with_status(job(Pending), |status| status.build_id.clear());
+    for (name, decision, step) in [
+        (
+            "gets exactly the pod it claimed",
+            decide(&job(Pending), None),
+            Step::CreatePod,
+        ),
+        (
+            "but no build id is claimed anew",
+            decide(&unnumbered, None),
+            claims(),
+        ),
+        (
+            "whose pod is refused for good is an error",
+            decide_with(&job(Pending), None, |s| {
+                s.refused = Some("spec.x: Invalid\n value")
+            }),
+            completes(Error, "Pod can not be created: spec.x: Invalid value"),
+        ),
+        (
+            "in an unknown cluster is an error",
+            decide_with(&job(Pending), None, |s| s.cluster = Cluster::Unknown),
+            completes(
+                Error,
+                "Terminal error: no client for build cluster \"default\".",
+            ),
+        ),
+        (
+            "that is superseded is aborted",
+            decide_with(&job(Pending), None, |s| s.superseded_by = Some("newer")),
+            Step::Change(Change::Supersede),
+        ),
+    ] {
+        assert_eq!(decision.step, step, "a pending job without its pod {name}");
+    }
+}
+
+#[test]
+fn a_pod_of_another_build() {
+    let old = PodView {
+        build_id: Some("6".into()),
+        ..pod(Phase::Running)
+    };
+    let ending = PodView {
+        deleting: Some(now()),
+        ..old.clone()
+    };
+    let revived = with_status(job(Pending), |status| status.pod_revival_count = 1);
+    let taken =
+        "Pod can not be created: a pod named pj that was not made for this run already exists";
+    for (name, job, pod, step) in [
+        (
+            "is deleted when the job was revived",
+            &revived,
+            &old,
+            deletes(),
+        ),
+        ("is waited for while it ends", &revived, &ending, Step::Wait),
+        (
+            "is nobody's otherwise",
+            &job(Pending),
+            &old,
+            completes(Error, taken),
+        ),
+    ] {
+        assert_eq!(
+            decide(job, Some(pod)).step,
+            step,
+            "a pod of another build {name}"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_planks_is_left_alone() {
+    let mut jenkins = job(Triggered);
+    jenkins.spec.agent = ProwJobAgent("jenkins".into());
+    assert_eq!(decide(&jenkins, None).step, Step::Wait);
+    for state in [Scheduling, Success, Failure, Error] {
+        assert_eq!(decide(&job(state), None).step, Step::Wait, "{state}");
+    }
+}
+
+#[test]
+fn a_pod_gets_its_storage_secret_while_it_can_use_it() {
+    let secret = Step::CreateStorageSecret {
+        pod_uid: "uid".into(),
+    };
+    for (phase, step) in [
+        (Phase::Pending, secret.clone()),
+        (Phase::Running, secret),
+        (Phase::Failed, completes(Failure, "Job failed.")),
+    ] {
+        let decision = decide_with(&job(Pending), Some(&pod(phase)), |s| {
+            s.needs_storage_secret = true;
+        });
+        assert_eq!(decision.step, step, "{phase:?}");
+    }
+}
