@@ -179,7 +179,9 @@ impl Seed {
                 .await?;
             format!("Change {number}")
         } else {
-            if number > 1 {
+            let is_new =
+                number == 1 && self.git.run(["rev-parse", "HEAD"]).await? != self.main().await?;
+            if !is_new {
                 let message = format!("Try again ({number})");
                 self.git
                     .run(["commit", "--quiet", "--allow-empty", "--message", &message])

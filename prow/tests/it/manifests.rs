@@ -10,7 +10,10 @@ use std::{
 };
 
 use clap::Args;
-use local::apiserver::ApiServer;
+use local::{
+    apiserver::ApiServer,
+    github::{self, Github},
+};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -193,7 +196,10 @@ fn lay_out(documents: &[Value], root: &Path, private_key: &str) {
         }
     }
     for (file, text) in [
-        ("etc/webhook/hmac", "secret"),
+        (
+            "etc/webhook/hmac",
+            "0123456789abcdef0123456789abcdef01234567",
+        ),
         ("etc/github/app_private_key", private_key),
     ] {
         fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
@@ -207,14 +213,25 @@ async fn a_cluster_takes_them_and_every_service_gets_ready() {
     let root = folder.path().to_owned();
     let kubeconfig = cluster(&root).await;
     let documents = yaml(&rendered());
-    let private_key = local::github::generate_private_key().unwrap();
-    lay_out(&documents, &root, &private_key);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let github = Github::start(
+        github::Options::default(),
+        listener,
+        CancellationToken::new(),
+    )
+    .await
+    .unwrap();
+    let app = github
+        .add_app("prow", "http://127.0.0.1:1/hook", "secret")
+        .await
+        .unwrap();
+    lay_out(&documents, &root, &app.private_key_pem);
     for deployment in of_kind(&documents, "Deployment") {
         let program = deployment["metadata"]["name"].as_str().unwrap().to_owned();
         let health = free_port();
         let mut line = vec![program.clone()];
         for argument in arguments(deployment) {
-            let argument = argument.replace("$(GITHUB_APP_ID)", "1");
+            let argument = argument.replace("$(GITHUB_APP_ID)", &app.app_id.to_string());
             line.push(match argument.split_once("=/") {
                 Some((flag, path)) => format!("{flag}={}/{path}", root.display()),
                 None => argument,
@@ -233,7 +250,7 @@ async fn a_cluster_takes_them_and_every_service_gets_ready() {
             .get_arguments()
             .any(|argument| argument.get_long() == Some("github-endpoint"))
         {
-            line.push("--github-endpoint=http://127.0.0.1:1".into());
+            line.push(format!("--github-endpoint={}", github.url()));
         }
         let kubeconfig = kubeconfig.clone();
         tokio::task::spawn_blocking(move || {
