@@ -111,13 +111,18 @@ pub(crate) fn decode(body: &[u8]) -> Result<Value> {
         .iter()
         .find(|(one, other, _)| (*one, *other) == (version.as_str(), kind.as_str()));
     let Some((_, _, message)) = known else {
-        return Err(Failure::unsupported_media("application/json"));
+        return Err(unreadable());
     };
-    let mut object = read(message, &part(&envelope, 2))
-        .ok_or_else(|| Failure::unsupported_media("application/json"))?;
+    let mut object = read(message, &part(&envelope, 2)).ok_or_else(unreadable)?;
     object.insert("apiVersion".to_owned(), json!(version));
     object.insert("kind".to_owned(), json!(kind));
     Ok(Value::Object(object))
+}
+
+fn unreadable() -> Failure {
+    Failure::unsupported_media(
+        "application/json (kubectl sends it with: create … --dry-run=client -o yaml | kubectl apply -f -)",
+    )
 }
 
 enum Field<'a> {

@@ -44,9 +44,12 @@ struct Call {
 
 /// Answers a request below `/api/VERSION` or `/apis/GROUP/VERSION`.
 pub(super) async fn handle(api: ApiServer, request: Request) -> Response {
-    answer(api, request)
-        .await
-        .unwrap_or_else(IntoResponse::into_response)
+    answer(api, request).await.unwrap_or_else(|failure| {
+        if failure.code == StatusCode::NOT_IMPLEMENTED {
+            tracing::warn!(%failure, "a client asked the embedded API for what it does not have");
+        }
+        failure.into_response()
+    })
 }
 
 async fn answer(api: ApiServer, request: Request) -> Result<Response> {

@@ -59,14 +59,13 @@ pub(super) fn list(call: &Call) -> Result<Response> {
             .scan(call.resource.id(), namespace, after)
             .filter(|object| selector.matches(object));
         let objects: Vec<Arc<Object>> = matching.by_ref().take(limit).cloned().collect();
-        (
-            objects,
-            if limit == usize::MAX {
-                0
-            } else {
-                matching.count()
-            },
-        )
+        // How many are left is told of whole tables only; looking through the rest of a selection is not worth it.
+        let remaining = match selector.is_everything() {
+            _ if limit == usize::MAX => 0,
+            true => matching.count(),
+            false => usize::from(matching.next().is_some()),
+        };
+        (objects, remaining)
     };
     drop(state);
 
