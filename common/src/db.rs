@@ -1,4 +1,4 @@
-//! One SQLite file a role, and one process that owns it.
+//! One `SQLite` file a role, and one process that owns it.
 //!
 //! Opens, locks and migrates; the tables and the SQL on them belong to the service.
 

@@ -128,7 +128,7 @@ fn files(options: &Options) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Mounted ConfigMaps and Secrets keep their plumbing in names that begin with two dots.
+/// Mounted `ConfigMap`s and Secrets keep their plumbing in names that begin with two dots.
 fn is_wanted(path: &Path, suffix: &str) -> bool {
     path.file_name()
         .and_then(|name| name.to_str())

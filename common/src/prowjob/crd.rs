@@ -1,4 +1,4 @@
-//! The CustomResourceDefinition that `k8s/crd.yaml` is made of.
+//! The `CustomResourceDefinition` that `k8s/crd.yaml` is made of.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -104,36 +104,180 @@ fn a_folder_is_read_as_kubernetes_mounts_it() {
     );
 }
 
-/// Replaces in the job file, and expects exactly this message.
+/// What to replace in the job file by what, and the one message that is expected: its place, its
+/// path below the job, its text.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
+const PRESUBMIT_RULES: &[Case] = &[
+    (
+        "- name: unit",
+        "- name: ''",
+        "7:5",
+        ".name",
+        "the job has no name",
+    ),
+    (
+        "- name: unit",
+        "- max_concurrency: -1\n    name: unit",
+        "7:5",
+        ".max_concurrency",
+        "found -1, expected 0 (no limit) or more",
+    ),
+    (
+        "decorate: true",
+        "agent: jenkins",
+        "10:5",
+        ".spec",
+        "a spec is for the agent kubernetes, not jenkins",
+    ),
+    (
+        "decorate: true",
+        "namespace: elsewhere",
+        "8:5",
+        ".namespace",
+        r#"found "elsewhere", expected pod_namespace ("test-pods")"#,
+    ),
+    (
+        "decorate: true",
+        "job_queue_name: fast",
+        "8:5",
+        ".job_queue_name",
+        r#"the queue "fast" is not in plank.job_queue_capacities"#,
+    ),
+    (
+        "decorate: true",
+        "rerun_auth_config: {allow_anyone: true, github_users: [a]}",
+        "8:5",
+        ".rerun_auth_config",
+        "allow_anyone and lists of people exclude each other",
+    ),
+    (
+        "decorate: true",
+        "always_run: true\n    run_if_changed: x",
+        "9:5",
+        ".run_if_changed",
+        "run_if_changed and always_run: true exclude each other",
+    ),
+    (
+        "decorate: true",
+        "skip_if_only_changed: y\n    run_if_changed: x",
+        "8:5",
+        ".skip_if_only_changed",
+        "run_if_changed and skip_if_only_changed exclude each other",
+    ),
+    (
+        "decorate: true",
+        "trigger: '/go'",
+        "8:5",
+        ".trigger",
+        "trigger and rerun_command are given together or not at all",
+    ),
+    (
+        "decorate: true",
+        "trigger: '/go'\n    rerun_command: /run",
+        "9:5",
+        ".rerun_command",
+        r#""/run" does not match the job's trigger "/go""#,
+    ),
+    (
+        "decorate: true",
+        "branches: ['(']",
+        "8:5",
+        ".branches",
+        r#""(" is no regular expression: unclosed group"#,
+    ),
+    (
+        "command: [make]",
+        "args: []",
+        "10:25",
+        ".spec.containers[0]",
+        "a decorated container needs a command or args: decoration cannot know the image's own entry point",
+    ),
+    (
+        "containers: [{image: golang, command: [make]}]",
+        "containers: []",
+        "10:12",
+        ".spec.containers",
+        "the pod needs a container",
+    ),
+    (
+        "command: [make]",
+        "command: [make], env: [{name: CI, value: x}]",
+        "10:64",
+        ".spec.containers[0].env[0]",
+        "the variable CI is set by Prow for every presubmit",
+    ),
+    (
+        "command: [make]",
+        "command: [make], volumeMounts: [{name: v, mountPath: /v}]",
+        "10:73",
+        ".spec.containers[0].volumeMounts[0]",
+        r#"no volume is named "v""#,
+    ),
+    (
+        "command: [make]",
+        "command: make",
+        "10:41",
+        ".spec.containers[0].command",
+        r#"found "make", expected a list"#,
+    ),
+    (
+        "labels: {preset-dind: 'true'}\n    spec",
+        "labels: {prow.k8s.io/type: x}\n    spec",
+        "9:14",
+        r#".labels."prow.k8s.io/type""#,
+        "the label prow.k8s.io/type is set by Prow",
+    ),
+    (
+        "command: [make]",
+        "command: [make], env: [{name: DOCKER}]",
+        "10:5",
+        ".spec",
+        r#"the preset preset-dind: "true" brings env "DOCKER", which is there already"#,
+    ),
+];
+
+const PERIODIC_RULES: &[Case] = &[
+    (
+        "interval: 24h",
+        "interval: 24h\n  cron: '@daily'",
+        "17:3",
+        ".name",
+        "a periodic has only one of cron, interval and minimum_interval",
+    ),
+    (
+        "interval: 24h",
+        "cron: often",
+        "18:3",
+        ".cron",
+        r#"found "often", expected five or six fields, or a word like @daily or @every 1h"#,
+    ),
+    (
+        "interval: 24h",
+        "interval: often",
+        "18:13",
+        ".interval",
+        r#""often" is not a duration: expected numbers with units, as in 300ms, 1h30m or 10s"#,
+    ),
+];
+
 #[test]
 fn every_broken_rule_has_a_message_with_its_place() {
-    let unit = "jobs/a.yaml:7:5: presubmits.\"org/repo\"[0]";
-    for (from, to, message) in [
-        ("- name: unit", "- name: ''", format!("jobs/a.yaml:7:5: presubmits.\"org/repo\"[0].name: the job has no name")),
-        ("- name: unit", "- max_concurrency: -1\n    name: unit", format!("{unit}.max_concurrency: found -1, expected 0 (no limit) or more")),
-        ("decorate: true", "agent: jenkins", "jobs/a.yaml:10:5: presubmits.\"org/repo\"[0].spec: a spec is for the agent kubernetes, not jenkins".into()),
-        ("decorate: true", "namespace: elsewhere", "jobs/a.yaml:8:5: presubmits.\"org/repo\"[0].namespace: found \"elsewhere\", expected pod_namespace (\"test-pods\")".into()),
-        ("decorate: true", "job_queue_name: fast", "jobs/a.yaml:8:5: presubmits.\"org/repo\"[0].job_queue_name: the queue \"fast\" is not in plank.job_queue_capacities".into()),
-        ("decorate: true", "rerun_auth_config: {allow_anyone: true, github_users: [a]}", "jobs/a.yaml:8:5: presubmits.\"org/repo\"[0].rerun_auth_config: allow_anyone and lists of people exclude each other".into()),
-        ("decorate: true", "always_run: true\n    run_if_changed: x", "jobs/a.yaml:9:5: presubmits.\"org/repo\"[0].run_if_changed: run_if_changed and always_run: true exclude each other".into()),
-        ("decorate: true", "skip_if_only_changed: y\n    run_if_changed: x", "jobs/a.yaml:8:5: presubmits.\"org/repo\"[0].skip_if_only_changed: run_if_changed and skip_if_only_changed exclude each other".into()),
-        ("decorate: true", "trigger: '/go'", "jobs/a.yaml:8:5: presubmits.\"org/repo\"[0].trigger: trigger and rerun_command are given together or not at all".into()),
-        ("decorate: true", "trigger: '/go'\n    rerun_command: /run", "jobs/a.yaml:9:5: presubmits.\"org/repo\"[0].rerun_command: \"/run\" does not match the job's trigger \"/go\"".into()),
-        ("decorate: true", "branches: ['(']", "jobs/a.yaml:8:5: presubmits.\"org/repo\"[0].branches: \"(\" is no regular expression: unclosed group".into()),
-        ("command: [make]", "args: []", "jobs/a.yaml:10:25: presubmits.\"org/repo\"[0].spec.containers[0]: a decorated container needs a command or args: decoration cannot know the image's own entry point".into()),
-        ("containers: [{image: golang, command: [make]}]", "containers: []", "jobs/a.yaml:10:12: presubmits.\"org/repo\"[0].spec.containers: the pod needs a container".into()),
-        ("command: [make]", "command: [make], env: [{name: CI, value: x}]", "jobs/a.yaml:10:64: presubmits.\"org/repo\"[0].spec.containers[0].env[0]: the variable CI is set by Prow for every presubmit".into()),
-        ("command: [make]", "command: [make], volumeMounts: [{name: v, mountPath: /v}]", "jobs/a.yaml:10:73: presubmits.\"org/repo\"[0].spec.containers[0].volumeMounts[0]: no volume is named \"v\"".into()),
-        ("command: [make]", "command: make", "jobs/a.yaml:10:41: presubmits.\"org/repo\"[0].spec.containers[0].command: found \"make\", expected a list".into()),
-        ("labels: {preset-dind: 'true'}\n    spec", "labels: {prow.k8s.io/type: x}\n    spec", "jobs/a.yaml:9:14: presubmits.\"org/repo\"[0].labels.\"prow.k8s.io/type\": the label prow.k8s.io/type is set by Prow".into()),
-        ("command: [make]", "command: [make], env: [{name: DOCKER}]", "jobs/a.yaml:10:5: presubmits.\"org/repo\"[0].spec: the preset preset-dind: \"true\" brings env \"DOCKER\", which is there already".into()),
-        ("interval: 24h", "interval: 24h\n  cron: '@daily'", "jobs/a.yaml:17:3: periodics[0].name: a periodic has only one of cron, interval and minimum_interval".into()),
-        ("interval: 24h", "cron: often", "jobs/a.yaml:18:3: periodics[0].cron: found \"often\", expected five or six fields, or a word like @daily or @every 1h".into()),
-        ("interval: 24h", "interval: often", "jobs/a.yaml:18:13: periodics[0].interval: \"often\" is not a duration: expected numbers with units, as in 300ms, 1h30m or 10s".into()),
+    for (job, rules) in [
+        (r#"presubmits."org/repo"[0]"#, PRESUBMIT_RULES),
+        ("periodics[0]", PERIODIC_RULES),
     ] {
-        assert!(JOBS.contains(from), "{from}");
-        let error = load_texts(CONFIG, &JOBS.replacen(from, to, 1)).unwrap_err();
-        assert_eq!(error, message, "{to}");
+        for (from, to, place, path, text) in rules {
+            assert!(JOBS.contains(from), "{from}");
+            let error = load_texts(CONFIG, &JOBS.replacen(from, to, 1)).unwrap_err();
+            assert_eq!(error, format!("jobs/a.yaml:{place}: {job}{path}: {text}"));
+        }
     }
 }
 
