@@ -75,7 +75,7 @@ pub fn pod(job: &ProwJob, build_id: &str, target: &Target<'_>) -> Result<Value, 
     };
     let environment = environment::downward(&job.spec, &job_spec)?;
     match &job.spec.decoration_config {
-        Some(config) => wrap::decorate(&mut spec, job, name, config, environment)?,
+        Some(config) => wrap::decorate(&mut spec, job, (name, build_id), config, environment)?,
         None => {
             let environment = environment::variables(&environment);
             for container in objects(&mut spec, "containers")? {

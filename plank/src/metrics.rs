@@ -1,18 +1,21 @@
 //! Prow's metrics of jobs, kept up to date from the watch instead of by listing.
+//!
+//! The counter is exported as a gauge: the text format would append `_total` to a counter's
+//! name, and dashboards know Prow's.
 
 use std::collections::HashMap;
 
 use common::prowjob::{ProwJob, ProwJobState, labels};
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    metrics::{family::Family, gauge::Gauge},
     registry::Registry,
 };
 
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     prowjobs: Family<Labels, Gauge>,
-    transitions: Family<Labels, Counter>,
+    transitions: Family<Labels, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,7 +64,6 @@ impl Metrics {
             "Number of prowjobs in the system",
             metrics.prowjobs.clone(),
         );
-        // The library appends `_total`; Prow's name has none, so scrape rules need both.
         registry.register(
             "prowjob_state_transitions",
             "Number of prowjobs transitioning states",

@@ -175,7 +175,7 @@ impl Writer {
             .saturating_add(lifetime(job, config))
             .unwrap_or(Timestamp::MAX);
         let pod = job.name_any();
-        let name = token_secret_name(&pod);
+        let name = token_secret_name(&pod, build_id);
         let secret: Secret = serde_json::from_value(json!({
             "metadata": {
                 "name": name,
@@ -187,9 +187,9 @@ impl Writer {
         .expect("this is a Secret");
         let api: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
         match api.create(&PostParams::default(), &secret).await {
-            Err(kube::Error::Api(status)) if status.is_already_exists() => {
-                replace_secret(&api, &name, pod_uid, &secret).await
-            }
+            // Made before a restart, or left of a pod that is gone and going with it. To tell them
+            // apart would need the right to read Secrets; trying again does it without.
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Error::Stale),
             done => Ok(done.map(drop)?),
         }
     }
@@ -254,38 +254,6 @@ async fn remove_finalizer(api: &Api<Pod>, name: &str, uid: &str) -> Result<(), E
     {
         Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Stale),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        done => Ok(done.map(drop)?),
-    }
-}
-
-/// A Secret of an earlier pod of the same name may not be collected yet.
-async fn replace_secret(
-    api: &Api<Secret>,
-    name: &str,
-    pod_uid: &str,
-    secret: &Secret,
-) -> Result<(), Error> {
-    let Some(found) = api.get_opt(name).await? else {
-        return Err(Error::Stale);
-    };
-    if found
-        .owner_references()
-        .iter()
-        .any(|owner| owner.uid == pod_uid)
-    {
-        return Ok(());
-    }
-    let params = DeleteParams::default().preconditions(Preconditions {
-        uid: found.uid(),
-        resource_version: None,
-    });
-    match api.delete(name, &params).await {
-        Err(kube::Error::Api(status)) if status.code == 404 => {}
-        Err(kube::Error::Api(status)) if status.code == 409 => return Err(Error::Stale),
-        done => drop(done?),
-    }
-    match api.create(&PostParams::default(), secret).await {
-        Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Error::Stale),
         done => Ok(done.map(drop)?),
     }
 }

@@ -1,9 +1,9 @@
-//! Prow's metrics of reports.
+//! Prow's metrics of reports. The counter is exported as a gauge, to keep Prow's name.
 
 use jiff::Timestamp;
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    metrics::{family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -17,7 +17,7 @@ const BUCKETS: [f64; 12] = [
 #[derive(Clone, Debug)]
 pub struct Metrics {
     latency: Family<Reporter, Histogram>,
-    results: Family<Outcome, Counter>,
+    results: Family<Outcome, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -19,9 +19,10 @@ const TOKEN_VOLUME: &str = "storage-token";
 const TOKEN_FOLDER: &str = "/secrets/storage";
 const KEY_FILE: &str = "service-account.json";
 
-/// The Secret with the storage token of a pod.
-pub fn token_secret_name(pod: &str) -> String {
-    format!("{pod}-storage")
+/// The Secret with the storage token of a pod: one a run, so that a pod that replaces another
+/// never finds the other's token.
+pub fn token_secret_name(pod: &str, build_id: &str) -> String {
+    format!("{pod}-storage-{build_id}")
 }
 
 /// Whether the job's results go through Deck, so that its pod needs a token.
@@ -42,7 +43,7 @@ pub(super) struct BlobStorage {
 pub(super) fn storage(
     spec: &ProwJobSpec,
     config: &DecorationConfig,
-    pod: &str,
+    run: (&str, &str),
 ) -> Result<BlobStorage, Error> {
     let bucket = config.gcs_configuration.clone();
     let bucket = bucket.ok_or(Error::Decoration("gcs_configuration"))?;
@@ -64,7 +65,7 @@ pub(super) fn storage(
         all.options.s3_credentials_file = Some(format!("/secrets/s3-storage/{KEY_FILE}"));
     }
     if needs_token(spec) {
-        all.add(TOKEN_VOLUME, &token_secret_name(pod), TOKEN_FOLDER);
+        all.add(TOKEN_VOLUME, &token_secret_name(run.0, run.1), TOKEN_FOLDER);
         all.options.storage_token_file = Some(format!("{TOKEN_FOLDER}/{TOKEN_KEY}"));
     }
     Ok(all)

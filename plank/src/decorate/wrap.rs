@@ -20,10 +20,11 @@ pub(super) const ARTIFACTS: &str = "/logs/artifacts";
 const ENTRYPOINT: &str = "/tools/entrypoint";
 const ENTRYPOINT_OPTIONS: &str = "ENTRYPOINT_OPTIONS";
 
+/// `run` is the pod's name and its build id.
 pub(super) fn decorate(
     spec: &mut Object,
     job: &ProwJob,
-    pod: &str,
+    run: (&str, &str),
     config: &DecorationConfig,
     mut environment: Environment,
 ) -> Result<(), Error> {
@@ -37,7 +38,7 @@ pub(super) fn decorate(
     environment.insert("GOPATH", clone::CODE.into());
     let job_spec = environment[JobSpec::ENV].clone();
 
-    let storage = storage::storage(&job.spec, config, pod)?;
+    let storage = storage::storage(&job.spec, config, run)?;
     let clone = clone::clone(&job.spec, config)?;
     let secrets = match config.censor_secrets {
         Some(true) => sidecar::secret_mounts(spec)?,

@@ -43,11 +43,14 @@ pub(super) fn pending(seen: &Observed<'_>, settings: &Settings, now: Timestamp) 
         Some(stop) => stopped(seen, stop, settings.max_revivals),
         None => by_phase(seen, pod, settings, now),
     };
-    if decision.step == Step::Wait && seen.needs_storage_secret && !pod.phase.is_final() {
+    // A pod that runs has mounted it.
+    let starts = matches!(pod.phase, Phase::Pending | Phase::Unset);
+    if decision.step == Step::Wait && seen.needs_storage_secret && starts {
         return Decision {
             step: Step::CreateStorageSecret {
                 pod_uid: pod.uid.clone(),
             },
+            why: "its pod waits for its storage token",
             ..decision
         };
     }

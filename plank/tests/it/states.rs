@@ -258,7 +258,7 @@ async fn results_in_decks_storage_get_a_token_for_their_own_folder() {
     let secrets: Api<Secret> = Api::default_namespaced(cluster.client.clone());
     let mut found = None;
     for _ in 0..400 {
-        found = secrets.get_opt("pj-storage").await.unwrap();
+        found = secrets.get_opt(&format!("pj-storage-{run}")).await.unwrap();
         if found.is_some() {
             break;
         }

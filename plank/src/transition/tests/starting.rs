@@ -166,8 +166,8 @@ fn a_pod_gets_its_storage_secret_while_it_can_use_it() {
         pod_uid: "uid".into(),
     };
     for (phase, step) in [
-        (Phase::Pending, secret.clone()),
-        (Phase::Running, secret),
+        (Phase::Pending, secret),
+        (Phase::Running, Step::Wait),
         (Phase::Failed, completes(Failure, "Job failed.")),
     ] {
         let decision = decide_with(&job(Pending), Some(&pod(phase)), |s| {
