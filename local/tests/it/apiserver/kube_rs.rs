@@ -158,18 +158,21 @@ async fn a_watch_tells_what_enters_and_leaves_its_selection() {
     );
 }
 
-#[tokio::test]
-async fn a_version_that_is_too_old_is_gone() {
-    let cluster = Cluster::start().await;
+/// Writes more than the API keeps for watchers to replay.
+async fn write_a_lot(cluster: &Cluster) {
     let maps: Api<ConfigMap> = Api::default_namespaced(cluster.client.clone());
     let big = "x".repeat(1 << 20);
     for index in 0..40 {
-        let map: ConfigMap = serde_json::from_value(
-            json!({"metadata": {"name": format!("m{index}")}, "data": {"big": big}}),
-        )
-        .unwrap();
+        let map = json!({"metadata": {"name": format!("m{index}")}, "data": {"big": big}});
+        let map: ConfigMap = serde_json::from_value(map).unwrap();
         maps.create(&PostParams::default(), &map).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_version_that_is_too_old_is_gone() {
+    let cluster = Cluster::start().await;
+    write_a_lot(&cluster).await;
     let error = cluster
         .pods()
         .watch(&WatchParams::default(), "1")
@@ -179,6 +182,30 @@ async fn a_version_that_is_too_old_is_gone() {
     assert!(
         matches!(&error, kube::Error::Api(status) if status.code == 410),
         "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_watcher_that_does_not_read_is_cut_off() {
+    let cluster = Cluster::start().await;
+    let version = cluster
+        .pods()
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .metadata
+        .resource_version
+        .unwrap();
+    let slow = cluster
+        .pods()
+        .watch(&WatchParams::default(), &version)
+        .await
+        .unwrap();
+    write_a_lot(&cluster).await;
+    let events: Vec<WatchEvent<Pod>> = slow.try_collect().await.unwrap();
+    assert!(
+        matches!(events.as_slice(), [WatchEvent::Error(status)] if status.code == 410),
+        "{events:?}"
     );
 }
 
