@@ -63,6 +63,8 @@ pub struct Settings {
     /// Nothing is changed on GitHub or in the cluster.
     pub dry_run: bool,
     pub grace_period: Duration,
+    /// For the whole of one payload to arrive. GitHub itself gives up after 10 s.
+    pub body_timeout: Duration,
     pub repositories: Repositories,
 }
 
@@ -73,6 +75,7 @@ impl Default for Settings {
             webhook_path: "/hook".into(),
             dry_run: false,
             grace_period: Duration::from_secs(180),
+            body_timeout: Duration::from_secs(30),
             repositories: Repositories::default(),
         }
     }
@@ -121,11 +124,16 @@ pub async fn run(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let endpoint = Endpoint::new(ctx.secrets, ctx.inbox.clone(), ctx.metrics.clone());
+    let endpoint = Endpoint {
+        secrets: ctx.secrets,
+        inbox: ctx.inbox.clone(),
+        metrics: ctx.metrics.clone(),
+        body_timeout: ctx.settings.body_timeout,
+    };
     let router = webhook::router(endpoint, &ctx.settings.webhook_path);
     let serving = ServeOptions {
         // The endpoint has a limit for the whole of a body, and an answer to give.
-        body_timeout: Duration::from_secs(60),
+        body_timeout: 2 * ctx.settings.body_timeout,
         grace: ctx.settings.grace_period,
         ..ServeOptions::default()
     };

@@ -90,7 +90,7 @@ impl Repositories {
     pub(crate) fn enabled(&self, org: &str, repo: &str) -> bool {
         let full = format!("{org}/{repo}");
         let among = |orgs: &[String], repos: &[String]| {
-            orgs.iter().any(|it| it == org) || repos.iter().any(|it| *it == full)
+            orgs.iter().any(|it| it == org) || repos.contains(&full)
         };
         let all = self.github_enabled_org.is_empty() && self.github_enabled_repo.is_empty();
         (all || among(&self.github_enabled_org, &self.github_enabled_repo))

@@ -42,6 +42,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
             dry_run: options.dry_run,
             grace_period: options.grace_period.to_std(),
             repositories: options.repositories,
+            ..Settings::default()
         },
         config,
         plugins,

@@ -33,26 +33,12 @@ pub use secrets::SecretFile;
 /// GitHub itself sends no more than 25 MB.
 const MAX_BODY: usize = 25 * 1024 * 1024;
 
-/// How long one body may take to arrive. GitHub gives up after 10 s.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// What the endpoint needs to answer.
 pub(crate) struct Endpoint {
     pub(crate) secrets: Arc<SecretFile>,
     pub(crate) inbox: Inbox,
     pub(crate) metrics: Metrics,
     pub(crate) body_timeout: Duration,
-}
-
-impl Endpoint {
-    pub(crate) fn new(secrets: Arc<SecretFile>, inbox: Inbox, metrics: Metrics) -> Self {
-        Self {
-            secrets,
-            inbox,
-            metrics,
-            body_timeout: BODY_TIMEOUT,
-        }
-    }
 }
 
 /// The routes of the public port. Every path that is not the webhook's answers an empty 200, as

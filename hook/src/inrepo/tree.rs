@@ -10,8 +10,8 @@ use common::config;
 
 use super::{Files, Problem, git::Git};
 
-/// Most bytes of all files together.
-const MAX_BYTES: usize = 1024 * 1024;
+/// Most bytes of all files together: what one file may have, too.
+const MAX_BYTES: usize = config::inrepo::MAX_BYTES;
 
 /// Most files below `.prow/`.
 const MAX_FILES: usize = 500;

@@ -19,7 +19,13 @@ pub(crate) fn decide(
     let pull = &event.pull_request;
     let mut decision = Decision::default();
     match event.action.as_str() {
-        "opened" => opened(&mut decision, pull, scene, facts)?,
+        "opened" => {
+            opened(&mut decision, pull, scene, facts)?;
+            // Nothing was told yet that could be mended.
+            let report = jobs::report(pull, scene, facts)?;
+            let mistakes = report.filter(|report| *report != Effect::Report(None));
+            decision.effects.extend(mistakes);
+        }
         "reopened" | "ready_for_review" => restarted(&mut decision, pull, scene, facts)?,
         "edited" if event.base_changed() => restarted(&mut decision, pull, scene, facts)?,
         "synchronize" => {
@@ -47,11 +53,7 @@ fn opened(
 ) -> Result<(), Need> {
     let author = trust::of_user(&pull.user.login, scene, facts)?;
     decision.because(author.why.as_str());
-    let candidates = with_report(decision, pull, author.granted, scene, facts)?;
-    // Nothing was told yet that could be mended.
-    decision
-        .effects
-        .retain(|effect| *effect != Effect::Report(None));
+    let candidates = candidates(decision, pull, author.granted, scene, facts)?;
     if candidates.jobs.is_empty() {
         decision.because("the repository has no presubmits");
         return Ok(());
@@ -78,9 +80,20 @@ fn restarted(
     scene: Scene<'_>,
     facts: &Facts,
 ) -> Result<(), Need> {
+    run_again(decision, pull, scene, facts)?;
+    decision.effects.extend(jobs::report(pull, scene, facts)?);
+    Ok(())
+}
+
+fn run_again(
+    decision: &mut Decision,
+    pull: &PullRequest,
+    scene: Scene<'_>,
+    facts: &Facts,
+) -> Result<(), Need> {
     let trusted = trust::of_pull(pull, scene, facts)?;
     decision.because(trusted.why.as_str());
-    let candidates = with_report(decision, pull, trusted.granted, scene, facts)?;
+    let candidates = candidates(decision, pull, trusted.granted, scene, facts)?;
     if candidates.jobs.is_empty() {
         decision.because("the repository has no presubmits");
         return Ok(());
@@ -125,13 +138,13 @@ fn labelled(
         decision.because(format!("the label {label} starts nothing"));
         return Ok(());
     };
-    let candidates = jobs::candidates(pull, trusted, scene, facts)?;
+    let candidates = candidates(decision, pull, trusted, scene, facts)?;
     decision.because(format!("somebody who may label set {label}"));
     unless_draft(decision, &candidates, pull, scene, facts)
 }
 
-/// The jobs that count, with what is wrong about the repository's own told.
-fn with_report(
+/// The jobs that count, with the reason when the repository's own are missing.
+fn candidates(
     decision: &mut Decision,
     pull: &PullRequest,
     trusted: bool,
@@ -139,12 +152,7 @@ fn with_report(
     facts: &Facts,
 ) -> Result<Candidates, Need> {
     let candidates = jobs::candidates(pull, trusted, scene, facts)?;
-    if let Some(missing) = &candidates.missing {
-        decision.because(missing.as_str());
-    }
-    if let Some(report) = jobs::report(pull, scene, facts)? {
-        decision.push(report);
-    }
+    decision.reasons.extend(candidates.missing.clone());
     Ok(candidates)
 }
 

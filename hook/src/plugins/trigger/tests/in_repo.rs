@@ -53,7 +53,7 @@ fn own_jobs_count_as_far_as_the_author_is_trusted() {
         (
             "a push tells what is mended",
             case("ann", none(), found(&["own"])).on("synchronize"),
-            "abort, report false, run central, run own",
+            "abort, run central, run own, report false",
         ),
         (
             "a stranger's head",
@@ -88,12 +88,12 @@ fn own_jobs_count_as_far_as_the_author_is_trusted() {
         (
             "35 broken: told, and central jobs run",
             case("ann", none(), broken()).on("opened"),
-            "report true, run central",
+            "run central, report true",
         ),
         (
             "35 broken by a stranger: told, nothing runs",
             case("eve", none(), broken()).on("opened"),
-            "report true, +needs-ok-to-test, say welcome",
+            "+needs-ok-to-test, say welcome, report true",
         ),
         (
             "35 broken, and no central job",
@@ -120,8 +120,8 @@ fn a_mistake_is_told_with_its_place_and_without_effects_of_its_own() {
     .unwrap();
     event.pull_request = case.pull();
     let decision = case.decide(&Event::PullRequest(Box::new(event)));
-    let Some(Effect::Report(Some(text))) = decision.effects.first() else {
-        panic!("the mistake is told first");
+    let Some(Effect::Report(Some(text))) = decision.effects.last() else {
+        panic!("the mistake is told last");
     };
     for part in [
         "prow-jobs.yaml, line 3, column 5",

@@ -1,0 +1,214 @@
+//! Nothing is lost, nothing is done twice.
+
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{
+    Choice, Hook, JOBS, Parts, World, cluster, eventually, github_client, listener, prowjobs,
+};
+
+/// A pull request event that needs no GitHub but for what `closed` needs: nothing.
+fn pull(action: &str, number: u64, head: &str) -> Value {
+    json!({
+        "action": action, "number": number,
+        "pull_request": {
+            "number": number, "state": "open", "title": "t", "html_url": "https://gh/p",
+            "user": {"login": "maria"}, "labels": [],
+            "base": {"ref": "main", "sha": head, "repo": {"name": "widgets", "full_name": "acme/widgets", "owner": {"login": "acme"}}},
+            "head": {"ref": "topic", "sha": head},
+        },
+        "repository": {"name": "widgets", "full_name": "acme/widgets", "owner": {"login": "acme", "type": "Organization"}},
+        "organization": {"login": "acme"},
+        "sender": {"login": "maria"},
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_comes_twice_is_acted_on_once() {
+    let world = World::new().await;
+    let event = pull("opened", 7, &"a".repeat(40));
+    for _ in 0..3 {
+        assert_eq!(
+            world.hook.deliver("pull_request", "same", &event).await,
+            200
+        );
+    }
+    assert_eq!(world.states().await, ["unit triggered"]);
+    assert_eq!(
+        world.hook.deliver("pull_request", "same", &event).await,
+        200
+    );
+    assert_eq!(world.states().await, ["unit triggered"]);
+    assert_eq!(world.hook.count("guid = 'same' AND attempts = 1").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deliveries_of_one_pull_request_keep_their_order() {
+    let world = World::new().await;
+    let head = "a".repeat(40);
+    for number in 1..=10 {
+        let guid = |what| format!("{what}-{number}");
+        let opened = pull("opened", number, &head);
+        world
+            .hook
+            .deliver("pull_request", &guid("opened"), &opened)
+            .await;
+        let closed = pull("closed", number, &head);
+        world
+            .hook
+            .deliver("pull_request", &guid("closed"), &closed)
+            .await;
+    }
+    assert_eq!(world.states().await, ["unit aborted"; 10]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_before_a_restart_is_done_after_it() {
+    let world = World::new().await;
+    let away = kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap()));
+    let folder = tempfile::tempdir().unwrap();
+    let parts = |cluster| Parts {
+        client: github_client(&[&format!("--github-endpoint={}", world.github.url())]),
+        git_base: world.github.url().to_owned(),
+        cluster,
+        folder: folder.path().to_owned(),
+        choice: Choice::default(),
+    };
+    let event = pull("closed", 7, &"a".repeat(40));
+    let hook = Hook::start(parts(away.unwrap()), listener().await).await;
+    assert_eq!(hook.deliver("pull_request", "kept", &event).await, 200);
+    assert!(!hook.ready.get(), "not ready without a cluster");
+    assert_eq!(hook.count("state = 'queued'").await, 1);
+    hook.stop().await;
+
+    let hook = Hook::start(parts(world.api.client("default")), listener().await).await;
+    hook.idle().await;
+    assert_eq!(hook.count("state = 'done' AND attempts = 1").await, 1);
+    assert_eq!(hook.deliver("pull_request", "kept", &event).await, 200);
+    hook.idle().await;
+    assert_eq!(hook.count("state = 'done' AND attempts = 1").await, 1);
+    hook.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_was_cut_off_is_done_once() {
+    let world = World::new().await;
+    let event = pull("opened", 7, &"a".repeat(40));
+    world.hook.deliver("pull_request", "cut", &event).await;
+    assert_eq!(world.states().await, ["unit triggered"]);
+    // As if the process had been killed after the job was made and before that was recorded.
+    world
+        .hook
+        .execute("UPDATE deliveries SET state = 'running' WHERE guid = 'cut'")
+        .await;
+    let (hook, api, _folder) = world.restart().await;
+    assert_eq!(
+        hook.count("guid = 'cut' AND state = 'done' AND attempts = 2")
+            .await,
+        1
+    );
+    assert_eq!(prowjobs(&api).await.len(), 1);
+    hook.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unreachable_github_only_delays() {
+    common::service::install_crypto();
+    let reserved = listener().await;
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "not known yet").unwrap();
+    let api = cluster().await;
+    let parts = Parts {
+        client: github_client(&[
+            &format!("--github-endpoint=http://{address}"),
+            &format!("--github-token-path={}", token.display()),
+            "--github-client.max-retries=0",
+        ]),
+        git_base: format!("http://{address}"),
+        cluster: api.client("default"),
+        folder: folder.path().to_owned(),
+        choice: Choice {
+            jobs: JOBS,
+            ..Choice::default()
+        },
+    };
+    let hook = Hook::start(parts, listener().await).await;
+    let event = pull("opened", 7, &"a".repeat(40));
+    assert_eq!(hook.deliver("pull_request", "late", &event).await, 200);
+    eventually("an attempt failed", async || {
+        hook.count("state = 'queued' AND attempts > 0 AND error IS NOT NULL")
+            .await
+            == 1
+    })
+    .await;
+
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let options = local::github::Options::default();
+    let github = local::github::Github::start(options, listener, CancellationToken::new())
+        .await
+        .unwrap();
+    std::fs::write(&token, github.add_user("maria").await.unwrap()).unwrap();
+    github.add_org("acme", &["maria"]).await.unwrap();
+    github
+        .add_repo("acme", "widgets", local::github::RepoOptions::default())
+        .await
+        .unwrap();
+    github
+        .add_collaborator("acme", "widgets", "maria", "write")
+        .await
+        .unwrap();
+    let maria = crate::world::Person::new(github.url(), &std::fs::read_to_string(&token).unwrap());
+    let work = maria.clone_of("acme/widgets");
+    work.push("README.md", "hello\n");
+    hook.idle().await;
+    let jobs = prowjobs(&api).await;
+    assert_eq!(jobs.len(), 1, "{:?}", hook.reasons().await);
+    hook.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payload_that_cannot_be_read_fails_alone_and_may_come_again() {
+    let world = World::new().await;
+    let payload = json!({"action": "opened", "repository": {"full_name": "acme/widgets"}});
+    assert_eq!(
+        world.hook.deliver("pull_request", "bad", &payload).await,
+        200
+    );
+    world.idle().await;
+    assert_eq!(
+        world.hook.count("guid = 'bad' AND state = 'failed'").await,
+        1
+    );
+    assert_eq!(
+        world.hook.deliver("pull_request", "bad", &payload).await,
+        200
+    );
+    world.idle().await;
+    assert_eq!(
+        world
+            .hook
+            .count("guid = 'bad' AND state = 'failed' AND attempts = 1")
+            .await,
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_nobody_listens_to_is_done_with_a_reason() {
+    let world = World::new().await;
+    world
+        .hook
+        .deliver("watch", "w", &json!({"action": "started"}))
+        .await;
+    world.idle().await;
+    assert_eq!(world.hook.count("guid = 'w' AND state = 'done'").await, 1);
+    let reasons = world.hook.reasons().await;
+    assert!(
+        reasons
+            .iter()
+            .any(|reason| reason == "no plugin listens to watch events")
+    );
+}

@@ -1,0 +1,150 @@
+//! Jobs that a repository brings itself.
+
+use crate::world::{Choice, World};
+
+/// Only a repository's own jobs, or those and the central ones.
+async fn world(jobs: &'static str) -> World {
+    World::with(Choice {
+        jobs,
+        in_repo: true,
+        ..Choice::default()
+    })
+    .await
+}
+
+const OWN: &str = "\
+presubmits:
+  acme/widgets:
+  - name: own
+    always_run: true
+    spec: {containers: [{image: alpine, command: [\"true\"]}]}
+postsubmits:
+  acme/widgets:
+  - name: publish
+    branches: [^main$]
+    spec: {containers: [{image: alpine, command: [\"true\"]}]}
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pull_request_runs_the_jobs_it_would_leave_behind() {
+    let world = world(crate::world::JOBS).await;
+    let (work, _number) = world.open_pull("prow-jobs.yaml", OWN).await;
+    assert_eq!(world.states().await, ["own triggered", "unit triggered"]);
+    work.push("prow-jobs.yaml", &OWN.replace("own", "renamed"));
+    assert_eq!(
+        world.states().await,
+        [
+            "own aborted",
+            "renamed triggered",
+            "unit aborted",
+            "unit triggered"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_runs_the_postsubmits_it_brought() {
+    let world = world("{}").await;
+    let work = world.maria.clone_of("acme/widgets");
+    let head = work.push("prow-jobs.yaml", OWN);
+    assert_eq!(world.states().await, ["publish triggered"]);
+    let jobs = world.prowjobs().await;
+    let refs = jobs[0].spec.refs.as_ref().unwrap();
+    assert_eq!((refs.base_ref.as_str(), &refs.base_sha), ("main", &head));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mistakes_are_told_once_and_kept_up_to_date() {
+    let world = world(crate::world::JOBS).await;
+    let (work, number) = world
+        .open_pull(
+            "prow-jobs.yaml",
+            "presubmits:\n  acme/widgets:\n  - nmae: own\n",
+        )
+        .await;
+    assert_eq!(world.states().await, ["unit triggered"], "central jobs run");
+    let first = world.said(number).await;
+    assert_eq!(first.len(), 1, "{first:?}");
+    for part in ["prow-jobs.yaml, line 3", "nmae", "name"] {
+        assert!(first[0].1.contains(part), "{part} in {first:?}");
+    }
+
+    work.push("prow-jobs.yaml", &OWN.replace("acme/widgets", "acme/other"));
+    world.idle().await;
+    let second = world.said(number).await;
+    assert_eq!(
+        (second.len(), second[0].0),
+        (1, first[0].0),
+        "the same comment"
+    );
+    assert!(second[0].1.contains("acme/other"), "{second:?}");
+
+    work.push("prow-jobs.yaml", OWN);
+    let states = world.states().await;
+    assert!(states.contains(&"own triggered".to_owned()), "{states:?}");
+    let third = world.said(number).await;
+    assert_eq!(
+        (third.len(), third[0].0),
+        (1, first[0].0),
+        "the same comment"
+    );
+    assert!(third[0].1.contains("can be used now"), "{third:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_is_not_followed() {
+    let world = world("{}").await;
+    let work = world.maria.clone_of("acme/widgets");
+    std::os::unix::fs::symlink("/etc/passwd", work.path().join("prow-jobs.yaml")).unwrap();
+    work.git(&["checkout", "--quiet", "-b", "topic"]);
+    work.push("a.txt", "a\n");
+    let wish = serde_json::json!({"title": "Link", "head": "topic", "base": "main"});
+    world.maria.post("/repos/acme/widgets/pulls", &wish).await;
+    assert!(world.states().await.is_empty());
+    let said = world.said(1).await;
+    assert!(said[0].1.contains("symbolic link"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strangers_jobs_wait_and_their_mistakes_are_told() {
+    let world = world(crate::world::JOBS).await;
+    let (work, number) = world
+        .open_strangers_pull("prow-jobs.yaml", "presubmits: 7\n")
+        .await;
+    assert!(world.states().await.is_empty());
+    let said = world.said(number).await;
+    assert!(
+        said.iter()
+            .any(|(_, body)| body.contains("prow-jobs.yaml, line 1")),
+        "{said:?}"
+    );
+
+    work.push("prow-jobs.yaml", OWN);
+    world.comment(&world.maria, number, "/test own").await;
+    assert!(
+        world.states().await.is_empty(),
+        "its own jobs are not even known"
+    );
+    world.comment(&world.maria, number, "/ok-to-test").await;
+    assert_eq!(world.states().await, ["own triggered", "unit triggered"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conflict_runs_nothing() {
+    let world = world(crate::world::JOBS).await;
+    let work = world.maria.clone_of("acme/widgets");
+    work.git(&["checkout", "--quiet", "-b", "topic"]);
+    work.push("README.md", "one\n");
+    let other = world.maria.clone_of("acme/widgets");
+    other.push("README.md", "two\n");
+    let wish = serde_json::json!({"title": "Conflict", "head": "topic", "base": "main"});
+    world.maria.post("/repos/acme/widgets/pulls", &wish).await;
+    assert!(world.states().await.is_empty());
+    let reasons = world.hook.reasons().await;
+    assert!(
+        reasons
+            .iter()
+            .any(|reason| reason.contains("conflicts with its base")),
+        "{reasons:?}"
+    );
+}

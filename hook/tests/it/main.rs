@@ -1,0 +1,7 @@
+//! hook on a loopback port, between GitHub's stand-in and the embedded Kubernetes API.
+
+mod deliveries;
+mod in_repo;
+mod trigger;
+mod webhook;
+mod world;

@@ -1,0 +1,510 @@
+//! A GitHub with people and a repository, a cluster, and a hook between them.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::{
+    config::{self, Agent},
+    github,
+    prowjob::{ProwJob, crd},
+    service::{Ready, flags},
+};
+use hook::{Context, InRepoReader, Inbox, Metrics, SecretFile, Settings};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, api::PostParams};
+use local::{
+    apiserver::{self, ApiServer},
+    github::{Github, Level, Permissions, RepoOptions},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const SECRET: &str = "webhook-secret";
+pub(crate) const REPO: &str = "acme/widgets";
+
+/// How long something may take to come true.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A central job that runs by itself, and one that is asked for.
+pub(crate) const JOBS: &str = "\
+presubmits:
+  acme/widgets:
+  - name: unit
+    always_run: true
+    labels: {team: widgets}
+    spec: {containers: [{image: alpine, command: [\"true\"]}]}
+  - name: slow
+    optional: true
+    spec: {containers: [{image: alpine, command: [\"true\"]}]}
+";
+
+/// `acme/widgets` with a first commit on `main`, owned by an organisation of which `maria` is a
+/// member; `stan` is a stranger. The App `prow` is installed on `acme` and tells hook.
+pub(crate) struct World {
+    pub(crate) github: Github,
+    pub(crate) api: ApiServer,
+    pub(crate) hook: Hook,
+    pub(crate) maria: Person,
+    pub(crate) stan: Person,
+    client: github::Client,
+    folder: TempDir,
+}
+
+/// What a test may choose.
+pub(crate) struct Choice {
+    pub(crate) jobs: &'static str,
+    pub(crate) in_repo: bool,
+    pub(crate) dry_run: bool,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self {
+            jobs: JOBS,
+            in_repo: false,
+            dry_run: false,
+        }
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Choice::default()).await
+    }
+
+    pub(crate) async fn with(choice: Choice) -> Self {
+        common::service::install_crypto();
+        let folder = tempfile::tempdir().unwrap();
+        let listener = listener().await;
+        let hook_url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let github = Github::start(
+            local::github::Options::default(),
+            self::listener().await,
+            CancellationToken::new(),
+        )
+        .await
+        .unwrap();
+        let maria = github.add_user("maria").await.unwrap();
+        let stan = github.add_user("stan").await.unwrap();
+        github.add_org("acme", &["maria"]).await.unwrap();
+        github
+            .add_repo("acme", "widgets", RepoOptions::default())
+            .await
+            .unwrap();
+        let maria = Person::new(github.url(), &maria);
+        let work = maria.clone_of(REPO);
+        work.commit("README.md", "hello\n");
+        work.git(&["push", "--quiet", "origin", "HEAD:main"]);
+
+        let app = github.add_app("prow", &hook_url, SECRET).await.unwrap();
+        let permissions = ["contents", "issues", "pull_requests", "members", "statuses"];
+        let permissions = Permissions::from(permissions.map(|scope| (scope, Level::Write)));
+        github
+            .install_app("prow", "acme", permissions)
+            .await
+            .unwrap();
+        let key = folder.path().join("app.pem");
+        std::fs::write(&key, &app.private_key_pem).unwrap();
+        let client = github_client(&[
+            &format!("--github-endpoint={}", github.url()),
+            &format!("--github-app-id={}", app.app_id),
+            &format!("--github-app-private-key-path={}", key.display()),
+        ]);
+
+        let api = cluster().await;
+        let hook = Hook::start(
+            Parts {
+                client: client.clone(),
+                git_base: github.url().to_owned(),
+                cluster: api.client("default"),
+                folder: folder.path().to_owned(),
+                choice,
+            },
+            listener,
+        )
+        .await;
+        Self {
+            stan: Person::new(github.url(), &stan),
+            github,
+            api,
+            hook,
+            maria,
+            client,
+            folder,
+        }
+    }
+
+    /// Ends hook and starts another one on the same data, which lies in the folder.
+    pub(crate) async fn restart(self) -> (Hook, ApiServer, TempDir) {
+        self.hook.stop().await;
+        let parts = Parts {
+            client: self.client,
+            git_base: self.github.url().to_owned(),
+            cluster: self.api.client("default"),
+            folder: self.folder.path().to_owned(),
+            choice: Choice::default(),
+        };
+        let hook = Hook::start(parts, listener().await).await;
+        hook.idle().await;
+        (hook, self.api, self.folder)
+    }
+
+    /// Waits until every webhook was sent and every delivery worked off.
+    pub(crate) async fn idle(&self) {
+        self.github.settled().await;
+        self.hook.idle().await;
+        assert_eq!(self.github.unbuilt(), Vec::<String>::new());
+    }
+
+    pub(crate) async fn prowjobs(&self) -> Vec<ProwJob> {
+        prowjobs(&self.api).await
+    }
+
+    /// `job state`, in the order of names and states.
+    pub(crate) async fn states(&self) -> Vec<String> {
+        self.idle().await;
+        let jobs = self.prowjobs().await;
+        let mut states: Vec<_> = jobs
+            .iter()
+            .map(|job| format!("{} {}", job.spec.job, job.state()))
+            .collect();
+        states.sort();
+        states
+    }
+
+    /// What the bot said on a pull request.
+    pub(crate) async fn said(&self, number: u64) -> Vec<(u64, String)> {
+        let comments = self
+            .github
+            .comments("acme", "widgets", number)
+            .await
+            .unwrap();
+        comments
+            .into_iter()
+            .filter(|comment| comment.author.starts_with("prow"))
+            .map(|comment| (comment.id, comment.body))
+            .collect()
+    }
+
+    pub(crate) async fn labels(&self, number: u64) -> Vec<String> {
+        self.github.labels("acme", "widgets", number).await.unwrap()
+    }
+
+    /// Maria pushes a branch with one file and opens a pull request from it.
+    pub(crate) async fn open_pull(&self, file: &str, content: &str) -> (Work, u64) {
+        let work = self.maria.clone_of(REPO);
+        work.git(&["checkout", "--quiet", "-b", "topic"]);
+        work.commit(file, content);
+        work.git(&["push", "--quiet", "origin", "topic"]);
+        let wish = json!({"title": "Change", "head": "topic", "base": "main"});
+        let pull = self.maria.post("/repos/acme/widgets/pulls", &wish).await;
+        (work, pull["number"].as_u64().unwrap())
+    }
+
+    /// Stan opens a pull request from his fork.
+    pub(crate) async fn open_strangers_pull(&self, file: &str, content: &str) -> (Work, u64) {
+        self.stan
+            .post("/repos/acme/widgets/forks", &json!({}))
+            .await;
+        let work = self.stan.clone_of("stan/widgets");
+        work.git(&["checkout", "--quiet", "-b", "idea"]);
+        work.commit(file, content);
+        work.git(&["push", "--quiet", "origin", "idea"]);
+        let wish = json!({"title": "Idea", "head": "stan:idea", "base": "main"});
+        let pull = self.stan.post("/repos/acme/widgets/pulls", &wish).await;
+        (work, pull["number"].as_u64().unwrap())
+    }
+
+    pub(crate) async fn comment(&self, who: &Person, number: u64, body: &str) {
+        let path = format!("/repos/acme/widgets/issues/{number}/comments");
+        who.post(&path, &json!({ "body": body })).await;
+    }
+}
+
+/// What a hook is made of, so that a second one can be started on the same data.
+pub(crate) struct Parts {
+    pub(crate) client: github::Client,
+    pub(crate) git_base: String,
+    pub(crate) cluster: kube::Client,
+    pub(crate) folder: PathBuf,
+    pub(crate) choice: Choice,
+}
+
+pub(crate) struct Hook {
+    pub(crate) url: String,
+    pub(crate) ready: Ready,
+    database: PathBuf,
+    shutdown: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+    _config: Agent,
+}
+
+impl Hook {
+    pub(crate) async fn start(parts: Parts, listener: TcpListener) -> Self {
+        let folder = parts.folder;
+        let choice = parts.choice;
+        let database = folder.join("hook.db");
+        let secret = folder.join("hmac");
+        std::fs::write(&secret, SECRET).unwrap();
+        std::fs::write(folder.join("jobs.yaml"), choice.jobs).unwrap();
+        let enabled = choice.in_repo;
+        std::fs::write(
+            folder.join("config.yaml"),
+            format!("in_repo_config:\n  enabled:\n    \"*\": {enabled}\n"),
+        )
+        .unwrap();
+        let options = config::Options {
+            config_path: folder.join("config.yaml"),
+            job_config_path: Some(folder.join("jobs.yaml")),
+            ..config::Options::default()
+        };
+        let (agent, config) = Agent::start(&options).unwrap();
+        let ready = Ready::default();
+        let mirrors = Some(folder.join("mirrors"));
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let context = Context {
+            config,
+            plugins: None,
+            in_repo: InRepoReader::new(parts.client.clone(), &parts.git_base, mirrors, 200)
+                .unwrap(),
+            github: parts.client,
+            cluster: parts.cluster,
+            inbox: open_inbox(&database).await,
+            secrets: Arc::new(SecretFile::open(&secret).unwrap()),
+            metrics: Metrics::new(&mut prometheus_client::registry::Registry::default()),
+            ready: ready.clone(),
+            settings: Settings {
+                dry_run: choice.dry_run,
+                body_timeout: Duration::from_millis(500),
+                ..Settings::default()
+            },
+        };
+        let shutdown = CancellationToken::new();
+        Self {
+            url,
+            ready,
+            database,
+            task: tokio::spawn(hook::run(context, listener, shutdown.clone())),
+            shutdown,
+            _config: agent,
+        }
+    }
+
+    /// Ends it, and waits until its database is free.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+
+    /// Waits until no delivery is waiting or worked on.
+    pub(crate) async fn idle(&self) {
+        eventually("all deliveries are worked off", async || {
+            self.count("state IN ('queued', 'running')").await == 0
+        })
+        .await;
+    }
+
+    /// Deliveries that fulfil an SQL condition.
+    pub(crate) async fn count(&self, condition: &str) -> i64 {
+        let sql = format!("SELECT count(*) FROM deliveries WHERE {condition}");
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_one(&self.reader().await)
+            .await
+            .unwrap()
+    }
+
+    /// Changes the database behind hook's back.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        sqlx::query(sql)
+            .execute(&self.reader().await)
+            .await
+            .unwrap();
+    }
+
+    /// Why things were done, oldest first.
+    pub(crate) async fn reasons(&self) -> Vec<String> {
+        sqlx::query_scalar("SELECT reason FROM decisions ORDER BY id")
+            .fetch_all(&self.reader().await)
+            .await
+            .unwrap()
+    }
+
+    async fn reader(&self) -> sqlx::SqlitePool {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&self.database);
+        sqlx::SqlitePool::connect_with(options).await.unwrap()
+    }
+
+    /// Delivers as GitHub does.
+    pub(crate) async fn deliver(&self, event: &str, guid: &str, payload: &Value) -> u16 {
+        let body = payload.to_string();
+        let response = http()
+            .post(format!("{}/hook", self.url))
+            .header("X-GitHub-Event", event)
+            .header("X-GitHub-Delivery", guid)
+            .header("X-Hub-Signature-256", sign(body.as_bytes()))
+            .header("Content-Type", "application/json")
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        response.status().as_u16()
+    }
+}
+
+/// Opens the database as soon as the hook before has let go of it.
+async fn open_inbox(database: &Path) -> Inbox {
+    let begin = Instant::now();
+    loop {
+        match Inbox::open(Some(database)).await {
+            Ok(inbox) => return inbox,
+            Err(error) if begin.elapsed() > PATIENCE => panic!("{error:#}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+/// Somebody with a token.
+pub(crate) struct Person {
+    url: String,
+    token: String,
+}
+
+impl Person {
+    pub(crate) fn new(url: &str, token: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            token: token.to_owned(),
+        }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        self.send(reqwest::Method::POST, path, body).await
+    }
+
+    pub(crate) async fn send(&self, method: reqwest::Method, path: &str, body: &Value) -> Value {
+        let response = http()
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(&self.token)
+            .json(body)
+            .send()
+            .await
+            .unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// A fresh clone.
+    pub(crate) fn clone_of(&self, repo: &str) -> Work {
+        let host = self.url.strip_prefix("http://").unwrap();
+        let address = format!("http://x-access-token:{}@{host}/{repo}.git", self.token);
+        let work = Work(tempfile::tempdir().unwrap());
+        work.git(&["clone", "--quiet", &address, "."]);
+        work.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
+        work
+    }
+}
+
+/// A work tree.
+pub(crate) struct Work(TempDir);
+
+impl Work {
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn git(&self, args: &[&str]) -> String {
+        let output = Command::new("git")
+            .current_dir(self.path())
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .args([
+                "-c",
+                "user.name=x",
+                "-c",
+                "user.email=x@example.com",
+                "-c",
+                "gc.auto=0",
+            ])
+            .args(args)
+            .output()
+            .expect("git is installed (apt-get install git)");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {args:?}: {text}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    pub(crate) fn commit(&self, file: &str, content: &str) {
+        let path = self.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", file]);
+    }
+
+    /// Commits and pushes to the branch that is checked out.
+    pub(crate) fn push(&self, file: &str, content: &str) -> String {
+        self.commit(file, content);
+        self.git(&["push", "--quiet", "origin", "HEAD"]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+}
+
+pub(crate) async fn listener() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
+}
+
+/// A cluster that knows `ProwJob`s.
+pub(crate) async fn cluster() -> ApiServer {
+    let api = ApiServer::start(apiserver::Options {
+        db: None,
+        logs: std::env::temp_dir(),
+    })
+    .await
+    .unwrap();
+    Api::<CustomResourceDefinition>::all(api.client("default"))
+        .create(&PostParams::default(), &crd())
+        .await
+        .unwrap();
+    api
+}
+
+pub(crate) async fn prowjobs(api: &ApiServer) -> Vec<ProwJob> {
+    let api: Api<ProwJob> = Api::namespaced(api.client("default"), "default");
+    api.list(&kube::api::ListParams::default())
+        .await
+        .unwrap()
+        .items
+}
+
+pub(crate) fn github_client(args: &[&str]) -> github::Client {
+    let options: github::Options = flags::parse("test", args.iter().map(Into::into)).unwrap();
+    github::Client::new(&options, "hook").unwrap()
+}
+
+pub(crate) fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+pub(crate) fn sign(body: &[u8]) -> String {
+    use hmac::{KeyInit as _, Mac as _};
+    let mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    let digest = mac.chain_update(body).finalize().into_bytes();
+    format!("sha256={}", hex::encode(digest))
+}
+
+/// Waits until something is true.
+pub(crate) async fn eventually(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let begin = Instant::now();
+    while !is().await {
+        assert!(begin.elapsed() < PATIENCE, "not in time: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
