@@ -85,3 +85,20 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         .await?;
     run(context, shutdown).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deletes_only_when_told_that_this_is_no_dry_run() {
+        let read = |line: &str| -> Options {
+            let args = line.split_whitespace().map(Into::into);
+            flags::parse("sinker", args).unwrap()
+        };
+        assert!(read("--config-path=c").dry_run);
+        let options = read("-config-path c --job-config-path=j --dry-run=false -run-once");
+        assert!(!options.dry_run && options.run_once);
+        assert_eq!(options.instrumentation.metrics_port, 9090);
+    }
+}
