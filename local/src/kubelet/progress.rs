@@ -89,118 +89,78 @@ fn startable(stages: &[(Role, Stage)]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Role::{Init, Main, Sidecar};
-    use Stage::{Ended, Idle, Never, Running, Starting};
+
+    /// The next steps of containers written as `init:running main:0`; `!` at the end for a pod that is stopping.
+    fn after(pod: &str) -> String {
+        let (containers, stopping) = match pod.strip_suffix(" !") {
+            Some(containers) => (containers, true),
+            None => (pod, false),
+        };
+        let stages: Vec<_> = containers.split(' ').map(container).collect();
+        let next = next(&stages, stopping);
+        let done = next
+            .done
+            .map(|succeeded| if succeeded { "succeeded" } else { "failed" });
+        format!(
+            "start{:?} stop{:?} {}",
+            next.start,
+            next.stop,
+            done.unwrap_or("goes on")
+        )
+    }
+
+    fn container(text: &str) -> (Role, Stage) {
+        let (role, stage) = text.split_once(':').unwrap();
+        let role = match role {
+            "init" => Role::Init,
+            "sidecar" => Role::Sidecar,
+            _ => Role::Main,
+        };
+        let stage = match stage {
+            "idle" => Stage::Idle,
+            "starting" => Stage::Starting,
+            "running" => Stage::Running,
+            "never" => Stage::Never,
+            code => Stage::Ended(code.parse().unwrap()),
+        };
+        (role, stage)
+    }
 
     #[test]
     fn containers_take_their_turns() {
-        let start = |start: &[usize]| Next {
-            start: start.to_vec(),
-            ..Next::default()
-        };
-        let stop = |stop: &[usize]| Next {
-            stop: stop.to_vec(),
-            ..Next::default()
-        };
-        let done = |ok| Next {
-            done: Some(ok),
-            ..Next::default()
-        };
-        let cases: &[(&str, &[(Role, Stage)], bool, Next)] = &[
+        for (pod, expected) in [
+            ("init:idle init:idle main:idle", "start[0] stop[] goes on"),
+            ("init:running init:idle main:idle", "start[] stop[] goes on"),
+            ("init:0 init:idle main:idle", "start[1] stop[] goes on"),
+            ("init:0 main:idle main:idle", "start[1, 2] stop[] goes on"),
+            ("main:running main:idle", "start[1] stop[] goes on"),
+            ("sidecar:starting main:idle", "start[] stop[] goes on"),
+            ("sidecar:running main:idle", "start[1] stop[] goes on"),
+            ("main:1 main:running", "start[] stop[] goes on"),
+        ] {
+            assert_eq!(after(pod), expected, "{pod}");
+        }
+    }
+
+    #[test]
+    fn a_pod_is_over_with_its_main_containers_and_sidecars_end_last() {
+        for (pod, expected) in [
+            ("init:2 main:idle", "start[] stop[] failed"),
             (
-                "first init",
-                &[(Init, Idle), (Init, Idle), (Main, Idle)],
-                false,
-                start(&[0]),
+                "sidecar:running init:1 main:idle",
+                "start[] stop[0] goes on",
             ),
+            ("sidecar:running main:0", "start[] stop[0] goes on"),
+            ("sidecar:143 main:0", "start[] stop[] succeeded"),
+            ("main:1 main:0", "start[] stop[] failed"),
+            ("init:0 main:idle !", "start[] stop[] failed"),
             (
-                "init runs",
-                &[(Init, Running), (Init, Idle), (Main, Idle)],
-                false,
-                Next::default(),
+                "sidecar:running main:starting main:0 !",
+                "start[] stop[0, 1] goes on",
             ),
-            (
-                "second init",
-                &[(Init, Ended(0)), (Init, Idle), (Main, Idle)],
-                false,
-                start(&[1]),
-            ),
-            (
-                "mains together",
-                &[(Init, Ended(0)), (Main, Idle), (Main, Idle)],
-                false,
-                start(&[1, 2]),
-            ),
-            (
-                "the second main waits for nobody",
-                &[(Main, Running), (Main, Idle)],
-                false,
-                start(&[1]),
-            ),
-            (
-                "a failed init ends the pod",
-                &[(Init, Ended(2)), (Main, Idle)],
-                false,
-                done(false),
-            ),
-            (
-                "a sidecar that starts holds up",
-                &[(Sidecar, Starting), (Main, Idle)],
-                false,
-                Next::default(),
-            ),
-            (
-                "a running sidecar lets go on",
-                &[(Sidecar, Running), (Main, Idle)],
-                false,
-                start(&[1]),
-            ),
-            (
-                "sidecars end after a failed init",
-                &[(Sidecar, Running), (Init, Ended(1)), (Main, Idle)],
-                false,
-                stop(&[0]),
-            ),
-            (
-                "one main is left",
-                &[(Main, Ended(1)), (Main, Running)],
-                false,
-                Next::default(),
-            ),
-            (
-                "sidecars end after the mains",
-                &[(Sidecar, Running), (Main, Ended(0))],
-                false,
-                stop(&[0]),
-            ),
-            (
-                "a sidecar's code does not matter",
-                &[(Sidecar, Ended(143)), (Main, Ended(0))],
-                false,
-                done(true),
-            ),
-            (
-                "one failed main fails the pod",
-                &[(Main, Ended(1)), (Main, Ended(0))],
-                false,
-                done(false),
-            ),
-            (
-                "stopping starts nothing",
-                &[(Init, Ended(0)), (Main, Idle)],
-                true,
-                done(false),
-            ),
-            (
-                "stopping ends what is active",
-                &[(Sidecar, Running), (Main, Starting), (Main, Ended(0))],
-                true,
-                stop(&[0, 1]),
-            ),
-            ("ended before it ran", &[(Main, Never)], true, done(false)),
-        ];
-        for (name, stages, stopping, expected) in cases {
-            assert_eq!(next(stages, *stopping), *expected, "{name}");
+            ("main:never !", "start[] stop[] failed"),
+        ] {
+            assert_eq!(after(pod), expected, "{pod}");
         }
     }
 }
