@@ -179,29 +179,14 @@ impl Worker {
         self.publish_last(&status).await
     }
 
-    /// Ends a pod whose processes were lost: as in a cluster it gets the reason, is deleted, and only then is over.
-    /// In this order nobody who watches takes it for a pod that failed, or that somebody deleted.
+    /// Tells of a pod whose processes were lost. Whether it is run again is for others to decide.
     async fn lose(&mut self, before: PodStatus) -> Result<(), Left> {
         tracing::warn!(
             pod = self.name,
             namespace = self.namespace,
             "the runner was restarted while a pod ran; the pod is lost"
         );
-        let marked = status::lost(before, false, Timestamp::now());
-        self.publish_last(&marked).await?;
-        while self.pods.borrow().metadata.deletion_timestamp.is_none() {
-            match self
-                .api
-                .delete(&self.name, &self.this_pod(DeleteParams::default()))
-                .await
-            {
-                Err(error) if !is_gone(&error) => {
-                    self.pause(&error, "cannot delete a lost pod").await?
-                }
-                _ => self.changed().await?,
-            }
-        }
-        self.publish_last(&status::lost(marked, true, Timestamp::now()))
+        self.publish_last(&status::lost(before, Timestamp::now()))
             .await
     }
 

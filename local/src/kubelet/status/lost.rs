@@ -6,15 +6,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::condition;
 
-/// The status of a pod whose processes were lost with an earlier run of this node. With `over` it is Failed; before
-/// that only its reason changes, so that whoever watches never takes it for a pod that failed by itself.
-pub(crate) fn lost(mut status: PodStatus, over: bool, now: Timestamp) -> PodStatus {
+/// The status of a pod whose processes were lost with an earlier run of this node: Failed, for a reason by which
+/// whoever watches can tell it from a pod that failed by itself.
+pub(crate) fn lost(mut status: PodStatus, now: Timestamp) -> PodStatus {
     status.reason = Some("NodeLost".to_owned());
     status.message =
         Some("the runner was restarted while the pod ran; its processes were ended".to_owned());
-    if !over {
-        return status;
-    }
     status.phase = Some("Failed".to_owned());
     let lists = [
         &mut status.init_container_statuses,
@@ -64,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_pod_is_marked_before_it_is_failed() {
+    fn a_lost_pod_is_failed_and_its_running_containers_are_over() {
         let state = State::Running { since: at(1) };
         let observed = [Observed {
             role: Role::Main,
@@ -75,24 +72,16 @@ mod tests {
         }];
         let status = compute(&observed, None, at(0), &[], at(1));
         assert!(has_run(&status));
-        let marked = lost(status, false, at(3));
-        assert_eq!(
-            (marked.phase.as_deref(), marked.reason.as_deref()),
-            (Some("Running"), Some("NodeLost"))
-        );
-        let failed = lost(marked, true, at(4));
-        assert!(is_terminal(&failed));
-        let container = &failed.container_statuses.unwrap()[0];
-        assert_eq!(
-            container
-                .state
-                .as_ref()
-                .unwrap()
-                .terminated
-                .as_ref()
-                .unwrap()
-                .exit_code,
-            137
-        );
+        let status = lost(status, at(4));
+        assert!(is_terminal(&status));
+        assert_eq!(status.reason.as_deref(), Some("NodeLost"));
+        let ready = status
+            .conditions
+            .iter()
+            .flatten()
+            .rfind(|found| found.type_ == "Ready");
+        assert_eq!(ready.unwrap().status, "False");
+        let state = status.container_statuses.unwrap()[0].state.clone();
+        assert_eq!(state.unwrap().terminated.unwrap().exit_code, 137);
     }
 }

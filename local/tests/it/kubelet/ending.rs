@@ -16,16 +16,6 @@ fn stubborn(marker: &str) -> String {
     )
 }
 
-async fn until_gone(marker: &str) {
-    for _ in 0..500 {
-        if processes(marker) == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{} processes are left", processes(marker));
-}
-
 #[tokio::test]
 async fn a_deleted_pod_is_asked_to_end_and_then_ended_with_all_it_started() {
     for isolation in [Namespaces, Translate] {
@@ -123,7 +113,7 @@ async fn after_a_crash_processes_are_ended_and_the_pod_is_lost() {
     for isolation in [Namespaces, Translate] {
         let mut machine = Machine::start(isolation).await;
         let marker = marker();
-        let pod = machine.script("running", &stubborn(&marker)).await;
+        machine.script("running", &stubborn(&marker)).await;
         machine.follow("running", "up").await;
         let mut waiting = shell("test", "echo started");
         waiting["env"] =
@@ -140,48 +130,15 @@ async fn after_a_crash_processes_are_ended_and_the_pod_is_lost() {
             "a crash must leave processes, or this shows nothing"
         );
 
-        let mut events = machine
-            .pods()
-            .watch(&WatchParams::default().fields("metadata.name=running"), "0")
-            .await
-            .unwrap()
-            .boxed();
         machine.start_again();
-        machine.gone(&pod).await;
-        until_gone(&marker).await;
-        let mut seen = Vec::new();
-        while let Some(event) = events.try_next().await.unwrap() {
-            let (WatchEvent::Added(pod) | WatchEvent::Modified(pod)) = event else {
-                break;
-            };
-            let reason = pod
-                .status
-                .as_ref()
-                .and_then(|status| status.reason.clone())
-                .unwrap_or_default();
-            seen.push((
-                phase(&pod).to_owned(),
-                reason,
-                pod.metadata.deletion_timestamp.is_some(),
-            ));
-        }
-        let step =
-            |phase: &str, reason: &str, deleted| (phase.to_owned(), reason.to_owned(), deleted);
-        // Failed only when the reason and the deletion are there to be seen with it.
-        assert!(
-            seen.contains(&step("Running", "NodeLost", true)),
-            "{seen:?}"
-        );
+        let pod = machine.over("running").await;
+        assert_eq!(processes(&marker), 0);
+        let status = pod.status.as_ref().unwrap();
         assert_eq!(
-            seen.last(),
-            Some(&step("Failed", "NodeLost", true)),
-            "{seen:?}"
+            (phase(&pod), status.reason.as_deref()),
+            ("Failed", Some("NodeLost"))
         );
-        assert!(
-            seen.iter()
-                .all(|(phase, _, deleted)| phase != "Failed" || *deleted),
-            "{seen:?}"
-        );
+        assert_eq!(ended(&pod).exit_code, 137);
 
         // One that had not run anything is simply run.
         let secret =
