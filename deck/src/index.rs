@@ -35,6 +35,13 @@ pub struct Change {
     pub after: Option<Arc<Job>>,
 }
 
+/// Changes without a gap.
+#[derive(Debug)]
+pub struct Subscription {
+    pub missed: Vec<Arc<Change>>,
+    pub coming: broadcast::Receiver<Arc<Change>>,
+}
+
 /// A page of jobs, newest first, and how many there are.
 #[derive(Debug, Default)]
 pub struct Page {
@@ -216,10 +223,7 @@ impl Index {
     }
 
     /// What happened after `revision`, and what will. `None`: too long ago, start afresh.
-    pub fn subscribe(
-        &self,
-        revision: u64,
-    ) -> Option<(Vec<Arc<Change>>, broadcast::Receiver<Arc<Change>>)> {
+    pub fn subscribe(&self, revision: u64) -> Option<Subscription> {
         let state = self.read();
         let oldest = state
             .recent
@@ -234,7 +238,10 @@ impl Index {
             .filter(|change| change.revision > revision)
             .cloned()
             .collect();
-        Some((missed, self.changes.subscribe()))
+        Some(Subscription {
+            missed,
+            coming: self.changes.subscribe(),
+        })
     }
 
     /// Changes from now on.

@@ -263,4 +263,25 @@ mod tests {
             assert!(text.contains(says), "{line}: {text}");
         }
     }
+
+    /// Flags of a group by name, but for those of other groups inside it.
+    fn flags_of<G: clap::Args>() -> Vec<String> {
+        let command = G::augment_args(clap::Command::new("deck"));
+        let names = command.get_arguments().filter_map(|arg| arg.get_long());
+        names
+            .filter(|name| !name.starts_with("github-") || *name == "github-oauth-config-file")
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn the_readme_lists_what_has_no_effect() {
+        let readme = include_str!("../README.md");
+        for flag in [flags_of::<UnusedOptions>(), flags_of::<LaterOptions>()].concat() {
+            assert!(
+                readme.contains(&format!("`--{flag}`")),
+                "--{flag} is not in the README"
+            );
+        }
+    }
 }

@@ -1,12 +1,13 @@
 //! A run whose `ProwJob` is gone, read back from what it left in storage.
 
 use common::prowjob::{ProwJob, ProwJobSpec, ProwJobState, ProwJobStatus, ProwJobType, Pull, Refs};
-use common::storage::{Error, paths};
+use common::storage::{Attributes, Error, paths};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::access::Subject;
 use crate::buckets::Place;
 use crate::keys::RunKey;
 
@@ -14,6 +15,17 @@ use crate::keys::RunKey;
 pub(crate) const HIDDEN: &str = "deck-hidden";
 /// The same, for the job's tenant.
 pub(crate) const TENANT: &str = "deck-tenant";
+
+/// What those notes say of an object, whatever else is known of its run.
+pub(crate) fn noted(attributes: &Attributes) -> Option<Subject<'_>> {
+    let hidden = attributes.metadata.contains_key(HIDDEN);
+    let tenant = attributes.metadata.get(TENANT).map_or("", String::as_str);
+    (hidden || !tenant.is_empty()).then_some(Subject {
+        hidden,
+        tenant,
+        repos: &[],
+    })
+}
 
 /// Largest of these files that is read.
 const LIMIT: usize = 1 << 20;

@@ -137,6 +137,8 @@ fn telling(job: &Job) -> bool {
     let plain = [
         "",
         "job triggered",
+        "job is running",
+        "job scheduling",
         "job succeeded",
         "job failed",
         "job aborted",

@@ -16,7 +16,6 @@
     const line = document.getElementById(id);
     if (!line) return;
     line.classList.add("target");
-    if (follow) follow.checked = false;
   }
 
   addEventListener("hashchange", mark);
@@ -27,21 +26,22 @@
   const live = document.getElementById("live");
   follow.closest("label").hidden = false;
 
+  const end = document.getElementById("end");
+  const toEnd = () => end.scrollIntoView({ block: "end" });
+
+  // Whoever has scrolled back reads; whoever is at the end follows.
   function append(html) {
+    const atEnd = end.getBoundingClientRect().top <= innerHeight + 40;
     const holder = document.createElement("template");
     holder.innerHTML = html;
     lines.append(holder.content);
     lines.hidden = false;
     message.hidden = true;
     while (lines.childElementCount > MOST) lines.firstElementChild.remove();
-    if (follow.checked) document.getElementById("end").scrollIntoView({ block: "end" });
+    if (follow.checked && atEnd) toEnd();
   }
 
-  // Looking back is not following; the box says so and takes it up again.
-  addEventListener("wheel", (event) => { if (event.deltaY < 0) follow.checked = false; }, { passive: true });
-  follow.addEventListener("change", () => {
-    if (follow.checked) document.getElementById("end").scrollIntoView({ block: "end" });
-  });
+  follow.addEventListener("change", () => { if (follow.checked) toEnd(); });
 
   async function finish() {
     source.close();

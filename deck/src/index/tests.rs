@@ -208,7 +208,7 @@ fn a_changed_job_is_found_by_what_it_is_now() {
         "a build belongs to its job"
     );
 
-    let (missed, _) = index.subscribe(revision).unwrap();
+    let missed = index.subscribe(revision).unwrap().missed;
     let told: Vec<_> = missed
         .iter()
         .map(|change| {

@@ -62,6 +62,9 @@ async fn answer(app: &App, place: &Place, headers: &HeaderMap) -> Result<Respons
         return Ok(text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT));
     }
     let head = place.storage.head(&place.key).await?;
+    if stored_run::noted(&head.attributes).is_some_and(|subject| !app.may_view_subject(&subject)) {
+        return Ok(text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT));
+    }
     let etag = etag(&head);
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     if header(header::IF_NONE_MATCH)
@@ -116,7 +119,7 @@ async fn answer(app: &App, place: &Place, headers: &HeaderMap) -> Result<Respons
 }
 
 /// The run's own object answers; of a run that is gone, what it left, and at least its repository.
-async fn may_view(app: &App, place: &Place, run: &RunKey<'_>) -> Result<bool, Error> {
+pub(super) async fn may_view(app: &App, place: &Place, run: &RunKey<'_>) -> Result<bool, Error> {
     let Some(build) = run.build else {
         let newest = app.index.newest(run.job);
         return Ok(newest.is_none_or(|newest| app.may_view(&newest)));

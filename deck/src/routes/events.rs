@@ -84,13 +84,12 @@ fn events(app: Arc<App>, filter: Filter, last: &str) -> BoxStream<'static, Event
         .rsplit_once('-')
         .filter(|(boot, _)| *boot == app.boot)
         .and_then(|(_, n)| n.parse().ok());
-    let Some((missed, changes)) = revision.and_then(|revision| app.index.subscribe(revision))
-    else {
+    let Some(subscription) = revision.and_then(|revision| app.index.subscribe(revision)) else {
         return stream::iter([reset()]).chain(stream::pending()).boxed();
     };
-    let missed = stream::iter(missed).map(Ok);
-    missed
-        .chain(BroadcastStream::new(changes))
+    stream::iter(subscription.missed)
+        .map(Ok)
+        .chain(BroadcastStream::new(subscription.coming))
         .filter_map(move |change| {
             let event = match change {
                 Ok(change) => event(&app, &filter, &change),

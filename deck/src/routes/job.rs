@@ -179,13 +179,17 @@ async fn alias(app: &App, place: &Place) -> anyhow::Result<Found> {
     let key = known
         .filter_map(|bucket| url.strip_prefix(bucket)?.strip_prefix('/'))
         .next();
-    let folder = key
-        .and_then(run_of)
-        .map(|run| run.dir)
-        .filter(|dir| !dir.is_empty());
-    Ok(folder.map_or(Found::Nothing, |dir| {
-        Found::Elsewhere(format!("/view/{}/{}", place.bucket, encode_path(dir)))
-    }))
+    let Some(run) = key.and_then(run_of).filter(|run| !run.dir.is_empty()) else {
+        return Ok(Found::Nothing);
+    };
+    if !artifact::may_view(app, place, &run).await? {
+        return Ok(Found::Nothing);
+    }
+    Ok(Found::Elsewhere(format!(
+        "/view/{}/{}",
+        place.bucket,
+        encode_path(run.dir)
+    )))
 }
 
 async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {

@@ -56,13 +56,13 @@ pub(super) async fn all(State(app): State<Arc<App>>, Query(wanted): Query<Wanted
         )
     };
     let omit = Omit::parse(&wanted.omit);
-    let pieces = (0..jobs.len().div_ceil(AT_ONCE)).map(move |piece| {
+    let pieces = (0..jobs.len()).step_by(AT_ONCE).map(move |first| {
         let mut json = String::new();
-        for at in piece * AT_ONCE..jobs.len().min((piece + 1) * AT_ONCE) {
+        for (at, job) in jobs.iter().enumerate().skip(first).take(AT_ONCE) {
             if at > 0 {
                 json.push(',');
             }
-            jobs[at].write_json(omit, &mut json);
+            job.write_json(omit, &mut json);
         }
         json
     });

@@ -3,7 +3,7 @@
 use deck::Viewer;
 use serde_json::json;
 
-use crate::harness::{Deck, Setup, decorated, prowjob, read_until};
+use crate::harness::{Deck, Setup, decorated, prowjob, read_until, until};
 
 const DIR: &str = "pr-logs/pull/o_r/7/secret/102";
 
@@ -32,19 +32,28 @@ async fn with_hidden(setup: Setup) -> Deck {
         &json!({"spec": {"refs": {"org": "x", "repo": "y"}}}),
     ))
     .await;
-    for (name, text) in [
-        ("build-log.txt", "hidden line\n"),
-        ("started.json", r#"{"repos": {"o/r": "main"}}"#),
+    // What is hidden is noted when it is uploaded: Deck has to know the run by then.
+    until("the run is known", async || {
+        let (_, page) = deck.get("/").await;
+        (page.contains("job-2") || page.contains("job-4")).then_some(())
+    })
+    .await;
+    let folder = format!("http://deck/storage/{DIR}");
+    for (key, text) in [
+        (format!("{DIR}/build-log.txt"), "hidden line\n"),
+        (
+            format!("{DIR}/started.json"),
+            r#"{"repos": {"o/r": "main"}}"#,
+        ),
+        ("pr-logs/directory/secret/102.txt".to_owned(), &folder),
     ] {
-        super::harness::until("the upload", async || {
-            (deck.put(DIR, &format!("{DIR}/{name}"), text).await == 201).then_some(())
-        })
-        .await;
+        assert_eq!(deck.put(DIR, &key, text).await, 201, "{key}");
     }
     deck
 }
 
-const WAYS: [&str; 8] = [
+const WAYS: [&str; 9] = [
+    "/storage/pr-logs/directory/secret/102.txt",
     "/log?job=secret&id=102",
     "/log?job=secret&id=102&follow=true",
     "/log/events?job=secret&id=102",
