@@ -150,6 +150,20 @@ mod tests {
     }
 
     #[test]
+    fn flags_without_an_effect_stand_in_the_readme() {
+        let command = Options::augment_args(clap::Command::new("hook"));
+        let hidden: Vec<_> = command
+            .get_arguments()
+            .filter(|argument| argument.is_hide_set())
+            .map(|argument| format!("`--{}`", argument.get_long().unwrap()))
+            .collect();
+        assert!(hidden.len() > 5, "{hidden:?}");
+        for flag in hidden {
+            assert!(include_str!("../README.md").contains(&flag), "{flag}");
+        }
+    }
+
+    #[test]
     fn repositories_are_enabled_and_disabled() {
         let names = |list: &[&str]| list.iter().map(ToString::to_string).collect();
         let of = |enabled: [&[&str]; 2], disabled: [&[&str]; 2]| Repositories {

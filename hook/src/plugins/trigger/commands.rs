@@ -127,6 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn commands_are_whole_lines() {
         let none = Commands::default();
         for (text, expected) in [

@@ -274,9 +274,11 @@ fn short(decision: &Decision) -> String {
 
 /// The jobs a decision starts.
 fn runs(decision: &Decision) -> Vec<&Run> {
-    let run = |effect| match effect {
-        &Effect::Run(ref run) => Some(&**run),
-        _ => None,
-    };
-    decision.effects.iter().filter_map(run).collect()
+    let effects = decision.effects.iter();
+    effects
+        .filter_map(|effect| match effect {
+            Effect::Run(run) => Some(&**run),
+            _ => None,
+        })
+        .collect()
 }

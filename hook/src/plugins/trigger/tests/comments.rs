@@ -28,6 +28,7 @@ fn with_statuses(statuses: &[(&'static str, StateShort)]) -> Case {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn comments_on_a_pull_request() {
     let own = Case::default;
     let stranger = || Case::stranger().labelled(&["needs-ok-to-test"]);

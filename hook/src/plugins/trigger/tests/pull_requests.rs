@@ -1,6 +1,7 @@
 use super::*;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn changes_of_a_pull_request() {
     let base_change = json!({"action": "edited", "changes": {"base": {"ref": {"from": "old"}, "sha": {"from": "1"}}}});
     let labelled = |label: &str, sender: &str| json!({"action": "labeled", "label": {"name": label}, "sender": {"login": sender}});
