@@ -1,6 +1,6 @@
 //! The GitHub stand-in: REST, webhooks and smart HTTP on git repositories.
 //!
-//! State is bare repositories and one SQLite file. Clients cannot tell it from GitHub within the
+//! State is bare repositories and one `SQLite` file. Clients cannot tell it from GitHub within the
 //! scope of the README; a route outside of it answers 501 and is told of by [`Github::unbuilt`].
 //! It is reached on loopback only: any other `Host`, and whatever a web page sends, is refused.
 
@@ -11,19 +11,21 @@ mod deliver;
 mod events;
 mod git;
 mod guard;
-mod handle;
 mod merge;
+mod observe;
 mod page;
 mod paging;
 mod pulls;
 mod push;
 mod render;
 mod routes;
+mod seed;
 mod smart_http;
 mod store;
 
 use std::{
     ops::Deref,
+    os::unix::fs::DirBuilderExt as _,
     path::PathBuf,
     sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
@@ -34,7 +36,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use access::{Level, Permissions};
-pub use handle::{AppCredentials, Comment, Delivery, Pull, RepoOptions, Status};
+pub use observe::{Comment, Delivery, Pull, Status};
+pub use seed::{AppCredentials, RepoOptions};
 
 use deliver::Deliverer;
 use git::Git;
@@ -90,6 +93,11 @@ impl Github {
                 (temporary.path().to_owned(), Some(temporary))
             }
         };
+        // The database holds private keys.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)?;
         std::fs::create_dir_all(folder.join("repos"))?;
         let store = Store::open(options.data.as_deref()).await?;
         let context = Context(Arc::new(Inner {

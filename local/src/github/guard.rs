@@ -1,4 +1,4 @@
-//! What every request passes: who may reach the server at all, changes in turn, ETags, GitHub's headers.
+//! What every request passes: who may reach the server at all, changes in turn, `ETag`s, GitHub's headers.
 
 use std::sync::atomic::Ordering;
 
@@ -133,6 +133,7 @@ async fn with_etag(response: Response, known: Option<&HeaderValue>) -> Response 
     if matches {
         parts.status = StatusCode::NOT_MODIFIED;
         parts.headers.remove(header::CONTENT_LENGTH);
+        parts.headers.remove(header::CONTENT_TYPE);
         return Response::from_parts(parts, Body::empty());
     }
     Response::from_parts(parts, Body::from(body))

@@ -26,12 +26,26 @@ pub(crate) fn node_id(kind: &str, id: impl std::fmt::Display) -> String {
     BASE64_STANDARD.encode(format!("{kind}{id}"))
 }
 
+/// A name as it stands in an address; slashes stay.
+pub(crate) fn in_url(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                encoded.push(char::from(byte));
+            }
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    encoded
+}
+
 impl Render<'_> {
     pub(crate) fn user(&self, account: &Account) -> Value {
-        let (url, login) = (self.url, &account.login);
+        let (url, login) = (self.url, in_url(&account.login));
         let api = format!("{url}/users/{login}");
         json!({
-            "login": login,
+            "login": account.login,
             "id": account.id,
             "node_id": node_id("User", account.id),
             "avatar_url": format!("{url}/avatars/{}", account.id),
@@ -117,5 +131,21 @@ impl Render<'_> {
 pub(crate) fn extend(target: &mut Value, more: Value) {
     if let (Some(target), Value::Object(more)) = (target.as_object_mut(), more) {
         target.extend(more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_spelt_out_in_addresses() {
+        for (name, expected) in [
+            ("prow[bot]", "prow%5Bbot%5D"),
+            ("a b/ü", "a%20b/%C3%BC"),
+            ("a#?%", "a%23%3F%25"),
+        ] {
+            assert_eq!(in_url(name), expected);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What the stand-in remembers: one SQLite file, and all SQL that touches it.
+//! What the stand-in remembers: one `SQLite` file, and all SQL that touches it.
 //!
 //! Git objects and refs are not here: they live in the bare repositories.
 

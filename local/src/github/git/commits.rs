@@ -1,6 +1,6 @@
 //! Commits: read, and made.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Context as _;
 
@@ -106,11 +106,9 @@ impl Git {
         &self,
         commits: &[Commit],
     ) -> anyhow::Result<HashMap<String, Touched>> {
-        let mut input = String::new();
-        for commit in commits {
-            input.push_str(&commit.sha);
-            input.push('\n');
-        }
+        // One named twice would be answered twice.
+        let hashes: BTreeSet<&str> = commits.iter().map(|commit| commit.sha.as_str()).collect();
+        let input: String = hashes.iter().map(|sha| format!("{sha}\n")).collect();
         let args = [
             "diff-tree",
             "--stdin",

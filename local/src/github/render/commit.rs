@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Render, node_id};
+use super::{Render, in_url, node_id};
 use crate::github::{
     git::{Commit, FileChange, Person},
     store::{Repo, Status},
@@ -59,10 +59,10 @@ impl Render<'_> {
 
     pub(crate) fn file(&self, repo: &Repo, head: &str, file: &FileChange) -> Value {
         let page = self.repo_page(repo);
-        let path = &file.path;
+        let path = in_url(&file.path);
         let mut value = json!({
             "sha": file.sha,
-            "filename": path,
+            "filename": file.path,
             "status": file.status,
             "additions": file.additions,
             "deletions": file.deletions,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Render, extend, node_id};
+use super::{Render, extend, in_url, node_id};
 use crate::github::store::{Comment, Label, Pull, Repo};
 
 impl Render<'_> {
@@ -180,7 +180,7 @@ impl Render<'_> {
         json!({
             "id": label.id,
             "node_id": node_id("Label", label.id),
-            "url": format!("{}/labels/{}", self.repo_url(repo), label.name.replace(' ', "%20")),
+            "url": format!("{}/labels/{}", self.repo_url(repo), in_url(&label.name)),
             "name": label.name,
             "description": label.description.as_deref().unwrap_or_default(),
             "color": label.color,

@@ -3,7 +3,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use super::{Render, extend, node_id};
+use super::{Render, extend, in_url, node_id};
 use crate::github::{
     access::Role,
     git::{GitRef, TreeEntry},
@@ -179,7 +179,7 @@ impl Render<'_> {
         json!({
             "ref": found.name,
             "node_id": node_id("Ref", format!("{}:{}", repo.id, found.name)),
-            "url": format!("{api}/git/{}", found.name),
+            "url": format!("{api}/git/{}", in_url(&found.name)),
             "object": {
                 "sha": found.sha,
                 "type": found.kind,
@@ -206,7 +206,7 @@ impl Render<'_> {
     ) -> Value {
         let api = self.repo_url(repo);
         let page = self.repo_page(repo);
-        let path = &entry.path;
+        let (path, rev) = (in_url(&entry.path), in_url(rev));
         let kind = match (entry.kind.as_str(), entry.mode.as_str()) {
             ("tree", _) => "dir",
             ("commit", _) => "submodule",
@@ -219,8 +219,8 @@ impl Render<'_> {
         let download = (kind == "file").then(|| format!("{page}/raw/{rev}/{path}"));
         let mut value = json!({
             "type": kind,
-            "name": path.rsplit('/').next(),
-            "path": path,
+            "name": entry.path.rsplit('/').next(),
+            "path": entry.path,
             "sha": entry.sha,
             "size": entry.size,
             "url": address,

@@ -11,7 +11,7 @@ use crate::github::{
     caller::Caller,
     git::Git,
     paging::Paging,
-    render::DEFAULT_BRANCH,
+    render::{DEFAULT_BRANCH, in_url},
     store::Repo,
 };
 
@@ -147,12 +147,10 @@ pub(super) async fn compare(
         .map(|commit| render.commit(&repo, commit))
         .collect();
     let files = git.changes(&comparison.merge_base, &head).await?;
-    let page = format!(
-        "{}/compare/{base_rev}...{head_rev}",
-        render.repo_page(&repo)
-    );
+    let names = format!("{}...{}", in_url(base_rev), in_url(head_rev));
+    let page = format!("{}/compare/{names}", render.repo_page(&repo));
     let body = json!({
-        "url": format!("{}/compare/{base_rev}...{head_rev}", render.repo_url(&repo)),
+        "url": format!("{}/compare/{names}", render.repo_url(&repo)),
         "html_url": page,
         "permalink_url": format!("{}/compare/{base}...{head}", render.repo_page(&repo)),
         "diff_url": format!("{page}.diff"),

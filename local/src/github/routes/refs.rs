@@ -13,6 +13,7 @@ use crate::github::{
     git::GitRef,
     paging::Paging,
     push,
+    render::in_url,
     store::Repo,
 };
 
@@ -40,11 +41,12 @@ pub(super) async fn branch(
     let git = context.git(&repo);
     let sha = git.branch(&branch).await?.ok_or(Error::NotFound)?;
     let render = context.render();
-    let api = format!("{}/branches/{branch}", render.repo_url(&repo));
+    let in_url = in_url(&branch);
+    let api = format!("{}/branches/{in_url}", render.repo_url(&repo));
     ok(json!({
         "name": branch,
         "commit": render.commit(&repo, &git.commit(&sha).await?),
-        "_links": { "self": api, "html": format!("{}/tree/{branch}", render.repo_page(&repo)) },
+        "_links": { "self": api, "html": format!("{}/tree/{in_url}", render.repo_page(&repo)) },
         "protected": false,
         "protection": { "enabled": false },
         "protection_url": format!("{api}/protection"),

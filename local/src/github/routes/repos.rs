@@ -80,7 +80,7 @@ pub(super) async fn fork(
         ));
     }
     let fork_name = wish.name.as_deref().unwrap_or(&source.name);
-    if !crate::github::handle::is_name(fork_name) {
+    if !crate::github::seed::is_name(fork_name) {
         return Err(Error::field("Repository", "name", "invalid"));
     }
     let there = context.store.repo_by_name(&target.login, fork_name).await?;

@@ -7,21 +7,58 @@ use super::world::World;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_run_from_queued_to_rerun() {
     let world = World::new().await;
-    let sha = world.github.branch("acme", "widgets", "main").await.unwrap().unwrap();
+    let sha = world
+        .github
+        .branch("acme", "widgets", "main")
+        .await
+        .unwrap()
+        .unwrap();
     let app = world.installed(json!({})).await;
     world.receiver.forget();
-    let wish = json!({"name": "unit", "head_sha": sha, "status": "in_progress", "external_id": "7"});
-    let run = app.post("/repos/acme/widgets/check-runs", wish).await.expect(201);
+    let wish =
+        json!({"name": "unit", "head_sha": sha, "status": "in_progress", "external_id": "7"});
+    let run = app
+        .post("/repos/acme/widgets/check-runs", wish)
+        .await
+        .expect(201);
     let one = format!("/repos/acme/widgets/check-runs/{}", run["id"]);
-    app.post(&format!("{one}/rerequest"), json!({})).await.expect(422);
+    app.post(&format!("{one}/rerequest"), json!({}))
+        .await
+        .expect(422);
     let done = json!({"conclusion": "failure", "output": {"title": "2 failed", "summary": "a, b"}});
     let run = app.patch(&one, done).await.expect(200);
-    assert_eq!((&run["status"], &run["output"]["title"]), (&json!("completed"), &json!("2 failed")));
+    assert_eq!(
+        (&run["status"], &run["output"]["title"]),
+        (&json!("completed"), &json!("2 failed"))
+    );
     assert_eq!(app.get(&one).await.expect(200)["external_id"], "7");
-    world.maria.post(&format!("{one}/rerequest"), json!({})).await.expect(201);
-    assert_eq!(world.told().await, ["check_run.created", "check_run.completed", "check_run.rerequested"]);
-    let list = app.get(&format!("/repos/acme/widgets/commits/{sha}/check-runs")).await.expect(200);
+    world
+        .maria
+        .post(&format!("{one}/rerequest"), json!({}))
+        .await
+        .expect(201);
+    assert_eq!(
+        world.told().await,
+        [
+            "check_run.created",
+            "check_run.completed",
+            "check_run.rerequested"
+        ]
+    );
+    let list = app
+        .get(&format!("/repos/acme/widgets/commits/{sha}/check-runs"))
+        .await
+        .expect(200);
     assert_eq!(list["check_runs"][0]["conclusion"], "failure");
-    world.maria.post("/repos/acme/widgets/check-runs", json!({"name": "x", "head_sha": sha})).await.expect(403);
-    app.post("/repos/acme/widgets/check-runs", json!({"name": "x"})).await.expect(422);
+    world
+        .maria
+        .post(
+            "/repos/acme/widgets/check-runs",
+            json!({"name": "x", "head_sha": sha}),
+        )
+        .await
+        .expect(403);
+    app.post("/repos/acme/widgets/check-runs", json!({"name": "x"}))
+        .await
+        .expect(422);
 }

@@ -11,14 +11,29 @@ async fn only_this_machine_and_no_web_page() {
     let path = "/repos/acme/widgets";
     for (header, value, status) in [
         ("host", "evil.example".to_owned(), 403),
-        ("host", world.github.url().replace("http://127.0.0.1", "localhost"), 200),
+        (
+            "host",
+            world.github.url().replace("http://127.0.0.1", "localhost"),
+            200,
+        ),
         ("origin", "http://evil.example".to_owned(), 403),
         ("origin", "null".to_owned(), 403),
     ] {
-        let answer = world.stan.send(Method::GET, path, None, &[(header, &value)]).await;
+        let answer = world
+            .stan
+            .send(Method::GET, path, None, &[(header, &value)])
+            .await;
         assert_eq!(answer.status, status, "{header}: {value}");
     }
-    let pages = world.anonymous().send(Method::GET, "/acme/widgets/info/refs", None, &[("host", "evil")]).await;
+    let pages = world
+        .anonymous()
+        .send(
+            Method::GET,
+            "/acme/widgets/info/refs",
+            None,
+            &[("host", "evil")],
+        )
+        .await;
     assert_eq!(pages.status, 403);
 }
 
@@ -28,18 +43,36 @@ async fn pages_lead_to_each_other() {
     let number = world.open_pull("topic").await;
     let list = format!("/repos/acme/widgets/issues/{number}/comments");
     for count in 0..5 {
-        world.maria.post(&list, json!({"body": format!("comment {count}")})).await.expect(201);
+        world
+            .maria
+            .post(&list, json!({"body": format!("comment {count}")}))
+            .await
+            .expect(201);
     }
     let mut address = format!("{list}?per_page=2");
     let mut seen = Vec::new();
     loop {
         let answer = world.stan.get(&address).await;
         let link = answer.header("link").to_owned();
-        seen.extend(answer.body.as_array().unwrap().iter().map(|comment| comment["body"].clone()));
-        let Some(next) = link.split(", ").find(|part| part.ends_with("rel=\"next\"")) else { break };
+        seen.extend(
+            answer
+                .body
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|comment| comment["body"].clone()),
+        );
+        let Some(next) = link.split(", ").find(|part| part.ends_with("rel=\"next\"")) else {
+            break;
+        };
         address = next[1..next.find('>').unwrap()].to_owned();
     }
-    assert_eq!(seen, (0..5).map(|count| format!("comment {count}")).collect::<Vec<_>>());
+    assert_eq!(
+        seen,
+        (0..5)
+            .map(|count| format!("comment {count}"))
+            .collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,13 +84,20 @@ async fn an_unchanged_answer_is_304() {
     let tag = first.header("etag").to_owned();
     let again = |tag: String| {
         let (stan, path) = (world.stan.clone(), path.clone());
-        async move { stan.send(Method::GET, &path, None, &[("if-none-match", &tag)]).await }
+        async move {
+            stan.send(Method::GET, &path, None, &[("if-none-match", &tag)])
+                .await
+        }
     };
     let unchanged = again(tag.clone()).await;
     assert_eq!((unchanged.status, unchanged.header("etag")), (304, &*tag));
     assert!(first.header("x-ratelimit-remaining").parse::<u64>().is_ok());
     assert!(!first.header("x-github-request-id").is_empty());
-    world.maria.patch(&path, json!({"title": "Changed"})).await.expect(200);
+    world
+        .maria
+        .patch(&path, json!({"title": "Changed"}))
+        .await
+        .expect(200);
     assert_eq!(again(tag).await.status, 200);
 }
 
@@ -65,11 +105,18 @@ async fn an_unchanged_answer_is_304() {
 async fn what_is_not_built_says_so_and_is_noted() {
     let world = World::new().await;
     assert_eq!(world.github.unbuilt(), Vec::<String>::new());
-    world.maria.get("/repos/acme/widgets/milestones").await.expect(501);
+    world
+        .maria
+        .get("/repos/acme/widgets/milestones")
+        .await
+        .expect(501);
     world.maria.delete("/repos/acme/widgets").await.expect(501);
     assert_eq!(
         world.github.unbuilt(),
-        ["GET /repos/acme/widgets/milestones", "DELETE /repos/acme/widgets"],
+        [
+            "GET /repos/acme/widgets/milestones",
+            "DELETE /repos/acme/widgets"
+        ],
     );
 }
 
@@ -77,10 +124,22 @@ async fn what_is_not_built_says_so_and_is_noted() {
 async fn bad_bodies_are_told_apart() {
     let world = World::new().await;
     let number = world.open_pull("topic").await;
-    let url = format!("{}/repos/acme/widgets/issues/{number}/comments", world.github.url());
+    let url = format!(
+        "{}/repos/acme/widgets/issues/{number}/comments",
+        world.github.url()
+    );
     let token = world.github.add_user("maria").await.unwrap();
-    for (body, status) in [("{", 400), ("{\"body\": 1}", 422), ("", 422), ("{\"body\": \"fine\"}", 201)] {
-        let request = reqwest::Client::new().post(&url).bearer_auth(&token).body(body).send();
+    for (body, status) in [
+        ("{", 400),
+        ("{\"body\": 1}", 422),
+        ("", 422),
+        ("{\"body\": \"fine\"}", 201),
+    ] {
+        let request = reqwest::Client::new()
+            .post(&url)
+            .bearer_auth(&token)
+            .body(body)
+            .send();
         assert_eq!(request.await.unwrap().status().as_u16(), status, "{body}");
     }
 }
@@ -89,13 +148,26 @@ async fn bad_bodies_are_told_apart() {
 async fn a_person_sees_the_green_check_and_no_markup_of_others() {
     let world = World::new().await;
     let number = world.open_pull("topic").await;
-    let sha = world.github.pull("acme", "widgets", number).await.unwrap().head_sha;
+    let sha = world
+        .github
+        .pull("acme", "widgets", number)
+        .await
+        .unwrap()
+        .head_sha;
     let app = world.installed(json!({})).await;
     let status = json!({"state": "success", "context": "unit", "target_url": "http://127.0.0.1:1/view?a=\"b"});
-    app.post(&format!("/repos/acme/widgets/statuses/{sha}"), status).await.expect(201);
+    app.post(&format!("/repos/acme/widgets/statuses/{sha}"), status)
+        .await
+        .expect(201);
     let comments = format!("/repos/acme/widgets/issues/{number}/comments");
-    world.stan.post(&comments, json!({"body": "<script>alert(1)</script>"})).await.expect(201);
-    let page = reqwest::get(format!("{}/acme/widgets/pull/{number}", world.github.url())).await.unwrap();
+    world
+        .stan
+        .post(&comments, json!({"body": "<script>alert(1)</script>"}))
+        .await
+        .expect(201);
+    let page = reqwest::get(format!("{}/acme/widgets/pull/{number}", world.github.url()))
+        .await
+        .unwrap();
     let page = page.text().await.unwrap();
     for expected in [
         "✓ success",

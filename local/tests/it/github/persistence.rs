@@ -1,7 +1,5 @@
 //! A second run on the same data.
 
-use std::{fs::File, path::Path, time::Duration};
-
 use local::github::{Github, Options};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -11,35 +9,43 @@ use super::world::{World, listener};
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_is_there_again() {
     let data = tempfile::tempdir().unwrap();
-    let options = || Options { data: Some(data.path().to_owned()), ..Options::default() };
+    let options = || Options {
+        data: Some(data.path().to_owned()),
+        ..Options::default()
+    };
     let world = World::with(options()).await;
     let number = world.open_pull("topic").await;
     let comments = format!("/repos/acme/widgets/issues/{number}/comments");
-    world.maria.post(&comments, json!({"body": "still here"})).await.expect(201);
+    world
+        .maria
+        .post(&comments, json!({"body": "still here"}))
+        .await
+        .expect(201);
     world.github.settled().await;
     let refused = Github::start(options(), listener().await, CancellationToken::new()).await;
     let refusal = format!("{:#}", refused.unwrap_err());
-    assert!(refusal.contains(&format!("process {}", std::process::id())), "{refusal}");
+    assert!(
+        refusal.contains(&format!("process {}", std::process::id())),
+        "{refusal}"
+    );
     let (app, installation) = (world.app.clone(), world.installation);
     let kept = world.stop();
-    released(data.path()).await;
 
     let world = World::with(options()).await;
-    assert_eq!((world.app.app_id, world.installation), (app.app_id, installation));
+    assert_eq!(
+        (world.app.app_id, world.installation),
+        (app.app_id, installation)
+    );
     assert_eq!(world.app.private_key_pem, app.private_key_pem);
-    assert_eq!(world.github.comments("acme", "widgets", number).await.unwrap()[0].body, "still here");
+    assert_eq!(
+        world
+            .github
+            .comments("acme", "widgets", number)
+            .await
+            .unwrap()[0]
+            .body,
+        "still here"
+    );
     assert_eq!(world.open_pull("second").await, number + 1);
     drop(kept);
-}
-
-/// Waits until the run before, whose connections close on their own, has let go of its data.
-async fn released(data: &Path) {
-    let lock = File::open(data.join("github.db.lock")).unwrap();
-    for _ in 0..200 {
-        if lock.try_lock().is_ok() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("the first run still holds its data");
 }

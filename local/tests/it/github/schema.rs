@@ -5,7 +5,7 @@
 
 use std::{path::PathBuf, sync::LazyLock};
 
-use jsonschema::{Registry, Validator};
+use jsonschema::{Registry, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Value, json};
 
 const REST: &str = "https://schemas.test/rest";
@@ -14,27 +14,39 @@ const WEBHOOKS: &str = "https://schemas.test/webhooks";
 static OPENAPI: LazyLock<Value> = LazyLock::new(|| {
     let mut description = load("openapi/api.github.com.json");
     accept_null(&mut description);
+    // The description wants the account of a listed installation to be a user and an enterprise
+    // at once; what one installation is, it says right.
+    let listed =
+        "/paths/~1app~1installations/get/responses/200/content/application~1json/schema/items";
+    let listed = description
+        .pointer_mut(listed)
+        .expect("installations are listed");
+    *listed = json!({"$ref": "#/components/schemas/installation"});
     description
 });
 
 static REGISTRY: LazyLock<Registry<'static>> = LazyLock::new(|| {
     let registry = Registry::new().draft(jsonschema::Draft::Draft7);
     let registry = registry.add(REST, &*OPENAPI).expect("an address");
-    let registry = registry.add(WEBHOOKS, load("webhooks/schema.json")).expect("an address");
-    registry.prepare().expect("GitHub's descriptions are schemas")
+    let registry = registry
+        .add(WEBHOOKS, load("webhooks/schema.json"))
+        .expect("an address");
+    registry
+        .prepare()
+        .expect("GitHub's descriptions are schemas")
 });
 
 fn load(name: &str) -> Value {
-    let cache = std::env::var_os("PROW_TEST_CACHE").map(PathBuf::from).or_else(|| {
-        std::env::home_dir().map(|home| home.join(".cache/prow-test"))
-    });
+    let cache = std::env::var_os("PROW_TEST_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cache/prow-test")));
     let path = cache.expect("HOME or PROW_TEST_CACHE is set").join(name);
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; run .ci/npm-schemas first", path.display()));
     serde_json::from_str(&text).expect("a schema is JSON")
 }
 
-/// OpenAPI 3.0 says `nullable: true` where JSON Schema lists `null` among the types.
+/// `OpenAPI` 3.0 says `nullable: true` where JSON Schema lists `null` among the types.
 fn accept_null(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(accept_null),
@@ -60,8 +72,29 @@ fn validator(address: &str) -> Validator {
 
 fn complaints(what: &str, address: &str, value: &Value) -> Vec<String> {
     let validator = validator(address);
-    let errors = validator.iter_errors(value);
-    errors.map(|error| format!("{what}: {error} at {}", error.instance_path())).collect()
+    let mut found = Vec::new();
+    for error in validator.iter_errors(value) {
+        explain(what, &error, &mut found);
+    }
+    found
+}
+
+/// Where several schemas were possible, why each of them was not it.
+fn explain(what: &str, error: &ValidationError<'_>, found: &mut Vec<String>) {
+    let (ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }) =
+        error.kind()
+    else {
+        let text: String = error.to_string().chars().take(300).collect();
+        found.push(format!("{what}: {text} at {}", error.instance_path()));
+        return;
+    };
+    for inner in context.iter().flatten() {
+        explain(
+            &format!("{what}: one of {}", error.instance_path()),
+            inner,
+            found,
+        );
+    }
 }
 
 /// One segment of a JSON pointer.
@@ -72,33 +105,58 @@ fn escape(segment: &str) -> String {
 /// Why a webhook is none that GitHub would send.
 pub(crate) fn webhook_complaints(event: &str, payload: &Value) -> Vec<String> {
     let kind = payload["action"].as_str().unwrap_or("event");
-    complaints(event, &format!("{WEBHOOKS}#/definitions/{event}${kind}"), payload)
+    complaints(
+        event,
+        &format!("{WEBHOOKS}#/definitions/{event}${kind}"),
+        payload,
+    )
 }
 
 /// Why GitHub would not have answered so.
-pub(crate) fn answer_complaints(method: &str, path: &str, status: u16, body: &Value) -> Vec<String> {
+pub(crate) fn answer_complaints(
+    method: &str,
+    path: &str,
+    status: u16,
+    body: &Value,
+) -> Vec<String> {
     let path = path.split('?').next().unwrap_or(path);
     let Some(template) = template(path) else {
         // Nothing GitHub knows, so nothing it could answer but an error.
-        return if status >= 400 { Vec::new() } else { vec![format!("GitHub has no {path}")] };
+        return if status >= 400 {
+            Vec::new()
+        } else {
+            vec![format!("GitHub has no {path}")]
+        };
     };
     let what = format!("{method} {template} → {status}");
-    let pointer = format!("/paths/{}/{}/responses", escape(template), method.to_lowercase());
+    let pointer = format!(
+        "/paths/{}/{}/responses",
+        escape(template),
+        method.to_lowercase()
+    );
     let Some(responses) = OPENAPI.pointer(&pointer) else {
-        return if status >= 400 { Vec::new() } else { vec![format!("GitHub has no {method} {template}")] };
+        return if status >= 400 {
+            Vec::new()
+        } else {
+            vec![format!("GitHub has no {method} {template}")]
+        };
     };
     match responses.get(status.to_string()) {
         // Authentication, permissions and limits concern every route and are described at few.
-        None if matches!(status, 400 | 401 | 403 | 404 | 422) => {
-            complaints(&what, &format!("{REST}#/components/schemas/basic-error"), body)
-        }
+        None if matches!(status, 400 | 401 | 403 | 404 | 422) => complaints(
+            &what,
+            &format!("{REST}#/components/schemas/basic-error"),
+            body,
+        ),
         None if status == 501 => Vec::new(),
         None => vec![format!("{what}: GitHub does not answer with this status")],
         Some(response) => {
             let (pointer, response) = match response["$ref"].as_str() {
                 Some(reference) => {
                     let target = reference.trim_start_matches('#').to_owned();
-                    let response = OPENAPI.pointer(&target).expect("a reference leads somewhere");
+                    let response = OPENAPI
+                        .pointer(&target)
+                        .expect("a reference leads somewhere");
                     (target, response)
                 }
                 None => (format!("{pointer}/{status}"), response),
@@ -106,7 +164,10 @@ pub(crate) fn answer_complaints(method: &str, path: &str, status: u16, body: &Va
             if response["content"]["application/json"]["schema"].is_null() {
                 return Vec::new();
             }
-            let address = format!("{REST}#{}/content/application~1json/schema", encode(&pointer));
+            let address = format!(
+                "{REST}#{}/content/application~1json/schema",
+                encode(&pointer)
+            );
             complaints(&what, &address, body)
         }
     }
@@ -119,9 +180,18 @@ fn encode(pointer: &str) -> String {
 
 /// The description's path that fits; the most literal one where several do.
 fn template(path: &str) -> Option<&'static str> {
-    let paths = OPENAPI["paths"].as_object().expect("the description has paths");
+    let paths = OPENAPI["paths"]
+        .as_object()
+        .expect("the description has paths");
     let fitting = paths.keys().filter(|template| fits(template, path));
-    fitting.min_by_key(|template| (template.matches('{').count(), std::cmp::Reverse(template.len()))).map(String::as_str)
+    fitting
+        .min_by_key(|template| {
+            (
+                template.matches('{').count(),
+                std::cmp::Reverse(template.len()),
+            )
+        })
+        .map(String::as_str)
 }
 
 /// A last parameter takes the rest of the path: files and refs have slashes.
@@ -133,7 +203,8 @@ fn fits(template: &str, path: &str) -> bool {
     template.iter().all(|wanted| {
         path.next().is_some_and(|have| {
             let one = !have.contains('/') || greedy.contains(wanted);
-            (is_parameter(wanted) && !have.is_empty() && one) || have == *wanted
+            (is_parameter(wanted) && one && (!have.is_empty() || greedy.contains(wanted)))
+                || have == *wanted
         })
     }) && path.next().is_none()
 }

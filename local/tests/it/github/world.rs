@@ -38,9 +38,29 @@ pub(crate) async fn listener() -> TcpListener {
 
 pub(crate) fn all_permissions() -> Permissions {
     Permissions::from(
-        ["checks", "contents", "issues", "pull_requests", "statuses", "members"]
-            .map(|scope| (scope, Level::Write)),
+        [
+            "checks",
+            "contents",
+            "issues",
+            "pull_requests",
+            "statuses",
+            "members",
+        ]
+        .map(|scope| (scope, Level::Write)),
     )
+}
+
+/// A stand-in that was just stopped may hold its data a moment longer: until its last connection is closed.
+async fn start(options: &Options, shutdown: &CancellationToken) -> Github {
+    let mut attempts = 0;
+    loop {
+        match Github::start(options.clone(), listener().await, shutdown.clone()).await {
+            Ok(github) => return github,
+            Err(error) if attempts == 100 => panic!("{error:#}"),
+            Err(_) => attempts += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 impl World {
@@ -50,25 +70,36 @@ impl World {
 
     pub(crate) async fn with(options: Options) -> World {
         let shutdown = CancellationToken::new();
-        let github =
-            Github::start(options, listener().await, shutdown.clone()).await.expect("starts");
+        let github = start(&options, &shutdown).await;
         let receiver = Receiver::start().await;
         let maria = github.add_user("maria").await.unwrap();
         let stan = github.add_user("stan").await.unwrap();
         github.add_org("acme", &["maria"]).await.unwrap();
-        github.add_repo("acme", "widgets", RepoOptions::default()).await.unwrap();
+        github
+            .add_repo("acme", "widgets", RepoOptions::default())
+            .await
+            .unwrap();
         let world = World {
             maria: Client::new(&github, &maria),
             stan: Client::new(&github, &stan),
             app: github.add_app("prow", &receiver.url, SECRET).await.unwrap(),
-            installation: github.install_app("prow", "acme", all_permissions()).await.unwrap(),
+            installation: github
+                .install_app("prow", "acme", all_permissions())
+                .await
+                .unwrap(),
             receiver,
             folder: tempfile::tempdir().unwrap(),
             shutdown: shutdown.drop_guard(),
             github,
         };
         let work = world.clone_as(&world.maria, "acme/widgets");
-        if world.github.branch("acme", "widgets", "main").await.unwrap().is_none() {
+        if world
+            .github
+            .branch("acme", "widgets", "main")
+            .await
+            .unwrap()
+            .is_none()
+        {
             work.commit("README.md", "hello\n", "First");
             work.git(&["push", "--quiet", "origin", "HEAD:main"]);
         }
@@ -99,7 +130,11 @@ impl World {
         work.commit(&format!("{branch}.txt"), "one\ntwo\n", "Add a file");
         work.git(&["push", "--quiet", "origin", branch]);
         let body = json!({"title": format!("Add {branch}"), "head": branch, "base": "main", "body": "Please"});
-        let pull = self.maria.post("/repos/acme/widgets/pulls", body).await.expect(201);
+        let pull = self
+            .maria
+            .post("/repos/acme/widgets/pulls", body)
+            .await
+            .expect(201);
         pull["number"].as_u64().unwrap()
     }
 
@@ -112,7 +147,9 @@ impl World {
 
     pub(crate) fn app_client(&self) -> Client {
         let now = jiff::Timestamp::now().as_second();
-        self.assertion(&json!({"iat": now - 60, "exp": now + 540, "iss": self.app.app_id.to_string()}))
+        self.assertion(
+            &json!({"iat": now - 60, "exp": now + 540, "iss": self.app.app_id.to_string()}),
+        )
     }
 
     /// A client with an App's assertion of these claims.
@@ -127,7 +164,10 @@ impl World {
     }
 
     pub(crate) fn anonymous(&self) -> Client {
-        Client { url: self.github.url().to_owned(), token: None }
+        Client {
+            url: self.github.url().to_owned(),
+            token: None,
+        }
     }
 
     /// Every webhook so far, as `event` or `event.action`.
@@ -161,11 +201,21 @@ impl Work {
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
-            .args(["-c", "user.name=Maria", "-c", "user.email=maria@example.com", "-c", "gc.auto=0"])
+            .args([
+                "-c",
+                "user.name=Maria",
+                "-c",
+                "user.email=maria@example.com",
+                "-c",
+                "gc.auto=0",
+            ])
             .args(args);
         let output = git.output().expect("git is installed");
         let text = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&text).into_owned(),
+        )
     }
 
     pub(crate) fn commit(&self, file: &str, content: &str, message: &str) {
@@ -207,10 +257,16 @@ impl Receiver {
 
     pub(crate) fn names(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
-        assert!(state.complaints.is_empty(), "{}", state.complaints.join("\n"));
+        assert!(
+            state.complaints.is_empty(),
+            "{}",
+            state.complaints.join("\n")
+        );
         let name = |(headers, payload): &(HeaderMap, Value)| {
             let event = headers["x-github-event"].to_str().unwrap();
-            payload["action"].as_str().map_or(event.to_owned(), |action| format!("{event}.{action}"))
+            payload["action"]
+                .as_str()
+                .map_or(event.to_owned(), |action| format!("{event}.{action}"))
         };
         state.calls.iter().map(name).collect()
     }
@@ -220,11 +276,20 @@ impl Receiver {
         let names = self.names();
         let state = self.state.lock().unwrap();
         let pairs = names.iter().zip(&state.calls);
-        pairs.filter(|(name, _)| *name == wanted).map(|(_, call)| call.1.clone()).collect()
+        pairs
+            .filter(|(name, _)| *name == wanted)
+            .map(|(_, call)| call.1.clone())
+            .collect()
     }
 
     pub(crate) fn headers(&self) -> Vec<HeaderMap> {
-        self.state.lock().unwrap().calls.iter().map(|(headers, _)| headers.clone()).collect()
+        self.state
+            .lock()
+            .unwrap()
+            .calls
+            .iter()
+            .map(|(headers, _)| headers.clone())
+            .collect()
     }
 
     pub(crate) fn forget(&self) {
@@ -250,7 +315,9 @@ async fn receive(State(state): State<Arc<Mutex<Received>>>, headers: HeaderMap, 
     if headers["x-hub-signature-256"] != expected.as_str() {
         state.complaints.push(format!("{event}: wrong signature"));
     }
-    state.complaints.extend(schema::webhook_complaints(&event, &payload));
+    state
+        .complaints
+        .extend(schema::webhook_complaints(&event, &payload));
     state.calls.push((headers, payload));
 }
 
@@ -278,13 +345,18 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 }
 
 impl Client {
     pub(crate) fn new(github: &Github, token: &str) -> Client {
-        Client { url: github.url().to_owned(), token: Some(token.to_owned()) }
+        Client {
+            url: github.url().to_owned(),
+            token: Some(token.to_owned()),
+        }
     }
 
     /// The address for git, with the token in it.
@@ -301,7 +373,8 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(reqwest::Method::POST, path, Some(body), &[]).await
+        self.send(reqwest::Method::POST, path, Some(body), &[])
+            .await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
@@ -309,7 +382,8 @@ impl Client {
     }
 
     pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
-        self.send(reqwest::Method::PATCH, path, Some(body), &[]).await
+        self.send(reqwest::Method::PATCH, path, Some(body), &[])
+            .await
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
@@ -343,7 +417,9 @@ impl Client {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.unwrap();
-        let is_json = headers.get("content-type").is_some_and(|kind| kind == "application/json");
+        let is_json = headers
+            .get("content-type")
+            .is_some_and(|kind| kind == "application/json");
         let body = if is_json {
             serde_json::from_slice(&bytes).unwrap()
         } else {
@@ -353,6 +429,10 @@ impl Client {
             let complaints = schema::answer_complaints(method.as_str(), path, status, &body);
             assert!(complaints.is_empty(), "{}", complaints.join("\n"));
         }
-        Answer { status, headers, body }
+        Answer {
+            status,
+            headers,
+            body,
+        }
     }
 }

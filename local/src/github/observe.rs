@@ -1,0 +1,194 @@
+//! What came of it, for tests and for the demo's table: pull requests, comments, statuses, deliveries.
+
+use anyhow::bail;
+use serde_json::Value;
+
+use super::{Github, routes::latest};
+
+/// The newest status of a context on a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub context: String,
+    /// `pending`, `success`, `failure` or `error`.
+    pub state: String,
+    pub description: String,
+    pub target_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    pub id: u64,
+    pub author: String,
+    pub body: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pull {
+    pub number: u64,
+    pub title: String,
+    pub author: String,
+    /// `open` or `closed`.
+    pub state: String,
+    pub merged: bool,
+    pub draft: bool,
+    pub base_ref: String,
+    pub base_sha: String,
+    pub head_ref: String,
+    pub head_sha: String,
+    pub labels: Vec<String>,
+}
+
+/// A webhook that was sent.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub id: u64,
+    pub guid: String,
+    pub event: String,
+    pub action: Option<String>,
+    /// 0 where there was no answer.
+    pub status_code: u16,
+    pub redelivery: bool,
+    pub payload: Value,
+}
+
+impl Github {
+    /// Returns when every webhook queued so far has been answered or given up on.
+    pub async fn settled(&self) {
+        self.context.deliverer.settled().await;
+    }
+
+    /// The webhooks an App was sent, oldest first.
+    ///
+    /// # Errors
+    /// When the App is unknown.
+    pub async fn deliveries(&self, slug: &str) -> anyhow::Result<Vec<Delivery>> {
+        let Some(app) = self.context.store.app_by_slug(slug).await? else {
+            bail!("no App {slug}")
+        };
+        let mut deliveries = Vec::new();
+        for row in self
+            .context
+            .store
+            .deliveries(app.id)
+            .await?
+            .into_iter()
+            .rev()
+        {
+            deliveries.push(Delivery {
+                id: row.id.unsigned_abs(),
+                guid: row.guid,
+                event: row.event,
+                action: row.action,
+                status_code: row.answer.map_or(0, |answer| answer.status_code),
+                redelivery: row.redelivery,
+                payload: serde_json::from_str(&row.payload)?,
+            });
+        }
+        Ok(deliveries)
+    }
+
+    /// The requests met so far that GitHub would have answered and the stand-in does not.
+    #[must_use]
+    pub fn unbuilt(&self) -> Vec<String> {
+        self.context
+            .unbuilt
+            .lock()
+            .expect("no holder panics")
+            .clone()
+    }
+
+    /// The newest status of each context on a commit, by context.
+    ///
+    /// # Errors
+    /// When the repository is unknown.
+    pub async fn statuses(
+        &self,
+        owner: &str,
+        name: &str,
+        sha: &str,
+    ) -> anyhow::Result<Vec<Status>> {
+        let repo = self.repo(owner, name).await?;
+        let statuses = latest(self.context.store.statuses(repo.id, sha).await?);
+        let mut statuses: Vec<Status> = statuses
+            .into_iter()
+            .map(|status| Status {
+                context: status.context,
+                state: status.state,
+                description: status.description.unwrap_or_default(),
+                target_url: status.target_url.unwrap_or_default(),
+            })
+            .collect();
+        statuses.sort_by(|a, b| a.context.cmp(&b.context));
+        Ok(statuses)
+    }
+
+    /// The comments on a pull request, oldest first.
+    ///
+    /// # Errors
+    /// When the repository is unknown.
+    pub async fn comments(
+        &self,
+        owner: &str,
+        name: &str,
+        number: u64,
+    ) -> anyhow::Result<Vec<Comment>> {
+        let repo = self.repo(owner, name).await?;
+        let comments = self
+            .context
+            .store
+            .comments(&repo, i64::try_from(number)?)
+            .await?;
+        let comments = comments.into_iter().map(|comment| Comment {
+            id: comment.id.unsigned_abs(),
+            author: comment.author.login,
+            body: comment.body,
+        });
+        Ok(comments.collect())
+    }
+
+    /// # Errors
+    /// When there is no such pull request.
+    pub async fn labels(
+        &self,
+        owner: &str,
+        name: &str,
+        number: u64,
+    ) -> anyhow::Result<Vec<String>> {
+        Ok(self.pull(owner, name, number).await?.labels)
+    }
+
+    /// # Errors
+    /// When there is no such pull request.
+    pub async fn pull(&self, owner: &str, name: &str, number: u64) -> anyhow::Result<Pull> {
+        let pull = self.stored_pull(owner, name, number).await?;
+        Ok(Pull {
+            number,
+            merged: pull.merged(),
+            title: pull.title,
+            author: pull.author.login,
+            state: pull.state.name().to_owned(),
+            draft: pull.draft,
+            base_ref: pull.base_ref,
+            base_sha: pull.base_sha,
+            head_ref: pull.head_ref,
+            head_sha: pull.head_sha,
+            labels: pull.labels.into_iter().map(|label| label.name).collect(),
+        })
+    }
+
+    /// The tip of a branch; `None` where there is no such branch.
+    ///
+    /// # Errors
+    /// When the repository is unknown or git fails.
+    pub async fn branch(
+        &self,
+        owner: &str,
+        name: &str,
+        branch: &str,
+    ) -> anyhow::Result<Option<String>> {
+        self.context
+            .git(&self.repo(owner, name).await?)
+            .branch(branch)
+            .await
+    }
+}
