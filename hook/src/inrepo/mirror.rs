@@ -1,8 +1,8 @@
 //! Bare mirrors without file contents, one a repository, and what is read from them.
 
 use std::{
-    collections::HashMap,
-    path::PathBuf,
+    collections::{HashMap, HashSet},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex as StdMutex, PoisonError},
     time::Duration,
 };
@@ -31,9 +31,16 @@ pub(super) struct Mirrors {
     dir: PathBuf,
     /// Removes `dir` with it.
     _temporary: Option<TempDir>,
-    /// One git at a time in each mirror.
-    locks: StdMutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
+    /// One fetch at a time in each mirror.
+    present: StdMutex<HashMap<PathBuf, Arc<Mutex<Present>>>>,
 }
+
+/// The commits that this process has brought into a mirror. Git cannot be asked: it would fetch
+/// what it is asked about.
+type Present = HashSet<String>;
+
+/// Then they are forgotten, and fetched again when they are needed, which costs little.
+const MAX_PRESENT: usize = 10_000;
 
 impl Mirrors {
     pub(super) fn new(
@@ -54,7 +61,7 @@ impl Mirrors {
             git_base: git_base.trim_end_matches('/').to_owned(),
             dir,
             _temporary: temporary,
-            locks: StdMutex::default(),
+            present: StdMutex::default(),
         })
     }
 
@@ -75,15 +82,13 @@ impl Mirrors {
         let credentials = self.github.git_credentials(org).await?;
         let url = format!("{}/{org}/{repo}.git", self.git_base);
         let dir = self.dir.join(org).join(format!("{repo}.git"));
-        let lock = self.lock(&dir);
-        let _held = lock.lock().await;
+        let present = self.present(&dir);
         let git = Git {
             dir,
             url: &url,
             credentials: credentials.as_ref(),
         };
-        prepare(&git).await?;
-        fetch(&git, base_sha, head).await?;
+        bring(&git, &mut *present.lock().await, base_sha, head).await?;
         let tree = match head {
             None => base_sha.to_owned(),
             Some(head) => match merge(&git, base_sha, &head.sha).await? {
@@ -94,9 +99,9 @@ impl Mirrors {
         tree::read(&git, &tree, LOOK_LIMIT).await
     }
 
-    fn lock(&self, dir: &std::path::Path) -> Arc<Mutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(locks.entry(dir.to_owned()).or_default())
+    fn present(&self, dir: &Path) -> Arc<Mutex<Present>> {
+        let mut all = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(dir.to_owned()).or_default())
     }
 }
 
@@ -111,21 +116,31 @@ fn is_plain(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-async fn prepare(git: &Git<'_>) -> anyhow::Result<()> {
+/// Brings the commits, unless they are there. They are kept by refs: without them the next
+/// fetch could not say what is here already.
+async fn bring(
+    git: &Git<'_>,
+    present: &mut Present,
+    base_sha: &str,
+    head: Option<&Head>,
+) -> anyhow::Result<()> {
     if !is_repository(&git.dir) {
+        present.clear();
         tokio::fs::create_dir_all(&git.dir)
             .await
             .with_context(|| format!("mirror folder {}", git.dir.display()))?;
         git.run(&["init", "--quiet", "--bare"], LOOK_LIMIT).await?;
     }
-    Ok(())
-}
-
-/// Brings the commits, unless they are there. They are kept by refs: without them the next
-/// fetch could not say what is here already.
-async fn fetch(git: &Git<'_>, base_sha: &str, head: Option<&Head>) -> anyhow::Result<()> {
-    let base = format!("+{base_sha}:refs/prow/base");
-    let head = head.map(|Head { number, sha }| format!("+{sha}:refs/prow/pull/{number}"));
+    let mut wanted = vec![(base_sha, "refs/prow/base".to_owned())];
+    wanted.extend(head.map(|head| (head.sha.as_str(), format!("refs/prow/pull/{}", head.number))));
+    wanted.retain(|(sha, _)| !present.contains(*sha));
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let refspecs: Vec<_> = wanted
+        .iter()
+        .map(|(sha, name)| format!("+{sha}:{name}"))
+        .collect();
     let mut args = vec![
         "fetch",
         "--quiet",
@@ -134,10 +149,14 @@ async fn fetch(git: &Git<'_>, base_sha: &str, head: Option<&Head>) -> anyhow::Re
         "--filter=blob:none",
         "--",
         "origin",
-        &base,
     ];
-    args.extend(head.as_deref());
-    git.run(&args, FETCH_LIMIT).await.map(drop)
+    args.extend(refspecs.iter().map(String::as_str));
+    git.run(&args, FETCH_LIMIT).await?;
+    if present.len() > MAX_PRESENT {
+        present.clear();
+    }
+    present.extend(wanted.into_iter().map(|(sha, _)| sha.to_owned()));
+    Ok(())
 }
 
 /// The tree of `head` merged into `base`; `None` when they conflict.
