@@ -68,7 +68,15 @@ pub enum ContainerState {
         exit_code: i32,
         finished: bool,
     },
+    /// The runtime could not start it: no such program, say.
+    Refused {
+        reason: String,
+        message: String,
+    },
 }
+
+/// How runtimes name a container that never ran: containerd and CRI-O, and the older Docker.
+const REFUSALS: [&str; 2] = ["StartError", "ContainerCannotRun"];
 
 impl ContainerView {
     pub fn has_started(&self) -> bool {
@@ -96,8 +104,13 @@ fn state(status: &ContainerStatus) -> ContainerState {
         return ContainerState::Unknown;
     };
     if let Some(ended) = &state.terminated {
+        let reason = ended.reason.clone().unwrap_or_default();
+        if REFUSALS.contains(&reason.as_str()) {
+            let message = ended.message.clone().unwrap_or_default();
+            return ContainerState::Refused { reason, message };
+        }
         ContainerState::Terminated {
-            reason: ended.reason.clone().unwrap_or_default(),
+            reason,
             exit_code: ended.exit_code,
             finished: ended.finished_at.is_some(),
         }

@@ -19,7 +19,6 @@ use std::{ffi::OsString, fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use common::{prowjob::ProwJobState, service};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::program::{complain, runtime};
@@ -92,14 +91,14 @@ async fn run(options: Options) -> anyhow::Result<bool> {
     shutdown.cancel();
     services.stopped().await;
     if !matches!(outcome, Ok(true)) {
-        Screen.say(&format!("What happened is in {}", data.path.display()));
+        screen::say(&format!("What happened is in {}", data.path.display()));
         data.keep();
     }
     outcome
 }
 
 /// Plays the contributor's part and prints what comes of it; without `--exit` it then serves
-/// until `shutdown`.
+/// until `shutdown`, and goes on printing.
 async fn show(
     options: &Options,
     services: &Services,
@@ -107,15 +106,19 @@ async fn show(
 ) -> anyhow::Result<bool> {
     let work = tempfile::tempdir()?;
     let seed = Seed::new(&services.github, work.path(), options.repo.as_deref()).await?;
-    let jobs = jobs::follow(services.client.clone(), "default");
-    Screen.addresses(services);
+    let mut screen = Screen::new(jobs::follow(services.client.clone(), "default").await);
+    screen.skip_past();
+    screen::addresses(services);
     let (good, open) = match options.repo {
-        Some(_) => of_the_user(&seed, jobs.clone(), options.exit).await?,
-        None => sample(&seed, jobs.clone(), options.exit).await?,
+        Some(_) => of_the_user(&seed, &mut screen, options.exit).await?,
+        None => sample(&seed, &mut screen, options.exit).await?,
     };
     if !options.exit {
-        Screen.play(services, &seed, open);
-        shutdown.cancelled().await;
+        screen::play(services, &seed, open);
+        tokio::select! {
+            _ = screen.jobs(Duration::MAX, |_| false) => {}
+            () = shutdown.cancelled() => {}
+        }
     }
     Ok(good)
 }
@@ -125,80 +128,54 @@ type Outcome = (bool, u64);
 
 /// A pull request, its jobs, its merge, and the job that the merge starts; then a second one,
 /// for the user to play with.
-async fn sample(
-    seed: &Seed,
-    mut jobs: watch::Receiver<Jobs>,
-    exit: bool,
-) -> anyhow::Result<Outcome> {
+async fn sample(seed: &Seed, screen: &mut Screen, exit: bool) -> anyhow::Result<Outcome> {
     const PATIENCE: Duration = Duration::from_secs(60);
     let (pull, head) = seed.pull_request().await?;
-    Screen.opened(&pull);
-    let presubmits = Screen
-        .jobs(&mut jobs, &head, PATIENCE, |jobs| {
-            expect::ended(jobs, &head, &PRESUBMITS)
-        })
+    screen::opened(&pull);
+    let presubmits = screen
+        .jobs(PATIENCE, |jobs| expect::ended(jobs, &head, &PRESUBMITS))
         .await;
     seed.forge.merge(pull.number).await?;
     let merged = seed.main().await?;
-    Screen.say(&format!("\nMerged #{}", pull.number));
-    let postsubmits = Screen
-        .jobs(&mut jobs, &merged, PATIENCE, |jobs| {
-            expect::ended(jobs, &merged, &POSTSUBMITS)
-        })
+    screen::say(&format!("\nMerged #{}", pull.number));
+    let postsubmits = screen
+        .jobs(PATIENCE, |jobs| expect::ended(jobs, &merged, &POSTSUBMITS))
         .await;
     let mut lines = expect::compare(&presubmits, &head, &PRESUBMITS);
     lines.extend(expect::compare(&postsubmits, &merged, &POSTSUBMITS));
-    Screen.table(&lines);
+    screen::table(&lines);
     let good = lines.iter().all(Line::holds);
     if exit {
         return Ok((good, pull.number));
     }
     let (pull, head) = seed.pull_request().await?;
-    Screen.opened(&pull);
-    Screen
-        .jobs(&mut jobs, &head, PATIENCE, |jobs| {
-            expect::ended(jobs, &head, &PRESUBMITS)
-        })
+    screen::opened(&pull);
+    screen
+        .jobs(PATIENCE, |jobs| expect::ended(jobs, &head, &PRESUBMITS))
         .await;
     Ok((good, pull.number))
 }
 
 /// The user's last commit as a pull request. Good when there is a job, and every required one
 /// succeeded.
-async fn of_the_user(
-    seed: &Seed,
-    mut jobs: watch::Receiver<Jobs>,
-    exit: bool,
-) -> anyhow::Result<Outcome> {
+async fn of_the_user(seed: &Seed, screen: &mut Screen, exit: bool) -> anyhow::Result<Outcome> {
     let (pull, head) = seed.pull_request().await?;
-    Screen.opened(&pull);
-    let none_yet = Screen
-        .quiet(&mut jobs, &head, Duration::from_secs(10))
-        .await;
-    if none_yet {
-        Screen.say("No job ran for this pull request.");
+    screen::opened(&pull);
+    if screen.none_on(&head, Duration::from_secs(10)).await {
+        screen::say("No job ran for this pull request.");
         for comment in seed.forge.comments(pull.number).await? {
-            Screen.say(&format!("\nProw says:\n{comment}"));
+            screen::say(&format!("\nProw says:\n{comment}"));
         }
         return Ok((false, pull.number));
     }
     if !exit {
-        let mut jobs = jobs.clone();
-        tokio::spawn(async move {
-            Screen
-                .jobs(&mut jobs, &head, Duration::MAX, |_| false)
-                .await
-        });
         return Ok((true, pull.number));
     }
-    let ended = Screen
-        .jobs(&mut jobs, &head, Duration::MAX, |jobs| {
-            expect::on(jobs, &head).all(|job| job.complete)
-        })
-        .await;
-    let required = |job: &&jobs::Job| job.required;
-    let good = expect::on(&ended, &head)
-        .filter(required)
-        .all(|job| job.state == ProwJobState::Success);
-    Ok((good, pull.number))
+    let all_ended = |jobs: &Jobs| expect::on(jobs, &head).all(|job| job.complete);
+    let ended = screen.jobs(Duration::MAX, all_ended).await;
+    let mut required = expect::on(&ended, &head).filter(|job| job.required);
+    Ok((
+        required.all(|job| job.state == ProwJobState::Success),
+        pull.number,
+    ))
 }

@@ -141,7 +141,14 @@ fn by_phase(seen: &Observed<'_>, pod: &PodView, settings: &Settings, now: Timest
             ),
             "the pod failed before any container started",
         ),
-        Phase::Failed => complete(ProwJobState::Failure, "Job failed.", "the pod failed"),
+        Phase::Failed => match refused(pod) {
+            Some(why) => complete(
+                ProwJobState::Error,
+                format!("Pod could not start: {why}"),
+                "a container could not be started",
+            ),
+            None => complete(ProwJobState::Failure, "Job failed.", "the pod failed"),
+        },
         Phase::Pending => waiting_pod(seen, pod, settings, now),
         Phase::Running if pod.deleting.is_none() => running_pod(seen, pod, settings, now),
         _ if pod.deleting.is_some() => deleted(),
@@ -174,6 +181,17 @@ fn never_ran(pod: &PodView) -> bool {
     !pod.containers
         .iter()
         .any(|container| container.has_started())
+}
+
+/// The container that the runtime could not start, and why.
+fn refused(pod: &PodView) -> Option<String> {
+    pod.containers.iter().find_map(|container| {
+        let ContainerState::Refused { reason, message } = &container.state else {
+            return None;
+        };
+        let why = reason_and_message(reason, message);
+        Some(format!("container {}: {why}", container.name))
+    })
 }
 
 /// Not every init container is done.

@@ -1,15 +1,15 @@
 //! Follows `ProwJob`s as they change.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, pin::pin};
 
 use common::prowjob::{ProwJob, ProwJobState, labels};
-use futures::TryStreamExt;
+use futures::StreamExt;
 use kube::{
     Api, Client,
     core::DeserializeGuard,
-    runtime::{WatchStreamExt, watcher},
+    runtime::{WatchStreamExt, watcher, watcher::Event},
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// What the demo shows of a job.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,33 +28,42 @@ pub(super) struct Job {
 /// All jobs by the name of their object.
 pub(super) type Jobs = BTreeMap<String, Job>;
 
-/// The jobs of `namespace`, kept up to date until the receiver is dropped.
-pub(super) fn follow(client: Client, namespace: &str) -> watch::Receiver<Jobs> {
+/// The jobs of `namespace`, all that there are when this returns, and kept up to date until the
+/// receiver is dropped.
+pub(super) async fn follow(client: Client, namespace: &str) -> watch::Receiver<Jobs> {
     let (sender, receiver) = watch::channel(Jobs::new());
     let api: Api<DeserializeGuard<ProwJob>> = Api::namespaced(client, namespace);
+    let (listed, is_listed) = oneshot::channel();
+    let mut listed = Some(listed);
     tokio::spawn(async move {
-        let changes = watcher(api, watcher::Config::default())
-            .default_backoff()
-            .applied_objects();
-        let keep = changes.try_for_each(|object| {
-            if let Ok(job) = object.0 {
-                sender.send_modify(|jobs| {
-                    jobs.insert(
-                        job.metadata.name.clone().unwrap_or_default(),
-                        Job::from(&job),
-                    );
-                });
+        let mut events = pin!(watcher(api, watcher::Config::default()).default_backoff());
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = sender.closed() => None,
+            };
+            match event {
+                Some(Ok(Event::Apply(object) | Event::InitApply(object))) => keep(&sender, object),
+                Some(Ok(Event::InitDone)) => drop(listed.take().map(|listed| listed.send(()))),
+                Some(Ok(Event::Init | Event::Delete(_))) => {}
+                Some(Err(error)) => {
+                    tracing::warn!(error = format!("{error:#}"), "following ProwJobs")
+                }
+                None => break,
             }
-            futures::future::ready(Ok(()))
-        });
-        tokio::select! {
-            outcome = keep => if let Err(error) = outcome {
-                tracing::warn!(error = format!("{error:#}"), "following ProwJobs");
-            },
-            () = sender.closed() => {}
         }
     });
+    // An error is a watch that ended first: the receiver says so too.
+    let _ = is_listed.await;
     receiver
+}
+
+/// An object that does not read as a `ProwJob` is nobody's job.
+fn keep(sender: &watch::Sender<Jobs>, object: DeserializeGuard<ProwJob>) {
+    if let Ok(job) = object.0 {
+        let name = job.metadata.name.clone().unwrap_or_default();
+        sender.send_modify(|jobs| drop(jobs.insert(name, Job::from(&job))));
+    }
 }
 
 impl From<&ProwJob> for Job {

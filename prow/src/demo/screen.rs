@@ -31,125 +31,134 @@ pub(super) fn log_to(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Standard output.
-#[derive(Clone, Copy)]
-pub(super) struct Screen;
+/// Standard output, and the jobs it shows.
+pub(super) struct Screen {
+    jobs: watch::Receiver<Jobs>,
+    /// Objects whose end was told.
+    told: BTreeSet<String>,
+}
+
+#[expect(clippy::print_stdout, reason = "the demo's purpose is to be read")]
+pub(super) fn say(text: &str) {
+    println!("{text}");
+}
 
 impl Screen {
-    #[expect(clippy::print_stdout, reason = "the demo's purpose is to be read")]
-    pub(super) fn say(self, text: &str) {
-        println!("{text}");
+    pub(super) fn new(jobs: watch::Receiver<Jobs>) -> Self {
+        Self {
+            jobs,
+            told: BTreeSet::new(),
+        }
     }
 
-    pub(super) fn addresses(self, services: &Services) {
-        self.say(&format!("  Deck       {}", services.deck));
-        self.say(&format!(
-            "  GitHub     {} (a stand-in)",
-            services.github.url()
-        ));
-        self.say(&format!("  webhooks   {}", services.webhook));
-        self.say(&format!(
-            "  cluster    export KUBECONFIG={}",
-            services.kubeconfig.display()
-        ));
-    }
-
-    pub(super) fn opened(self, pull: &PullRequest) {
-        self.say(&format!("\nOpened #{}  {}", pull.number, pull.html_url));
-    }
-
-    /// Prints the jobs on `sha` as they end, until `done` or `patience` is over; returns how
-    /// they then stand.
-    pub(super) async fn jobs(
-        self,
-        jobs: &mut watch::Receiver<Jobs>,
-        sha: &str,
-        patience: Duration,
-        done: impl Fn(&Jobs) -> bool,
-    ) -> Jobs {
-        let mut told = BTreeSet::new();
+    /// Prints jobs as they end, until `done` or `patience` is over; returns how they then stand.
+    pub(super) async fn jobs(&mut self, patience: Duration, done: impl Fn(&Jobs) -> bool) -> Jobs {
         let print_all = async {
             loop {
-                let now = jobs.borrow_and_update().clone();
-                for (name, job) in now.iter().filter(|(_, job)| job.sha == sha && job.complete) {
-                    if told.insert(name.clone()) {
-                        self.job(job);
+                let now = self.jobs.borrow_and_update().clone();
+                for (name, job) in now.iter().filter(|(_, job)| job.complete) {
+                    if self.told.insert(name.clone()) {
+                        say(&line(job));
                     }
                 }
-                if done(&now) || jobs.changed().await.is_err() {
+                if done(&now) || self.jobs.changed().await.is_err() {
                     break;
                 }
             }
         };
+        // Whoever asked sees from what stands that time ran out.
         let _ = tokio::time::timeout(patience, print_all).await;
-        jobs.borrow().clone()
+        self.jobs.borrow().clone()
     }
 
-    fn job(self, job: &Job) {
-        let seconds = job
-            .seconds
-            .map_or("-".to_owned(), |seconds| format!("{seconds} s"));
-        self.say(&format!(
-            "  {:<18} {:<8} {seconds:>6}  {}",
-            job.name,
-            job.state.as_str(),
-            job.url
-        ));
+    /// Takes what has ended so far as told: it is from an earlier demo on the same data.
+    pub(super) fn skip_past(&mut self) {
+        let jobs = self.jobs.borrow();
+        let ended = jobs.iter().filter(|(_, job)| job.complete);
+        self.told.extend(ended.map(|(name, _)| name.clone()));
     }
 
     /// Waits until no new job turned up on `sha` for a while; true if there is none after
     /// `patience`.
-    pub(super) async fn quiet(
-        self,
-        jobs: &mut watch::Receiver<Jobs>,
-        sha: &str,
-        patience: Duration,
-    ) -> bool {
-        let any = jobs.wait_for(|jobs| expect::on(jobs, sha).next().is_some());
+    pub(super) async fn none_on(&mut self, sha: &str, patience: Duration) -> bool {
+        let any = self
+            .jobs
+            .wait_for(|jobs| expect::on(jobs, sha).next().is_some());
         if tokio::time::timeout(patience, any).await.is_err() {
             return true;
         }
         let mut count = 0;
         loop {
-            let grown = jobs.wait_for(|jobs| expect::on(jobs, sha).count() > count);
+            let grown = self
+                .jobs
+                .wait_for(|jobs| expect::on(jobs, sha).count() > count);
             match tokio::time::timeout(QUIET, grown).await {
                 Ok(Ok(jobs)) => count = expect::on(&jobs, sha).count(),
                 _ => return false,
             }
         }
     }
+}
 
-    pub(super) fn table(self, lines: &[Line]) {
-        self.say(&format!(
-            "\n  {:<18} {:<10} {:<10}",
-            "job", "expected", "found"
+fn line(job: &Job) -> String {
+    let seconds = job
+        .seconds
+        .map_or("-".to_owned(), |seconds| format!("{seconds} s"));
+    format!(
+        "  {:<18} {:<8} {seconds:>6}  {}",
+        job.name,
+        job.state.as_str(),
+        job.url
+    )
+}
+
+pub(super) fn addresses(services: &Services) {
+    say(&format!("  Deck       {}", services.deck));
+    say(&format!(
+        "  GitHub     {} (a stand-in)",
+        services.github.url()
+    ));
+    say(&format!("  webhooks   {}", services.webhook));
+    say(&format!(
+        "  cluster    export KUBECONFIG={}",
+        services.kubeconfig.display()
+    ));
+}
+
+pub(super) fn opened(pull: &PullRequest) {
+    say(&format!("\nOpened #{}  {}", pull.number, pull.html_url));
+}
+
+pub(super) fn table(lines: &[Line]) {
+    say(&format!(
+        "\n  {:<18} {:<10} {:<10}",
+        "job", "expected", "found"
+    ));
+    for line in lines {
+        let mark = if line.holds() { "" } else { "  <- differs" };
+        say(&format!(
+            "  {:<18} {:<10} {:<10}{mark}",
+            line.job, line.expected, line.found
         ));
-        for line in lines {
-            let mark = if line.holds() { "" } else { "  <- differs" };
-            self.say(&format!(
-                "  {:<18} {:<10} {:<10}{mark}",
-                line.job, line.expected, line.found
-            ));
-        }
     }
+}
 
-    /// What to try while it serves.
-    pub(super) fn play(self, services: &Services, seed: &Seed, open: u64) {
-        let comments = format!(
-            "{}/repos/{}/issues",
-            services.github.url(),
-            seed.full_name()
-        );
-        self.say(&format!(
-            "
+/// What to try while it serves.
+pub(super) fn play(services: &Services, seed: &Seed, open: u64) {
+    let comments = format!(
+        "{}/repos/{}/issues/{open}/comments",
+        services.github.url(),
+        seed.full_name()
+    );
+    say(&format!(
+        "
 Still serving; Ctrl-C ends it. Try:
-  Deck              {}
-  all objects       KUBECONFIG={} kubectl get prowjobs,pods
-  run again what    curl -s -H 'Authorization: Bearer {}' \\
-  failed              -d '{{\"body\":\"/retest\"}}' {comments}/{open}/comments",
-            services.deck,
-            services.kubeconfig.display(),
-            seed.token,
-        ));
-    }
+  Deck                     {}
+  all objects              KUBECONFIG={} kubectl get prowjobs,pods
+  run again what failed    curl -s -H 'Authorization: Bearer {}' -d '{{\"body\":\"/retest\"}}' {comments}
+",
+        services.deck,
+        services.kubeconfig.display(),
+        seed.token,
+    ));
 }

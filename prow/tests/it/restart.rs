@@ -7,9 +7,24 @@ use std::{
     time::Duration,
 };
 
+use common::prowjob::{ProwJob, ProwJobState};
+use k8s_openapi::{
+    api::core::v1::Pod,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
+use local::{
+    apiserver::{self, ApiServer},
+    github::{self, Github, Level, Permissions, RepoOptions},
+};
 use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{Program, eventually, kubectl};
+use crate::support::{PROW, Program, eventually, free_port, kubectl};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -124,4 +139,215 @@ fn a_job_whose_machine_was_lost_runs_again_and_leaves_no_process() {
             .status()
             .unwrap();
     }
+}
+
+/// A repository with a job at the stand-in, and an App whose webhook goes to `hook`.
+async fn seed(github: &Github, folder: &Path, hook: u16) -> String {
+    let token = github.add_user("you").await.unwrap();
+    github.add_org("o", &["you"]).await.unwrap();
+    github
+        .add_repo("o", "r", RepoOptions { private: false })
+        .await
+        .unwrap();
+    let app = github
+        .add_app("prow", &format!("http://127.0.0.1:{hook}/hook"), "secret")
+        .await
+        .unwrap();
+    fs::write(folder.join("app.pem"), app.private_key_pem).unwrap();
+    fs::write(folder.join("app.id"), app.app_id.to_string()).unwrap();
+    let permissions = [
+        ("contents", Level::Read),
+        ("members", Level::Read),
+        ("pull_requests", Level::Write),
+        ("issues", Level::Write),
+    ];
+    github
+        .install_app("prow", "o", Permissions::from(permissions))
+        .await
+        .unwrap();
+    let repo = repository(folder, "exit 0");
+    let remote = format!(
+        "{}/o/r.git",
+        github.url().replace("//", &format!("//you:{token}@"))
+    );
+    for arguments in [
+        &["push", "--quiet", &remote, "main"][..],
+        &[
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@t",
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "--message",
+            "two",
+        ],
+        &["push", "--quiet", &remote, "main:topic"],
+    ] {
+        assert!(
+            Command::new("git")
+                .arg("-C")
+                .arg(&repo)
+                .args(arguments)
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    github.settled().await;
+    token
+}
+
+fn hook(folder: &Path, github: &Github, port: u16, kubeconfig: &Path) -> Program {
+    let file = |name: &str| folder.join(name).display().to_string();
+    let arguments = [
+        "hook".to_owned(),
+        "--dry-run=false".into(),
+        format!("--port={port}"),
+        format!("--config-path={}", file("config.yaml")),
+        format!("--hmac-secret-file={}", file("hmac")),
+        format!("--database={}", file("hook.db")),
+        format!("--github-endpoint={}", github.url()),
+        format!("--github-host={}", github.url()),
+        format!(
+            "--github-app-id={}",
+            fs::read_to_string(folder.join("app.id")).unwrap()
+        ),
+        format!("--github-app-private-key-path={}", file("app.pem")),
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--health-port={}", free_port()),
+        format!("--metrics-port={}", free_port()),
+    ];
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    Program::start(&arguments)
+}
+
+async fn listens(port: u16) {
+    let reach = async {
+        while tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(MINUTE, reach).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
+    common::service::install_crypto();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("hmac"), "secret").unwrap();
+    fs::write(
+        folder.join("config.yaml"),
+        "in_repo_config: {enabled: {\"*\": true}}\n",
+    )
+    .unwrap();
+
+    let options = apiserver::Options {
+        db: None,
+        logs: folder.join("logs"),
+    };
+    let api = ApiServer::start(options).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut endpoint = api.serve(listener, CancellationToken::new()).await.unwrap();
+    let kubeconfig = folder.join("kubeconfig");
+    endpoint.write_kubeconfig(&kubeconfig).unwrap();
+    endpoint.url = format!("https://127.0.0.1:{}", free_port());
+    let nowhere = folder.join("nowhere");
+    endpoint.write_kubeconfig(&nowhere).unwrap();
+    let crds: Api<CustomResourceDefinition> = Api::all(api.client("default"));
+    crds.create(&PostParams::default(), &common::prowjob::crd())
+        .await
+        .unwrap();
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let github = Github::start(
+        github::Options::default(),
+        listener,
+        CancellationToken::new(),
+    )
+    .await
+    .unwrap();
+    let port = free_port();
+    let token = seed(&github, folder, port).await;
+
+    // The cluster is away: the delivery is taken and kept, nothing can be done with it.
+    let mut first = hook(folder, &github, port, &nowhere);
+    listens(port).await;
+    let pulls = format!("{}/repos/o/r/pulls", github.url());
+    let opened = reqwest::Client::new()
+        .post(pulls)
+        .bearer_auth(token)
+        .json(&serde_json::json!({"title": "two", "head": "topic", "base": "main"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(opened.status(), 201);
+    github.settled().await;
+    first.kill();
+    let deliveries = github.deliveries("prow").await.unwrap();
+    let delivery = deliveries
+        .iter()
+        .find(|delivery| delivery.event == "pull_request")
+        .unwrap();
+    assert_eq!(delivery.status_code, 200);
+
+    let second = hook(folder, &github, port, &kubeconfig);
+    let jobs: Api<ProwJob> = Api::namespaced(api.client("default"), "default");
+    let all = async || jobs.list(&ListParams::default()).await.unwrap().items;
+    let some = async {
+        while all().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(MINUTE, some).await.unwrap();
+
+    let shutdown = CancellationToken::new();
+    let kubelet = tokio::spawn(local::kubelet::run(
+        local::kubelet::Options {
+            client: api.client("default"),
+            exe: PROW.into(),
+            images: Default::default(),
+            state: folder.join("kubelet"),
+            logs: folder.join("logs"),
+            isolation: Default::default(),
+        },
+        shutdown.clone(),
+    ));
+    let config = format!("--config-path={}", folder.join("config.yaml").display());
+    let cluster = format!("--kubeconfig={}", kubeconfig.display());
+    let (health, metrics) = (
+        format!("--health-port={}", free_port()),
+        format!("--metrics-port={}", free_port()),
+    );
+    let plank = Program::start(&[
+        "plank",
+        "--dry-run=false",
+        &config,
+        &cluster,
+        &health,
+        &metrics,
+    ]);
+    let ended = async {
+        while !all().await.iter().all(ProwJob::is_complete) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(MINUTE, ended).await.unwrap();
+
+    let jobs = all().await;
+    assert_eq!(jobs.len(), 1);
+    assert_eq!(jobs[0].state(), ProwJobState::Success);
+    let pods: Api<Pod> = Api::namespaced(api.client("default"), "default");
+    assert_eq!(
+        pods.list(&ListParams::default()).await.unwrap().items.len(),
+        1
+    );
+    drop((plank, second));
+    shutdown.cancel();
+    kubelet.await.unwrap().unwrap();
 }

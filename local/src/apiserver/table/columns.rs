@@ -194,7 +194,7 @@ fn last_seen(event: &Value, now: Timestamp) -> Value {
         .map_or(Value::Null, |time| since(time, now))
 }
 
-fn statuses(pod: &Value) -> impl Iterator<Item = &Value> {
+fn statuses(pod: &Value) -> impl DoubleEndedIterator<Item = &Value> {
     pod["status"]["containerStatuses"]
         .as_array()
         .into_iter()
@@ -246,7 +246,8 @@ fn pod_status(pod: &Value, _: Timestamp) -> Value {
             |reason| format!("Init:{reason}"),
         );
     } else {
-        for status in statuses(pod) {
+        // As in Kubernetes, the first container has the last word.
+        for status in statuses(pod).rev() {
             let state = &status["state"];
             if let Some(reason) =
                 text(&state["waiting"]["reason"]).or_else(|| text(&state["terminated"]["reason"]))
@@ -344,6 +345,10 @@ mod tests {
         assert_eq!(
             status(json!({"phase": "Succeeded", "containerStatuses": [done]})),
             "Completed"
+        );
+        assert_eq!(
+            status(json!({"phase": "Failed", "containerStatuses": [failed, done]})),
+            "Error"
         );
         assert_eq!(
             status(json!({"phase": "Running", "containerStatuses": [running]})),

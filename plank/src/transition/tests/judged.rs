@@ -19,6 +19,11 @@ fn a_pod_that_ended_by_itself() {
     shutdown.reason = "NodeShutdown".into();
     let mut oom = pod(Phase::Failed);
     oom.containers = vec![ended(137, "OOMKilled")];
+    let mut no_program = pod(Phase::Failed);
+    no_program.containers = vec![container(ContainerState::Refused {
+        reason: "StartError".into(),
+        message: "no such file: nope".into(),
+    })];
     let unclear = "Pod was in succeeded phase but some containers didn't finish";
     for (name, pod, step) in [
         (
@@ -47,6 +52,14 @@ fn a_pod_that_ended_by_itself() {
             completes(
                 Error,
                 "Pod could not start: OutOfcpu: Node didn't have enough resource: cpu",
+            ),
+        ),
+        (
+            "without its program ever started is an error that says why",
+            no_program,
+            completes(
+                Error,
+                "Pod could not start: container test: StartError: no such file: nope",
             ),
         ),
         (
