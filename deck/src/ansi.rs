@@ -7,9 +7,11 @@
 mod line;
 pub(crate) mod palette;
 mod style;
+mod utf8;
 
 use line::LineBuffer;
 use style::Style;
+use utf8::{Decoded, Utf8};
 
 /// Longest escape sequence whose parameters are read; a longer one is skipped.
 const MAX_PARAMETERS: usize = 64;
@@ -200,51 +202,6 @@ impl Terminal {
         sink(self.next_line, &html);
         self.next_line += 1;
         self.dirty = false;
-    }
-}
-
-/// UTF-8, one byte at a time.
-#[derive(Debug, Default)]
-struct Utf8 {
-    bytes: [u8; 4],
-    length: usize,
-    wanted: usize,
-}
-
-enum Decoded {
-    More,
-    Char(char),
-    /// Not UTF-8; the byte that showed it, if it may begin something else.
-    BadThen(Option<u8>),
-}
-
-impl Utf8 {
-    fn is_open(&self) -> bool {
-        self.length > 0
-    }
-
-    fn push(&mut self, byte: u8) -> Decoded {
-        if self.length == 0 {
-            self.wanted = match byte {
-                0xc2..=0xdf => 2,
-                0xe0..=0xef => 3,
-                0xf0..=0xf4 => 4,
-                _ => return Decoded::BadThen(None),
-            };
-        } else if byte & 0xc0 != 0x80 {
-            *self = Self::default();
-            return Decoded::BadThen(Some(byte));
-        }
-        self.bytes[self.length] = byte;
-        self.length += 1;
-        if self.length < self.wanted {
-            return Decoded::More;
-        }
-        let read = std::str::from_utf8(&self.bytes[..self.length])
-            .ok()
-            .and_then(|text| text.chars().next());
-        *self = Self::default();
-        read.map_or(Decoded::BadThen(None), Decoded::Char)
     }
 }
 

@@ -55,7 +55,7 @@
     }
     if (lines.childElementCount === 0) section.replaceWith(fresh.querySelector("section.log"));
     document.title = fresh.title;
-    const state = document.querySelector("#facts .state")?.textContent.trim() ?? "";
+    const state = document.querySelector("#facts .state")?.lastChild.textContent.trim() ?? "";
     document.getElementById("news").textContent = `The run has ended: ${state}.`;
   }
 

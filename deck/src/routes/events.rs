@@ -101,9 +101,9 @@ fn events(app: Arc<App>, filter: Filter, last: &str) -> BoxStream<'static, Event
         .boxed()
 }
 
-/// The page is to load its list again.
+/// The page is to load its list again. Browsers drop an event without data.
 fn reset() -> Event {
-    Event::default().event("reset").data("")
+    Event::default().event("reset").data("load again")
 }
 
 fn event(app: &App, filter: &Filter, change: &Change) -> Option<Event> {

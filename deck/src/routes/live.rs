@@ -101,7 +101,9 @@ impl Teller {
         loop {
             if terminal.is_none() && self.job.is_complete() {
                 batch.send(&self.sender).await?;
-                return self.send(Event::default().event("done").data("")).await;
+                return self
+                    .send(Event::default().event("done").data("the run is over"))
+                    .await;
             }
             tokio::select! {
                 () = self.sender.closed() => return Err(Gone),

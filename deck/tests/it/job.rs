@@ -92,7 +92,7 @@ async fn an_open_page_gets_lines_and_facts() {
     );
     deck.end_pod("1").await;
     complete(&deck, "1").await;
-    let told = read_until(&mut answer, "event: done").await;
+    let told = read_until(&mut answer, "event: done\ndata: ").await;
     assert!(
         told.contains("event: facts") && told.contains("Success"),
         "{told}"

@@ -139,7 +139,7 @@ async fn a_page_of_another_process_is_told_to_load_again() {
         .send()
         .await
         .unwrap();
-    read_until(&mut answer, "event: reset").await;
+    read_until(&mut answer, "event: reset\ndata: ").await;
 }
 
 #[tokio::test]
