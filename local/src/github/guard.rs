@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -85,7 +85,10 @@ pub(crate) async fn like_github(
 ) -> Response {
     let readable = matches!(*request.method(), Method::GET | Method::HEAD);
     let known = request.headers().get(header::IF_NONE_MATCH).cloned();
-    let mut response = next.run(request).await;
+    let mut response = match unbuilt_media_type(request.headers()) {
+        Some(kind) => Error::Unbuilt(format!("the media type {kind}")).into_response(),
+        None => next.run(request).await,
+    };
     if readable && response.status() == StatusCode::OK {
         response = with_etag(response, known.as_ref()).await;
     }
@@ -110,6 +113,23 @@ pub(crate) async fn like_github(
         headers.insert(name, HeaderValue::from_str(&value).expect("plain ASCII"));
     }
     response
+}
+
+/// GitHub gives some things in other forms than JSON, which nobody should take JSON for.
+fn unbuilt_media_type(headers: &HeaderMap) -> Option<String> {
+    let accept = headers.get(header::ACCEPT)?.to_str().ok()?;
+    let kinds = accept
+        .split(',')
+        .map(|kind| kind.split(';').next().unwrap_or(kind).trim());
+    let github = kinds.filter(|kind| kind.starts_with("application/vnd.github"));
+    let mut other = github.filter(|kind| {
+        let form = kind.trim_end_matches("+json").rsplit('.').next();
+        matches!(
+            form,
+            Some("diff" | "patch" | "sha" | "html" | "text" | "full" | "object")
+        )
+    });
+    other.next().map(str::to_owned)
 }
 
 async fn with_etag(response: Response, known: Option<&HeaderValue>) -> Response {

@@ -103,4 +103,6 @@ fn squash_message(pull: &Pull, wish: &Wish) -> String {
         "{title}\n\n{}",
         wish.commit_message.as_deref().unwrap_or_default()
     )
+    .trim_end()
+    .to_owned()
 }

@@ -69,7 +69,7 @@ impl Github {
         for row in self
             .context
             .store
-            .deliveries(app.id)
+            .deliveries(app.id, None, -1)
             .await?
             .into_iter()
             .rev()

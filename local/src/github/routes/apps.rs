@@ -216,20 +216,24 @@ pub(super) async fn deliveries(
     paging: Paging,
 ) -> Reply {
     let app = caller.app()?;
-    let mut rows = context.store.deliveries(app.id).await?;
-    if let Some(cursor) = paging.parameter("cursor") {
-        let cursor: i64 = cursor
-            .parse()
-            .map_err(|_| Error::Unprocessable("Invalid cursor.".to_owned()))?;
-        rows.retain(|row| row.id < cursor);
-    }
-    let next = rows
-        .get(paging.per_page)
-        .and_then(|_| rows.get(paging.per_page - 1))
-        .map(|row| row.id);
+    let before = match paging.parameter("cursor") {
+        Some(cursor) => Some(
+            cursor
+                .parse()
+                .map_err(|_| Error::Unprocessable("Invalid cursor.".to_owned()))?,
+        ),
+        None => None,
+    };
+    // One more than asked for tells whether there is another page.
+    let limit = i64::try_from(paging.per_page)
+        .unwrap_or(i64::MAX)
+        .saturating_add(1);
+    let mut rows = context.store.deliveries(app.id, before, limit).await?;
+    let more = rows.len() > paging.per_page;
+    rows.truncate(paging.per_page);
+    let next = rows.last().filter(|_| more).map(|row| row.id);
     let page: Vec<Value> = rows
         .iter()
-        .take(paging.per_page)
         .filter_map(|row| context.render().delivery(row))
         .collect();
     let mut response = Json(page).into_response();

@@ -102,12 +102,20 @@ impl Store {
         Ok(())
     }
 
-    /// Sent ones of an App, newest first.
-    pub(crate) async fn deliveries(&self, app: i64) -> sqlx::Result<Vec<DeliveryRow>> {
+    /// Sent ones of an App, newest first: those before an id, at most `limit` (-1 for all).
+    pub(crate) async fn deliveries(
+        &self,
+        app: i64,
+        before: Option<i64>,
+        limit: i64,
+    ) -> sqlx::Result<Vec<DeliveryRow>> {
         let rows = sqlx::query(
-            "SELECT * FROM deliveries WHERE app = $1 AND status IS NOT NULL ORDER BY id DESC",
+            "SELECT * FROM deliveries WHERE app = $1 AND status IS NOT NULL AND ($2 IS NULL OR id < $2)
+             ORDER BY id DESC LIMIT $3",
         )
         .bind(app)
+        .bind(before)
+        .bind(limit)
         .fetch_all(&*self.db)
         .await?;
         rows.iter().map(read).collect()

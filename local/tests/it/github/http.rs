@@ -111,11 +111,18 @@ async fn what_is_not_built_says_so_and_is_noted() {
         .await
         .expect(501);
     world.maria.delete("/repos/acme/widgets").await.expect(501);
+    let diff = [("accept", "application/vnd.github.v3.diff")];
+    world
+        .maria
+        .send(Method::GET, "/repos/acme/widgets/pulls/1", None, &diff)
+        .await
+        .expect(501);
     assert_eq!(
         world.github.unbuilt(),
         [
             "GET /repos/acme/widgets/milestones",
-            "DELETE /repos/acme/widgets"
+            "DELETE /repos/acme/widgets",
+            "GET /repos/acme/widgets/pulls/1",
         ],
     );
 }

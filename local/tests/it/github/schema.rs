@@ -3,7 +3,11 @@
 //! `.ci/npm-schemas` puts them beside the checkout: npm's `@octokit/openapi` and
 //! `@octokit/webhooks-schemas`.
 
-use std::{path::PathBuf, sync::LazyLock};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, LazyLock, Mutex},
+};
 
 use jsonschema::{Registry, ValidationError, Validator, error::ValidationErrorKind};
 use serde_json::{Value, json};
@@ -62,12 +66,22 @@ fn accept_null(value: &mut Value) {
     }
 }
 
-fn validator(address: &str) -> Validator {
-    jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft7)
-        .with_registry(&REGISTRY)
-        .build(&json!({ "$ref": address }))
-        .unwrap_or_else(|error| panic!("{address}: {error}"))
+/// Building one takes longer than using it.
+fn validator(address: &str) -> Arc<Validator> {
+    static KNOWN: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+    let mut known = KNOWN.lock().unwrap();
+    let build = || {
+        jsonschema::options()
+            .with_draft(jsonschema::Draft::Draft7)
+            .with_registry(&REGISTRY)
+            .build(&json!({ "$ref": address }))
+            .unwrap_or_else(|error| panic!("{address}: {error}"))
+    };
+    Arc::clone(
+        known
+            .entry(address.to_owned())
+            .or_insert_with(|| Arc::new(build())),
+    )
 }
 
 fn complaints(what: &str, address: &str, value: &Value) -> Vec<String> {
