@@ -9,6 +9,9 @@ use common::storage::{Credentials, Storage};
 
 use crate::access::Viewer;
 
+/// Bytes of a key that nobody guesses; plank asks for as many.
+const MIN_KEY: usize = 16;
+
 /// Flags of `deck`. Those that Prow has and that change nothing here are listed in the README.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -197,7 +200,11 @@ impl StorageOptions {
         let key =
             std::fs::read(key_file).with_context(|| format!("reading {}", key_file.display()))?;
         let key = key.trim_ascii().to_vec();
-        ensure!(!key.is_empty(), "{} is empty", key_file.display());
+        ensure!(
+            key.len() >= MIN_KEY,
+            "{}: the key is shorter than {MIN_KEY} bytes",
+            key_file.display()
+        );
         let storage = Storage::open(
             &format!("file://{}", dir.display()),
             &Credentials::default(),

@@ -28,8 +28,10 @@ impl Local {
     pub(super) fn open(bucket: &Bucket) -> Result<Self, Error> {
         let bad = |why: String| Error::InvalidBucket(bucket.url().to_owned(), why);
         std::fs::create_dir_all(bucket.path()).map_err(|e| bad(e.to_string()))?;
-        let files =
-            LocalFileSystem::new_with_prefix(bucket.path()).map_err(|e| bad(e.to_string()))?;
+        // An object that was taken is still there after the power goes.
+        let files = LocalFileSystem::new_with_prefix(bucket.path())
+            .map_err(|e| bad(e.to_string()))?
+            .with_fsync(true);
         Ok(Self {
             files: Cloud::new(Arc::new(files), ""),
         })
