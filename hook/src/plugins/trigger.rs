@@ -35,7 +35,7 @@ pub(super) const PLUGIN: Plugin = Plugin {
 
 fn handle(call: Call<'_>) -> BoxFuture<'_, Handled> {
     async move {
-        let Some(number) = subject(call.event) else {
+        let Some((event, number)) = subject(call.event) else {
             return Handled::ignored();
         };
         let settings = call.shared.trigger_settings(&call.delivery.identity);
@@ -44,6 +44,7 @@ fn handle(call: Call<'_>) -> BoxFuture<'_, Handled> {
                 let target = Target {
                     shared: call.shared,
                     delivery: call.delivery,
+                    event,
                     number,
                 };
                 apply::apply(decision, target).await
@@ -57,12 +58,13 @@ fn handle(call: Call<'_>) -> BoxFuture<'_, Handled> {
     .boxed()
 }
 
-/// The pull request an event is about, 0 for a push. `None` when trigger does not listen.
-fn subject(event: &Event) -> Option<u64> {
+/// What an event is, and the pull request it is about, 0 for a push. `None` when trigger does
+/// not listen.
+fn subject(event: &Event) -> Option<(&'static str, u64)> {
     match event {
-        Event::PullRequest(event) => Some(event.pull_request.number),
-        Event::Comment(comment) => Some(comment.number),
-        Event::Push(_) => Some(0),
+        Event::PullRequest(event) => Some(("pull request", event.pull_request.number)),
+        Event::Comment(comment) => Some(("comment", comment.number)),
+        Event::Push(_) => Some(("push", 0)),
         Event::Other => None,
     }
 }

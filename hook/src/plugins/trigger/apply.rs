@@ -5,6 +5,7 @@ use common::{
     github::IssueComment,
     prowjob::{Identity as JobIdentity, ProwJob, ProwJobState, event_name, new_prowjob},
 };
+use futures::future::join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -20,27 +21,38 @@ use crate::{Shared, inbox::Delivery, prowjobs::PullOf, webhook::Identity};
 pub(super) struct Target<'a> {
     pub(super) shared: &'a Shared,
     pub(super) delivery: &'a Delivery,
+    /// Tells the events of one delivery apart.
+    pub(super) event: &'static str,
     /// Of the pull request.
     pub(super) number: u64,
 }
 
-/// Applies the effects in their order. One that fails does not keep the others from being tried.
+/// Jobs started at once.
+const STARTS: usize = 16;
+
+/// Applies the effects in their order, jobs side by side. One that fails does not keep the
+/// others from being tried.
 pub(super) async fn apply(decision: Decision, target: Target<'_>) -> Handled {
     let mut handled = Handled {
         reasons: decision.reasons,
         ..Handled::default()
     };
-    for (index, effect) in decision.effects.into_iter().enumerate() {
-        if target.shared.settings.dry_run {
-            tracing::info!(
-                delivery = target.delivery.guid,
-                "dry run, not done: {}",
-                describe(&effect)
-            );
-            continue;
+    if target.shared.settings.dry_run {
+        for effect in &decision.effects {
+            let delivery = &target.delivery.guid;
+            tracing::info!(delivery, "dry run, not done: {}", describe(effect));
         }
+        return handled;
+    }
+    let is_run = |effect: &Effect| matches!(effect, Effect::Run(_));
+    let steps = decision.effects.chunk_by(|a, b| is_run(a) && is_run(b));
+    for step in steps.flat_map(|step| step.chunks(STARTS)) {
         handled.acted = true;
-        if let Err(error) = target.apply(effect, index).await {
+        let mut tries = Vec::new();
+        for effect in step {
+            tries.push(target.apply(effect));
+        }
+        for error in join_all(tries).await.into_iter().filter_map(Result::err) {
             handled.error = Some(match handled.error {
                 Some(earlier) => earlier.or(error),
                 None => error,
@@ -65,7 +77,7 @@ fn describe(effect: &Effect) -> String {
 }
 
 impl Target<'_> {
-    async fn apply(self, effect: Effect, index: usize) -> Result<(), Error> {
+    async fn apply(self, effect: &Effect) -> Result<(), Error> {
         let Identity { org, repo } = &self.delivery.identity;
         let github = &self.shared.github;
         match effect {
@@ -84,15 +96,15 @@ impl Target<'_> {
             Effect::RemoveLabel(label) => {
                 github.remove_label(org, repo, self.number, label).await?;
             }
-            Effect::Run(run) => self.start(*run).await?,
+            Effect::Run(run) => self.start(run).await?,
             Effect::PruneHelp => self.prune_help().await?,
-            Effect::Comment(text) => self.comment(&text, index).await?,
-            Effect::Report(errors) => self.report(errors).await?,
+            Effect::Comment(text) => self.comment(text).await?,
+            Effect::Report(errors) => self.report(errors.as_deref()).await?,
         }
         Ok(())
     }
 
-    async fn start(self, run: Run) -> Result<(), Error> {
+    async fn start(self, run: &Run) -> Result<(), Error> {
         let job = self.prowjob(run, Timestamp::now());
         self.shared.prowjobs.create(&job).await?;
         tracing::info!(
@@ -107,7 +119,7 @@ impl Target<'_> {
         Ok(())
     }
 
-    fn prowjob(self, run: Run, now: Timestamp) -> ProwJob {
+    fn prowjob(self, run: &Run, now: Timestamp) -> ProwJob {
         let Identity { org, repo } = &self.delivery.identity;
         let name = event_name(&JobIdentity {
             installation: self.shared.installation,
@@ -120,7 +132,7 @@ impl Target<'_> {
         new_prowjob(
             name,
             self.shared.prowjobs.namespace(),
-            run.spec,
+            run.spec.clone(),
             &run.labels,
             &run.annotations,
             ProwJobState::Triggered,
@@ -128,12 +140,12 @@ impl Target<'_> {
         )
     }
 
-    /// Comments once a delivery: a hidden mark says which comment of it this is.
-    async fn comment(self, text: &str, index: usize) -> Result<(), Error> {
+    /// Comments once an event: a hidden mark says which one this is for.
+    async fn comment(self, text: &str) -> Result<(), Error> {
         let Identity { org, repo } = &self.delivery.identity;
         // The id is the sender's text; a UUID made of it cannot end the HTML comment.
         let delivery = Uuid::new_v5(&Uuid::NAMESPACE_URL, self.delivery.guid.as_bytes());
-        let mark = format!("<!-- prow: delivery {delivery} {index} -->");
+        let mark = format!("<!-- prow: {} of {delivery} -->", self.event);
         if self
             .own_comments()
             .await?
@@ -160,7 +172,7 @@ impl Target<'_> {
     }
 
     /// Keeps the one comment about the repository's own configuration up to date.
-    async fn report(self, errors: Option<String>) -> Result<(), Error> {
+    async fn report(self, errors: Option<&str>) -> Result<(), Error> {
         let Identity { org, repo } = &self.delivery.identity;
         let github = &self.shared.github;
         let there = self
@@ -171,10 +183,10 @@ impl Target<'_> {
         match (there, errors) {
             (None, None) => {}
             (None, Some(text)) => {
-                github.create_comment(org, repo, self.number, &text).await?;
+                github.create_comment(org, repo, self.number, text).await?;
             }
             (Some(there), errors) => {
-                let text = errors.unwrap_or_else(texts::in_repo_mended);
+                let text = errors.map_or_else(texts::in_repo_mended, str::to_owned);
                 if there.body.trim() != text.trim() {
                     github.edit_comment(org, repo, there.id, &text).await?;
                 }

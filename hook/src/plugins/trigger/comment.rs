@@ -28,6 +28,9 @@ pub(crate) fn decide(comment: &Comment, scene: Scene<'_>, facts: &Facts) -> Resu
         return Ok(Decision::nothing("the bot does not obey itself"));
     }
     let text = commands::outside_fences(&comment.body);
+    if text.trim().is_empty() {
+        return Ok(Decision::nothing("nothing was said"));
+    }
     let commands = Commands::parse(&text);
     let asked_for = |jobs: &[Arc<Presubmit>]| jobs.iter().any(|job| job.trigger_matches(&text));
     let central = scene.config.presubmits_for(&scene.org_repo());
