@@ -3,12 +3,14 @@
 mod access;
 mod apps;
 mod checks;
+mod client;
 mod comments;
 mod git;
 mod http;
 mod persistence;
 mod pulls;
 mod reads;
+mod receiver;
 mod schema;
 mod webhooks;
 mod world;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use local::github::{Level, Options, Permissions};
 use serde_json::json;
 
-use super::world::{Client, World};
+use super::{client::Client, world::World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_finds_where_it_is_installed() {

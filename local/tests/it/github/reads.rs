@@ -1,4 +1,4 @@
-//! Branches, refs, commits, files, comparisons.
+//! Branches, refs, commits, files, comparisons, and what a pull request changes.
 
 use serde_json::{Value, json};
 
@@ -216,4 +216,72 @@ async fn commits_are_shown_listed_and_compared() {
         .get(&format!("{base}/compare/main...nothing"))
         .await
         .expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_and_commits_are_listed() {
+    let world = World::new().await;
+    let work = world.clone_as(&world.maria, "acme/widgets");
+    work.git(&["checkout", "--quiet", "-b", "many"]);
+    for name in ["a", "b"] {
+        work.commit(&format!("{name}.txt"), "x\n", &format!("Add {name}"));
+    }
+    work.git(&["mv", "README.md", "READ ME.md"]);
+    std::fs::write(work.path().join("picture"), [0, 159, 146, 150]).unwrap();
+    work.commit("c.txt", "ü\n", "Rest");
+    work.git(&["push", "--quiet", "origin", "many"]);
+    let wish = json!({"title": "Many", "head": "many", "base": "main"});
+    let number = world
+        .maria
+        .post("/repos/acme/widgets/pulls", wish)
+        .await
+        .expect(201)["number"]
+        .clone();
+    let path = format!("/repos/acme/widgets/pulls/{number}");
+    let files = world.maria.get(&format!("{path}/files")).await.expect(200);
+    let brief: Vec<Value> = files
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| json!([file["filename"], file["status"], file["patch"].is_string()]))
+        .collect();
+    assert_eq!(
+        json!(brief),
+        json!([
+            ["READ ME.md", "renamed", false],
+            ["a.txt", "added", true],
+            ["b.txt", "added", true],
+            ["c.txt", "added", true],
+            ["picture", "added", false],
+        ])
+    );
+    assert_eq!(files[0]["previous_filename"], "README.md");
+    assert_eq!(files[3]["patch"], "@@ -0,0 +1 @@\n+ü");
+    let commits = world
+        .maria
+        .get(&format!("{path}/commits"))
+        .await
+        .expect(200);
+    assert_eq!(commits[0]["commit"]["message"], "Add a");
+    assert_eq!(
+        world
+            .maria
+            .get(&format!("{path}/reviews"))
+            .await
+            .expect(200),
+        json!([])
+    );
+    for (query, count) in [
+        ("", 1),
+        ("?state=closed", 0),
+        ("?state=all&head=acme:many", 1),
+        ("?base=other", 0),
+    ] {
+        let list = world
+            .maria
+            .get(&format!("/repos/acme/widgets/pulls{query}"))
+            .await
+            .expect(200);
+        assert_eq!(list.as_array().map(Vec::len), Some(count), "{query}");
+    }
 }

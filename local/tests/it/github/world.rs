@@ -1,13 +1,7 @@
-//! A stand-in with people, an App and a receiver of webhooks, and a client that checks every answer.
+//! A stand-in with people, a repository, an App and a receiver of its webhooks.
 
-use std::{
-    path::Path,
-    process::Command,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{path::Path, process::Command, time::Duration};
 
-use axum::{body::Bytes, extract::State, http::HeaderMap};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use local::github::{AppCredentials, Github, Level, Options, Permissions, RepoOptions};
 use serde_json::{Value, json};
@@ -15,7 +9,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::schema;
+use super::{client::Client, receiver::Receiver};
 
 pub(crate) const SECRET: &str = "webhook-secret";
 
@@ -164,10 +158,7 @@ impl World {
     }
 
     pub(crate) fn anonymous(&self) -> Client {
-        Client {
-            url: self.github.url().to_owned(),
-            token: None,
-        }
+        Client::anonymous(&self.github)
     }
 
     /// Every webhook so far, as `event` or `event.action`.
@@ -226,213 +217,5 @@ impl Work {
 
     pub(crate) fn head(&self) -> String {
         self.git(&["rev-parse", "HEAD"])
-    }
-}
-
-/// Takes webhooks as an App does: their signature is checked, their form is held against GitHub's schema.
-#[derive(Clone)]
-pub(crate) struct Receiver {
-    pub(crate) url: String,
-    state: Arc<Mutex<Received>>,
-}
-
-#[derive(Default)]
-struct Received {
-    calls: Vec<(HeaderMap, Value)>,
-    complaints: Vec<String>,
-    delay: Duration,
-}
-
-impl Receiver {
-    async fn start() -> Receiver {
-        let listener = listener().await;
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let state = Arc::new(Mutex::new(Received::default()));
-        let router = axum::Router::new()
-            .route("/hook", axum::routing::post(receive))
-            .with_state(Arc::clone(&state));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Receiver { url, state }
-    }
-
-    pub(crate) fn names(&self) -> Vec<String> {
-        let state = self.state.lock().unwrap();
-        assert!(
-            state.complaints.is_empty(),
-            "{}",
-            state.complaints.join("\n")
-        );
-        let name = |(headers, payload): &(HeaderMap, Value)| {
-            let event = headers["x-github-event"].to_str().unwrap();
-            payload["action"]
-                .as_str()
-                .map_or(event.to_owned(), |action| format!("{event}.{action}"))
-        };
-        state.calls.iter().map(name).collect()
-    }
-
-    /// The webhooks of one kind.
-    pub(crate) fn payloads(&self, wanted: &str) -> Vec<Value> {
-        let names = self.names();
-        let state = self.state.lock().unwrap();
-        let pairs = names.iter().zip(&state.calls);
-        pairs
-            .filter(|(name, _)| *name == wanted)
-            .map(|(_, call)| call.1.clone())
-            .collect()
-    }
-
-    pub(crate) fn headers(&self) -> Vec<HeaderMap> {
-        self.state
-            .lock()
-            .unwrap()
-            .calls
-            .iter()
-            .map(|(headers, _)| headers.clone())
-            .collect()
-    }
-
-    pub(crate) fn forget(&self) {
-        self.names();
-        self.state.lock().unwrap().calls.clear();
-    }
-
-    pub(crate) fn set_delay(&self, delay: Duration) {
-        self.state.lock().unwrap().delay = delay;
-    }
-}
-
-async fn receive(State(state): State<Arc<Mutex<Received>>>, headers: HeaderMap, body: Bytes) {
-    use hmac::{KeyInit as _, Mac as _};
-    let delay = state.lock().unwrap().delay;
-    tokio::time::sleep(delay).await;
-    let payload: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let mut mac = hmac::Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-    mac.update(&body);
-    let expected = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
-    let event = headers["x-github-event"].to_str().unwrap().to_owned();
-    let mut state = state.lock().unwrap();
-    if headers["x-hub-signature-256"] != expected.as_str() {
-        state.complaints.push(format!("{event}: wrong signature"));
-    }
-    state
-        .complaints
-        .extend(schema::webhook_complaints(&event, &payload));
-    state.calls.push((headers, payload));
-}
-
-/// Somebody with a token. Every answer is held against GitHub's description.
-#[derive(Clone)]
-pub(crate) struct Client {
-    url: String,
-    token: Option<String>,
-}
-
-/// An answer that kept to the description.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Value,
-}
-
-impl Answer {
-    /// The body of an answer of this status.
-    #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.body);
-        self.body
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
-    }
-}
-
-impl Client {
-    pub(crate) fn new(github: &Github, token: &str) -> Client {
-        Client {
-            url: github.url().to_owned(),
-            token: Some(token.to_owned()),
-        }
-    }
-
-    /// The address for git, with the token in it.
-    pub(crate) fn remote(&self, repo: &str) -> String {
-        let host = self.url.strip_prefix("http://").unwrap();
-        match &self.token {
-            Some(token) => format!("http://x-access-token:{token}@{host}/{repo}.git"),
-            None => format!("http://{host}/{repo}.git"),
-        }
-    }
-
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(reqwest::Method::GET, path, None, &[]).await
-    }
-
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(reqwest::Method::POST, path, Some(body), &[])
-            .await
-    }
-
-    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
-        self.send(reqwest::Method::PUT, path, Some(body), &[]).await
-    }
-
-    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
-        self.send(reqwest::Method::PATCH, path, Some(body), &[])
-            .await
-    }
-
-    pub(crate) async fn delete(&self, path: &str) -> Answer {
-        self.send(reqwest::Method::DELETE, path, None, &[]).await
-    }
-
-    /// `path` may be a whole address, as in a `Link`.
-    pub(crate) async fn send(
-        &self,
-        method: reqwest::Method,
-        path: &str,
-        body: Option<Value>,
-        headers: &[(&str, &str)],
-    ) -> Answer {
-        let path = path.strip_prefix(&self.url).unwrap_or(path);
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        let mut request = client.request(method.clone(), format!("{}{path}", self.url));
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let bytes = response.bytes().await.unwrap();
-        let is_json = headers
-            .get("content-type")
-            .is_some_and(|kind| kind == "application/json");
-        let body = if is_json {
-            serde_json::from_slice(&bytes).unwrap()
-        } else {
-            Value::from(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        if is_json || bytes.is_empty() {
-            let complaints = schema::answer_complaints(method.as_str(), path, status, &body);
-            assert!(complaints.is_empty(), "{}", complaints.join("\n"));
-        }
-        Answer {
-            status,
-            headers,
-            body,
-        }
     }
 }
