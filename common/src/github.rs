@@ -8,6 +8,7 @@
 mod api;
 mod app;
 mod auth;
+mod enablement;
 mod error;
 mod options;
 mod transport;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 pub use auth::GitCredentials;
+pub use enablement::Enablement;
 pub use error::Error;
 pub use options::Options;
 pub use types::{Branch, IssueComment, PullRequest, Repo, Status, StatusState, User};

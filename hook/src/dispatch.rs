@@ -201,8 +201,8 @@ async fn act_on(shared: &Shared, delivery: &Delivery) -> (Vec<Reason>, Result<()
     let identity = &delivery.identity;
     if !shared
         .settings
-        .repositories
-        .enabled(&identity.org, &identity.repo)
+        .enablement
+        .allows(&identity.org, &identity.repo)
     {
         say(
             "hook",

@@ -29,7 +29,7 @@ use uuid::Uuid;
 pub use inbox::Inbox;
 pub use inrepo::Reader as InRepoReader;
 pub use metrics::Metrics;
-pub use options::{Options, Repositories, Unused};
+pub use options::{Options, Unused};
 pub use start::main;
 pub use webhook::SecretFile;
 
@@ -65,7 +65,7 @@ pub struct Settings {
     pub grace_period: Duration,
     /// For the whole of one payload to arrive. GitHub itself gives up after 10 s.
     pub body_timeout: Duration,
-    pub repositories: Repositories,
+    pub enablement: github::Enablement,
 }
 
 impl Default for Settings {
@@ -76,7 +76,7 @@ impl Default for Settings {
             dry_run: false,
             grace_period: Duration::from_secs(180),
             body_timeout: Duration::from_secs(30),
-            repositories: Repositories::default(),
+            enablement: github::Enablement::default(),
         }
     }
 }

@@ -40,7 +40,7 @@ pub struct Options {
     #[arg(long, default_value = "/var/lib/hook/hook.db", value_name = "FILE")]
     pub database: PathBuf,
     #[command(flatten)]
-    pub repositories: Repositories,
+    pub enablement: github::Enablement,
     #[command(flatten)]
     pub config: config::Options,
     #[command(flatten)]
@@ -53,49 +53,6 @@ pub struct Options {
     pub instrumentation: InstrumentationOptions,
     #[command(flatten)]
     pub unused: Unused,
-}
-
-/// Which repositories' events are acted on: if anything is enabled, only that; never what is
-/// disabled.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Repositories {
-    /// An organisation whose events are acted on.
-    #[arg(long, value_name = "ORG")]
-    pub github_enabled_org: Vec<String>,
-    /// A repository (`org/repo`) whose events are acted on.
-    #[arg(long, value_name = "ORG/REPO")]
-    pub github_enabled_repo: Vec<String>,
-    /// An organisation whose events are not acted on.
-    #[arg(long, value_name = "ORG")]
-    pub github_disabled_org: Vec<String>,
-    /// A repository (`org/repo`) whose events are not acted on.
-    #[arg(long, value_name = "ORG/REPO")]
-    pub github_disabled_repo: Vec<String>,
-}
-
-impl Repositories {
-    /// Refuses what is enabled and disabled at once.
-    pub(crate) fn validate(&self) -> anyhow::Result<()> {
-        for (enabled, disabled) in [
-            (&self.github_enabled_org, &self.github_disabled_org),
-            (&self.github_enabled_repo, &self.github_disabled_repo),
-        ] {
-            if let Some(both) = enabled.iter().find(|name| disabled.contains(name)) {
-                anyhow::bail!("{both} is enabled and disabled at once");
-            }
-        }
-        Ok(())
-    }
-
-    pub(crate) fn enabled(&self, org: &str, repo: &str) -> bool {
-        let full = format!("{org}/{repo}");
-        let among = |orgs: &[String], repos: &[String]| {
-            orgs.iter().any(|it| it == org) || repos.contains(&full)
-        };
-        let all = self.github_enabled_org.is_empty() && self.github_enabled_repo.is_empty();
-        (all || among(&self.github_enabled_org, &self.github_enabled_repo))
-            && !among(&self.github_disabled_org, &self.github_disabled_repo)
-    }
 }
 
 /// Prow's flags for plugins that are not here. Taken, so that its manifests start, and without
@@ -161,58 +118,5 @@ mod tests {
         for flag in hidden {
             assert!(include_str!("../README.md").contains(&flag), "{flag}");
         }
-    }
-
-    #[test]
-    fn repositories_are_enabled_and_disabled() {
-        let names = |list: &[&str]| list.iter().map(ToString::to_string).collect();
-        let of = |enabled: [&[&str]; 2], disabled: [&[&str]; 2]| Repositories {
-            github_enabled_org: names(enabled[0]),
-            github_enabled_repo: names(enabled[1]),
-            github_disabled_org: names(disabled[0]),
-            github_disabled_repo: names(disabled[1]),
-        };
-        for (name, repositories, repo, enabled) in [
-            ("all by default", of([&[], &[]], [&[], &[]]), "r", true),
-            (
-                "an enabled organisation",
-                of([&["o"], &[]], [&[], &[]]),
-                "r",
-                true,
-            ),
-            (
-                "another organisation",
-                of([&["p"], &[]], [&[], &[]]),
-                "r",
-                false,
-            ),
-            (
-                "an enabled repository",
-                of([&[], &["o/r"]], [&[], &[]]),
-                "r",
-                true,
-            ),
-            (
-                "another repository",
-                of([&[], &["o/r"]], [&[], &[]]),
-                "s",
-                false,
-            ),
-            (
-                "a disabled repository",
-                of([&["o"], &[]], [&[], &["o/r"]]),
-                "r",
-                false,
-            ),
-            (
-                "a disabled organisation",
-                of([&[], &[]], [&["o"], &[]]),
-                "r",
-                false,
-            ),
-        ] {
-            assert_eq!(repositories.enabled("o", repo), enabled, "{name}");
-        }
-        assert!(of([&["o"], &[]], [&["o"], &[]]).validate().is_err());
     }
 }

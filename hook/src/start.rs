@@ -22,7 +22,7 @@ const DEFAULT_PLUGINS: &str = "/etc/plugins/plugins.yaml";
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     service::install_crypto();
     logging::init("hook");
-    options.repositories.validate()?;
+    options.enablement.validate()?;
     let (_agent, config) = config::Agent::start(&options.config)?;
     let plugins = load_plugins(&options.plugins)?;
     let github = github::Client::new(&options.github, "hook")?;
@@ -43,7 +43,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
             webhook_path: options.webhook_path,
             dry_run: options.dry_run,
             grace_period: options.grace_period.to_std(),
-            repositories: options.repositories,
+            enablement: options.enablement,
             ..Settings::default()
         },
         config,

@@ -23,7 +23,7 @@ use common::{
 use tokio_util::sync::CancellationToken;
 
 pub use metrics::Metrics;
-pub use options::{Enablement, Options};
+pub use options::Options;
 
 /// The name under which reports to GitHub are marked on a `ProwJob`.
 pub const GITHUB_REPORTER: &str = "github-reporter";
@@ -41,7 +41,7 @@ pub struct Context {
     pub github_workers: u16,
     /// Only jobs with this agent are reported; empty for all.
     pub report_agent: String,
-    pub enablement: Enablement,
+    pub enablement: github::Enablement,
     /// Log what would be told, tell nothing, mark nothing.
     pub dry_run: bool,
 }

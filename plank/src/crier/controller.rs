@@ -9,7 +9,7 @@ use std::{
 
 use common::{
     github,
-    prowjob::{ProwJob, ProwJobState},
+    prowjob::{ProwJob, ProwJobSpec, ProwJobState},
 };
 use futures::{StreamExt, channel::mpsc};
 use jiff::Timestamp;
@@ -153,7 +153,7 @@ impl Reporter {
             return Ok(Action::await_change());
         };
         let told = self.memory().told.get(&name) == Some(&state);
-        if told || !self.ctx.enablement.allows(&job.spec) {
+        if told || !is_enabled(&self.ctx.enablement, &job.spec) {
             return Ok(Action::await_change());
         }
         match self.tell(job).await {
@@ -265,6 +265,12 @@ fn delay(failures: u32, error: &Error, now: Timestamp) -> Duration {
         }
         _ => backoff,
     }
+}
+
+/// Whether any reference of the job is in an enabled repository; a job without any is.
+fn is_enabled(enablement: &github::Enablement, spec: &ProwJobSpec) -> bool {
+    let mut refs = spec.refs.iter().chain(&spec.extra_refs).peekable();
+    refs.peek().is_none() || refs.any(|refs| enablement.allows(&refs.org, &refs.repo))
 }
 
 #[cfg(test)]

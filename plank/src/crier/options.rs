@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use common::{config, github, kube, prowjob::ProwJobSpec, service};
+use common::{config, github, kube, service};
 
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
@@ -27,7 +27,7 @@ pub struct Options {
     )]
     pub dry_run: bool,
     #[command(flatten)]
-    pub enablement: Enablement,
+    pub enablement: github::Enablement,
     #[command(flatten)]
     pub config: config::Options,
     #[command(flatten)]
@@ -84,44 +84,10 @@ pub struct OtherReporters {
     pub s3_credentials_file: Option<PathBuf>,
 }
 
-/// Which repositories are served.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct Enablement {
-    /// Organisations to report for; all if nothing is enabled by name.
-    #[arg(long)]
-    pub github_enabled_org: Vec<String>,
-    /// Repositories (`org/repo`) to report for.
-    #[arg(long)]
-    pub github_enabled_repo: Vec<String>,
-    /// Organisations never to report for.
-    #[arg(long)]
-    pub github_disabled_org: Vec<String>,
-    /// Repositories (`org/repo`) never to report for.
-    #[arg(long)]
-    pub github_disabled_repo: Vec<String>,
-}
-
-impl Enablement {
-    /// Whether any reference of the job is in an enabled repository; a job without any is.
-    pub(crate) fn allows(&self, spec: &ProwJobSpec) -> bool {
-        let mut refs = spec.refs.iter().chain(&spec.extra_refs).peekable();
-        refs.peek().is_none() || refs.any(|refs| self.allows_repo(&refs.org, &refs.repo))
-    }
-
-    fn allows_repo(&self, org: &str, repo: &str) -> bool {
-        let full = format!("{org}/{repo}");
-        let listed = |orgs: &[String], repos: &[String]| {
-            orgs.iter().any(|name| name == org) || repos.contains(&full)
-        };
-        let all = self.github_enabled_org.is_empty() && self.github_enabled_repo.is_empty();
-        let enabled = all || listed(&self.github_enabled_org, &self.github_enabled_repo);
-        enabled && !listed(&self.github_disabled_org, &self.github_disabled_repo)
-    }
-}
-
 impl Options {
     /// Refuses what is not built.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.enablement.validate()?;
         let others = &self.others;
         for (flag, workers) in [
             ("gerrit", others.gerrit_workers),
@@ -147,8 +113,6 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
-    use common::prowjob::Refs;
-
     use super::*;
 
     fn parse(args: &[&str]) -> Options {
@@ -173,23 +137,5 @@ mod tests {
             let error = parse(args).check().unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }
-    }
-
-    #[test]
-    fn repositories_are_enabled_and_disabled_by_name() {
-        let spec = |org: &str, repo: &str| ProwJobSpec {
-            refs: Some(Refs {
-                org: org.into(),
-                repo: repo.into(),
-                ..Refs::default()
-            }),
-            ..ProwJobSpec::default()
-        };
-        let none = Enablement::default();
-        assert!(none.allows(&spec("o", "r")) && none.allows(&ProwJobSpec::default()));
-        let some = parse(&["--github-enabled-org=o", "--github-disabled-repo=o/x"]).enablement;
-        assert!(some.allows(&spec("o", "r")));
-        assert!(!some.allows(&spec("o", "x")));
-        assert!(!some.allows(&spec("p", "r")));
     }
 }

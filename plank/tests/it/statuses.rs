@@ -62,7 +62,7 @@ impl World {
             ready: service::Ready::default(),
             github_workers: 4,
             report_agent: String::new(),
-            enablement: plank::crier::Enablement::default(),
+            enablement: common::github::Enablement::default(),
             dry_run: false,
         };
         tokio::spawn(plank::crier::run(ctx, CancellationToken::new()))

@@ -190,7 +190,7 @@ impl Prow<'_> {
             ready: service::Ready::default(),
             github_workers: 4,
             report_agent: String::new(),
-            enablement: plank::crier::Enablement::default(),
+            enablement: common::github::Enablement::default(),
             dry_run: false,
         })
     }

@@ -235,18 +235,8 @@ async fn listens(port: u16) {
     tokio::time::timeout(MINUTE, reach).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
-    common::service::install_crypto();
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    fs::write(folder.join("hmac"), "secret").unwrap();
-    fs::write(
-        folder.join("config.yaml"),
-        "in_repo_config: {enabled: {\"*\": true}}\n",
-    )
-    .unwrap();
-
+/// A cluster with the CRD; a kubeconfig that reaches it, and one that reaches nothing.
+async fn cluster(folder: &Path) -> (ApiServer, PathBuf, PathBuf) {
     let options = apiserver::Options {
         db: None,
         logs: folder.join("logs"),
@@ -263,7 +253,34 @@ async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
     crds.create(&PostParams::default(), &common::prowjob::crd())
         .await
         .unwrap();
+    (api, kubeconfig, nowhere)
+}
 
+async fn open_pull_request(github: &Github, token: &str) {
+    let pulls = format!("{}/repos/o/r/pulls", github.url());
+    let opened = reqwest::Client::new()
+        .post(pulls)
+        .bearer_auth(token)
+        .json(&serde_json::json!({"title": "two", "head": "topic", "base": "main"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(opened.status(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
+    common::service::install_crypto();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("hmac"), "secret").unwrap();
+    fs::write(
+        folder.join("config.yaml"),
+        "in_repo_config: {enabled: {\"*\": true}}\n",
+    )
+    .unwrap();
+
+    let (api, kubeconfig, nowhere) = cluster(folder).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let github = Github::start(
         github::Options::default(),
@@ -278,15 +295,7 @@ async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
     // The cluster is away: the delivery is taken and kept, nothing can be done with it.
     let mut first = hook(folder, &github, port, &nowhere);
     listens(port).await;
-    let pulls = format!("{}/repos/o/r/pulls", github.url());
-    let opened = reqwest::Client::new()
-        .post(pulls)
-        .bearer_auth(token)
-        .json(&serde_json::json!({"title": "two", "head": "topic", "base": "main"}))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(opened.status(), 201);
+    open_pull_request(&github, &token).await;
     github.settled().await;
     first.kill();
     let deliveries = github.deliveries("prow").await.unwrap();

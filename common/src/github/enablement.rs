@@ -1,0 +1,101 @@
+//! Prow's flags that say which repositories a service serves.
+
+use anyhow::bail;
+
+/// If anything is enabled, only that is served; never what is disabled.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
+pub struct Enablement {
+    /// An organisation that is served.
+    #[arg(long, value_name = "ORG")]
+    pub github_enabled_org: Vec<String>,
+    /// A repository (`org/repo`) that is served.
+    #[arg(long, value_name = "ORG/REPO")]
+    pub github_enabled_repo: Vec<String>,
+    /// An organisation that is not served.
+    #[arg(long, value_name = "ORG")]
+    pub github_disabled_org: Vec<String>,
+    /// A repository (`org/repo`) that is not served.
+    #[arg(long, value_name = "ORG/REPO")]
+    pub github_disabled_repo: Vec<String>,
+}
+
+impl Enablement {
+    /// Refuses what is enabled and disabled at once.
+    pub fn validate(&self) -> anyhow::Result<()> {
+        for (enabled, disabled) in [
+            (&self.github_enabled_org, &self.github_disabled_org),
+            (&self.github_enabled_repo, &self.github_disabled_repo),
+        ] {
+            if let Some(both) = enabled.iter().find(|name| disabled.contains(name)) {
+                bail!("{both} is enabled and disabled at once");
+            }
+        }
+        Ok(())
+    }
+
+    pub fn allows(&self, org: &str, repo: &str) -> bool {
+        let full = format!("{org}/{repo}");
+        let among = |orgs: &[String], repos: &[String]| {
+            orgs.iter().any(|it| it == org) || repos.contains(&full)
+        };
+        let all = self.github_enabled_org.is_empty() && self.github_enabled_repo.is_empty();
+        (all || among(&self.github_enabled_org, &self.github_enabled_repo))
+            && !among(&self.github_disabled_org, &self.github_disabled_repo)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enablement(enabled: [&[&str]; 2], disabled: [&[&str]; 2]) -> Enablement {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Enablement {
+            github_enabled_org: list(enabled[0]),
+            github_enabled_repo: list(enabled[1]),
+            github_disabled_org: list(disabled[0]),
+            github_disabled_repo: list(disabled[1]),
+        }
+    }
+
+    #[test]
+    fn what_is_enabled_and_not_disabled_is_served() {
+        for (what, enablement, served) in [
+            (
+                "no flag",
+                enablement([&[], &[]], [&[], &[]]),
+                [true, true, true],
+            ),
+            (
+                "an organisation",
+                enablement([&["o"], &[]], [&[], &[]]),
+                [true, true, false],
+            ),
+            (
+                "a repository",
+                enablement([&[], &["o/r"]], [&[], &[]]),
+                [true, false, false],
+            ),
+            (
+                "all but one",
+                enablement([&[], &[]], [&[], &["o/r"]]),
+                [false, true, true],
+            ),
+            (
+                "one less",
+                enablement([&["o"], &[]], [&[], &["o/s"]]),
+                [true, false, false],
+            ),
+        ] {
+            let found = [("o", "r"), ("o", "s"), ("p", "r")]
+                .map(|(org, repo)| enablement.allows(org, repo));
+            assert_eq!(found, served, "{what}");
+            enablement.validate().unwrap();
+        }
+        let both = enablement([&["o"], &[]], [&["o"], &[]])
+            .validate()
+            .unwrap_err();
+        assert_eq!(both.to_string(), "o is enabled and disabled at once");
+    }
+}
