@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn every_job_counts() {
-        let table: [(&str, Vec<(String, Job)>, bool, bool); 5] = [
+        let table = [
             (
                 "as expected",
                 vec![job("a", Success), job("b", Failure)],
