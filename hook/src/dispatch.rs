@@ -41,6 +41,9 @@ const CLEANING: Duration = Duration::from_secs(60 * 60);
 /// When the database refuses to answer.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 
+/// The longest wait between two tries to record how an attempt ended.
+const LONGEST_RECORD_WAIT: Duration = Duration::from_secs(30);
+
 /// Works until `shutdown`, then finishes what it began, for at most the grace period. What is
 /// cut off is taken up again by the next process.
 pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
@@ -123,12 +126,19 @@ async fn work_on(shared: &Shared, delivery: Delivery) {
     let now = Timestamp::now();
     let outcome = outcome(result, delivery.attempt, now);
     tell(shared, &delivery, &outcome);
-    if let Err(error) = shared.inbox.finish(&delivery, outcome, reasons, now).await {
-        // It stays claimed, and is taken up again by the next process.
+    let mut wait = Duration::from_secs(1);
+    // While it counts as running, nothing later in its lane is taken up.
+    while let Err(error) = shared
+        .inbox
+        .finish(&delivery, outcome.clone(), reasons.clone(), now)
+        .await
+    {
         tracing::error!(
             delivery = delivery.guid,
             "the end of a delivery could not be recorded: {error:#}"
         );
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_RECORD_WAIT);
     }
 }
 

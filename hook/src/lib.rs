@@ -129,6 +129,7 @@ pub async fn run(
         inbox: ctx.inbox.clone(),
         metrics: ctx.metrics.clone(),
         body_timeout: ctx.settings.body_timeout,
+        room: Arc::new(tokio::sync::Semaphore::new(webhook::ROOM)),
     };
     let router = webhook::router(endpoint, &ctx.settings.webhook_path);
     let serving = ServeOptions {

@@ -19,6 +19,7 @@ use axum::{
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     event::Outline,
@@ -39,7 +40,12 @@ pub(crate) struct Endpoint {
     pub(crate) inbox: Inbox,
     pub(crate) metrics: Metrics,
     pub(crate) body_timeout: Duration,
+    /// KiB that payloads of all requests may take together before they are stored.
+    pub(crate) room: Arc<Semaphore>,
 }
+
+/// 256 MiB: ten of the largest payloads at once, whoever sends them.
+pub(crate) const ROOM: usize = 256 * 1024;
 
 /// The routes of the public port. Every path that is not the webhook's answers an empty 200, as
 /// load balancers have come to expect of hook.
@@ -82,7 +88,8 @@ async fn accept(endpoint: &Endpoint, request: Request) -> Result<(), Refusal> {
         guid,
         signature,
     } = check_headers(&parts.method, &parts.headers)?;
-    let body = read_body(&parts.headers, body, endpoint.body_timeout).await?;
+    // The room is given back once the delivery is stored or refused.
+    let (body, _room) = read_body(&parts.headers, body, endpoint).await?;
     let identity = check_body(&endpoint.secrets.secrets(), &signature, &body)?;
     let lane = check_outline(&identity, &event, &guid, &body)?;
     endpoint.metrics.received(&event);
@@ -153,7 +160,11 @@ fn check_headers(method: &Method, headers: &HeaderMap) -> Result<Headers, Refusa
     })
 }
 
-async fn read_body(headers: &HeaderMap, body: Body, timeout: Duration) -> Result<Bytes, Refusal> {
+async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    endpoint: &Endpoint,
+) -> Result<(Bytes, Vec<OwnedSemaphorePermit>), Refusal> {
     const TOO_LARGE: Refusal = Refusal(
         StatusCode::PAYLOAD_TOO_LARGE,
         "the payload is larger than 25 MB",
@@ -167,6 +178,7 @@ async fn read_body(headers: &HeaderMap, body: Body, timeout: Duration) -> Result
     let collect = async {
         let mut stream = body.into_data_stream();
         let mut whole = BytesMut::new();
+        let mut room = Vec::new();
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| {
                 Refusal(
@@ -177,11 +189,19 @@ async fn read_body(headers: &HeaderMap, body: Body, timeout: Duration) -> Result
             if whole.len() + chunk.len() > MAX_BODY {
                 return Err(TOO_LARGE);
             }
+            let kib = u32::try_from(chunk.len().div_ceil(1024)).unwrap_or(u32::MAX);
+            let permit = Arc::clone(&endpoint.room).try_acquire_many_owned(kib);
+            room.push(permit.map_err(|_| {
+                Refusal(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "too many payloads at once; send it again",
+                )
+            })?);
             whole.extend_from_slice(&chunk);
         }
-        Ok(whole.freeze())
+        Ok((whole.freeze(), room))
     };
-    tokio::time::timeout(timeout, collect)
+    tokio::time::timeout(endpoint.body_timeout, collect)
         .await
         .unwrap_or(Err(Refusal(
             StatusCode::REQUEST_TIMEOUT,

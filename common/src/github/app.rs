@@ -111,7 +111,12 @@ impl App {
             {
                 self.renew(transport, org, &mut slot).await?
             }
-            token => token?,
+            Err(error) => match &slot.token {
+                // It is about to end, and has not: better than nothing while GitHub is away.
+                Some(kept) if kept.expires_at > Timestamp::now() => return Ok(kept.token.clone()),
+                _ => return Err(error),
+            },
+            Ok(token) => token,
         };
         slot.token = Some(token.clone());
         Ok(token.token)

@@ -72,8 +72,8 @@ impl Client {
         }
     }
 
-    /// Who comments and statuses come from: the App's slug (its comments are by `SLUG[bot]`),
-    /// or the token's user. Asked once.
+    /// The login that comments and statuses come from: `SLUG[bot]` of the App, or the token's
+    /// user. Asked once.
     pub async fn bot_login(&self) -> Result<String> {
         #[derive(Deserialize)]
         struct AppObject {
@@ -84,11 +84,8 @@ impl Client {
             match &self.0.auth {
                 Auth::App(app) => {
                     let call = Call::new(Method::GET, "/app");
-                    Ok(transport
-                        .send(&call, Some(&app.jwt()?))
-                        .await?
-                        .json::<AppObject>()?
-                        .slug)
+                    let app: AppObject = transport.send(&call, Some(&app.jwt()?)).await?.json()?;
+                    Ok(format!("{}[bot]", app.slug))
                 }
                 _ => {
                     let call = Call::new(Method::GET, "/user");

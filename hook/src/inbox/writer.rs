@@ -124,12 +124,15 @@ async fn accept(
     delivery: &NewDelivery,
 ) -> Result<Accepted, sqlx::Error> {
     let at = delivery.received_at.as_millisecond();
+    // A delivery id is no secret: who may sign for one repository must not put its payload into
+    // another's delivery.
     let row: Option<i64> = sqlx::query_scalar(
         "INSERT INTO deliveries (guid, event, org, repo, lane, body, received_at, state, next_attempt_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued', $7)
          ON CONFLICT (guid) DO UPDATE
          SET state = 'queued', attempts = 0, next_attempt_at = $7, finished_at = NULL, body = excluded.body
          WHERE state IN ('failed', 'dead')
+           AND event = excluded.event AND org = excluded.org AND repo = excluded.repo
          RETURNING received_at",
     )
     .bind(&delivery.guid)

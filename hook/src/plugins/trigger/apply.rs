@@ -150,7 +150,7 @@ impl Target<'_> {
             .own_comments()
             .await?
             .iter()
-            .any(|own| own.body.contains(&mark))
+            .any(|own| own.body.ends_with(&mark))
         {
             return Ok(());
         }
@@ -179,7 +179,7 @@ impl Target<'_> {
             .own_comments()
             .await?
             .into_iter()
-            .find(|own| own.body.contains(texts::REPORT_MARKER));
+            .find(|own| own.body.starts_with(texts::REPORT_MARKER));
         match (there, errors) {
             (None, None) => {}
             (None, Some(text)) => {
@@ -200,10 +200,7 @@ impl Target<'_> {
         let github = &self.shared.github;
         let bot = github.bot_login().await?;
         let mut comments = github.comments(org, repo, self.number).await?;
-        comments.retain(|comment| {
-            let login = comment.user.login.as_str();
-            login.strip_suffix("[bot]").unwrap_or(login) == bot
-        });
+        comments.retain(|comment| comment.user.login.eq_ignore_ascii_case(&bot));
         Ok(comments)
     }
 }

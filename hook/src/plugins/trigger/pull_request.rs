@@ -116,6 +116,10 @@ fn labelled(
 ) -> Result<(), Need> {
     let pull = &event.pull_request;
     let label = event.label.as_ref().map_or("", |label| label.name.as_str());
+    let sender = event
+        .sender
+        .as_ref()
+        .map_or("", |sender| sender.login.as_str());
     let trusted = if label.eq_ignore_ascii_case("lgtm") {
         let trusted = trust::of_pull(pull, scene, facts)?;
         decision.because(trusted.why.as_str());
@@ -125,10 +129,6 @@ fn labelled(
         }
         false
     } else if label.eq_ignore_ascii_case(OK_TO_TEST) {
-        let sender = event
-            .sender
-            .as_ref()
-            .map_or("", |sender| sender.login.as_str());
         if trust::is_bot(sender, facts)? {
             decision.because("the comment that led to the label has started the jobs");
             return Ok(());
@@ -138,8 +138,14 @@ fn labelled(
         decision.because(format!("the label {label} starts nothing"));
         return Ok(());
     };
+    // Who may label may be no more than a triager, or somebody else's workflow.
+    let labeller = trust::of_user(sender, scene, facts)?;
+    decision.because(labeller.why);
+    if !labeller.granted {
+        decision.because(format!("the label {label} starts nothing by their hand"));
+        return Ok(());
+    }
     let candidates = candidates(decision, pull, trusted, scene, facts)?;
-    decision.because(format!("somebody who may label set {label}"));
     unless_draft(decision, &candidates, pull, scene, facts)
 }
 

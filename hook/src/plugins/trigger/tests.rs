@@ -151,7 +151,7 @@ impl Case {
         let is = |user: &str, is| (("o".to_owned(), user.to_owned()), is);
         let (at_base, merged) = self.own.clone().unzip();
         Facts {
-            bot: Some("prow".into()),
+            bot: Some("prow[bot]".into()),
             members: [
                 is("ann", true),
                 is("bob", true),

@@ -145,13 +145,23 @@ pub(crate) fn help(
     format!("{}\n{HELP_MARKER}", reply(comment, &text))
 }
 
-/// A message to the author of a comment, with the comment it answers.
+/// Characters of a comment that its answer quotes. GitHub refuses texts over 65,536.
+const MAX_QUOTE: usize = 2_000;
+/// Mistakes that the comment lists one by one.
+const MAX_PROBLEMS: usize = 20;
+
+/// A message to the author of a comment, with the comment it answers. What is quoted is text:
+/// nobody is notified by it, and no marker of ours can be in it.
 fn reply(comment: &Comment, message: &str) -> String {
-    let quoted: String = comment
-        .body
+    let shown = comment.body.char_indices().nth(MAX_QUOTE);
+    let body = &comment.body[..shown.map_or(comment.body.len(), |(end, _)| end)];
+    let mut quoted: String = body
         .lines()
-        .map(|line| format!("> {line}\n"))
+        .map(|line| format!("> {}\n", code_free(line)))
         .collect();
+    if shown.is_some() {
+        quoted.push_str("> …\n");
+    }
     format!(
         "@{}: {message}\n\n<details>\n\nIn answer to [this]({}):\n\n{quoted}\n</details>",
         comment.author.login, comment.html_url
@@ -164,7 +174,7 @@ pub(crate) fn in_repo_errors(org_repo: &str, errors: &Errors) -> String {
         "{REPORT_MARKER}\nThe job configuration that this pull request would bring to {org_repo} \
          cannot be used. Jobs that are configured centrally run all the same.\n\n"
     );
-    for problem in &errors.0 {
+    for problem in errors.0.iter().take(MAX_PROBLEMS) {
         let Problem {
             file,
             line,
@@ -185,6 +195,14 @@ pub(crate) fn in_repo_errors(org_repo: &str, errors: &Errors) -> String {
         if let Some(hint) = hint {
             let _ = writeln!(text, "  How to mend it: {}", code_free(hint));
         }
+    }
+    if let Some(more) = errors
+        .0
+        .len()
+        .checked_sub(MAX_PROBLEMS)
+        .filter(|more| *more > 0)
+    {
+        let _ = writeln!(text, "- and {more} more");
     }
     text.push_str("\nThis comment is kept up to date with every push.");
     text

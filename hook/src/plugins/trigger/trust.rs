@@ -81,10 +81,10 @@ pub(crate) fn has_label(pull: &PullRequest, label: &str) -> bool {
         .any(|have| have.eq_ignore_ascii_case(label))
 }
 
-/// Whether a login is the one this service acts under. An App's events carry `[bot]`.
+/// Whether a login is the one this service acts under. A person who is called like the App is
+/// not: the App's own login ends in `[bot]`, which no person's can.
 pub(crate) fn is_bot(login: &str, facts: &Facts) -> Result<bool, Need> {
-    let bot = facts.bot()?;
-    Ok(login.strip_suffix("[bot]").unwrap_or(login) == bot)
+    Ok(facts.bot()?.eq_ignore_ascii_case(login))
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn trust_is_asked_for_in_order() {
         let facts = Facts {
-            bot: Some("prow".into()),
+            bot: Some("prow[bot]".into()),
             members: [("o", "ann", true), ("friends", "fay", true)]
                 .into_iter()
                 .chain(
@@ -108,17 +108,28 @@ mod tests {
                         "dependabot[bot]",
                         "x[bot]",
                         "dependabot",
+                        "prow",
                     ]
                     .map(|user| ("o", user, false)),
                 )
-                .chain(["eve", "x[bot]", "bob", "dependabot"].map(|user| ("friends", user, false)))
+                .chain(
+                    ["eve", "x[bot]", "bob", "dependabot", "prow"]
+                        .map(|user| ("friends", user, false)),
+                )
                 .map(|(org, user, is)| ((org.to_owned(), user.to_owned()), is))
                 .collect(),
             collaborators: [("bob", true)]
                 .into_iter()
                 .chain(
-                    ["eve", "fay", "dependabot[bot]", "x[bot]", "dependabot"]
-                        .map(|user| (user, false)),
+                    [
+                        "eve",
+                        "fay",
+                        "dependabot[bot]",
+                        "x[bot]",
+                        "dependabot",
+                        "prow",
+                    ]
+                    .map(|user| (user, false)),
                 )
                 .map(|(user, is)| (user.to_owned(), is))
                 .collect(),
@@ -135,6 +146,7 @@ mod tests {
         };
         for (name, user, trigger, granted) in [
             ("the bot", "prow[bot]", &open, true),
+            ("a person called like the bot", "prow", &open, false),
             ("the owner of a personal repository", "o", &open, true),
             ("a member", "ann", &open, true),
             ("a collaborator", "bob", &open, true),

@@ -274,7 +274,7 @@ fn talk_costs_no_call_but_the_bots_name() {
         trigger: &trigger,
     };
     let facts = Facts {
-        bot: Some("prow".into()),
+        bot: Some("prow[bot]".into()),
         ..Facts::default()
     };
     let talk = Event::Comment(comment("ann", "looks good"));

@@ -106,6 +106,16 @@ fn changes_of_a_pull_request() {
             "run A, run R",
         ),
         (
+            "26 somebody untrusted adds ok-to-test",
+            approved().on_event(labelled("ok-to-test", "sam")),
+            "",
+        ),
+        (
+            "27 somebody untrusted adds lgtm",
+            waiting().on_event(labelled("lgtm", "sam")),
+            "",
+        ),
+        (
             "27 lgtm on a trusted one",
             Case::default().on_event(labelled("lgtm", "bob")),
             "",
