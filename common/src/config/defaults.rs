@@ -140,7 +140,7 @@ impl Completion<'_> {
         let root = Path::Below(&base.origin.path);
         self.fit(&POD_SPEC, spec, &root.key("spec"), &base.origin);
         for collision in preset::apply(self.presets, &base.labels, &mut spec.0) {
-            self.findings.job(&base.origin, "spec", collision);
+            self.findings.job("preset", &base.origin, "spec", collision);
         }
     }
 
@@ -171,7 +171,7 @@ impl Completion<'_> {
             Unknown::Keep,
             &mut |path, message, hint| {
                 self.findings
-                    .add_with_hint(&origin.file, path, message, hint);
+                    .add_with_hint("field", &origin.file, path, message, hint);
             },
         );
         if let serde_json::Value::Object(map) = value {
@@ -224,7 +224,7 @@ impl Completion<'_> {
         ] {
             if missing.is_empty() && !present.is_empty() {
                 let message = "trigger and rerun_command are given together or not at all";
-                self.findings.job(&base.origin, key, message);
+                self.findings.job("trigger", &base.origin, key, message);
             }
         }
         (
@@ -258,7 +258,7 @@ impl Completion<'_> {
 
     fn pattern(&mut self, origin: &Origin, key: &str, source: &str) -> Pattern {
         self.patterns.get(source).unwrap_or_else(|message| {
-            self.findings.job(origin, key, message);
+            self.findings.job("regexp", origin, key, message);
             Pattern::default()
         })
     }

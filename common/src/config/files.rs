@@ -44,7 +44,8 @@ const USED: [&str; 16] = [
 
 /// A file's text; gzip is recognised by its first bytes.
 pub(super) fn read(path: &FilePath) -> Result<String, Errors> {
-    read_bytes(path).map_err(|message| Problem::in_file(path.display().to_string(), message).into())
+    read_bytes(path)
+        .map_err(|message| Problem::in_file("file", path.display().to_string(), message).into())
 }
 
 fn read_bytes(path: &FilePath) -> Result<String, String> {
@@ -92,7 +93,8 @@ pub(super) fn load(options: &Options) -> Result<Config, Errors> {
 }
 
 fn refuse_unsupported(options: &Options) -> Result<(), Errors> {
-    let refuse = |what: String, message: &str| Err(Problem::in_file(what, message).into());
+    let refuse =
+        |what: String, message: &str| Err(Problem::in_file("options", what, message).into());
     if let Some(dir) = options.supplemental_prow_config_dir.first() {
         return refuse(
             dir.display().to_string(),
@@ -127,6 +129,7 @@ fn job_files(path: &FilePath) -> Result<Vec<PathBuf>, Errors> {
         // One ConfigMap holds them all, keyed by base name.
         if let Some(first) = seen.insert(file.file_name(), file) {
             problems.push(Problem::in_file(
+                "file-name",
                 file.display().to_string(),
                 format!("another job file has this name: {}", first.display()),
             ));
@@ -162,6 +165,7 @@ fn walk(dir: &FilePath, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
             walk(&path, files, problems);
         } else if name == ".prowignore" {
             problems.push(Problem::in_file(
+                "file",
                 path.display().to_string(),
                 "leaving files out by .prowignore is not supported yet",
             ));
@@ -173,6 +177,7 @@ fn walk(dir: &FilePath, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
 
 fn cannot_read(path: &FilePath, error: &std::io::Error) -> Problem {
     Problem::in_file(
+        "file",
         path.display().to_string(),
         format!("cannot be read: {error}"),
     )

@@ -10,6 +10,7 @@ pub(super) struct Findings(Vec<Finding>);
 
 #[derive(Debug)]
 struct Finding {
+    rule: &'static str,
     file: Arc<str>,
     path: Vec<Segment>,
     message: String,
@@ -17,18 +18,26 @@ struct Finding {
 }
 
 impl Findings {
-    pub(super) fn add(&mut self, file: &Arc<str>, path: &Path<'_>, message: impl Into<String>) {
-        self.add_with_hint(file, path, message, None);
+    pub(super) fn add(
+        &mut self,
+        rule: &'static str,
+        file: &Arc<str>,
+        path: &Path<'_>,
+        message: impl Into<String>,
+    ) {
+        self.add_with_hint(rule, file, path, message, None);
     }
 
     pub(super) fn add_with_hint(
         &mut self,
+        rule: &'static str,
         file: &Arc<str>,
         path: &Path<'_>,
         message: impl Into<String>,
         hint: Option<String>,
     ) {
         self.0.push(Finding {
+            rule,
             file: Arc::clone(file),
             path: path.segments(),
             message: message.into(),
@@ -37,9 +46,15 @@ impl Findings {
     }
 
     /// At the field `key` of a job.
-    pub(super) fn job(&mut self, origin: &Origin, key: &str, message: impl Into<String>) {
+    pub(super) fn job(
+        &mut self,
+        rule: &'static str,
+        origin: &Origin,
+        key: &str,
+        message: impl Into<String>,
+    ) {
         let root = Path::Below(&origin.path);
-        self.add(&origin.file, &root.key(key), message);
+        self.add(rule, &origin.file, &root.key(key), message);
     }
 
     /// Nothing found, or everything with its place. `text_of` gives a file's content again.
@@ -62,6 +77,7 @@ impl Findings {
                     .as_ref()
                     .map_or((0, 0), |tree| tree.locate(&finding.path));
                 Problem {
+                    rule: finding.rule,
                     file: finding.file.to_string(),
                     line,
                     column,

@@ -76,7 +76,7 @@ struct Written {
 fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
     if text.len() > MAX_BYTES {
         let message = format!("is larger than {} KiB", MAX_BYTES >> 10);
-        return Err(Problem::in_file(file, message).into());
+        return Err(Problem::in_file("file", file, message).into());
     }
     let mut value: Value = yaml::read(file, text, Trust::Stranger)?;
     let keyed = ["presubmits", "postsubmits"]
@@ -96,7 +96,7 @@ fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
                 }
                 _ => hint,
             };
-            findings.add_with_hint(&name, path, message, hint);
+            findings.add_with_hint("field", &name, path, message, hint);
         },
     );
     let foreign = ["presubmits", "postsubmits"]
@@ -106,6 +106,7 @@ fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
         .filter(|(_, repo)| *repo != org_repo);
     for (section, repo) in foreign {
         findings.add_with_hint(
+            "other-repository",
             &name,
             &Path::Root.key(section).key(repo),
             format!("found jobs of {repo:?}, expected only those of {org_repo:?}"),
@@ -219,6 +220,7 @@ fn check(own: &InRepo, org_repo: &str, config: &Config, findings: &mut Findings)
 fn cluster(job: &JobBase, allowed: &[&str], findings: &mut Findings) {
     if !allowed.contains(&job.cluster.as_str()) {
         findings.job(
+            "cluster",
             &job.origin,
             "cluster",
             format!(

@@ -48,6 +48,7 @@ impl Plugins {
     pub fn load(options: &Options) -> Result<Self, Errors> {
         if let Some(dir) = options.supplemental_plugin_config_dir.first() {
             return Err(super::Problem::in_file(
+                "options",
                 dir.display().to_string(),
                 "--supplemental-plugin-config-dir is not supported yet",
             )

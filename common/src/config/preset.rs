@@ -57,7 +57,7 @@ impl Preset {
                 let root = Path::Below(&origin.path);
                 let mut all = root.segments();
                 all.extend(inner.into_iter().skip(skip));
-                findings.add_with_hint(&origin.file, &Path::Below(&all), message, hint);
+                findings.add_with_hint("preset", &origin.file, &Path::Below(&all), message, hint);
             },
         );
         let take = |value: &mut Value| serde_json::from_value(value.take()).unwrap_or_default();
@@ -158,6 +158,7 @@ pub(super) fn check_distinct(presets: &[Preset], findings: &mut Findings) {
             if let Some(other) = seen.insert((key, value), preset) {
                 let root = Path::Below(&preset.origin.path);
                 findings.add(
+                    "preset",
                     &preset.origin.file,
                     &root.key("labels").key(key),
                     format!(

@@ -5,6 +5,8 @@ use std::fmt;
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// The rule that was broken: a short name that stays, as in `duplicate-job`.
+    pub rule: &'static str,
     pub file: String,
     /// From 1; 0 when the mistake has no place in the file.
     pub line: u64,
@@ -20,8 +22,13 @@ pub struct Problem {
 
 impl Problem {
     /// A mistake that concerns a file as a whole.
-    pub fn in_file(file: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn in_file(
+        rule: &'static str,
+        file: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
+            rule,
             file: file.into(),
             line: 0,
             column: 0,
@@ -185,6 +192,7 @@ mod tests {
     #[test]
     fn a_problem_reads_as_an_editor_expects_it() {
         let problem = Problem {
+            rule: "unknown-field",
             file: "prow-jobs.yaml".into(),
             line: 4,
             column: 5,

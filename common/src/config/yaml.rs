@@ -80,6 +80,7 @@ fn explain(file: &str, text: &str, error: &Error) -> Problem {
         None => error.render_with_formatter(&Plain),
     };
     Problem {
+        rule: "yaml",
         file: file.to_owned(),
         line,
         column,

@@ -127,7 +127,7 @@ fn check(entries: Vec<Entry>) -> Result<Vec<Entry>, Problem> {
 }
 
 fn invalid(path: &str, message: &str) -> Problem {
-    Problem::Invalid(config::Problem::in_file(path, message).into())
+    Problem::Invalid(config::Problem::in_file("file", path, message).into())
 }
 
 /// Reads `<mode> <type> <object>\t<path>\0`.

@@ -26,6 +26,7 @@ pub(in crate::config) fn check(
     name(job, findings);
     if job.max_concurrency < 0 {
         findings.job(
+            "max-concurrency",
             &job.origin,
             "max_concurrency",
             format!(
@@ -43,6 +44,7 @@ pub(in crate::config) fn check(
             .contains_key(&job.job_queue_name)
     {
         findings.job(
+            "job-queue-name",
             &job.origin,
             "job_queue_name",
             format!(
@@ -60,7 +62,7 @@ pub(in crate::config) fn check(
 
 fn name(job: &JobBase, findings: &mut Findings) {
     if job.name.is_empty() {
-        findings.job(&job.origin, "name", "the job has no name");
+        findings.job("job-name", &job.origin, "name", "the job has no name");
         return;
     }
     let jenkins = job.agent.0 == ProwJobAgent::JENKINS;
@@ -77,6 +79,7 @@ fn name(job: &JobBase, findings: &mut Findings) {
     };
     if !valid {
         findings.job(
+            "job-name",
             &job.origin,
             "name",
             format!("found {:?}, expected {rule}", job.name),
@@ -95,7 +98,7 @@ fn agent(job: &JobBase, prow: &ProwConfig, findings: &mut Findings) {
         );
         return;
     }
-    let mut wrong = |key: &str, message: String| findings.job(&job.origin, key, message);
+    let mut wrong = |key: &str, message: String| findings.job("agent", &job.origin, key, message);
     if job.spec.is_some() && agent != kubernetes {
         wrong(
             "spec",
@@ -143,7 +146,8 @@ fn label_keys(job: &JobBase, findings: &mut Findings) {
     let root = Path::Below(&job.origin.path);
     for (key, value) in &job.labels {
         let path = root.key("labels");
-        let mut wrong = |message: String| findings.add(&job.origin.file, &path.key(key), message);
+        let mut wrong =
+            |message: String| findings.add("labels", &job.origin.file, &path.key(key), message);
         if RESERVED_LABELS.contains(&key.as_str()) {
             wrong(format!("the label {key} is set by Prow"));
         }
@@ -160,6 +164,7 @@ fn label_keys(job: &JobBase, findings: &mut Findings) {
     for key in job.annotations.keys().filter(|key| !is_qualified_name(key)) {
         let path = root.key("annotations");
         findings.add(
+            "annotations",
             &job.origin.file,
             &path.key(key),
             format!("{key:?} is no annotation name"),
@@ -177,6 +182,7 @@ fn rerun(job: &JobBase, findings: &mut Findings) {
         + rerun.github_orgs.len();
     if rerun.allow_anyone && lists > 0 {
         findings.job(
+            "rerun-auth-config",
             &job.origin,
             "rerun_auth_config",
             "allow_anyone and lists of people exclude each other",

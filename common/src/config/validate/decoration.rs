@@ -12,7 +12,8 @@ pub(super) fn check(job: &JobBase, findings: &mut Findings) {
     let Some(decoration) = &job.utility.decoration_config else {
         return;
     };
-    let mut wrong = |message: String| findings.job(&job.origin, "decoration_config", message);
+    let mut wrong =
+        |message: String| findings.job("decoration", &job.origin, "decoration_config", message);
     images(decoration, &mut wrong);
     match &decoration.gcs_configuration {
         Some(storage) => self::storage(storage, &mut wrong),
@@ -81,6 +82,7 @@ fn commands(job: &JobBase, findings: &mut Findings) {
         // What is no list at all is told elsewhere.
         if readable && first.is_none_or(|word| word.as_str().unwrap_or_default().is_empty()) {
             findings.add(
+                "command",
                 &job.origin.file,
                 &list.index(index),
                 "a decorated container needs a command or args: \
@@ -101,7 +103,7 @@ fn clone_uris(job: &JobBase, findings: &mut Findings) {
     let extra = job.utility.extra_refs.iter().map(|refs| &refs.clone_uri);
     for uri in own.chain(extra).filter(|uri| !uri.is_empty()) {
         if let Err(message) = clone_uri(uri, with_token) {
-            findings.job(&job.origin, "clone_uri", message);
+            findings.job("clone-uri", &job.origin, "clone_uri", message);
         }
     }
 }

@@ -38,6 +38,7 @@ pub(in crate::config) fn periodics(jobs: &[Arc<Periodic>], findings: &mut Findin
         let base = &job.base;
         if let Some(first) = seen.insert(&base.name, base) {
             findings.job(
+                "duplicate-job",
                 &base.origin,
                 "name",
                 format!(
@@ -56,6 +57,7 @@ fn check(jobs: &[Entry<'_>], findings: &mut Findings) {
         let same_name = names.entry(&job.base.name).or_default();
         if let Some(first) = clash(jobs, same_name, job) {
             findings.job(
+                "duplicate-job",
                 &job.base.origin,
                 "name",
                 format!(
@@ -73,6 +75,7 @@ fn check(jobs: &[Entry<'_>], findings: &mut Findings) {
             .collect();
         if let Some(first) = clash(jobs, &others, job) {
             findings.job(
+                "duplicate-context",
                 &job.base.origin,
                 "context",
                 format!(

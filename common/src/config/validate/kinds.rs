@@ -36,11 +36,13 @@ pub(in crate::config) fn periodic(job: &Periodic, prow: &ProwConfig, findings: &
     match set.iter().filter(|(_, set)| *set).count() {
         1 => {}
         0 => findings.job(
+            "schedule",
             origin,
             "name",
             "a periodic needs one of cron, interval and minimum_interval",
         ),
         _ => findings.job(
+            "schedule",
             origin,
             "name",
             "a periodic has only one of cron, interval and minimum_interval",
@@ -48,6 +50,7 @@ pub(in crate::config) fn periodic(job: &Periodic, prow: &ProwConfig, findings: &
     }
     if !job.cron.is_empty() && !looks_like_cron(&job.cron) {
         findings.job(
+            "cron",
             origin,
             "cron",
             format!(
@@ -97,6 +100,7 @@ fn matchers(
     ] {
         if set && always_run {
             findings.job(
+                "trigger",
                 &base.origin,
                 key,
                 format!("{key} and always_run: true exclude each other"),
@@ -105,6 +109,7 @@ fn matchers(
     }
     if changes.run_if_changed.is_some() && changes.skip_if_only_changed.is_some() {
         findings.job(
+            "trigger",
             &base.origin,
             "skip_if_only_changed",
             "run_if_changed and skip_if_only_changed exclude each other",
@@ -119,6 +124,7 @@ fn trigger(job: &Presubmit, findings: &mut Findings) {
     let known_good = job.trigger.is_deferred() || job.rerun_command.is_empty();
     if !known_good && !job.trigger_matches(&job.rerun_command) {
         findings.job(
+            "rerun-command",
             &job.base.origin,
             "rerun_command",
             format!(
@@ -134,6 +140,7 @@ fn reporter(base: &JobBase, skip_report: bool, findings: &mut Findings) {
     let vote = base.labels.get(GERRIT_REPORT_LABEL);
     if skip_report && vote.is_some_and(|label| !label.is_empty()) {
         findings.job(
+            "skip-report",
             &base.origin,
             "skip_report",
             format!("skip_report and the label {GERRIT_REPORT_LABEL} exclude each other"),

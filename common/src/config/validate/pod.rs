@@ -71,6 +71,7 @@ pub(super) fn check(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
     for (index, container) in field(job, "initContainers").enumerate() {
         if text(container, "restartPolicy") != "Always" {
             findings.add(
+                "init-containers",
                 file,
                 &list.index(index),
                 "an init container is only allowed as a sidecar, with restartPolicy: Always",
@@ -79,7 +80,7 @@ pub(super) fn check(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
     }
     let list = spec.key("containers");
     match containers(job).count() {
-        0 => findings.add(file, &list, "the pod needs a container"),
+        0 => findings.add("containers", file, &list, "the pod needs a container"),
         1 => {}
         _ => several(job, &list, findings),
     }
@@ -96,6 +97,7 @@ fn several(job: &JobBase, list: &Path<'_>, findings: &mut Findings) {
     let file = &job.origin.file;
     if job.utility.decoration_config.is_none() {
         findings.add(
+            "containers",
             file,
             list,
             "only a decorated job may have several containers",
@@ -106,13 +108,18 @@ fn several(job: &JobBase, list: &Path<'_>, findings: &mut Findings) {
         let path = list.index(index);
         let name = text(container, "name");
         if name.is_empty() {
-            findings.add(file, &path, "one of several containers needs a name");
+            findings.add(
+                "container-name",
+                file,
+                &path,
+                "one of several containers needs a name",
+            );
         } else if UTILITIES.contains(&name) {
             let message = format!("the container name {name:?} is decoration's own");
-            findings.add(file, &path.key("name"), message);
+            findings.add("container-name", file, &path.key("name"), message);
         } else if !seen.insert(name) {
             let message = format!("two containers are named {name:?}");
-            findings.add(file, &path.key("name"), message);
+            findings.add("container-name", file, &path.key("name"), message);
         }
     }
 }
@@ -131,11 +138,11 @@ fn env(
         let place = list.index(index);
         if !seen.insert(name) {
             let message = format!("the variable {name:?} is set twice");
-            findings.add(&job.origin.file, &place, message);
+            findings.add("env", &job.origin.file, &place, message);
         }
         if is_reserved(name, kind) {
             let message = format!("the variable {name} is set by Prow for every {kind}");
-            findings.add(&job.origin.file, &place, message);
+            findings.add("env", &job.origin.file, &place, message);
         }
     }
 }
@@ -171,10 +178,10 @@ fn volumes<'a>(job: &'a JobBase, spec: &Path<'_>, findings: &mut Findings) -> BT
         let place = list.index(index);
         if !own.insert(name) {
             let message = format!("two volumes are named {name:?}");
-            findings.add(&job.origin.file, &place, message);
+            findings.add("volumes", &job.origin.file, &place, message);
         } else if names.contains(name) {
             let message = format!("the volume name {name:?} is decoration's own");
-            findings.add(&job.origin.file, &place, message);
+            findings.add("volumes", &job.origin.file, &place, message);
         }
     }
     names.extend(own);
@@ -192,7 +199,8 @@ fn mounts(
     for (index, mount) in items(container, "volumeMounts").enumerate() {
         let (name, mount_path) = (text(mount, "name"), text(mount, "mountPath"));
         let place = list.index(index);
-        let mut wrong = |message: String| findings.add(&job.origin.file, &place, message);
+        let mut wrong =
+            |message: String| findings.add("volume-mounts", &job.origin.file, &place, message);
         if !volumes.contains(name) {
             wrong(format!("no volume is named {name:?}"));
         }

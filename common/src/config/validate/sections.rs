@@ -16,6 +16,7 @@ pub(in crate::config) fn check(file: &Arc<str>, prow: &ProwConfig, findings: &mu
     ];
     if !levels.contains(&prow.log_level.as_str()) {
         findings.add(
+            "log-level",
             file,
             &root.key("log_level"),
             format!(
@@ -30,6 +31,7 @@ pub(in crate::config) fn check(file: &Arc<str>, prow: &ProwConfig, findings: &mu
     for kind in &prow.github_reporter.job_types_to_report {
         if !matches!(kind, ProwJobType::Presubmit | ProwJobType::Postsubmit) {
             findings.add(
+                "job-types-to-report",
                 file,
                 &reporter.key("job_types_to_report"),
                 format!("a {kind} has no commit to report on; expected presubmit or postsubmit"),
@@ -39,6 +41,7 @@ pub(in crate::config) fn check(file: &Arc<str>, prow: &ProwConfig, findings: &mu
     let scheduler = prow.unused.get("scheduler");
     if scheduler.and_then(|section| section.get("enabled")) == Some(&Value::Bool(true)) {
         findings.add(
+            "scheduler",
             file,
             &root.key("scheduler").key("enabled"),
             "choosing clusters by a scheduler is not supported yet",
@@ -50,7 +53,8 @@ fn plank(file: &Arc<str>, prow: &ProwConfig, findings: &mut Findings) {
     let root = Path::Root;
     let section = root.key("plank");
     let plank = &prow.plank;
-    let mut wrong = |key: &str, message: &str| findings.add(file, &section.key(key), message);
+    let mut wrong =
+        |key: &str, message: &str| findings.add("plank", file, &section.key(key), message);
     if plank.max_concurrency < 0 {
         wrong("max_concurrency", "expected 0 (no limit) or more");
     }

@@ -176,6 +176,7 @@ pub(crate) fn in_repo_errors(org_repo: &str, errors: &Errors) -> String {
     );
     for problem in errors.0.iter().take(MAX_PROBLEMS) {
         let Problem {
+            rule: _,
             file,
             line,
             column,

@@ -17,6 +17,7 @@ fn found(names: &[&str]) -> Own {
 
 fn broken() -> Own {
     Err(Problem::Invalid(Errors(vec![Mistake {
+        rule: "yaml",
         file: "prow-jobs.yaml".into(),
         line: 3,
         column: 5,
