@@ -1,0 +1,22 @@
+//! Any text as a repository's `prow-jobs.yaml`: only jobs of that repository come out.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use common::config::{Config, inrepo};
+use libfuzzer_sys::fuzz_target;
+
+static CONFIG: LazyLock<Config> = LazyLock::new(Config::default);
+
+fuzz_target!(|text: String| {
+    let files = [("prow-jobs.yaml".to_owned(), text)];
+    match inrepo::parse(&files, "org/repo", &CONFIG) {
+        Ok(own) => {
+            for job in &own.presubmits {
+                assert!(!job.base.name.is_empty());
+            }
+        }
+        Err(errors) => assert!(!errors.0.is_empty()),
+    }
+});
