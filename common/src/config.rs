@@ -5,6 +5,7 @@
 //! name every mistake with file, line and column.
 
 pub mod agent;
+pub mod check;
 mod defaults;
 mod files;
 mod findings;

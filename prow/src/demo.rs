@@ -28,6 +28,7 @@ use options::Options;
 use screen::Screen;
 use seed::Seed;
 use services::Services;
+pub(crate) use source::{from_url, only_key};
 
 /// Runs the demo with the command line after its name.
 pub(crate) fn main(flags: impl Iterator<Item = OsString>) -> ExitCode {

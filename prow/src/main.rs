@@ -1,6 +1,7 @@
 //! The one command of this project. What it does is told by the name it is started under, else
 //! by its first argument.
 
+mod check;
 mod demo;
 mod program;
 

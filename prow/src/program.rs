@@ -5,7 +5,7 @@ use std::{ffi::OsString, future::Future, process::ExitCode};
 use common::service;
 use tokio_util::sync::CancellationToken;
 
-use crate::demo;
+use crate::{check, demo};
 
 /// A name this binary answers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub(crate) enum Program {
     Entrypoint,
     Sidecar,
     Demo,
+    Check,
     /// One container of the pod runner; started by the runner alone.
     Container,
     /// A name of Prow's that nothing is behind yet.
@@ -41,8 +42,8 @@ const NAMES: [(&str, Program); 20] = [
     ("demo", Program::Demo),
     ("container", Program::Container),
     ("horologium", Program::NotYet("horologium")),
-    ("checkconfig", Program::NotYet("checkconfig")),
-    ("check", Program::NotYet("check")),
+    ("checkconfig", Program::Check),
+    ("check", Program::Check),
     ("mkpj", Program::NotYet("mkpj")),
     ("mkpod", Program::NotYet("mkpod")),
     ("up", Program::NotYet("up")),
@@ -60,6 +61,7 @@ Commands:
   crier                    reports results to GitHub
   deck                     shows jobs and logs
   sinker                   deletes what is no longer needed
+  check                    says what is wrong with a configuration (also: checkconfig)
   clonerefs, initupload, entrypoint, sidecar
                            run inside a job's pod
 
@@ -90,6 +92,7 @@ impl Program {
             Self::Entrypoint => entrypoint::main(),
             Self::Container => local::kubelet::container_main(),
             Self::Demo => demo::main(flags),
+            Self::Check => check::main(flags),
             Self::NotYet(name) => complain(&format!("prow {name} is not built yet")),
         }
     }

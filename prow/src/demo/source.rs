@@ -104,7 +104,7 @@ pub(super) async fn name(git: &Git, path: &Path) -> anyhow::Result<(String, Stri
 
 /// The last two parts of a remote's path, for the forms git knows:
 /// `https://host/org/repo.git`, `git@host:org/repo`, `ssh://host/org/repo`.
-fn from_url(url: &str) -> Option<(String, String)> {
+pub(crate) fn from_url(url: &str) -> Option<(String, String)> {
     let path = match url.split_once("://") {
         Some((_, rest)) => rest.split_once('/')?.1,
         // A path on this machine names no organisation.
@@ -121,7 +121,7 @@ fn from_url(url: &str) -> Option<(String, String)> {
 }
 
 /// The one `org/repo` that the keyed form of a job file names.
-fn only_key(jobs: &Value) -> Option<(String, String)> {
+pub(crate) fn only_key(jobs: &Value) -> Option<(String, String)> {
     let mut keys: Vec<&String> = ["presubmits", "postsubmits"]
         .into_iter()
         .filter_map(|kind| jobs.get(kind)?.as_object())

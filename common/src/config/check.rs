@@ -1,0 +1,53 @@
+//! What loads and is probably not meant: the warnings of Prow's checkconfig, under its names.
+//!
+//! Each is a function from configuration to findings with a place. Not here: what a load refuses
+//! (that is `validate`), and reading files or asking GitHub, which are the caller's.
+
+mod jobs;
+mod select;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path as FilePath,
+    sync::Arc,
+};
+
+use super::{Config, Problem, files, findings::Findings, plugins::Plugins};
+
+pub use select::{Selection, Set, WARNINGS, Warning, select};
+
+/// What is looked at.
+#[derive(Clone, Debug)]
+pub struct Subject<'a> {
+    pub config: &'a Config,
+    /// `config.yaml`, as findings name it.
+    pub config_file: Arc<str>,
+    /// Without it, warnings about plugins are not looked for.
+    pub plugins: Option<&'a Plugins>,
+    /// `plugins.yaml`, as findings name it.
+    pub plugins_file: Arc<str>,
+    /// Annotations every job must have.
+    pub required_annotations: &'a [String],
+    /// The build clusters that plank wrote into `plank.build_cluster_status_file`, and how it
+    /// finds them.
+    pub clusters: Option<&'a BTreeMap<String, String>>,
+}
+
+impl Subject<'_> {
+    /// The enabled warnings' findings, in the order of files and lines. Those of
+    /// [`Warning::needs_caller`] are not among them.
+    pub fn warnings(&self, enabled: &BTreeSet<&'static str>) -> Vec<Problem> {
+        let mut findings = Findings::default();
+        for warning in &WARNINGS {
+            if let Some(check) = warning.check
+                && enabled.contains(warning.name)
+            {
+                check(self, &mut findings);
+            }
+        }
+        match findings.into_result(|file| files::read(FilePath::new(file)).ok()) {
+            Ok(()) => Vec::new(),
+            Err(errors) => errors.0,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Warnings about single jobs.
+
+use std::collections::BTreeSet;
+
+use super::Subject;
+use crate::{
+    config::{Config, JobBase, Path, findings::Findings},
+    prowjob::{DEFAULT_CLUSTER, ProwJobAgent},
+};
+
+/// What fits into the value of a Kubernetes label.
+const LABEL_MAX: usize = 63;
+
+/// Every central job.
+fn all(config: &Config) -> impl Iterator<Item = &JobBase> {
+    let jobs = &config.jobs;
+    let presubmits = jobs.presubmits.values().flatten().map(|job| &job.base);
+    let postsubmits = jobs.postsubmits.values().flatten().map(|job| &job.base);
+    let periodics = jobs.periodics.iter().map(|job| &job.base);
+    presubmits.chain(postsubmits).chain(periodics)
+}
+
+pub(super) fn non_decorated(subject: &Subject<'_>, findings: &mut Findings) {
+    for job in all(subject.config) {
+        if job.agent.is_kubernetes() && !job.utility.decorate {
+            let message = format!("{:?} runs without the pod utilities", job.name);
+            findings.job("non-decorated-jobs", &job.origin, "decorate", message);
+        }
+    }
+}
+
+pub(super) fn long_names(subject: &Subject<'_>, findings: &mut Findings) {
+    for job in all(subject.config) {
+        let length = job.name.len();
+        if job.agent.is_kubernetes() && length > LABEL_MAX {
+            let message = format!(
+                "{:?} has {length} characters; labels hold {LABEL_MAX}, so they name the job cut off",
+                job.name
+            );
+            findings.job("long-job-names", &job.origin, "name", message);
+        }
+    }
+}
+
+/// Of presubmits only, as in Prow.
+pub(super) fn duplicate_refs(subject: &Subject<'_>, findings: &mut Findings) {
+    for (org_repo, jobs) in &subject.config.jobs.presubmits {
+        for job in jobs {
+            let job = &job.base;
+            let mut seen = BTreeSet::from([org_repo.clone()]);
+            let root = Path::Below(&job.origin.path);
+            let list = root.key("extra_refs");
+            for (index, refs) in job.utility.extra_refs.iter().enumerate() {
+                let name = refs.org_repo();
+                if !seen.insert(name.clone()) {
+                    let message = format!("{:?} clones {name} more than once", job.name);
+                    let path = list.index(index);
+                    findings.add("duplicate-job-refs", &job.origin.file, &path, message);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn annotations(subject: &Subject<'_>, findings: &mut Findings) {
+    for job in all(subject.config) {
+        for annotation in subject.required_annotations {
+            if !job.annotations.contains_key(annotation) {
+                let message = format!("{:?} lacks the annotation {annotation:?}", job.name);
+                findings.job(
+                    "required-job-annotations",
+                    &job.origin,
+                    "annotations",
+                    message,
+                );
+            }
+        }
+    }
+}
+
+/// A periodic has no repository of its own, so nothing is cloned by these settings.
+pub(super) fn periodic_clone(subject: &Subject<'_>, findings: &mut Findings) {
+    for job in &subject.config.jobs.periodics {
+        let job = &job.base;
+        let utility = &job.utility;
+        for (key, set) in [
+            ("clone_depth", utility.clone_depth != 0),
+            ("clone_uri", !utility.clone_uri.is_empty()),
+            ("path_alias", !utility.path_alias.is_empty()),
+        ] {
+            if set {
+                let message = format!(
+                    "{key} of {:?} has no effect: a periodic clones its extra_refs only",
+                    job.name
+                );
+                findings.job("periodic-default-clone-config", &job.origin, key, message);
+            }
+        }
+    }
+}
+
+pub(super) fn clusters(subject: &Subject<'_>, findings: &mut Findings) {
+    for job in all(subject.config) {
+        let message = if job.agent.0 == ProwJobAgent::JENKINS && job.cluster != DEFAULT_CLUSTER {
+            format!("{:?} has a cluster, which jenkins does not use", job.name)
+        } else if subject
+            .clusters
+            .is_some_and(|known| !known.contains_key(&job.cluster))
+        {
+            format!("plank knows no build cluster {:?}", job.cluster)
+        } else {
+            continue;
+        };
+        findings.job("validate-cluster-field", &job.origin, "cluster", message);
+    }
+}

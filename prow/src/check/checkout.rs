@@ -1,0 +1,239 @@
+//! The jobs a repository brings itself, read from a folder.
+//!
+//! `.prow/` goes before `.prow.yaml`, that before `prow-jobs.yaml`; exactly one is read, and no
+//! symbolic link is followed: the rules of the reader in hook, which reads from git.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use common::config::{Config, Errors, Problem, ProwConfig, inrepo};
+use serde_json::json;
+
+use super::report::Counts;
+use crate::demo;
+
+/// What is wrong with a file that cannot be read.
+const UNREADABLE: &str = "file";
+
+/// Names and contents.
+type Files = Vec<(String, String)>;
+
+/// Checks the jobs below `path` (a checkout, or one of its files; this folder when not given)
+/// together with the central ones of `config`, and says how much they are.
+pub(super) fn check(
+    path: Option<&Path>,
+    org_repo: &str,
+    config: &Config,
+) -> Result<Counts, Errors> {
+    parse(&read(path)?, org_repo, config)
+}
+
+/// As [`check`] for somebody who has no more than a checkout. `None` where it has no jobs.
+pub(super) fn alone(path: Option<&Path>, org_repo: Option<&str>) -> Option<Result<Counts, Errors>> {
+    let files = match read(path) {
+        Ok(files) if files.is_empty() => return None,
+        Ok(files) => files,
+        Err(errors) => return Some(Err(errors)),
+    };
+    let name = org_repo.map_or_else(|| name(path, &files), str::to_owned);
+    let config = Config {
+        prow: any_installation(),
+        ..Config::default()
+    };
+    // Which clusters it may use is its installation's to say.
+    let outcome = parse(&files, &name, &config).or_else(|mut errors| {
+        errors.0.retain(|problem| problem.rule != "cluster");
+        if errors.0.is_empty() {
+            Ok(Counts {
+                files: files.len(),
+                ..Counts::default()
+            })
+        } else {
+            Err(errors)
+        }
+    });
+    Some(outcome)
+}
+
+fn parse(files: &Files, org_repo: &str, config: &Config) -> Result<Counts, Errors> {
+    let own = inrepo::parse(files, org_repo, config)?;
+    Ok(Counts {
+        files: files.len(),
+        presubmits: own.presubmits.len(),
+        postsubmits: own.postsubmits.len(),
+        ..Counts::default()
+    })
+}
+
+/// Decoration is complete, as with every installation that decorates at all.
+fn any_installation() -> ProwConfig {
+    let image = "decoration.invalid/utility";
+    let plank = json!({"default_decoration_configs": {"*": {
+        "utility_images": {
+            "clonerefs": image, "initupload": image, "entrypoint": image, "sidecar": image,
+        },
+        "gcs_configuration": {"bucket": "results.invalid", "path_strategy": "explicit"},
+    }}});
+    ProwConfig {
+        plank: serde_json::from_value(plank).expect("the section is valid"),
+        ..ProwConfig::default()
+    }
+}
+
+/// `org/repo` as `origin` or the file's only key says it.
+fn name(path: Option<&Path>, files: &Files) -> String {
+    let mut git = Command::new("git");
+    git.args(["remote", "get-url", "origin"]);
+    let folder = path.map(|path| {
+        if path.is_dir() {
+            path
+        } else {
+            path.parent().unwrap_or(path)
+        }
+    });
+    if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty()) {
+        git.current_dir(folder);
+    }
+    let origin = git.output().ok().filter(|output| output.status.success());
+    let origin = origin.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    let from_file = || {
+        let (file, text) = files.first()?;
+        let jobs = common::config::yaml::parse(file, text).ok()?;
+        demo::only_key(&jobs)
+    };
+    let (org, repo) = origin
+        .and_then(|url| demo::from_url(&url))
+        .or_else(from_file)
+        .unwrap_or_else(|| ("local".into(), "repository".into()));
+    format!("{org}/{repo}")
+}
+
+/// Prow takes the folder of whatever file is named. A file of another name is read alone here.
+fn read(path: Option<&Path>) -> Result<Files, Errors> {
+    let path = path.unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default();
+    let own_names = [".prow", ".prow.yaml", "prow-jobs.yaml"];
+    let chosen = if own_names.iter().any(|own| name == *own) {
+        choose(path.parent().unwrap_or(Path::new("")))
+    } else if path.is_dir() {
+        choose(path)
+    } else {
+        Some(path.to_owned())
+    };
+    let mut paths = Vec::new();
+    if let Some(chosen) = chosen {
+        collect(&chosen, &mut paths)?;
+    }
+    paths.sort();
+    paths.into_iter().map(content).collect()
+}
+
+/// The entry that counts. A plain file called `.prow` is somebody else's.
+fn choose(folder: &Path) -> Option<PathBuf> {
+    let there = |name: &str| {
+        let path = folder.join(name);
+        let found = path.symlink_metadata().ok()?;
+        (name != ".prow" || !found.is_file()).then_some(path)
+    };
+    [".prow", ".prow.yaml", "prow-jobs.yaml"]
+        .into_iter()
+        .find_map(there)
+}
+
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Errors> {
+    let kind = path
+        .symlink_metadata()
+        .map_err(|error| unreadable(path, &error))?;
+    if kind.is_symlink() {
+        let message = "found a symbolic link, expected a plain file";
+        return Err(Problem::in_file(UNREADABLE, path.display().to_string(), message).into());
+    }
+    if !kind.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    for entry in fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
+        let path = entry.map_err(|error| unreadable(path, &error))?.path();
+        let is_yaml = path
+            .extension()
+            .is_some_and(|end| end == "yaml" || end == "yml");
+        if path.is_dir() || path.is_symlink() || is_yaml {
+            collect(&path, files)?;
+        }
+    }
+    Ok(())
+}
+
+fn content(path: PathBuf) -> Result<(String, String), Errors> {
+    let name = path
+        .strip_prefix(".")
+        .unwrap_or(&path)
+        .display()
+        .to_string();
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(unreadable(&path, &error)),
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Errors {
+    let message = format!("cannot be read: {error}");
+    Problem::in_file(UNREADABLE, path.display().to_string(), message).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JOBS: &str = "presubmits:\n- {name: unit, decorate: true, cluster: arm, spec: {containers: [{image: a, command: [b]}]}}\n";
+
+    fn names(folder: &Path) -> Vec<String> {
+        let files = read(Some(folder)).unwrap().into_iter();
+        let prefix = format!("{}/", folder.display());
+        files.map(|(name, _)| name.replace(&prefix, "")).collect()
+    }
+
+    #[test]
+    fn exactly_one_place_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        assert!(alone(Some(root), None).is_none());
+        fs::write(root.join("prow-jobs.yaml"), JOBS).unwrap();
+        assert_eq!(names(root), ["prow-jobs.yaml"]);
+        fs::write(root.join(".prow.yaml"), "").unwrap();
+        assert_eq!(names(root), [".prow.yaml"]);
+        assert_eq!(names(&root.join("prow-jobs.yaml")).len(), 1);
+        fs::create_dir_all(root.join(".prow/sub")).unwrap();
+        for name in ["sub/b.yml", "a.yaml", "OWNERS"] {
+            fs::write(root.join(".prow").join(name), "").unwrap();
+        }
+        assert_eq!(names(root), [".prow/a.yaml", ".prow/sub/b.yml"]);
+        std::os::unix::fs::symlink("/etc", root.join(".prow/link")).unwrap();
+        let error = read(Some(root)).unwrap_err().to_string();
+        assert!(
+            error.ends_with("found a symbolic link, expected a plain file"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_checkout_is_checked_without_its_installation() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("prow-jobs.yaml");
+        fs::write(&file, JOBS).unwrap();
+        let found = alone(Some(folder.path()), Some("o/r")).unwrap();
+        assert_eq!(found.unwrap().files, 1);
+        fs::write(&file, JOBS.replace("decorate", "decorated")).unwrap();
+        let errors = alone(Some(folder.path()), Some("o/r"))
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(errors.0.len(), 1, "{errors}");
+        assert_eq!(
+            errors.0[0].hint.as_deref(),
+            Some("did you mean \"decorate\"?")
+        );
+    }
+}

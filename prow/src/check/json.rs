@@ -1,0 +1,76 @@
+//! One JSON object, for programs.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::report::{Counts, Report, Severity, message};
+
+#[derive(Serialize)]
+struct Object<'a> {
+    #[serde(flatten)]
+    counts: &'a Counts,
+    findings: Vec<Finding<'a>>,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    severity: Severity,
+    rule: &'a str,
+    file: &'a str,
+    /// From 1; 0 where the finding has no place in the file.
+    line: u64,
+    column: u64,
+    path: &'a str,
+    message: String,
+}
+
+/// Notes are left out: a program has nothing to do about them.
+pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    let findings = report.findings().map(|(severity, problem)| Finding {
+        severity,
+        rule: problem.rule,
+        file: &problem.file,
+        line: problem.line,
+        column: problem.column,
+        path: &problem.path,
+        message: message(problem),
+    });
+    let object = Object {
+        counts: &report.counts,
+        findings: findings.collect(),
+    };
+    serde_json::to_writer_pretty(&mut *out, &object)?;
+    writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::check::report::tests::sample;
+
+    #[test]
+    fn the_object_has_counts_and_findings() {
+        let mut out = Vec::new();
+        write(&sample(), &mut out).unwrap();
+        let object: Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(
+            object,
+            json!({
+                "files": 3, "presubmits": 2, "postsubmits": 0, "periodics": 1, "presets": 1,
+                "repositories": 2,
+                "findings": [
+                    {"severity": "error", "rule": "unknown-field", "file": "a.yaml", "line": 4,
+                     "column": 5, "path": "decorat",
+                     "message": "unknown field; did you mean \"decorate\"?"},
+                    {"severity": "warning", "rule": "long-job-names", "file": "b.yaml", "line": 7,
+                     "column": 5, "path": "periodics[0].name", "message": "too long"},
+                    {"severity": "warning", "rule": "validate-owners", "file": "plugins.yaml",
+                     "line": 0, "column": 0, "path": "", "message": "50% of a:b, c\nd"},
+                ],
+            })
+        );
+    }
+}

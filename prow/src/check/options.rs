@@ -1,0 +1,203 @@
+//! The flags of `prow check`: checkconfig's, and the form of the answer.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use clap::ValueEnum;
+use common::{
+    config::{self, check, plugins},
+    service::flags,
+};
+
+/// Reads a configuration as Prow's services would, and says what is wrong with it.
+///
+/// Errors keep the services from loading it. Warnings are about what loads and is probably not
+/// meant. Without --config-path, the jobs that the repository in this folder brings itself
+/// (.prow/, .prow.yaml or prow-jobs.yaml) are checked on their own.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "prow check", after_help = after_help(), max_term_width = 100)]
+pub(super) struct Options {
+    #[command(flatten, next_help_heading = "What is read")]
+    pub(super) files: Files,
+    #[command(flatten, next_help_heading = "What is looked for")]
+    pub(super) warnings: Warnings,
+    /// How findings are printed
+    #[arg(
+        long,
+        value_enum,
+        default_value = "text",
+        help_heading = "What is said"
+    )]
+    pub(super) output: Output,
+    /// End with 1 for warnings, too
+    #[arg(
+        long,
+        value_parser = flags::boolean,
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "BOOL",
+        help_heading = "What is said"
+    )]
+    pub(super) strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people: grouped, a line each
+    Text,
+    /// One object with counts and findings
+    Json,
+    /// Annotations for GitHub Actions
+    Github,
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Files {
+    /// The installation's config.yaml
+    #[arg(long, value_name = "FILE")]
+    config_path: Option<PathBuf>,
+    /// A job file, or a folder that is searched for them
+    #[arg(long, value_name = "PATH")]
+    job_config_path: Option<PathBuf>,
+    /// A folder with further parts of config.yaml; may be repeated
+    #[arg(long, value_name = "DIR")]
+    supplemental_prow_config_dir: Vec<PathBuf>,
+    /// What the names of those parts end in
+    #[arg(
+        long,
+        alias = "supplemental-prow-configs-filename",
+        value_name = "SUFFIX",
+        default_value = "_prowconfig.yaml"
+    )]
+    supplemental_prow_configs_filename_suffix: String,
+    /// The installation's plugins.yaml
+    #[arg(long, value_name = "FILE")]
+    plugin_config: Option<PathBuf>,
+    /// A folder with further parts of plugins.yaml; may be repeated
+    #[arg(long, value_name = "DIR")]
+    supplemental_plugin_config_dir: Vec<PathBuf>,
+    /// What the names of those parts end in
+    #[arg(long, value_name = "SUFFIX", default_value = "_pluginconfig.yaml")]
+    supplemental_plugin_configs_filename_suffix: String,
+    /// A repository whose own jobs are checked together with the central ones
+    #[arg(long, value_name = "ORG/REPO")]
+    pub(super) prow_yaml_repo_name: Option<String>,
+    /// Where its jobs are, if not in this folder; needs --prow-yaml-repo-name
+    #[arg(long, value_name = "PATH", requires = "prow_yaml_repo_name")]
+    pub(super) prow_yaml_path: Option<PathBuf>,
+    /// Taken, so that command lines of Prow's work: no mirror is kept here.
+    #[arg(long, hide = true)]
+    in_repo_config_cache_size: Option<usize>,
+    #[arg(long, hide = true)]
+    cache_dir_base: Option<PathBuf>,
+}
+
+impl Files {
+    /// Where the installation's configuration is, if one was named.
+    pub(super) fn config(&self) -> Option<config::Options> {
+        Some(config::Options {
+            config_path: self.config_path.clone()?,
+            job_config_path: self.job_config_path.clone(),
+            supplemental_prow_config_dir: self.supplemental_prow_config_dir.clone(),
+            supplemental_prow_configs_filename_suffix: self
+                .supplemental_prow_configs_filename_suffix
+                .clone(),
+            ..config::Options::default()
+        })
+    }
+
+    /// Where the plugins' configuration is, if one was named.
+    pub(super) fn plugins(&self) -> Option<plugins::Options> {
+        Some(plugins::Options {
+            plugin_config: self.plugin_config.clone()?,
+            supplemental_plugin_config_dir: self.supplemental_plugin_config_dir.clone(),
+            supplemental_plugin_configs_filename_suffix: self
+                .supplemental_plugin_configs_filename_suffix
+                .clone(),
+        })
+    }
+}
+
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Warnings {
+    /// Look for this one only; may be repeated
+    #[arg(long = "warnings", value_name = "WARNING")]
+    chosen: Vec<String>,
+    /// Do not look for this one; may be repeated
+    #[arg(long = "exclude-warning", value_name = "WARNING")]
+    excluded: Vec<String>,
+    /// Look for the default ones beside those of --warnings
+    #[arg(
+        long,
+        value_parser = flags::boolean,
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "BOOL"
+    )]
+    include_default_warnings: bool,
+    /// Look for all of them, those that ask GitHub included
+    #[arg(
+        long,
+        value_parser = flags::boolean,
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "BOOL"
+    )]
+    expensive_checks: bool,
+    /// An annotation that every job must have; may be repeated
+    #[arg(long = "required-job-annotations", value_name = "NAME")]
+    pub(super) required_job_annotations: Vec<String>,
+}
+
+impl Options {
+    /// The warnings that are looked for.
+    pub(super) fn enabled(&self) -> Result<BTreeSet<&'static str>, String> {
+        let warnings = &self.warnings;
+        check::select(&check::Selection {
+            chosen: &warnings.chosen,
+            excluded: &warnings.excluded,
+            with_default: warnings.include_default_warnings,
+            expensive: warnings.expensive_checks,
+        })
+    }
+}
+
+fn after_help() -> String {
+    let mut text = "Warnings, by default:\n".to_owned();
+    let width = check::WARNINGS
+        .iter()
+        .map(|warning| warning.name.len())
+        .max()
+        .unwrap_or_default();
+    let mut list = |set: check::Set| {
+        for warning in check::WARNINGS.iter().filter(|warning| warning.set == set) {
+            text.push_str(&format!("  {:width$}  {}\n", warning.name, warning.about));
+        }
+    };
+    list(check::Set::Default);
+    text.push_str("\nWarnings, when asked for:\n");
+    let mut list = |set: check::Set| {
+        for warning in check::WARNINGS.iter().filter(|warning| warning.set == set) {
+            text.push_str(&format!("  {:width$}  {}\n", warning.name, warning.about));
+        }
+    };
+    list(check::Set::Optional);
+    list(check::Set::Expensive);
+    text.push_str(
+        "\nEnds with 0, with 1 where something is wrong, with 2 for a mistyped command line.\n",
+    );
+    text
+}
