@@ -4,6 +4,7 @@
 //! (that is `validate`), and reading files or asking GitHub, which are the caller's.
 
 mod jobs;
+mod repositories;
 mod select;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 
 use super::{Config, Problem, files, findings::Findings, plugins::Plugins};
 
+pub use repositories::Repositories;
 pub use select::{Selection, Set, WARNINGS, Warning, select};
 
 /// What is looked at.
@@ -51,3 +53,6 @@ impl Subject<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
