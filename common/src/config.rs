@@ -25,11 +25,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub use agent::Agent;
 pub use job::{
-    Brancher, JobBase, Origin, Pattern, Periodic, Postsubmit, Presubmit, RegexpChangeMatcher,
-    Retry, UtilityConfig,
+    Brancher, Changes, JobBase, Origin, Pattern, Periodic, Postsubmit, Presubmit,
+    RegexpChangeMatcher, Retry, UtilityConfig,
 };
 pub use options::Options;
 pub use preset::Preset;
+pub(crate) use problem::nearest;
 pub use problem::{Errors, Path, Problem, Segment};
 pub use prow::{
     ByRepoAndCluster, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, Sinker,

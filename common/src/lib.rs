@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod config;
+pub mod cron;
 pub mod db;
 pub mod duration;
 pub mod github;

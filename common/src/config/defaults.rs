@@ -215,8 +215,11 @@ impl Completion<'_> {
                 // Validation refuses the name; the pattern only has to be valid.
                 regex::escape(&base.name)
             };
-            let pattern = format!(r"(?m)^/test( | .* ){name},?($|\s.*)");
-            return (Pattern::deferred(pattern), format!("/test {}", base.name));
+            let pattern = Presubmit::default_trigger(&name);
+            return (
+                self.pattern(&base.origin, "name", &pattern),
+                Presubmit::default_rerun_command(&base.name),
+            );
         }
         for (key, missing, present) in [
             ("rerun_command", trigger, rerun),

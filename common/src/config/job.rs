@@ -12,7 +12,7 @@ mod presubmit;
 
 pub use base::{JobBase, Origin, UtilityConfig};
 pub use brancher::Brancher;
-pub use changes::RegexpChangeMatcher;
+pub use changes::{Changes, RegexpChangeMatcher};
 pub(super) use file::{
     BaseFields, InRepoFile, JobFile, KeyedInRepoFile, PeriodicFields, PostsubmitFields,
     PresubmitFields,

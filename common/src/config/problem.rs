@@ -158,7 +158,7 @@ pub(super) fn show(segments: &[Segment]) -> String {
 }
 
 /// The name of `known` that `name` was probably meant to be.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let limit = name.chars().count() / 3 + 1;
     known

@@ -1,6 +1,49 @@
 //! `run_if_changed` and `skip_if_only_changed`: on which changed files a job runs.
 
+use std::{cell::RefCell, collections::HashMap};
+
 use super::Pattern;
+
+/// The changed files of one event. Many jobs ask with the same pattern: each is tried once.
+#[derive(Debug, Default)]
+pub struct Changes<'a> {
+    files: &'a [String],
+    any_match: RefCell<HashMap<Pattern, bool>>,
+    all_match: RefCell<HashMap<Pattern, bool>>,
+}
+
+impl<'a> Changes<'a> {
+    /// The paths of files, from the repository's root.
+    pub fn new(files: &'a [String]) -> Self {
+        Self {
+            files,
+            ..Self::default()
+        }
+    }
+
+    fn any_match(&self, pattern: &Pattern) -> bool {
+        let answer = || self.files.iter().any(|file| pattern.is_match(file));
+        remember(&self.any_match, pattern, answer)
+    }
+
+    fn all_match(&self, pattern: &Pattern) -> bool {
+        let answer = || self.files.iter().all(|file| pattern.is_match(file));
+        remember(&self.all_match, pattern, answer)
+    }
+}
+
+fn remember(
+    answers: &RefCell<HashMap<Pattern, bool>>,
+    pattern: &Pattern,
+    answer: impl Fn() -> bool,
+) -> bool {
+    if let Some(known) = answers.borrow().get(pattern) {
+        return *known;
+    }
+    let answer = answer();
+    answers.borrow_mut().insert(pattern.clone(), answer);
+    answer
+}
 
 /// At most one of the two is set; patterns are searched for anywhere in a file's path.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,12 +59,12 @@ impl RegexpChangeMatcher {
     }
 
     /// Whether these changed files make the job run; no change at all never does.
-    pub fn matches(&self, changes: &[String]) -> bool {
+    pub fn matches(&self, changes: &Changes<'_>) -> bool {
         if let Some(run) = &self.run_if_changed {
-            return changes.iter().any(|file| run.is_match(file));
+            return changes.any_match(run);
         }
         if let Some(skip) = &self.skip_if_only_changed {
-            return changes.iter().any(|file| !skip.is_match(file));
+            return !changes.all_match(skip);
         }
         false
     }
@@ -48,10 +91,14 @@ mod tests {
             (&["README.md", "x/a.go"][..], true, true),
             (&["docs/x", "a.md"][..], false, false),
         ] {
-            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            assert_eq!(run.matches(&changes), runs, "{changes:?}");
-            assert_eq!(skip.matches(&changes), not_skipped, "{changes:?}");
+            let files: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            let changes = Changes::new(&files);
+            for _ in 0..2 {
+                assert_eq!(run.matches(&changes), runs, "{files:?}");
+                assert_eq!(skip.matches(&changes), not_skipped, "{files:?}");
+            }
         }
-        assert!(!RegexpChangeMatcher::default().matches(&["a".into()]));
+        let files = ["a".to_owned()];
+        assert!(!RegexpChangeMatcher::default().matches(&Changes::new(&files)));
     }
 }

@@ -1,6 +1,6 @@
 //! Jobs that run on pushes.
 
-use super::{Brancher, JobBase, RegexpChangeMatcher};
+use super::{Brancher, Changes, JobBase, RegexpChangeMatcher};
 use crate::prowjob::JenkinsSpec;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,7 +24,7 @@ impl Postsubmit {
     }
 
     /// Whether a push to `branch` that changes these files starts the job.
-    pub fn should_run(&self, branch: &str, changes: &[String]) -> bool {
+    pub fn should_run(&self, branch: &str, changes: &Changes<'_>) -> bool {
         self.brancher.runs_on(branch)
             && if self.changes.is_set() {
                 self.changes.matches(changes)
@@ -53,9 +53,9 @@ mod tests {
             },
             ..plain.clone()
         };
-        let code = ["main.rs".to_owned()];
-        let docs = ["docs/a".to_owned()];
-        assert!(plain.should_run("main", &[]));
+        let (code, docs) = (["main.rs".to_owned()], ["docs/a".to_owned()]);
+        let (code, docs) = (Changes::new(&code), Changes::new(&docs));
+        assert!(plain.should_run("main", &Changes::default()));
         assert!(!manual.should_run("main", &code));
         assert!(conditional.should_run("main", &code));
         assert!(!conditional.should_run("main", &docs));

@@ -1,6 +1,6 @@
 //! Jobs that run on pull requests before they merge.
 
-use super::{Brancher, JobBase, Pattern, RegexpChangeMatcher};
+use super::{Brancher, Changes, JobBase, Pattern, RegexpChangeMatcher};
 use crate::prowjob::JenkinsSpec;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +26,17 @@ pub struct Presubmit {
 }
 
 impl Presubmit {
+    /// The trigger of a job that says neither what starts it nor what starts it again. A dot in
+    /// the name stands for any character, as in Prow.
+    pub(in crate::config) fn default_trigger(name: &str) -> String {
+        format!(r"(?m)^/test( | .* ){name},?($|\s.*)")
+    }
+
+    /// The comment that goes with [`Presubmit::default_trigger`].
+    pub(in crate::config) fn default_rerun_command(name: &str) -> String {
+        format!("/test {name}")
+    }
+
     /// Whether a comment asks for this very job.
     pub fn trigger_matches(&self, comment: &str) -> bool {
         self.trigger.is_match(comment)
@@ -56,7 +67,7 @@ impl Presubmit {
     pub fn should_run(
         &self,
         base_ref: &str,
-        changes: &[String],
+        changes: &Changes<'_>,
         forced: bool,
         default: bool,
     ) -> bool {
@@ -102,7 +113,8 @@ mod tests {
             (&conditional, "main", &vec![], false, false, false),
             (&conditional, "main", &vec![], false, true, true),
         ] {
-            assert_eq!(job.should_run(base, changes, forced, default), runs);
+            let changes = Changes::new(changes);
+            assert_eq!(job.should_run(base, &changes, forced, default), runs);
         }
         assert!(manual.needs_explicit_trigger() && !conditional.needs_explicit_trigger());
         assert!(conditional.triggers_conditionally() && !always.triggers_conditionally());

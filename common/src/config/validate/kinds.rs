@@ -5,6 +5,7 @@ use crate::{
         JobBase, Periodic, Postsubmit, Presubmit, ProwConfig, RegexpChangeMatcher,
         findings::Findings,
     },
+    cron::Schedule,
     prowjob::ProwJobType,
 };
 
@@ -48,40 +49,10 @@ pub(in crate::config) fn periodic(job: &Periodic, prow: &ProwConfig, findings: &
             "a periodic has only one of cron, interval and minimum_interval",
         ),
     }
-    if !job.cron.is_empty() && !looks_like_cron(&job.cron) {
-        findings.job(
-            "cron",
-            origin,
-            "cron",
-            format!(
-                "found {:?}, expected five or six fields, or a word like @daily or @every 1h",
-                job.cron
-            ),
-        );
-    }
-}
-
-fn looks_like_cron(cron: &str) -> bool {
-    let mut words: Vec<_> = cron.split_whitespace().collect();
-    if words
-        .first()
-        .is_some_and(|word| word.starts_with("TZ=") || word.starts_with("CRON_TZ="))
+    if !job.cron.is_empty()
+        && let Err(error) = job.cron.parse::<Schedule>()
     {
-        words.remove(0);
-    }
-    match words.as_slice() {
-        [word] => [
-            "@yearly",
-            "@annually",
-            "@monthly",
-            "@weekly",
-            "@daily",
-            "@midnight",
-            "@hourly",
-        ]
-        .contains(word),
-        ["@every", duration] => duration.parse::<crate::duration::GoDuration>().is_ok(),
-        words => matches!(words.len(), 5 | 6),
+        findings.job("cron", origin, "cron", error.to_string());
     }
 }
 
@@ -121,7 +92,10 @@ fn matchers(
 fn trigger(job: &Presubmit, findings: &mut Findings) {
     // A trigger made from the job's name does so; compiling each would cost a large
     // configuration most of its loading time.
-    let known_good = job.trigger.is_deferred() || job.rerun_command.is_empty();
+    let name = &job.base.name;
+    let by_default = job.trigger.as_str() == Presubmit::default_trigger(name)
+        && job.rerun_command == Presubmit::default_rerun_command(name);
+    let known_good = by_default || job.rerun_command.is_empty();
     if !known_good && !job.trigger_matches(&job.rerun_command) {
         findings.job(
             "rerun-command",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::config::Postsubmit;
+use common::config::{Changes, Postsubmit};
 
 use super::{
     decision::{Decision, Effect},
@@ -26,8 +26,9 @@ pub(crate) fn decide(push: &PushEvent, scene: Scene<'_>, facts: &Facts) -> Resul
     };
     let mut decision = Decision::default();
     let files = changed_files(push);
+    let changes = Changes::new(&files);
     for job in &postsubmits(&mut decision, push, scene, facts)? {
-        if job.should_run(branch, &files) {
+        if job.should_run(branch, &changes) {
             decision.because(format!("{} runs", job.base.name));
             let run = runs::postsubmit(job, push, branch, scene);
             decision.push(Effect::Run(Box::new(run)));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use common::{
-    config::Presubmit,
+    config::{Changes, Presubmit},
     github::{Status, StatusState},
 };
 
@@ -87,16 +87,18 @@ pub(crate) fn select<'a, E>(
     changed_files: impl Fn() -> Result<&'a [String], E>,
 ) -> Result<Vec<Arc<Presubmit>>, E> {
     let mut selected = Vec::new();
+    let mut changes = None;
+    let none = Changes::default();
     for job in jobs {
         let Some(Treatment { forced, default }) =
             filters.iter().find_map(|filter| filter.treatment(job))
         else {
             continue;
         };
-        let changes = if job.needs_changes(base_ref, forced) {
-            changed_files()?
-        } else {
-            &[]
+        let changes = match changes {
+            _ if !job.needs_changes(base_ref, forced) => &none,
+            Some(ref known) => known,
+            None => changes.insert(Changes::new(changed_files()?)),
         };
         if job.should_run(base_ref, changes, forced, default) {
             selected.push(Arc::clone(job));

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use common::{
-    config::{Errors, Presubmit, Problem},
+    config::{Changes, Errors, Presubmit, Problem},
     github::PullRequest,
 };
 
@@ -126,10 +126,13 @@ pub(crate) fn help(
         };
         list("Required jobs:", &|job| !job.optional, &mut text);
         list("Optional jobs:", &|job| job.optional, &mut text);
+        let changes = changed_files.map(Changes::new);
         let all = here.iter().filter(|job| {
             job.always_run
                 || (job.changes.is_set()
-                    && changed_files.is_none_or(|files| job.changes.matches(files)))
+                    && changes
+                        .as_ref()
+                        .is_none_or(|changes| job.changes.matches(changes)))
         });
         let names: Vec<_> = all.map(|job| format!("- `{}`", job.base.name)).collect();
         if names.is_empty() {

@@ -1,0 +1,351 @@
+//! Go's notation of regular expressions, read by Go's rules and written in Rust's notation.
+//!
+//! What Go refuses is refused in Go's words. Only whether a text matches is kept: groups do not
+//! capture and every repetition is greedy. What is in brackets or behind a backslash is read by
+//! [`class`] and [`escape`].
+
+mod class;
+mod escape;
+
+/// A pattern in Rust's notation.
+#[derive(Debug)]
+pub(super) struct Translated {
+    pub(super) text: String,
+    /// Roughly the states of the compiled automaton.
+    pub(super) cost: usize,
+}
+
+/// Go allows a tree of 1000 levels and the `regex` crate one of 250; a group is up to four.
+const MAX_DEPTH: usize = 50;
+/// The largest number in `{n,m}`, and the largest product of nested ones.
+const MAX_REPEAT: u32 = 1000;
+const PERL: &str = "invalid or unsupported Perl syntax";
+
+/// Reads `source`; the error says what is wrong, without naming the pattern.
+pub(super) fn translate(source: &str) -> Result<Translated, String> {
+    let mut reader = Reader {
+        rest: source,
+        out: String::with_capacity(source.len() + 16),
+        atom: None,
+        groups: Vec::new(),
+        size: Size::default(),
+        last_repeat: None,
+    };
+    while !reader.rest.is_empty() {
+        reader.step()?;
+    }
+    if !reader.groups.is_empty() {
+        return Err("missing closing )".into());
+    }
+    Ok(Translated {
+        text: reader.out,
+        cost: reader.size.cost,
+    })
+}
+
+struct Reader<'a> {
+    rest: &'a str,
+    out: String,
+    /// What a repetition would apply to: none at the beginning of a group or an alternative.
+    atom: Option<Atom>,
+    /// The open groups.
+    groups: Vec<Group>,
+    /// Of what was read in the innermost open group.
+    size: Size,
+    /// The text from a repetition on, directly after it.
+    last_repeat: Option<&'a str>,
+}
+
+struct Atom {
+    /// In the text that was written.
+    end: usize,
+    size: Size,
+}
+
+struct Group {
+    /// Of what stands before it in the group around it.
+    before: Size,
+}
+
+#[derive(Clone, Copy)]
+struct Size {
+    cost: usize,
+    /// The largest product of nested counted repetitions.
+    repeats: u32,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self {
+            cost: 0,
+            repeats: 1,
+        }
+    }
+}
+
+impl Size {
+    fn of(cost: usize) -> Self {
+        Self { cost, repeats: 1 }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.cost = self.cost.saturating_add(other.cost);
+        self.repeats = self.repeats.max(other.repeats);
+    }
+}
+
+/// `{min,max}`; without `max` there is no upper bound.
+struct Counted<'a> {
+    min: u32,
+    max: Option<u32>,
+    after: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    /// One element.
+    fn step(&mut self) -> Result<(), String> {
+        let before = self.rest;
+        let first = before.chars().next().expect("called before the end");
+        let mut repeated = None;
+        match first {
+            '(' => self.open()?,
+            ')' => self.close()?,
+            '|' => {
+                self.skip(1);
+                self.out.push('|');
+                self.atom = None;
+            }
+            '^' | '$' => {
+                self.skip(1);
+                self.push(first.encode_utf8(&mut [0; 4]), 1);
+            }
+            '.' => {
+                self.skip(1);
+                self.push(".", 16);
+            }
+            '[' => self.class()?,
+            '\\' => self.escape()?,
+            '*' | '+' | '?' => {
+                self.skip(1);
+                self.repeat(before, &before[..1], None)?;
+                repeated = Some(before);
+            }
+            '{' => match counted(before) {
+                Some(count) => {
+                    self.rest = count.after;
+                    let operator = until(before, self.rest);
+                    let Counted { min, max, .. } = count;
+                    if min > MAX_REPEAT || max.is_some_and(|max| max > MAX_REPEAT || max < min) {
+                        return Err(format!("invalid repeat count: `{operator}`"));
+                    }
+                    self.repeat(before, operator, Some((min, max)))?;
+                    repeated = Some(before);
+                }
+                None => {
+                    self.skip(1);
+                    self.literal('{');
+                }
+            },
+            literal => {
+                self.skip(literal.len_utf8());
+                self.literal(literal);
+            }
+        }
+        self.last_repeat = repeated;
+        Ok(())
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.rest = &self.rest[bytes..];
+    }
+
+    /// Writes one element that a repetition may follow.
+    fn push(&mut self, text: &str, cost: usize) {
+        self.out.push_str(text);
+        self.pushed(Size::of(cost));
+    }
+
+    fn pushed(&mut self, size: Size) {
+        self.size.add(size);
+        self.atom = Some(Atom {
+            end: self.out.len(),
+            size,
+        });
+    }
+
+    fn literal(&mut self, c: char) {
+        let text = regex::escape(c.encode_utf8(&mut [0; 4]));
+        self.push(&text, if c.is_ascii() { 1 } else { 4 });
+    }
+
+    /// `before` is the text from the operator on; the lazy `?` after it makes no difference.
+    fn repeat(
+        &mut self,
+        before: &'a str,
+        operator: &str,
+        count: Option<(u32, Option<u32>)>,
+    ) -> Result<(), String> {
+        self.rest = self.rest.strip_prefix('?').unwrap_or(self.rest);
+        if let Some(last) = self.last_repeat {
+            let both = until(last, self.rest);
+            return Err(format!("invalid nested repetition operator: `{both}`"));
+        }
+        let Some(atom) = &mut self.atom else {
+            let what = until(before, self.rest);
+            return Err(format!("missing argument to repetition operator: `{what}`"));
+        };
+        self.out.insert_str(atom.end, operator);
+        atom.end += operator.len();
+        let Some((min, max)) = count else {
+            return Ok(());
+        };
+        let times = max.unwrap_or(min).max(1);
+        atom.size.repeats = match max {
+            Some(0) => 1,
+            _ => atom.size.repeats.saturating_mul(times),
+        };
+        if atom.size.repeats > MAX_REPEAT {
+            let what = until(before, self.rest);
+            return Err(format!(
+                "invalid repeat count: `{what}` makes more than {MAX_REPEAT} with those inside it"
+            ));
+        }
+        let more = atom.size.cost.saturating_mul(times as usize);
+        atom.size.cost = atom.size.cost.saturating_add(more);
+        self.size.add(Size {
+            cost: more,
+            ..atom.size
+        });
+        Ok(())
+    }
+
+    /// `(`, `(?P<name>`, `(?<name>`, `(?flags)` and `(?flags:`.
+    fn open(&mut self) -> Result<(), String> {
+        if let Some(named) = ["(?P<", "(?<"]
+            .iter()
+            .find_map(|start| self.rest.strip_prefix(start))
+        {
+            return self.open_named(named);
+        }
+        if self.rest.starts_with("(?") {
+            return self.flags();
+        }
+        self.skip(1);
+        self.open_group("(?:")
+    }
+
+    fn open_group(&mut self, text: &str) -> Result<(), String> {
+        if self.groups.len() == MAX_DEPTH {
+            return Err(format!(
+                "expression nests too deeply: at most {MAX_DEPTH} groups in each other"
+            ));
+        }
+        self.out.push_str(text);
+        let before = std::mem::take(&mut self.size);
+        self.groups.push(Group { before });
+        self.atom = None;
+        Ok(())
+    }
+
+    fn open_named(&mut self, named: &'a str) -> Result<(), String> {
+        let wrong = |what: &str| Err(format!("invalid named capture: `{what}`"));
+        if self.rest.starts_with("(?<=") || self.rest.starts_with("(?<!") {
+            return Err(lookaround("invalid named capture", &self.rest[..4]));
+        }
+        let Some((name, after)) = named.split_once('>') else {
+            return wrong(self.rest);
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(plain) {
+            return wrong(until(self.rest, after));
+        }
+        self.rest = after;
+        self.open_group("(?:")
+    }
+
+    /// Rust refuses a flag that is there twice, Go does not; the last word counts in both.
+    fn flags(&mut self) -> Result<(), String> {
+        let (mut on, mut off) = (String::new(), String::new());
+        let mut negative = false;
+        let mut seen = false;
+        for (index, c) in self.rest.char_indices().skip(2) {
+            let list = if negative { &mut off } else { &mut on };
+            match c {
+                'i' | 'm' | 's' | 'U' => {
+                    seen = true;
+                    if c != 'U' && !list.contains(c) {
+                        list.push(c);
+                    }
+                }
+                '-' if !negative => (negative, seen) = (true, false),
+                ':' | ')' if seen || !negative => {
+                    self.skip(index + 1);
+                    on.retain(|flag| !off.contains(flag));
+                    let minus = if off.is_empty() { "" } else { "-" };
+                    let flags = format!("(?{on}{minus}{off}{c}");
+                    return match c {
+                        ':' => self.open_group(&flags),
+                        _ if on.is_empty() && off.is_empty() => Ok(()),
+                        _ => {
+                            self.out.push_str(&flags);
+                            Ok(())
+                        }
+                    };
+                }
+                '=' | '!' if index == 2 => {
+                    return Err(lookaround(PERL, &self.rest[..3]));
+                }
+                other => {
+                    let text = &self.rest[..index + other.len_utf8()];
+                    return Err(format!("{PERL}: `{text}`"));
+                }
+            }
+        }
+        Err(format!("{PERL}: `{}`", self.rest))
+    }
+
+    fn close(&mut self) -> Result<(), String> {
+        let Some(group) = self.groups.pop() else {
+            return Err("unexpected )".into());
+        };
+        self.skip(1);
+        self.out.push(')');
+        let inner = std::mem::replace(&mut self.size, group.before);
+        self.pushed(inner);
+        Ok(())
+    }
+}
+
+fn lookaround(kind: &str, text: &str) -> String {
+    format!("{kind}: `{text}`: there is no looking ahead or behind")
+}
+
+/// What of `text` stands before `rest`, its end.
+fn until<'a>(text: &'a str, rest: &str) -> &'a str {
+    &text[..text.len() - rest.len()]
+}
+
+/// `{2}`, `{2,}` or `{2,3}`; anything else is no repetition.
+fn counted(text: &str) -> Option<Counted<'_>> {
+    let (min, rest) = number(text.strip_prefix('{')?)?;
+    let (max, rest) = match rest.strip_prefix(',') {
+        None => (Some(min), rest),
+        Some(rest) if rest.starts_with('}') => (None, rest),
+        Some(rest) => {
+            let (max, rest) = number(rest)?;
+            (Some(max), rest)
+        }
+    };
+    let after = rest.strip_prefix('}')?;
+    Some(Counted { min, max, after })
+}
+
+/// A number without leading zeros; what is too large stays too large.
+fn number(text: &str) -> Option<(u32, &str)> {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    let leading_zero = digits.len() > 1 && digits.starts_with('0');
+    (!digits.is_empty() && !leading_zero).then(|| (digits.parse().unwrap_or(u32::MAX), rest))
+}

@@ -1,0 +1,92 @@
+use serde_json::Value;
+
+use super::*;
+
+/// What Go 1.26 says: `[pattern, text, matches]`, or `[pattern, error]`. It has every form that
+/// the patterns of prow.k8s.io have.
+const GO: &str = include_str!("go.jsonl");
+
+#[test]
+fn patterns_match_what_they_match_in_go() {
+    let mut wrong = Vec::new();
+    for line in GO.lines() {
+        let row: Vec<Value> = serde_json::from_str(line).unwrap();
+        let source = row[0].as_str().unwrap();
+        let pattern = Pattern::new(source);
+        let same = match (&row[1..], &pattern) {
+            ([text, matches], Ok(pattern)) => {
+                Some(pattern.is_match(text.as_str().unwrap())) == matches.as_bool()
+            }
+            ([error], Err(found)) => {
+                let kind = error.as_str().unwrap().split(':').next().unwrap();
+                found.contains(&format!("is no regular expression: {kind}"))
+            }
+            _ => false,
+        };
+        if !same {
+            wrong.push(format!("{line} but here {pattern:?}"));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn a_broken_pattern_is_told_in_one_line() {
+    for (source, error) in [
+        (
+            "a(b",
+            r#""a(b" is no regular expression: missing closing )"#,
+        ),
+        (
+            "a**",
+            r#""a**" is no regular expression: invalid nested repetition operator: `**`"#,
+        ),
+        (
+            "^(?!docs/)",
+            r#""^(?!docs/)" is no regular expression: invalid or unsupported Perl syntax: `(?!`: there is no looking ahead or behind"#,
+        ),
+        (
+            r"(a)\1",
+            r#""(a)\\1" is no regular expression: invalid escape sequence: `\1`: there are no references to groups"#,
+        ),
+    ] {
+        assert_eq!(Pattern::new(source).unwrap_err(), error);
+    }
+}
+
+#[test]
+fn an_exploding_pattern_is_refused() {
+    let too_large = Pattern::new(r"(?i)(\pL{500}|\p{Han}{400}){2}").unwrap_err();
+    assert!(
+        too_large.ends_with("expression too large: it needs more than 10 MiB; repeat less in it"),
+        "{too_large}"
+    );
+    let deep = format!("{}a{}", "(".repeat(10_000), ")".repeat(10_000));
+    let too_deep = Pattern::new(&deep).unwrap_err();
+    assert!(too_deep.len() < 1_000, "{too_deep}");
+    assert!(
+        too_deep.ends_with("nests too deeply: at most 50 groups in each other"),
+        "{too_deep}"
+    );
+}
+
+#[test]
+fn a_deep_pattern_within_the_limits_compiles() {
+    let mut source = String::from("a");
+    for _ in 0..50 {
+        source = format!("(b|x{source}*)");
+    }
+    assert!(Pattern::new(&source).unwrap().is_match("b"));
+}
+
+#[test]
+fn one_text_is_one_pattern_of_a_load_and_large_ones_have_a_budget() {
+    let mut patterns = Patterns::default();
+    let (first, second) = (patterns.get("a+").unwrap(), patterns.get("a+").unwrap());
+    assert!(Arc::ptr_eq(&first.0, &second.0));
+    patterns.spent = MAX_TOTAL + 1;
+    assert_eq!(
+        patterns.get("b").unwrap_err(),
+        r#""b" is no regular expression: the large patterns are too many together"#
+    );
+}
