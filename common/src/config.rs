@@ -16,6 +16,7 @@ pub mod plugins;
 mod preset;
 mod problem;
 mod prow;
+pub mod prowignore;
 mod schema;
 mod spec;
 mod validate;
@@ -23,7 +24,7 @@ pub mod yaml;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use agent::Agent;
+pub use agent::{Agent, LoadFailure, LoadMetrics, LoadStatus};
 pub use job::{
     Brancher, Changes, JobBase, Origin, Pattern, Periodic, Postsubmit, Presubmit,
     RegexpChangeMatcher, Retry, UtilityConfig,

@@ -1,6 +1,7 @@
 //! What every service does alike: flags in Go's spelling, JSON logs, metrics, health, a graceful
 //! end. What a service is for is not here.
 
+mod configuration;
 pub mod flags;
 mod instrumentation;
 pub mod logging;
@@ -8,6 +9,7 @@ mod serve;
 
 use tokio_util::sync::CancellationToken;
 
+pub use configuration::configure;
 pub use instrumentation::{
     Instrumentation, InstrumentationOptions, Ready, health_router, metrics_router,
 };

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use common::config::LoadStatus;
 use common::kube::Clusters;
 use common::prowjob::ProwJob;
 use common::storage::paths;
-use tokio::sync::Semaphore;
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Subject, Viewer, may_view};
@@ -15,6 +17,7 @@ use crate::index::{Index, Job, Omit};
 use crate::metrics::Metrics;
 use crate::settings::{Present, Settings};
 use crate::upload::Uploads;
+use crate::view::{Frame, Trouble};
 
 /// Endless answers (events, followed logs) at once, all viewers together.
 const STREAMS: usize = 1000;
@@ -32,12 +35,21 @@ pub(crate) struct App {
     /// Tells this process's revisions from an earlier one's.
     pub(crate) boot: String,
     pub(crate) present: Present,
+    pub(crate) load_status: watch::Receiver<LoadStatus>,
     pub(crate) viewer: Viewer,
 }
 
 impl App {
     pub(crate) fn streams() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(STREAMS))
+    }
+
+    /// What is around every page.
+    pub(crate) fn frame(&self) -> Frame {
+        Frame {
+            version: self.assets.version.clone(),
+            trouble: Trouble::of(&self.load_status.borrow(), Timestamp::now()),
+        }
     }
 
     pub(crate) fn settings(&self) -> Arc<Settings> {

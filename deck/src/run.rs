@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use common::config::{Agent, Config};
+use common::config::{Config, LoadMetrics, LoadStatus};
 use common::kube::Clusters;
-use common::service::{Instrumentation, Ready, ServeOptions, install_crypto, logging, serve};
+use common::service::{
+    Instrumentation, Ready, ServeOptions, configure, install_crypto, logging, serve,
+};
 use common::storage::Credentials;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
@@ -32,6 +34,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Context {
     pub clusters: Clusters,
     pub config: watch::Receiver<Arc<Config>>,
+    /// Whether the files of the configuration are in force; every page says when they are not.
+    pub load_status: watch::Receiver<LoadStatus>,
     pub viewer: Viewer,
     /// What `/storage` serves; `None`: there is no `/storage`.
     pub storage: Option<OwnStorage>,
@@ -49,12 +53,13 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     install_crypto();
     logging::init("deck");
     options.later.refuse()?;
-    let (_agent, config) = Agent::start(&options.config)?;
-    logging::set_level(&config.borrow().prow.log_level);
     let mut instrumentation = Instrumentation::default();
+    let loads = LoadMetrics::register(&mut instrumentation.registry);
+    let (agent, config) = configure(&options.config, &loads)?;
     let context = Context {
         clusters: Clusters::load(&options.kube).await?,
         config,
+        load_status: agent.status(),
         viewer: options.visibility.viewer()?,
         storage: options.storage.open()?,
         credentials: options.credentials.credentials(),
@@ -105,6 +110,7 @@ impl Deck {
             present: Present::new(context.config)
                 .context("the deck section of the configuration")?,
             viewer: context.viewer,
+            load_status: context.load_status,
         };
         Ok(Self {
             app: Arc::new(app),

@@ -1,5 +1,6 @@
 //! What templates are filled with: words, links and times, made from jobs.
 
+mod frame;
 mod links;
 mod time;
 
@@ -9,6 +10,7 @@ use askama::Template;
 use common::prowjob::{ProwJobState, ProwJobType};
 use jiff::Timestamp;
 
+pub(crate) use frame::{Frame, Trouble};
 pub(crate) use links::{Links, encode_path, encode_query, page_of};
 pub(crate) use time::{absolute, duration, relative};
 

@@ -235,16 +235,19 @@ async fn act_on(shared: &Shared, delivery: &Delivery) -> (Vec<Reason>, Result<()
         return (reasons, Ok(()));
     }
     let config = Arc::clone(&shared.config.borrow());
+    let plugins = Arc::clone(&shared.plugins.borrow());
+    let plugins = plugins.as_ref().as_ref();
     let mut worst: Option<Error> = None;
     for event in &events {
         for plugin in plugins::ALL {
-            if !shared.plugin_enabled(plugin.name, identity) {
+            if !plugins::is_enabled(plugins, plugin.name, identity) {
                 say(plugin.name, "not enabled for the repository".into());
                 continue;
             }
             let call = Call {
                 shared,
                 config: &config,
+                plugins,
                 delivery,
                 event,
             };

@@ -1,16 +1,19 @@
 //! The jobs a repository brings itself, as of a commit or as a pull request would leave them.
 //!
-//! mirror (bare, without file contents) → `git merge-tree` → the files that count → text.
+//! mirror (bare, without file contents) → `git merge-tree` → `git cat-file` → the files that
+//! count → text.
 //! Nothing is checked out, and nothing of a repository is ever executed. What the texts mean is
 //! [`common::config::inrepo`]'s; whether the jobs may be used is decided by the plugins.
 
 mod git;
 mod mirror;
+mod objects;
+mod prune;
 mod tree;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use common::{
     config::{self, Config, Errors},
     github::Client,
@@ -21,6 +24,7 @@ use crate::{plugins::trigger::Head, webhook::Identity};
 use mirror::Mirrors;
 
 pub(crate) use git::Gone;
+use git::Unreadable;
 
 /// Paths and contents.
 type Files = Vec<(String, String)>;
@@ -32,6 +36,8 @@ pub(crate) enum Problem {
     Conflict,
     /// The files cannot be used.
     Invalid(Errors),
+    /// Git cannot read the repository, and would not at the next attempt either.
+    Unreadable,
 }
 
 impl fmt::Display for Problem {
@@ -39,6 +45,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Conflict => f.write_str("the pull request conflicts with its base"),
             Self::Invalid(errors) => errors.fmt(f),
+            Self::Unreadable => f.write_str("git cannot read the repository"),
         }
     }
 }
@@ -58,20 +65,66 @@ struct Key {
     head_sha: Option<String>,
 }
 
+/// How repositories are mirrored.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where repositories are cloned from.
+    pub git_base: String,
+    /// Where mirrors are kept; a temporary folder when `None`.
+    pub dir: Option<PathBuf>,
+    /// Results kept in memory.
+    pub entries: usize,
+    /// All mirrors together are brought below this by removing those that were not used for
+    /// longest; 0 for no limit.
+    pub disk_bytes: u64,
+}
+
+impl Default for Settings {
+    /// As the command line without a flag.
+    fn default() -> Self {
+        Self {
+            git_base: "https://github.com".into(),
+            dir: None,
+            entries: 200,
+            disk_bytes: 20 << 30,
+        }
+    }
+}
+
 impl Reader {
-    /// `git_base` is where repositories are cloned from (`https://github.com`), `dir` where
-    /// mirrors are kept: a temporary folder without one. At most `entries` results are kept in
-    /// memory.
-    pub fn new(
-        github: Client,
-        git_base: &str,
-        dir: Option<PathBuf>,
-        entries: usize,
-    ) -> anyhow::Result<Self> {
+    pub fn new(github: Client, settings: Settings) -> anyhow::Result<Self> {
         Ok(Self {
-            mirrors: Arc::new(Mirrors::new(github, git_base, dir)?),
-            cache: Cache::new(u64::try_from(entries)?),
+            cache: Cache::new(u64::try_from(settings.entries)?),
+            mirrors: Arc::new(Mirrors::new(github, settings)?),
         })
+    }
+
+    /// How many jobs a repository brings at `base_sha`, with the head of a pull request (its
+    /// number and commit) merged in. Reads past the memory: what a commit costs that was not
+    /// seen before, on a mirror that has it. For measuring.
+    pub async fn count_jobs(
+        &self,
+        org: &str,
+        repo: &str,
+        base_sha: &str,
+        head: Option<(u64, &str)>,
+        config: &Arc<Config>,
+    ) -> anyhow::Result<usize> {
+        let identity = Identity {
+            org: org.to_owned(),
+            repo: repo.to_owned(),
+        };
+        let head = head.map(|(number, sha)| Head {
+            number,
+            sha: sha.to_owned(),
+        });
+        let files = self
+            .mirrors
+            .read(&identity, base_sha, head.as_ref())
+            .await?;
+        let files = files.map_err(|problem| anyhow::anyhow!("{problem}"))?;
+        let own = config::inrepo::parse(&files, &format!("{org}/{repo}"), config)?;
+        Ok(own.presubmits.len() + own.postsubmits.len())
     }
 
     /// The repository's own jobs at `base_sha`, with `head` merged into it when there is one.
@@ -90,22 +143,25 @@ impl Reader {
             head_sha: head.map(|head| head.sha.clone()),
         };
         let org_repo = key.org_repo.clone();
-        let files = self
-            .cache
-            .try_get_with(key, async {
-                self.mirrors
-                    .read(identity, base_sha, head)
-                    .await
-                    .map(Arc::new)
-            })
-            .await
+        let reading = self.cache.try_get_with(key, async {
+            self.mirrors
+                .read(identity, base_sha, head)
+                .await
+                .map(Arc::new)
+        });
+        let files = match reading.await {
+            Ok(files) => files,
+            Err(error) if error.is::<Unreadable>() => {
+                let Identity { org, repo } = identity;
+                tracing::warn!(org, repo, "in-repo configuration cannot be read: {error:#}");
+                return Ok(Err(Problem::Unreadable));
+            }
             // Whoever waited for the same key gets the same error: it is shared.
-            .map_err(
-                |error: Arc<anyhow::Error>| match error.downcast_ref::<Gone>() {
-                    Some(gone) => anyhow::Error::new(gone.clone()),
-                    None => anyhow::anyhow!("{error:#}"),
-                },
-            )?;
+            Err(error) => match error.downcast_ref::<Gone>() {
+                Some(gone) => return Err(gone.clone().into()),
+                None => bail!("{error:#}"),
+            },
+        };
         let config = Arc::clone(config);
         tokio::task::spawn_blocking(move || match &*files {
             Ok(files) => config::inrepo::parse(files, &org_repo, &config)

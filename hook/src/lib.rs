@@ -7,6 +7,7 @@ mod inrepo;
 mod installation;
 mod metrics;
 mod options;
+mod plugin_config;
 mod plugins;
 mod prowjobs;
 mod start;
@@ -15,10 +16,7 @@ mod webhook;
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    config::{
-        Config,
-        plugins::{Plugins, Trigger},
-    },
+    config::Config,
     github,
     service::{Ready, ServeOptions, serve},
 };
@@ -27,14 +25,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use inbox::Inbox;
-pub use inrepo::Reader as InRepoReader;
+pub use inrepo::{Reader as InRepoReader, Settings as InRepoSettings};
 pub use metrics::Metrics;
 pub use options::{Options, Unused};
+pub use plugin_config::{PluginConfig, follow as follow_plugins};
 pub use start::main;
 pub use webhook::SecretFile;
 
 use prowjobs::ProwJobs;
-use webhook::{Endpoint, Identity};
+use webhook::Endpoint;
 
 /// The longest wait between two tries to reach the cluster at the start.
 const MAX_START_BACKOFF: Duration = Duration::from_secs(10);
@@ -43,7 +42,7 @@ const MAX_START_BACKOFF: Duration = Duration::from_secs(10);
 pub struct Context {
     pub config: watch::Receiver<Arc<Config>>,
     /// `plugins.yaml`; without one, every plugin looks at every repository.
-    pub plugins: Option<Arc<Plugins>>,
+    pub plugins: PluginConfig,
     pub github: github::Client,
     /// Where `ProwJob`s are.
     pub cluster: kube::Client,
@@ -84,7 +83,7 @@ impl Default for Settings {
 /// What the dispatcher and the plugins share.
 pub(crate) struct Shared {
     config: watch::Receiver<Arc<Config>>,
-    plugins: Option<Arc<Plugins>>,
+    plugins: PluginConfig,
     github: github::Client,
     inbox: Inbox,
     in_repo: InRepoReader,
@@ -92,27 +91,6 @@ pub(crate) struct Shared {
     settings: Settings,
     prowjobs: ProwJobs,
     installation: Uuid,
-}
-
-impl Shared {
-    fn plugin_enabled(&self, plugin: &str, identity: &Identity) -> bool {
-        let Some(plugins) = &self.plugins else {
-            return true;
-        };
-        // `*` is ours: Prow has no way to say "everywhere".
-        let everywhere = plugins.plugins.0.get("*").is_some_and(|entry| {
-            let excluded = entry.excluded_repos.contains(&identity.repo);
-            !excluded && entry.plugins.iter().any(|name| name == plugin)
-        });
-        everywhere || plugins.is_enabled(plugin, &identity.org, &identity.repo)
-    }
-
-    fn trigger_settings(&self, identity: &Identity) -> Trigger {
-        self.plugins
-            .as_ref()
-            .map(|plugins| plugins.trigger_for(&identity.org, &identity.repo))
-            .unwrap_or_default()
-    }
 }
 
 /// Takes deliveries on `listener` and works them off until `shutdown`.

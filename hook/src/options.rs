@@ -10,6 +10,8 @@ use common::{
     service::{InstrumentationOptions, flags},
 };
 
+use crate::InRepoSettings;
+
 /// Flags of `hook`.
 #[derive(Clone, Debug, Args)]
 #[group(skip)]
@@ -39,6 +41,10 @@ pub struct Options {
     /// Where deliveries are kept until they are acted on. Not a flag of Prow's.
     #[arg(long, default_value = "/var/lib/hook/hook.db", value_name = "FILE")]
     pub database: PathBuf,
+    /// Disk for mirrors of repositories that bring jobs themselves, in MiB; those unused for
+    /// longest are removed above it. 0 for no limit. Not a flag of Prow's.
+    #[arg(long, default_value_t = 20 << 10, value_name = "MIB")]
+    pub mirror_disk_mib: u64,
     #[command(flatten)]
     pub enablement: github::Enablement,
     #[command(flatten)]
@@ -53,6 +59,27 @@ pub struct Options {
     pub instrumentation: InstrumentationOptions,
     #[command(flatten)]
     pub unused: Unused,
+}
+
+impl Options {
+    pub(crate) fn in_repo(&self) -> InRepoSettings {
+        InRepoSettings {
+            git_base: git_base(&self.github.github_host),
+            dir: self.config.cache_dir_base.clone(),
+            entries: self.config.in_repo_config_cache_size,
+            disk_bytes: self.mirror_disk_mib.saturating_mul(1 << 20),
+        }
+    }
+}
+
+/// `--github-host` is a host in Prow; with a scheme it is the whole base, for a GitHub without
+/// TLS.
+fn git_base(host: &str) -> String {
+    if host.contains("://") {
+        host.to_owned()
+    } else {
+        format!("https://{host}")
+    }
 }
 
 /// Prow's flags for plugins that are not here. Taken, so that its manifests start, and without
@@ -104,6 +131,12 @@ mod tests {
         ]);
         assert!(!options.dry_run);
         assert_eq!(options.grace_period.secs(), 90);
+    }
+
+    #[test]
+    fn a_host_is_a_host_unless_it_says_how_to_reach_it() {
+        assert_eq!(git_base("github.com"), "https://github.com");
+        assert_eq!(git_base("http://127.0.0.1:3000"), "http://127.0.0.1:3000");
     }
 
     #[test]

@@ -4,11 +4,14 @@ pub(crate) mod trigger;
 
 use std::sync::Arc;
 
-use common::{config::Config, github};
+use common::{
+    config::{Config, plugins::Plugins},
+    github,
+};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::{Shared, event::Event, inbox::Delivery, inrepo::Gone};
+use crate::{Shared, event::Event, inbox::Delivery, inrepo::Gone, webhook::Identity};
 
 /// Every plugin there is, in the order they see an event.
 pub(crate) const ALL: &[Plugin] = &[trigger::PLUGIN];
@@ -20,12 +23,27 @@ pub(crate) struct Plugin {
     pub(crate) handle: for<'a> fn(Call<'a>) -> BoxFuture<'a, Handled>,
 }
 
+/// Whether a plugin looks at a repository: without `plugins.yaml` each looks at all.
+pub(crate) fn is_enabled(plugins: Option<&Plugins>, plugin: &str, identity: &Identity) -> bool {
+    let Some(plugins) = plugins else {
+        return true;
+    };
+    // `*` is ours: Prow has no way to say "everywhere".
+    let everywhere = plugins.plugins.0.get("*").is_some_and(|entry| {
+        let excluded = entry.excluded_repos.contains(&identity.repo);
+        !excluded && entry.plugins.iter().any(|name| name == plugin)
+    });
+    everywhere || plugins.is_enabled(plugin, &identity.org, &identity.repo)
+}
+
 /// An event on its way to a plugin.
 #[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     pub(crate) shared: &'a Shared,
     /// The configuration of this moment: one event is decided by one.
     pub(crate) config: &'a Arc<Config>,
+    /// `plugins.yaml` of this moment.
+    pub(crate) plugins: Option<&'a Plugins>,
     pub(crate) delivery: &'a Delivery,
     pub(crate) event: &'a Event,
 }

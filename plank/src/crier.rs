@@ -15,10 +15,10 @@ pub mod report;
 use std::sync::Arc;
 
 use common::{
-    config::{Agent, Config},
+    config::{Config, LoadMetrics},
     github,
     kube::Clusters,
-    service::{Instrumentation, Ready, install_crypto, logging},
+    service::{Instrumentation, Ready, configure, install_crypto, logging},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -51,10 +51,10 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     logging::init("crier");
     install_crypto();
     options.check()?;
-    let (_agent, config) = Agent::start(&options.config)?;
-    logging::set_level(&config.borrow().prow.log_level);
-    let clusters = Clusters::load(&options.kubernetes).await?;
     let mut instrumentation = Instrumentation::default();
+    let loads = LoadMetrics::register(&mut instrumentation.registry);
+    let (_agent, config) = configure(&options.config, &loads)?;
+    let clusters = Clusters::load(&options.kubernetes).await?;
     let ctx = Context {
         client: clusters.infra,
         config,

@@ -21,9 +21,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use common::{
-    config::{Agent, Config},
+    config::{Config, LoadMetrics},
     kube::Clusters,
-    service::{Instrumentation, Ready, install_crypto, logging},
+    service::{Instrumentation, Ready, configure, install_crypto, logging},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -50,10 +50,10 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     logging::init("prow-controller-manager");
     install_crypto();
     let storage_key = options.check()?;
-    let (_agent, config) = Agent::start(&options.config)?;
-    logging::set_level(&config.borrow().prow.log_level);
-    let clusters = Clusters::load(&options.kubernetes).await?;
     let mut instrumentation = Instrumentation::default();
+    let loads = LoadMetrics::register(&mut instrumentation.registry);
+    let (_agent, config) = configure(&options.config, &loads)?;
+    let clusters = Clusters::load(&options.kubernetes).await?;
     let ctx = Context {
         clusters,
         config,

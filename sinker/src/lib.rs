@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use common::{
-    config::{self, Agent, Config},
+    config::{self, Config, LoadMetrics},
     kube::{self as clusters, Clusters},
-    service::{Instrumentation, InstrumentationOptions, Ready, flags, install_crypto, logging},
+    service::{
+        Instrumentation, InstrumentationOptions, Ready, configure, flags, install_crypto, logging,
+    },
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -68,10 +70,11 @@ pub struct Context {
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     install_crypto();
     logging::init("sinker");
-    let (_agent, config) = Agent::start(&options.config).context("loading the configuration")?;
-    logging::set_level(&config.borrow().prow.log_level);
-    let clusters = Clusters::load(&options.kube).await?;
     let mut instrumentation = Instrumentation::default();
+    let loads = LoadMetrics::register(&mut instrumentation.registry);
+    let (_agent, config) =
+        configure(&options.config, &loads).context("loading the configuration")?;
+    let clusters = Clusters::load(&options.kube).await?;
     let context = Context {
         clusters,
         config,

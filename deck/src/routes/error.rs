@@ -8,6 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 
 use crate::app::App;
+use crate::view::Frame;
 
 /// Which of the fixed pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub(crate) enum Kind {
 #[derive(Debug, Template)]
 #[template(path = "error.html")]
 pub(crate) struct Problem {
-    version: String,
+    frame: Frame,
     status: u16,
     heading: &'static str,
     text: String,
@@ -38,7 +39,7 @@ impl Problem {
             Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Not ready yet"),
         };
         let page = Self {
-            version: app.assets.version.clone(),
+            frame: app.frame(),
             status: status.as_u16(),
             heading,
             text: text.into(),

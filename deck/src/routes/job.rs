@@ -20,7 +20,7 @@ use crate::index::Job;
 use crate::keys::{RunKey, run_of};
 use crate::logs::{self, Excerpt, TEST_CONTAINER};
 use crate::stored_run;
-use crate::view::{Facts, Link, Links, StateView, encode_path, encode_query};
+use crate::view::{Facts, Frame, Link, Links, StateView, encode_path, encode_query};
 
 /// Files named on the page.
 const MAX_ARTIFACTS: usize = 300;
@@ -59,7 +59,7 @@ struct FileView {
 #[derive(Debug, Template)]
 #[template(path = "job.html")]
 struct JobPage {
-    version: String,
+    frame: Frame,
     job: String,
     state: StateView,
     facts: String,
@@ -206,7 +206,7 @@ async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {
     let (log, (artifacts, more_artifacts, no_artifacts)) =
         tokio::join!(log(app, run, container), artifacts(run));
     let page = JobPage {
-        version: app.assets.version.clone(),
+        frame: app.frame(),
         job: job.job.to_string(),
         state: StateView::of(job.state),
         facts: Facts::of(job, &links, Timestamp::now(), run.exists)

@@ -13,7 +13,7 @@ use super::error::{Kind, Problem, html};
 use super::{NO_STORE, events};
 use crate::app::App;
 use crate::index::{Choices, Filter, Page, Query};
-use crate::view::{KINDS, Links, Row, StateView, encode_query};
+use crate::view::{Frame, KINDS, Links, Row, StateView, encode_query};
 
 /// Jobs on a page.
 pub(super) const PAGE_SIZE: usize = 50;
@@ -40,7 +40,7 @@ struct Chip {
 #[derive(Template)]
 #[template(path = "jobs.html")]
 struct JobsPage {
-    version: String,
+    frame: Frame,
     query: Query,
     kinds: [ProwJobType; 4],
     choices: Choices,
@@ -89,7 +89,7 @@ pub(super) async fn page(
             .page(&filter, &viewing, (number - 1) * PAGE_SIZE, PAGE_SIZE);
     }
     let page = JobsPage {
-        version: app.assets.version.clone(),
+        frame: app.frame(),
         kinds: KINDS,
         choices: app.index.choices(&viewing, MAX_CHOICES),
         chips: chips(&query, &found),

@@ -78,6 +78,7 @@ impl Deck {
         let context = Context {
             clusters: Clusters::single(client.clone()),
             config,
+            load_status: agent.status(),
             viewer: setup.viewer,
             storage: storage.open().unwrap(),
             credentials: Credentials::default(),

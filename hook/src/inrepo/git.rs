@@ -7,11 +7,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use common::github::GitCredentials;
 use secrecy::ExposeSecret as _;
-use tokio::{io::AsyncReadExt as _, process::Command};
+use tokio::{
+    io::AsyncReadExt as _,
+    process::{Child, Command},
+};
 
 /// What git needs to know of its surroundings, and no secret among it.
 const INHERITED: [&str; 10] = [
@@ -34,6 +37,22 @@ const MAX_OUTPUT: u64 = 8 * 1024 * 1024;
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the commit is gone: {0}")]
 pub(crate) struct Gone(String);
+
+/// What git cannot read however often it tries: trying again is for the next event.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unreadable(String);
+
+impl Unreadable {
+    pub(super) fn because(text: impl Into<String>) -> anyhow::Error {
+        Self(text.into()).into()
+    }
+}
+
+/// A mirror that is damaged; a new one may be better.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Damaged(pub(super) String);
 
 /// One bare repository and how to reach its remote.
 pub(super) struct Git<'a> {
@@ -78,7 +97,10 @@ impl Git<'_> {
                 err_pipe.read_to_end(&mut err)
             )?;
             if out.len() as u64 > MAX_OUTPUT {
-                bail!("git {} printed more than {MAX_OUTPUT} bytes", args[0]);
+                return Err(Unreadable::because(format!(
+                    "git {} printed more than {MAX_OUTPUT} bytes",
+                    args[0]
+                )));
             }
             let status = child.wait().await?;
             anyhow::Ok(Output {
@@ -98,7 +120,21 @@ impl Git<'_> {
         })
     }
 
+    /// Starts a command that is asked and answers, until its handle is dropped. It fetches
+    /// nothing.
+    pub(super) fn converse(&self, args: &[&str]) -> anyhow::Result<Child> {
+        let mut command = self.command_with(args, self.local_settings());
+        command.stdin(Stdio::piped()).stderr(Stdio::null());
+        command
+            .spawn()
+            .context("git cannot be started: is it installed?")
+    }
+
     fn command(&self, args: &[&str]) -> Command {
+        self.command_with(args, self.settings())
+    }
+
+    fn command_with(&self, args: &[&str], settings: Vec<(String, String)>) -> Command {
         let mut command = Command::new("git");
         command
             .args(args)
@@ -120,7 +156,6 @@ impl Git<'_> {
             .env("GIT_ASKPASS", "/bin/false")
             .env("GIT_ALLOW_PROTOCOL", "https:http")
             .env("LC_ALL", "C");
-        let settings = self.settings();
         command.env("GIT_CONFIG_COUNT", settings.len().to_string());
         for (index, (key, value)) in settings.into_iter().enumerate() {
             command
@@ -133,10 +168,7 @@ impl Git<'_> {
     /// Settings by environment: a command line can be read by every process of the machine, and
     /// a file outlives the token in it.
     fn settings(&self) -> Vec<(String, String)> {
-        let mut settings = [
-            ("core.hooksPath", "/dev/null"),
-            ("gc.auto", "0"),
-            ("maintenance.auto", "false"),
+        let remote = [
             ("protocol.version", "2"),
             ("http.followRedirects", "initial"),
             ("remote.origin.url", self.url),
@@ -144,8 +176,9 @@ impl Git<'_> {
             ("remote.origin.promisor", "true"),
             ("remote.origin.partialCloneFilter", "blob:none"),
         ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .to_vec();
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let mut settings = self.local_settings();
+        settings.extend(remote);
         if let Some(GitCredentials { username, password }) = self.credentials {
             let basic = BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
             settings.push((
@@ -155,24 +188,79 @@ impl Git<'_> {
         }
         settings
     }
+
+    /// For what needs no remote.
+    fn local_settings(&self) -> Vec<(String, String)> {
+        [
+            ("core.hooksPath", "/dev/null"),
+            ("gc.auto", "0"),
+            ("maintenance.auto", "false"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .to_vec()
+    }
 }
 
 impl Printed {
     /// The failure as an error. Git's own words name no secret: it was given none to print.
     pub(super) fn error(self, args: &[&str]) -> anyhow::Error {
-        let gone = [
-            "not our ref",
-            "couldn't find remote ref",
-            "unadvertised object",
-        ];
-        if gone.iter().any(|text| self.stderr.contains(text)) {
-            return Gone(self.stderr).into();
+        let text = format!("git {} ended with {}: {}", args[0], self.code, self.stderr);
+        match cause(&self.stderr) {
+            Cause::Gone => Gone(self.stderr).into(),
+            Cause::Refused => Unreadable::because(text),
+            Cause::Away => anyhow!(text),
+            Cause::Damaged => Damaged(text).into(),
         }
-        anyhow!("git {} ended with {}: {}", args[0], self.code, self.stderr)
     }
 
     pub(super) fn says(&self, text: &str) -> bool {
         self.stderr.contains(text)
+    }
+}
+
+/// Why git failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// The remote does not have the commit.
+    Gone,
+    /// The remote does not let us have the repository.
+    Refused,
+    /// The remote cannot be reached, or has troubles of its own.
+    Away,
+    /// What is left: something here.
+    Damaged,
+}
+
+/// Git has one exit status for all of these, but fixed words (`LC_ALL=C`).
+fn cause(stderr: &str) -> Cause {
+    let says = |texts: &[&str]| texts.iter().any(|text| stderr.contains(text));
+    if says(&[
+        "not our ref",
+        "couldn't find remote ref",
+        "unadvertised object",
+    ]) {
+        Cause::Gone
+    } else if says(&[
+        "Authentication failed",
+        "could not read Username",
+        "returned error: 401",
+        "returned error: 403",
+        "returned error: 404",
+        "' not found",
+    ]) {
+        Cause::Refused
+    } else if says(&[
+        "unable to access",
+        "returned error: ",
+        "RPC failed",
+        "early EOF",
+        "the remote end hung up",
+        "unexpected disconnect",
+        "from promisor remote",
+    ]) {
+        Cause::Away
+    } else {
+        Cause::Damaged
     }
 }
 
@@ -184,4 +272,47 @@ pub(super) fn is_sha(sha: &str) -> bool {
 /// Whether a folder holds a repository already.
 pub(super) fn is_repository(dir: &Path) -> bool {
     dir.join("HEAD").is_file() && dir.join("objects").is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_apart() {
+        for (stderr, expected) in [
+            (
+                "fatal: remote error: upload-pack: not our ref 0123",
+                Cause::Gone,
+            ),
+            (
+                "fatal: Authentication failed for 'https://x/y.git/'",
+                Cause::Refused,
+            ),
+            (
+                "fatal: repository 'https://x/y.git/' not found",
+                Cause::Refused,
+            ),
+            (
+                "fatal: unable to access 'https://x/': The requested URL returned error: 403",
+                Cause::Refused,
+            ),
+            (
+                "fatal: unable to access 'https://x/': The requested URL returned error: 502",
+                Cause::Away,
+            ),
+            (
+                "fatal: unable to access 'https://x/': Could not resolve host: x",
+                Cause::Away,
+            ),
+            (
+                "fatal: could not fetch 0123 from promisor remote",
+                Cause::Away,
+            ),
+            ("error: object file objects/01/23 is empty", Cause::Damaged),
+            ("fatal: not a git repository: '/m/x.git'", Cause::Damaged),
+        ] {
+            assert_eq!(cause(stderr), expected, "{stderr}");
+        }
+    }
 }

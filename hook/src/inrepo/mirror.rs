@@ -4,26 +4,32 @@ use std::{
     collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex as StdMutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
 use common::github::Client;
 use tempfile::TempDir;
-use tokio::sync::Mutex;
+use tokio::{
+    sync::{Mutex, RwLock},
+    time::timeout,
+};
 
 use super::{
-    Files, Problem,
-    git::{Git, is_repository, is_sha},
-    tree,
+    Files, Problem, Settings,
+    git::{Damaged, Git, Unreadable, is_repository, is_sha},
+    prune, tree,
 };
 use crate::{plugins::trigger::Head, webhook::Identity};
 
 /// For what may bring a whole history.
-const FETCH_LIMIT: Duration = Duration::from_secs(600);
+pub(super) const FETCH_LIMIT: Duration = Duration::from_secs(600);
 
 /// For what looks at what is there, or brings a few files.
 const LOOK_LIMIT: Duration = Duration::from_secs(60);
+
+/// Between two looks at how much disk the mirrors take.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(super) struct Mirrors {
     github: Client,
@@ -31,8 +37,18 @@ pub(super) struct Mirrors {
     dir: PathBuf,
     /// Removes `dir` with it.
     _temporary: Option<TempDir>,
-    /// One fetch at a time in each mirror.
-    present: StdMutex<HashMap<PathBuf, Arc<Mutex<Present>>>>,
+    disk_bytes: u64,
+    pruned: StdMutex<Option<Instant>>,
+    all: StdMutex<HashMap<PathBuf, Arc<Mirror>>>,
+}
+
+/// What this process knows of one mirror.
+#[derive(Debug, Default)]
+pub(super) struct Mirror {
+    /// Shared while the mirror is read, exclusive while it is removed.
+    pub(super) usage: RwLock<()>,
+    /// One fetch at a time.
+    present: Mutex<Present>,
 }
 
 /// The commits that this process has brought into a mirror. Git cannot be asked: it would fetch
@@ -43,12 +59,8 @@ type Present = HashSet<String>;
 const MAX_PRESENT: usize = 10_000;
 
 impl Mirrors {
-    pub(super) fn new(
-        github: Client,
-        git_base: &str,
-        dir: Option<PathBuf>,
-    ) -> anyhow::Result<Self> {
-        let (dir, temporary) = match dir {
+    pub(super) fn new(github: Client, settings: Settings) -> anyhow::Result<Self> {
+        let (dir, temporary) = match settings.dir {
             Some(dir) => (dir, None),
             None => {
                 let temporary = TempDir::with_prefix("prow-mirrors-")
@@ -58,16 +70,20 @@ impl Mirrors {
         };
         Ok(Self {
             github,
-            git_base: git_base.trim_end_matches('/').to_owned(),
+            git_base: settings.git_base.trim_end_matches('/').to_owned(),
             dir,
             _temporary: temporary,
-            present: StdMutex::default(),
+            disk_bytes: settings.disk_bytes,
+            pruned: StdMutex::default(),
+            all: StdMutex::default(),
         })
     }
 
     /// The files that configure a repository's own jobs, at `base_sha` with `head` merged in.
+    ///
+    /// A damaged mirror is made anew, once.
     pub(super) async fn read(
-        &self,
+        self: &Arc<Self>,
         identity: &Identity,
         base_sha: &str,
         head: Option<&Head>,
@@ -82,27 +98,104 @@ impl Mirrors {
         let credentials = self.github.git_credentials(org).await?;
         let url = format!("{}/{org}/{repo}.git", self.git_base);
         let dir = self.dir.join(org).join(format!("{repo}.git"));
-        let present = self.present(&dir);
+        let mirror = self.mirror(&dir);
         let git = Git {
             dir,
             url: &url,
             credentials: credentials.as_ref(),
         };
-        bring(&git, &mut *present.lock().await, base_sha, head).await?;
+        let first = self.look(&git, &mirror, base_sha, head).await;
+        let Some(damage) = damage_of(&first) else {
+            return first;
+        };
+        tracing::warn!(org, repo, "the mirror is damaged and made anew: {damage}");
+        mirror.remove(&git.dir).await?;
+        let second = self.look(&git, &mirror, base_sha, head).await;
+        match damage_of(&second) {
+            Some(damage) => Err(Unreadable::because(damage)),
+            None => second,
+        }
+    }
+
+    async fn look(
+        self: &Arc<Self>,
+        git: &Git<'_>,
+        mirror: &Mirror,
+        base_sha: &str,
+        head: Option<&Head>,
+    ) -> anyhow::Result<Result<Files, Problem>> {
+        let _used = mirror.usage.read().await;
+        let grown = bring(git, &mut *mirror.present.lock().await, base_sha, head).await?;
+        prune::touch(&git.dir);
+        if grown {
+            self.prune();
+        }
         let tree = match head {
             None => base_sha.to_owned(),
-            Some(head) => match merge(&git, base_sha, &head.sha).await? {
+            Some(head) => match merge(git, base_sha, &head.sha).await? {
                 Some(tree) => tree,
                 None => return Ok(Err(Problem::Conflict)),
             },
         };
-        tree::read(&git, &tree, LOOK_LIMIT).await
+        timeout(LOOK_LIMIT + FETCH_LIMIT, tree::read(git, &tree))
+            .await
+            .context("reading the files of a commit took too long")?
     }
 
-    fn present(&self, dir: &Path) -> Arc<Mutex<Present>> {
-        let mut all = self.present.lock().unwrap_or_else(PoisonError::into_inner);
+    fn mirror(&self, dir: &Path) -> Arc<Mirror> {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(dir.to_owned()).or_default())
     }
+
+    /// Sees to it, aside, that the mirrors do not fill the disk.
+    fn prune(self: &Arc<Self>) {
+        let mut pruned = self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.disk_bytes == 0 || pruned.is_some_and(|at| at.elapsed() < PRUNE_INTERVAL) {
+            return;
+        }
+        *pruned = Some(Instant::now());
+        let mirrors = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = mirrors.prune_now().await {
+                tracing::warn!("the mirrors' disk could not be looked after: {error:#}");
+            }
+        });
+    }
+
+    async fn prune_now(&self) -> anyhow::Result<()> {
+        let dir = self.dir.clone();
+        let found = tokio::task::spawn_blocking(move || prune::find(&dir)).await?;
+        for path in prune::oldest(found, self.disk_bytes) {
+            let mirror = self.mirror(&path);
+            // One that is in use is none of the oldest any more.
+            if mirror.usage.try_write().is_ok() {
+                mirror.remove(&path).await?;
+                tracing::info!(mirror = %path.display(), "a mirror was removed to make room");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Mirror {
+    /// Waits until nobody reads it.
+    async fn remove(&self, dir: &Path) -> anyhow::Result<()> {
+        let _alone = self.usage.write().await;
+        self.present.lock().await.clear();
+        let dir = dir.to_owned();
+        let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await?;
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).context("removing a mirror")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn damage_of(result: &anyhow::Result<Result<Files, Problem>>) -> Option<String> {
+    let error = result.as_ref().err()?;
+    error.downcast_ref::<Damaged>().map(ToString::to_string)
 }
 
 /// A name that is one folder and no flag.
@@ -117,13 +210,13 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Brings the commits, unless they are there. They are kept by refs: without them the next
-/// fetch could not say what is here already.
+/// fetch could not say what is here already. Whether the mirror has grown.
 async fn bring(
     git: &Git<'_>,
     present: &mut Present,
     base_sha: &str,
     head: Option<&Head>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     if !is_repository(&git.dir) {
         present.clear();
         tokio::fs::create_dir_all(&git.dir)
@@ -135,7 +228,7 @@ async fn bring(
     wanted.extend(head.map(|head| (head.sha.as_str(), format!("refs/prow/pull/{}", head.number))));
     wanted.retain(|(sha, _)| !present.contains(*sha));
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let refspecs: Vec<_> = wanted
         .iter()
@@ -156,7 +249,7 @@ async fn bring(
         present.clear();
     }
     present.extend(wanted.into_iter().map(|(sha, _)| sha.to_owned()));
-    Ok(())
+    Ok(true)
 }
 
 /// The tree of `head` merged into `base`; `None` when they conflict.

@@ -1,14 +1,21 @@
 //! Which files of a tree configure jobs, and their contents.
 //!
 //! The folder `.prow/` goes before `.prow.yaml`, that before `prow-jobs.yaml`; exactly one of
-//! them is read.
+//! them is read. In the folder, `.prowignore` leaves files out.
 
-use std::time::Duration;
+use std::collections::HashMap;
 
-use anyhow::Context as _;
-use common::config;
+use common::config::{
+    self,
+    prowignore::{self, ProwIgnore},
+};
 
-use super::{Files, Problem, git::Git};
+use super::{
+    Files, Problem,
+    git::{Git, Unreadable},
+    mirror::FETCH_LIMIT,
+    objects::{Entry, Object, Objects},
+};
 
 /// Most bytes of all files together: what one file may have, too.
 const MAX_BYTES: usize = config::inrepo::MAX_BYTES;
@@ -16,80 +23,126 @@ const MAX_BYTES: usize = config::inrepo::MAX_BYTES;
 /// Most files below `.prow/`.
 const MAX_FILES: usize = 500;
 
-/// One line of `git ls-tree`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    mode: String,
-    object: String,
-    path: String,
-}
+/// Most folders below `.prow/`.
+const MAX_FOLDERS: usize = 200;
 
-impl Entry {
-    fn is_folder(&self) -> bool {
-        self.mode == "040000"
-    }
-
-    fn is_file(&self) -> bool {
-        self.mode.starts_with("100")
-    }
-}
-
-/// Reads the files of `tree`.
-pub(super) async fn read(
-    git: &Git<'_>,
-    tree: &str,
-    limit: Duration,
-) -> anyhow::Result<Result<Files, Problem>> {
-    let top = entries(
-        &git.run(
-            &[
-                "ls-tree",
-                "-z",
-                "--full-tree",
-                tree,
-                "--",
-                ".prow",
-                ".prow.yaml",
-                "prow-jobs.yaml",
-            ],
-            limit,
-        )
-        .await?,
-    )?;
-    let chosen = match choose(&top) {
-        Some(folder) if folder.is_folder() => {
-            let args = ["ls-tree", "-r", "-z", "--full-tree", tree, "--", ".prow/"];
-            entries(&git.run(&args, limit).await?)?
-        }
-        Some(file) => vec![file.clone()],
-        None => Vec::new(),
+/// Reads the files of the commit or tree `sha`.
+pub(super) async fn read(git: &Git<'_>, sha: &str) -> anyhow::Result<Result<Files, Problem>> {
+    let mut reading = Reading {
+        git,
+        objects: Objects::open(git)?,
     };
-    let chosen = match check(chosen) {
-        Ok(chosen) => chosen,
+    let top = reading.objects.tree(sha, "").await?;
+    let found = match choose(&top) {
+        Some(folder) if folder.is_folder() => match reading.folder(folder).await? {
+            Ok(mut below) => {
+                let ignore = top.iter().find(|entry| entry.path == prowignore::FILE);
+                below.extend(ignore.cloned());
+                below
+            }
+            Err(problem) => return Ok(Err(problem)),
+        },
+        Some(file) => vec![file.clone()],
+        None => return Ok(Ok(Files::new())),
+    };
+    let (ignores, yaml) = match check(found) {
+        Ok(checked) => checked,
         Err(problem) => return Ok(Err(problem)),
     };
-    let mut files = Files::new();
-    let mut bytes = 0;
-    for entry in chosen {
-        let size = git.run(&["cat-file", "-s", &entry.object], limit).await?;
-        let size: usize = String::from_utf8_lossy(&size)
-            .trim()
-            .parse()
-            .context("git cat-file -s printed no size")?;
-        bytes += size;
-        if bytes > MAX_BYTES {
-            return Ok(Err(invalid(
-                &entry.path,
-                "the job configuration is larger than 1 MiB",
-            )));
+    let ignore = match reading.contents(ignores).await?.and_then(|it| ignore(&it)) {
+        Ok(ignore) => ignore,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let counts = yaml
+        .into_iter()
+        .filter(|entry| !ignore.leaves_out(&entry.path));
+    reading.contents(counts.collect()).await
+}
+
+struct Reading<'a> {
+    git: &'a Git<'a>,
+    objects: Objects,
+}
+
+impl Reading<'_> {
+    /// Everything below a folder.
+    async fn folder(&mut self, folder: &Entry) -> anyhow::Result<Result<Vec<Entry>, Problem>> {
+        let mut found = Vec::new();
+        let mut folders = vec![folder.clone()];
+        let mut seen = 0;
+        while let Some(folder) = folders.pop() {
+            seen += 1;
+            if seen > MAX_FOLDERS {
+                return Ok(Err(invalid(
+                    ".prow",
+                    &format!("more than {MAX_FOLDERS} folders"),
+                )));
+            }
+            let prefix = format!("{}/", folder.path);
+            let entries = self.objects.tree(&folder.object, &prefix).await?;
+            let (below, files) = entries.into_iter().partition(Entry::is_folder);
+            folders.extend::<Vec<_>>(below);
+            found.extend::<Vec<_>>(files);
         }
-        let content = git.run(&["cat-file", "blob", &entry.object], limit).await?;
-        match String::from_utf8(content) {
-            Ok(text) => files.push((entry.path, text)),
-            Err(_) => return Ok(Err(invalid(&entry.path, "the file is not UTF-8"))),
-        }
+        Ok(Ok(found))
     }
-    Ok(Ok(files))
+
+    /// The texts of files. What the mirror does not have yet is fetched at once.
+    async fn contents(&mut self, entries: Vec<Entry>) -> anyhow::Result<Result<Files, Problem>> {
+        let mut contents = HashMap::new();
+        let mut missing = Vec::new();
+        let mut left = MAX_BYTES;
+        for fetched in [false, true] {
+            for Entry { object, path, .. } in &entries {
+                if contents.contains_key(path) {
+                    continue;
+                }
+                match self.objects.get(object, left).await? {
+                    Object::Bytes(bytes) => {
+                        left -= bytes.len();
+                        let Ok(text) = String::from_utf8(bytes) else {
+                            return Ok(Err(invalid(path, "the file is not UTF-8")));
+                        };
+                        contents.insert(path.clone(), text);
+                    }
+                    Object::TooLarge => {
+                        let message = "the job configuration is larger than 1 MiB";
+                        return Ok(Err(invalid(path, message)));
+                    }
+                    Object::Missing if fetched => {
+                        return Err(Unreadable::because(format!("{path} is missing")));
+                    }
+                    Object::Missing => missing.push(object.as_str()),
+                }
+            }
+            if missing.is_empty() {
+                break;
+            }
+            self.fetch(&missing).await?;
+        }
+        let texts = entries.into_iter().filter_map(|entry| {
+            let text = contents.remove(&entry.path)?;
+            Some((entry.path, text))
+        });
+        Ok(Ok(texts.collect()))
+    }
+
+    async fn fetch(&self, objects: &[&str]) -> anyhow::Result<()> {
+        let mut args = vec![
+            "-c",
+            // Nothing that is here says anything about file contents.
+            "fetch.negotiationAlgorithm=noop",
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--filter=blob:none",
+            "--",
+            "origin",
+        ];
+        args.extend(objects);
+        self.git.run(&args, FETCH_LIMIT).await.map(drop)
+    }
 }
 
 /// The entry that counts. A plain file called `.prow` is somebody else's.
@@ -101,51 +154,44 @@ fn choose(top: &[Entry]) -> Option<&Entry> {
         .or_else(|| named("prow-jobs.yaml"))
 }
 
-/// Keeps the YAML files, in the order of their names. What is no plain file is refused: a link
-/// could lead out of the repository.
-fn check(entries: Vec<Entry>) -> Result<Vec<Entry>, Problem> {
-    for entry in &entries {
-        if entry.path.ends_with("/.prowignore") {
-            return Err(invalid(&entry.path, "`.prowignore` is not supported yet"));
-        }
-        if !entry.is_file() {
-            return Err(invalid(
-                &entry.path,
-                "expected a plain file, found a symbolic link or a submodule",
-            ));
-        }
+/// The `.prowignore` files, and the YAML files in the order of their names. What is no plain
+/// file is refused: a link could lead out of the repository.
+fn check(entries: Vec<Entry>) -> Result<(Vec<Entry>, Vec<Entry>), Problem> {
+    if let Some(entry) = entries.iter().find(|entry| !entry.is_file()) {
+        return Err(invalid(
+            &entry.path,
+            "expected a plain file, found a symbolic link or a submodule",
+        ));
     }
-    let mut yaml: Vec<_> = entries
-        .into_iter()
-        .filter(|entry| entry.path.ends_with(".yaml") || entry.path.ends_with(".yml"))
-        .collect();
+    let is_yaml = |path: &str| path.ends_with(".yaml") || path.ends_with(".yml");
+    let (mut yaml, others): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| is_yaml(&entry.path));
     if yaml.len() > MAX_FILES {
         return Err(invalid(".prow", &format!("more than {MAX_FILES} files")));
     }
     yaml.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(yaml)
+    let ignores = others
+        .into_iter()
+        .filter(|entry| split(&entry.path).1 == prowignore::FILE);
+    Ok((ignores.collect(), yaml))
+}
+
+fn ignore(files: &Files) -> Result<ProwIgnore, Problem> {
+    let mut ignore = ProwIgnore::default();
+    for (path, text) in files {
+        let added = ignore.add(split(path).0, text);
+        added.map_err(|message| invalid(path, &message))?;
+    }
+    Ok(ignore)
+}
+
+/// Folder and name.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 fn invalid(path: &str, message: &str) -> Problem {
-    Problem::Invalid(config::Problem::in_file("file", path, message).into())
-}
-
-/// Reads `<mode> <type> <object>\t<path>\0`.
-fn entries(printed: &[u8]) -> anyhow::Result<Vec<Entry>> {
-    String::from_utf8_lossy(printed)
-        .split_terminator('\0')
-        .map(|line| {
-            let (meta, path) = line.split_once('\t')?;
-            let mut meta = meta.split(' ');
-            let (mode, _type, object) = (meta.next()?, meta.next()?, meta.next()?);
-            Some(Entry {
-                mode: mode.to_owned(),
-                object: object.to_owned(),
-                path: path.to_owned(),
-            })
-        })
-        .collect::<Option<_>>()
-        .context("git ls-tree printed something else")
+    Problem::Invalid(config::Problem::in_file("in-repo-file", path, message).into())
 }
 
 #[cfg(test)]
@@ -162,7 +208,7 @@ mod tests {
 
     #[test]
     fn exactly_one_place_counts() {
-        let folder = entry("040000", ".prow");
+        let folder = entry("40000", ".prow");
         let dotted = entry("100644", ".prow.yaml");
         let plain = entry("100644", "prow-jobs.yaml");
         let link = entry("120000", ".prow");
@@ -198,21 +244,26 @@ mod tests {
             entry("100644", ".prow/b.yml"),
             entry("100644", ".prow/README.md"),
             entry("100755", ".prow/a/x.yaml"),
+            entry("100644", ".prow/a/.prowignore"),
         ];
-        let paths: Vec<_> = check(found).unwrap().into_iter().map(|e| e.path).collect();
-        assert_eq!(paths, [".prow/a/x.yaml", ".prow/b.yml"]);
+        let (ignores, yaml) = check(found).unwrap();
+        let paths = |entries: Vec<Entry>| entries.into_iter().map(|e| e.path).collect::<Vec<_>>();
+        assert_eq!(paths(yaml), [".prow/a/x.yaml", ".prow/b.yml"]);
+        assert_eq!(paths(ignores), [".prow/a/.prowignore"]);
         for mode in ["120000", "160000"] {
             assert!(check(vec![entry(mode, ".prow/a.yaml")]).is_err());
         }
-        assert!(check(vec![entry("100644", ".prow/.prowignore")]).is_err());
     }
 
     #[test]
-    fn lines_of_ls_tree_are_read() {
-        let printed = b"100644 blob 89abcdef\ta file.yaml\x00040000 tree 01234567\t.prow\0";
-        let read = entries(printed).unwrap();
-        assert_eq!(read[0].path, "a file.yaml");
-        assert!(read[1].is_folder());
-        assert!(entries(b"nonsense\0").is_err());
+    fn patterns_count_from_the_folder_they_stand_in() {
+        let files = vec![
+            (".prowignore".to_owned(), ".prow/old/".to_owned()),
+            (".prow/.prowignore".to_owned(), "wip-*.yaml".to_owned()),
+        ];
+        let ignore = ignore(&files).unwrap();
+        assert!(ignore.leaves_out(".prow/old/a.yaml"));
+        assert!(ignore.leaves_out(".prow/sub/wip-1.yaml"));
+        assert!(!ignore.leaves_out(".prow/a.yaml"));
     }
 }

@@ -38,7 +38,11 @@ fn handle(call: Call<'_>) -> BoxFuture<'_, Handled> {
         let Some((event, number)) = subject(call.event) else {
             return Handled::ignored();
         };
-        let settings = call.shared.trigger_settings(&call.delivery.identity);
+        let identity = &call.delivery.identity;
+        let settings = call
+            .plugins
+            .map(|plugins| plugins.trigger_for(&identity.org, &identity.repo))
+            .unwrap_or_default();
         match decide_with_facts(call, &settings).await {
             Ok(decision) => {
                 let target = Target {

@@ -1,5 +1,13 @@
 //! Jobs that a repository brings itself.
 
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
 use crate::world::{Choice, World};
 
 /// Only a repository's own jobs, or those and the central ones.
@@ -147,4 +155,80 @@ async fn a_conflict_runs_nothing() {
             .any(|reason| reason.contains("conflicts with its base")),
         "{reasons:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_is_read_without_what_it_leaves_out() {
+    let world = world("{}").await;
+    let work = world.maria.clone_of("acme/widgets");
+    let job = |name: &str| {
+        let spec = "{containers: [{image: alpine, command: [\"true\"]}]}";
+        format!("presubmits:\n- name: {name}\n  always_run: true\n  spec: {spec}\n")
+    };
+    work.git(&["checkout", "--quiet", "-b", "topic"]);
+    for (file, content) in [
+        (".prow/a.yaml", job("first")),
+        (".prow/sub/b.yml", job("second")),
+        (".prow/sub/wip-c.yaml", "no: [yaml".to_owned()),
+        (".prow/.prowignore", "wip-*\n".to_owned()),
+        (".prow.yaml", job("never")),
+        ("prow-jobs.yaml", job("nor")),
+    ] {
+        work.commit(file, &content);
+    }
+    work.git(&["push", "--quiet", "origin", "topic"]);
+    let wish = serde_json::json!({"title": "Folder", "head": "topic", "base": "main"});
+    world.maria.post("/repos/acme/widgets/pulls", &wish).await;
+    let states = world.states().await;
+    assert_eq!(states, ["first triggered", "second triggered"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_mirror_is_made_anew() {
+    let world = world("{}").await;
+    let (work, _) = world.open_pull("prow-jobs.yaml", OWN).await;
+    assert_eq!(world.states().await, ["own triggered"]);
+    for file in files_below(&world.mirror().join("objects")) {
+        // Objects are read-only, so another file takes their place.
+        std::fs::remove_file(&file).unwrap();
+        std::fs::write(&file, "").unwrap();
+    }
+    work.push("prow-jobs.yaml", &OWN.replace("own", "renamed"));
+    assert_eq!(world.states().await, ["own aborted", "renamed triggered"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_git_cannot_read_is_told_and_not_tried_for_ever() {
+    let door = Arc::new(AtomicBool::new(false));
+    let world = World::with(Choice {
+        in_repo: true,
+        git_door: Some(Arc::clone(&door)),
+        ..Choice::default()
+    })
+    .await;
+    let (work, number) = world.open_pull("prow-jobs.yaml", OWN).await;
+    assert_eq!(world.states().await, ["unit triggered"], "central jobs run");
+    let said = world.said(number).await;
+    assert!(said[0].1.contains("git cannot read"), "{said:?}");
+
+    door.store(true, Ordering::Relaxed);
+    work.push("prow-jobs.yaml", &OWN.replace("own", "mended"));
+    let states = world.states().await;
+    assert!(
+        states.contains(&"mended triggered".to_owned()),
+        "{states:?}"
+    );
+    let said = world.said(number).await;
+    assert!(said[0].1.contains("can be used now"), "{said:?}");
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| match path.is_dir() {
+            true => files_below(&path),
+            false => vec![path],
+        })
+        .collect()
 }

@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod in_repo;
+mod reload;
 mod trigger;
 mod webhook;
 mod world;

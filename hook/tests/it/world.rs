@@ -3,17 +3,21 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use axum::response::IntoResponse as _;
 use common::{
-    config::{self, Agent},
+    config::{self, Agent, LoadMetrics, plugins::Plugins},
     github,
     prowjob::{ProwJob, crd},
     service::{Ready, flags},
 };
-use hook::{Context, InRepoReader, Inbox, Metrics, SecretFile, Settings};
+use hook::{Context, InRepoReader, InRepoSettings, Inbox, Metrics, SecretFile, Settings};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, api::PostParams};
 use local::{
@@ -59,7 +63,11 @@ pub(crate) struct World {
 /// What a test may choose.
 pub(crate) struct Choice {
     pub(crate) jobs: &'static str,
+    /// `plugins.yaml`.
+    pub(crate) plugins: Option<&'static str>,
     pub(crate) in_repo: bool,
+    /// Git reaches the repositories as long as this is set.
+    pub(crate) git_door: Option<Arc<AtomicBool>>,
     pub(crate) dry_run: bool,
 }
 
@@ -67,7 +75,9 @@ impl Default for Choice {
     fn default() -> Self {
         Self {
             jobs: JOBS,
+            plugins: None,
             in_repo: false,
+            git_door: None,
             dry_run: false,
         }
     }
@@ -121,7 +131,10 @@ impl World {
         let hook = Hook::start(
             Parts {
                 client: client.clone(),
-                git_base: github.url().to_owned(),
+                git_base: match &choice.git_door {
+                    Some(door) => git_behind(Arc::clone(door), github.url()).await,
+                    None => github.url().to_owned(),
+                },
                 cluster: api.client("default"),
                 folder: folder.path().to_owned(),
                 choice,
@@ -160,6 +173,16 @@ impl World {
         self.github.settled().await;
         self.hook.idle().await;
         assert_eq!(self.github.unbuilt(), Vec::<String>::new());
+    }
+
+    /// The folder of hook's mirror.
+    pub(crate) fn mirror(&self) -> PathBuf {
+        self.folder.path().join("mirrors/acme/widgets.git")
+    }
+
+    /// A file of hook's configuration.
+    pub(crate) fn configure(&self, file: &str, content: &str) {
+        std::fs::write(self.folder.path().join(file), content).unwrap();
     }
 
     pub(crate) async fn prowjobs(&self) -> Vec<ProwJob> {
@@ -242,7 +265,7 @@ pub(crate) struct Hook {
     database: PathBuf,
     shutdown: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
-    _config: Agent,
+    _agents: (Agent, Agent<Option<Plugins>>),
 }
 
 impl Hook {
@@ -264,15 +287,23 @@ impl Hook {
             job_config_path: Some(folder.join("jobs.yaml")),
             ..config::Options::default()
         };
-        let (agent, config) = Agent::start(&options).unwrap();
+        let (agent, config) = Agent::start(&options, &LoadMetrics::default()).unwrap();
+        let (plugin_agent, plugins) = follow_plugins(&folder, choice.plugins);
         let ready = Ready::default();
         let mirrors = Some(folder.join("mirrors"));
         let url = format!("http://{}", listener.local_addr().unwrap());
         let context = Context {
             config,
-            plugins: None,
-            in_repo: InRepoReader::new(parts.client.clone(), &parts.git_base, mirrors, 200)
-                .unwrap(),
+            plugins,
+            in_repo: InRepoReader::new(
+                parts.client.clone(),
+                InRepoSettings {
+                    git_base: parts.git_base,
+                    dir: mirrors,
+                    ..InRepoSettings::default()
+                },
+            )
+            .unwrap(),
             github: parts.client,
             cluster: parts.cluster,
             inbox: open_inbox(&database).await,
@@ -292,7 +323,7 @@ impl Hook {
             database,
             task: tokio::spawn(hook::run(context, listener, shutdown.clone())),
             shutdown,
-            _config: agent,
+            _agents: (agent, plugin_agent),
         }
     }
 
@@ -355,6 +386,40 @@ impl Hook {
             .unwrap();
         response.status().as_u16()
     }
+}
+
+/// Sends to `github` while the door is open, and knows no repository otherwise.
+async fn git_behind(door: Arc<AtomicBool>, github: &str) -> String {
+    let github = github.to_owned();
+    let answer = move |uri: axum::http::Uri| {
+        let location = format!("{github}{uri}");
+        let open = door.load(Ordering::Relaxed);
+        async move {
+            match open {
+                true => axum::response::Redirect::temporary(&location).into_response(),
+                false => axum::http::StatusCode::NOT_FOUND.into_response(),
+            }
+        }
+    };
+    let listener = listener().await;
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+fn follow_plugins(
+    folder: &Path,
+    text: Option<&str>,
+) -> (Agent<Option<Plugins>>, hook::PluginConfig) {
+    let Some(text) = text else {
+        return Agent::fixed(None);
+    };
+    let file = folder.join("plugins.yaml");
+    std::fs::write(&file, text).unwrap();
+    let flag = format!("--plugin-config={}", file.display());
+    let options: config::plugins::Options = flags::parse("test", [flag.into()]).unwrap();
+    hook::follow_plugins(&options, &LoadMetrics::default()).unwrap()
 }
 
 /// Opens the database as soon as the hook before has let go of it.

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Context;
 use common::{
-    config::{self, Config},
+    config::{self, Agent, Config, LoadMetrics, LoadStatus, plugins::Plugins},
     kube::Clusters,
     prowjob, service,
     storage::Credentials,
@@ -53,6 +53,8 @@ pub(super) struct Services {
     pub(super) kubeconfig: PathBuf,
     api: ApiServer,
     tasks: Tasks,
+    /// As long as they live, changed files are read again.
+    _agents: (Agent, Agent<Option<Plugins>>),
 }
 
 impl Services {
@@ -89,10 +91,15 @@ impl Services {
         let github = Github::start(github_options, listen(None, 3000)?, shutdown.clone()).await?;
         let app = seed::app(&github, data, &webhook).await?;
 
+        let loads = LoadMetrics::default();
+        let (agent, config) = service::configure(&config_options(data)?, &loads)?;
+        let (plugin_agent, plugins) = hook::follow_plugins(&plugin_options(data)?, &loads)?;
         let prow = Prow {
             data,
             client: &client,
-            config: load_config(data)?,
+            config,
+            plugins,
+            load_status: agent.status(),
             github: client_options(&github, data, app.app_id)?,
         };
         let (mut tasks, failures) = Tasks::new(shutdown);
@@ -117,6 +124,7 @@ impl Services {
                 kubeconfig,
                 api,
                 tasks,
+                _agents: (agent, plugin_agent),
             },
             failures,
         ))
@@ -140,24 +148,24 @@ struct Prow<'a> {
     data: &'a Path,
     client: &'a Client,
     config: watch::Receiver<Arc<Config>>,
+    plugins: hook::PluginConfig,
+    load_status: watch::Receiver<LoadStatus>,
     github: common::github::Options,
 }
 
 impl Prow<'_> {
     async fn hook(&self, github: &str) -> anyhow::Result<hook::Context> {
         let client = common::github::Client::new(&self.github, "hook")?;
-        let plugins = parse::<config::plugins::Options>(&[(
-            "plugin-config",
-            self.data.join("config/plugins.yaml"),
-        )])?;
         Ok(hook::Context {
             config: self.config.clone(),
-            plugins: Some(Arc::new(config::plugins::Plugins::load(&plugins)?)),
+            plugins: self.plugins.clone(),
             in_repo: hook::InRepoReader::new(
                 client.clone(),
-                github,
-                Some(self.data.join("mirrors")),
-                200,
+                hook::InRepoSettings {
+                    git_base: github.to_owned(),
+                    dir: Some(self.data.join("mirrors")),
+                    ..hook::InRepoSettings::default()
+                },
             )?,
             github: client,
             cluster: self.client.clone(),
@@ -203,6 +211,7 @@ impl Prow<'_> {
         Ok(deck::Context {
             clusters: Clusters::single(self.client.clone()),
             config: self.config.clone(),
+            load_status: self.load_status.clone(),
             viewer: parse::<deck::VisibilityOptions>(&[])?.viewer()?,
             storage: storage.open()?,
             credentials: Credentials::default(),
@@ -244,9 +253,12 @@ fn client_options(
     })
 }
 
-fn load_config(data: &Path) -> anyhow::Result<watch::Receiver<Arc<Config>>> {
-    let options = parse::<config::Options>(&[("config-path", data.join("config/config.yaml"))])?;
-    Ok(config::Agent::start(&options)?.1)
+fn config_options(data: &Path) -> anyhow::Result<config::Options> {
+    parse(&[("config-path", data.join("config/config.yaml"))])
+}
+
+fn plugin_options(data: &Path) -> anyhow::Result<config::plugins::Options> {
+    parse(&[("plugin-config", data.join("config/plugins.yaml"))])
 }
 
 fn kubelet(client: &Client, data: &Path) -> anyhow::Result<kubelet::Options> {

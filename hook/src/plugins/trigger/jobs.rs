@@ -70,6 +70,9 @@ pub(crate) fn report(
             &scene.org_repo(),
             errors,
         )))),
+        Err(Problem::Unreadable) => Some(Effect::Report(Some(texts::in_repo_unreadable(
+            &scene.org_repo(),
+        )))),
         // GitHub tells of a conflict itself.
         Err(Problem::Conflict) => None,
     })

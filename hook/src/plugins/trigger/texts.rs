@@ -212,6 +212,16 @@ pub(crate) fn in_repo_errors(org_repo: &str, errors: &Errors) -> String {
     text
 }
 
+/// The comment about a repository that git cannot read. What git said is in hook's log.
+pub(crate) fn in_repo_unreadable(org_repo: &str) -> String {
+    format!(
+        "{REPORT_MARKER}\nThe job configuration that this pull request would bring to {org_repo} \
+         could not be read: git cannot read the repository. Jobs that are configured centrally \
+         run all the same.\n\nThe next push tries again. If this goes on, whoever runs this \
+         Prow finds the reason in hook's log."
+    )
+}
+
 /// What the comment becomes when nothing is wrong any more.
 pub(crate) fn in_repo_mended() -> String {
     format!("{REPORT_MARKER}\nThe job configuration of this pull request can be used now.")

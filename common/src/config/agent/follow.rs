@@ -1,0 +1,188 @@
+//! The thread that reads: woken by the system when a file changes, and by the clock, because
+//! not every file system tells.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
+
+use super::Source;
+use crate::config::Errors;
+
+/// Between two looks at the stamps of all files.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Files are read when nothing has happened to them for this long …
+const QUIET: Duration = Duration::from_millis(100);
+
+/// … but not later than this: somebody may write all the time.
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
+/// A reading that failed is tried again, in case it was the disk's fault.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Ends the thread when it is dropped.
+#[derive(Debug)]
+pub(super) struct Follower {
+    ended: Arc<AtomicBool>,
+    bell: SyncSender<()>,
+}
+
+impl Follower {
+    /// Reads `source`, which was read once, again whenever it has changed.
+    pub(super) fn start<S: Source>(
+        source: S,
+        take: impl Fn(Result<Arc<S::Value>, Errors>) + Send + 'static,
+    ) -> Self {
+        // One ring is as good as many.
+        let (bell, rings) = sync_channel(1);
+        let ended = Arc::new(AtomicBool::new(false));
+        let thread = Thread {
+            source,
+            folders: Folders::new(bell.clone()),
+            rings,
+            ended: Arc::clone(&ended),
+            failed_at: None,
+        };
+        thread::Builder::new()
+            .name("config".into())
+            .spawn(move || thread.run(take))
+            .expect("a thread can be started");
+        Self { ended, bell }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        // A bell that rings already is as good.
+        let _ = self.bell.try_send(());
+    }
+}
+
+struct Thread<S> {
+    source: S,
+    folders: Folders,
+    rings: Receiver<()>,
+    ended: Arc<AtomicBool>,
+    failed_at: Option<Instant>,
+}
+
+impl<S: Source> Thread<S> {
+    fn run(mut self, take: impl Fn(Result<Arc<S::Value>, Errors>)) {
+        loop {
+            self.folders.watch(self.source.watched());
+            self.wait_for_change();
+            if self.ended.load(Ordering::Acquire) {
+                return;
+            }
+            let result = self.source.load();
+            self.failed_at = result.is_err().then(Instant::now);
+            take(result);
+        }
+    }
+
+    /// Returns at the end, too.
+    fn wait_for_change(&self) {
+        loop {
+            let rung = self.rings.recv_timeout(LOOK).is_ok();
+            if rung {
+                self.settle();
+            }
+            let ended = self.ended.load(Ordering::Acquire);
+            let retry = self.failed_at.is_some_and(|at| at.elapsed() >= RETRY);
+            if ended || retry {
+                return;
+            }
+            if self.source.is_stale() {
+                // Found by the clock, it may be half written.
+                if !rung {
+                    self.settle();
+                }
+                return;
+            }
+        }
+    }
+
+    /// Waits until nothing has happened for a while.
+    fn settle(&self) {
+        let begin = Instant::now();
+        while begin.elapsed() < LONGEST_WAIT && !self.ended.load(Ordering::Acquire) {
+            if self.rings.recv_timeout(QUIET) == Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
+    }
+}
+
+/// The folders whose changes the system tells of.
+struct Folders {
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeSet<PathBuf>,
+}
+
+impl Folders {
+    fn new(bell: SyncSender<()>) -> Self {
+        let ring = move |event: notify::Result<Event>| {
+            // An error may be a lost event.
+            if event.map_or(true, |event| is_change(event.kind)) {
+                let _ = bell.try_send(());
+            }
+        };
+        let watcher = notify::recommended_watcher(ring)
+            .inspect_err(|error| {
+                tracing::warn!(
+                    "the system does not tell of changed files, they are looked at each second: {error}"
+                );
+            })
+            .ok();
+        Self {
+            watcher,
+            watched: BTreeSet::new(),
+        }
+    }
+
+    /// Watches `folders` and no others. What cannot be watched is tried again the next time,
+    /// and left to the clock until then.
+    fn watch(&mut self, folders: Vec<PathBuf>) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        let wanted: BTreeSet<_> = folders.into_iter().collect();
+        for gone in self.watched.difference(&wanted) {
+            // It may be gone because the folder is.
+            let _ = watcher.unwatch(gone);
+        }
+        // A folder that took another's place has the same name: watching again follows it.
+        let watched = wanted.into_iter().filter(|folder| {
+            watcher
+                .watch(folder, RecursiveMode::NonRecursive)
+                .inspect_err(|error| {
+                    tracing::debug!(folder = %folder.display(), "a folder is not watched: {error}");
+                })
+                .is_ok()
+        });
+        self.watched = watched.collect();
+    }
+}
+
+/// Reading a file is no change of it.
+fn is_change(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+        EventKind::Access(_) => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,193 @@
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use prometheus_client::{encoding::text::encode, registry::Registry};
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::Problem;
+
+/// What the issue allows from a change of a file to its effect.
+const TWO_SECONDS: Duration = Duration::from_secs(2);
+
+/// A source whose value is the text of all files in a folder; `bad` in it cannot be read.
+fn text_of(folder: &Path) -> Files<String> {
+    let path = folder.to_owned();
+    Files::new([path.clone()], move || {
+        let mut text = String::new();
+        read(&path, &mut text);
+        match text.contains("bad") {
+            true => Err(Problem::in_file("yaml", "a.yaml", format!("found {text:?}")).into()),
+            false => Ok(text),
+        }
+    })
+}
+
+fn read(folder: &Path, text: &mut String) {
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            !path
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("..")
+        })
+        .collect();
+    entries.sort();
+    for path in entries {
+        match path.is_dir() {
+            true => read(&path, text),
+            false => text.push_str(&fs::read_to_string(path).unwrap()),
+        }
+    }
+}
+
+struct World {
+    folder: TempDir,
+    agent: Agent<String>,
+    registry: Registry,
+}
+
+impl World {
+    fn new(prepare: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path());
+        let mut registry = Registry::default();
+        let metrics = LoadMetrics::register(&mut registry);
+        let (agent, _) = Agent::follow("config", text_of(folder.path()), &metrics).unwrap();
+        Self {
+            folder,
+            agent,
+            registry,
+        }
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
+    fn becomes(&self, text: &str) {
+        within(TWO_SECONDS, text, || self.agent.config().as_str() == text);
+    }
+
+    fn failure(&self) -> Option<LoadFailure> {
+        self.agent.status().borrow().failure.clone()
+    }
+
+    fn metrics(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).unwrap();
+        text
+    }
+}
+
+fn within(limit: Duration, what: &str, is: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is() {
+        assert!(begin.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_changed_a_new_a_replaced_and_a_deleted_file_are_served() {
+    let world = World::new(|folder| fs::write(folder.join("a"), "one ").unwrap());
+    world.write("a", "two ");
+    world.becomes("two ");
+    world.write("b", "new ");
+    world.becomes("two new ");
+    world.write(".tmp", "");
+    let path = |name| world.folder.path().join(name);
+    fs::write(path(".tmp"), "one ").unwrap();
+    fs::rename(path(".tmp"), path("a")).unwrap();
+    world.becomes("one new ");
+    fs::remove_file(path("b")).unwrap();
+    world.becomes("one ");
+}
+
+#[test]
+fn a_file_in_a_folder_that_was_made_later_is_served() {
+    let world = World::new(|_| {});
+    let nested = world.folder.path().join("x/y");
+    fs::create_dir_all(&nested).unwrap();
+    fs::write(nested.join("a"), "deep").unwrap();
+    world.becomes("deep");
+    fs::write(nested.join("a"), "deeper").unwrap();
+    world.becomes("deeper");
+}
+
+#[test]
+fn a_mounted_config_map_is_swapped() {
+    let mount = |folder: &Path, version: &str, text: &str| {
+        let data = folder.join(version);
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("a"), text).unwrap();
+        symlink(version, folder.join("..data_tmp")).unwrap();
+        fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
+    };
+    let world = World::new(|folder| {
+        mount(folder, "..2026_01", "old");
+        symlink("..data/a", folder.join("a")).unwrap();
+    });
+    assert_eq!(*world.agent.config(), "old");
+    mount(world.folder.path(), "..2026_02", "new");
+    world.becomes("new");
+}
+
+#[test]
+fn a_bad_file_changes_nothing_but_the_status() {
+    let world = World::new(|folder| fs::write(folder.join("a"), "good").unwrap());
+    let counted = "prow_config_load_failures_total{what=\"config\"}";
+    assert!(world.metrics().contains(&format!("{counted} 0")));
+    let first = world.agent.status().borrow().loaded_at;
+    world.write("a", "bad");
+    within(TWO_SECONDS, "the failure", || world.failure().is_some());
+    assert_eq!(*world.agent.config(), "good");
+    assert_eq!(world.agent.status().borrow().loaded_at, first);
+    assert!(world.metrics().contains(&format!("{counted} 1")));
+    let failure = world.failure().unwrap();
+    assert_eq!(failure.errors.to_string(), "a.yaml: found \"bad\"");
+
+    world.write("a", "bad again");
+    let errors = || world.failure().unwrap().errors.to_string();
+    within(TWO_SECONDS, "the other failure", || {
+        errors() == "a.yaml: found \"bad again\""
+    });
+    assert_eq!(world.failure().unwrap().since, failure.since);
+
+    world.write("a", "mended");
+    world.becomes("mended");
+    within(TWO_SECONDS, "no failure", || world.failure().is_none());
+    assert!(world.agent.status().borrow().loaded_at > first);
+}
+
+#[test]
+fn a_first_reading_that_fails_is_final() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a"), "bad").unwrap();
+    let source = text_of(folder.path());
+    assert!(Agent::follow("config", source, &LoadMetrics::default()).is_err());
+}
+
+#[test]
+fn many_writes_are_one_reading() {
+    let world = World::new(|folder| fs::write(folder.join("a"), "0").unwrap());
+    let mut receiver = world.agent.outlet.value.subscribe();
+    for number in 1..=9 {
+        world.write("a", &number.to_string());
+    }
+    world.becomes("9");
+    assert!(receiver.has_changed().unwrap());
+    receiver.mark_unchanged();
+    std::thread::sleep(Duration::from_millis(1200));
+    assert!(
+        !receiver.has_changed().unwrap(),
+        "nothing is read without a change"
+    );
+}

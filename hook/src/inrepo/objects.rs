@@ -1,0 +1,150 @@
+//! Trees and blobs of a mirror through one `git cat-file --batch`: a process for all of them
+//! instead of two for each.
+//!
+//! What the mirror does not have is said to be missing, not fetched one by one.
+
+use anyhow::{Context as _, bail};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    process::{Child, ChildStdin, ChildStdout},
+};
+
+use super::git::{Git, Unreadable, is_sha};
+
+/// Most bytes of one tree: some 100,000 entries.
+const MAX_TREE: usize = 8 << 20;
+
+/// A running `git cat-file`; it ends with its handle.
+pub(super) struct Objects {
+    _process: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+/// What there is under an object's name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Object {
+    Missing,
+    /// Its bytes are still to be read: no other object can be asked for.
+    TooLarge,
+    Bytes(Vec<u8>),
+}
+
+/// One entry of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) mode: String,
+    pub(super) object: String,
+    /// From the root of the repository.
+    pub(super) path: String,
+}
+
+impl Entry {
+    pub(super) fn is_folder(&self) -> bool {
+        self.mode == "40000"
+    }
+
+    pub(super) fn is_file(&self) -> bool {
+        self.mode.starts_with("100")
+    }
+}
+
+impl Objects {
+    pub(super) fn open(git: &Git<'_>) -> anyhow::Result<Self> {
+        let mut process = git.converse(&["cat-file", "--batch"])?;
+        let questions = process.stdin.take().expect("stdin is piped");
+        let answers = process.stdout.take().expect("stdout is piped");
+        Ok(Self {
+            _process: process,
+            questions,
+            answers: BufReader::new(answers),
+        })
+    }
+
+    /// The entries of a tree or of a commit's, `folder` before their names.
+    pub(super) async fn tree(&mut self, sha: &str, folder: &str) -> anyhow::Result<Vec<Entry>> {
+        match self.ask(sha, "^{tree}", MAX_TREE).await? {
+            Object::Bytes(bytes) => {
+                entries(&bytes, folder).ok_or_else(|| Unreadable::because("a tree is damaged"))
+            }
+            Object::TooLarge => Err(Unreadable::because("a folder has too many entries")),
+            Object::Missing => Err(Unreadable::because("a tree is missing")),
+        }
+    }
+
+    /// An object of at most `max` bytes.
+    pub(super) async fn get(&mut self, sha: &str, max: usize) -> anyhow::Result<Object> {
+        self.ask(sha, "", max).await
+    }
+
+    async fn ask(&mut self, sha: &str, part: &str, max: usize) -> anyhow::Result<Object> {
+        if !is_sha(sha) {
+            bail!("{sha:?} is no object's name");
+        }
+        let ended = || Unreadable::because("git cat-file ended");
+        let question = format!("{sha}{part}\n");
+        let asked = self.questions.write_all(question.as_bytes()).await;
+        asked.map_err(|_| ended())?;
+        let mut header = String::new();
+        if self.answers.read_line(&mut header).await? == 0 {
+            return Err(ended());
+        }
+        let header = header.trim_end();
+        if header.ends_with(" missing") {
+            return Ok(Object::Missing);
+        }
+        let size: usize = header
+            .rsplit_once(' ')
+            .and_then(|(_, size)| size.parse().ok())
+            .context("git cat-file printed no size")?;
+        if size > max {
+            return Ok(Object::TooLarge);
+        }
+        // The content, and a line end after it.
+        let mut bytes = vec![0; size + 1];
+        let read = self.answers.read_exact(&mut bytes).await;
+        read.map_err(|_| ended())?;
+        bytes.pop();
+        Ok(Object::Bytes(bytes))
+    }
+}
+
+/// Reads `<mode> <name>\0<20 bytes>`, again and again. `None`: it is no tree.
+fn entries(mut bytes: &[u8], folder: &str) -> Option<Vec<Entry>> {
+    let mut entries = Vec::new();
+    while !bytes.is_empty() {
+        let end = bytes.iter().position(|byte| *byte == 0)?;
+        let (meta, rest) = bytes.split_at(end);
+        let object = rest.get(1..21)?;
+        let meta = String::from_utf8_lossy(meta);
+        let (mode, name) = meta.split_once(' ')?;
+        entries.push(Entry {
+            mode: mode.to_owned(),
+            object: hex::encode(object),
+            path: format!("{folder}{name}"),
+        });
+        bytes = &rest[21..];
+    }
+    Some(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trees_are_read() {
+        let mut tree = b"100644 a file.yaml\0".to_vec();
+        tree.extend([0x89; 20]);
+        tree.extend(b"40000 sub\0");
+        tree.extend([0x01; 20]);
+        let read = entries(&tree, ".prow/").unwrap();
+        assert_eq!(read[0].path, ".prow/a file.yaml");
+        assert_eq!(read[0].object, "89".repeat(20));
+        assert!(read[0].is_file() && read[1].is_folder());
+        assert_eq!(entries(b"", ""), Some(Vec::new()));
+        for damaged in [&b"nonsense\0"[..], b"100644 a\0short", b"100644"] {
+            assert_eq!(entries(damaged, ""), None);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which mirrors go when they take too much disk: those that were not used for longest.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// The file in a mirror whose age is that of the last use. Survives a restart.
+const MARK: &str = "prow-last-used";
+
+/// A mirror on the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    path: PathBuf,
+    used: SystemTime,
+    bytes: u64,
+}
+
+/// Says that a mirror is used now. Without a mark, it goes a little earlier.
+pub(super) fn touch(mirror: &Path) {
+    let _ = fs::write(mirror.join(MARK), "");
+}
+
+/// The mirrors below `dir`: `org/repo.git`.
+pub(super) fn find(dir: &Path) -> Vec<Found> {
+    let repos = folders(dir).into_iter().flat_map(|org| folders(&org));
+    repos
+        .filter(|path| path.extension().is_some_and(|it| it == "git"))
+        .map(|path| Found {
+            used: fs::metadata(path.join(MARK))
+                .and_then(|metadata| metadata.modified())
+                .unwrap_or(SystemTime::UNIX_EPOCH),
+            bytes: size(&path),
+            path,
+        })
+        .collect()
+}
+
+fn folders(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// What a folder takes on the disk, without following links.
+fn size(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
+        .map(|(path, metadata)| match metadata.is_dir() {
+            true => size(&path),
+            false => metadata.blocks() * 512,
+        })
+        .sum()
+}
+
+/// What has to go so that at most `limit` bytes are left. The newest stays, however large.
+pub(super) fn oldest(mut found: Vec<Found>, limit: u64) -> Vec<PathBuf> {
+    found.sort_by_key(|mirror| mirror.used);
+    let mut total: u64 = found.iter().map(|mirror| mirror.bytes).sum();
+    found.pop();
+    let mut gone = Vec::new();
+    for mirror in found {
+        if total <= limit {
+            break;
+        }
+        total -= mirror.bytes;
+        gone.push(mirror.path);
+    }
+    gone
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_go_until_the_rest_fits() {
+        let mirror = |name: &str, age: u64, bytes| Found {
+            path: name.into(),
+            used: SystemTime::UNIX_EPOCH + Duration::from_secs(1000 - age),
+            bytes,
+        };
+        let all = || {
+            vec![
+                mirror("new", 1, 50),
+                mirror("old", 9, 10),
+                mirror("older", 20, 10),
+            ]
+        };
+        for (limit, gone) in [
+            (70, &[][..]),
+            (69, &["older"]),
+            (50, &["older", "old"]),
+            (1, &["older", "old"]),
+        ] {
+            let found = oldest(all(), limit);
+            assert_eq!(found, gone.iter().map(PathBuf::from).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn mirrors_are_found_with_their_size_and_last_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let mirror = dir.path().join("org/repo.git");
+        fs::create_dir_all(mirror.join("objects")).unwrap();
+        fs::write(mirror.join("objects/pack"), vec![1; 100_000]).unwrap();
+        let found = find(dir.path());
+        assert_eq!(found[0].path, mirror);
+        assert_eq!(found[0].used, SystemTime::UNIX_EPOCH);
+        assert!(found[0].bytes >= 100_000, "{found:?}");
+        touch(&mirror);
+        assert!(find(dir.path())[0].used > SystemTime::UNIX_EPOCH);
+    }
+}
