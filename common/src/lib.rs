@@ -9,3 +9,4 @@ pub mod kube;
 pub mod prowjob;
 pub mod service;
 pub mod storage;
+pub mod template;

@@ -1,0 +1,187 @@
+//! Go's `text/template`, as configuration files use it: over a `ProwJob`, or over plain data.
+//!
+//! The `gotmpl` crate parses and runs templates. It knows values but no Go structs, so this module
+//! adds what a struct is: its fields have Go's names ([`view`]), an unknown one is an error, and
+//! so is one of a nil pointer ([`rewrite`]). Templates are written by operators; what strangers
+//! write is only ever data. All the same none can hang: text, values, output, loops and nesting
+//! have limits.
+//!
+//! Not here: which template is used when, and `html/template`.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+
+use crate::prowjob::ProwJob;
+
+mod functions;
+mod rewrite;
+mod samples;
+mod shape;
+mod view;
+
+/// Longest template, in bytes.
+const MAX_TEXT: usize = 32 << 10;
+/// Longest text that a function may return, in bytes.
+const MAX_VALUE: usize = 16 << 10;
+/// Longest rendered text, in bytes. GitHub takes 65,536 characters of a comment.
+const MAX_OUTPUT: usize = 256 << 10;
+/// Turns of all `range` loops of one rendering together.
+const MAX_TURNS: u64 = 4_000;
+/// The name of the outermost template; no `define` can take it.
+const MAIN: &str = "\0";
+
+/// A parsed template. Cheap to clone.
+#[derive(Clone)]
+pub struct Template {
+    parsed: Arc<gotmpl::Template>,
+}
+
+/// Why a template is refused, or cannot be rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// From 1 in the template's own text; 0 if only the whole is known to fail.
+    pub line: usize,
+    /// From 1, in characters; 0 where the line is.
+    pub column: usize,
+    pub message: String,
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line == 0 {
+            return f.write_str(&self.message);
+        }
+        write!(
+            f,
+            "line {}, column {}: {}",
+            self.line, self.column, self.message
+        )
+    }
+}
+
+impl Template {
+    /// Reads a template; the error tells the place in `text`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() > MAX_TEXT {
+            return Err(Error {
+                line: 1,
+                column: 1,
+                message: format!(
+                    "a template of {} bytes is longer than {MAX_TEXT}",
+                    text.len()
+                ),
+            });
+        }
+        let (main, named) = gotmpl::parse::Parser::new(text, "{{", "}}")
+            .and_then(gotmpl::parse::Parser::parse)
+            .map_err(|error| Error::at_start(Error::from(error)))?;
+        let mut parsed = functions::install(gotmpl::Template::new(MAIN)).max_range_iters(MAX_TURNS);
+        for (name, tree) in rewrite::rewrite(text, main, named)? {
+            parsed = parsed.add_parse_tree(&name, tree);
+        }
+        Ok(Self {
+            parsed: Arc::new(parsed),
+        })
+    }
+
+    /// Reads a template over a `ProwJob` and tries it on one of each type, so that a misspelt
+    /// field is found where the template is written.
+    pub fn for_jobs(text: &str) -> Result<Self, Error> {
+        let template = Self::parse(text)?;
+        for job in samples::jobs() {
+            template.render_job(&job)?;
+        }
+        Ok(template)
+    }
+
+    /// The text for a job. Its fields have their Go names, `.Spec.Refs.Org` or `.Name`.
+    pub fn render_job(&self, job: &ProwJob) -> Result<String, Error> {
+        self.execute(&view::of_job(job))
+    }
+
+    /// The text for plain data, whose objects are structs: `data` serializes to Go's field names.
+    pub fn render(&self, data: &impl Serialize) -> Result<String, Error> {
+        let data = serde_json::to_value(data).map_err(|error| Error::whole(error.to_string()))?;
+        self.execute(&view::of_data(&data))
+    }
+
+    fn execute(&self, data: &gotmpl::Value) -> Result<String, Error> {
+        let mut output = Output::default();
+        match self.parsed.execute_template_fmt(&mut output, MAIN, data) {
+            Ok(()) => Ok(output.text),
+            Err(_) if output.full => Err(Error::whole(format!(
+                "the rendered text is longer than {MAX_OUTPUT} bytes"
+            ))),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Template").finish_non_exhaustive()
+    }
+}
+
+impl Error {
+    fn whole(message: String) -> Self {
+        Self {
+            line: 0,
+            column: 0,
+            message,
+        }
+    }
+
+    /// A parse error always has a place.
+    fn at_start(self) -> Self {
+        Self {
+            line: self.line.max(1),
+            column: self.column.max(1),
+            message: self.message,
+        }
+    }
+}
+
+impl From<gotmpl::TemplateError> for Error {
+    fn from(error: gotmpl::TemplateError) -> Self {
+        use gotmpl::TemplateError as E;
+        match error {
+            E::Parse {
+                line, col, message, ..
+            }
+            | E::Lex {
+                line, col, message, ..
+            } => Self {
+                line,
+                column: col,
+                message,
+            },
+            E::Exec(message) => Self::whole(message),
+            other => Self::whole(other.to_string()),
+        }
+    }
+}
+
+/// What is rendered so far, up to [`MAX_OUTPUT`].
+#[derive(Default)]
+struct Output {
+    text: String,
+    full: bool,
+}
+
+impl fmt::Write for Output {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.full |= self.text.len() + text.len() > MAX_OUTPUT;
+        if self.full {
+            return Err(fmt::Error);
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

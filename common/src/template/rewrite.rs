@@ -1,0 +1,203 @@
+//! Go's rules that the parser does not know, written into the parsed template.
+//!
+//! A chain of fields becomes a call of [`functions::FIELD`] with its place in the text, each
+//! command's result passes [`functions::SHORT`], and what an action prints
+//! passes [`functions::SHOW`]. Functions and variables must be known before anything runs.
+
+use gotmpl::parse::{
+    BranchNode, CommandNode, DefineNode, Expr, ListNode, Node, Number, PipeNode, Pos, SmolStr,
+};
+
+use super::{Error, MAIN, functions};
+
+/// The templates by name, [`MAIN`] first.
+pub(super) fn rewrite(
+    text: &str,
+    main: ListNode,
+    named: Vec<DefineNode>,
+) -> Result<Vec<(SmolStr, ListNode)>, Error> {
+    let mut names: Vec<SmolStr> = Vec::new();
+    for define in &named {
+        if names.contains(&define.name) {
+            let message = format!("template {:?} is defined twice", define.name);
+            return Err(error(text, define.pos, message));
+        }
+        names.push(define.name.clone());
+    }
+    let bodies = named.into_iter().map(|define| (define.name, define.body));
+    let mut trees = vec![(SmolStr::new_static(MAIN), main)];
+    trees.extend(bodies);
+    for (name, tree) in &mut trees {
+        let mut rewriter = Rewriter {
+            text,
+            templates: (*name == MAIN).then_some(&names),
+            variables: vec![SmolStr::new_static("$")],
+        };
+        rewriter.list(tree)?;
+    }
+    Ok(trees)
+}
+
+struct Rewriter<'a> {
+    text: &'a str,
+    /// Templates that may be called here: none in a named template, so that calls cannot
+    /// multiply.
+    templates: Option<&'a [SmolStr]>,
+    /// In scope; the innermost last.
+    variables: Vec<SmolStr>,
+}
+
+impl Rewriter<'_> {
+    fn list(&mut self, list: &mut ListNode) -> Result<(), Error> {
+        list.nodes.iter_mut().try_for_each(|node| self.node(node))
+    }
+
+    fn node(&mut self, node: &mut Node) -> Result<(), Error> {
+        match node {
+            Node::List(list) => self.list(list),
+            Node::Action(action) => {
+                self.pipe(&mut action.pipe)?;
+                if action.pipe.decl.is_empty() {
+                    let show = call(action.pos, functions::SHOW, vec![]);
+                    action.pipe.commands.push(show);
+                }
+                Ok(())
+            }
+            Node::If(branch) | Node::Range(branch) | Node::With(branch) => self.branch(branch),
+            Node::Template(template) => {
+                let known = self
+                    .templates
+                    .is_some_and(|names| names.contains(&template.name));
+                if !known {
+                    let why = match self.templates {
+                        Some(_) => "is not defined",
+                        None => "is called from another one, which is not supported",
+                    };
+                    let message = format!("template {:?} {why}", template.name);
+                    return Err(error(self.text, template.pos, message));
+                }
+                template
+                    .pipe
+                    .as_mut()
+                    .map_or(Ok(()), |pipe| self.pipe(pipe))
+            }
+            Node::Text(_) | Node::Define(_) | Node::Break(_) | Node::Continue(_) => Ok(()),
+        }
+    }
+
+    fn branch(&mut self, branch: &mut BranchNode) -> Result<(), Error> {
+        let outer = self.variables.len();
+        self.pipe(&mut branch.pipe)?;
+        let inner = self.variables.len();
+        self.list(&mut branch.body)?;
+        self.variables.truncate(inner);
+        if let Some(other) = &mut branch.else_body {
+            self.list(other)?;
+        }
+        self.variables.truncate(outer);
+        Ok(())
+    }
+
+    fn pipe(&mut self, pipe: &mut PipeNode) -> Result<(), Error> {
+        if pipe.is_assign {
+            pipe.decl
+                .iter()
+                .try_for_each(|name| self.known(pipe.pos, name))?;
+        }
+        for mut command in std::mem::take(&mut pipe.commands) {
+            let pos = command.pos;
+            for argument in &mut command.args {
+                self.expr(argument)?;
+            }
+            pipe.commands.push(command);
+            pipe.commands.push(call(pos, functions::SHORT, vec![]));
+        }
+        if !pipe.is_assign {
+            self.variables.extend(pipe.decl.iter().cloned());
+        }
+        Ok(())
+    }
+
+    fn expr(&mut self, expr: &mut Expr) -> Result<(), Error> {
+        match expr {
+            Expr::Field(pos, fields) => {
+                *expr = access(self.text, *pos, Expr::Dot(*pos), fields);
+                Ok(())
+            }
+            Expr::Variable(pos, name, fields) => {
+                self.known(*pos, name)?;
+                if !fields.is_empty() {
+                    let variable = Expr::Variable(*pos, name.clone(), Vec::new());
+                    *expr = access(self.text, *pos, variable, fields);
+                }
+                Ok(())
+            }
+            Expr::Chain(pos, inner, fields) => {
+                self.expr(inner)?;
+                let inner = std::mem::replace(inner.as_mut(), Expr::Dot(*pos));
+                *expr = access(self.text, *pos, inner, fields);
+                Ok(())
+            }
+            Expr::Pipe(_, pipe) => {
+                let outer = self.variables.len();
+                self.pipe(pipe)?;
+                self.variables.truncate(outer);
+                Ok(())
+            }
+            Expr::Identifier(pos, name) if !functions::KNOWN.contains(&name.as_str()) => {
+                let message = format!("function {:?} is not defined", name.as_str());
+                Err(error(self.text, *pos, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn known(&self, pos: Pos, name: &SmolStr) -> Result<(), Error> {
+        if self.variables.contains(name) {
+            return Ok(());
+        }
+        let message = format!("variable {:?} is not defined", name.as_str());
+        Err(error(self.text, pos, message))
+    }
+}
+
+/// `receiver.a.b` as a call that knows where it stands.
+fn access(text: &str, pos: Pos, receiver: Expr, fields: &[SmolStr]) -> Expr {
+    let (line, column) = place(text, pos);
+    let number = |number: usize| Expr::Number(pos, Number::Int(number as i64));
+    let mut arguments = vec![number(line), number(column), receiver];
+    arguments.extend(
+        fields
+            .iter()
+            .map(|name| Expr::String(pos, name.as_str().into())),
+    );
+    let pipe = PipeNode {
+        pos,
+        decl: Vec::new(),
+        commands: vec![call(pos, functions::FIELD, arguments)],
+        is_assign: false,
+    };
+    Expr::Pipe(pos, pipe)
+}
+
+fn call(pos: Pos, function: &'static str, arguments: Vec<Expr>) -> CommandNode {
+    let mut args = vec![Expr::Identifier(pos, SmolStr::new_static(function))];
+    args.extend(arguments);
+    CommandNode { pos, args }
+}
+
+fn error(text: &str, pos: Pos, message: String) -> Error {
+    let (line, column) = place(text, pos);
+    Error {
+        line,
+        column,
+        message,
+    }
+}
+
+fn place(text: &str, pos: Pos) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(pos.offset)];
+    let line = before.matches('\n').count() + 1;
+    let last = before.rsplit('\n').next().unwrap_or_default();
+    (line, last.chars().count() + 1)
+}

@@ -1,0 +1,135 @@
+//! Data as templates see it. A struct is a function from a field's name to its value, and a map
+//! is a map: so an unknown field is an error and an unknown key is not, as in Go.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use gotmpl::{TemplateError, Value};
+use serde_json::{Map, Value as Json};
+
+use super::shape::{Kind, PROW_JOB, Struct};
+use crate::{config::nearest, prowjob::ProwJob};
+
+/// A `ProwJob` with Go's names.
+pub(super) fn of_job(job: &ProwJob) -> Value {
+    let json = serde_json::to_value(job).expect("a ProwJob is JSON");
+    of_struct(&PROW_JOB, &json)
+}
+
+/// Plain data; its objects are structs with the keys as fields.
+pub(super) fn of_data(json: &Json) -> Value {
+    plain(json, &|object| {
+        let fields = object
+            .iter()
+            .map(|(key, value)| (key.clone(), of_data(value)))
+            .collect();
+        strict("the data".into(), fields)
+    })
+}
+
+fn of_struct(shape: &'static Struct, json: &Json) -> Value {
+    let mut fields = BTreeMap::new();
+    for (json_name, embedded) in shape.embedded {
+        let inner = json.get(json_name).unwrap_or(&Json::Null);
+        for field in embedded.fields {
+            fields.insert(field.go.into(), of_kind(&field.kind, inner.get(field.json)));
+        }
+        fields.insert(embedded.name.into(), of_struct(embedded, inner));
+    }
+    for field in shape.fields {
+        fields.insert(field.go.into(), of_kind(&field.kind, json.get(field.json)));
+    }
+    strict(format!("a {}", shape.name), fields)
+}
+
+fn of_kind(kind: &'static Kind, json: Option<&Json>) -> Value {
+    let json = json.filter(|json| !json.is_null());
+    match (kind, json) {
+        (Kind::Text, None) => text(""),
+        (Kind::Number, None) => Value::Int(0),
+        (Kind::Flag, None) => Value::Bool(false),
+        (Kind::Texts | Kind::Structs(_), None) => Value::List(Arc::from([])),
+        (Kind::TextMap, None) => Value::Map(Arc::default()),
+        (Kind::Time, json) => text(&go_time(json.and_then(Json::as_str))),
+        (Kind::Struct(shape), json) => of_struct(shape, json.unwrap_or(&Json::Null)),
+        (Kind::Pointer(_) | Kind::TimePointer | Kind::Loose, None) => Value::Nil,
+        (Kind::Pointer(shape), Some(json)) => of_struct(shape, json),
+        (Kind::TimePointer, Some(json)) => text(&go_time(json.as_str())),
+        (Kind::Structs(shape), Some(json)) => {
+            let items = json.as_array().into_iter().flatten();
+            Value::List(items.map(|item| of_struct(shape, item)).collect())
+        }
+        (Kind::TextMap, Some(json)) => {
+            let entries = json.as_object().into_iter().flatten();
+            let entries = entries.map(|(key, value)| (key.as_str().into(), loose_value(value)));
+            Value::Map(Arc::new(entries.collect()))
+        }
+        (Kind::Text | Kind::Number | Kind::Flag | Kind::Texts | Kind::Loose, Some(json)) => {
+            loose_value(json)
+        }
+    }
+}
+
+/// Kubernetes' own types, whose fields are not listed here: found by their JSON names, in which
+/// case and underscores are not looked at. One that is not set is nil.
+fn loose_value(json: &Json) -> Value {
+    plain(json, &|object: &Map<String, Json>| {
+        let fields: BTreeMap<String, Value> = object
+            .iter()
+            .map(|(key, value)| (folded(key), loose_value(value)))
+            .collect();
+        Value::Function(Arc::new(move |arguments| {
+            let name = arguments
+                .first()
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            Ok(fields.get(&folded(name)).cloned().unwrap_or(Value::Nil))
+        }))
+    })
+}
+
+fn folded(name: &str) -> String {
+    name.replace('_', "").to_ascii_lowercase()
+}
+
+fn plain(json: &Json, object: &dyn Fn(&Map<String, Json>) -> Value) -> Value {
+    match json {
+        Json::Null => Value::Nil,
+        Json::Bool(flag) => Value::Bool(*flag),
+        Json::Number(number) => match number.as_i64() {
+            Some(number) => Value::Int(number),
+            None => Value::Float(number.as_f64().unwrap_or_default()),
+        },
+        Json::String(value) => text(value),
+        Json::Array(items) => Value::List(items.iter().map(|item| plain(item, object)).collect()),
+        Json::Object(entries) => object(entries),
+    }
+}
+
+/// A struct with these fields and no others.
+fn strict(what: String, fields: BTreeMap<String, Value>) -> Value {
+    Value::Function(Arc::new(move |arguments| {
+        let name = arguments
+            .first()
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        fields.get(name).cloned().ok_or_else(|| {
+            let hint = nearest(name, fields.keys().map(String::as_str))
+                .map(|known| format!("; did you mean {known}?"))
+                .unwrap_or_default();
+            TemplateError::Exec(format!("{what} has no field {name}{hint}"))
+        })
+    }))
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.into())
+}
+
+/// As Go prints a time; an unset one is the year 1.
+fn go_time(time: Option<&str>) -> String {
+    time.and_then(|time| time.parse::<jiff::Timestamp>().ok())
+        .map_or_else(
+            || "0001-01-01 00:00:00 +0000 UTC".into(),
+            |time| time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC").to_string(),
+        )
+}
