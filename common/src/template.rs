@@ -2,7 +2,7 @@
 //!
 //! The `gotmpl` crate parses and runs templates. It knows values but no Go structs, so this module
 //! adds what a struct is: its fields have Go's names ([`view`]), an unknown one is an error, and
-//! so is one of a nil pointer ([`rewrite`]). Templates are written by operators; what strangers
+//! so is one of a nil pointer ([`rewrite`]). It also sees that blocks close ([`blocks`]). Templates are written by operators; what strangers
 //! write is only ever data. All the same none can hang: text, values, output, loops and nesting
 //! have limits.
 //!
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::prowjob::ProwJob;
 
+mod blocks;
 mod functions;
 mod rewrite;
 mod samples;
@@ -75,6 +76,7 @@ impl Template {
                 ),
             });
         }
+        blocks::check(text)?;
         let (main, named) = gotmpl::parse::Parser::new(text, "{{", "}}")
             .and_then(gotmpl::parse::Parser::parse)
             .map_err(|error| Error::at_start(Error::from(error)))?;
@@ -163,6 +165,14 @@ impl From<gotmpl::TemplateError> for Error {
             other => Self::whole(other.to_string()),
         }
     }
+}
+
+/// Line and column, from 1, of a byte of `text`.
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line = before.matches('\n').count() + 1;
+    let last = before.rsplit('\n').next().unwrap_or_default();
+    (line, last.chars().count() + 1)
 }
 
 /// What is rendered so far, up to [`MAX_OUTPUT`].

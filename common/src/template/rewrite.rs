@@ -8,7 +8,7 @@ use gotmpl::parse::{
     BranchNode, CommandNode, DefineNode, Expr, ListNode, Node, Number, PipeNode, Pos, SmolStr,
 };
 
-use super::{Error, MAIN, functions};
+use super::{Error, MAIN, functions, place};
 
 /// The templates by name, [`MAIN`] first.
 pub(super) fn rewrite(
@@ -163,7 +163,7 @@ impl Rewriter<'_> {
 
 /// `receiver.a.b` as a call that knows where it stands.
 fn access(text: &str, pos: Pos, receiver: Expr, fields: &[SmolStr]) -> Expr {
-    let (line, column) = place(text, pos);
+    let (line, column) = place(text, pos.offset);
     let number = |number: usize| Expr::Number(pos, Number::Int(number as i64));
     let mut arguments = vec![number(line), number(column), receiver];
     arguments.extend(
@@ -187,17 +187,10 @@ fn call(pos: Pos, function: &'static str, arguments: Vec<Expr>) -> CommandNode {
 }
 
 fn error(text: &str, pos: Pos, message: String) -> Error {
-    let (line, column) = place(text, pos);
+    let (line, column) = place(text, pos.offset);
     Error {
         line,
         column,
         message,
     }
-}
-
-fn place(text: &str, pos: Pos) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(pos.offset)];
-    let line = before.matches('\n').count() + 1;
-    let last = before.rsplit('\n').next().unwrap_or_default();
-    (line, last.chars().count() + 1)
 }

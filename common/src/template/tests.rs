@@ -15,8 +15,8 @@ fn a_mistake_is_shown_with_its_place() {
             "a\n {{.Spec.Rfes.Org}}",
             "line 2, column 4: a ProwJobSpec has no field Rfes; did you mean Refs?",
         ),
-        ("{{if .Spec}}", "line 1, column 13: unexpected EOF"),
-        ("{{.Spec", "line 1, column 1: unclosed action"),
+        ("{{if .Spec}}", "line 1, column 1: {{if}} has no {{end}}"),
+        ("{{.Spec", "line 1, column 8: unclosed action"),
         (
             "{{nope .Spec.Job}}",
             "line 1, column 3: function \"nope\" is not defined",
@@ -123,11 +123,13 @@ fn as_go_renders() {
             None => template.render(&welcome),
         };
         for (name, text) in &line.text {
-            if rendered(name).as_ref() != Ok(text) {
+            let found = rendered(name);
+            // Go shows the insides of a struct; here that is refused.
+            let refused = |error: &Error| error.message.starts_with("a struct cannot be printed");
+            if found.as_ref() != Ok(text) && !found.as_ref().is_err_and(refused) {
                 wrong.push(format!(
-                    "{} on {name}: {:?}, not {text:?}",
-                    line.template,
-                    rendered(name)
+                    "{} on {name}: {found:?}, not {text:?}",
+                    line.template
                 ));
             }
         }
