@@ -1,9 +1,10 @@
 //! A Deck of its own for each test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{Agent, Config};
+use common::config::{Agent, Config, LoadMetrics, Options};
 use common::kube::Clusters;
 use common::prowjob::ProwJob;
 use common::service::{Ready, install_crypto};
@@ -19,6 +20,7 @@ use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const KEY: &[u8] = b"a key of plank and deck";
@@ -39,10 +41,20 @@ pub(crate) struct Deck {
 pub(crate) struct Setup {
     pub(crate) viewer: Viewer,
     pub(crate) deck: Value,
+    /// A `config.yaml` that is followed, instead of `deck`.
+    pub(crate) config_file: Option<PathBuf>,
     /// The cluster takes any object for a `ProwJob`.
     pub(crate) any_object: bool,
     pub(crate) max_object_size: Option<u64>,
     pub(crate) max_job_size: Option<u64>,
+}
+
+fn follow(file: &Path) -> (Agent, Receiver<Arc<Config>>) {
+    let options = Options {
+        config_path: file.to_owned(),
+        ..Options::default()
+    };
+    Agent::start(&options, &LoadMetrics::default()).unwrap()
 }
 
 impl Deck {
@@ -72,9 +84,14 @@ impl Deck {
             storage_max_object_size: setup.max_object_size.unwrap_or(1 << 30),
             storage_max_job_size: setup.max_job_size.unwrap_or(1 << 30),
         };
-        let mut config = Config::default();
-        config.prow.deck = setup.deck;
-        let (agent, config) = Agent::fixed(config);
+        let (agent, config) = match &setup.config_file {
+            Some(file) => follow(file),
+            None => {
+                let mut config = Config::default();
+                config.prow.deck = setup.deck;
+                Agent::fixed(config)
+            }
+        };
         let context = Context {
             clusters: Clusters::single(client.clone()),
             config,

@@ -4,4 +4,5 @@ mod access;
 mod harness;
 mod job;
 mod list;
+mod reload;
 mod storage;

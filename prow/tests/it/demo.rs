@@ -8,9 +8,9 @@ use std::{
 
 use crate::support::{Program, eventually, free_port, kubectl, try_kubectl};
 
-const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
-fn curl(arguments: &[&str]) -> (String, String) {
+pub(crate) fn curl(arguments: &[&str]) -> (String, String) {
     let output = Command::new("curl")
         .args([
             "--silent",
@@ -28,7 +28,7 @@ fn curl(arguments: &[&str]) -> (String, String) {
     (body.to_owned(), code.to_owned())
 }
 
-fn kubeconfig(demo: &mut Program) -> PathBuf {
+pub(crate) fn kubeconfig(demo: &mut Program) -> PathBuf {
     let line = demo.line_with("export KUBECONFIG=", MINUTE);
     PathBuf::from(line.split_once("KUBECONFIG=").unwrap().1)
 }

@@ -2,5 +2,6 @@
 
 mod demo;
 mod manifests;
+mod reload;
 mod restart;
 mod support;
