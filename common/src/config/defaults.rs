@@ -139,8 +139,8 @@ impl Completion<'_> {
         let Some(spec) = &mut base.spec else { return };
         let root = Path::Below(&base.origin.path);
         self.fit(&POD_SPEC, spec, &root.key("spec"), &base.origin);
-        for collision in preset::apply(self.presets, &base.labels, &mut spec.0) {
-            self.findings.job("preset", &base.origin, "spec", collision);
+        for (rule, collision) in preset::apply(self.presets, &base.labels, &mut spec.0) {
+            self.findings.job(rule, &base.origin, "spec", collision);
         }
     }
 
@@ -227,7 +227,8 @@ impl Completion<'_> {
         ] {
             if missing.is_empty() && !present.is_empty() {
                 let message = "trigger and rerun_command are given together or not at all";
-                self.findings.job("trigger", &base.origin, key, message);
+                self.findings
+                    .job("trigger-and-rerun-command", &base.origin, key, message);
             }
         }
         (
@@ -237,10 +238,12 @@ impl Completion<'_> {
     }
 
     fn brancher(&mut self, origin: &Origin, branches: &[String], skip: &[String]) -> Brancher {
+        let root = Path::Below(&origin.path);
         let mut list = |key: &str, sources: &[String]| {
-            let sources = sources.iter().filter(|source| !source.is_empty());
+            let list = root.key(key);
+            let sources = sources.iter().enumerate();
             sources
-                .map(|source| self.pattern(origin, key, source))
+                .map(|(index, source)| self.pattern_at(origin, &list.index(index), source))
                 .collect()
         };
         Brancher {
@@ -260,8 +263,13 @@ impl Completion<'_> {
     }
 
     fn pattern(&mut self, origin: &Origin, key: &str, source: &str) -> Pattern {
+        let root = Path::Below(&origin.path);
+        self.pattern_at(origin, &root.key(key), source)
+    }
+
+    fn pattern_at(&mut self, origin: &Origin, place: &Path<'_>, source: &str) -> Pattern {
         self.patterns.get(source).unwrap_or_else(|message| {
-            self.findings.job("regexp", origin, key, message);
+            self.findings.add("regexp", &origin.file, place, message);
             Pattern::default()
         })
     }

@@ -68,28 +68,28 @@ impl Preset {
     }
 }
 
-/// Applies every preset that `labels` ask for; what collides is returned in words.
+/// Applies every preset that `labels` ask for; what collides is returned with its
+/// rule and in words.
 pub(super) fn apply(
     presets: &[Preset],
     labels: &StringMap,
     spec: &mut Map<String, Value>,
-) -> Vec<String> {
+) -> Vec<(&'static str, String)> {
     let mut collisions = Vec::new();
     for preset in presets.iter().filter(|preset| preset.applies_to(labels)) {
-        let mut collide = |what: &str, name: &str| {
-            collisions.push(format!(
-                "the preset{} brings {what} {name:?}, which is there already",
-                shown(&preset.labels)
-            ));
+        let mut collide = |rule, what: &str| {
+            let labels = shown(&preset.labels);
+            let message = format!("the preset{labels} brings {what}, which is there already");
+            collisions.push((rule, message));
         };
         append(spec, "volumes", &preset.volumes, |name| {
-            collide("volume", name)
+            collide("preset-volume", &format!("the volume {name:?}"));
         });
         for toleration in &preset.tolerations {
             let toleration = Value::Object(toleration.0.clone());
             let list = list(spec, "tolerations");
             if list.contains(&toleration) {
-                collide("toleration", &toleration.to_string());
+                collide("preset-toleration", &format!("the toleration {toleration}"));
             } else {
                 list.push(toleration);
             }
@@ -100,9 +100,11 @@ pub(super) fn apply(
             .flatten()
             .filter_map(Value::as_object_mut)
         {
-            append(container, "env", &preset.env, |name| collide("env", name));
+            append(container, "env", &preset.env, |name| {
+                collide("preset-env", &format!("the variable {name:?}"));
+            });
             append(container, "volumeMounts", &preset.volume_mounts, |name| {
-                collide("volume mount", name);
+                collide("preset-volume-mount", &format!("the volume mount {name:?}"));
             });
         }
     }
@@ -158,7 +160,7 @@ pub(super) fn check_distinct(presets: &[Preset], findings: &mut Findings) {
             if let Some(other) = seen.insert((key, value), preset) {
                 let root = Path::Below(&preset.origin.path);
                 findings.add(
-                    "preset",
+                    "preset-label",
                     &preset.origin.file,
                     &root.key("labels").key(key),
                     format!(
@@ -193,7 +195,7 @@ mod tests {
             json!({"containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{}]});
         let labels = StringMap::from([("dind".into(), "true".into())]);
         let collisions = apply(&presets, &labels, spec.as_object_mut().unwrap());
-        assert_eq!(collisions, Vec::<String>::new());
+        assert_eq!(collisions, []);
         let env = json!([{"name": "DOCKER", "value": "1"}, {"name": "ALL", "value": "x"}]);
         let mounts = json!([{"name": "graph", "mountPath": "/docker"}]);
         assert_eq!(
@@ -217,7 +219,10 @@ mod tests {
         let labels = StringMap::from([("a".into(), "b".into())]);
         assert_eq!(
             apply(&presets, &labels, spec.as_object_mut().unwrap()),
-            [r#"the preset a: "b" brings env "X", which is there already"#]
+            [(
+                "preset-env",
+                r#"the preset a: "b" brings the variable "X", which is there already"#.to_owned()
+            )]
         );
         assert_eq!(spec["containers"][0]["env"].as_array().unwrap().len(), 1);
     }

@@ -1,6 +1,8 @@
-//! Prow's rules for jobs. Each broken rule is one finding with a message of its own.
+//! Prow's rules for jobs. Each broken rule is one finding with a name and a message of its own.
 
+mod agent;
 mod base;
+mod clone_uri;
 mod decoration;
 mod duplicates;
 mod kinds;
@@ -8,7 +10,7 @@ mod names;
 mod pod;
 mod sections;
 
-use super::{JobConfig, ProwConfig, findings::Findings};
+use super::{JobBase, JobConfig, Path, ProwConfig, Segment, findings::Findings, nearest};
 
 pub(super) use base::check as base;
 pub(super) use duplicates::{periodics as duplicate_periodics, postsubmits, presubmits};
@@ -33,4 +35,22 @@ pub(super) fn jobs(jobs: &JobConfig, prow: &ProwConfig, findings: &mut Findings)
         periodic(job, prow, findings);
     }
     duplicate_periodics(&jobs.periodics, findings);
+}
+
+/// A mistake at a field of a job, named by the keys that lead to it.
+fn at(
+    findings: &mut Findings,
+    rule: &'static str,
+    job: &JobBase,
+    keys: &[&str],
+    message: impl Into<String>,
+) {
+    let mut path = job.origin.path.clone();
+    path.extend(keys.iter().map(|key| Segment::Key((*key).to_owned())));
+    findings.add(rule, &job.origin.file, &Path::Below(&path), message);
+}
+
+/// The way out when a name is misspelt.
+fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(name, known).map(|name| format!("did you mean {name:?}?"))
 }

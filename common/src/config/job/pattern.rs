@@ -3,6 +3,7 @@
 //! Go's `\d`, `\w`, `\s`, `\b` and their negations know ASCII only, Rust's know Unicode; the
 //! translation in [`syntax`] makes them explicit. `i` is what both have in common.
 
+mod plain;
 mod syntax;
 
 use std::{
@@ -11,14 +12,17 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use plain::Plain;
 use regex::{Regex, RegexBuilder};
 
-/// Patterns that cost less are valid when their form is; they are compiled at the first match.
+/// Patterns that cost no more are valid when their form is; they are compiled at the first match.
 const CHEAP: usize = 4_000;
+/// What a pattern may cost. Compiling takes about half a second a million.
+const MAX_COST: usize = 300_000;
+/// What the patterns of one load that are not cheap may cost together.
+const MAX_TOTAL: usize = 1_000_000;
 /// Bytes of a compiled pattern.
 const MAX_COMPILED: usize = 10 << 20;
-/// What the patterns of one load that are not cheap may cost together.
-const MAX_TOTAL: usize = 10_000_000;
 /// Characters of a pattern that a message quotes.
 const MAX_QUOTED: usize = 200;
 
@@ -28,26 +32,38 @@ pub struct Pattern(Arc<Inner>);
 
 struct Inner {
     source: String,
-    regex: OnceLock<Regex>,
+    matcher: OnceLock<Matcher>,
+}
+
+enum Matcher {
+    Plain(Plain),
+    Regex(Regex),
 }
 
 impl Pattern {
     /// Checks `source`; the error is one line for the author of the pattern.
     pub fn new(source: &str) -> Result<Self, String> {
-        Self::with_cost(source).map(|(pattern, _)| pattern)
+        Self::within(source, &mut 0).map_err(|error| refuse(source, &error))
     }
 
     /// Most patterns of a large configuration are not asked for between two reloads: those whose
-    /// size is small for sure are compiled when they are.
-    fn with_cost(source: &str) -> Result<(Self, usize), String> {
-        let translated = syntax::translate(source).map_err(|error| refuse(source, &error))?;
-        let regex = OnceLock::new();
+    /// size is small for sure are compiled when they are. What others cost is added to `spent`.
+    fn within(source: &str, spent: &mut usize) -> Result<Self, String> {
+        let matcher = OnceLock::new();
+        let translated = syntax::translate(source)?;
+        if translated.cost > MAX_COST {
+            return Err("expression too large".into());
+        }
         if translated.cost > CHEAP {
-            let compiled = compile(&translated.text).map_err(|error| refuse(source, &error))?;
-            regex.get_or_init(|| compiled);
+            *spent += translated.cost;
+            if *spent > MAX_TOTAL {
+                return Err("the large patterns are too many together".into());
+            }
+            let regex = compile(&translated.text)?;
+            matcher.get_or_init(|| Matcher::Regex(regex));
         }
         let source = source.to_owned();
-        Ok((Self(Arc::new(Inner { source, regex })), translated.cost))
+        Ok(Self(Arc::new(Inner { source, matcher })))
     }
 
     /// As written.
@@ -57,12 +73,21 @@ impl Pattern {
 
     /// Whether the pattern occurs anywhere in `text`.
     pub fn is_match(&self, text: &str) -> bool {
-        let regex = self.0.regex.get_or_init(|| {
-            let translated = syntax::translate(&self.0.source).expect("checked when it was made");
-            compile(&translated.text).expect("a cheap pattern in Rust's notation compiles")
-        });
-        regex.is_match(text)
+        match self.0.matcher.get_or_init(|| matcher(&self.0.source)) {
+            Matcher::Plain(plain) => plain.is_match(text),
+            Matcher::Regex(regex) => regex.is_match(text),
+        }
     }
+}
+
+/// For a pattern that was checked and is cheap.
+fn matcher(source: &str) -> Matcher {
+    if let Some(plain) = Plain::parse(source) {
+        return Matcher::Plain(plain);
+    }
+    let translated = syntax::translate(source).expect("checked when it was made");
+    let regex = compile(&translated.text).expect("a cheap pattern in Rust's notation compiles");
+    Matcher::Regex(regex)
 }
 
 impl Default for Pattern {
@@ -70,7 +95,7 @@ impl Default for Pattern {
     fn default() -> Self {
         Self(Arc::new(Inner {
             source: String::new(),
-            regex: OnceLock::new(),
+            matcher: OnceLock::new(),
         }))
     }
 }
@@ -108,20 +133,10 @@ impl Patterns {
         if let Some(known) = self.known.get(source) {
             return known.clone();
         }
-        let pattern = self.make(source);
+        let pattern = Pattern::within(source, &mut self.spent);
+        let pattern = pattern.map_err(|error| refuse(source, &error));
         self.known.insert(source.to_owned(), pattern.clone());
         pattern
-    }
-
-    fn make(&mut self, source: &str) -> Result<Pattern, String> {
-        if self.spent > MAX_TOTAL {
-            return Err(refuse(source, "the large patterns are too many together"));
-        }
-        let (pattern, cost) = Pattern::with_cost(source)?;
-        if cost > CHEAP {
-            self.spent = self.spent.saturating_add(cost);
-        }
-        Ok(pattern)
     }
 }
 
@@ -131,7 +146,7 @@ fn compile(text: &str) -> Result<Regex, String> {
         .build()
         .map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => format!(
-                "expression too large: it needs more than {} MiB; repeat less in it",
+                "expression too large: it needs more than {} MiB",
                 MAX_COMPILED >> 20
             ),
             error => {

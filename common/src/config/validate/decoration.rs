@@ -1,69 +1,113 @@
-//! Rules for decoration: what it needs once every default is merged in, and how sources are
-//! fetched.
+//! Rules for decoration: what it needs once every default is merged in.
 
-use super::pod;
+use super::{at, clone_uri, pod};
 use crate::{
     config::{JobBase, Path, findings::Findings},
     prowjob::{DecorationConfig, GcsConfiguration, PathStrategy},
 };
 
 pub(super) fn check(job: &JobBase, findings: &mut Findings) {
-    clone_uris(job, findings);
     let Some(decoration) = &job.utility.decoration_config else {
         return;
     };
-    let mut wrong =
-        |message: String| findings.job("decoration", &job.origin, "decoration_config", message);
+    let mut wrong = |rule, keys: &[&str], message: String| {
+        let keys = [&["decoration_config"], keys].concat();
+        at(findings, rule, job, &keys, message);
+    };
     images(decoration, &mut wrong);
     match &decoration.gcs_configuration {
         Some(storage) => self::storage(storage, &mut wrong),
-        None => wrong("decoration needs gcs_configuration: where results are stored".into()),
+        None => wrong(
+            "gcs-configuration",
+            &["gcs_configuration"],
+            "decoration needs gcs_configuration: where results are stored".into(),
+        ),
     }
     if decoration.oauth_token_secret.is_some() && !decoration.ssh_key_secrets.is_empty() {
-        wrong("oauth_token_secret and ssh_key_secrets exclude each other".into());
+        wrong(
+            "clone-secrets",
+            &["oauth_token_secret"],
+            "oauth_token_secret and ssh_key_secrets exclude each other".into(),
+        );
     }
     commands(job, findings);
 }
 
-fn images(decoration: &DecorationConfig, wrong: &mut impl FnMut(String)) {
+fn images(decoration: &DecorationConfig, wrong: &mut impl FnMut(&'static str, &[&str], String)) {
     let images = decoration.utility_images.clone().unwrap_or_default();
-    for (name, image) in [
+    let missing: Vec<&str> = [
         ("clonerefs", images.clonerefs),
         ("initupload", images.initupload),
         ("entrypoint", images.entrypoint),
         ("sidecar", images.sidecar),
-    ] {
-        if image.is_empty() {
-            wrong(format!("decoration needs utility_images.{name}"));
-        }
+    ]
+    .iter()
+    .filter(|(_, image)| image.is_empty())
+    .map(|(name, _)| *name)
+    .collect();
+    if !missing.is_empty() {
+        wrong(
+            "utility-images",
+            &["utility_images"],
+            format!("decoration needs an image for {}", missing.join(", ")),
+        );
     }
 }
 
-fn storage(storage: &GcsConfiguration, wrong: &mut impl FnMut(String)) {
+fn storage(storage: &GcsConfiguration, wrong: &mut impl FnMut(&'static str, &[&str], String)) {
     let bucket = &storage.bucket;
-    if bucket.contains("://") && url::Url::parse(bucket).is_err() {
-        wrong(format!("the bucket {bucket:?} is no URL"));
+    if bucket.contains("://")
+        && let Err(error) = clone_uri::url(bucket)
+    {
+        wrong(
+            "bucket",
+            &["gcs_configuration", "bucket"],
+            format!("{bucket:?} is no URL: {error}"),
+        );
     }
     for (extension, media_type) in &storage.media_types {
-        let parts = media_type.split_once('/');
-        if parts.is_none_or(|(kind, subtype)| kind.is_empty() || subtype.is_empty()) {
-            wrong(format!(
-                "mediaTypes.{extension}: {media_type:?} is no media type"
-            ));
+        if !is_media_type(media_type) {
+            wrong(
+                "media-type",
+                &["gcs_configuration", "mediaTypes", extension],
+                format!("{media_type:?} is no media type; expected one like text/plain"),
+            );
         }
     }
     match storage.path_strategy {
         None => wrong(
-            "decoration needs gcs_configuration.path_strategy: \
-                       explicit, legacy or single"
-                .into(),
+            "path-strategy",
+            &["gcs_configuration", "path_strategy"],
+            "decoration needs a path_strategy: explicit, legacy or single".into(),
         ),
         Some(PathStrategy::Explicit) => {}
-        Some(_) if storage.default_org.is_empty() || storage.default_repo.is_empty() => {
-            wrong("a path_strategy other than explicit needs default_org and default_repo".into())
-        }
+        Some(_) if storage.default_org.is_empty() || storage.default_repo.is_empty() => wrong(
+            "path-strategy-defaults",
+            &["gcs_configuration", "path_strategy"],
+            "a path_strategy other than explicit needs default_org and default_repo".into(),
+        ),
         Some(_) => {}
     }
+}
+
+/// As Go's `mime.ParseMediaType`: `type` or `type/subtype`, then parameters.
+fn is_media_type(text: &str) -> bool {
+    let token = |text: &str| {
+        let special = |c: char| !c.is_ascii_graphic() || "()<>@,;:\\\"/[]?=".contains(c);
+        !text.is_empty() && !text.contains(special)
+    };
+    let mut parts = text.split(';');
+    let kind = parts.next().unwrap_or_default().trim();
+    let is_kind = match kind.split_once('/') {
+        Some((kind, subtype)) => token(kind) && token(subtype),
+        None => token(kind),
+    };
+    let mut parameters = parts.map(str::trim).filter(|part| !part.is_empty());
+    let is_parameter = |part: &str| {
+        part.split_once('=')
+            .is_some_and(|(name, value)| token(name) && !value.is_empty())
+    };
+    is_kind && parameters.all(is_parameter)
 }
 
 /// Decoration wraps a command, so there must be one.
@@ -92,41 +136,23 @@ fn commands(job: &JobBase, findings: &mut Findings) {
     }
 }
 
-/// A clone URI is a URL, with or without a user before an `@`. With a token it must be HTTP.
-fn clone_uris(job: &JobBase, findings: &mut Findings) {
-    let with_token = job
-        .utility
-        .decoration_config
-        .as_ref()
-        .is_some_and(|decoration| decoration.oauth_token_secret.is_some());
-    let own = std::iter::once(&job.utility.clone_uri);
-    let extra = job.utility.extra_refs.iter().map(|refs| &refs.clone_uri);
-    for uri in own.chain(extra).filter(|uri| !uri.is_empty()) {
-        if let Err(message) = clone_uri(uri, with_token) {
-            findings.job("clone-uri", &job.origin, "clone_uri", message);
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn clone_uri(uri: &str, with_token: bool) -> Result<(), String> {
-    if let Some((_, host)) = uri.split_once('@') {
-        // `git@host:path` is no URL; what git makes of it is git's.
-        if with_token && !uri.starts_with("http") {
-            return Err(format!(
-                "{uri:?} cannot be cloned with oauth_token_secret: use https"
-            ));
+    #[test]
+    fn media_types() {
+        for (text, valid) in [
+            ("text/plain", true),
+            ("text/plain; charset=utf-8", true),
+            ("text", true),
+            ("application/vnd.api+json", true),
+            ("text/", false),
+            ("", false),
+            ("text plain", false),
+            ("text/plain; charset", false),
+        ] {
+            assert_eq!(is_media_type(text), valid, "{text:?}");
         }
-        return if host.is_empty() {
-            Err(format!("{uri:?} names no host"))
-        } else {
-            Ok(())
-        };
     }
-    let url = url::Url::parse(uri).map_err(|error| format!("{uri:?} is no URL: {error}"))?;
-    if with_token && !matches!(url.scheme(), "http" | "https") {
-        return Err(format!(
-            "{uri:?} cannot be cloned with oauth_token_secret: use https"
-        ));
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::config::{Brancher, JobBase, Periodic, Postsubmit, Presubmit, findings::Findings};
+use crate::config::{Brancher, JobBase, Path, Periodic, Postsubmit, Presubmit, findings::Findings};
 
 struct Entry<'a> {
     base: &'a JobBase,
@@ -42,12 +42,18 @@ pub(in crate::config) fn periodics(jobs: &[Arc<Periodic>], findings: &mut Findin
                 &base.origin,
                 "name",
                 format!(
-                    "the periodic {:?} is there twice, the first time in {}",
-                    base.name, first.origin.file
+                    "the periodic {:?} is there twice, the first time as {}",
+                    base.name,
+                    shown(first)
                 ),
             );
         }
     }
+}
+
+/// Where a job is written.
+fn shown(job: &JobBase) -> String {
+    format!("{} in {}", Path::Below(&job.origin.path), job.origin.file)
 }
 
 fn check(jobs: &[Entry<'_>], findings: &mut Findings) {
@@ -61,8 +67,9 @@ fn check(jobs: &[Entry<'_>], findings: &mut Findings) {
                 &job.base.origin,
                 "name",
                 format!(
-                    "two jobs named {:?} run on one branch, the other is in {}",
-                    job.base.name, first.base.origin.file
+                    "two jobs named {:?} run on one branch, the other is {}",
+                    job.base.name,
+                    shown(first.base)
                 ),
             );
         }
@@ -79,8 +86,12 @@ fn check(jobs: &[Entry<'_>], findings: &mut Findings) {
                 &job.base.origin,
                 "context",
                 format!(
-                    "the jobs {:?} and {:?} write one status context {:?} on one branch",
-                    first.base.name, job.base.name, job.context
+                    "the jobs {:?} and {:?} write one status context {:?} on one branch, the \
+                     other is {}",
+                    job.base.name,
+                    first.base.name,
+                    job.context,
+                    shown(first.base)
                 ),
             );
         }

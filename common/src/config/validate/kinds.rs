@@ -1,5 +1,6 @@
 //! Rules for what only presubmits, postsubmits or periodics have.
 
+use super::at;
 use crate::{
     config::{
         JobBase, Periodic, Postsubmit, Presubmit, ProwConfig, RegexpChangeMatcher,
@@ -37,22 +38,41 @@ pub(in crate::config) fn periodic(job: &Periodic, prow: &ProwConfig, findings: &
     match set.iter().filter(|(_, set)| *set).count() {
         1 => {}
         0 => findings.job(
-            "schedule",
+            "missing-schedule",
             origin,
             "name",
             "a periodic needs one of cron, interval and minimum_interval",
         ),
-        _ => findings.job(
-            "schedule",
-            origin,
-            "name",
-            "a periodic has only one of cron, interval and minimum_interval",
-        ),
+        _ => {
+            let found: Vec<_> = set.iter().filter(|(_, set)| *set).collect();
+            let names: Vec<_> = found.iter().map(|(name, _)| *name).collect();
+            findings.job(
+                "several-schedules",
+                origin,
+                names[1],
+                format!(
+                    "found {}, expected only one of cron, interval and minimum_interval",
+                    names.join(" and ")
+                ),
+            );
+        }
     }
     if !job.cron.is_empty()
         && let Err(error) = job.cron.parse::<Schedule>()
     {
         findings.job("cron", origin, "cron", error.to_string());
+    }
+    if let Some(retry) = &job.retry
+        && retry.interval.is_none()
+    {
+        let message = "a retry needs an interval, as in 10m";
+        at(
+            findings,
+            "retry-interval",
+            &job.base,
+            &["retry", "interval"],
+            message,
+        );
     }
 }
 
@@ -71,7 +91,7 @@ fn matchers(
     ] {
         if set && always_run {
             findings.job(
-                "trigger",
+                "always-run",
                 &base.origin,
                 key,
                 format!("{key} and always_run: true exclude each other"),
@@ -80,7 +100,7 @@ fn matchers(
     }
     if changes.run_if_changed.is_some() && changes.skip_if_only_changed.is_some() {
         findings.job(
-            "trigger",
+            "changed-files",
             &base.origin,
             "skip_if_only_changed",
             "run_if_changed and skip_if_only_changed exclude each other",

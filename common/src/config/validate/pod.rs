@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::did_you_mean;
 use crate::{
     config::{JobBase, Path, findings::Findings},
     prowjob::ProwJobType,
@@ -69,18 +70,21 @@ pub(super) fn check(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
     let file = &job.origin.file;
     let list = spec.key("initContainers");
     for (index, container) in field(job, "initContainers").enumerate() {
-        if text(container, "restartPolicy") != "Always" {
-            findings.add(
-                "init-containers",
-                file,
-                &list.index(index),
-                "an init container is only allowed as a sidecar, with restartPolicy: Always",
+        let policy = text(container, "restartPolicy");
+        if policy != "Always" {
+            let found = match policy {
+                "" => String::new(),
+                policy => format!("found restartPolicy: {policy}; "),
+            };
+            let message = format!(
+                "{found}an init container is only allowed as a sidecar, with restartPolicy: Always"
             );
+            findings.add("init-container", file, &list.index(index), message);
         }
     }
     let list = spec.key("containers");
     match containers(job).count() {
-        0 => findings.add("containers", file, &list, "the pod needs a container"),
+        0 => findings.add("no-container", file, &list, "the pod needs a container"),
         1 => {}
         _ => several(job, &list, findings),
     }
@@ -97,7 +101,7 @@ fn several(job: &JobBase, list: &Path<'_>, findings: &mut Findings) {
     let file = &job.origin.file;
     if job.utility.decoration_config.is_none() {
         findings.add(
-            "containers",
+            "several-containers",
             file,
             list,
             "only a decorated job may have several containers",
@@ -116,10 +120,10 @@ fn several(job: &JobBase, list: &Path<'_>, findings: &mut Findings) {
             );
         } else if UTILITIES.contains(&name) {
             let message = format!("the container name {name:?} is decoration's own");
-            findings.add("container-name", file, &path.key("name"), message);
+            findings.add("reserved-container-name", file, &path.key("name"), message);
         } else if !seen.insert(name) {
             let message = format!("two containers are named {name:?}");
-            findings.add("container-name", file, &path.key("name"), message);
+            findings.add("duplicate-container-name", file, &path.key("name"), message);
         }
     }
 }
@@ -138,11 +142,11 @@ fn env(
         let place = list.index(index);
         if !seen.insert(name) {
             let message = format!("the variable {name:?} is set twice");
-            findings.add("env", &job.origin.file, &place, message);
+            findings.add("duplicate-env", &job.origin.file, &place, message);
         }
         if is_reserved(name, kind) {
             let message = format!("the variable {name} is set by Prow for every {kind}");
-            findings.add("env", &job.origin.file, &place, message);
+            findings.add("reserved-env", &job.origin.file, &place, message);
         }
     }
 }
@@ -178,10 +182,10 @@ fn volumes<'a>(job: &'a JobBase, spec: &Path<'_>, findings: &mut Findings) -> BT
         let place = list.index(index);
         if !own.insert(name) {
             let message = format!("two volumes are named {name:?}");
-            findings.add("volumes", &job.origin.file, &place, message);
+            findings.add("duplicate-volume", &job.origin.file, &place, message);
         } else if names.contains(name) {
             let message = format!("the volume name {name:?} is decoration's own");
-            findings.add("volumes", &job.origin.file, &place, message);
+            findings.add("reserved-volume", &job.origin.file, &place, message);
         }
     }
     names.extend(own);
@@ -199,16 +203,23 @@ fn mounts(
     for (index, mount) in items(container, "volumeMounts").enumerate() {
         let (name, mount_path) = (text(mount, "name"), text(mount, "mountPath"));
         let place = list.index(index);
-        let mut wrong =
-            |message: String| findings.add("volume-mounts", &job.origin.file, &place, message);
+        let file = &job.origin.file;
         if !volumes.contains(name) {
-            wrong(format!("no volume is named {name:?}"));
+            findings.add_with_hint(
+                "unknown-volume",
+                file,
+                &place,
+                format!("no volume is named {name:?}"),
+                did_you_mean(name, volumes.iter().copied()),
+            );
         }
         if MOUNTS.contains(&name) {
-            wrong(format!("the volume {name:?} is decoration's own"));
+            let message = format!("the volume {name:?} is decoration's own");
+            findings.add("reserved-volume-mount", file, &place, message);
         }
         if MOUNT_PATHS.contains(&mount_path) {
-            wrong(format!("{mount_path} is decoration's own folder"));
+            let message = format!("{mount_path} is decoration's own folder");
+            findings.add("reserved-mount-path", file, &place, message);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod class;
 mod escape;
+mod unicode;
 
 /// A pattern in Rust's notation.
 #[derive(Debug)]

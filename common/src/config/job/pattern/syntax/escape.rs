@@ -1,13 +1,6 @@
 //! What follows a backslash.
 
-use regex::Regex;
-
-use super::{Reader, until};
-
-/// Scripts whose full name has four letters, as every script's code has, which Go does not know.
-const FOUR_LETTERS: [&str; 8] = [
-    "ahom", "cham", "kawi", "lisu", "miao", "modi", "thai", "toto",
-];
+use super::{Reader, unicode::is_known, until};
 
 impl<'a> Reader<'a> {
     /// An escape outside of brackets.
@@ -98,22 +91,6 @@ fn unicode(text: &str) -> Result<(String, usize, &str), String> {
     }
     let letter = if negated { 'P' } else { 'p' };
     Ok((format!(r"\{letter}{{{name}}}"), 1000, rest))
-}
-
-/// Go knows general categories and scripts, but no other property and no script's short code.
-fn is_known(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ' ');
-    let lower: String = name
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .map(|c| c.to_ascii_lowercase())
-        .collect();
-    if lower.is_empty() || !name.chars().all(plain) || lower.starts_with("is") {
-        return false;
-    }
-    let is_value_of = |property: &str| Regex::new(&format!(r"\p{{{property}={name}}}")).is_ok();
-    let is_code = lower.len() == 4 && !FOUR_LETTERS.contains(&lower.as_str());
-    is_value_of("gc") || !is_code && is_value_of("sc")
 }
 
 /// An escape that stands for one character, and what follows it.

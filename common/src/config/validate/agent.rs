@@ -1,0 +1,187 @@
+//! Rules for what runs a job: each agent has its own kind of spec.
+
+use serde_json::Value;
+
+use super::{at, did_you_mean};
+use crate::{
+    config::{JobBase, Path, ProwConfig, findings::Findings},
+    prowjob::{ProwJobAgent, ProwJobType, RawPodSpec},
+};
+
+const KUBERNETES: &str = ProwJobAgent::KUBERNETES;
+const TEKTON: &str = ProwJobAgent::TEKTON;
+const AGENTS: [&str; 3] = [KUBERNETES, TEKTON, ProwJobAgent::JENKINS];
+
+/// Stands for the refs of the event in a pipeline.
+const IMPLICIT_REF: &str = "PROW_IMPLICIT_GIT_REF";
+/// Stands for one of `extra_refs`, whose index follows.
+const EXTRA_REF: &str = "PROW_EXTRA_GIT_REF_";
+
+pub(super) fn check(job: &JobBase, kind: ProwJobType, prow: &ProwConfig, findings: &mut Findings) {
+    let agent = job.agent.0.as_str();
+    if !AGENTS.contains(&agent) {
+        let hint = did_you_mean(agent, AGENTS).unwrap_or_default();
+        tracing::warn!(
+            job = job.name,
+            agent,
+            hint,
+            "unknown agent: nothing here runs the job"
+        );
+        return;
+    }
+    specs(job, agent, findings);
+    if agent != KUBERNETES && job.utility.decoration_config.is_some() {
+        at(
+            findings,
+            "agent-decoration",
+            job,
+            &["decoration_config"],
+            format!("only jobs of the agent {KUBERNETES} are decorated, not {agent}"),
+        );
+    }
+    if agent != KUBERNETES && job.error_on_eviction {
+        at(
+            findings,
+            "agent-eviction",
+            job,
+            &["error_on_eviction"],
+            format!("only pods of the agent {KUBERNETES} are evicted, not {agent}"),
+        );
+    }
+    if agent != TEKTON && job.namespace != prow.pod_namespace {
+        at(
+            findings,
+            "namespace",
+            job,
+            &["namespace"],
+            format!(
+                "found {:?}, expected pod_namespace ({:?})",
+                job.namespace, prow.pod_namespace
+            ),
+        );
+    }
+    if agent == TEKTON {
+        pipeline(job, kind, findings);
+    }
+}
+
+/// A job has the kind of spec that its agent runs, and no other.
+fn specs(job: &JobBase, agent: &str, findings: &mut Findings) {
+    match (&job.spec, agent == KUBERNETES) {
+        (Some(_), false) => at(
+            findings,
+            "agent-spec",
+            job,
+            &["spec"],
+            format!("a spec is for the agent {KUBERNETES}, not {agent}"),
+        ),
+        (None, true) => at(
+            findings,
+            "missing-spec",
+            job,
+            &["spec"],
+            format!("the agent {KUBERNETES} needs a spec"),
+        ),
+        _ => {}
+    }
+    let key = if job.pipeline_run_spec.is_some() {
+        "pipeline_run_spec"
+    } else {
+        "tekton_pipeline_run_spec"
+    };
+    let has_pipeline = job.pipeline_run_spec.is_some() || job.tekton_pipeline_run_spec.is_some();
+    match (has_pipeline, agent == TEKTON) {
+        (true, false) => at(
+            findings,
+            "agent-pipeline",
+            job,
+            &[key],
+            format!("a pipeline is for the agent {TEKTON}, not {agent}"),
+        ),
+        (false, true) => at(
+            findings,
+            "missing-pipeline",
+            job,
+            &[key],
+            format!("the agent {TEKTON} needs a tekton_pipeline_run_spec"),
+        ),
+        _ => {}
+    }
+}
+
+/// Every one of `extra_refs` is used by a task, and tasks use no other.
+fn pipeline(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
+    let newer = job.tekton_pipeline_run_spec.as_ref();
+    let newer = newer.and_then(|versions| versions.v1beta1.as_ref());
+    let (keys, spec): (&[&str], &RawPodSpec) = match (newer, &job.pipeline_run_spec) {
+        (Some(spec), _) => (&["tekton_pipeline_run_spec", "v1beta1"], spec),
+        (None, Some(spec)) => (&["pipeline_run_spec"], spec),
+        (None, None) => return,
+    };
+    let root = Path::Below(&job.origin.path);
+    let outer = root.key(keys[0]);
+    let outer = keys.get(1).map_or(outer, |key| outer.key(key));
+    let pipeline = outer.key("pipelineSpec");
+    let list = pipeline.key("tasks");
+    let tasks = spec
+        .0
+        .get("pipelineSpec")
+        .map(|pipeline| &pipeline["tasks"]);
+    let mut used = Vec::new();
+    for (index, task) in tasks
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let place = list.index(index);
+        let place = place.key("taskRef");
+        let place = place.key("name");
+        let name = task["taskRef"]["name"].as_str().unwrap_or_default();
+        let mut wrong = |rule, message| findings.add(rule, &job.origin.file, &place, message);
+        if kind == ProwJobType::Periodic && name == IMPLICIT_REF {
+            wrong(
+                "pipeline-implicit-ref",
+                format!("a periodic has no refs of an event that {IMPLICIT_REF} could stand for"),
+            );
+        }
+        let Some(digits) = extra_ref(name) else {
+            continue;
+        };
+        if digits.len() > 1 && digits.starts_with('0') {
+            wrong(
+                "pipeline-leading-zero",
+                format!("found {digits}, expected a number without leading zeros"),
+            );
+            continue;
+        }
+        let number = digits.parse().unwrap_or(usize::MAX);
+        if number >= job.utility.extra_refs.len() {
+            wrong(
+                "pipeline-unknown-ref",
+                format!("{EXTRA_REF}{digits} stands for extra_refs[{digits}], which is not there"),
+            );
+        }
+        used.push(number);
+    }
+    let list = root.key("extra_refs");
+    for index in (0..job.utility.extra_refs.len()).filter(|index| !used.contains(index)) {
+        findings.add(
+            "pipeline-unused-ref",
+            &job.origin.file,
+            &list.index(index),
+            format!("no task of the pipeline uses {EXTRA_REF}{index}"),
+        );
+    }
+}
+
+/// The digits of the first [`EXTRA_REF`] in a task's name.
+fn extra_ref(name: &str) -> Option<&str> {
+    name.match_indices(EXTRA_REF).find_map(|(start, marker)| {
+        let rest = &name[start + marker.len()..];
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
+        (end > 0).then(|| &rest[..end])
+    })
+}

@@ -1,0 +1,125 @@
+//! Rules for where sources are fetched from: what Go takes as a URL, after a user before an `@`.
+
+use crate::config::{JobBase, Path, findings::Findings};
+
+/// Checks the job's own `clone_uri` and those of `extra_refs`.
+pub(super) fn check(job: &JobBase, findings: &mut Findings) {
+    let with_token = job
+        .utility
+        .decoration_config
+        .as_ref()
+        .is_some_and(|decoration| decoration.oauth_token_secret.is_some());
+    let mut one = |uri: &str, place: &Path<'_>| {
+        if let Some((rule, message)) = mistake(uri, with_token) {
+            findings.add(rule, &job.origin.file, place, message);
+        }
+    };
+    let root = Path::Below(&job.origin.path);
+    one(&job.utility.clone_uri, &root.key("clone_uri"));
+    let list = root.key("extra_refs");
+    for (index, refs) in job.utility.extra_refs.iter().enumerate() {
+        one(&refs.clone_uri, &list.index(index).key("clone_uri"));
+    }
+}
+
+fn mistake(uri: &str, with_token: bool) -> Option<(&'static str, String)> {
+    if uri.is_empty() {
+        return None;
+    }
+    let bare = uri.split_once('@').map_or(uri, |(_, bare)| bare);
+    if let Err(error) = url(bare) {
+        return Some(("clone-uri", format!("{uri:?} is no URL: {error}")));
+    }
+    let is_http = ["http://", "https://"]
+        .iter()
+        .any(|scheme| uri.to_ascii_lowercase().starts_with(scheme));
+    (with_token && !is_http).then(|| {
+        let message = format!(
+            "{uri:?} cannot be cloned with oauth_token_secret: expected http:// or https://"
+        );
+        ("clone-uri-scheme", message)
+    })
+}
+
+/// Go's rules, which let almost everything be a relative URL.
+pub(super) fn url(text: &str) -> Result<(), &'static str> {
+    if text.bytes().any(|byte| byte.is_ascii_control()) {
+        return Err("it has a control character");
+    }
+    let letters = text.find(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c)));
+    let (scheme, rest) = match letters.map(|end| text.split_at(end)) {
+        Some(("", rest)) if rest.starts_with(':') => return Err("its scheme is missing"),
+        Some((scheme, rest))
+            if rest.starts_with(':') && scheme.starts_with(|c: char| c.is_ascii_alphabetic()) =>
+        {
+            (scheme, &rest[1..])
+        }
+        _ => ("", text),
+    };
+    let first = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if scheme.is_empty() && first.contains(':') {
+        return Err("a ':' stands before the first '/'");
+    }
+    let (host, path) = match rest.strip_prefix("//") {
+        Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
+        None => ("", rest),
+    };
+    if host.contains([' ', '"', '<', '>', '\\', '^', '`', '{', '|', '}']) {
+        return Err("its host has a character that no host has");
+    }
+    let port = match host.rfind(']') {
+        Some(end) => host[end + 1..].strip_prefix(':'),
+        None => host.rsplit_once(':').map(|(_, port)| port),
+    };
+    if port.is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Err("its port is no number");
+    }
+    let path = path.split(['?']).next().unwrap_or_default();
+    let escaped = path.split('%').skip(1).all(|after| {
+        let digits = after.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    if !escaped {
+        return Err("a '%' is not followed by two hexadecimal digits");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_what_go_takes_for_one() {
+        for (text, valid) in [
+            ("https://github.com/org/repo.git", true),
+            ("ssh://github.com:22/org/repo", true),
+            ("github.com:org/repo.git", true),
+            ("github.com/org/repo", true),
+            ("../repo", true),
+            ("file:///srv/git/repo", true),
+            ("https://[::1]:8080/x", true),
+            ("https://github.com:port/x", false),
+            ("https://git hub.com/x", false),
+            (":org/repo", false),
+            ("1host:org/repo", false),
+            ("https://github.com/%zz", false),
+            ("https://github.com/a\nb", false),
+        ] {
+            assert_eq!(url(text).is_ok(), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_sent_over_http_only() {
+        for (uri, rule) in [
+            ("https://github.com/o/r", None),
+            ("https://user@github.com/o/r", None),
+            ("git@github.com:o/r.git", Some("clone-uri-scheme")),
+            ("", None),
+        ] {
+            assert_eq!(mistake(uri, true).map(|(rule, _)| rule), rule, "{uri}");
+            assert_eq!(mistake(uri, false), None, "{uri}");
+        }
+    }
+}
