@@ -59,6 +59,26 @@ pub struct Target<'a> {
 
 /// The pod for one run of `job`.
 pub fn pod(job: &ProwJob, build_id: &str, target: &Target<'_>) -> Result<Value, Error> {
+    make(job, build_id, target, None)
+}
+
+/// As [`pod`], for a try on a cluster at hand: a decorated job's results are copied to `folder`
+/// of the node it runs on, and no credentials are needed.
+pub fn pod_for_folder(
+    job: &ProwJob,
+    build_id: &str,
+    target: &Target<'_>,
+    folder: &str,
+) -> Result<Value, Error> {
+    make(job, build_id, target, Some(folder))
+}
+
+fn make(
+    job: &ProwJob,
+    build_id: &str,
+    target: &Target<'_>,
+    output: Option<&str>,
+) -> Result<Value, Error> {
     let name = job.metadata.name.as_deref().filter(|name| !name.is_empty());
     let name = name.ok_or(Error::NoName)?;
     let mut spec = job.spec.pod_spec.clone().ok_or(Error::NoPodSpec)?.0;
@@ -75,7 +95,10 @@ pub fn pod(job: &ProwJob, build_id: &str, target: &Target<'_>) -> Result<Value, 
     };
     let environment = environment::downward(&job.spec, &job_spec)?;
     match &job.spec.decoration_config {
-        Some(config) => wrap::decorate(&mut spec, job, (name, build_id), config, environment)?,
+        Some(config) => {
+            let run = (name, build_id);
+            wrap::decorate(&mut spec, job, run, output, config, environment)?;
+        }
         None => {
             let environment = environment::variables(&environment);
             for container in objects(&mut spec, "containers")? {

@@ -4,36 +4,29 @@ use common::{
     config::Plank,
     prowjob::{ProwJob, ProwJobSpec},
     storage::{Bucket, paths},
+    template::{self, Template},
 };
 use url::Url;
-
-/// Why `plank.job_url_template` cannot be rendered.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum TemplateError {
-    #[error(
-        "plank.job_url_template: only plain fields as in {{{{.Spec.Job}}}} are supported yet, not {{{{{0}}}}}"
-    )]
-    Unsupported(String),
-    #[error("plank.job_url_template: {{{{ is never closed")]
-    Unclosed,
-}
 
 /// The URL of a run; empty when nothing is configured or a value is missing.
 ///
 /// Decorated jobs get `job_url_prefix_config` and the storage path, others `job_url_template`.
 pub fn job_url(config: &Plank, job: &ProwJob, build_id: &str) -> String {
-    storage_url(config, &job.spec, build_id)
-        .or_else(|| {
-            render(&config.job_url_template, job, build_id)
-                .ok()
-                .flatten()
+    storage_url(config, &job.spec, build_id).unwrap_or_else(|| {
+        rendered(&config.job_url_template, job, build_id).unwrap_or_else(|error| {
+            let job = job.metadata.name.as_deref().unwrap_or_default();
+            tracing::warn!(job, %error, "plank.job_url_template gives this job no URL");
+            String::new()
         })
-        .unwrap_or_default()
+    })
 }
 
-/// Checks a template without rendering it.
-pub fn check_template(template: &str) -> Result<(), TemplateError> {
-    render(template, &ProwJob::new("", ProwJobSpec::default()), "").map(drop)
+fn rendered(text: &str, job: &ProwJob, build_id: &str) -> Result<String, template::Error> {
+    let mut job = job.clone();
+    let status = job.status.get_or_insert_default();
+    build_id.clone_into(&mut status.build_id);
+    status.pod_name = job.metadata.name.clone().unwrap_or_default();
+    Template::parse(text)?.render_job(&job)
 }
 
 /// The key of a decorated run's folder in its bucket, for the token that opens it.
@@ -80,63 +73,6 @@ fn storage_url(config: &Plank, spec: &ProwJobSpec, build_id: &str) -> Option<Str
     url.set_query(None);
     url.set_fragment(None);
     Some(url.into())
-}
-
-/// `Ok(None)` if the job lacks a field that the template names, as upstream's error does.
-fn render(template: &str, job: &ProwJob, build_id: &str) -> Result<Option<String>, TemplateError> {
-    let (mut text, mut rest) = (String::new(), template);
-    let mut complete = true;
-    while let Some((before, tail)) = rest.split_once("{{") {
-        let (action, after) = tail.split_once("}}").ok_or(TemplateError::Unclosed)?;
-        let name = action
-            .trim_matches(|c: char| c.is_whitespace() || c == '-')
-            .trim();
-        let value = field(name, job, build_id);
-        let value = value.ok_or_else(|| TemplateError::Unsupported(action.trim().to_owned()))?;
-        text.push_str(before);
-        match value {
-            Some(value) => text.push_str(&value),
-            None => complete = false,
-        }
-        rest = after;
-    }
-    text.push_str(rest);
-    Ok(complete.then_some(text))
-}
-
-/// A field by its Go name: `None` for one that is not known, `Some(None)` for a missing value.
-fn field(name: &str, job: &ProwJob, build_id: &str) -> Option<Option<String>> {
-    let spec = &job.spec;
-    let status = job.status.clone().unwrap_or_default();
-    if let Some(name) = name.strip_prefix(".Spec.Refs.") {
-        let refs = spec.refs.clone();
-        let value = |pick: fn(common::prowjob::Refs) -> String| Some(refs.map(pick));
-        return match name {
-            "Org" => value(|refs| refs.org),
-            "Repo" => value(|refs| refs.repo),
-            "RepoLink" => value(|refs| refs.repo_link),
-            "BaseRef" => value(|refs| refs.base_ref),
-            "BaseSHA" => value(|refs| refs.base_sha),
-            _ => None,
-        };
-    }
-    let value = match name {
-        ".Name" | ".ObjectMeta.Name" => job.metadata.name.clone().unwrap_or_default(),
-        ".Namespace" | ".ObjectMeta.Namespace" => {
-            job.metadata.namespace.clone().unwrap_or_default()
-        }
-        ".Spec.Job" => spec.job.clone(),
-        ".Spec.Type" => spec.job_type.to_string(),
-        ".Spec.Agent" => spec.agent.0.clone(),
-        ".Spec.Context" => spec.context.clone(),
-        ".Spec.Cluster" => spec.cluster.clone(),
-        ".Spec.Namespace" => spec.namespace.clone(),
-        ".Status.BuildID" => build_id.to_owned(),
-        ".Status.PodName" => job.metadata.name.clone().unwrap_or_default(),
-        ".Status.State" => status.state.to_string(),
-        _ => return None,
-    };
-    Some(Some(value))
 }
 
 #[cfg(test)]
@@ -206,17 +142,5 @@ mod tests {
         periodic.spec.refs = None;
         assert_eq!(job_url(&by_repo, &periodic, "9"), "");
         assert_eq!(job_url(&plank(json!({})), &periodic, "9"), "");
-    }
-
-    #[test]
-    fn a_template_that_cannot_be_rendered_is_told() {
-        assert_eq!(check_template("x{{.Spec.Job}}y"), Ok(()));
-        assert_eq!(
-            check_template("{{if .Spec.Refs}}x{{end}}")
-                .unwrap_err()
-                .to_string(),
-            "plank.job_url_template: only plain fields as in {{.Spec.Job}} are supported yet, not {{if .Spec.Refs}}"
-        );
-        assert_eq!(check_template("{{.Spec"), Err(TemplateError::Unclosed));
     }
 }

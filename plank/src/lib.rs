@@ -24,6 +24,7 @@ use common::{
     config::{Config, LoadMetrics},
     kube::Clusters,
     service::{Instrumentation, Ready, configure, install_crypto, logging},
+    template::Template,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -74,7 +75,8 @@ pub async fn run(ctx: Context, shutdown: CancellationToken) -> anyhow::Result<()
     {
         let config = ctx.config.borrow();
         let plank = &config.prow.plank;
-        job_url::check_template(&plank.job_url_template).context("config.yaml")?;
+        Template::for_jobs(&plank.job_url_template)
+            .context("config.yaml: plank.job_url_template")?;
         if !plank.build_cluster_status_file.is_empty() {
             tracing::warn!("plank.build_cluster_status_file is not built yet: nothing is written");
         }

@@ -31,6 +31,7 @@ pub(super) fn initupload(
         mounts.push(mount("logs", "/logs"));
     }
     mounts.extend(storage.mounts.clone());
+    mounts.extend(storage.output_mount.clone());
     Ok(Object::from_iter([
         ("name".to_owned(), "initupload".into()),
         (
@@ -78,6 +79,7 @@ pub(super) fn sidecar(
     let mut mounts = vec![mount("logs", "/logs")];
     mounts.extend(storage.mounts.clone());
     mounts.extend(secrets);
+    mounts.extend(storage.output_mount.clone());
     Ok(Object::from_iter([
         ("name".to_owned(), "sidecar".into()),
         (

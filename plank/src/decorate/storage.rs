@@ -6,11 +6,11 @@ use common::{
     storage::{Bucket, Provider},
 };
 use podutils::gcs;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     Error,
-    json::{read_only, secret},
+    json::{mount, read_only, secret},
 };
 
 /// The key of a run's token in its Secret, and the name of its file.
@@ -34,16 +34,24 @@ pub fn needs_token(spec: &ProwJobSpec) -> bool {
     bucket.is_some_and(|bucket| bucket.provider() == Provider::Storage)
 }
 
+/// Where results go that are not uploaded, see [`super::pod_for_folder`].
+const OUTPUT_VOLUME: &str = "output";
+const OUTPUT_FOLDER: &str = "/output";
+
 pub(super) struct BlobStorage {
     pub(super) options: gcs::Options,
     pub(super) volumes: Vec<Value>,
     pub(super) mounts: Vec<Value>,
+    /// The folder of the node that results are copied to, instead of a bucket.
+    pub(super) output_mount: Option<Value>,
 }
 
+/// With `output`, a folder of the node, nothing is uploaded and no credentials are needed.
 pub(super) fn storage(
     spec: &ProwJobSpec,
     config: &DecorationConfig,
     run: (&str, &str),
+    output: Option<&str>,
 ) -> Result<BlobStorage, Error> {
     let bucket = config.gcs_configuration.clone();
     let bucket = bucket.ok_or(Error::Decoration("gcs_configuration"))?;
@@ -54,7 +62,15 @@ pub(super) fn storage(
         },
         volumes: Vec::new(),
         mounts: Vec::new(),
+        output_mount: None,
     };
+    if let Some(path) = output {
+        all.options.config.local_output_dir = OUTPUT_FOLDER.into();
+        all.volumes
+            .push(json!({"name": OUTPUT_VOLUME, "hostPath": {"path": path}}));
+        all.output_mount = Some(mount(OUTPUT_VOLUME, OUTPUT_FOLDER));
+        return Ok(all);
+    }
     let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
     if let Some(name) = named(&config.gcs_credentials_secret) {
         all.add("gcs-credentials", &name, "/secrets/gcs");

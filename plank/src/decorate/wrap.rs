@@ -20,15 +20,17 @@ pub(super) const ARTIFACTS: &str = "/logs/artifacts";
 const ENTRYPOINT: &str = "/tools/entrypoint";
 const ENTRYPOINT_OPTIONS: &str = "ENTRYPOINT_OPTIONS";
 
-/// `run` is the pod's name and its build id.
+/// `run` is the pod's name and its build id, `output` as for [`storage::storage`].
 pub(super) fn decorate(
     spec: &mut Object,
     job: &ProwJob,
     run: (&str, &str),
+    output: Option<&str>,
     config: &DecorationConfig,
     mut environment: Environment,
 ) -> Result<(), Error> {
-    if storage::needs_token(&job.spec)
+    if output.is_none()
+        && storage::needs_token(&job.spec)
         && spec.get("shareProcessNamespace") == Some(&Value::Bool(true))
     {
         return Err(Error::SharedProcesses);
@@ -38,7 +40,7 @@ pub(super) fn decorate(
     environment.insert("GOPATH", clone::CODE.into());
     let job_spec = environment[JobSpec::ENV].clone();
 
-    let storage = storage::storage(&job.spec, config, run)?;
+    let storage = storage::storage(&job.spec, config, run, output)?;
     let clone = clone::clone(&job.spec, config)?;
     let secrets = match config.censor_secrets {
         Some(true) => sidecar::secret_mounts(spec)?,
