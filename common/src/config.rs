@@ -17,6 +17,7 @@ mod preset;
 mod problem;
 mod prow;
 pub mod prowignore;
+mod published_schema;
 mod schema;
 mod spec;
 mod validate;
@@ -33,6 +34,7 @@ pub use options::Options;
 pub use preset::Preset;
 pub(crate) use problem::nearest;
 pub use problem::{Errors, Path, Problem, Segment};
+pub use published_schema::{job_file_schema, prow_jobs_schema};
 pub use prow::{
     ByRepoAndCluster, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, Sinker,
 };

@@ -21,29 +21,41 @@ use crate::{
 };
 
 /// What a job file may hold, and `config.yaml` beside its sections.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(in crate::config) struct JobFile {
+    /// Environment, volumes and tolerations that jobs ask for by label.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) presets: Vec<Preset>,
+    /// Jobs that run on pull requests before they merge, by `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) presubmits: BTreeMap<String, Option<Vec<PresubmitFields>>>,
+    /// Jobs that run after a push to a branch, by `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) postsubmits: BTreeMap<String, Option<Vec<PostsubmitFields>>>,
+    /// Jobs that time starts.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) periodics: Vec<PeriodicFields>,
+    /// Counts in `config.yaml` only.
+    decorate_all_jobs: Option<bool>,
+    /// Anything; for anchors that others refer to.
+    prow_ignored: Option<Value>,
 }
 
 /// A repository's own file in Prow's form: plain lists, for itself.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(in crate::config) struct InRepoFile {
+    /// Environment, volumes and tolerations that jobs ask for by label.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) presets: Vec<Preset>,
+    /// Jobs that run on pull requests before they merge.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) presubmits: Vec<PresubmitFields>,
+    /// Jobs that run after a push to a branch.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) postsubmits: Vec<PostsubmitFields>,
+    /// Anything; for anchors that others refer to.
     prow_ignored: Option<Value>,
 }
 
@@ -51,12 +63,16 @@ pub(in crate::config) struct InRepoFile {
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(in crate::config) struct KeyedInRepoFile {
+    /// Environment, volumes and tolerations that jobs ask for by label.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) presets: Vec<Preset>,
+    /// Jobs that run on pull requests before they merge, by `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) presubmits: BTreeMap<String, Option<Vec<PresubmitFields>>>,
+    /// Jobs that run after a push to a branch, by `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub(in crate::config) postsubmits: BTreeMap<String, Option<Vec<PostsubmitFields>>>,
+    /// Anything; for anchors that others refer to.
     prow_ignored: Option<Value>,
 }
 
@@ -90,53 +106,78 @@ pub(in crate::config) struct BaseFields {
 }
 
 macro_rules! written_job {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
         #[serde(default)]
         pub(in crate::config) struct $name {
+            /// What people and URLs call the job; letters, digits, `-`, `.` and `_`.
             #[serde(deserialize_with = "null_default")]
             name: String,
+            /// Go to the `ProwJob` and its pod; presets choose by them.
             #[serde(deserialize_with = "texts")]
             labels: StringMap,
+            /// How many runs there may be at once; 0 is no limit.
             #[serde(deserialize_with = "null_default")]
             max_concurrency: i64,
+            /// What runs the job: `kubernetes` unless set.
             #[serde(deserialize_with = "null_default")]
             agent: String,
+            /// The build cluster, `default` unless set.
             #[serde(deserialize_with = "null_default")]
             cluster: String,
+            /// The pod's namespace; it has to be the installation's `pod_namespace`.
             #[serde(deserialize_with = "null_default")]
             namespace: String,
+            /// An evicted pod ends the job with an error; else it is started again.
             #[serde(deserialize_with = "null_default")]
             error_on_eviction: bool,
+            /// The pod: containers, volumes, where it may run.
             #[schemars(with = "Option<PodSpec>")]
             spec: Option<RawPodSpec>,
+            /// The older form of `tekton_pipeline_run_spec`.
             pipeline_run_spec: Option<RawPodSpec>,
+            /// What the agent `tekton-pipeline` runs.
             tekton_pipeline_run_spec: Option<TektonPipelineRunSpec>,
+            /// Go to the `ProwJob` and its pod.
             #[serde(deserialize_with = "texts")]
             annotations: StringMap,
+            /// Who else hears of the result, as Slack.
             reporter_config: Option<ReporterConfig>,
+            /// Who may start the job again in Deck.
             rerun_auth_config: Option<RerunAuthConfig>,
+            /// Shown only by a Deck that shows hidden jobs.
             #[serde(deserialize_with = "null_default")]
             hidden: bool,
+            /// The tenant, and what else the installation sets by default.
             prowjob_defaults: Option<ProwJobDefault>,
+            /// A queue of `plank.job_queue_capacities` whose limit the job shares.
             #[serde(deserialize_with = "null_default")]
             job_queue_name: String,
+            /// Sources are cloned, and logs and artifacts stored, around the container's command.
             decorate: Option<bool>,
+            /// Where sources go below `$GOPATH/src`, instead of `github.com/org/repo`.
             #[serde(deserialize_with = "null_default")]
             path_alias: String,
+            /// Where sources are cloned from, instead of the repository's own URL.
             #[serde(deserialize_with = "null_default")]
             clone_uri: String,
+            /// Submodules are not cloned.
             #[serde(deserialize_with = "null_default")]
             skip_submodules: bool,
+            /// How many commits are fetched; 0 is all.
             #[serde(deserialize_with = "null_default")]
             clone_depth: i64,
+            /// Only what is asked for is fetched, not all branches.
             #[serde(deserialize_with = "null_default")]
             skip_fetch_head: bool,
+            /// Further repositories that are cloned.
             #[serde(deserialize_with = "null_default")]
             extra_refs: Vec<Refs>,
+            /// Settings of the decoration; what is left out is the installation's.
             decoration_config: Option<DecorationConfig>,
             $(
+                $(#[$about])*
                 #[serde(deserialize_with = "null_default")]
                 pub(in crate::config) $field: $type,
             )*
@@ -180,17 +221,29 @@ macro_rules! written_job {
 written_job! {
     /// A presubmit as written.
     PresubmitFields {
+        /// Runs on every push to a pull request.
         always_run: bool,
+        /// Its failure does not keep a pull request from merging.
         optional: bool,
+        /// A regular expression: comments that start the job; with `rerun_command` only.
         trigger: String,
+        /// The comment that starts the job again; with `trigger` only.
         rerun_command: String,
+        /// Tide runs it before it merges, whatever else is set.
         run_before_merge: bool,
+        /// Regular expressions: base branches on which the job runs; all unless set.
         branches: Vec<String>,
+        /// Regular expressions: base branches on which the job does not run.
         skip_branches: Vec<String>,
+        /// A regular expression: the job runs if it is found in the path of a changed file.
         run_if_changed: String,
+        /// A regular expression: the job does not run if it is found in the path of every changed file.
         skip_if_only_changed: String,
+        /// The name of the status on GitHub; the job's name unless set.
         context: String,
+        /// Nothing is told on GitHub.
         skip_report: bool,
+        /// How the agent `jenkins` finds the job.
         jenkins_spec: Option<JenkinsSpec>,
     }
 }
@@ -198,13 +251,21 @@ written_job! {
 written_job! {
     /// A postsubmit as written.
     PostsubmitFields {
+        /// Whether it runs on every push to a branch; `true` unless changed files decide.
         always_run: Option<bool>,
+        /// Regular expressions: base branches on which the job runs; all unless set.
         branches: Vec<String>,
+        /// Regular expressions: base branches on which the job does not run.
         skip_branches: Vec<String>,
+        /// A regular expression: the job runs if it is found in the path of a changed file.
         run_if_changed: String,
+        /// A regular expression: the job does not run if it is found in the path of every changed file.
         skip_if_only_changed: String,
+        /// The name of the status on GitHub; the job's name unless set.
         context: String,
+        /// Nothing is told on GitHub.
         skip_report: bool,
+        /// How the agent `jenkins` finds the job.
         jenkins_spec: Option<JenkinsSpec>,
     }
 }
@@ -212,10 +273,15 @@ written_job! {
 written_job! {
     /// A periodic as written.
     PeriodicFields {
+        /// From start to start, as `24h`.
         interval: Option<GoDuration>,
+        /// From the end of a run to the next start, as `24h`.
         minimum_interval: Option<GoDuration>,
+        /// When it starts, in five fields (or six, from seconds) in UTC, or as `@daily`.
         cron: String,
+        /// Words for those who look for the job.
         tags: Vec<String>,
+        /// Running the job again after a failure.
         retry: Option<Retry>,
     }
 }
