@@ -84,13 +84,8 @@ fn specs(job: &JobBase, agent: &str, findings: &mut Findings) {
         ),
         _ => {}
     }
-    let key = if job.pipeline_run_spec.is_some() {
-        "pipeline_run_spec"
-    } else {
-        "tekton_pipeline_run_spec"
-    };
-    let has_pipeline = job.pipeline_run_spec.is_some() || job.tekton_pipeline_run_spec.is_some();
-    match (has_pipeline, agent == TEKTON) {
+    let key = pipeline_spec(job).map_or("tekton_pipeline_run_spec", |(keys, _)| keys[0]);
+    match (pipeline_spec(job).is_some(), agent == TEKTON) {
         (true, false) => at(
             findings,
             "agent-pipeline",
@@ -109,14 +104,20 @@ fn specs(job: &JobBase, agent: &str, findings: &mut Findings) {
     }
 }
 
+/// The job's pipeline, and the keys that lead to it.
+fn pipeline_spec(job: &JobBase) -> Option<(&'static [&'static str], &RawPodSpec)> {
+    let versions = job.tekton_pipeline_run_spec.as_ref();
+    let newer = versions.and_then(|versions| versions.v1beta1.as_ref());
+    let older = job.pipeline_run_spec.as_ref();
+    newer
+        .map(|spec| (&["tekton_pipeline_run_spec", "v1beta1"][..], spec))
+        .or(older.map(|spec| (&["pipeline_run_spec"][..], spec)))
+}
+
 /// Every one of `extra_refs` is used by a task, and tasks use no other.
 fn pipeline(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
-    let newer = job.tekton_pipeline_run_spec.as_ref();
-    let newer = newer.and_then(|versions| versions.v1beta1.as_ref());
-    let (keys, spec): (&[&str], &RawPodSpec) = match (newer, &job.pipeline_run_spec) {
-        (Some(spec), _) => (&["tekton_pipeline_run_spec", "v1beta1"], spec),
-        (None, Some(spec)) => (&["pipeline_run_spec"], spec),
-        (None, None) => return,
+    let Some((keys, spec)) = pipeline_spec(job) else {
+        return;
     };
     let root = Path::Below(&job.origin.path);
     let outer = root.key(keys[0]);

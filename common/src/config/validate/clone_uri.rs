@@ -67,15 +67,21 @@ pub(super) fn url(text: &str) -> Result<(), &'static str> {
     if host.contains([' ', '"', '<', '>', '\\', '^', '`', '{', '|', '}']) {
         return Err("its host has a character that no host has");
     }
-    let port = match host.rfind(']') {
-        Some(end) => host[end + 1..].strip_prefix(':'),
-        None => host.rsplit_once(':').map(|(_, port)| port),
+    let port = match host.strip_prefix('[') {
+        Some(address) => match address.split_once(']') {
+            Some((_, port)) => port.strip_prefix(':'),
+            None => return Err("a ']' is missing in its host"),
+        },
+        None => host.split_once(':').map(|(_, port)| port),
     };
     if port.is_some_and(|port| !port.bytes().all(|byte| byte.is_ascii_digit())) {
         return Err("its port is no number");
     }
-    let path = path.split(['?']).next().unwrap_or_default();
-    let escaped = path.split('%').skip(1).all(|after| {
+    let path = path.split('?').next().unwrap_or_default();
+    let mut escapes = [host, path]
+        .into_iter()
+        .flat_map(|part| part.split('%').skip(1));
+    let escaped = escapes.all(|after| {
         let digits = after.as_bytes().get(..2);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
     });
@@ -100,6 +106,9 @@ mod tests {
             ("file:///srv/git/repo", true),
             ("https://[::1]:8080/x", true),
             ("https://github.com:port/x", false),
+            ("https://github.com:80:80/x", false),
+            ("https://[::1/x", false),
+            ("s3://%zz", false),
             ("https://git hub.com/x", false),
             (":org/repo", false),
             ("1host:org/repo", false),

@@ -10,13 +10,22 @@ pub(super) fn check(job: &JobBase, findings: &mut Findings) {
     let Some(decoration) = &job.utility.decoration_config else {
         return;
     };
-    let mut wrong = |rule, keys: &[&str], message: String| {
+    config(decoration, &mut |rule, keys, message| {
         let keys = [&["decoration_config"], keys].concat();
         at(findings, rule, job, &keys, message);
-    };
-    images(decoration, &mut wrong);
+    });
+    commands(job, findings);
+}
+
+/// What the configuration of a decoration has to have; `wrong` is told the rule, the keys below
+/// it and the message.
+pub(in crate::config) fn config(
+    decoration: &DecorationConfig,
+    wrong: &mut impl FnMut(&'static str, &[&str], String),
+) {
+    images(decoration, wrong);
     match &decoration.gcs_configuration {
-        Some(storage) => self::storage(storage, &mut wrong),
+        Some(storage) => self::storage(storage, wrong),
         None => wrong(
             "gcs-configuration",
             &["gcs_configuration"],
@@ -30,7 +39,6 @@ pub(super) fn check(job: &JobBase, findings: &mut Findings) {
             "oauth_token_secret and ssh_key_secrets exclude each other".into(),
         );
     }
-    commands(job, findings);
 }
 
 fn images(decoration: &DecorationConfig, wrong: &mut impl FnMut(&'static str, &[&str], String)) {
@@ -56,9 +64,11 @@ fn images(decoration: &DecorationConfig, wrong: &mut impl FnMut(&'static str, &[
 
 fn storage(storage: &GcsConfiguration, wrong: &mut impl FnMut(&'static str, &[&str], String)) {
     let bucket = &storage.bucket;
-    if bucket.contains("://")
-        && let Err(error) = clone_uri::url(bucket)
-    {
+    let with_scheme = match bucket.contains("://") {
+        true => bucket.clone(),
+        false => format!("gs://{bucket}"),
+    };
+    if let Err(error) = clone_uri::url(&with_scheme) {
         wrong(
             "bucket",
             &["gcs_configuration", "bucket"],
@@ -103,9 +113,10 @@ fn is_media_type(text: &str) -> bool {
         None => token(kind),
     };
     let mut parameters = parts.map(str::trim).filter(|part| !part.is_empty());
+    let quoted = |value: &str| value.len() > 1 && value.starts_with('"') && value.ends_with('"');
     let is_parameter = |part: &str| {
         part.split_once('=')
-            .is_some_and(|(name, value)| token(name) && !value.is_empty())
+            .is_some_and(|(name, value)| token(name) && (token(value) || quoted(value)))
     };
     is_kind && parameters.all(is_parameter)
 }
@@ -151,6 +162,8 @@ mod tests {
             ("", false),
             ("text plain", false),
             ("text/plain; charset", false),
+            ("text/plain; charset=\"a b\"", true),
+            ("text/plain; charset=\"a b", false),
         ] {
             assert_eq!(is_media_type(text), valid, "{text:?}");
         }
