@@ -11,7 +11,10 @@ mod files;
 mod findings;
 pub mod inrepo;
 mod job;
+mod loader;
 mod options;
+mod parallel;
+mod part;
 pub mod plugins;
 mod preset;
 mod problem;
@@ -25,19 +28,22 @@ pub mod yaml;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use agent::Source as _;
+
 pub use agent::{Agent, LoadFailure, LoadMetrics, LoadStatus};
 pub use job::{
     Brancher, Changes, JobBase, Origin, Pattern, Periodic, Postsubmit, Presubmit,
     RegexpChangeMatcher, Retry, UtilityConfig,
 };
+pub use loader::Loader;
 pub use options::Options;
 pub use preset::Preset;
 pub(crate) use problem::nearest;
 pub use problem::{Errors, Path, Problem, Segment};
-pub use published_schema::{job_file_schema, prow_jobs_schema};
 pub use prow::{
     ByRepoAndCluster, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, Sinker,
 };
+pub use published_schema::{job_file_schema, prow_jobs_schema};
 pub use spec::{
     batch_spec, periodic_labels, periodic_spec, postsubmit_labels, postsubmit_spec,
     presubmit_labels, presubmit_spec,
@@ -50,6 +56,10 @@ pub struct Config {
     pub prow: ProwConfig,
     /// The central jobs: those of `config.yaml` and of the job files.
     pub jobs: JobConfig,
+    /// Fields of these files that nobody knows, and keys that are there twice.
+    pub unknown_fields: Vec<Problem>,
+    /// How many files were read.
+    pub files: usize,
 }
 
 /// Jobs by repository. Every job has its defaults, its presets and its decoration.
@@ -64,9 +74,9 @@ pub struct JobConfig {
 }
 
 impl Config {
-    /// Reads, completes and checks everything that `options` name.
-    pub fn load(options: &Options) -> Result<Self, Errors> {
-        files::load(options)
+    /// Reads, completes and checks everything that `options` name, once.
+    pub fn load(options: &Options) -> Result<Arc<Self>, Errors> {
+        Loader::new(options.clone()).load()
     }
 
     /// The central presubmits of `org/repo`.

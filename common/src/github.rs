@@ -10,6 +10,7 @@ mod app;
 mod auth;
 mod enablement;
 mod error;
+mod inventory;
 mod options;
 mod transport;
 mod types;

@@ -16,6 +16,16 @@ pub(crate) struct Asset {
     pub(crate) etag: String,
 }
 
+impl Asset {
+    pub(crate) fn new(content_type: &'static str, text: String) -> Self {
+        Self {
+            content_type,
+            etag: format!("\"{}\"", hash(text.as_bytes())),
+            body: text.into(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Assets {
     files: BTreeMap<&'static str, Asset>,
@@ -41,17 +51,7 @@ impl Assets {
             ),
         ]
         .into_iter()
-        .map(|(name, content_type, text)| {
-            let etag = format!("\"{}\"", hash(text.as_bytes()));
-            (
-                name,
-                Asset {
-                    content_type,
-                    body: text.into(),
-                    etag,
-                },
-            )
-        })
+        .map(|(name, content_type, text)| (name, Asset::new(content_type, text)))
         .collect();
         let all: String = files.values().map(|asset| asset.etag.as_str()).collect();
         Self {

@@ -10,6 +10,7 @@ mod list;
 mod live;
 mod log;
 mod prowjobs;
+mod schema;
 mod statics;
 mod storage;
 
@@ -50,6 +51,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/badge.svg", get(badge::svg))
         .route("/static/{name}", get(statics::file))
         .route("/favicon.ico", get(statics::favicon))
+        .route("/schema/prow-jobs.json", get(schema::prow_jobs))
+        .route("/schema/jobs.json", get(schema::jobs))
         .layer(CompressionLayer::new());
     let streams = Router::new()
         .route("/events", get(events::stream))

@@ -3,9 +3,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use common::config::{
-    Agent, Errors, LoadMetrics, Problem,
+    Agent, Errors, LoadMetrics,
     agent::Files,
-    plugins::{Options, Plugins},
+    plugins::{KNOWN, Options, Plugins},
 };
 use tokio::sync::watch;
 
@@ -40,35 +40,65 @@ fn load(options: &Options) -> Result<Option<Plugins>, Errors> {
         return Ok(None);
     }
     let plugins = Plugins::load(options)?;
-    let file = options.plugin_config.display().to_string();
-    refuse_unbuilt(&file, &plugins)?;
-    for section in plugins.unused_sections() {
-        tracing::warn!("plugins.yaml: no plugin here reads the section {section}");
+    for line in remarks(&options.plugin_config.display().to_string(), &plugins) {
+        tracing::warn!("{line}");
     }
     Ok(Some(plugins))
 }
 
-/// What is asked for and not built is an error: nobody should wait for it.
-fn refuse_unbuilt(file: &str, plugins: &Plugins) -> Result<(), Errors> {
-    let refuse = |message: String| Err(Problem::in_file("not-built", file, message).into());
-    for (key, entry) in &plugins.plugins.0 {
-        let built = |name: &str| ALL.iter().any(|plugin| plugin.name == name);
-        if let Some(name) = entry.plugins.iter().find(|name| !built(name)) {
-            return refuse(format!("the plugin {name} (of {key}) is not built yet"));
+/// What an operator should know of a file that holds.
+fn remarks(file: &str, plugins: &Plugins) -> Vec<String> {
+    let told = [
+        plugins.unknown_plugins(),
+        plugins.unknown_fields(),
+        plugins.remarks(),
+    ];
+    let told = told.into_iter().flatten().map(ToString::to_string);
+    told.chain(not_built(file, plugins)).collect()
+}
+
+/// What Prow does and hook does not, in one line.
+fn not_built(file: &str, plugins: &Plugins) -> Option<String> {
+    let built = |name: &str| ALL.iter().any(|plugin| plugin.name == name);
+    let names = plugins.names().into_iter();
+    let names = names.filter(|name| KNOWN.contains(name) && !built(name));
+    let external = plugins.external_names().into_iter();
+    let external = external.map(|name| format!("{name} (external)"));
+    let mut all: Vec<_> = names.map(str::to_owned).chain(external).collect();
+    let mut triggers = plugins.triggers.iter();
+    if triggers.any(|trigger| trigger.trigger_github_workflows) {
+        all.push("trigger_github_workflows (of triggers)".to_owned());
+    }
+    (!all.is_empty()).then(|| format!("{file}: known, not built here: {}", all.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_built_is_told_in_one_line() {
+        for (yaml, lines) in [
+            ("plugins: {o: {plugins: [trigger]}}", &[][..]),
+            (
+                "plugins: {o: {plugins: [trigger, wip, lgtm]}, p: {plugins: [lgtm]}}",
+                &["p.yaml: known, not built here: lgtm, wip"],
+            ),
+            (
+                "plugins: {o: {plugins: [lgmt]}}",
+                &[
+                    r#"p.yaml:1:25: plugins.o.plugins[0]: no plugin is called "lgmt"; did you mean "lgtm"?"#,
+                ],
+            ),
+            (
+                "plugins: {o: {}}\nexternal_plugins: {o: [{name: x}]}\ntriggers: [{repos: [o], trigger_github_workflows: true}]",
+                &[
+                    "p.yaml: known, not built here: x (external), trigger_github_workflows (of triggers)",
+                ],
+            ),
+        ] {
+            let plugins = Plugins::parse("p.yaml", yaml).unwrap();
+            assert_eq!(remarks("p.yaml", &plugins), lines, "{yaml}");
         }
     }
-    if plugins
-        .unused_sections()
-        .any(|name| name == "external_plugins")
-    {
-        return refuse("external_plugins are not built yet".into());
-    }
-    if plugins
-        .triggers
-        .iter()
-        .any(|it| it.trigger_github_workflows)
-    {
-        return refuse("trigger_github_workflows is not built yet".into());
-    }
-    Ok(())
 }

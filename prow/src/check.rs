@@ -5,8 +5,11 @@
 //! of somebody else, and the three forms of the answer.
 
 mod annotations;
+mod ask;
 mod checkout;
+mod clusters;
 mod examine;
+mod hierarchy;
 mod json;
 mod options;
 mod report;
@@ -23,8 +26,8 @@ use common::service::flags;
 use crate::program;
 use options::{Options, Output};
 
-/// Ends with 0 where nothing is wrong, with 1 where something is, and with 2 where the command
-/// line is not understood.
+/// Ends with 0 where nothing is wrong, with 1 where something is or cannot be found out, and with
+/// 2 where the command line is not understood.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options = match flags::parse_command::<Options>(arguments) {
         Ok(options) => options,
@@ -35,8 +38,17 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(message) => return program::complain(&format!("error: {message}")),
     };
     let report = match examine::examine(&options, &enabled) {
-        Ok(report) => report,
-        Err(error) => return program::complain(&format!("error: {error:#}")),
+        Ok(Some(report)) => report,
+        Ok(None) => {
+            return program::complain(
+                "error: --config-path is needed: there is no .prow/, .prow.yaml or prow-jobs.yaml \
+                 in this folder",
+            );
+        }
+        Err(error) => {
+            program::complain(&format!("error: {error:#}"));
+            return ExitCode::FAILURE;
+        }
     };
     let out = io::stdout();
     let written = match options.output {

@@ -3,7 +3,11 @@
 
 mod check;
 mod demo;
+mod mkpj;
+mod mkpod;
+mod print;
 mod program;
+mod schema;
 
 use std::{env, ffi::OsString, path::Path, process::ExitCode};
 

@@ -5,7 +5,7 @@ use std::{ffi::OsString, future::Future, process::ExitCode};
 use common::service;
 use tokio_util::sync::CancellationToken;
 
-use crate::{check, demo};
+use crate::{check, demo, mkpj, mkpod, schema};
 
 /// A name this binary answers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,9 @@ pub(crate) enum Program {
     Sidecar,
     Demo,
     Check,
+    Schema,
+    Mkpj,
+    Mkpod,
     /// One container of the pod runner; started by the runner alone.
     Container,
     /// A name of Prow's that nothing is behind yet.
@@ -44,11 +47,11 @@ const NAMES: [(&str, Program); 20] = [
     ("horologium", Program::NotYet("horologium")),
     ("checkconfig", Program::Check),
     ("check", Program::Check),
-    ("mkpj", Program::NotYet("mkpj")),
-    ("mkpod", Program::NotYet("mkpod")),
+    ("mkpj", Program::Mkpj),
+    ("mkpod", Program::Mkpod),
     ("up", Program::NotYet("up")),
     ("run", Program::NotYet("run")),
-    ("schema", Program::NotYet("schema")),
+    ("schema", Program::Schema),
 ];
 
 const USAGE: &str = "\
@@ -62,6 +65,8 @@ Commands:
   deck                     shows jobs and logs
   sinker                   deletes what is no longer needed
   check                    says what is wrong with a configuration (also: checkconfig)
+  schema                   writes the JSON Schema of job files, for editors
+  mkpj, mkpod              print a job's ProwJob, a ProwJob's pod
   clonerefs, initupload, entrypoint, sidecar
                            run inside a job's pod
 
@@ -93,6 +98,9 @@ impl Program {
             Self::Container => local::kubelet::container_main(),
             Self::Demo => demo::main(flags),
             Self::Check => check::main(flags),
+            Self::Schema => schema::main(flags),
+            Self::Mkpj => mkpj::main(flags),
+            Self::Mkpod => mkpod::main(flags),
             Self::NotYet(name) => complain(&format!("prow {name} is not built yet")),
         }
     }

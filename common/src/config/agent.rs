@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Config, Errors, Options};
+use super::{Config, Errors, Loader, Options};
 use follow::Follower;
 
 pub use source::{Files, Source};
@@ -46,15 +46,7 @@ impl Agent {
         options: &Options,
         metrics: &LoadMetrics,
     ) -> Result<(Self, watch::Receiver<Arc<Config>>), Errors> {
-        let paths = [Some(&options.config_path), options.job_config_path.as_ref()];
-        let options = options.clone();
-        Self::follow(
-            "config",
-            Files::new(paths.into_iter().flatten().cloned(), move || {
-                Config::load(&options)
-            }),
-            metrics,
-        )
+        Self::follow("config", Loader::new(options.clone()), metrics)
     }
 }
 

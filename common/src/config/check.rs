@@ -3,9 +3,15 @@
 //! Each is a function from configuration to findings with a place. Not here: what a load refuses
 //! (that is `validate`), and reading files or asking GitHub, which are the caller's.
 
+mod branch_protection;
+mod contexts;
+mod hierarchy;
 mod jobs;
+mod plugins;
 mod repositories;
+mod sections;
 mod select;
+mod tide;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +21,8 @@ use std::{
 
 use super::{Config, Problem, files, findings::Findings, plugins::Plugins};
 
-pub use repositories::Repositories;
+pub use hierarchy::{config_scope, misplaced};
+pub use plugins::reads_owners;
 pub use select::{Selection, Set, WARNINGS, Warning, select};
 
 /// What is looked at.
@@ -26,8 +33,6 @@ pub struct Subject<'a> {
     pub config_file: Arc<str>,
     /// Without it, warnings about plugins are not looked for.
     pub plugins: Option<&'a Plugins>,
-    /// `plugins.yaml`, as findings name it.
-    pub plugins_file: Arc<str>,
     /// Annotations every job must have.
     pub required_annotations: &'a [String],
     /// The build clusters that plank wrote into `plank.build_cluster_status_file`, and how it

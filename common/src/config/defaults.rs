@@ -6,11 +6,8 @@ use super::{
     findings::Findings,
     job::{BaseFields, Brancher, Patterns, PeriodicFields, PostsubmitFields, PresubmitFields},
     preset,
-    schema::{POD_SPEC, RESOURCES, Shape, Unknown},
 };
-use crate::prowjob::{
-    DEFAULT_CLUSTER, DecorationConfig, ProwJobAgent, ProwJobDefault, RawObject, RawPodSpec, Refs,
-};
+use crate::prowjob::{DEFAULT_CLUSTER, ProwJobAgent, ProwJobDefault, Refs};
 
 /// What a job's `prowjob_defaults` say when nobody said anything.
 const GLOBAL_TENANT: &str = "GlobalDefaultID";
@@ -98,9 +95,6 @@ impl Completion<'_> {
                 (own, default) => own.or(default).unwrap_or_default(),
             });
         }
-        if let Some(decoration) = &mut decoration {
-            self.fit_resources(decoration, &origin);
-        }
         let mut base = JobBase {
             name: fields.name,
             labels: fields.labels,
@@ -130,52 +124,14 @@ impl Completion<'_> {
             },
             origin,
         };
-        self.complete_spec(&mut base);
+        self.apply_presets(&mut base);
         base
     }
 
-    /// Texts where Kubernetes wants texts, then presets.
-    fn complete_spec(&mut self, base: &mut JobBase) {
+    fn apply_presets(&mut self, base: &mut JobBase) {
         let Some(spec) = &mut base.spec else { return };
-        let root = Path::Below(&base.origin.path);
-        self.fit(&POD_SPEC, spec, &root.key("spec"), &base.origin);
         for (rule, collision) in preset::apply(self.presets, &base.labels, &mut spec.0) {
             self.findings.job(rule, &base.origin, "spec", collision);
-        }
-    }
-
-    fn fit_resources(&mut self, decoration: &mut DecorationConfig, origin: &Origin) {
-        let Some(resources) = &mut decoration.resources else {
-            return;
-        };
-        let root = Path::Below(&origin.path);
-        let path = root.key("decoration_config");
-        let path = path.key("resources");
-        for (name, resources) in [
-            ("clonerefs", &mut resources.clonerefs),
-            ("initupload", &mut resources.initupload),
-            ("place_entrypoint", &mut resources.place_entrypoint),
-            ("sidecar", &mut resources.sidecar),
-        ] {
-            if let Some(resources) = resources {
-                self.fit(&RESOURCES, resources, &path.key(name), origin);
-            }
-        }
-    }
-
-    fn fit(&mut self, shape: &Shape, object: &mut RawObject, path: &Path<'_>, origin: &Origin) {
-        let mut value = serde_json::Value::Object(std::mem::take(&mut object.0));
-        shape.fit(
-            &mut value,
-            path,
-            Unknown::Keep,
-            &mut |path, message, hint| {
-                self.findings
-                    .add_with_hint("field", &origin.file, path, message, hint);
-            },
-        );
-        if let serde_json::Value::Object(map) = value {
-            *object = RawPodSpec(map);
         }
     }
 

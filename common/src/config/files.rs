@@ -1,46 +1,22 @@
-//! Reading the files of an installation, and putting their content together.
+//! Which files make up an installation's configuration, and their texts. What they say is
+//! [`super::loader`]'s.
 
 use std::{
     collections::BTreeMap,
     fs,
     io::Read,
     path::{Path as FilePath, PathBuf},
-    sync::Arc,
 };
 
 use flate2::read::GzDecoder;
-use serde_json::Value;
 
 use super::{
-    Config, Errors, JobConfig, Options, Origin, Preset, Problem, ProwConfig, Segment,
-    defaults::Completion,
-    findings::Findings,
-    job::{JobFile, Patterns},
-    preset, validate, yaml,
+    Errors, Options, Problem,
+    prowignore::{self, ProwIgnore},
 };
 
 /// No configuration file is larger, packed or not.
 const MAX_BYTES: u64 = 32 << 20;
-
-/// Keys of `config.yaml` that are read here.
-const USED: [&str; 16] = [
-    "prowjob_namespace",
-    "pod_namespace",
-    "log_level",
-    "github",
-    "plank",
-    "sinker",
-    "in_repo_config",
-    "github_reporter",
-    "prowjob_default_entries",
-    "deck",
-    "decorate_all_jobs",
-    "presets",
-    "presubmits",
-    "postsubmits",
-    "periodics",
-    "prow_ignored",
-];
 
 /// A file's text; gzip is recognised by its first bytes.
 pub(super) fn read(path: &FilePath) -> Result<String, Errors> {
@@ -50,6 +26,13 @@ pub(super) fn read(path: &FilePath) -> Result<String, Errors> {
 
 fn read_bytes(path: &FilePath) -> Result<String, String> {
     let file = fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let metadata = file.metadata();
+    let size = metadata
+        .map_err(|error| format!("cannot be read: {error}"))?
+        .len();
+    if size > MAX_BYTES {
+        return Err(too_large());
+    }
     let bytes = take_all(file)?;
     let bytes = if bytes.starts_with(&[0x1f, 0x8b]) {
         take_all(GzDecoder::new(bytes.as_slice()))?
@@ -66,238 +49,166 @@ fn take_all(source: impl Read) -> Result<Vec<u8>, String> {
         .read_to_end(&mut bytes)
         .map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("is larger than {} MiB", MAX_BYTES >> 20));
+        return Err(too_large());
     }
     Ok(bytes)
 }
 
-/// Reads everything that `options` name.
-pub(super) fn load(options: &Options) -> Result<Config, Errors> {
-    refuse_unsupported(options)?;
-    let config_file: Arc<str> = options.config_path.display().to_string().into();
-    let text = read(&options.config_path)?;
-    let mut prow: ProwConfig = yaml::parse(&config_file, &text)?;
-    prow.unused = yaml::parse::<BTreeMap<String, Value>>(&config_file, &text)?;
-    prow.unused.retain(|key, _| !USED.contains(&key.as_str()));
-
-    let mut files = vec![(Arc::clone(&config_file), yaml::parse(&config_file, &text)?)];
-    if let Some(path) = &options.job_config_path {
-        files.extend(read_all(&job_files(path)?)?);
-    }
-    let mut findings = Findings::default();
-    validate::sections(&config_file, &prow, &mut findings);
-    let jobs = assemble(files, &prow, &mut findings);
-    validate::jobs(&jobs, &prow, &mut findings);
-    findings.into_result(|file| read_bytes(FilePath::new(file)).ok())?;
-    Ok(Config { prow, jobs })
+fn too_large() -> String {
+    format!("is larger than {} MiB", MAX_BYTES >> 20)
 }
 
-fn refuse_unsupported(options: &Options) -> Result<(), Errors> {
-    let refuse =
-        |what: String, message: &str| Err(Problem::in_file("options", what, message).into());
-    if let Some(dir) = options.supplemental_prow_config_dir.first() {
-        return refuse(
-            dir.display().to_string(),
-            "--supplemental-prow-config-dir is not supported yet",
-        );
-    }
-    if options.moonraker_address.is_some() {
-        return refuse(
-            "--moonraker-address".into(),
-            "there is no moonraker here: in-repo configuration is read by hook itself",
-        );
-    }
-    if options.config_path.as_os_str().is_empty() {
-        return refuse("--config-path".into(), "is required");
-    }
-    Ok(())
+/// The files beside `config.yaml`, in the order of their paths.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    /// Further parts of `config.yaml`.
+    pub(super) supplemental: Vec<PathBuf>,
+    pub(super) jobs: Vec<PathBuf>,
 }
 
-/// Job files below a path in a fixed order.
-fn job_files(path: &FilePath) -> Result<Vec<PathBuf>, Errors> {
-    let mut files = Vec::new();
-    let mut problems = Vec::new();
-    let metadata = fs::metadata(path);
-    match metadata {
-        Ok(metadata) if metadata.is_dir() => walk(path, &mut files, &mut problems),
-        Ok(_) => files.push(path.to_owned()),
-        Err(error) => problems.push(cannot_read(path, &error)),
-    }
-    files.sort();
-    let mut seen: BTreeMap<_, &PathBuf> = BTreeMap::new();
-    for file in &files {
-        // One ConfigMap holds them all, keyed by base name.
-        if let Some(first) = seen.insert(file.file_name(), file) {
-            problems.push(Problem::in_file(
-                "file-name",
-                file.display().to_string(),
-                format!("another job file has this name: {}", first.display()),
-            ));
+impl Listing {
+    /// Looks for the files that `options` name.
+    pub(super) fn of(options: &Options) -> Result<Self, Errors> {
+        let mut walk = Walk::default();
+        for dir in &options.supplemental_prow_config_dir {
+            let suffix = &options.supplemental_prow_configs_filename_suffix;
+            walk.below(dir, &|name| name.ends_with(suffix));
+        }
+        let supplemental = walk.take();
+        if let Some(path) = &options.job_config_path {
+            walk.below(path, &|name| {
+                name.ends_with(".yaml") || name.ends_with(".yml")
+            });
+        }
+        let jobs = walk.take();
+        walk.refuse_twins(&jobs);
+        if walk.problems.is_empty() {
+            Ok(Self { supplemental, jobs })
+        } else {
+            Err(Errors(walk.problems))
         }
     }
-    if problems.is_empty() {
-        Ok(files)
-    } else {
-        Err(Errors(problems))
-    }
 }
 
-fn walk(dir: &FilePath, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) => return problems.push(cannot_read(dir, &error)),
-    };
-    for entry in entries {
-        let (path, is_dir) = match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
-            Ok((path, kind)) => (path, kind.is_dir()),
-            Err(error) => {
-                problems.push(cannot_read(dir, &error));
-                continue;
-            }
+/// Collects files below folders.
+#[derive(Default)]
+struct Walk {
+    files: Vec<PathBuf>,
+    ignore: ProwIgnore,
+    problems: Vec<Problem>,
+}
+
+impl Walk {
+    /// What was found since the last time and is not left out.
+    fn take(&mut self) -> Vec<PathBuf> {
+        let mut files = std::mem::take(&mut self.files);
+        files.sort();
+        files
+    }
+
+    /// A file is taken whatever its name; in a folder, names decide.
+    fn below(&mut self, root: &FilePath, wanted: &dyn Fn(&str) -> bool) {
+        match fs::metadata(root) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => return self.files.push(root.to_owned()),
+            Err(error) => return self.problem(root, format!("cannot be read: {error}")),
+        }
+        let before = self.files.len();
+        self.ignore = ProwIgnore::default();
+        match root.canonicalize() {
+            Ok(inside) => self.folder(root, &inside, root, wanted),
+            Err(error) => self.problem(root, format!("cannot be read: {error}")),
+        }
+        let ignore = &self.ignore;
+        let mut index = 0;
+        self.files.retain(|path| {
+            index += 1;
+            let relative = path.strip_prefix(root).unwrap_or(path);
+            index <= before || !ignore.leaves_out(&relative.to_string_lossy())
+        });
+    }
+
+    /// `inside` is where the root really is.
+    fn folder(
+        &mut self,
+        root: &FilePath,
+        inside: &FilePath,
+        dir: &FilePath,
+        wanted: &dyn Fn(&str) -> bool,
+    ) {
+        let entries = match fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(error) => return self.problem(dir, format!("cannot be read: {error}")),
         };
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_yaml = path
-            .extension()
-            .is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if name.starts_with("..") {
-            // How Kubernetes swaps a mounted ConfigMap.
-        } else if is_dir {
-            walk(&path, files, problems);
-        } else if name == ".prowignore" {
-            problems.push(Problem::in_file(
-                "file",
-                path.display().to_string(),
-                "leaving files out by .prowignore is not supported yet",
-            ));
-        } else if is_yaml {
-            files.push(path);
-        }
-    }
-}
-
-fn cannot_read(path: &FilePath, error: &std::io::Error) -> Problem {
-    Problem::in_file(
-        "file",
-        path.display().to_string(),
-        format!("cannot be read: {error}"),
-    )
-}
-
-/// Reads files on all processors; every broken one is told.
-fn read_all(files: &[PathBuf]) -> Result<Vec<(Arc<str>, JobFile)>, Errors> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let chunk = files.len().div_ceil(threads).max(1);
-    let results: Vec<_> = std::thread::scope(|scope| {
-        let workers: Vec<_> = files
-            .chunks(chunk)
-            .map(|chunk| {
-                scope.spawn(move || chunk.iter().map(|path| read_one(path)).collect::<Vec<_>>())
-            })
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().expect("reading a file does not panic"))
-            .collect()
-    });
-    let mut read = Vec::new();
-    let mut problems = Vec::new();
-    for result in results {
-        match result {
-            Ok(file) => read.push(file),
-            Err(errors) => problems.extend(errors.0),
-        }
-    }
-    if problems.is_empty() {
-        Ok(read)
-    } else {
-        Err(Errors(problems))
-    }
-}
-
-fn read_one(path: &FilePath) -> Result<(Arc<str>, JobFile), Errors> {
-    let file: Arc<str> = path.display().to_string().into();
-    let jobs = yaml::parse(&file, &read(path)?)?;
-    Ok((file, jobs))
-}
-
-/// Completes the jobs of all files with the presets of all files.
-fn assemble(
-    files: Vec<(Arc<str>, JobFile)>,
-    prow: &ProwConfig,
-    findings: &mut Findings,
-) -> JobConfig {
-    let mut files = files;
-    let mut presets: Vec<Preset> = Vec::new();
-    for (file, content) in &mut files {
-        for (index, mut preset) in content.presets.drain(..).enumerate() {
-            preset.origin = Origin {
-                file: Arc::clone(file),
-                path: vec![Segment::Key("presets".into()), Segment::Index(index)],
+        for entry in entries {
+            let (path, kind) = match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))
+            {
+                Ok(found) => found,
+                Err(error) => {
+                    self.problem(dir, format!("cannot be read: {error}"));
+                    continue;
+                }
             };
-            preset.normalise(findings);
-            presets.push(preset);
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("..") {
+                // How Kubernetes swaps a mounted ConfigMap.
+            } else if kind.is_dir() {
+                self.folder(root, inside, &path, wanted);
+            } else if name == prowignore::FILE {
+                self.ignore(root, dir, &path);
+            } else if wanted(&name) && self.is_inside(inside, &path, kind.is_symlink()) {
+                self.files.push(path);
+            }
         }
     }
-    preset::check_distinct(&presets, findings);
-    let mut jobs = JobConfig::default();
-    let mut completion = Completion {
-        prow,
-        presets: &presets,
-        patterns: Patterns::default(),
-        findings,
-    };
-    for (file, content) in files {
-        for (repo, list) in content.presubmits {
-            let complete = list
-                .into_iter()
-                .flatten()
-                .enumerate()
-                .map(|(index, fields)| {
-                    let origin = origin(&file, "presubmits", Some(&repo), index);
-                    Arc::new(completion.presubmit(fields, origin, &repo))
-                });
-            jobs.presubmits
-                .entry(repo.clone())
-                .or_default()
-                .extend(complete);
-        }
-        for (repo, list) in content.postsubmits {
-            let complete = list
-                .into_iter()
-                .flatten()
-                .enumerate()
-                .map(|(index, fields)| {
-                    let origin = origin(&file, "postsubmits", Some(&repo), index);
-                    Arc::new(completion.postsubmit(fields, origin, &repo))
-                });
-            jobs.postsubmits
-                .entry(repo.clone())
-                .or_default()
-                .extend(complete);
-        }
-        for (index, fields) in content.periodics.into_iter().enumerate() {
-            let origin = origin(&file, "periodics", None, index);
-            jobs.periodics
-                .push(Arc::new(completion.periodic(fields, origin)));
-        }
-    }
-    jobs.presets = presets;
-    jobs
-}
 
-pub(super) fn origin(file: &Arc<str>, section: &str, repo: Option<&str>, index: usize) -> Origin {
-    let keys = [Some(section), repo];
-    let mut path: Vec<_> = keys
-        .into_iter()
-        .flatten()
-        .map(|key| Segment::Key(key.to_owned()))
-        .collect();
-    path.push(Segment::Index(index));
-    Origin {
-        file: Arc::clone(file),
-        path,
+    fn ignore(&mut self, root: &FilePath, dir: &FilePath, path: &FilePath) {
+        let folder = dir.strip_prefix(root).unwrap_or(dir).to_string_lossy();
+        let added = read_bytes(path).and_then(|text| self.ignore.add(&folder, &text));
+        if let Err(message) = added {
+            self.problem(path, message);
+        }
+    }
+
+    /// A link is followed to files below the root only; one to a folder is passed over, as in
+    /// Prow.
+    fn is_inside(&mut self, inside: &FilePath, path: &FilePath, is_link: bool) -> bool {
+        if !is_link {
+            return true;
+        }
+        match path.canonicalize() {
+            Ok(target) if target.starts_with(inside) => !target.is_dir(),
+            Ok(target) => {
+                let message = format!(
+                    "is a link to {}, outside of {}: only what is inside is read",
+                    target.display(),
+                    inside.display()
+                );
+                self.problem(path, message);
+                false
+            }
+            Err(error) => {
+                self.problem(path, format!("cannot be read: {error}"));
+                false
+            }
+        }
+    }
+
+    /// One `ConfigMap` holds all job files, keyed by base name.
+    fn refuse_twins(&mut self, files: &[PathBuf]) {
+        let mut seen: BTreeMap<_, &PathBuf> = BTreeMap::new();
+        for file in files {
+            if let Some(first) = seen.insert(file.file_name(), file) {
+                let message = format!("another job file has this name: {}", first.display());
+                let path = file.display().to_string();
+                let problem = Problem::in_file("file-name", path, message);
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    fn problem(&mut self, path: &FilePath, message: String) {
+        let path = path.display().to_string();
+        self.problems.push(Problem::in_file("file", path, message));
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Errors, Origin, Path, Problem, Segment, problem::show, yaml::Tree};
+use super::{
+    Errors, Origin, Path, Problem, Segment,
+    problem::show,
+    yaml::{self, Tree, Trust},
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Findings(Vec<Finding>);
@@ -45,6 +49,10 @@ impl Findings {
         });
     }
 
+    pub(super) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// At the field `key` of a job.
     pub(super) fn job(
         &mut self,
@@ -65,32 +73,36 @@ impl Findings {
         if self.0.is_empty() {
             return Ok(());
         }
-        let mut trees: BTreeMap<Arc<str>, Option<Tree>> = BTreeMap::new();
-        let mut problems: Vec<Problem> = self
-            .0
-            .into_iter()
-            .map(|finding| {
-                let tree = trees
-                    .entry(Arc::clone(&finding.file))
-                    .or_insert_with(|| Tree::parse(&text_of(&finding.file)?));
-                let (line, column) = tree
-                    .as_ref()
-                    .map_or((0, 0), |tree| tree.locate(&finding.path));
-                Problem {
-                    rule: finding.rule,
-                    file: finding.file.to_string(),
-                    line,
-                    column,
-                    path: show(&finding.path),
-                    message: finding.message,
-                    hint: finding.hint,
-                }
-            })
-            .collect();
+        let mut by_file: BTreeMap<Arc<str>, Vec<Finding>> = BTreeMap::new();
+        for finding in self.0 {
+            let file = Arc::clone(&finding.file);
+            by_file.entry(file).or_default().push(finding);
+        }
+        let mut problems = Vec::new();
+        for (file, findings) in by_file {
+            let text = text_of(&file).unwrap_or_default();
+            let tree = yaml::tree(&file, &text, Trust::Operator).ok().flatten();
+            problems.extend(findings.into_iter().map(|it| it.located(tree.as_ref())));
+        }
         problems.sort_by(|a, b| {
             (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
         });
         problems.dedup();
         Err(Errors(problems))
+    }
+}
+
+impl Finding {
+    fn located(self, tree: Option<&Tree<'_>>) -> Problem {
+        let (line, column) = tree.map_or((0, 0), |tree| tree.locate(&self.path));
+        Problem {
+            rule: self.rule,
+            file: self.file.to_string(),
+            line,
+            column,
+            path: show(&self.path),
+            message: self.message,
+            hint: self.hint,
+        }
     }
 }

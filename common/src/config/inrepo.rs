@@ -4,27 +4,20 @@
 //! Strict where the central files are lenient: whoever wrote the file reads the errors. An
 //! unknown field is one, with the nearest known name.
 
-use std::sync::{Arc, LazyLock};
-
-use serde_json::Value;
+use std::sync::Arc;
 
 use super::{
-    Config, Errors, JobBase, Origin, Path, Postsubmit, Preset, Presubmit, Problem, Segment,
+    Config, Errors, JobBase, Origin, Path, Postsubmit, Preset, Presubmit, Problem,
     defaults::Completion,
-    files::origin,
     findings::Findings,
     job::{InRepoFile, KeyedInRepoFile, Patterns, PostsubmitFields, PresubmitFields},
-    preset,
-    schema::{Shape, Unknown},
-    validate,
-    yaml::{self, Trust},
+    part::origin,
+    preset, validate,
+    yaml::{self, Document, Trust},
 };
 
 /// No file of a repository is larger.
 pub const MAX_BYTES: usize = 1 << 20;
-
-static LISTS: LazyLock<Shape> = LazyLock::new(Shape::of::<InRepoFile>);
-static KEYED: LazyLock<Shape> = LazyLock::new(Shape::of::<KeyedInRepoFile>);
 
 /// A repository's own jobs with defaults and presets, checked together with the central ones.
 #[derive(Clone, Debug, Default)]
@@ -78,33 +71,26 @@ fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
         let message = format!("is larger than {} KiB", MAX_BYTES >> 10);
         return Err(Problem::in_file("file", file, message).into());
     }
-    let mut value: Value = yaml::read(file, text, Trust::Stranger)?;
-    let keyed = ["presubmits", "postsubmits"]
-        .iter()
-        .any(|key| value.get(key).is_some_and(Value::is_object));
+    let tree = yaml::tree(file, text, Trust::Stranger)?;
+    let tree = tree.as_ref();
+    let keyed = tree.is_some_and(|tree| {
+        let mut sections = ["presubmits", "postsubmits"].into_iter();
+        sections.any(|section| tree.has_mapping(section))
+    });
     let name: Arc<str> = file.into();
+    if !keyed {
+        let file: InRepoFile = strict(yaml::typed(file, tree, Trust::Stranger)?)?;
+        return Ok(Written {
+            presets: file.presets,
+            presubmits: in_order(&name, "presubmits", None, file.presubmits),
+            postsubmits: in_order(&name, "postsubmits", None, file.postsubmits),
+        });
+    }
+    let file: KeyedInRepoFile = strict(yaml::typed(file, tree, Trust::Stranger)?)?;
     let mut findings = Findings::default();
-    let shape: &Shape = if keyed { &KEYED } else { &LISTS };
-    shape.fit(
-        &mut value,
-        &Path::Root,
-        Unknown::Refuse,
-        &mut |path, message, hint| {
-            let hint = match path.segments().as_slice() {
-                [Segment::Key(key)] if key == "periodics" => {
-                    Some("periodics stand in the central configuration".to_owned())
-                }
-                _ => hint,
-            };
-            findings.add_with_hint("field", &name, path, message, hint);
-        },
-    );
-    let foreign = ["presubmits", "postsubmits"]
-        .into_iter()
-        .filter_map(|section| Some((section, value.get(section)?.as_object()?)))
-        .flat_map(|(section, repos)| repos.keys().map(move |repo| (section, repo)))
-        .filter(|(_, repo)| *repo != org_repo);
-    for (section, repo) in foreign {
+    let repos = file.presubmits.keys().map(|repo| ("presubmits", repo));
+    let repos = repos.chain(file.postsubmits.keys().map(|repo| ("postsubmits", repo)));
+    for (section, repo) in repos.filter(|(_, repo)| *repo != org_repo) {
         findings.add_with_hint(
             "other-repository",
             &name,
@@ -114,30 +100,25 @@ fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
         );
     }
     findings.into_result(|_| Some(text.to_owned()))?;
-    written(&name, text, keyed)
+    Ok(Written {
+        presets: file.presets,
+        presubmits: by_key(&name, "presubmits", file.presubmits),
+        postsubmits: by_key(&name, "postsubmits", file.postsubmits),
+    })
 }
 
-fn written(name: &Arc<str>, text: &str, keyed: bool) -> Result<Written, Errors> {
-    let (presets, presubmits, postsubmits) = if keyed {
-        let file: KeyedInRepoFile = yaml::read(name, text, Trust::Stranger)?;
-        (
-            file.presets,
-            by_key(name, "presubmits", file.presubmits),
-            by_key(name, "postsubmits", file.postsubmits),
-        )
-    } else {
-        let file: InRepoFile = yaml::read(name, text, Trust::Stranger)?;
-        (
-            file.presets,
-            in_order(name, "presubmits", None, file.presubmits),
-            in_order(name, "postsubmits", None, file.postsubmits),
-        )
-    };
-    Ok(Written {
-        presets,
-        presubmits,
-        postsubmits,
-    })
+/// A document without anything unknown.
+fn strict<T>(document: Document<T>) -> Result<T, Errors> {
+    if document.remarks.is_empty() {
+        return Ok(document.value);
+    }
+    let problems = document.remarks.into_iter().map(|mut problem| {
+        if problem.path == "periodics" {
+            problem.hint = Some("periodics stand in the central configuration".to_owned());
+        }
+        problem
+    });
+    Err(Errors(problems.collect()))
 }
 
 fn by_key<T>(
@@ -173,7 +154,6 @@ fn complete(
         for (index, preset) in content.presets.iter().enumerate() {
             let mut preset = preset.clone();
             preset.origin = origin(file, "presets", None, index);
-            preset.normalise(findings);
             presets.push(preset);
         }
     }

@@ -1,96 +1,205 @@
-//! `plugins.yaml`: which plugins look at which repository, and the settings of those built here.
+//! `plugins.yaml`: which plugins look at which repository, and every plugin's settings.
 //!
-//! Sections of plugins that are not built yet are kept by name, see [`Plugins::unused_sections`].
+//! One module a section: its fields, Prow's defaults, its rules. The file and its further parts
+//! are put together first ([`merge`]), then completed, then checked. Not here: what plugins do.
 
+mod approve;
+mod blockade;
+mod branch_cleaner;
+mod bugzilla;
+mod catalogue;
+mod cherry_pick;
+mod config_updater;
+mod dco;
 mod enablement;
+mod external;
+mod files;
+mod golint;
+mod heart;
+mod help;
+mod images;
+mod invalid_commit_msg;
+mod jira;
+mod label;
+mod lgtm;
+mod load;
+mod lookups;
+mod merge;
+mod milestone;
+mod override_contexts;
+mod owners;
+mod project;
+mod project_manager;
+mod release_note;
+mod remarks;
+mod report;
+mod require_matching_label;
+mod retitle;
+mod reviewers;
+mod sigmention;
+mod size;
+mod slack;
 mod trigger;
+mod welcome;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, sync::Arc};
 
-use serde::Deserialize;
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+pub use approve::Approve;
+pub use blockade::Blockade;
+pub use branch_cleaner::BranchCleaner;
+pub use bugzilla::{Bugzilla, BugzillaBranch, BugzillaOrg, BugzillaRepo, BugzillaState, ByBranch};
+pub use catalogue::KNOWN;
+pub use cherry_pick::{CherryPickApproved, CherryPickUnapproved};
+pub use config_updater::{ClusterGroup, ConfigMapSpec, ConfigUpdater};
+pub use dco::Dco;
 pub use enablement::{Enablement, OrgPlugins};
-pub use trigger::Trigger;
+pub use external::{ExternalPlugin, ExternalPlugins};
+pub use files::Options;
+pub use golint::Golint;
+pub use heart::Heart;
+pub use help::Help;
+pub use images::ImageKey;
+pub use invalid_commit_msg::{InvalidCommitMsg, InvalidCommitMsgCheck};
+pub use jira::Jira;
+pub use label::{AssignOn, Label, RestrictedLabel};
+pub use lgtm::Lgtm;
+pub use lookups::{Scope, Where};
+pub use milestone::{BranchToMilestone, Milestone};
+pub use override_contexts::Override;
+pub use owners::{Owners, OwnersFilenames};
+pub use project::{Project, ProjectOrg, ProjectRepo};
+pub use project_manager::{ManagedColumn, ManagedProject, ManagedRepo, ProjectManager};
+pub use release_note::ReleaseNote;
+pub use require_matching_label::RequireMatchingLabel;
+pub use retitle::Retitle;
+pub use reviewers::{ContextMatch, Reviewers};
+pub use sigmention::SigMention;
+pub use size::Size;
+pub use slack::{MergeWarning, Slack};
+pub use trigger::{OrgInvite, ProminentInvite, Trigger};
+pub use welcome::Welcome;
 
-use super::{Errors, files, yaml};
+use super::{Path, Problem, Segment};
 use crate::prowjob::null_default;
+use report::Places;
 
-/// The flags that say where `plugins.yaml` is.
-#[derive(Clone, Debug, clap::Args)]
-#[group(skip)]
-pub struct Options {
-    #[arg(long, value_name = "FILE", default_value = "/etc/plugins/plugins.yaml")]
-    pub plugin_config: PathBuf,
-    /// Folders with further parts of `plugins.yaml`. Not yet: naming one is an error.
-    #[arg(long, value_name = "DIR")]
-    pub supplemental_plugin_config_dir: Vec<PathBuf>,
-    /// What a further part's file name ends in.
-    #[arg(long, default_value = "_pluginconfig.yaml")]
-    pub supplemental_plugin_configs_filename_suffix: String,
-}
-
-/// The content of `plugins.yaml`. The default enables nothing.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+/// The content of `plugins.yaml` and its further parts. The default enables nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Plugins {
     /// By `org` or `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub plugins: Enablement,
+    /// By `org` or `org/repo`.
+    #[serde(deserialize_with = "null_default")]
+    pub external_plugins: ExternalPlugins,
+    #[serde(deserialize_with = "null_default")]
+    pub owners: Owners,
+    #[serde(deserialize_with = "null_default")]
+    pub approve: Vec<Approve>,
+    #[serde(deserialize_with = "null_default")]
+    pub blockades: Vec<Blockade>,
+    #[serde(deserialize_with = "null_default")]
+    pub blunderbuss: Reviewers,
+    #[serde(deserialize_with = "null_default")]
+    pub rifle: Reviewers,
+    #[serde(deserialize_with = "null_default")]
+    pub bugzilla: Bugzilla,
+    #[serde(deserialize_with = "null_default")]
+    pub branch_cleaner: BranchCleaner,
+    #[serde(deserialize_with = "null_default")]
+    pub cat: ImageKey,
+    #[serde(deserialize_with = "null_default")]
+    pub cherry_pick_approved: Vec<CherryPickApproved>,
+    #[serde(deserialize_with = "null_default")]
+    pub cherry_pick_unapproved: CherryPickUnapproved,
+    #[serde(deserialize_with = "null_default")]
+    pub config_updater: ConfigUpdater,
+    /// By `org/repo`, `org` or `*`.
+    #[serde(deserialize_with = "null_default")]
+    pub dco: BTreeMap<String, Dco>,
+    #[serde(deserialize_with = "null_default")]
+    pub golint: Golint,
+    #[serde(deserialize_with = "null_default")]
+    pub goose: ImageKey,
+    #[serde(deserialize_with = "null_default")]
+    pub heart: Heart,
+    #[serde(deserialize_with = "null_default")]
+    pub label: Label,
+    #[serde(deserialize_with = "null_default")]
+    pub lgtm: Vec<Lgtm>,
+    pub jira: Option<Jira>,
+    /// By `org/repo`.
+    #[serde(deserialize_with = "null_default")]
+    pub milestone_applier: BTreeMap<String, BranchToMilestone>,
+    #[serde(deserialize_with = "null_default")]
+    pub release_note: ReleaseNote,
+    /// By `org/repo`; the empty name is every repository.
+    #[serde(deserialize_with = "null_default")]
+    pub repo_milestone: BTreeMap<String, Milestone>,
+    #[serde(deserialize_with = "null_default")]
+    pub project_config: Project,
+    #[serde(deserialize_with = "null_default")]
+    pub project_manager: ProjectManager,
+    #[serde(deserialize_with = "null_default")]
+    pub require_matching_label: Vec<RequireMatchingLabel>,
+    #[serde(deserialize_with = "null_default")]
+    pub retitle: Retitle,
+    #[serde(deserialize_with = "null_default")]
+    pub slack: Slack,
+    #[serde(deserialize_with = "null_default")]
+    pub sigmention: SigMention,
+    #[serde(deserialize_with = "null_default")]
+    pub size: Size,
     #[serde(deserialize_with = "null_default")]
     pub triggers: Vec<Trigger>,
+    #[serde(deserialize_with = "null_default")]
+    pub welcome: Vec<Welcome>,
+    #[serde(rename = "override", deserialize_with = "null_default")]
+    pub override_contexts: Override,
+    #[serde(deserialize_with = "null_default")]
+    pub help: Help,
+    #[serde(deserialize_with = "null_default")]
+    pub invalid_commit_msg: Vec<InvalidCommitMsg>,
     #[serde(skip)]
-    unused: BTreeMap<String, Value>,
+    places: Places,
+    #[serde(skip)]
+    unknown_fields: Vec<Problem>,
+    #[serde(skip)]
+    unknown_plugins: Vec<Problem>,
+    #[serde(skip)]
+    remarks: Vec<Problem>,
 }
 
 impl Plugins {
-    /// Reads the file that `options` name.
-    pub fn load(options: &Options) -> Result<Self, Errors> {
-        if let Some(dir) = options.supplemental_plugin_config_dir.first() {
-            return Err(super::Problem::in_file(
-                "options",
-                dir.display().to_string(),
-                "--supplemental-plugin-config-dir is not supported yet",
-            )
-            .into());
-        }
-        let file = options.plugin_config.display().to_string();
-        Self::parse(&file, &files::read(&options.plugin_config)?)
+    /// Fields that nobody knows, and keys that are there twice.
+    pub fn unknown_fields(&self) -> &[Problem] {
+        &self.unknown_fields
     }
 
-    /// `file` is named in errors.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Errors> {
-        let mut plugins: Self = yaml::parse(file, text)?;
-        let mut sections: BTreeMap<String, Value> = yaml::parse(file, text)?;
-        sections.retain(|name, _| !["plugins", "triggers"].contains(&name.as_str()));
-        plugins.unused = sections;
-        Ok(plugins)
+    /// Enabled names that are none of [`KNOWN`]: an error to `prow check`, a warning to hook.
+    pub fn unknown_plugins(&self) -> &[Problem] {
+        &self.unknown_plugins
     }
 
-    /// Whether a plugin looks at a repository: the repository's own list or its organisation's
-    /// names it, and the organisation does not exclude the repository.
-    pub fn is_enabled(&self, plugin: &str, org: &str, repo: &str) -> bool {
-        self.plugins.is_enabled(plugin, org, repo)
+    /// What is written in a form that Prow gives up, and an empty `plugins`.
+    pub fn remarks(&self) -> &[Problem] {
+        &self.remarks
     }
 
-    /// The trigger plugin's settings for a repository: those that list the repository, else its
-    /// organisation, else the defaults.
-    pub fn trigger_for(&self, org: &str, repo: &str) -> Trigger {
-        let full = format!("{org}/{repo}");
-        [full.as_str(), org]
-            .iter()
-            .find_map(|key| {
-                self.triggers
-                    .iter()
-                    .find(|trigger| trigger.repos.iter().any(|entry| entry == key))
-            })
-            .cloned()
-            .unwrap_or_default()
+    /// The file that brought what is at a path in the whole, and the path there.
+    pub fn place(&self, path: &Path<'_>) -> (Arc<str>, Vec<Segment>) {
+        self.places.of(path)
     }
+}
 
-    /// Sections no plugin here reads.
-    pub fn unused_sections(&self) -> impl Iterator<Item = &str> {
-        self.unused.keys().map(String::as_str)
+/// Fills in an empty text.
+fn or(text: &mut String, default: &str) {
+    if text.is_empty() {
+        default.clone_into(text);
     }
 }
 
@@ -98,51 +207,38 @@ impl Plugins {
 mod tests {
     use super::*;
 
-    const FILE: &str = "\
-plugins:
-  org:
-    plugins: [trigger, hold]
-    excluded_repos: [quiet]
-  org/quiet: [lgtm]
-  other/repo:
-  - trigger
-triggers:
-- repos: [org]
-  only_org_members: true
-  trusted_apps: [dependabot]
-- repos: [org/special]
-  ignore_ok_to_test: yes
-  trusted_org: friends
-lgtm: []
-";
+    /// A file that holds.
+    pub(super) fn loaded(text: &str) -> Plugins {
+        Plugins::parse("plugins.yaml", text).unwrap()
+    }
 
-    #[test]
-    fn enablement_by_repository_and_organisation() {
-        let plugins = Plugins::parse("plugins.yaml", FILE).unwrap();
-        for (plugin, org, repo, enabled) in [
-            ("trigger", "org", "any", true),
-            ("trigger", "org", "quiet", false),
-            ("lgtm", "org", "quiet", true),
-            ("lgtm", "org", "any", false),
-            ("trigger", "other", "repo", true),
-            ("trigger", "other", "else", false),
-        ] {
-            assert_eq!(
-                plugins.is_enabled(plugin, org, repo),
-                enabled,
-                "{plugin} {org}/{repo}"
-            );
-        }
-        assert_eq!(plugins.unused_sections().collect::<Vec<_>>(), ["lgtm"]);
+    /// What is said of a file that does not.
+    pub(super) fn refused(text: &str) -> String {
+        Plugins::parse("plugins.yaml", text)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
-    fn the_repositorys_trigger_settings_win_over_the_organisations() {
-        let plugins = Plugins::parse("plugins.yaml", FILE).unwrap();
-        assert!(plugins.trigger_for("org", "any").only_org_members);
-        let special = plugins.trigger_for("org", "special");
-        assert!(special.ignore_ok_to_test && !special.only_org_members);
-        assert_eq!(special.trusted_org, "friends");
-        assert_eq!(plugins.trigger_for("x", "y"), Trigger::default());
+    fn an_approver_is_told_one_thing() {
+        assert_eq!(
+            refused("approve:\n- repos: [o/r]\n- repos: [p, o/r]"),
+            r#"plugins.yaml:3:14: approve[1].repos[1]: "o/r" is already listed in approve[0]"#
+        );
+    }
+
+    #[test]
+    fn an_empty_file_has_prows_defaults() {
+        let plugins = loaded("");
+        let denied = plugins.owners.labels_denylist.unwrap();
+        assert_eq!(denied, ["approved", "lgtm"]);
+        assert!(plugins.help.help_guidelines_url.ends_with("help-wanted.md"));
+        assert!(
+            plugins
+                .release_note
+                .guidelines_url
+                .ends_with("release-notes.md")
+        );
+        assert!(plugins.sigmention.regexp.contains("@kubernetes/sig-"));
     }
 }

@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::{EnvVar, Toleration, Volume, VolumeMount};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Origin, Path,
-    findings::Findings,
-    schema::{POD_SPEC, Unknown},
-};
+use super::{Origin, Path, findings::Findings};
 use crate::prowjob::{RawObject, StringMap, null_default};
 
 /// Applies to every job that has all of its labels; without labels, to every job.
@@ -20,12 +17,16 @@ pub struct Preset {
     #[serde(deserialize_with = "null_default")]
     pub labels: StringMap,
     #[serde(deserialize_with = "null_default")]
+    #[schemars(with = "Vec<EnvVar>")]
     pub env: Vec<RawObject>,
     #[serde(deserialize_with = "null_default")]
+    #[schemars(with = "Vec<Volume>")]
     pub volumes: Vec<RawObject>,
     #[serde(rename = "volumeMounts", deserialize_with = "null_default")]
+    #[schemars(with = "Vec<VolumeMount>")]
     pub volume_mounts: Vec<RawObject>,
     #[serde(deserialize_with = "null_default")]
+    #[schemars(with = "Vec<Toleration>")]
     pub tolerations: Vec<RawObject>,
     #[serde(skip)]
     pub origin: Origin,
@@ -36,35 +37,6 @@ impl Preset {
         self.labels
             .iter()
             .all(|(key, value)| labels.get(key) == Some(value))
-    }
-
-    /// Writes scalars as texts where Kubernetes wants texts.
-    pub(super) fn normalise(&mut self, findings: &mut Findings) {
-        let mut pod = json!({
-            "containers": [{ "env": self.env, "volumeMounts": self.volume_mounts }],
-            "volumes": self.volumes,
-            "tolerations": self.tolerations,
-        });
-        let origin = &self.origin;
-        POD_SPEC.fit(
-            &mut pod,
-            &Path::Root,
-            Unknown::Keep,
-            &mut |path, message, hint| {
-                // The pod around the preset is not written anywhere; its fields are the preset's.
-                let inner = path.segments();
-                let skip = if inner.len() > 2 { 2 } else { 0 };
-                let root = Path::Below(&origin.path);
-                let mut all = root.segments();
-                all.extend(inner.into_iter().skip(skip));
-                findings.add_with_hint("preset", &origin.file, &Path::Below(&all), message, hint);
-            },
-        );
-        let take = |value: &mut Value| serde_json::from_value(value.take()).unwrap_or_default();
-        self.env = take(&mut pod["containers"][0]["env"]);
-        self.volume_mounts = take(&mut pod["containers"][0]["volumeMounts"]);
-        self.volumes = take(&mut pod["volumes"]);
-        self.tolerations = take(&mut pod["tolerations"]);
     }
 }
 

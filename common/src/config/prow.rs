@@ -9,7 +9,8 @@ mod sinker;
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use by_repo::ByRepoAndCluster;
@@ -22,7 +23,7 @@ pub use sinker::Sinker;
 use crate::prowjob::{ProwJobDefault, null_default};
 
 /// The sections of `config.yaml`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProwConfig {
     /// Where `ProwJob`s live.
@@ -77,7 +78,7 @@ impl Default for ProwConfig {
 }
 
 /// `github`: how links into GitHub begin.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GithubLinks {
     pub link_url: String,

@@ -45,7 +45,11 @@ mod tests {
     #[test]
     fn files_are_left_out_as_git_would() {
         for (name, files, left_out) in [
-            ("all", &[("", "*.yaml")][..], &["a.yaml", "sub/b.yaml"][..]),
+            (
+                "all",
+                &[("", "*.yaml")][..],
+                &["a.yaml", "sub/b.yaml", "sub/c.yaml"][..],
+            ),
             ("some", &[("", "a*")], &["a.yaml"]),
             ("a folder", &[("", "sub/")], &["sub/b.yaml", "sub/c.yaml"]),
             (

@@ -1,168 +1,187 @@
-//! What a document may contain, taken from the types' own JSON Schemas: finds unknown fields and
-//! values of the wrong kind with their path, and turns scalars into texts where Kubernetes wants
-//! texts.
+//! What a document may contain, taken from the types' own JSON Schemas. A graph: a type that is
+//! used in many places is there once.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{
+    any::TypeId,
+    collections::{BTreeMap, HashMap},
+    sync::{LazyLock, Mutex},
+};
 
-use k8s_openapi::api::core::v1::{PodSpec, ResourceRequirements};
-use schemars::{JsonSchema, generate::SchemaSettings};
+use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::Value;
 
-use super::problem::{Path, nearest};
-
-/// The kinds of values at a place.
+/// The kinds of values at every place of a document.
 #[derive(Debug)]
-pub(super) enum Shape {
+pub(super) struct Shape {
+    kinds: Vec<Kind>,
+    root: KindId,
+}
+
+pub(super) type KindId = usize;
+
+/// Anything at all, in every shape.
+pub(super) const ANY: KindId = 0;
+
+/// The kind of a value.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
     Any,
     Text,
+    /// One of these.
+    Word(Vec<String>),
     Integer,
     Number,
     Bool,
-    List(Box<Shape>),
-    Map(Box<Shape>),
-    /// Only these fields.
-    Fields(BTreeMap<String, Shape>),
+    List(KindId),
+    Map(KindId),
+    /// These fields.
+    Fields(BTreeMap<String, KindId>),
 }
 
-/// A pod's spec.
-pub(super) static POD_SPEC: LazyLock<Shape> = LazyLock::new(Shape::of::<PodSpec>);
-/// A container's resources.
-pub(super) static RESOURCES: LazyLock<Shape> = LazyLock::new(Shape::of::<ResourceRequirements>);
+/// Objects that a `ProwJob` keeps as written, with what they mean: definition, field, schema.
+const RAW: [(&str, &str, fn(&mut SchemaGenerator) -> Schema); 6] = [
+    ("Resources", "clonerefs", schema_of::<ResourceRequirements>),
+    ("Resources", "initupload", schema_of::<ResourceRequirements>),
+    (
+        "Resources",
+        "place_entrypoint",
+        schema_of::<ResourceRequirements>,
+    ),
+    ("Resources", "sidecar", schema_of::<ResourceRequirements>),
+    ("SchedulingOptions", "affinity", schema_of::<Affinity>),
+    (
+        "SchedulingOptions",
+        "tolerations",
+        schema_of::<Vec<Toleration>>,
+    ),
+];
 
-/// What to do about a field that is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unknown {
-    /// Leaves it: Prow reads configuration that is newer than itself.
-    Keep,
-    Refuse,
+fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
 }
 
-/// A mistake at a path: message and hint.
-pub(super) type Report<'r> = dyn FnMut(&Path<'_>, String, Option<String>) + 'r;
+static SHAPES: LazyLock<Mutex<HashMap<TypeId, &'static Shape>>> = LazyLock::new(Mutex::default);
 
 impl Shape {
-    pub(super) fn of<T: JsonSchema>() -> Self {
-        let settings = SchemaSettings::default().with(|settings| {
-            settings.inline_subschemas = true;
-        });
-        let schema = settings.into_generator().into_root_schema_for::<T>();
-        Self::from_schema("", &schema.to_value())
+    /// Made once for a type, and kept.
+    pub(super) fn of<T: JsonSchema + 'static>() -> &'static Self {
+        let mut shapes = SHAPES.lock().expect("no one panics while holding it");
+        shapes
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Box::leak(Box::new(Self::generate::<T>())))
     }
 
-    fn from_schema(name: &str, schema: &Value) -> Self {
-        if schema.get("x-kubernetes-int-or-string").is_some() {
-            // Two types share this mark. Ports are numbers or names; all others are quantities,
-            // which are written as texts.
-            return if name == "port" {
-                Self::Any
-            } else {
-                Self::Text
-            };
+    fn generate<T: JsonSchema>() -> Self {
+        let mut generator = SchemaSettings::default().into_generator();
+        let root = generator.subschema_for::<T>();
+        let raw =
+            RAW.map(|(definition, field, schema)| (definition, field, schema(&mut generator)));
+        let mut definitions = generator.take_definitions(true);
+        for (definition, field, schema) in raw {
+            let place = definitions.get_mut(definition);
+            if let Some(place) =
+                place.and_then(|it| it.pointer_mut(&format!("/properties/{field}")))
+            {
+                *place = schema.to_value();
+            }
+        }
+        let mut builder = Builder {
+            definitions: &definitions,
+            named: HashMap::new(),
+            kinds: vec![Kind::Any],
+        };
+        let root = builder.add("", root.as_value());
+        Self {
+            kinds: builder.kinds,
+            root,
+        }
+    }
+
+    pub(super) fn root(&self) -> KindId {
+        self.root
+    }
+
+    pub(super) fn kind(&self, id: KindId) -> &Kind {
+        &self.kinds[id]
+    }
+}
+
+struct Builder<'a> {
+    definitions: &'a serde_json::Map<String, Value>,
+    named: HashMap<&'a str, KindId>,
+    kinds: Vec<Kind>,
+}
+
+impl<'a> Builder<'a> {
+    /// `name` is that of the definition, if it has one.
+    fn add(&mut self, name: &str, schema: &'a Value) -> KindId {
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            return self.definition(reference);
         }
         if let Some(only) = only_alternative(schema) {
-            return Self::from_schema(name, only);
+            return self.add(name, only);
+        }
+        let id = self.kinds.len();
+        self.kinds.push(Kind::Any);
+        self.kinds[id] = self.read(name, schema);
+        id
+    }
+
+    fn definition(&mut self, reference: &'a str) -> KindId {
+        // JSON Pointer's escapes.
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        if let Some(id) = self.named.get(name) {
+            return *id;
+        }
+        let definition = self.definitions.get(name);
+        let schema = definition.expect("the generator defines what it refers to");
+        // Known before it is read: it may contain itself.
+        let id = self.kinds.len();
+        self.kinds.push(Kind::Any);
+        self.named.insert(name, id);
+        let read = self.add(name, schema);
+        self.kinds[id] = self.kinds[read].clone();
+        id
+    }
+
+    fn read(&mut self, name: &str, schema: &'a Value) -> Kind {
+        if schema.get("x-kubernetes-int-or-string").is_some() {
+            // Two types share this mark: quantities are written as texts, ports as they are.
+            return if name.ends_with("IntOrString") {
+                Kind::Any
+            } else {
+                Kind::Text
+            };
+        }
+        if let Some(words) = words(schema) {
+            return Kind::Word(words);
         }
         if let Some(fields) = schema.get("properties").and_then(Value::as_object) {
             let fields = fields
                 .iter()
-                .map(|(name, schema)| (name.clone(), Self::from_schema(name, schema)));
-            return Self::Fields(fields.collect());
+                .map(|(name, schema)| (name.clone(), self.add("", schema)));
+            return Kind::Fields(fields.collect());
         }
         match kind(schema) {
-            Some("array") => Self::List(Box::new(
-                schema
-                    .get("items")
-                    .map_or(Self::Any, |items| Self::from_schema("", items)),
-            )),
+            Some("array") => Kind::List(self.element(schema.get("items"))),
             Some("object") => match schema.get("additionalProperties") {
-                Some(values @ Value::Object(_)) => {
-                    Self::Map(Box::new(Self::from_schema("", values)))
-                }
-                _ => Self::Map(Box::new(Self::Any)),
+                Some(values @ Value::Object(_)) => Kind::Map(self.element(Some(values))),
+                _ => Kind::Map(self.element(None)),
             },
-            Some("string") => Self::Text,
-            Some("integer") => Self::Integer,
-            Some("number") => Self::Number,
-            Some("boolean") => Self::Bool,
-            _ => Self::Any,
+            Some("string") => Kind::Text,
+            Some("integer") => Kind::Integer,
+            Some("number") => Kind::Number,
+            Some("boolean") => Kind::Bool,
+            _ => Kind::Any,
         }
     }
 
-    /// Reports what does not fit and writes scalars as texts where texts are wanted. `null` fits
-    /// everywhere.
-    pub(super) fn fit(
-        &self,
-        value: &mut Value,
-        path: &Path<'_>,
-        unknown: Unknown,
-        report: &mut Report<'_>,
-    ) {
-        match (self, &mut *value) {
-            (Self::Any, _) | (_, Value::Null) | (Self::Text, Value::String(_)) => {}
-            (Self::Bool, Value::Bool(_)) | (Self::Number, Value::Number(_)) => {}
-            (Self::Integer, Value::Number(number)) if number.is_i64() || number.is_u64() => {}
-            (Self::Bool, Value::String(word)) if yaml_bool(word).is_some() => {
-                *value = Value::Bool(yaml_bool(word).unwrap_or_default());
-            }
-            (Self::Text, Value::Number(number)) => *value = Value::String(number.to_string()),
-            (Self::Text, Value::Bool(flag)) => *value = Value::String(flag.to_string()),
-            (Self::List(shape), Value::Array(items)) => {
-                for (index, item) in items.iter_mut().enumerate() {
-                    shape.fit(item, &path.index(index), unknown, report);
-                }
-            }
-            (Self::Map(shape), Value::Object(entries)) => {
-                for (key, value) in entries {
-                    shape.fit(value, &path.key(key), unknown, report);
-                }
-            }
-            (Self::Fields(shapes), Value::Object(entries)) => {
-                for (key, value) in entries {
-                    match shapes.get(key) {
-                        Some(shape) => shape.fit(value, &path.key(key), unknown, report),
-                        None if unknown == Unknown::Keep => {}
-                        None => refuse(key, shapes, path, report),
-                    }
-                }
-            }
-            (_, found) => report(
-                path,
-                format!("found {}, expected {}", describe(found), self.expected()),
-                None,
-            ),
+    fn element(&mut self, schema: Option<&'a Value>) -> KindId {
+        match schema {
+            Some(schema) => self.add("", schema),
+            None => ANY,
         }
-    }
-
-    fn expected(&self) -> &'static str {
-        match self {
-            Self::Any => "any value",
-            Self::Text => "a text",
-            Self::Integer => "a whole number",
-            Self::Number => "a number",
-            Self::Bool => "true or false",
-            Self::List(_) => "a list",
-            Self::Map(_) | Self::Fields(_) => "a mapping",
-        }
-    }
-}
-
-fn refuse(key: &str, known: &BTreeMap<String, Shape>, path: &Path<'_>, report: &mut Report<'_>) {
-    let hint = match nearest(key, known.keys().map(String::as_str)) {
-        Some(name) => format!("did you mean {name:?}?"),
-        None => {
-            let names: Vec<_> = known.keys().map(String::as_str).collect();
-            format!("known here: {}", names.join(", "))
-        }
-    };
-    report(&path.key(key), format!("unknown field {key:?}"), Some(hint));
-}
-
-/// YAML 1.1 has more words for booleans than JSON.
-fn yaml_bool(word: &str) -> Option<bool> {
-    match word.to_ascii_lowercase().as_str() {
-        "yes" | "y" | "on" | "true" => Some(true),
-        "no" | "n" | "off" | "false" => Some(false),
-        _ => None,
     }
 }
 
@@ -173,6 +192,27 @@ fn only_alternative(schema: &Value) -> Option<&Value> {
         .find_map(|key| schema.get(key)?.as_array())?;
     let mut real = any.iter().filter(|schema| kind(schema) != Some("null"));
     real.next().filter(|_| real.next().is_none())
+}
+
+/// The words of an enumeration.
+fn words(schema: &Value) -> Option<Vec<String>> {
+    let alternatives = schema.get("oneOf").and_then(Value::as_array);
+    let constants: Vec<&Value> = match (schema.get("enum"), schema.get("const"), alternatives) {
+        (Some(values), _, _) => values.as_array()?.iter().collect(),
+        (_, Some(value), _) => vec![value],
+        (_, _, Some(alternatives)) => {
+            return alternatives
+                .iter()
+                .map(words)
+                .collect::<Option<Vec<_>>>()
+                .map(|words| words.concat());
+        }
+        _ => return None,
+    };
+    let texts = constants.into_iter().filter(|value| !value.is_null());
+    texts
+        .map(|value| value.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// The one type that is not `null`; none where several are allowed.
@@ -187,74 +227,5 @@ fn kind(schema: &Value) -> Option<&str> {
             real.next().filter(|_| real.next().is_none())
         }
         _ => None,
-    }
-}
-
-/// A value in words for a message.
-pub(super) fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "nothing".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "a mapping".to_owned(),
-        Value::String(text) => format!("{:?}", text.chars().take(40).collect::<String>()),
-        other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn fit(mut value: Value, unknown: Unknown) -> (Value, Vec<String>) {
-        let mut told = Vec::new();
-        POD_SPEC.fit(
-            &mut value,
-            &Path::Root,
-            unknown,
-            &mut |path, message, hint| {
-                told.push(format!("{path}: {message}; {}", hint.unwrap_or_default()));
-            },
-        );
-        (value, told)
-    }
-
-    #[test]
-    fn scalars_become_texts_where_kubernetes_wants_texts() {
-        let (value, told) = fit(
-            json!({"containers": [{
-                "env": [{"name": "A", "value": true}, {"name": "B", "value": 1.5}],
-                "resources": {"limits": {"cpu": 7}},
-                "livenessProbe": {"httpGet": {"port": 80}},
-            }], "nodeSelector": {"x": 1}, "futureField": {"kept": 1}}),
-            Unknown::Keep,
-        );
-        assert_eq!(told, Vec::<String>::new());
-        assert_eq!(
-            value,
-            json!({"containers": [{
-                "env": [{"name": "A", "value": "true"}, {"name": "B", "value": "1.5"}],
-                "resources": {"limits": {"cpu": "7"}},
-                "livenessProbe": {"httpGet": {"port": 80}},
-            }], "nodeSelector": {"x": "1"}, "futureField": {"kept": 1}})
-        );
-    }
-
-    #[test]
-    fn unknown_fields_and_wrong_kinds_are_told_with_their_path() {
-        let (_, told) = fit(
-            json!({"container": [], "containers": [{"imag": "x", "args": "ls", "stdin": "maybe", "tty": "on"}]}),
-            Unknown::Refuse,
-        );
-        assert_eq!(
-            told,
-            [
-                r#"container: unknown field "container"; did you mean "containers"?"#,
-                r#"containers[0].args: found "ls", expected a list; "#,
-                r#"containers[0].imag: unknown field "imag"; did you mean "image"?"#,
-                r#"containers[0].stdin: found "maybe", expected true or false; "#,
-            ]
-        );
     }
 }

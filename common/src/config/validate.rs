@@ -9,32 +9,26 @@ mod kinds;
 mod names;
 mod pod;
 mod sections;
+#[cfg(test)]
+mod tests;
 
-use super::{JobBase, JobConfig, Path, ProwConfig, Segment, findings::Findings, nearest};
+use super::{JobBase, JobConfig, Path, Segment, findings::Findings, nearest};
 
 pub(super) use base::check as base;
-pub(super) use duplicates::{periodics as duplicate_periodics, postsubmits, presubmits};
+pub(super) use decoration::config as decoration_config;
+pub(super) use duplicates::{postsubmits, presubmits};
 pub(super) use kinds::{periodic, postsubmit, presubmit};
 pub(super) use sections::check as sections;
 
-/// Every rule over all jobs of an installation.
-pub(super) fn jobs(jobs: &JobConfig, prow: &ProwConfig, findings: &mut Findings) {
+/// The rules between the jobs of an installation.
+pub(super) fn across(jobs: &JobConfig, findings: &mut Findings) {
     for list in jobs.presubmits.values() {
-        for job in list {
-            presubmit(job, prow, findings);
-        }
         presubmits(list, findings);
     }
     for list in jobs.postsubmits.values() {
-        for job in list {
-            postsubmit(job, prow, findings);
-        }
         postsubmits(list, findings);
     }
-    for job in &jobs.periodics {
-        periodic(job, prow, findings);
-    }
-    duplicate_periodics(&jobs.periodics, findings);
+    duplicates::periodics(&jobs.periodics, findings);
 }
 
 /// A mistake at a field of a job, named by the keys that lead to it.

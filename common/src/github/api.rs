@@ -208,7 +208,7 @@ impl Client {
         }
     }
 
-    async fn all<T: DeserializeOwned>(&self, org: &str, path: &str) -> Result<Vec<T>> {
+    pub(super) async fn all<T: DeserializeOwned>(&self, org: &str, path: &str) -> Result<Vec<T>> {
         let mut items = Vec::new();
         self.each_page(org, path, |answer| {
             items.extend(answer.json::<Vec<T>>()?);
@@ -244,14 +244,14 @@ fn or_absent(answer: Result<Answer>) -> Result<()> {
     }
 }
 
-fn has_next(headers: &HeaderMap) -> bool {
+pub(super) fn has_next(headers: &HeaderMap) -> bool {
     headers
         .get(header::LINK)
         .and_then(|link| link.to_str().ok())
         .is_some_and(|link| link.contains("rel=\"next\""))
 }
 
-fn repo_path(org: &str, repo: &str) -> String {
+pub(super) fn repo_path(org: &str, repo: &str) -> String {
     format!("/repos/{}/{}", segment(org), segment(repo))
 }
 
@@ -273,7 +273,7 @@ pub(super) fn segment(text: &str) -> String {
 }
 
 /// A name that may have slashes, as branches have.
-fn path_below(name: &str) -> String {
+pub(super) fn path_below(name: &str) -> String {
     name.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 

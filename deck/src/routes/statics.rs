@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::error::not_found;
 use crate::app::App;
+use crate::assets::Asset;
 
 /// Pages name files with their hash, so a browser never has to ask again.
 const FOREVER: &str = "public, max-age=31536000, immutable";
@@ -25,9 +26,14 @@ pub(super) async fn favicon(State(app): State<Arc<App>>, headers: HeaderMap) -> 
 }
 
 async fn serve(app: Arc<App>, name: &str, headers: &HeaderMap, cache: &'static str) -> Response {
-    let Some(asset) = app.assets.get(name) else {
-        return not_found(State(app)).await;
-    };
+    match app.assets.get(name) {
+        Some(asset) => answer(asset, headers, cache),
+        None => not_found(State(app)).await,
+    }
+}
+
+/// A file, unless the browser has it already.
+pub(super) fn answer(asset: &Asset, headers: &HeaderMap, cache: &'static str) -> Response {
     let known = headers
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok());

@@ -5,4 +5,5 @@ mod harness;
 mod job;
 mod list;
 mod reload;
+mod schema;
 mod storage;

@@ -175,6 +175,15 @@ impl World {
         assert_eq!(self.github.unbuilt(), Vec::<String>::new());
     }
 
+    /// Reads repositories' own jobs without hook, on mirrors of its own.
+    pub(crate) fn in_repo_reader(&self) -> InRepoReader {
+        let settings = InRepoSettings {
+            git_base: self.github.url().to_owned(),
+            ..InRepoSettings::default()
+        };
+        InRepoReader::new(self.client.clone(), settings).unwrap()
+    }
+
     /// The folder of hook's mirror.
     pub(crate) fn mirror(&self) -> PathBuf {
         self.folder.path().join("mirrors/acme/widgets.git")

@@ -1,37 +1,36 @@
 //! Reads everything that was named, goes on where it can, and collects what is found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use common::config::{self, Config, check::Subject, plugins::Plugins};
+use anyhow::Context as _;
+use common::{
+    config::{self, Config, Path, Problem, check::Subject, plugins::Plugins},
+    service,
+};
 
 use super::{
-    checkout,
+    ask, checkout, clusters, hierarchy,
     options::Options,
     report::{Counts, Report},
 };
+use crate::program;
 
-/// Asked of GitHub, and not built yet.
-const NEED_GITHUB: [&str; 2] = ["verify-owners-presence", "validate-github-app-installation"];
-
-/// What is wrong in a file is in the report; an error is a mistake of the command line.
+/// `None` where there is nothing to read. What is wrong in a file is in the report; an error is
+/// that somebody had to be asked and did not answer.
 pub(super) fn examine(
     options: &Options,
     enabled: &BTreeSet<&'static str>,
-) -> Result<Report, &'static str> {
+) -> anyhow::Result<Option<Report>> {
     match options.files.config() {
-        Some(paths) => Ok(installation(options, &paths, enabled)),
-        None => alone(options),
+        Some(paths) => installation(options, &paths, enabled).map(Some),
+        None => Ok(alone(options)),
     }
 }
 
-fn alone(options: &Options) -> Result<Report, &'static str> {
+fn alone(options: &Options) -> Option<Report> {
     let files = &options.files;
     let name = files.prow_yaml_repo_name.as_deref();
-    let Some(found) = checkout::alone(files.prow_yaml_path.as_deref(), name) else {
-        return Err(
-            "--config-path is needed: there is no .prow/, .prow.yaml or prow-jobs.yaml in this folder",
-        );
-    };
+    let found = checkout::alone(files.prow_yaml_path.as_deref(), name)?;
     let mut report = Report::default();
     report.notes.push(
         "checked without an installation: its presets, clusters and central jobs are not known \
@@ -42,65 +41,100 @@ fn alone(options: &Options) -> Result<Report, &'static str> {
         Ok(counts) => report.counts = counts,
         Err(errors) => report.errors = errors.0,
     }
-    Ok(report)
+    Some(report)
 }
 
 fn installation(
     options: &Options,
     paths: &config::Options,
     enabled: &BTreeSet<&'static str>,
-) -> Report {
+) -> anyhow::Result<Report> {
     let mut report = Report::default();
-    let plugin_paths = options.files.plugins();
-    let plugins = plugin_paths.as_ref().and_then(|paths| {
-        Plugins::load(paths)
-            .map_err(|wrong| report.errors.extend(wrong.0))
-            .ok()
-    });
-    let config = Config::load(paths)
-        .map_err(|wrong| report.errors.extend(wrong.0))
-        .ok();
-    if let Some(config) = &config {
-        report.counts = counts(config);
-        report
-            .notes
-            .extend(unused("config.yaml", config.unused_sections()));
-        in_repo(options, config, &mut report);
-        let file = |path: &std::path::Path| path.display().to_string().into();
-        let subject = Subject {
-            config,
-            config_file: file(&paths.config_path),
-            plugins: plugins.as_ref(),
-            plugins_file: plugin_paths.map_or("".into(), |paths| file(&paths.plugin_config)),
-            required_annotations: &options.warnings.required_job_annotations,
-            clusters: None,
-        };
-        report.warnings = subject.warnings(enabled);
+    if enabled.contains(hierarchy::RULE) {
+        report.warnings.extend(hierarchy::config(paths));
     }
+    let plugins = options.files.plugins().and_then(|paths| {
+        if enabled.contains(hierarchy::RULE) {
+            report.warnings.extend(hierarchy::plugins(&paths));
+        }
+        let plugins = Plugins::load(&paths);
+        plugins.map_err(|wrong| report.errors.extend(wrong.0)).ok()
+    });
     if let Some(plugins) = &plugins {
         report.counts.files += 1;
+        report.errors.extend_from_slice(plugins.unknown_plugins());
         report
             .notes
-            .extend(unused("plugins.yaml", plugins.unused_sections()));
+            .extend(plugins.remarks().iter().map(Problem::to_string));
+        let (main, _) = plugins.place(&Path::Root);
+        unknown_fields(enabled, plugins.unknown_fields(), &main, &mut report);
     }
-    let unasked = NEED_GITHUB.iter().filter(|name| enabled.contains(*name));
-    report
-        .notes
-        .extend(unasked.map(|name| {
-            format!("{name} would ask GitHub, which is not built yet: not looked for")
-        }));
-    report
+    match Config::load(paths) {
+        Ok(config) => loaded(
+            options,
+            paths,
+            enabled,
+            &config,
+            plugins.as_ref(),
+            &mut report,
+        )?,
+        Err(wrong) => report.errors.extend(wrong.0),
+    }
+    Ok(report)
 }
 
-fn in_repo(options: &Options, config: &Config, report: &mut Report) {
-    let files = &options.files;
-    let Some(name) = &files.prow_yaml_repo_name else {
-        return;
-    };
-    match checkout::check(files.prow_yaml_path.as_deref(), name, config) {
-        Ok(counts) => report.counts.files += counts.files,
-        Err(errors) => report.errors.extend(errors.0),
+/// What follows from a configuration that loads.
+fn loaded(
+    options: &Options,
+    paths: &config::Options,
+    enabled: &BTreeSet<&'static str>,
+    config: &Config,
+    plugins: Option<&Plugins>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let files = report.counts.files;
+    report.counts = counts(config);
+    report.counts.files += files;
+    report.notes.extend(unused(config.unused_sections()));
+    if let Some(name) = &options.files.prow_yaml_repo_name {
+        match checkout::check(options.files.prow_yaml_path.as_deref(), name, config) {
+            Ok(own) => report.counts.files += own.files,
+            Err(errors) => report.errors.extend(errors.0),
+        }
     }
+    let main = paths.config_path.display().to_string();
+    unknown_fields(enabled, &config.unknown_fields, &main, report);
+    let clusters = known_clusters(options, enabled, config)?;
+    let subject = Subject {
+        config,
+        config_file: main.into(),
+        plugins,
+        required_annotations: &options.warnings.required_job_annotations,
+        clusters: clusters.as_ref(),
+    };
+    report.warnings.extend(subject.warnings(enabled));
+    if ask::RULES.iter().any(|rule| enabled.contains(rule)) {
+        service::install_crypto();
+        let asked = ask::warnings(&options.github, enabled, &subject);
+        report.warnings.extend(program::runtime().block_on(asked)?);
+    }
+    Ok(())
+}
+
+fn known_clusters(
+    options: &Options,
+    enabled: &BTreeSet<&'static str>,
+    config: &Config,
+) -> anyhow::Result<Option<BTreeMap<String, String>>> {
+    let location = &config.prow.plank.build_cluster_status_file;
+    if location.is_empty() || !enabled.contains(clusters::RULE) {
+        return Ok(None);
+    }
+    service::install_crypto();
+    let credentials = options.storage.credentials();
+    program::runtime()
+        .block_on(clusters::read(location, &credentials))
+        .with_context(|| format!("plank.build_cluster_status_file {location}"))
 }
 
 fn counts(config: &Config) -> Counts {
@@ -111,7 +145,7 @@ fn counts(config: &Config) -> Counts {
         .chain(jobs.postsubmits.keys())
         .collect();
     Counts {
-        files: files(config),
+        files: config.files,
         presubmits: jobs.presubmits.values().map(Vec::len).sum(),
         postsubmits: jobs.postsubmits.values().map(Vec::len).sum(),
         periodics: jobs.periodics.len(),
@@ -120,26 +154,31 @@ fn counts(config: &Config) -> Counts {
     }
 }
 
-/// Sections that Prow knows and nothing here reads are no mistake: checkconfig says nothing of
-/// them either.
-fn unused<'a>(file: &str, sections: impl Iterator<Item = &'a str>) -> Option<String> {
-    let names: Vec<&str> = sections.collect();
-    (!names.is_empty()).then(|| format!("known, not used here: {file}: {}", names.join(", ")))
+/// Warnings of what a file has and nobody reads: of the main files, or of all.
+fn unknown_fields(
+    enabled: &BTreeSet<&'static str>,
+    fields: &[Problem],
+    main: &str,
+    report: &mut Report,
+) {
+    for field in fields {
+        let rule = if enabled.contains("unknown-fields-all") {
+            "unknown-fields-all"
+        } else if enabled.contains("unknown-fields") && field.file == main {
+            "unknown-fields"
+        } else {
+            continue;
+        };
+        report.warnings.push(Problem {
+            rule,
+            ..field.clone()
+        });
+    }
 }
 
-fn files(config: &Config) -> usize {
-    let jobs = &config.jobs;
-    let presubmits = jobs
-        .presubmits
-        .values()
-        .flatten()
-        .map(|job| &job.base.origin.file);
-    let postsubmits = jobs
-        .postsubmits
-        .values()
-        .flatten()
-        .map(|job| &job.base.origin.file);
-    let periodics = jobs.periodics.iter().map(|job| &job.base.origin.file);
-    let all: BTreeSet<_> = presubmits.chain(postsubmits).chain(periodics).collect();
-    all.len() + 1
+/// Sections that Prow knows and nothing here reads are no mistake: checkconfig says nothing of
+/// them either.
+fn unused<'a>(sections: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<&str> = sections.collect();
+    (!names.is_empty()).then(|| format!("known, not used here: config.yaml: {}", names.join(", ")))
 }

@@ -5,8 +5,12 @@ use std::{collections::BTreeSet, path::PathBuf};
 use clap::ValueEnum;
 use common::{
     config::{self, check, plugins},
+    github,
     service::flags,
+    storage::Credentials,
 };
+
+use super::ask;
 
 /// Reads a configuration as Prow's services would, and says what is wrong with it.
 ///
@@ -20,6 +24,10 @@ pub(super) struct Options {
     pub(super) files: Files,
     #[command(flatten, next_help_heading = "What is looked for")]
     pub(super) warnings: Warnings,
+    #[command(flatten, next_help_heading = "Whom is asked")]
+    pub(super) storage: Storage,
+    #[command(flatten, next_help_heading = "Whom is asked")]
+    pub(super) github: github::Options,
     /// How findings are printed
     #[arg(
         long,
@@ -122,6 +130,28 @@ impl Files {
     }
 }
 
+/// For `plank.build_cluster_status_file`.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub(super) struct Storage {
+    /// A Google service account's key, if the build clusters' states are in gs://
+    #[arg(long, value_name = "FILE")]
+    gcs_credentials_file: Option<PathBuf>,
+    /// Prow's JSON of S3 credentials, if they are in s3://
+    #[arg(long, value_name = "FILE")]
+    s3_credentials_file: Option<PathBuf>,
+}
+
+impl Storage {
+    pub(super) fn credentials(&self) -> Credentials {
+        Credentials {
+            gcs_credentials_file: self.gcs_credentials_file.clone(),
+            s3_credentials_file: self.s3_credentials_file.clone(),
+            ..Credentials::default()
+        }
+    }
+}
+
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub(super) struct Warnings {
@@ -163,15 +193,19 @@ pub(super) struct Warnings {
 }
 
 impl Options {
-    /// The warnings that are looked for.
+    /// The warnings that are looked for. With a GitHub App, its installations are, too.
     pub(super) fn enabled(&self) -> Result<BTreeSet<&'static str>, String> {
         let warnings = &self.warnings;
-        check::select(&check::Selection {
+        let mut enabled = check::select(&check::Selection {
             chosen: &warnings.chosen,
             excluded: &warnings.excluded,
             with_default: warnings.include_default_warnings,
             expensive: warnings.expensive_checks,
-        })
+        })?;
+        if self.github.github_app_id.is_some() {
+            enabled.insert(ask::INSTALLATION);
+        }
+        Ok(enabled)
     }
 }
 

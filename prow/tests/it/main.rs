@@ -1,7 +1,11 @@
 //! The whole system, through the binary that people start.
 
+mod check;
 mod demo;
 mod manifests;
+mod mkpj;
+#[path = "../support/reduced.rs"]
+mod reduced;
 mod reload;
 mod restart;
 mod support;

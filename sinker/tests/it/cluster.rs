@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    config::{Agent, Config, JobConfig, yaml},
+    config::{Agent, Config, yaml},
     kube::Clusters,
     prowjob::{ProwJob, crd, labels},
 };
@@ -142,7 +142,7 @@ impl Cluster {
     fn context(&self, dry_run: bool, run_once: bool) -> (Context, Agent) {
         let (agent, config) = Agent::fixed(Config {
             prow: yaml::parse("config.yaml", CONFIG).unwrap(),
-            jobs: JobConfig::default(),
+            ..Config::default()
         });
         let context = Context {
             clusters: Clusters::single(self.client.clone()),

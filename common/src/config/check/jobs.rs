@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Subject;
 use crate::{
-    config::{Config, JobBase, Path, findings::Findings},
+    config::{Config, JobBase, Path, findings::Findings, validate},
     prowjob::{DEFAULT_CLUSTER, ProwJobAgent},
 };
 
@@ -25,6 +25,23 @@ pub(super) fn non_decorated(subject: &Subject<'_>, findings: &mut Findings) {
         if job.agent.is_kubernetes() && !job.utility.decorate {
             let message = format!("{:?} runs without the pod utilities", job.name);
             findings.job("non-decorated-jobs", &job.origin, "decorate", message);
+        }
+    }
+}
+
+/// The load checks the decoration of jobs with containers; this is for all others, too.
+pub(super) fn decoration(subject: &Subject<'_>, findings: &mut Findings) {
+    const RULE: &str = "valid-decoration-config";
+    for job in all(subject.config) {
+        if job.agent.is_kubernetes()
+            && job.utility.decorate
+            && let Some(decoration) = &job.utility.decoration_config
+        {
+            let root = Path::Below(&job.origin.path);
+            let path = root.key("decoration_config");
+            validate::decoration_config(decoration, &mut |_, _, message| {
+                findings.add(RULE, &job.origin.file, &path, message);
+            });
         }
     }
 }
@@ -107,7 +124,10 @@ pub(super) fn clusters(subject: &Subject<'_>, findings: &mut Findings) {
             .clusters
             .is_some_and(|known| !known.contains_key(&job.cluster))
         {
-            format!("plank knows no build cluster {:?}", job.cluster)
+            format!(
+                "{:?} is to run in {:?}, a build cluster that plank does not know",
+                job.name, job.cluster
+            )
         } else {
             continue;
         };

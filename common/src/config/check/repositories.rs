@@ -7,14 +7,7 @@ use std::{
     fmt,
 };
 
-/// What a query, a plugin or a policy covers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Repositories {
-    /// Organisations, each with the `org/repo`s of it that are not meant.
-    pub orgs: BTreeMap<String, BTreeSet<String>>,
-    /// `org/repo`.
-    pub repos: BTreeSet<String>,
-}
+use crate::config::plugins::Where;
 
 /// One organisation or one repository of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +38,7 @@ impl fmt::Display for Item<'_> {
     }
 }
 
-impl Repositories {
+impl Where {
     pub(super) fn items(&self) -> impl Iterator<Item = Item<'_>> {
         let orgs = self.orgs.iter().map(|(org, except)| Item::Org(org, except));
         orgs.chain(self.repos.iter().map(|repo| Item::Repo(repo)))
@@ -139,8 +132,8 @@ mod tests {
     use super::*;
 
     /// `org`, `org-a/b-c/d` (an organisation without two of its repositories) and `a/b`.
-    fn set(items: &[&str]) -> Repositories {
-        let mut set = Repositories::default();
+    fn set(items: &[&str]) -> Where {
+        let mut set = Where::default();
         for item in items {
             let mut parts = item.split('-');
             let first = parts.next().unwrap();

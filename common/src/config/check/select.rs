@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Subject, jobs};
+use super::{Subject, branch_protection, contexts, jobs, plugins, sections, tide};
 use crate::config::{findings::Findings, problem::nearest};
 
 /// When a warning is looked for.
@@ -55,25 +55,25 @@ pub static WARNINGS: [Warning; 24] = [
         "mismatched-tide",
         Set::Default,
         "labels that Tide asks for or forbids, without the plugin that sets them",
-        None,
+        Some(tide::mismatched),
     ),
     warning(
         "tide-strict-branch",
         Set::Default,
         "branch protection that wants branches up to date, where Tide merges",
-        None,
+        Some(branch_protection::strict),
     ),
     warning(
         "tide-context-policy",
         Set::Default,
         "contexts that Tide cannot decide about",
-        None,
+        Some(contexts::check),
     ),
     warning(
         "mismatched-tide-lenient",
         Set::Default,
         "as mismatched-tide, for lgtm and approve; only where that is excluded",
-        None,
+        Some(tide::mismatched_lenient),
     ),
     warning(
         "non-decorated-jobs",
@@ -97,31 +97,31 @@ pub static WARNINGS: [Warning; 24] = [
         "needs-ok-to-test",
         Set::Default,
         "Tide queries that require lgtm and forbid needs-ok-to-test",
-        None,
+        Some(tide::needs_ok_to_test),
     ),
     warning(
         "managed-webhooks",
         Set::Default,
         "webhooks of an organisation and of its repository",
-        None,
+        Some(sections::managed_webhooks),
     ),
     warning(
         "validate-owners",
         Set::Default,
         "plugins that read OWNERS, without verify-owners",
-        None,
+        Some(plugins::owners),
     ),
     warning(
         "missing-trigger",
         Set::Default,
         "jobs of repositories where the trigger plugin is not enabled",
-        None,
+        Some(plugins::missing_trigger),
     ),
     warning(
         "validate-urls",
         Set::Default,
         "status_error_link that is no URL",
-        None,
+        Some(sections::urls),
     ),
     warning(
         "unknown-fields",
@@ -145,13 +145,13 @@ pub static WARNINGS: [Warning; 24] = [
         "validate-unmanaged-branchconfig-has-no-subconfig",
         Set::Default,
         "branch protection that is unmanaged and has settings",
-        None,
+        Some(branch_protection::unmanaged),
     ),
     warning(
         "validate-label",
         Set::Default,
         "restricted labels without a name, or that are additional, too",
-        None,
+        Some(plugins::labels),
     ),
     warning(
         "required-job-annotations",
@@ -169,7 +169,7 @@ pub static WARNINGS: [Warning; 24] = [
         "validate-config-updater-acls",
         Set::Default,
         "names of repositories in config_updater that are none",
-        None,
+        Some(plugins::config_updater),
     ),
     warning(
         "verify-owners-presence",
@@ -181,7 +181,7 @@ pub static WARNINGS: [Warning; 24] = [
         "valid-decoration-config",
         Set::Optional,
         "decoration that is not valid by itself",
-        None,
+        Some(jobs::decoration),
     ),
     warning(
         "unknown-fields-all",

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{JobConfig, ProwConfig};
+use crate::config::ProwConfig;
 
 const TUTORIAL: &str = r#"presubmits:
   your-org/your-repo:
@@ -28,7 +28,7 @@ plank:
     .unwrap();
     Config {
         prow,
-        jobs: JobConfig::default(),
+        ..Config::default()
     }
 }
 
@@ -91,7 +91,7 @@ fn every_mistake_has_its_place_and_a_way_out() {
         (
             "always_run: true",
             "always_run: perhaps",
-            r#"prow-jobs.yaml:4:5: presubmits."your-org/your-repo"[0].always_run: found "perhaps", expected true or false"#,
+            r#"prow-jobs.yaml:4:17: presubmits."your-org/your-repo"[0].always_run: found "perhaps", expected true or false"#,
         ),
         (
             "always_run: true",
@@ -101,7 +101,7 @@ fn every_mistake_has_its_place_and_a_way_out() {
         (
             "always_run: true",
             "run_if_changed: '('",
-            r#"prow-jobs.yaml:4:5: presubmits."your-org/your-repo"[0].run_if_changed: "(" is no regular expression: unclosed group"#,
+            r#"prow-jobs.yaml:4:5: presubmits."your-org/your-repo"[0].run_if_changed: "(" is no regular expression: missing closing )"#,
         ),
         (
             "name: unit-test",

@@ -1,85 +1,285 @@
 //! `plugins`: which plugin is enabled where.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess, SeqAccess},
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::Value;
+
+use super::{
+    catalogue::KNOWN,
+    report::{Report, meant},
 };
+use crate::config::Path;
 
-use crate::prowjob::null_default;
+/// Two plugins that do the same.
+const EXCLUSIVE: [&str; 2] = ["blunderbuss", "rifle"];
 
 /// Plugins by `org` or `org/repo`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Enablement(pub BTreeMap<String, OrgPlugins>);
 
-/// One entry: a list of names, or an object that also excludes repositories.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One entry: a list of names (Prow's older form), or an object that also excludes repositories.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OrgPlugins {
     pub plugins: Vec<String>,
     /// Repositories of the organisation, by their bare name.
     pub excluded_repos: Vec<String>,
+    /// Written as a list of names.
+    #[serde(skip)]
+    pub(super) is_list: bool,
+    /// Fields that nobody knows. The two forms are told apart here, so nobody else looks.
+    #[serde(skip)]
+    unknown: Vec<String>,
+}
+
+/// The fields of an entry.
+const FIELDS: [&str; 2] = ["plugins", "excluded_repos"];
+
+impl OrgPlugins {
+    fn has(&self, plugin: &str) -> bool {
+        self.plugins.iter().any(|name| name == plugin)
+    }
+
+    /// Tells something of the plugin at `index`, where it is named.
+    fn at(&self, entry: &Path<'_>, index: usize, tell: impl FnOnce(&Path<'_>)) {
+        if self.is_list {
+            tell(&entry.index(index));
+        } else {
+            tell(&entry.key("plugins").index(index));
+        }
+    }
 }
 
 impl Enablement {
     pub(super) fn is_enabled(&self, plugin: &str, org: &str, repo: &str) -> bool {
-        let names = |key: &str| {
-            self.0
-                .get(key)
-                .filter(|entry| entry.plugins.iter().any(|name| name == plugin))
-        };
+        let names = |key: &str| self.0.get(key).filter(|entry| entry.has(plugin));
         names(&format!("{org}/{repo}")).is_some()
             || names(org)
                 .is_some_and(|entry| !entry.excluded_repos.iter().any(|excluded| excluded == repo))
+    }
+
+    /// The organisation's entry, where it holds for a key that is a repository.
+    fn shared_with(&self, key: &str) -> Option<(&str, &OrgPlugins)> {
+        let (org, repo) = key.split_once('/')?;
+        let (org, entry) = self.0.get_key_value(org)?;
+        let excluded = entry.excluded_repos.iter().any(|excluded| excluded == repo);
+        (!excluded).then_some((org, entry))
+    }
+
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        let section = Path::Root.key("plugins");
+        for (key, entry) in &self.0 {
+            let place = section.key(key);
+            let shared = self.shared_with(key);
+            for (index, name) in entry.plugins.iter().enumerate() {
+                if let Some((org, _)) = shared.filter(|(_, shared)| shared.has(name)) {
+                    let message = format!("{name:?} is already enabled for all of {org}");
+                    entry.at(&place, index, |path| {
+                        report.add("plugin-twice", path, message);
+                    });
+                }
+            }
+            let own = EXCLUSIVE.map(|name| entry.has(name));
+            let above = EXCLUSIVE.map(|name| shared.is_some_and(|(_, shared)| shared.has(name)));
+            let both = own == [true, true] || own[0] && above[1] || own[1] && above[0];
+            if both {
+                let from = shared.filter(|_| own != [true, true]);
+                let from = from.map_or(String::new(), |(org, _)| {
+                    format!("; the other is enabled for all of {org}")
+                });
+                let message = format!("{} exclude each other{from}", EXCLUSIVE.join(" and "));
+                report.add("exclusive-plugins", &place, message);
+            }
+        }
+    }
+
+    /// Fields of entries that nobody knows.
+    pub(super) fn check_fields(&self, report: &mut Report<'_>) {
+        let section = Path::Root.key("plugins");
+        for (key, entry) in &self.0 {
+            let place = section.key(key);
+            for name in &entry.unknown {
+                let hint = meant(name, FIELDS);
+                let hint = hint.unwrap_or_else(|| format!("known here: {}", FIELDS.join(", ")));
+                report.add_with_hint(
+                    "unknown-field",
+                    &place.key(name),
+                    format!("unknown field {name:?}"),
+                    Some(hint),
+                );
+            }
+        }
+    }
+
+    /// Names that no plugin has.
+    pub(super) fn check_names(&self, report: &mut Report<'_>) {
+        let section = Path::Root.key("plugins");
+        for (key, entry) in &self.0 {
+            let place = section.key(key);
+            for (index, name) in entry.plugins.iter().enumerate() {
+                if !KNOWN.contains(&name.as_str()) {
+                    entry.at(&place, index, |path| {
+                        report.add_with_hint(
+                            "unknown-plugin",
+                            path,
+                            format!("no plugin is called {name:?}"),
+                            meant(name, KNOWN),
+                        );
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl JsonSchema for OrgPlugins {
+    fn schema_name() -> Cow<'static, str> {
+        "OrgPlugins".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let list = generator.subschema_for::<Vec<String>>();
+        json_schema!({
+            "anyOf": [
+                {
+                    "type": "object",
+                    "properties": { "plugins": list, "excluded_repos": list },
+                },
+                list,
+            ]
+        })
     }
 }
 
 impl<'de> Deserialize<'de> for OrgPlugins {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Visitor)
+        read(Value::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Object {
-    #[serde(deserialize_with = "null_default")]
-    plugins: Vec<String>,
-    #[serde(deserialize_with = "null_default")]
-    excluded_repos: Vec<String>,
+/// An entry in either form.
+fn read(value: Value) -> Result<OrgPlugins, String> {
+    let mut entry = OrgPlugins::default();
+    match value {
+        Value::Null => {}
+        Value::Array(_) => {
+            entry.plugins = names(value)?;
+            entry.is_list = true;
+        }
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match FIELDS.map(|field| key.eq_ignore_ascii_case(field)) {
+                    [true, _] => entry.plugins = names(value)?,
+                    [_, true] => entry.excluded_repos = names(value)?,
+                    _ => entry.unknown.push(key),
+                }
+            }
+        }
+        other => {
+            let found = describe(&other);
+            return Err(format!("found {found}, expected {}", FIELDS.join(" and ")));
+        }
+    }
+    Ok(entry)
 }
 
-/// Told apart by its form, so that a wrong name inside keeps its place.
-struct Visitor;
+fn names(value: Value) -> Result<Vec<String>, String> {
+    let name = |value| match value {
+        Value::String(name) => Ok(name),
+        Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
+        other => Err(format!("found {}, expected a name", describe(&other))),
+    };
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(values) => values.into_iter().map(name).collect(),
+        other => Err(format!(
+            "found {}, expected a list of names",
+            describe(&other)
+        )),
+    }
+}
 
-impl<'de> de::Visitor<'de> for Visitor {
-    type Value = OrgPlugins;
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a mapping".to_owned(),
+        scalar => scalar.to_string(),
+    }
+}
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of plugins, or plugins and excluded_repos")
+#[cfg(test)]
+mod tests {
+    use crate::config::plugins::tests::{loaded, refused};
+
+    #[test]
+    fn a_plugin_is_enabled_in_one_place() {
+        for (entries, message) in [
+            (
+                "o: [hold, wip]\n  o/r: [size, wip]",
+                r#"plugins.yaml:3:15: plugins."o/r"[1]: "wip" is already enabled for all of o"#,
+            ),
+            (
+                "o: {plugins: [wip]}\n  o/r: {plugins: [wip]}",
+                r#"plugins.yaml:3:19: plugins."o/r".plugins[0]: "wip" is already enabled for all of o"#,
+            ),
+            (
+                "o: [rifle, blunderbuss]",
+                "plugins.yaml:2:3: plugins.o: blunderbuss and rifle exclude each other",
+            ),
+            (
+                "o: [rifle]\n  o/r: [blunderbuss]",
+                r#"plugins.yaml:3:3: plugins."o/r": blunderbuss and rifle exclude each other; the other is enabled for all of o"#,
+            ),
+        ] {
+            assert_eq!(refused(&format!("plugins:\n  {entries}")), message);
+        }
+        loaded(
+            "plugins:\n  o: {plugins: [wip, rifle], excluded_repos: [r]}\n  o/r: [wip, blunderbuss]",
+        );
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<OrgPlugins, E> {
-        Ok(OrgPlugins::default())
+    #[test]
+    fn names_of_plugins_are_known() {
+        let plugins = loaded("plugins:\n  o: [lgtm, triger]\n  o/r: {plugins: [needs-rebase]}");
+        let told: Vec<_> = plugins
+            .unknown_plugins()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            told,
+            [
+                r#"plugins.yaml:2:13: plugins.o[1]: no plugin is called "triger"; did you mean "trigger"?"#,
+                r#"plugins.yaml:3:19: plugins."o/r".plugins[0]: no plugin is called "needs-rebase""#,
+            ]
+        );
     }
 
-    fn visit_none<E: de::Error>(self) -> Result<OrgPlugins, E> {
-        Ok(OrgPlugins::default())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<OrgPlugins, A::Error> {
-        Ok(OrgPlugins {
-            plugins: Vec::deserialize(de::value::SeqAccessDeserializer::new(seq))?,
-            excluded_repos: Vec::new(),
-        })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OrgPlugins, A::Error> {
-        let object = Object::deserialize(de::value::MapAccessDeserializer::new(map))?;
-        Ok(OrgPlugins {
-            plugins: object.plugins,
-            excluded_repos: object.excluded_repos,
-        })
+    #[test]
+    fn both_forms_are_read_and_told_apart() {
+        let plugins = loaded("plugins: {o: {Plugins: [wip], exclude_repos: [r]}, p: , q: [wip]}");
+        assert!(plugins.is_enabled("wip", "o", "r") && plugins.is_enabled("wip", "q", "r"));
+        assert_eq!(
+            plugins.unknown_fields()[0].to_string(),
+            r#"plugins.yaml:1:31: plugins.o.exclude_repos: unknown field "exclude_repos"; did you mean "excluded_repos"?"#
+        );
+        for (entry, message) in [
+            (
+                "{plugins: wip}",
+                r#"plugins.yaml:2:3: plugins.o: found "wip", expected a list of names"#,
+            ),
+            (
+                "[[wip]]",
+                "plugins.yaml:2:3: plugins.o: found a list, expected a name",
+            ),
+            (
+                "wip",
+                r#"plugins.yaml:2:3: plugins.o: found "wip", expected plugins and excluded_repos"#,
+            ),
+        ] {
+            assert_eq!(refused(&format!("plugins:\n  o: {entry}")), message);
+        }
     }
 }

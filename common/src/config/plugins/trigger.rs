@@ -1,11 +1,12 @@
 //! `triggers`: whom the trigger plugin trusts.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::prowjob::null_default;
 
 /// Settings for the repositories it lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Trigger {
     /// `org` or `org/repo`.
@@ -14,10 +15,10 @@ pub struct Trigger {
     /// GitHub Apps whose pull requests are trusted, with or without `[bot]`.
     #[serde(deserialize_with = "null_default")]
     pub trusted_apps: Vec<String>,
-    /// Its members are trusted as the repository's own organisation's are.
+    /// Its members are trusted as the repository's own organisation's are. Prow calls it deprecated.
     #[serde(deserialize_with = "null_default")]
     pub trusted_org: String,
-    /// Where a stranger learns how to become trusted.
+    /// Where a stranger learns how to become trusted; the people of `trusted_org` unless set.
     #[serde(deserialize_with = "null_default")]
     pub join_org_url: String,
     /// Collaborators are not trusted, members are.
@@ -29,4 +30,36 @@ pub struct Trigger {
     /// Kept; starting GitHub's own workflows is not built yet.
     #[serde(deserialize_with = "null_default")]
     pub trigger_github_workflows: bool,
+    /// Kept; nobody is invited yet.
+    #[serde(deserialize_with = "null_default")]
+    pub org_invite: OrgInvite,
+}
+
+/// How a stranger is invited into the organisation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct OrgInvite {
+    #[serde(deserialize_with = "null_default")]
+    pub prominent: ProminentInvite,
+}
+
+/// How a stranger who comes often is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ProminentInvite {
+    #[serde(deserialize_with = "null_default")]
+    pub disabled: bool,
+    /// From so many merged pull requests on; 3 unless set.
+    pub merged_pr_threshold: Option<i64>,
+    /// `{join_org_url}` stands for the address.
+    #[serde(deserialize_with = "null_default")]
+    pub message: String,
+}
+
+impl Trigger {
+    pub(super) fn complete(&mut self) {
+        if !self.trusted_org.is_empty() && self.join_org_url.is_empty() {
+            self.join_org_url = format!("https://github.com/orgs/{}/people", self.trusted_org);
+        }
+    }
 }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, de::DeserializeOwned};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::prowjob::null_default;
 
@@ -19,8 +20,15 @@ pub(super) fn narrowest<'a, T>(
 }
 
 /// A setting for the jobs of a repository and a cluster.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, bound = "T: Default + DeserializeOwned")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    default,
+    bound(
+        serialize = "T: Serialize",
+        deserialize = "T: Default + DeserializeOwned"
+    )
+)]
+#[schemars(bound = "T: Default + Serialize + JsonSchema")]
 pub struct ByRepoAndCluster<T> {
     /// `org/repo`, `org`, or `*` and empty for all.
     #[serde(deserialize_with = "null_default")]

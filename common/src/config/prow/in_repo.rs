@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::narrowest;
 use crate::prowjob::{DEFAULT_CLUSTER, null_default};
 
 /// Keys are `org/repo`, `org` or `*`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct InRepoConfig {
     #[serde(deserialize_with = "null_default")]

@@ -2,7 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{ByRepoAndCluster, narrowest};
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 const MINUTE: i64 = 60;
 
 /// Times are what a pod gets unless its job's decoration says otherwise.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Plank {
     /// A Go template for the URL of a job that is not decorated.

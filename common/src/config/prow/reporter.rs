@@ -1,10 +1,11 @@
 //! `github_reporter`: which jobs are told of on GitHub, and how.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::prowjob::{ProwJobType, null_default};
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GithubReporter {
     /// Presubmits and postsubmits unless set; the other two kinds cannot be reported.

@@ -1,13 +1,14 @@
 //! `sinker`: how long what is finished is kept.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{duration::GoDuration, prowjob::null_default};
 
 const HOUR: i64 = 3600;
 
 /// Ages are counted from the start of a job or pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Sinker {
     resync_period: Option<GoDuration>,

@@ -1,0 +1,320 @@
+//! Puts an installation's configuration together, and again when files have changed: a job file
+//! by itself, everything when `config.yaml` or a preset is concerned, which reach into all jobs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use super::{
+    Config, Errors, JobConfig, Options, Preset, Problem, ProwConfig, Segment,
+    agent::{Look, Source, Stamps},
+    files::{self, Listing},
+    findings::Findings,
+    job::JobFile,
+    parallel,
+    part::{Part, Written, all_or_problems},
+    preset,
+    problem::show,
+    validate,
+    yaml::{self, Document, Trust},
+};
+
+/// Keys of `config.yaml` that are read here.
+const USED: [&str; 16] = [
+    "prowjob_namespace",
+    "pod_namespace",
+    "log_level",
+    "github",
+    "plank",
+    "sinker",
+    "in_repo_config",
+    "github_reporter",
+    "prowjob_default_entries",
+    "deck",
+    "decorate_all_jobs",
+    "presets",
+    "presubmits",
+    "postsubmits",
+    "periodics",
+    "prow_ignored",
+];
+
+/// Keys of `config.yaml` that a job file has too.
+const JOB_KEYS: [&str; 6] = [
+    "presets",
+    "presubmits",
+    "postsubmits",
+    "periodics",
+    "decorate_all_jobs",
+    "prow_ignored",
+];
+
+/// Reads the files that [`Options`] name, as often as they change.
+#[derive(Debug)]
+pub struct Loader {
+    options: Options,
+    look: Look,
+    kept: Option<Kept>,
+}
+
+/// The jobs of each job file.
+type Parts = BTreeMap<PathBuf, Arc<Part>>;
+
+/// What the last good reading found.
+#[derive(Debug)]
+struct Kept {
+    config: Arc<Config>,
+    stamps: Stamps,
+    /// The jobs of `config.yaml` itself.
+    own: Arc<Part>,
+    parts: Parts,
+    /// The job files that bring presets.
+    bring_presets: Vec<PathBuf>,
+    supplemental: Vec<PathBuf>,
+}
+
+impl Loader {
+    /// Nothing is read yet.
+    pub fn new(options: Options) -> Self {
+        let config = [options.config_path.clone()].into_iter();
+        let supplemental = options.supplemental_prow_config_dir.iter().cloned();
+        let paths = config
+            .chain(options.job_config_path.clone())
+            .chain(supplemental);
+        Self {
+            look: Look::at(paths.collect::<Vec<_>>()),
+            options,
+            kept: None,
+        }
+    }
+
+    /// The jobs of files that have changed are read anew, and those of the others kept, where
+    /// that is enough.
+    fn again(&mut self, listing: &Listing) -> Option<Result<Arc<Config>, Errors>> {
+        let kept = self.kept.as_mut()?;
+        let (now, then) = (self.look.stamps(), &kept.stamps);
+        let changed = |path: &FilePath| now.get(path) != then.get(path);
+        if changed(&self.options.config_path)
+            || kept.supplemental != listing.supplemental
+            || listing.supplemental.iter().any(|path| changed(path))
+        {
+            return None;
+        }
+        let stale = |path: &PathBuf| changed(path) || !listing.jobs.contains(path);
+        if kept.bring_presets.iter().any(stale) {
+            return None;
+        }
+        let changed: Vec<&PathBuf> = listing
+            .jobs
+            .iter()
+            .filter(|path| changed(path) || !kept.parts.contains_key(*path))
+            .collect();
+        let written = match all_or_problems(changed.iter().map(|path| read_jobs(path))) {
+            Ok(written) => written,
+            Err(errors) => return Some(Err(errors)),
+        };
+        if written
+            .iter()
+            .any(|written| !written.jobs.presets.is_empty())
+        {
+            return None;
+        }
+        Some(kept.replace(listing, now, changed, written))
+    }
+
+    fn anew(&mut self, listing: Listing) -> Result<Arc<Config>, Errors> {
+        let (prow, own) = read_config(&self.options)?;
+        let mut findings = Findings::default();
+        validate::sections(&own.file, &prow, &mut findings);
+        let read = all_or_problems(parallel::map(listing.jobs.iter().collect(), |path| {
+            read_jobs(path)
+        }))?;
+        let mut written: Vec<Written> = [own].into_iter().chain(read).collect();
+        let mut presets: Vec<Preset> = Vec::new();
+        let mut bring_presets = Vec::new();
+        for (index, written) in written.iter_mut().enumerate() {
+            let own = written.take_presets();
+            if index > 0 && !own.is_empty() {
+                bring_presets.push(listing.jobs[index - 1].clone());
+            }
+            presets.extend(own);
+        }
+        preset::check_distinct(&presets, &mut findings);
+        let complete = parallel::map(written, |written| written.complete(&prow, &presets));
+        let mut parts = Vec::new();
+        for (part, found) in complete {
+            parts.push(Arc::new(part));
+            findings.extend(found);
+        }
+        let mut parts = parts.into_iter();
+        let own = parts.next().expect("config.yaml itself comes first");
+        let parts: Parts = listing.jobs.iter().cloned().zip(parts).collect();
+        let config = assemble(prow, presets, &own, &parts, &listing, &mut findings);
+        findings.into_result(|file| files::read(FilePath::new(file)).ok())?;
+        let config = Arc::new(config);
+        self.kept = Some(Kept {
+            config: Arc::clone(&config),
+            stamps: self.look.stamps().clone(),
+            own,
+            parts,
+            bring_presets,
+            supplemental: listing.supplemental,
+        });
+        Ok(config)
+    }
+}
+
+impl Source for Loader {
+    type Value = Config;
+
+    fn load(&mut self) -> Result<Arc<Config>, Errors> {
+        // Before reading: what changes meanwhile is read again.
+        self.look.again();
+        refuse_unsupported(&self.options)?;
+        let listing = Listing::of(&self.options)?;
+        match self.again(&listing) {
+            Some(result) => result,
+            None => self.anew(listing),
+        }
+    }
+
+    fn is_stale(&self) -> bool {
+        self.look.is_stale()
+    }
+
+    fn watched(&self) -> Vec<PathBuf> {
+        self.look.folders()
+    }
+}
+
+impl Kept {
+    /// Takes the new content of some files; `self` stays as it is when that is broken.
+    fn replace(
+        &mut self,
+        listing: &Listing,
+        stamps: &Stamps,
+        changed: Vec<&PathBuf>,
+        written: Vec<Written>,
+    ) -> Result<Arc<Config>, Errors> {
+        let same_files = self.parts.keys().eq(&listing.jobs);
+        if changed.is_empty() && same_files {
+            self.stamps = stamps.clone();
+            return Ok(Arc::clone(&self.config));
+        }
+        let (prow, presets) = (&self.config.prow, &self.config.jobs.presets);
+        let mut findings = Findings::default();
+        let mut fresh = BTreeMap::new();
+        for (path, written) in changed.into_iter().zip(written) {
+            let (part, found) = written.complete(prow, presets);
+            findings.extend(found);
+            fresh.insert(path.clone(), Arc::new(part));
+        }
+        let part_of = |path: &PathBuf| {
+            let part = fresh.get(path).or_else(|| self.parts.get(path));
+            Some((path.clone(), Arc::clone(part?)))
+        };
+        let parts: Parts = listing.jobs.iter().filter_map(part_of).collect();
+        let config = assemble(
+            prow.clone(),
+            presets.clone(),
+            &self.own,
+            &parts,
+            listing,
+            &mut findings,
+        );
+        findings.into_result(|file| files::read(FilePath::new(file)).ok())?;
+        self.parts = parts;
+        self.stamps = stamps.clone();
+        self.config = Arc::new(config);
+        Ok(Arc::clone(&self.config))
+    }
+}
+
+fn refuse_unsupported(options: &Options) -> Result<(), Errors> {
+    let refuse = |what: &str, message: &str| Err(Problem::in_file("options", what, message).into());
+    if options.moonraker_address.is_some() {
+        return refuse(
+            "--moonraker-address",
+            "there is no moonraker here: in-repo configuration is read by hook itself",
+        );
+    }
+    if options.config_path.as_os_str().is_empty() {
+        return refuse("--config-path", "is required");
+    }
+    Ok(())
+}
+
+fn read_jobs(path: &FilePath) -> Result<Written, Errors> {
+    let file: Arc<str> = path.display().to_string().into();
+    let text = files::read(path)?;
+    let tree = yaml::tree(&file, &text, Trust::Operator)?;
+    let document: Document<JobFile> = yaml::typed(&file, tree.as_ref(), Trust::Operator)?;
+    Ok(Written {
+        file,
+        jobs: document.value,
+        remarks: document.remarks,
+    })
+}
+
+/// `config.yaml`: the sections, and the jobs that stand among them.
+fn read_config(options: &Options) -> Result<(ProwConfig, Written), Errors> {
+    let path = &options.config_path;
+    let file: Arc<str> = path.display().to_string().into();
+    let text = files::read(path)?;
+    let tree = yaml::tree(&file, &text, Trust::Operator)?;
+    let tree = tree.as_ref();
+    let sections: Document<ProwConfig> = yaml::typed(&file, tree, Trust::Operator)?;
+    let jobs: Document<JobFile> = yaml::typed(&file, tree, Trust::Operator)?;
+    let all: Document<BTreeMap<String, Value>> = yaml::typed(&file, tree, Trust::Operator)?;
+    let mut prow = sections.value;
+    prow.unused = all.value;
+    let mut remarks = sections.remarks;
+    remarks.retain(|remark| !JOB_KEYS.contains(&remark.path.as_str()));
+    let top = prow
+        .unused
+        .keys()
+        .map(|key| show(&[Segment::Key(key.clone())]));
+    let top: BTreeSet<String> = top.collect();
+    let inside = jobs.remarks.into_iter();
+    remarks.extend(inside.filter(|remark| !top.contains(&remark.path)));
+    prow.unused.retain(|key, _| !USED.contains(&key.as_str()));
+    let written = Written {
+        file,
+        jobs: jobs.value,
+        remarks,
+    };
+    Ok((prow, written))
+}
+
+fn assemble(
+    prow: ProwConfig,
+    presets: Vec<Preset>,
+    own: &Part,
+    parts: &Parts,
+    listing: &Listing,
+    findings: &mut Findings,
+) -> Config {
+    let mut jobs = JobConfig {
+        presets,
+        ..JobConfig::default()
+    };
+    let mut unknown_fields = Vec::new();
+    for part in [own].into_iter().chain(parts.values().map(|part| &**part)) {
+        part.add_to(&mut jobs);
+        unknown_fields.extend_from_slice(&part.remarks);
+    }
+    validate::across(&jobs, findings);
+    Config {
+        prow,
+        jobs,
+        unknown_fields,
+        files: 1 + listing.supplemental.len() + listing.jobs.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

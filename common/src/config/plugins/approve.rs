@@ -1,0 +1,32 @@
+//! `approve`: how the plugin approve decides.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::prowjob::null_default;
+
+/// Settings for the repositories it lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Approve {
+    /// `org` or `org/repo`, each in one entry only.
+    #[serde(deserialize_with = "null_default")]
+    pub repos: Vec<String>,
+    /// A pull request has to name an issue.
+    #[serde(deserialize_with = "null_default")]
+    pub issue_required: bool,
+    /// Authors with the right to approve do not approve their own changes by writing them; `false`
+    /// unless set.
+    pub require_self_approval: Option<bool>,
+    /// `/lgtm` of an approver approves as well.
+    #[serde(deserialize_with = "null_default")]
+    pub lgtm_acts_as_approve: bool,
+    /// GitHub's own reviews count for nothing; `false` unless set.
+    pub ignore_review_state: Option<bool>,
+    /// Where the commands are explained.
+    #[serde(rename = "commandHelpLink", deserialize_with = "null_default")]
+    pub command_help_link: String,
+    /// Where the review process is explained.
+    #[serde(deserialize_with = "null_default")]
+    pub pr_process_link: String,
+}

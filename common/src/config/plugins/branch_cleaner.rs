@@ -1,0 +1,16 @@
+//! `branch_cleaner`: which merged branches stay.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::prowjob::null_default;
+
+/// Branches, by name or pattern, by `org` or `org/repo`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct BranchCleaner {
+    #[serde(deserialize_with = "null_default")]
+    pub preserved_branches: BTreeMap<String, Vec<String>>,
+}

@@ -1,0 +1,15 @@
+//! `jira`: which keys are not linked.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::prowjob::null_default;
+
+/// Settings of the plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Jira {
+    /// In any case.
+    #[serde(deserialize_with = "null_default")]
+    pub disabled_jira_projects: Vec<String>,
+}

@@ -1,0 +1,45 @@
+//! `label`: which labels may be set, and by whom.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::prowjob::null_default;
+
+/// Settings of the plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Label {
+    /// Labels beside those of the known categories.
+    #[serde(deserialize_with = "null_default")]
+    pub additional_labels: Vec<String>,
+    /// By `*`, `org` or `org/repo`.
+    #[serde(deserialize_with = "null_default")]
+    pub restricted_labels: BTreeMap<String, Vec<RestrictedLabel>>,
+}
+
+/// A label that only some may set and remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RestrictedLabel {
+    #[serde(deserialize_with = "null_default")]
+    pub label: String,
+    /// Slugs.
+    #[serde(deserialize_with = "null_default")]
+    pub allowed_teams: Vec<String>,
+    /// Logins.
+    #[serde(deserialize_with = "null_default")]
+    pub allowed_users: Vec<String>,
+    /// When one of these is set, `allowed_users` are assigned.
+    #[serde(deserialize_with = "null_default")]
+    pub assign_on: Vec<AssignOn>,
+}
+
+/// A label that assigns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct AssignOn {
+    #[serde(deserialize_with = "null_default")]
+    pub label: String,
+}

@@ -1,0 +1,241 @@
+//! Where a plugin is enabled, and whom a file is about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Plugins, Trigger};
+
+/// Organisations and repositories with something in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Where {
+    /// Organisations, each with the repositories (`org/repo`) that it is not true of.
+    pub orgs: BTreeMap<String, BTreeSet<String>>,
+    /// `org/repo`.
+    pub repos: BTreeSet<String>,
+}
+
+/// What a file is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// It says something for everybody.
+    pub global: bool,
+    pub orgs: BTreeSet<String>,
+    /// `org/repo`.
+    pub repos: BTreeSet<String>,
+}
+
+impl Scope {
+    fn add(&mut self, key: &str) {
+        if key.contains('/') {
+            self.repos.insert(key.to_owned());
+        } else {
+            self.orgs.insert(key.to_owned());
+        }
+    }
+}
+
+impl Plugins {
+    /// Whether a plugin looks at a repository: the repository's own list or its organisation's
+    /// names it, and the organisation does not exclude the repository.
+    pub fn is_enabled(&self, plugin: &str, org: &str, repo: &str) -> bool {
+        self.plugins.is_enabled(plugin, org, repo)
+    }
+
+    /// The names of all plugins that are enabled somewhere.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let entries = self.plugins.0.values();
+        entries
+            .flat_map(|entry| &entry.plugins)
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// The names of all external plugins that are told somewhere.
+    pub fn external_names(&self) -> BTreeSet<&str> {
+        let entries = self.external_plugins.values().flatten();
+        entries.map(|plugin| plugin.name.as_str()).collect()
+    }
+
+    /// Where a plugin is enabled. A repository that enables it itself is excluded nowhere.
+    pub fn enabled(&self, plugin: &str) -> Where {
+        let mut found = Where::default();
+        for (key, entry) in &self.plugins.0 {
+            if !entry.plugins.iter().any(|name| name == plugin) {
+                continue;
+            }
+            if key.contains('/') {
+                found.repos.insert(key.clone());
+            } else {
+                let excluded = entry.excluded_repos.iter();
+                let excluded = excluded.map(|repo| format!("{key}/{repo}")).collect();
+                found.orgs.insert(key.clone(), excluded);
+            }
+        }
+        for excluded in found.orgs.values_mut() {
+            excluded.retain(|repo| !found.repos.contains(repo));
+        }
+        found
+    }
+
+    /// Where an external plugin is told of events.
+    pub fn external_enabled(&self, plugin: &str) -> Where {
+        let mut found = Where::default();
+        for (key, plugins) in &self.external_plugins {
+            if !plugins.iter().any(|external| external.name == plugin) {
+                continue;
+            }
+            if key.contains('/') {
+                found.repos.insert(key.clone());
+            } else {
+                found.orgs.insert(key.clone(), BTreeSet::new());
+            }
+        }
+        found
+    }
+
+    /// The trigger plugin's settings for a repository: those that list the repository, else its
+    /// organisation, else the defaults.
+    pub fn trigger_for(&self, org: &str, repo: &str) -> Trigger {
+        let full = format!("{org}/{repo}");
+        [full.as_str(), org]
+            .iter()
+            .find_map(|key| {
+                self.triggers
+                    .iter()
+                    .find(|trigger| trigger.repos.iter().any(|entry| entry == key))
+            })
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// What a file of [`Plugins::part`] is about.
+    pub fn scope(&self) -> Scope {
+        let mut scope = Scope {
+            global: !self.not_mergeable().is_empty() || self.bugzilla.default.is_some(),
+            ..Scope::default()
+        };
+        let lists = [
+            self.approve.iter().map(|it| &it.repos).collect::<Vec<_>>(),
+            self.lgtm.iter().map(|it| &it.repos).collect(),
+            self.triggers.iter().map(|it| &it.repos).collect(),
+            self.welcome.iter().map(|it| &it.repos).collect(),
+        ];
+        let keys = self.plugins.0.keys().chain(self.external_plugins.keys());
+        for key in lists.into_iter().flatten().flatten().chain(keys) {
+            scope.add(key);
+        }
+        for key in self.label.restricted_labels.keys() {
+            if key == "*" {
+                scope.global = true;
+            } else {
+                scope.add(key);
+            }
+        }
+        for (name, org) in &self.bugzilla.orgs {
+            if org.default.is_some() {
+                scope.add(name);
+            }
+            for repo in org.repos.keys() {
+                scope.add(&format!("{name}/{repo}"));
+            }
+        }
+        scope
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::plugins::{Plugins, Trigger, tests::loaded};
+
+    const FILE: &str = "\
+plugins:
+  org:
+    plugins: [trigger, hold]
+    excluded_repos: [quiet, still]
+  org/quiet: [lgtm]
+  org/still: [hold]
+  other/repo:
+  - trigger
+external_plugins:
+  org: [{name: needs-rebase}]
+  other/repo: [{name: needs-rebase}, {name: cherrypicker}]
+triggers:
+- repos: [org]
+  only_org_members: true
+  trusted_apps: [dependabot]
+- repos: [org/special]
+  ignore_ok_to_test: yes
+  trusted_org: friends
+";
+
+    #[test]
+    fn enablement_by_repository_and_organisation() {
+        let plugins = loaded(FILE);
+        for (plugin, org, repo, enabled) in [
+            ("trigger", "org", "any", true),
+            ("trigger", "org", "quiet", false),
+            ("lgtm", "org", "quiet", true),
+            ("lgtm", "org", "any", false),
+            ("hold", "org", "still", true),
+            ("trigger", "other", "repo", true),
+            ("trigger", "other", "else", false),
+        ] {
+            assert_eq!(
+                plugins.is_enabled(plugin, org, repo),
+                enabled,
+                "{plugin} {org}/{repo}"
+            );
+        }
+        let names: Vec<_> = plugins.names().into_iter().collect();
+        assert_eq!(names, ["hold", "lgtm", "trigger"]);
+    }
+
+    #[test]
+    fn where_a_plugin_is_enabled() {
+        let plugins = loaded(FILE);
+        let hold = plugins.enabled("hold");
+        assert_eq!(hold.orgs["org"].iter().collect::<Vec<_>>(), ["org/quiet"]);
+        assert_eq!(hold.repos.iter().collect::<Vec<_>>(), ["org/still"]);
+        let rebase = plugins.external_enabled("needs-rebase");
+        assert!(rebase.orgs["org"].is_empty() && rebase.repos.contains("other/repo"));
+        assert_eq!(plugins.external_names().len(), 2);
+    }
+
+    #[test]
+    fn the_repositorys_trigger_settings_win_over_the_organisations() {
+        let plugins = loaded(FILE);
+        assert!(plugins.trigger_for("org", "any").only_org_members);
+        let special = plugins.trigger_for("org", "special");
+        assert!(special.ignore_ok_to_test && !special.only_org_members);
+        assert_eq!(special.trusted_org, "friends");
+        assert_eq!(
+            special.join_org_url,
+            "https://github.com/orgs/friends/people"
+        );
+        assert_eq!(plugins.trigger_for("x", "y"), Trigger::default());
+    }
+
+    #[test]
+    fn a_part_is_about_those_it_names() {
+        for (text, global, orgs, repos) in [
+            ("", false, &[][..], &[][..]),
+            ("plugins: {o: [], o/r: []}", false, &["o"], &["o/r"]),
+            ("lgtm: [{repos: [o/r]}]", false, &[], &["o/r"]),
+            ("external_plugins: {o: []}", false, &["o"], &[]),
+            ("label: {restricted_labels: {'*': []}}", true, &[], &[]),
+            ("label: {additional_labels: [x]}", true, &[], &[]),
+            ("heart: {adorees: [x]}", true, &[], &[]),
+            ("bugzilla: {default: {}}", true, &[], &[]),
+            (
+                "bugzilla: {orgs: {o: {repos: {r: {}}}}}",
+                false,
+                &[],
+                &["o/r"],
+            ),
+        ] {
+            let scope = Plugins::part("p", text).unwrap().scope();
+            assert_eq!(scope.global, global, "{text}");
+            assert!(scope.orgs.iter().eq(orgs), "{text}");
+            assert!(scope.repos.iter().eq(repos), "{text}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! `release_note`: what contributors are pointed to.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::prowjob::null_default;
+
+const GUIDELINES: &str = "https://git.k8s.io/community/contributors/guide/release-notes.md";
+
+/// Settings of the plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ReleaseNote {
+    /// Kubernetes' own guide unless set.
+    #[serde(deserialize_with = "null_default")]
+    pub guidelines_url: String,
+}
+
+impl ReleaseNote {
+    pub(super) fn complete(&mut self) {
+        super::or(&mut self.guidelines_url, GUIDELINES);
+    }
+}

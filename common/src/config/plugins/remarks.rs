@@ -1,0 +1,65 @@
+//! What `plugins.yaml` says in a form that Prow gives up.
+
+use super::{Plugins, report::Report};
+use crate::config::Path;
+
+const RULE: &str = "deprecated";
+
+pub(super) fn check(plugins: &Plugins, report: &mut Report<'_>) {
+    let section = Path::Root.key("plugins");
+    if plugins.plugins.0.is_empty() {
+        report.add("no-plugins", &section, "no plugin is enabled anywhere");
+    }
+    for (key, entry) in &plugins.plugins.0 {
+        if entry.is_list {
+            let message = "a list of names is the older form; expected plugins: [...]";
+            report.add(RULE, &section.key(key), message);
+        }
+    }
+    let section = Path::Root.key("triggers");
+    for (index, trigger) in plugins.triggers.iter().enumerate() {
+        if !trigger.trusted_org.is_empty() {
+            let entry = section.index(index);
+            report.add(RULE, &entry.key("trusted_org"), "is deprecated in Prow");
+        }
+    }
+    let section = Path::Root.key("repo_milestone");
+    for (key, milestone) in &plugins.repo_milestone {
+        if milestone.maintainers_id != 0 {
+            let entry = section.key(key);
+            let message = "is the older form of maintainers_team";
+            report.add(RULE, &entry.key("maintainers_id"), message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::plugins::tests::loaded;
+
+    #[test]
+    fn older_forms_load_and_are_told() {
+        for (text, remark) in [
+            (
+                "size: {}",
+                "plugins.yaml:1:1: plugins: no plugin is enabled anywhere",
+            ),
+            (
+                "plugins: {o: [wip]}",
+                "plugins.yaml:1:11: plugins.o: a list of names is the older form; expected plugins: [...]",
+            ),
+            (
+                "plugins: {o: {}}\ntriggers: [{trusted_org: p}]",
+                "plugins.yaml:2:13: triggers[0].trusted_org: is deprecated in Prow",
+            ),
+            (
+                "plugins: {o: {}}\nrepo_milestone: {o/r: {maintainers_id: 7}}",
+                r#"plugins.yaml:2:24: repo_milestone."o/r".maintainers_id: is the older form of maintainers_team"#,
+            ),
+        ] {
+            let plugins = loaded(text);
+            let remarks: Vec<_> = plugins.remarks().iter().map(ToString::to_string).collect();
+            assert_eq!(remarks, [remark]);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! `retitle`: what may be renamed.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::prowjob::null_default;
+
+/// Settings of the plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Retitle {
+    #[serde(deserialize_with = "null_default")]
+    pub allow_closed_issues: bool,
+}

@@ -1,0 +1,43 @@
+//! `sigmention`: how teams are mentioned.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::report::Report;
+use crate::{config::Path, prowjob::null_default};
+
+/// Teams of Kubernetes' special interest groups.
+const TEAMS: &str = r"(?m)@kubernetes/sig-([\w-]*)-(misc|test-failures|bugs|feature-requests|proposals|pr-reviews|api-reviews)";
+
+/// Settings of the plugin.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SigMention {
+    /// Finds mentions; Kubernetes' own teams unless set.
+    #[serde(deserialize_with = "null_default")]
+    pub regexp: String,
+}
+
+impl SigMention {
+    pub(super) fn complete(&mut self) {
+        super::or(&mut self.regexp, TEAMS);
+    }
+
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        let section = Path::Root.key("sigmention");
+        report.pattern(&section.key("regexp"), &self.regexp);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::plugins::tests::refused;
+
+    #[test]
+    fn mentions_are_found_by_a_pattern() {
+        assert_eq!(
+            refused("sigmention:\n  regexp: '('"),
+            r#"plugins.yaml:2:3: sigmention.regexp: "(" is no regular expression: missing closing )"#
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! `welcome`: what is said to those who come for the first time.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::report::Report;
+use crate::{
+    config::Path,
+    prowjob::null_default,
+    template::{Error, Template},
+};
+
+/// A message for the repositories it lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Welcome {
+    /// `org` or `org/repo`, each in one entry only.
+    #[serde(deserialize_with = "null_default")]
+    pub repos: Vec<String>,
+    /// A Go template over `Org`, `Repo`, `AuthorLogin` and `AuthorName`.
+    #[serde(deserialize_with = "null_default")]
+    pub message_template: String,
+    /// Said every time, and to members too.
+    #[serde(deserialize_with = "null_default")]
+    pub always_post: bool,
+}
+
+pub(super) fn check(entries: &[Welcome], report: &mut Report<'_>) {
+    report.listed_once("welcome", entries.iter().map(|entry| &entry.repos));
+    let section = Path::Root.key("welcome");
+    for (index, entry) in entries.iter().enumerate() {
+        if let Err(error) = tried(&entry.message_template) {
+            let entry = section.index(index);
+            report.add(
+                "template",
+                &entry.key("message_template"),
+                error.to_string(),
+            );
+        }
+    }
+}
+
+/// Reads a template and tries it, so that a misspelt field is found.
+fn tried(template: &str) -> Result<(), Error> {
+    Template::parse(template)?.render(&PullRequest::default())?;
+    Ok(())
+}
+
+/// What a message may tell, under the names that templates use.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PullRequest {
+    org: String,
+    repo: String,
+    author_login: String,
+    author_name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::plugins::tests::{loaded, refused};
+
+    #[test]
+    fn a_repository_has_one_message() {
+        assert_eq!(
+            refused("welcome:\n- repos: [o, o/r]\n- repos:\n  - o"),
+            r#"plugins.yaml:4:5: welcome[1].repos[0]: "o" is already listed in welcome[0]"#
+        );
+    }
+    #[test]
+    fn a_message_is_a_template_over_the_pull_request() {
+        for (template, message) in [
+            (
+                "'Hi {{.AuthorLogin}'",
+                "plugins.yaml:2:3: welcome[0].message_template: line 1, column 18: unexpected character: '}'",
+            ),
+            (
+                "'Hi {{.Author}}'",
+                "plugins.yaml:2:3: welcome[0].message_template: line 1, column 6: the data has no field Author",
+            ),
+        ] {
+            let text = format!("welcome:\n- message_template: {template}");
+            assert_eq!(refused(&text), message);
+        }
+        loaded(
+            "welcome: [{message_template: '{{.Org}}/{{.Repo}}: {{if .AuthorName}}{{.AuthorName}}{{else}}{{.AuthorLogin}}{{end}}'}]",
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! What a plain word means: YAML 1.1 as Go's yaml.v2 resolves it, and as `sigs.k8s.io/yaml`
+//! writes it where a text is wanted.
+
+use std::borrow::Cow;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+
+/// A scalar's value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Scalar<'a> {
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// Beyond what `Int` holds.
+    Uint(u64),
+    Float(f64),
+    Text(Cow<'a, str>),
+}
+
+/// The tags of YAML itself that say what a scalar is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tag {
+    Null,
+    Bool,
+    Int,
+    Float,
+    Str,
+    Timestamp,
+    Binary,
+    /// Someone's own: the text is kept.
+    Other,
+}
+
+impl Tag {
+    /// `suffix` follows `tag:yaml.org,2002:`.
+    pub(super) fn of_suffix(suffix: &str) -> Self {
+        match suffix {
+            "null" => Self::Null,
+            "bool" => Self::Bool,
+            "int" => Self::Int,
+            "float" => Self::Float,
+            "str" => Self::Str,
+            "timestamp" => Self::Timestamp,
+            "binary" => Self::Binary,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A scalar as written: `plain` is without quotes. The error names what the tag asks for.
+pub(super) fn resolve<'a>(
+    text: &'a str,
+    plain: bool,
+    tag: Option<Tag>,
+) -> Result<Scalar<'a>, &'static str> {
+    let text_scalar = || Scalar::Text(Cow::Borrowed(text));
+    let value = match tag {
+        None if plain => resolve_plain(text),
+        None | Some(Tag::Str | Tag::Timestamp | Tag::Other) => return Ok(text_scalar()),
+        Some(Tag::Binary) => {
+            let packed: String = text.split_ascii_whitespace().collect();
+            let bytes = BASE64_STANDARD.decode(packed).ok();
+            let decoded = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+            return decoded
+                .map(|text| Scalar::Text(Cow::Owned(text)))
+                .ok_or("base64 of UTF-8");
+        }
+        Some(_) => resolve_plain(text),
+    };
+    match (tag, value) {
+        (None, value)
+        | (Some(Tag::Null), value @ Scalar::Null)
+        | (Some(Tag::Bool), value @ Scalar::Bool(_))
+        | (Some(Tag::Int), value @ (Scalar::Int(_) | Scalar::Uint(_)))
+        | (Some(Tag::Float), value @ Scalar::Float(_)) => Ok(value),
+        #[expect(clippy::cast_precision_loss, reason = "what the tag asks for")]
+        (Some(Tag::Float), Scalar::Int(int)) => Ok(Scalar::Float(int as f64)),
+        (Some(Tag::Null), _) => Err("null"),
+        (Some(Tag::Bool), _) => Err("true or false"),
+        (Some(Tag::Int), _) => Err("a whole number"),
+        _ => Err("a number"),
+    }
+}
+
+fn resolve_plain(text: &str) -> Scalar<'_> {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            return Scalar::Bool(true);
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            return Scalar::Bool(false);
+        }
+        ".nan" | ".NaN" | ".NAN" => return Scalar::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
+            return Scalar::Float(f64::INFINITY);
+        }
+        "-.inf" | "-.Inf" | "-.INF" => return Scalar::Float(f64::NEG_INFINITY),
+        _ => {}
+    }
+    let number = match text.as_bytes()[0] {
+        b'.' if !text.starts_with("._") => number(text),
+        b'0'..=b'9' | b'+' | b'-' => number(text),
+        _ => None,
+    };
+    number.unwrap_or(Scalar::Text(Cow::Borrowed(text)))
+}
+
+fn number(text: &str) -> Option<Scalar<'static>> {
+    let digits: Cow<'_, str> = if text.contains('_') {
+        Cow::Owned(text.replace('_', ""))
+    } else {
+        Cow::Borrowed(text)
+    };
+    integer(&digits).or_else(|| is_decimal(&digits).then(|| float(&digits)).flatten())
+}
+
+/// Go's `strconv.ParseInt` with base 0: `0x`, `0o`, `0b` and a leading `0` choose the base.
+fn integer(text: &str) -> Option<Scalar<'static>> {
+    let (negative, unsigned) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let mut prefix = unsigned.chars();
+    let (base, digits) = match (prefix.next(), prefix.next().map(|c| c.to_ascii_lowercase())) {
+        (Some('0'), Some('x')) => (16, &unsigned[2..]),
+        (Some('0'), Some('o')) => (8, &unsigned[2..]),
+        (Some('0'), Some('b')) => (2, &unsigned[2..]),
+        (Some('0'), Some(_)) => (8, &unsigned[1..]),
+        _ => (10, unsigned),
+    };
+    if !digits.starts_with(|c: char| c.is_digit(base)) {
+        return None;
+    }
+    let value = u64::from_str_radix(digits, base).ok()?;
+    match (negative, i64::try_from(value)) {
+        (false, Ok(int)) => Some(Scalar::Int(int)),
+        (true, Ok(int)) => Some(Scalar::Int(-int)),
+        (true, Err(_)) => (value == i64::MIN.unsigned_abs()).then_some(Scalar::Int(i64::MIN)),
+        // `strconv.ParseUint` takes no sign.
+        (false, Err(_)) => (!text.starts_with('+')).then_some(Scalar::Uint(value)),
+    }
+}
+
+/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?`
+fn is_decimal(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (unsigned, None),
+    };
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let some_digits = |text: &str| !text.is_empty() && all_digits(text);
+    let mantissa = match mantissa.split_once('.') {
+        Some(("", fraction)) => some_digits(fraction),
+        Some((whole, fraction)) => some_digits(whole) && all_digits(fraction),
+        None => some_digits(mantissa),
+    };
+    let exponent =
+        exponent.is_none_or(|text| some_digits(text.strip_prefix(['-', '+']).unwrap_or(text)));
+    mantissa && exponent
+}
+
+/// None beyond the range of a 64-bit float, which Go refuses.
+fn float(text: &str) -> Option<Scalar<'static>> {
+    let value: f64 = text.parse().ok()?;
+    value.is_finite().then_some(Scalar::Float(value))
+}
+
+impl Scalar<'_> {
+    /// The text that a field of texts gets: not what was written, but what was understood.
+    pub(super) fn into_text(self) -> String {
+        match self {
+            Self::Null => String::new(),
+            Self::Bool(flag) => flag.to_string(),
+            Self::Int(int) => int.to_string(),
+            Self::Uint(int) => int.to_string(),
+            Self::Float(value) => float_text(value),
+            Self::Text(text) => text.into_owned(),
+        }
+    }
+}
+
+/// Go's `strconv.FormatFloat(value, 'g', -1, 32)`, single precision and all.
+fn float_text(value: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "as sigs.k8s.io/yaml does")]
+    let single = value as f32;
+    if single.is_nan() {
+        return "NaN".to_owned();
+    }
+    if single.is_infinite() {
+        return if single > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let scientific = format!("{single:e}");
+    let (mantissa, exponent) = scientific.split_once('e').expect("Rust writes an exponent");
+    let exponent: i32 = exponent.parse().expect("Rust writes a whole exponent");
+    if (-4..6).contains(&exponent) {
+        single.to_string()
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        format!("{mantissa}e{sign}{:02}", exponent.abs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// A word, the JSON it becomes, and the text it becomes: as `sigs.k8s.io/yaml` printed them.
+    const WORDS: &str = include_str!("scalars.tsv");
+
+    fn read(word: &str) -> Result<Scalar<'static>, &'static str> {
+        let (tag, rest) = match word.strip_prefix("!!") {
+            Some(tagged) => {
+                let (tag, rest) = tagged.split_once(' ').unwrap_or((tagged, ""));
+                (Some(Tag::of_suffix(tag)), rest)
+            }
+            None => match word.strip_prefix('!') {
+                Some(own) => (Some(Tag::Other), own.split_once(' ').unwrap().1),
+                None => (None, word),
+            },
+        };
+        let unquoted = rest.trim_matches(['"', '\'']);
+        let scalar = resolve(unquoted, unquoted.len() == rest.len(), tag)?;
+        Ok(match scalar {
+            Scalar::Text(text) => Scalar::Text(Cow::Owned(text.into_owned())),
+            Scalar::Null => Scalar::Null,
+            Scalar::Bool(flag) => Scalar::Bool(flag),
+            Scalar::Int(int) => Scalar::Int(int),
+            Scalar::Uint(int) => Scalar::Uint(int),
+            Scalar::Float(float) => Scalar::Float(float),
+        })
+    }
+
+    #[test]
+    fn words_are_understood_as_in_go() {
+        for line in WORDS.lines() {
+            let [word, json, text] = line.split('\t').collect::<Vec<_>>()[..] else {
+                panic!("{line:?} has no three columns");
+            };
+            let Ok(scalar) = read(word) else {
+                assert_eq!(json, "error", "{word:?}");
+                continue;
+            };
+            match (&scalar, serde_json::from_str(json)) {
+                (Scalar::Null, Ok(Value::Null)) => {}
+                (Scalar::Bool(flag), Ok(Value::Bool(expected))) => assert_eq!(*flag, expected),
+                (Scalar::Int(int), Ok(Value::Number(number))) => {
+                    assert!(
+                        (*int as f64 - number.as_f64().unwrap()).abs() < 1e4,
+                        "{word:?}"
+                    );
+                }
+                (Scalar::Uint(int), Ok(Value::Number(number))) => {
+                    assert!(
+                        (*int as f64 - number.as_f64().unwrap()).abs() < 1e4,
+                        "{word:?}"
+                    );
+                }
+                (Scalar::Float(float), Ok(Value::Number(number))) => {
+                    assert_eq!(*float, number.as_f64().unwrap(), "{word:?}");
+                }
+                (Scalar::Float(float), Err(_)) => assert!(!float.is_finite(), "{word:?}"),
+                (Scalar::Text(text), Ok(Value::String(expected))) => assert_eq!(*text, expected),
+                (scalar, expected) => panic!("{word:?}: {scalar:?}, expected {expected:?}"),
+            }
+            assert_eq!(scalar.into_text(), text, "{word:?}");
+        }
+    }
+}

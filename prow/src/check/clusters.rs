@@ -1,0 +1,58 @@
+//! The build clusters that plank knows: it writes them to `plank.build_cluster_status_file`, as
+//! JSON, each with how it finds it.
+
+use std::{collections::BTreeMap, io::ErrorKind};
+
+use anyhow::Context as _;
+use common::storage::{Credentials, Error, Storage};
+
+/// The warning's name.
+pub(super) const RULE: &str = "validate-cluster-field";
+
+/// Far more than any number of clusters needs.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Reads the file at `location` (`gs://bucket/path`, `s3://…`, a path). `None` where there is
+/// none yet: plank writes it.
+pub(super) async fn read(
+    location: &str,
+    credentials: &Credentials,
+) -> anyhow::Result<Option<BTreeMap<String, String>>> {
+    let path = location.strip_prefix("file://").unwrap_or(location);
+    let bytes = if path.contains("://") {
+        let (bucket, key) = path.rsplit_once('/').context("names no file")?;
+        match Storage::open(bucket, credentials)?.get(key).await {
+            Ok(object) => object.bytes(MAX_BYTES).await?.to_vec(),
+            Err(Error::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    } else {
+        match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let states = serde_json::from_slice(&bytes).context("is no JSON object of texts")?;
+    Ok(Some(states))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_may_be_missing_and_may_not_be_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("status.json");
+        let location = format!("file://{}", path.display());
+        let credentials = Credentials::default();
+        let read = || read(&location, &credentials);
+        assert_eq!(read().await.unwrap(), None);
+        std::fs::write(&path, r#"{"default": "Reachable"}"#).unwrap();
+        let clusters = read().await.unwrap().unwrap();
+        assert_eq!(clusters["default"], "Reachable");
+        std::fs::write(&path, "[]").unwrap();
+        assert!(read().await.is_err());
+    }
+}

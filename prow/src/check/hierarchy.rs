@@ -1,0 +1,76 @@
+//! Looks through the folders of further parts, for the warning about a part's place.
+
+use std::{fs, path::Path};
+
+use common::config::{
+    self, Errors, Problem,
+    check::{config_scope, misplaced},
+    plugins::{self, Plugins, Scope},
+};
+
+/// The warning's name.
+pub(super) const RULE: &str = "validate-supplemental-prow-config-hierarchy";
+
+/// What a part says, by its file's name and text.
+type ScopeOf = fn(&str, &str) -> Result<Scope, Errors>;
+
+/// Findings about the further parts of `config.yaml`.
+pub(super) fn config(options: &config::Options) -> Vec<Problem> {
+    let suffix = &options.supplemental_prow_configs_filename_suffix;
+    let folders = options.supplemental_prow_config_dir.iter();
+    folders
+        .flat_map(|folder| look(folder, suffix, config_scope))
+        .collect()
+}
+
+/// Findings about the further parts of `plugins.yaml`.
+pub(super) fn plugins(options: &plugins::Options) -> Vec<Problem> {
+    let scope_of: ScopeOf = |file, text| Ok(Plugins::part(file, text)?.scope());
+    let suffix = &options.supplemental_plugin_configs_filename_suffix;
+    let folders = options.supplemental_plugin_config_dir.iter();
+    folders
+        .flat_map(|folder| look(folder, suffix, scope_of))
+        .collect()
+}
+
+fn look(root: &Path, suffix: &str, scope_of: ScopeOf) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    walk(root, &mut |path| {
+        let below = path.strip_prefix(root).unwrap_or(path).to_string_lossy();
+        if !below.ends_with(suffix) {
+            return;
+        }
+        let file = path.display().to_string();
+        // What cannot be read is an error of the load.
+        let Ok(text) = fs::read_to_string(path) else {
+            return;
+        };
+        let message = scope_of(&file, &text)
+            .ok()
+            .and_then(|scope| misplaced(&below, &scope));
+        problems.extend(message.map(|message| Problem::in_file(RULE, file, message)));
+    });
+    problems
+}
+
+/// Every file, in the order of names, without the hidden ones of a mounted `ConfigMap`.
+fn walk(folder: &Path, look: &mut impl FnMut(&Path)) {
+    let mut paths: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            !path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with(".."))
+        })
+        .collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            walk(&path, look);
+        } else {
+            look(&path);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Objects as YAML on standard output.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// Prints an object, its keys in the order of the alphabet, as Kubernetes' tools do.
+pub(crate) fn yaml(object: &impl Serialize) -> anyhow::Result<()> {
+    let object = serde_json::to_value(object)?;
+    let mut out = io::stdout().lock();
+    out.write_all(text(&object)?.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+fn text(object: &serde_json::Value) -> anyhow::Result<String> {
+    Ok(serde_saphyr::to_string(object)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::text;
+
+    /// Kubernetes reads YAML 1.1, in which more words than `true` are not texts.
+    #[test]
+    fn a_text_stays_a_text() {
+        let words = [
+            "true",
+            "yes",
+            "on",
+            "off",
+            "y",
+            "n",
+            "null",
+            "~",
+            "",
+            "1",
+            "010",
+            "0x1F",
+            "0b1",
+            "1_000",
+            "1e3",
+            "1.",
+            ".5",
+            ".inf",
+            ".nan",
+            "2026-11-23",
+            "2026-11-23T09:25:55Z",
+            "12:30:00",
+            "=",
+            "<<",
+            "- a",
+            "a: b",
+            "a #b",
+            "#",
+            " a ",
+            "a\nb\n",
+            "a\n\nb",
+            "\ta",
+            "@a",
+            "`a`",
+            "{a}",
+            "%a",
+            "!a",
+            "&a",
+            "*a",
+            "a\u{0}b",
+            "é",
+            "\u{85}",
+            "'",
+            "\"",
+            "\\",
+            "|",
+            ">",
+            "?",
+            "---",
+            "...",
+            "1:2",
+        ];
+        let object = json!({"words": words.to_vec(), "yes": 1, "010": {"on": true}});
+        let text = text(&object).unwrap();
+        let file: File = common::config::yaml::parse("printed", &text).unwrap();
+        let read = json!({"words": file.words, "yes": file.yes, "010": file.octal});
+        assert_eq!(read, object, "{text}");
+        let kinds: Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(kinds, object, "{text}");
+    }
+
+    /// Words that are read as what the document says they are, and not as a type wants them.
+    #[derive(Default, serde::Deserialize, schemars::JsonSchema)]
+    struct File {
+        words: Vec<Value>,
+        yes: Value,
+        #[serde(rename = "010")]
+        octal: Value,
+    }
+}
