@@ -1,6 +1,6 @@
 # The commands a person types. Everything else is cargo's.
 
-.PHONY: demo test image
+.PHONY: demo test bench image
 
 demo: ## a pull request goes in, a green check comes out; keeps serving
 	cargo run --locked -- demo
@@ -9,6 +9,9 @@ test: ## installs what is missing (Debian), then runs every test
 	.ci/install
 	.ci/npm-schemas
 	cargo test --workspace --locked --quiet
+
+bench: ## speed and size beside their aims: make bench ONLY=config runs some
+	cargo bench --workspace --locked --quiet --bench bench -- $(ONLY)
 
 image: ## the images of every program, from one build
 	for target in prow hook prow-controller-manager crier deck sinker clonerefs initupload sidecar entrypoint; do \

@@ -29,6 +29,7 @@ pub use inrepo::{Reader as InRepoReader, Settings as InRepoSettings};
 pub use metrics::Metrics;
 pub use options::{Options, Unused};
 pub use plugin_config::{PluginConfig, follow as follow_plugins};
+pub use plugins::trigger::{Contexts, Filter, select};
 pub use start::main;
 pub use webhook::SecretFile;
 

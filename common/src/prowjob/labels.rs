@@ -37,10 +37,8 @@ pub fn labels_and_annotations(
         (CREATED_BY_PROW.into(), "true".into()),
         (TYPE.into(), spec.job_type.to_string()),
         (JOB.into(), fit(&spec.job)),
+        (CONTEXT.into(), fit(&spec.context)),
     ]);
-    if !spec.context.is_empty() {
-        all.insert(CONTEXT.into(), fit(&spec.context));
-    }
     if let Some(refs) = spec.main_refs() {
         all.insert(ORG.into(), refs.org.clone());
         all.insert(REPO.into(), refs.repo.clone());
@@ -55,10 +53,10 @@ pub fn labels_and_annotations(
         .filter_map(|(key, value)| Some((key, valid(&value)?.to_owned())))
         .collect();
 
-    let mut notes = BTreeMap::from([(JOB.to_owned(), spec.job.clone())]);
-    if !spec.context.is_empty() {
-        notes.insert(CONTEXT.into(), spec.context.clone());
-    }
+    let mut notes = BTreeMap::from([
+        (JOB.to_owned(), spec.job.clone()),
+        (CONTEXT.to_owned(), spec.context.clone()),
+    ]);
     notes.extend(annotations.clone());
     (labels, notes)
 }
@@ -163,7 +161,7 @@ mod tests {
                 BASE_REF,
                 None,
             ),
-            ("no context, no label", spec("j", "", "main"), CONTEXT, None),
+            ("no context, an empty label", spec("j", "", "main"), CONTEXT, Some(String::new())),
             (
                 "a cut never splits a character",
                 spec("j", &"é".repeat(40), "main"),

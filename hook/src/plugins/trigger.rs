@@ -27,6 +27,7 @@ use decision::Decision;
 use facts::{Facts, Need, Scene};
 
 pub(crate) use facts::Head;
+pub use select::{Contexts, Filter, select};
 
 pub(super) const PLUGIN: Plugin = Plugin {
     name: "trigger",

@@ -9,7 +9,7 @@ use common::{
 
 /// How a job came to be considered; the first that applies decides.
 #[derive(Clone, Debug)]
-pub(crate) enum Filter {
+pub enum Filter {
     /// The job's own trigger is in this text.
     Command(String),
     /// What failed, and what should have run by itself and never did.
@@ -23,7 +23,7 @@ pub(crate) enum Filter {
 }
 
 /// Contexts that have a status; whether it is a failure.
-pub(crate) type Contexts = Arc<BTreeMap<String, bool>>;
+pub type Contexts = Arc<BTreeMap<String, bool>>;
 
 /// The contexts of a commit.
 pub(crate) fn contexts(statuses: &[Status]) -> Contexts {
@@ -80,7 +80,7 @@ impl Filter {
 }
 
 /// The jobs that `filters` start on `base_ref`. `changed_files` is asked only where it matters.
-pub(crate) fn select<'a, E>(
+pub fn select<'a, E>(
     jobs: &[Arc<Presubmit>],
     filters: &[Filter],
     base_ref: &str,

@@ -1,0 +1,50 @@
+//! Which jobs of a large repository a pull request with many changed files starts.
+
+use std::{convert::Infallible, time::Instant};
+
+use anyhow::ensure;
+use common::config::Config;
+use hook::{Filter, select};
+
+use crate::{corpus, figure::Figure};
+
+const REPOSITORY: &str = "kubernetes/kubernetes";
+const FILES: usize = 300;
+const RUNS: usize = 51;
+
+/// Where files change in such a repository.
+const FOLDERS: [&str; 10] = [
+    "pkg/kubelet/cm",
+    "pkg/scheduler/framework/plugins",
+    "staging/src/k8s.io/apiserver/pkg/endpoints",
+    "staging/src/k8s.io/api/core/v1",
+    "test/e2e/network",
+    "test/e2e_node",
+    "cmd/kubeadm/app/phases",
+    "cluster/gce/gci",
+    "vendor/k8s.io/utils",
+    "docs",
+];
+
+pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
+    let config = Config::load(&corpus::options(&corpus::folder()?))?;
+    let jobs = config.presubmits_for(REPOSITORY);
+    ensure!(!jobs.is_empty(), "{REPOSITORY} has no presubmits");
+    let files: Vec<String> = (0..FILES)
+        .map(|number| {
+            let folder = FOLDERS[number % FOLDERS.len()];
+            format!("{folder}/part_{number}/file_{number}.go")
+        })
+        .collect();
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        let begin = Instant::now();
+        let chosen = select(jobs, &[Filter::Auto], "master", || {
+            Ok::<_, Infallible>(files.as_slice())
+        })?;
+        times.push(begin.elapsed());
+        ensure!(!chosen.is_empty(), "no job was chosen");
+    }
+    let name = "choose/jobs for 300 changed files";
+    Ok(vec![Figure::time(name, times, Some(5.0))])
+}

@@ -1,0 +1,149 @@
+//! Reading and checking a whole configuration: at first, and when one file has changed.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, ensure};
+use common::config::{Agent, Config, LoadMetrics, Loader, agent::Source as _};
+use prometheus_client::registry::Registry;
+
+use crate::{corpus, figure::Figure};
+
+/// The first argument of a process that reads once and says what that took.
+pub(crate) const CHILD: &str = "read-once";
+
+const COLD_RUNS: usize = 9;
+const RELOADS: usize = 21;
+
+pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
+    let folder = corpus::folder()?;
+    let mut times = Vec::new();
+    let mut peaks = Vec::new();
+    for _ in 0..COLD_RUNS {
+        let (time, peak) = cold(&folder)?;
+        times.push(time);
+        peaks.push(peak);
+    }
+    let load = Figure::time("config/cold load and validation", times, Some(400.0));
+    let peak = Figure::median("config/peak resident", peaks, "MB", Some(120.0));
+    let reload = Figure::time("config/one changed file", reloads(&folder)?, Some(40.0));
+    let share = reload.value() / load.value();
+    let share = Figure::median(
+        "config/changed file of a full load",
+        vec![share],
+        "",
+        Some(0.1),
+    );
+    let served = Figure::time("config/change to served", served(&folder)?, Some(2000.0));
+    Ok(vec![load, peak, reload, share, served])
+}
+
+/// In a process of its own: nothing is there yet but the files in the system's memory.
+fn cold(folder: &Path) -> anyhow::Result<(Duration, f64)> {
+    let output = Command::new(env::current_exe()?)
+        .arg(CHILD)
+        .arg(folder)
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let (seconds, peak) = text.trim().split_once(' ').context("two numbers")?;
+    Ok((Duration::from_secs_f64(seconds.parse()?), peak.parse()?))
+}
+
+/// Prints the seconds that reading took and the peak of resident memory in MB.
+pub(crate) fn child(arguments: &[String]) -> anyhow::Result<()> {
+    let [folder] = arguments else {
+        anyhow::bail!("expected a folder");
+    };
+    let begin = Instant::now();
+    let config = Config::load(&corpus::options(Path::new(folder)))?;
+    let seconds = begin.elapsed().as_secs_f64();
+    drop(config);
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: f64 = peak
+        .and_then(|value| value.trim().strip_suffix(" kB"))
+        .context("VmHWM")?
+        .parse()?;
+    println!("{seconds} {}", kib * 1024.0 / 1e6);
+    Ok(())
+}
+
+/// A job file that is touched and read again, each time another one.
+fn reloads(folder: &Path) -> anyhow::Result<Vec<Duration>> {
+    let copy = tempfile::tempdir()?;
+    copy_folder(folder, copy.path())?;
+    let mut loader = Loader::new(corpus::options(copy.path()));
+    loader.load()?;
+    let mut files = Vec::new();
+    list(&copy.path().join("jobs"), &mut files)?;
+    files.sort();
+    let mut times = Vec::new();
+    for path in files.iter().step_by(files.len() / RELOADS).take(RELOADS) {
+        let text = fs::read_to_string(path)?;
+        fs::write(path, text + "# touched\n")?;
+        let begin = Instant::now();
+        loader.load()?;
+        times.push(begin.elapsed());
+    }
+    Ok(times)
+}
+
+/// From the write of a job file to the moment a service holds what it says.
+fn served(folder: &Path) -> anyhow::Result<Vec<Duration>> {
+    let copy = tempfile::tempdir()?;
+    copy_folder(folder, copy.path())?;
+    let mut files = Vec::new();
+    list(&copy.path().join("jobs"), &mut files)?;
+    files.sort();
+    let metrics = LoadMetrics::register(&mut Registry::default());
+    let (_agent, mut config) = Agent::start(&corpus::options(copy.path()), &metrics)?;
+    let mut times = Vec::new();
+    for path in files.iter().step_by(files.len() / COLD_RUNS).take(COLD_RUNS) {
+        let text = fs::read_to_string(path)?;
+        let begin = Instant::now();
+        fs::write(path, text + "# touched\n")?;
+        while !config.has_changed()? {
+            thread::sleep(Duration::from_millis(1));
+        }
+        config.mark_unchanged();
+        times.push(begin.elapsed());
+    }
+    Ok(times)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            // Not a copy: whether the original may be written is of no concern.
+            fs::write(target, fs::read(entry.path())?)?;
+        }
+    }
+    Ok(())
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            list(&path, files)?;
+        } else if path.extension().is_some_and(|end| end == "yaml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! One figure and its aim.
+
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Figure {
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
+    /// The most it may be, in the same unit.
+    aim: Option<f64>,
+}
+
+impl Figure {
+    /// The median of some durations.
+    pub(crate) fn time(name: &'static str, runs: Vec<Duration>, aim_ms: Option<f64>) -> Self {
+        let ms = runs
+            .into_iter()
+            .map(|run| run.as_secs_f64() * 1e3)
+            .collect();
+        Self::median(name, ms, "ms", aim_ms)
+    }
+
+    /// The median of some numbers.
+    pub(crate) fn median(
+        name: &'static str,
+        mut runs: Vec<f64>,
+        unit: &'static str,
+        aim: Option<f64>,
+    ) -> Self {
+        runs.sort_by(f64::total_cmp);
+        let value = runs.get(runs.len() / 2).copied().unwrap_or(f64::NAN);
+        Self {
+            name,
+            value: (value * 1e3).round() / 1e3,
+            unit,
+            aim,
+        }
+    }
+
+    pub(crate) fn value(&self) -> f64 {
+        self.value
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            value,
+            unit,
+            aim,
+        } = self;
+        write!(f, "{name:44} {value:>10.3} {unit:5}")?;
+        match aim {
+            Some(aim) if value <= aim => writeln!(f, " aim {aim}"),
+            Some(aim) => writeln!(f, " aim {aim}, missed"),
+            None => writeln!(f),
+        }
+    }
+}

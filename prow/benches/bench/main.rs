@@ -1,0 +1,47 @@
+//! What the project promises of speed and size, measured: a table on the terminal, and
+//! `target/bench.json`, each figure beside its aim. `make bench`, or `make bench ONLY=config`.
+//!
+//! Not a test: nothing fails for being slow. Each figure is a median, since machines are noisy.
+
+mod choose;
+mod config;
+mod corpus;
+mod figure;
+mod in_repo;
+
+use std::{env, fs, path::Path};
+
+use figure::Figure;
+
+/// A part of the figures, by the word that stands before the slash in their names.
+type Bench = (&'static str, fn() -> anyhow::Result<Vec<Figure>>);
+
+const ALL: [Bench; 3] = [
+    ("config", config::run),
+    ("choose", choose::run),
+    ("in-repo", in_repo::run),
+];
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [word, rest @ ..] = arguments.as_slice()
+        && word == config::CHILD
+    {
+        return config::child(rest);
+    }
+    // What cargo passes of its own begins with dashes.
+    let only = arguments.iter().find(|word| !word.starts_with('-'));
+    let mut figures = Vec::new();
+    for (name, run) in ALL {
+        if only.is_none_or(|only| name.starts_with(only.as_str())) {
+            for figure in run()? {
+                print!("{figure}");
+                figures.push(figure);
+            }
+        }
+    }
+    anyhow::ensure!(!figures.is_empty(), "no figure has such a name");
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/bench.json");
+    fs::write(target, serde_json::to_string_pretty(&figures)? + "\n")?;
+    Ok(())
+}
