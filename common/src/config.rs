@@ -15,12 +15,14 @@ mod loader;
 mod options;
 mod parallel;
 mod part;
+mod places;
 pub mod plugins;
 mod preset;
 mod problem;
-mod prow;
+pub mod prow;
 pub mod prowignore;
 mod published_schema;
+mod report;
 mod schema;
 mod spec;
 mod validate;
@@ -96,7 +98,7 @@ impl Config {
     }
 
     /// Top-level sections of `config.yaml` that no service here reads.
-    pub fn unused_sections(&self) -> impl Iterator<Item = &str> {
-        self.prow.unused.keys().map(String::as_str)
+    pub fn unused_sections(&self) -> impl Iterator<Item = &'static str> {
+        self.prow.unused()
     }
 }

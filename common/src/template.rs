@@ -66,6 +66,12 @@ impl fmt::Display for Error {
 impl Template {
     /// Reads a template; the error tells the place in `text`.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        Self::calling(text, &[])
+    }
+
+    /// As [`Template::parse`], of a template that also calls functions which are not here: it can
+    /// be read, and not be rendered.
+    pub fn calling(text: &str, also: &[&str]) -> Result<Self, Error> {
         if text.len() > MAX_TEXT {
             return Err(Error {
                 line: 1,
@@ -81,7 +87,7 @@ impl Template {
             .and_then(gotmpl::parse::Parser::parse)
             .map_err(|error| Error::at_start(Error::from(error)))?;
         let mut parsed = functions::install(gotmpl::Template::new(MAIN)).max_range_iters(MAX_TURNS);
-        for (name, tree) in rewrite::rewrite(text, main, named)? {
+        for (name, tree) in rewrite::rewrite(text, main, named, also)? {
             parsed = parsed.add_parse_tree(&name, tree);
         }
         Ok(Self {

@@ -107,8 +107,7 @@ impl Deck {
             shutdown: shutdown.clone(),
             streams: App::streams(),
             boot: format!("{:x}", Timestamp::now().as_microsecond()),
-            present: Present::new(context.config)
-                .context("the deck section of the configuration")?,
+            present: Present::new(context.config),
             viewer: context.viewer,
             load_status: context.load_status,
         };

@@ -5,16 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use common::config::Config;
 use common::prowjob::DecorationConfig;
-use serde::Deserialize;
 use tokio::sync::watch;
-
-/// The `deck` section, as far as it is read here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Section {
-    hidden_repos: Option<Vec<String>>,
-    additional_allowed_buckets: Option<Vec<String>>,
-}
 
 /// Derived from one configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,9 +20,8 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// A section that cannot be read hides what it would hide: it is an error, not a default.
-    pub(crate) fn of(config: &Config) -> Result<Self, serde_json::Error> {
-        let section = Option::<Section>::deserialize(&config.prow.deck)?.unwrap_or_default();
+    pub(crate) fn of(config: &Config) -> Self {
+        let section = &config.prow.deck;
         let jobs = &config.jobs;
         let own = |decoration: &Option<DecorationConfig>| decoration.as_ref().and_then(bucket);
         let presubmits = jobs
@@ -56,9 +46,9 @@ impl Settings {
         let defaults = entries
             .chain(plank.default_decoration_configs.values())
             .filter_map(bucket);
-        let more = section.additional_allowed_buckets.unwrap_or_default();
-        Ok(Self {
-            hidden_repos: section.hidden_repos.unwrap_or_default(),
+        let more = section.additional_allowed_buckets.iter().cloned();
+        Self {
+            hidden_repos: section.hidden_repos.clone(),
             buckets: presubmits
                 .chain(postsubmits)
                 .chain(periodics)
@@ -67,7 +57,7 @@ impl Settings {
                 .collect(),
             pod_namespace: config.prow.pod_namespace.clone(),
             link_url: config.prow.github.link_url.trim_end_matches('/').to_owned(),
-        })
+        }
     }
 }
 
@@ -84,27 +74,21 @@ pub(crate) struct Present {
 }
 
 impl Present {
-    pub(crate) fn new(config: watch::Receiver<Arc<Config>>) -> Result<Self, serde_json::Error> {
+    pub(crate) fn new(config: watch::Receiver<Arc<Config>>) -> Self {
         let now = config.borrow().clone();
-        let settings = Arc::new(Settings::of(&now)?);
-        Ok(Self {
+        let settings = Arc::new(Settings::of(&now));
+        Self {
             config,
             last: Mutex::new((now, settings)),
-        })
+        }
     }
 
-    /// A section that became unreadable leaves the last good settings in force.
     pub(crate) fn get(&self) -> Arc<Settings> {
         let now = self.config.borrow().clone();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&last.0, &now) {
-            match Settings::of(&now) {
-                Ok(settings) => *last = (now, Arc::new(settings)),
-                Err(error) => {
-                    tracing::warn!(%error, "the deck section cannot be read, the last one stays in force");
-                    last.0 = now;
-                }
-            }
+            let settings = Arc::new(Settings::of(&now));
+            *last = (now, settings);
         }
         last.1.clone()
     }
@@ -118,35 +102,28 @@ mod tests {
 
     fn config(deck: serde_json::Value) -> Config {
         let mut config = Config::default();
-        config.prow.deck = deck;
+        config.prow.deck = serde_json::from_value(deck).unwrap();
         config
     }
 
     #[test]
-    fn reads_its_section_and_ignores_what_is_later() {
+    fn takes_what_is_hidden_and_the_buckets() {
         let deck = json!({
             "hidden_repos": ["o/secret"],
             "additional_allowed_buckets": ["gs://more"],
-            "spyglass": {"size_limit": 1},
         });
-        let settings = Settings::of(&config(deck)).unwrap();
+        let settings = Settings::of(&config(deck));
         assert_eq!(settings.hidden_repos, ["o/secret"]);
         assert!(settings.buckets.contains("gs://more"));
         assert_eq!(settings.link_url, "https://github.com");
-        assert_eq!(
-            Settings::of(&config(serde_json::Value::Null))
-                .unwrap()
-                .hidden_repos,
-            [""; 0]
-        );
+        assert_eq!(Settings::of(&Config::default()).hidden_repos, [""; 0]);
     }
 
     #[test]
-    fn a_bad_reload_does_not_unhide() {
+    fn a_new_configuration_is_followed() {
         let (sender, receiver) =
             watch::channel(Arc::new(config(json!({"hidden_repos": ["o/secret"]}))));
-        let present = Present::new(receiver).unwrap();
-        sender.send_replace(Arc::new(config(json!({"hidden_repos": 7}))));
+        let present = Present::new(receiver);
         assert_eq!(present.get().hidden_repos, ["o/secret"]);
         sender.send_replace(Arc::new(config(json!({"hidden_repos": ["hush"]}))));
         assert_eq!(present.get().hidden_repos, ["hush"]);

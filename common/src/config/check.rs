@@ -19,7 +19,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Config, Problem, files, findings::Findings, plugins::Plugins};
+use super::{Config, Path, Problem, files, findings::Findings, plugins::Plugins, report::Report};
 
 pub use hierarchy::{config_scope, misplaced};
 pub use plugins::reads_owners;
@@ -29,8 +29,6 @@ pub use select::{Selection, Set, WARNINGS, Warning, select};
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
     pub config: &'a Config,
-    /// `config.yaml`, as findings name it.
-    pub config_file: Arc<str>,
     /// Without it, warnings about plugins are not looked for.
     pub plugins: Option<&'a Plugins>,
     /// Annotations every job must have.
@@ -41,6 +39,23 @@ pub struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// `config.yaml`, as findings name it.
+    pub fn config_file(&self) -> Arc<str> {
+        self.config.prow.places.of(&Path::Root).0
+    }
+
+    /// Tells something at a place in `config.yaml` or one of its further parts.
+    fn add(
+        &self,
+        rule: &'static str,
+        path: &Path<'_>,
+        message: impl Into<String>,
+        findings: &mut Findings,
+    ) {
+        let places = &self.config.prow.places;
+        Report { places, findings }.add(rule, path, message);
+    }
+
     /// The enabled warnings' findings, in the order of files and lines. Those of
     /// [`Warning::needs_caller`] are not among them.
     pub fn warnings(&self, enabled: &BTreeSet<&'static str>) -> Vec<Problem> {

@@ -2,56 +2,24 @@
 //! by itself, everything when `config.yaml` or a preset is concerned, which reach into all jobs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path as FilePath, PathBuf},
     sync::Arc,
 };
 
-use serde_json::Value;
+use jiff::Timestamp;
 
 use super::{
-    Config, Errors, JobConfig, Options, Preset, Problem, ProwConfig, Segment,
+    Config, Errors, JobConfig, Options, Preset, Problem, ProwConfig,
     agent::{Look, Source, Stamps},
     files::{self, Listing},
     findings::Findings,
     job::JobFile,
     parallel,
     part::{Part, Written, all_or_problems},
-    preset,
-    problem::show,
-    validate,
+    preset, validate,
     yaml::{self, Document, Trust},
 };
-
-/// Keys of `config.yaml` that are read here.
-const USED: [&str; 16] = [
-    "prowjob_namespace",
-    "pod_namespace",
-    "log_level",
-    "github",
-    "plank",
-    "sinker",
-    "in_repo_config",
-    "github_reporter",
-    "prowjob_default_entries",
-    "deck",
-    "decorate_all_jobs",
-    "presets",
-    "presubmits",
-    "postsubmits",
-    "periodics",
-    "prow_ignored",
-];
-
-/// Keys of `config.yaml` that a job file has too.
-const JOB_KEYS: [&str; 6] = [
-    "presets",
-    "presubmits",
-    "postsubmits",
-    "periodics",
-    "decorate_all_jobs",
-    "prow_ignored",
-];
 
 /// Reads the files that [`Options`] name, as often as they change.
 #[derive(Debug)]
@@ -127,9 +95,12 @@ impl Loader {
     }
 
     fn anew(&mut self, listing: Listing) -> Result<Arc<Config>, Errors> {
-        let (prow, own) = read_config(&self.options)?;
         let mut findings = Findings::default();
-        validate::sections(&own.file, &prow, &mut findings);
+        let texts = texts(&self.options, &listing)?;
+        let (mut prow, own) = ProwConfig::assemble(&texts, Timestamp::now(), &mut findings)?;
+        if let Some(version) = version(&self.options)? {
+            prow.config_version_sha = version;
+        }
         let read = all_or_problems(parallel::map(listing.jobs.iter().collect(), |path| {
             read_jobs(path)
         }))?;
@@ -260,34 +231,22 @@ fn read_jobs(path: &FilePath) -> Result<Written, Errors> {
     })
 }
 
-/// `config.yaml`: the sections, and the jobs that stand among them.
-fn read_config(options: &Options) -> Result<(ProwConfig, Written), Errors> {
-    let path = &options.config_path;
-    let file: Arc<str> = path.display().to_string().into();
-    let text = files::read(path)?;
-    let tree = yaml::tree(&file, &text, Trust::Operator)?;
-    let tree = tree.as_ref();
-    let sections: Document<ProwConfig> = yaml::typed(&file, tree, Trust::Operator)?;
-    let jobs: Document<JobFile> = yaml::typed(&file, tree, Trust::Operator)?;
-    let all: Document<BTreeMap<String, Value>> = yaml::typed(&file, tree, Trust::Operator)?;
-    let mut prow = sections.value;
-    prow.unused = all.value;
-    let mut remarks = sections.remarks;
-    remarks.retain(|remark| !JOB_KEYS.contains(&remark.path.as_str()));
-    let top = prow
-        .unused
-        .keys()
-        .map(|key| show(&[Segment::Key(key.clone())]));
-    let top: BTreeSet<String> = top.collect();
-    let inside = jobs.remarks.into_iter();
-    remarks.extend(inside.filter(|remark| !top.contains(&remark.path)));
-    prow.unused.retain(|key, _| !USED.contains(&key.as_str()));
-    let written = Written {
-        file,
-        jobs: jobs.value,
-        remarks,
-    };
-    Ok((prow, written))
+/// `config.yaml` and its further parts, the main one first.
+fn texts(options: &Options, listing: &Listing) -> Result<Vec<(Arc<str>, String)>, Errors> {
+    let paths = [&options.config_path].into_iter();
+    all_or_problems(paths.chain(&listing.supplemental).map(|path| {
+        let file: Arc<str> = path.display().to_string().into();
+        Ok((file, files::read(path)?))
+    }))
+}
+
+/// The commit that the files are of, where a file beside `config.yaml` tells it.
+fn version(options: &Options) -> Result<Option<String>, Errors> {
+    let path = options.config_path.with_file_name("VERSION");
+    match path.exists() {
+        true => files::read(&path).map(|text| Some(text.trim().to_owned())),
+        false => Ok(None),
+    }
 }
 
 fn assemble(

@@ -32,7 +32,6 @@ mod project;
 mod project_manager;
 mod release_note;
 mod remarks;
-mod report;
 mod require_matching_label;
 mod retitle;
 mod reviewers;
@@ -82,9 +81,8 @@ pub use slack::{MergeWarning, Slack};
 pub use trigger::{OrgInvite, ProminentInvite, Trigger};
 pub use welcome::Welcome;
 
-use super::{Path, Problem, Segment};
+use super::{Path, Problem, Segment, places::Places};
 use crate::prowjob::null_default;
-use report::Places;
 
 /// The content of `plugins.yaml` and its further parts. The default enables nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

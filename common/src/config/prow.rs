@@ -1,26 +1,101 @@
-//! `config.yaml` without its jobs: the sections that the services read, each with Prow's
-//! defaults. Sections nobody here reads are kept as they are and listed.
+//! `config.yaml` without its jobs: which sections there are.
+//!
+//! One module a section: its fields, Prow's defaults, its rules. The file and its further parts
+//! are put together first ([`merge`]), then checked ([`load`]). A field that is left empty never
+//! comes here: the reader leaves it out.
 
+mod branch_protection;
 mod by_repo;
+mod controller;
+mod deck;
+mod gangway;
+mod gerrit;
+mod horologium;
 mod in_repo;
+mod jenkins;
+mod links;
+mod load;
+mod managed_webhooks;
+mod merge;
+mod moonraker;
+mod owners_dir_denylist;
+mod pipeline;
 mod plank;
+mod pubsub;
+mod push_gateway;
 mod reporter;
+mod scheduler;
+mod selector;
 mod sinker;
+mod slack;
+mod tide;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+pub use branch_protection::{
+    BranchProtection, People, Policy, ProtectedOrg, ProtectedRepo, RequiredReviews,
+    RequiredStatusChecks, Restrictions,
+};
 pub use by_repo::ByRepoAndCluster;
 use by_repo::narrowest;
+pub use deck::{
+    Branding, Deck, DefaultRerunAuth, ExternalAgentLog, Lens, LensFiles, RemoteLens,
+    RerunAuthConfigs, Spyglass,
+};
+pub use gangway::{ApiClient, Gangway, GcpClient, JobsFilter};
+pub use gerrit::{Gerrit, GerritFilter, GerritRepos};
+pub use horologium::Horologium;
 pub use in_repo::InRepoConfig;
+pub use jenkins::JenkinsOperator;
+pub use links::GithubLinks;
+pub(super) use links::is_url;
+pub use managed_webhooks::{ManagedWebhook, ManagedWebhooks};
+pub use moonraker::Moonraker;
+pub use owners_dir_denylist::OwnersDirDenylist;
+pub use pipeline::Pipeline;
 pub use plank::Plank;
+pub use pubsub::{PubsubSubscriptions, PubsubTrigger};
+pub use push_gateway::PushGateway;
 pub use reporter::GithubReporter;
+pub use scheduler::{External, ExternalCache, Failover, Scheduler};
 pub use sinker::Sinker;
+pub use slack::SlackReporter;
+pub use tide::{
+    ContextOptions, ContextPolicy, MergeBlocks, MergeCommitTemplate, MergeMethods, OneOrBy, Tide,
+    TideGerrit, TidePriority, TideQuery,
+};
 
-use crate::prowjob::{ProwJobDefault, null_default};
+use super::{Path, places::Places, report::Report};
+use crate::{
+    duration::GoDuration,
+    prowjob::{ProwJobDefault, null_default},
+};
+
+/// What Prow knows and no service here reads. Where it is written, `prow check` says so.
+const UNUSED: [&str; 19] = [
+    "branch-protection",
+    "config_version_sha",
+    "default_job_timeout",
+    "disabled_clusters",
+    "gangway",
+    "gerrit",
+    "horologium",
+    "jenkins_operators",
+    "managed_webhooks",
+    "moonraker",
+    "owners_dir_denylist",
+    "pipeline",
+    "pubsub_subscriptions",
+    "pubsub_triggers",
+    "push_gateway",
+    "scheduler",
+    "slack_reporter_configs",
+    "status_error_link",
+    "tide",
+];
 
 /// The sections of `config.yaml`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,14 +123,41 @@ pub struct ProwConfig {
     /// What `prowjob_defaults` start from, by repository and cluster; a later entry wins.
     #[serde(deserialize_with = "null_default")]
     pub prowjob_default_entries: Vec<ByRepoAndCluster<ProwJobDefault>>,
-    /// Deck's section as written; Deck reads it.
-    pub deck: Value,
+    pub deck: Deck,
     /// Jobs without a `decorate` of their own are decorated.
     #[serde(deserialize_with = "null_default")]
     pub decorate_all_jobs: bool,
-    /// Sections no service here reads, as written.
+    pub tide: Tide,
+    #[serde(rename = "branch-protection")]
+    pub branch_protection: BranchProtection,
+    pub pipeline: Pipeline,
+    pub gerrit: Gerrit,
+    pub horologium: Horologium,
+    /// By `org/repo`, `org` or `*`.
+    pub slack_reporter_configs: BTreeMap<String, SlackReporter>,
+    pub gangway: Gangway,
+    pub moonraker: Moonraker,
+    pub scheduler: Scheduler,
+    pub jenkins_operators: Vec<JenkinsOperator>,
+    pub push_gateway: PushGateway,
+    pub owners_dir_denylist: OwnersDirDenylist,
+    /// Older form of `pubsub_triggers`, see [`ProwConfig::pubsub`].
+    pub pubsub_subscriptions: PubsubSubscriptions,
+    pub pubsub_triggers: Vec<PubsubTrigger>,
+    pub managed_webhooks: ManagedWebhooks,
+    /// The commit that the files are of; a file `VERSION` beside `config.yaml` goes before it.
+    pub config_version_sha: String,
+    /// Where a job leads that has no page of its own.
+    #[serde(deserialize_with = "status_error_link")]
+    pub status_error_link: String,
+    default_job_timeout: Option<GoDuration>,
+    /// Build clusters that are left alone wherever a kubeconfig names them.
+    pub disabled_clusters: Vec<String>,
+    /// Which of [`UNUSED`] are written.
     #[serde(skip)]
-    pub unused: BTreeMap<String, Value>,
+    unused: BTreeSet<&'static str>,
+    #[serde(skip)]
+    pub(super) places: Places,
 }
 
 impl Default for ProwConfig {
@@ -70,24 +172,56 @@ impl Default for ProwConfig {
             in_repo_config: InRepoConfig::default(),
             github_reporter: GithubReporter::default(),
             prowjob_default_entries: Vec::new(),
-            deck: Value::Null,
+            deck: Deck::default(),
             decorate_all_jobs: false,
-            unused: BTreeMap::new(),
+            tide: Tide::default(),
+            branch_protection: BranchProtection::default(),
+            pipeline: Pipeline::default(),
+            gerrit: Gerrit::default(),
+            horologium: Horologium::default(),
+            slack_reporter_configs: BTreeMap::new(),
+            gangway: Gangway::default(),
+            moonraker: Moonraker::default(),
+            scheduler: Scheduler::default(),
+            jenkins_operators: Vec::new(),
+            push_gateway: PushGateway::default(),
+            owners_dir_denylist: OwnersDirDenylist::default(),
+            pubsub_subscriptions: PubsubSubscriptions::default(),
+            pubsub_triggers: Vec::new(),
+            managed_webhooks: ManagedWebhooks::default(),
+            config_version_sha: String::new(),
+            status_error_link: STATUS_ERROR_LINK.into(),
+            default_job_timeout: None,
+            disabled_clusters: Vec::new(),
+            unused: BTreeSet::new(),
+            places: Places::default(),
         }
     }
 }
 
-/// `github`: how links into GitHub begin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct GithubLinks {
-    pub link_url: String,
-}
+const STATUS_ERROR_LINK: &str = "https://github.com/kubernetes/test-infra/issues";
 
-impl Default for GithubLinks {
-    fn default() -> Self {
-        Self {
-            link_url: "https://github.com".into(),
+const LOG_LEVELS: [&str; 7] = [
+    "debug", "info", "warn", "warning", "error", "fatal", "panic",
+];
+
+impl ProwConfig {
+    /// When a job ends that says nothing of it; 24 h unless set.
+    pub fn default_job_timeout(&self) -> GoDuration {
+        self.default_job_timeout
+            .unwrap_or(GoDuration::from_secs(24 * 3600))
+    }
+
+    /// What is written, and read by no service here.
+    pub fn unused(&self) -> impl Iterator<Item = &'static str> {
+        self.unused.iter().copied()
+    }
+
+    fn check_log_level(&self, report: &mut Report<'_>) {
+        let level = &self.log_level;
+        if !LOG_LEVELS.contains(&level.as_str()) {
+            let message = format!("found {level:?}, expected one of {}", LOG_LEVELS.join(", "));
+            report.add("log-level", &Path::Root.key("log_level"), message);
         }
     }
 }
@@ -100,6 +234,12 @@ fn log_level<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String
     non_empty(deserializer, "info")
 }
 
+fn status_error_link<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
+    non_empty(deserializer, STATUS_ERROR_LINK)
+}
+
 fn non_empty<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
     default: &str,
@@ -107,4 +247,82 @@ fn non_empty<'de, D: serde::Deserializer<'de>>(
     Ok(Option::<String>::deserialize(deserializer)?
         .filter(|text| !text.is_empty())
         .unwrap_or_else(|| default.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::config::findings::Findings;
+
+    fn assembled(files: &[(&str, &str)]) -> Result<ProwConfig, String> {
+        let files = files
+            .iter()
+            .map(|(file, text)| (Arc::from(*file), (*text).to_owned()));
+        let files: Vec<(Arc<str>, String)> = files.collect();
+        let now: Timestamp = "2026-08-01T00:00:00Z".parse().unwrap();
+        let mut findings = Findings::default();
+        let (prow, written) = ProwConfig::assemble(&files, now, &mut findings)
+            .map_err(|errors| errors.to_string())?;
+        assert_eq!(written.remarks, []);
+        let text_of = |name: &str| {
+            let (_, text) = files.iter().find(|(file, _)| &**file == name)?;
+            Some(text.clone())
+        };
+        let told = findings.into_result(text_of);
+        told.map(|()| prow).map_err(|errors| errors.to_string())
+    }
+
+    /// A file that holds.
+    pub(super) fn loaded(text: &str) -> ProwConfig {
+        assembled(&[("config.yaml", text)]).unwrap()
+    }
+
+    /// What is said of a file that does not.
+    pub(super) fn refused(text: &str) -> String {
+        assembled(&[("config.yaml", text)]).unwrap_err()
+    }
+
+    /// A file and a further part.
+    pub(super) fn merged(main: &str, part: &str) -> Result<ProwConfig, String> {
+        assembled(&[("config.yaml", main), ("o/x_prowconfig.yaml", part)])
+    }
+
+    #[test]
+    fn an_empty_file_has_prows_defaults() {
+        for text in ["", "log_level: ''\nstatus_error_link:\ndeck:\nplank: {}"] {
+            let prow = loaded(text);
+            assert_eq!(prow.log_level, "info");
+            assert_eq!(
+                prow.status_error_link,
+                "https://github.com/kubernetes/test-infra/issues"
+            );
+            assert_eq!(prow.default_job_timeout().secs(), 86_400);
+            assert_eq!(prow.horologium.tick_interval().secs(), 60);
+            assert_eq!(prow.push_gateway.interval().secs(), 60);
+            assert_eq!(prow.moonraker.client_timeout().secs(), 600);
+            assert_eq!(prow.unused().count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_level_is_one_that_prow_knows() {
+        assert_eq!(
+            refused("log_level: loud"),
+            "config.yaml:1:1: log_level: found \"loud\", expected one of debug, info, warn, warning, error, fatal, panic"
+        );
+    }
+
+    #[test]
+    fn every_unused_section_is_one() {
+        let known = serde_json::to_value(ProwConfig::default()).unwrap();
+        for section in UNUSED {
+            assert!(known.get(section).is_some(), "{section}");
+        }
+        let prow = loaded("tide: {}\nGerrit: {ratelimit: 1}\ndeck: {}");
+        assert_eq!(prow.unused().collect::<Vec<_>>(), ["gerrit", "tide"]);
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::Value;
 
 /// The kinds of values at every place of a document.
@@ -39,8 +39,11 @@ pub(super) enum Kind {
     Fields(BTreeMap<String, KindId>),
 }
 
-/// Objects that a `ProwJob` keeps as written, with what they mean: definition, field, schema.
-const RAW: [(&str, &str, fn(&mut SchemaGenerator) -> Schema); 6] = [
+/// What a file says more freely than a `ProwJob`, and objects that a `ProwJob` keeps as written,
+/// with what they mean: definition, field, schema.
+const RAW: [(&str, &str, fn(&mut SchemaGenerator) -> Schema); 8] = [
+    ("DecorationConfig", "timeout", duration),
+    ("DecorationConfig", "grace_period", duration),
     ("Resources", "clonerefs", schema_of::<ResourceRequirements>),
     ("Resources", "initupload", schema_of::<ResourceRequirements>),
     (
@@ -59,6 +62,11 @@ const RAW: [(&str, &str, fn(&mut SchemaGenerator) -> Schema); 6] = [
 
 fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
+}
+
+/// As Go writes it, or nanoseconds.
+fn duration(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "integer"] })
 }
 
 static SHAPES: LazyLock<Mutex<HashMap<TypeId, &'static Shape>>> = LazyLock::new(Mutex::default);

@@ -8,7 +8,6 @@ mod duplicates;
 mod kinds;
 mod names;
 mod pod;
-mod sections;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +17,7 @@ pub(super) use base::check as base;
 pub(super) use decoration::config as decoration_config;
 pub(super) use duplicates::{postsubmits, presubmits};
 pub(super) use kinds::{periodic, postsubmit, presubmit};
-pub(super) use sections::check as sections;
+pub(super) use names::is_qualified_name;
 
 /// The rules between the jobs of an installation.
 pub(super) fn across(jobs: &JobConfig, findings: &mut Findings) {

@@ -10,6 +10,7 @@ mod tree;
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 pub(super) use tree::{Broken, Tree};
 
@@ -84,6 +85,17 @@ pub(super) fn typed<T>(
 where
     T: DeserializeOwned + Default + JsonSchema + 'static,
 {
+    let Document { value, remarks } = fitted::<T>(file, tree, trust)?;
+    let value = read(file, tree, value)?;
+    Ok(Document { value, remarks })
+}
+
+/// The nodes as JSON that has the type's shape.
+pub(super) fn fitted<T: JsonSchema + 'static>(
+    file: &str,
+    tree: Option<&Tree<'_>>,
+    trust: Trust,
+) -> Result<Document<Value>, Errors> {
     let Some(tree) = tree else {
         return Ok(Document::default());
     };
@@ -92,20 +104,27 @@ where
     if !fitted.problems.is_empty() {
         return Err(Errors(fitted.problems));
     }
-    let remarks = fitted.remarks;
-    let value = if fitted.value.is_null() {
-        T::default()
-    } else {
-        serde_path_to_error::deserialize(fitted.value)
-            .map_err(|error| refused(file, tree, &error))?
-    };
-    Ok(Document { value, remarks })
+    Ok(Document {
+        value: fitted.value,
+        remarks: fitted.remarks,
+    })
+}
+
+/// The type that JSON of its shape says; `null` is the default.
+pub(super) fn read<T>(file: &str, tree: Option<&Tree<'_>>, value: Value) -> Result<T, Errors>
+where
+    T: DeserializeOwned + Default,
+{
+    if value.is_null() {
+        return Ok(T::default());
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| refused(file, tree, &error).into())
 }
 
 /// A value of the right kind that the type does not take.
 fn refused(
     file: &str,
-    tree: &Tree<'_>,
+    tree: Option<&Tree<'_>>,
     error: &serde_path_to_error::Error<serde_json::Error>,
 ) -> Problem {
     use serde_path_to_error::Segment as Step;
@@ -115,7 +134,7 @@ fn refused(
         Step::Enum { .. } | Step::Unknown => None,
     });
     let path: Vec<_> = steps.collect();
-    let (line, column) = tree.locate(&path);
+    let (line, column) = tree.map_or((0, 0), |tree| tree.locate(&path));
     Problem {
         line,
         column,

@@ -161,7 +161,12 @@ mod tests {
                 BASE_REF,
                 None,
             ),
-            ("no context, an empty label", spec("j", "", "main"), CONTEXT, Some(String::new())),
+            (
+                "no context, an empty label",
+                spec("j", "", "main"),
+                CONTEXT,
+                Some(String::new()),
+            ),
             (
                 "a cut never splits a character",
                 spec("j", &"é".repeat(40), "main"),

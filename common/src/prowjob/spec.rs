@@ -297,6 +297,18 @@ pub struct RerunAuthConfig {
     pub github_orgs: Vec<String>,
 }
 
+impl RerunAuthConfig {
+    /// Why nobody can have meant this.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let lists = self.github_team_ids.len()
+            + self.github_team_slugs.len()
+            + self.github_users.len()
+            + self.github_orgs.len();
+        (self.allow_anyone && lists > 0)
+            .then_some("allow_anyone and lists of people exclude each other")
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GithubTeamSlug {

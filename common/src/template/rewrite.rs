@@ -10,11 +10,12 @@ use gotmpl::parse::{
 
 use super::{Error, MAIN, functions, place};
 
-/// The templates by name, [`MAIN`] first.
+/// The templates by name, [`MAIN`] first. Functions of `also` may be called, too.
 pub(super) fn rewrite(
     text: &str,
     main: ListNode,
     named: Vec<DefineNode>,
+    also: &[&str],
 ) -> Result<Vec<(SmolStr, ListNode)>, Error> {
     let mut names: Vec<SmolStr> = Vec::new();
     for define in &named {
@@ -30,6 +31,7 @@ pub(super) fn rewrite(
     for (name, tree) in &mut trees {
         let mut rewriter = Rewriter {
             text,
+            also,
             templates: (*name == MAIN).then_some(&names),
             variables: vec![SmolStr::new_static("$")],
         };
@@ -40,6 +42,7 @@ pub(super) fn rewrite(
 
 struct Rewriter<'a> {
     text: &'a str,
+    also: &'a [&'a str],
     /// Templates that may be called here: none in a named template, so that calls cannot
     /// multiply.
     templates: Option<&'a [SmolStr]>,
@@ -144,7 +147,10 @@ impl Rewriter<'_> {
                 self.variables.truncate(outer);
                 Ok(())
             }
-            Expr::Identifier(pos, name) if !functions::KNOWN.contains(&name.as_str()) => {
+            Expr::Identifier(pos, name)
+                if !functions::KNOWN.contains(&name.as_str())
+                    && !self.also.contains(&name.as_str()) =>
+            {
                 let message = format!("function {:?} is not defined", name.as_str());
                 Err(error(self.text, *pos, message))
             }

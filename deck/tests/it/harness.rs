@@ -88,7 +88,7 @@ impl Deck {
             Some(file) => follow(file),
             None => {
                 let mut config = Config::default();
-                config.prow.deck = setup.deck;
+                config.prow.deck = serde_json::from_value(setup.deck).unwrap();
                 Agent::fixed(config)
             }
         };

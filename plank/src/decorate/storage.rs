@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Error,
-    json::{mount, read_only, secret},
+    json::{mount, secret},
 };
 
 /// The key of a run's token in its Secret, and the name of its file.
@@ -90,6 +90,6 @@ pub(super) fn storage(
 impl BlobStorage {
     fn add(&mut self, volume: &str, name: &str, folder: &str) {
         self.volumes.push(secret(volume, name));
-        self.mounts.push(read_only(volume, folder));
+        self.mounts.push(mount(volume, folder));
     }
 }

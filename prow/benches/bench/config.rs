@@ -108,7 +108,11 @@ fn served(folder: &Path) -> anyhow::Result<Vec<Duration>> {
     let metrics = LoadMetrics::register(&mut Registry::default());
     let (_agent, mut config) = Agent::start(&corpus::options(copy.path()), &metrics)?;
     let mut times = Vec::new();
-    for path in files.iter().step_by(files.len() / COLD_RUNS).take(COLD_RUNS) {
+    for path in files
+        .iter()
+        .step_by(files.len() / COLD_RUNS)
+        .take(COLD_RUNS)
+    {
         let text = fs::read_to_string(path)?;
         let begin = Instant::now();
         fs::write(path, text + "# touched\n")?;

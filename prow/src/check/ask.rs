@@ -46,7 +46,7 @@ pub(super) async fn warnings(
             let message = format!("{org} is configured, and the GitHub App is not installed there");
             found.push(Problem::in_file(
                 INSTALLATION,
-                &*subject.config_file,
+                &*subject.config_file(),
                 message,
             ));
         }

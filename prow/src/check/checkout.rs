@@ -77,10 +77,9 @@ fn any_installation() -> ProwConfig {
         },
         "gcs_configuration": {"bucket": "results.invalid", "path_strategy": "explicit"},
     }}});
-    ProwConfig {
-        plank: serde_json::from_value(plank).expect("the section is valid"),
-        ..ProwConfig::default()
-    }
+    let mut prow = ProwConfig::default();
+    prow.plank = serde_json::from_value(plank).expect("the section is valid");
+    prow
 }
 
 /// `org/repo` as `origin` or the file's only key says it.

@@ -107,7 +107,6 @@ fn loaded(
     let clusters = known_clusters(options, enabled, config)?;
     let subject = Subject {
         config,
-        config_file: main.into(),
         plugins,
         required_annotations: &options.warnings.required_job_annotations,
         clusters: clusters.as_ref(),

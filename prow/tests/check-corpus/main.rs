@@ -65,6 +65,14 @@ fn job_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// What Prow reads all the same, and an editor should mark.
+const MISFITS: [(&str, &str); 2] = [
+    // Keys in capitals.
+    ("sig-storage-local-static-provisioner.yaml", "\"NAME\""),
+    // Settings of another program among the job files.
+    ("default.yaml", "'buildImageRegistry'"),
+];
+
 #[test]
 fn every_job_file_fits_the_schema() {
     let schema = common::config::job_file_schema();
@@ -80,5 +88,10 @@ fn every_job_file_fits_the_schema() {
         let errors = validator.iter_errors(&file);
         wrong.extend(errors.map(|error| format!("{name}: {}: {error}", error.instance_path())));
     }
+    let (misfits, wrong): (Vec<_>, Vec<_>) = wrong.into_iter().partition(|error| {
+        let known = |(file, text): &(&str, &str)| error.contains(file) && error.contains(text);
+        MISFITS.iter().any(known)
+    });
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(misfits.len(), MISFITS.len(), "{misfits:#?}");
 }

@@ -1,84 +1,60 @@
-//! Warnings about `branch-protection`. It is looked at as written: what matters is at which
-//! level something is said.
+//! Warnings about `branch-protection`. What matters is at which level something is said.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 use super::{Subject, tide};
-use crate::config::{Path, findings::Findings, plugins::Where};
+use crate::config::{
+    Path,
+    findings::Findings,
+    plugins::Where,
+    prow::{Policy, ProtectedOrg, ProtectedRepo},
+};
 
-/// Fields of a level that are no part of its policy.
-const NO_POLICY: [&str; 8] = [
-    "unmanaged",
-    "orgs",
-    "repos",
-    "branches",
-    "protect-tested-repos",
-    "allow_disabled_policies",
-    "allow_disabled_job_policies",
-    "protect_repos_with_optional_jobs",
-];
+/// What a policy says of protecting a branch and of wanting it up to date.
+type Strict = (Option<bool>, Option<bool>);
 
-/// An organisation, a repository, a branch, or everything.
-#[derive(Clone, Copy)]
-struct Level<'a>(&'a Value);
-
-impl<'a> Level<'a> {
-    /// The levels below, by name.
-    fn below(self, kind: &str) -> impl Iterator<Item = (&'a str, Self)> {
-        let levels = self.0[kind].as_object().into_iter().flatten();
-        levels.map(|(name, level)| (name.as_str(), Self(level)))
-    }
-
-    fn unmanaged(self) -> Option<bool> {
-        self.0["unmanaged"].as_bool()
-    }
-
-    fn is_managed(self) -> bool {
-        self.unmanaged() == Some(false)
-    }
-
-    fn has_settings(self) -> bool {
-        let fields: Option<&Map<_, _>> = self.0.as_object();
-        fields.is_some_and(|fields| {
-            let mut set = fields.iter().filter(|(_, value)| !value.is_null());
-            set.any(|(name, _)| !NO_POLICY.contains(&name.as_str()))
-        })
-    }
-
-    fn has_managed_branches(self) -> bool {
-        self.below("branches")
-            .any(|(_, branch)| branch.is_managed())
-    }
-
-    /// Whether the policy protects and wants branches up to date. What it leaves out is `above`.
-    fn strict(self, above: (Option<bool>, Option<bool>)) -> (Option<bool>, Option<bool>) {
-        let protect = self.0["protect"].as_bool();
-        let strict = self.0["required_status_checks"]["strict"].as_bool();
-        (protect.or(above.0), strict.or(above.1))
-    }
+/// What the policy leaves out is `above`.
+fn strict_at(policy: &Policy, above: Strict) -> Strict {
+    let checks = policy.required_status_checks.as_ref();
+    let strict = checks.and_then(|checks| checks.strict);
+    (policy.protect.or(above.0), strict.or(above.1))
 }
 
-const STRICT: (Option<bool>, Option<bool>) = (Some(true), Some(true));
+fn is_managed(policy: &Policy) -> bool {
+    policy.unmanaged == Some(false)
+}
+
+fn is_unmanaged(policy: &Policy) -> bool {
+    policy.unmanaged == Some(true)
+}
+
+fn has_managed_branches(repo: &ProtectedRepo) -> bool {
+    repo.branches.values().any(is_managed)
+}
+
+fn has_managed_below(org: &ProtectedOrg) -> bool {
+    let mut repos = org.repos.values();
+    repos.any(|repo| is_managed(&repo.policy) || has_managed_branches(repo))
+}
+
+const STRICT: Strict = (Some(true), Some(true));
 
 /// Tide merges what was tested together with its base, so that GitHub need not want the branch
 /// up to date; where it does, Tide cannot merge.
 pub(super) fn strict(subject: &Subject<'_>, findings: &mut Findings) {
-    let queries = tide::queries(subject);
-    let Some(section) = subject.config.prow.unused.get("branch-protection") else {
-        return;
-    };
+    let queries = &subject.config.prow.tide.queries;
     if queries.is_empty() {
         return;
     }
     let rule = "tide-strict-branch";
     let path = Path::Root.key("branch-protection");
-    let all = Level(section);
-    let everywhere = all.strict((None, None));
+    let all = &subject.config.prow.branch_protection;
+    let everywhere = strict_at(&all.policy, (None, None));
     if everywhere == STRICT {
         let message = "every branch has to be up to date to merge, which Tide cannot wait for";
-        return findings.add(rule, &subject.config_file, &path, message);
+        return subject.add(rule, &path, message, findings);
     }
-    let both = tide::covered(&queries).intersection(&strict_places(all, everywhere));
+    let both = tide::covered(queries).intersection(&strict_places(&all.orgs, everywhere));
     let orgs = path.key("orgs");
     for item in both.items() {
         let message = format!(
@@ -93,24 +69,24 @@ pub(super) fn strict(subject: &Subject<'_>, findings: &mut Findings) {
         } else {
             repos.key(repo)
         };
-        findings.add(rule, &subject.config_file, &place, message);
+        subject.add(rule, &place, message, findings);
     }
 }
 
 /// A repository is strict where one of its branches is.
-fn strict_places(all: Level<'_>, everywhere: (Option<bool>, Option<bool>)) -> Where {
+fn strict_places(orgs: &BTreeMap<String, ProtectedOrg>, everywhere: Strict) -> Where {
     let mut places = Where::default();
-    for (org_name, org) in all.below("orgs") {
-        let of_org = org.strict(everywhere);
-        let (strict, others): (Vec<_>, Vec<_>) = org.below("repos").partition(|(_, repo)| {
-            let of_repo = repo.strict(of_org);
-            let mut branches = repo.below("branches");
-            of_repo == STRICT || branches.any(|(_, branch)| branch.strict(of_repo) == STRICT)
+    for (org_name, org) in orgs {
+        let of_org = strict_at(&org.policy, everywhere);
+        let (strict, others): (Vec<_>, Vec<_>) = org.repos.iter().partition(|(_, repo)| {
+            let of_repo = strict_at(&repo.policy, of_org);
+            let mut branches = repo.branches.values();
+            of_repo == STRICT || branches.any(|branch| strict_at(branch, of_repo) == STRICT)
         });
-        let full = |(name, _): (&str, Level<'_>)| format!("{org_name}/{name}");
+        let full = |(name, _): (&String, &ProtectedRepo)| format!("{org_name}/{name}");
         if of_org == STRICT {
             let others = others.into_iter().map(full).collect();
-            places.orgs.insert(org_name.to_owned(), others);
+            places.orgs.insert(org_name.clone(), others);
         } else {
             places.repos.extend(strict.into_iter().map(full));
         }
@@ -121,32 +97,21 @@ fn strict_places(all: Level<'_>, everywhere: (Option<bool>, Option<bool>)) -> Wh
 /// What is unmanaged is left alone, so that settings for it do nothing. As in Prow, a level
 /// below that is managed speaks for the settings above it.
 pub(super) fn unmanaged(subject: &Subject<'_>, findings: &mut Findings) {
-    let Some(section) = subject.config.prow.unused.get("branch-protection") else {
-        return;
-    };
     let mut tell = |path: &Path<'_>, message: String| {
-        findings.add(
-            "validate-unmanaged-branchconfig-has-no-subconfig",
-            &subject.config_file,
-            path,
-            message,
-        );
+        let rule = "validate-unmanaged-branchconfig-has-no-subconfig";
+        subject.add(rule, path, message, findings);
     };
-    let all = Level(section);
+    let all = &subject.config.prow.branch_protection;
     let path = Path::Root.key("branch-protection");
-    let is_unmanaged = all.unmanaged() == Some(true);
-    let any_managed = all.below("orgs").any(|(_, org)| {
-        let managed_repo =
-            |(_, repo): (_, Level<'_>)| repo.is_managed() || repo.has_managed_branches();
-        org.is_managed() || org.below("repos").any(managed_repo)
-    });
-    if is_unmanaged && all.has_settings() && !any_managed {
+    let nothing = is_unmanaged(&all.policy);
+    let any_managed = |org: &ProtectedOrg| is_managed(&org.policy) || has_managed_below(org);
+    if nothing && all.policy.has_settings() && !all.orgs.values().any(any_managed) {
         tell(&path, "everything is unmanaged, and has settings".into());
     }
     let orgs = path.key("orgs");
-    for (name, org) in all.below("orgs") {
+    for (name, org) in &all.orgs {
         let path = orgs.key(name);
-        if is_unmanaged && !org.below("repos").any(|(_, repo)| repo.is_managed()) {
+        if nothing && !org.repos.values().any(|repo| is_managed(&repo.policy)) {
             let message = format!("{name} is configured, and everything is unmanaged");
             tell(&path, message);
         }
@@ -156,22 +121,19 @@ pub(super) fn unmanaged(subject: &Subject<'_>, findings: &mut Findings) {
 
 fn organisation(
     name: &str,
-    org: Level<'_>,
+    org: &ProtectedOrg,
     path: &Path<'_>,
     tell: &mut impl FnMut(&Path<'_>, String),
 ) {
-    let is_unmanaged = org.unmanaged() == Some(true);
-    let managed_below = org
-        .below("repos")
-        .any(|(_, repo)| repo.is_managed() || repo.has_managed_branches());
-    if is_unmanaged && org.has_settings() && !managed_below {
+    let nothing = is_unmanaged(&org.policy);
+    if nothing && org.policy.has_settings() && !has_managed_below(org) {
         tell(path, format!("{name} is unmanaged, and has settings"));
     }
     let repos = path.key("repos");
-    for (repo_name, repo) in org.below("repos") {
+    for (repo_name, repo) in &org.repos {
         let name = format!("{name}/{repo_name}");
         let path = repos.key(repo_name);
-        if is_unmanaged && !repo.has_managed_branches() {
+        if nothing && !has_managed_branches(repo) {
             let message = format!("{name} is configured, and its organisation is unmanaged");
             tell(&path, message);
         }
@@ -181,21 +143,21 @@ fn organisation(
 
 fn repository(
     name: &str,
-    repo: Level<'_>,
+    repo: &ProtectedRepo,
     path: &Path<'_>,
     tell: &mut impl FnMut(&Path<'_>, String),
 ) {
-    let is_unmanaged = repo.unmanaged() == Some(true);
-    if is_unmanaged && repo.has_settings() && !repo.has_managed_branches() {
+    let nothing = is_unmanaged(&repo.policy);
+    if nothing && repo.policy.has_settings() && !has_managed_branches(repo) {
         tell(path, format!("{name} is unmanaged, and has settings"));
     }
     let branches = path.key("branches");
-    for (branch_name, branch) in repo.below("branches") {
+    for (branch_name, branch) in &repo.branches {
         let path = branches.key(branch_name);
-        if is_unmanaged && !branch.is_managed() {
+        if nothing && !is_managed(branch) {
             let message = format!("{name} is unmanaged, and has settings for {branch_name}");
             tell(&path, message);
-        } else if branch.unmanaged() == Some(true) && branch.has_settings() {
+        } else if is_unmanaged(branch) && branch.has_settings() {
             let message = format!("{name} has settings for {branch_name}, which is unmanaged");
             tell(&path, message);
         }

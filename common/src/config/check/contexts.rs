@@ -4,10 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::Subject;
-use crate::config::{Path, Pattern, Presubmit, findings::Findings};
+use crate::config::{
+    Path, Pattern, Presubmit,
+    findings::Findings,
+    prow::{BranchProtection, ContextOptions},
+};
 
 const RULE: &str = "tide-context-policy";
 
@@ -22,15 +24,12 @@ struct Policy {
 }
 
 pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
-    let unused = &subject.config.prow.unused;
-    let options = unused
-        .get("tide")
-        .map_or(&Value::Null, |tide| &tide["context_options"]);
-    let protection = unused.get("branch-protection").unwrap_or(&Value::Null);
+    let prow = &subject.config.prow;
+    let (options, protection) = (&prow.tide.context_options, &prow.branch_protection);
     let tide = Path::Root.key("tide");
     let place = tide.key("context_options");
     let place = place.key("orgs");
-    for (org_repo, branches) in branches(subject, options, protection) {
+    for (org_repo, branches) in branches(subject) {
         let Some((org, repo)) = org_repo.split_once('/') else {
             continue;
         };
@@ -50,33 +49,31 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
                     format!("{org_repo} tells Tide two things of branch {branch}: {conflict}");
                 let org = place.key(org);
                 let repos = org.key("repos");
-                findings.add(RULE, &subject.config_file, &repos.key(repo), message);
+                subject.add(RULE, &repos.key(repo), message, findings);
             }
         }
     }
 }
 
 /// By repository, the branches that jobs, branch protection or Tide's options name.
-fn branches(
-    subject: &Subject<'_>,
-    options: &Value,
-    protection: &Value,
-) -> BTreeMap<String, BTreeSet<String>> {
+fn branches(subject: &Subject<'_>) -> BTreeMap<String, BTreeSet<String>> {
+    let prow = &subject.config.prow;
     let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (org_repo, jobs) in &subject.config.jobs.presubmits {
         let named = jobs.iter().flat_map(|job| &job.brancher.branches);
         let named = named.map(|branch| branch.as_str().to_owned());
         known.entry(org_repo.clone()).or_default().extend(named);
     }
-    for section in [options, protection] {
-        for (org, below) in entries(&section["orgs"]) {
-            for (repo, below) in entries(&below["repos"]) {
-                let named = entries(&below["branches"]).map(|(branch, _)| branch.clone());
-                known
-                    .entry(format!("{org}/{repo}"))
-                    .or_default()
-                    .extend(named);
-            }
+    for (org, below) in &prow.tide.context_options.orgs {
+        for (repo, below) in &below.repos {
+            let branches = known.entry(format!("{org}/{repo}")).or_default();
+            branches.extend(below.branches.keys().cloned());
+        }
+    }
+    for (org, below) in &prow.branch_protection.orgs {
+        for (repo, below) in &below.repos {
+            let branches = known.entry(format!("{org}/{repo}")).or_default();
+            branches.extend(below.branches.keys().cloned());
         }
     }
     for branches in known.values_mut().filter(|branches| branches.is_empty()) {
@@ -85,25 +82,18 @@ fn branches(
     known
 }
 
-/// The levels of a section that hold for a branch, from the widest.
-fn levels<'a>(section: &'a Value, [org, repo, branch]: [&str; 3]) -> [&'a Value; 4] {
-    let org = &section["orgs"][org];
-    let repo = &org["repos"][repo];
-    [section, org, repo, &repo["branches"][branch]]
-}
-
-fn options_at(options: &Value, at: [&str; 3]) -> Policy {
+fn options_at(options: &ContextOptions, [org, repo, branch]: [&str; 3]) -> Policy {
     let mut policy = Policy::default();
-    for level in levels(options, at) {
-        policy.required.extend(texts(&level["required-contexts"]));
-        policy
-            .required_if_present
-            .extend(texts(&level["required-if-present-contexts"]));
-        policy.optional.extend(texts(&level["optional-contexts"]));
-        policy
-            .optional_regex
-            .extend(texts(&level["optional-regex-contexts"]));
-        if let Some(set) = level["from-branch-protection"].as_bool() {
+    for level in options.levels(org, repo, branch) {
+        let add = |into: &mut BTreeSet<String>, list: &[String]| into.extend(list.iter().cloned());
+        add(&mut policy.required, &level.required_contexts);
+        add(
+            &mut policy.required_if_present,
+            &level.required_if_present_contexts,
+        );
+        add(&mut policy.optional, &level.optional_contexts);
+        add(&mut policy.optional_regex, &level.optional_regex_contexts);
+        if let Some(set) = level.from_branch_protection {
             policy.from_branch_protection = set;
         }
     }
@@ -111,16 +101,19 @@ fn options_at(options: &Value, at: [&str; 3]) -> Policy {
 }
 
 /// Adds the contexts that GitHub requires; whether jobs that only a comment starts are required.
-fn protect(policy: &mut Policy, protection: &Value, at: [&str; 3]) -> bool {
-    let levels = levels(protection, at);
-    let last = |key: &str| levels.iter().rev().find_map(|level| level[key].as_bool());
-    if last("protect") == Some(true) {
-        let contexts = levels
-            .iter()
-            .map(|level| &level["required_status_checks"]["contexts"]);
-        policy.required.extend(contexts.flat_map(texts));
+fn protect(
+    policy: &mut Policy,
+    protection: &BranchProtection,
+    [org, repo, branch]: [&str; 3],
+) -> bool {
+    let levels = || protection.levels(org, repo, branch);
+    if levels().filter_map(|level| level.protect).last() == Some(true) {
+        let checks = levels().filter_map(|level| level.required_status_checks.as_ref());
+        let contexts = checks.flat_map(|checks| &checks.contexts);
+        policy.required.extend(contexts.cloned());
     }
-    last("require_manually_triggered_jobs") == Some(true)
+    let manual = levels().filter_map(|level| level.require_manually_triggered_jobs);
+    manual.last() == Some(true)
 }
 
 impl Policy {
@@ -160,17 +153,4 @@ impl Policy {
             ))
         })
     }
-}
-
-fn entries(section: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    section.as_object().into_iter().flatten()
-}
-
-fn texts(list: &Value) -> impl Iterator<Item = String> {
-    let texts = list
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
-    texts.map(str::to_owned)
 }

@@ -53,12 +53,7 @@ pub(super) fn missing_trigger(subject: &Subject<'_>, findings: &mut Findings) {
     for repo in configured.difference(&plugins.enabled("trigger")).repos {
         let message = format!("{repo} has jobs, and the trigger plugin is not enabled for it");
         let Some(job) = first.get(&repo).copied().flatten() else {
-            findings.add(
-                "missing-trigger",
-                &subject.config_file,
-                &Path::Root,
-                message,
-            );
+            subject.add("missing-trigger", &Path::Root, message, findings);
             continue;
         };
         let list = &job.origin.path[..job.origin.path.len().saturating_sub(1)];

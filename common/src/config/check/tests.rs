@@ -22,7 +22,7 @@ pub(super) fn found(warning: &'static str, case: &Case<'_>) -> Vec<String> {
     };
     let config_path = write("config.yaml", case.config);
     let config = Config::load(&Options {
-        config_path: config_path.clone(),
+        config_path,
         ..Options::default()
     });
     let plugin_config = write("plugins.yaml", case.plugins.unwrap_or_default());
@@ -36,7 +36,6 @@ pub(super) fn found(warning: &'static str, case: &Case<'_>) -> Vec<String> {
     });
     let subject = Subject {
         config: &config.unwrap(),
-        config_file: config_path.display().to_string().into(),
         plugins: plugins.as_ref(),
         required_annotations: case.annotations,
         clusters: case.clusters,

@@ -1,39 +1,8 @@
 //! Warnings about Tide's queries beside the plugins that set their labels, and beside branch
 //! protection.
 
-use serde::Deserialize;
-
 use super::{Subject, plugins};
-use crate::{
-    config::{Path, findings::Findings, plugins::Where},
-    prowjob::null_default,
-};
-
-/// What a query of Tide's is about, and the labels it looks at.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Query {
-    #[serde(deserialize_with = "null_default")]
-    orgs: Vec<String>,
-    #[serde(deserialize_with = "null_default")]
-    repos: Vec<String>,
-    #[serde(rename = "excludedRepos", deserialize_with = "null_default")]
-    excluded_repos: Vec<String>,
-    #[serde(deserialize_with = "null_default")]
-    labels: Vec<String>,
-    #[serde(rename = "missingLabels", deserialize_with = "null_default")]
-    missing_labels: Vec<String>,
-}
-
-/// Tide's queries; what is no query is for Tide to refuse.
-pub(super) fn queries(subject: &Subject<'_>) -> Vec<Query> {
-    let section = subject.config.prow.unused.get("tide");
-    let list = section.and_then(|tide| tide["queries"].as_array());
-    list.into_iter()
-        .flatten()
-        .map(|query| Query::deserialize(query).unwrap_or_default())
-        .collect()
-}
+use crate::config::{Path, findings::Findings, plugins::Where, prow::TideQuery};
 
 /// A label that Tide looks at, and the plugin that sets it.
 struct Pair {
@@ -78,7 +47,7 @@ const FORBIDDEN: [Pair; 7] = [
 const NEEDS_REBASE: Pair = forbids("needs-rebase", "needs-rebase");
 
 impl Pair {
-    fn is_in(&self, query: &Query) -> bool {
+    fn is_in(&self, query: &TideQuery) -> bool {
         let labels = if self.required {
             &query.labels
         } else {
@@ -122,9 +91,9 @@ fn both_ways(rule: &'static str, pair: &Pair, subject: &Subject<'_>, findings: &
     };
     let enabled = all_plugins.enabled(pair.plugin);
     not_enabled(rule, pair, &enabled, subject, findings);
-    let queries = queries(subject);
+    let queries = &subject.config.prow.tide.queries;
     let looked_at = covered(queries.iter().filter(|query| pair.is_in(query)));
-    let merged = covered(&queries);
+    let merged = covered(queries);
     let not_looked_at = enabled.intersection(&merged).difference(&looked_at);
     for item in not_looked_at.items() {
         let verb = if pair.required { "require" } else { "forbid" };
@@ -143,7 +112,7 @@ fn not_enabled(
     subject: &Subject<'_>,
     findings: &mut Findings,
 ) {
-    let queries = queries(subject);
+    let queries = &subject.config.prow.tide.queries;
     let looked_at = covered(queries.iter().filter(|query| pair.is_in(query)));
     for item in looked_at.difference(enabled).items() {
         let message = format!(
@@ -153,7 +122,7 @@ fn not_enabled(
             pair.label,
             pair.plugin
         );
-        let names = |query: &Query| {
+        let names = |query: &TideQuery| {
             let mut keys = query
                 .orgs
                 .iter()
@@ -164,14 +133,14 @@ fn not_enabled(
         let tide = Path::Root.key("tide");
         let list = tide.key("queries");
         match queries.iter().position(names) {
-            Some(index) => findings.add(rule, &subject.config_file, &list.index(index), message),
-            None => findings.add(rule, &subject.config_file, &list, message),
+            Some(index) => subject.add(rule, &list.index(index), message, findings),
+            None => subject.add(rule, &list, message, findings),
         }
     }
 }
 
 /// What queries are about. A repository that one query leaves out and another names is covered.
-pub(super) fn covered<'a>(queries: impl IntoIterator<Item = &'a Query>) -> Where {
+pub(super) fn covered<'a>(queries: impl IntoIterator<Item = &'a TideQuery>) -> Where {
     let mut covered = Where::default();
     for query in queries {
         for org in &query.orgs {
@@ -198,16 +167,16 @@ pub(super) fn covered<'a>(queries: impl IntoIterator<Item = &'a Query>) -> Where
 pub(super) fn needs_ok_to_test(subject: &Subject<'_>, findings: &mut Findings) {
     let tide = Path::Root.key("tide");
     let list = tide.key("queries");
-    for (index, query) in queries(subject).iter().enumerate() {
+    for (index, query) in subject.config.prow.tide.queries.iter().enumerate() {
         let has = |labels: &[String], wanted: &str| labels.iter().any(|label| label == wanted);
         if has(&query.labels, "lgtm") && has(&query.missing_labels, "needs-ok-to-test") {
             let query = list.index(index);
-            findings.add(
+            subject.add(
                 "needs-ok-to-test",
-                &subject.config_file,
                 &query.key("missingLabels"),
                 "the query requires lgtm and forbids needs-ok-to-test: who may say /lgtm has \
                  looked, so the second only keeps tested pull requests from merging",
+                findings,
             );
         }
     }

@@ -108,19 +108,9 @@ fn a_folder_is_read_as_kubernetes_mounts_it() {
 fn every_broken_section_has_a_message_with_its_place() {
     for (from, to, message) in [
         (
-            "pod_namespace: test-pods",
-            "log_level: loud",
-            "config.yaml:2:1: log_level: found \"loud\", expected one of debug, info, warn, warning, error, fatal, panic",
-        ),
-        (
             "tide: {sync_period: 1m}",
             "scheduler: {enabled: true}",
             "config.yaml:3:13: scheduler.enabled: choosing clusters by a scheduler is not supported yet",
-        ),
-        (
-            "tide: {sync_period: 1m}",
-            "github_reporter: {job_types_to_report: [periodic]}",
-            "config.yaml:3:19: github_reporter.job_types_to_report: a periodic has no commit to report on; expected presubmit or postsubmit",
         ),
         (
             "  job_queue",

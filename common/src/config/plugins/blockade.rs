@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::report::Report;
+use crate::config::report::Report;
 use crate::{config::Path, prowjob::null_default};
 
 /// One blockade for the repositories it lists.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::report::{Report, meant};
+use crate::config::report::{Report, meant};
 use crate::{
     config::Path,
     prowjob::{DEFAULT_CLUSTER, null_default},

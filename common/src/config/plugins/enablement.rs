@@ -6,11 +6,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
-use super::{
-    catalogue::KNOWN,
+use super::catalogue::KNOWN;
+use crate::config::{
+    Path,
     report::{Report, meant},
 };
-use crate::config::Path;
 
 /// Two plugins that do the same.
 const EXCLUSIVE: [&str; 2] = ["blunderbuss", "rifle"];

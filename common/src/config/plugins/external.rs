@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::report::Report;
+use crate::config::report::Report;
 use crate::{config::Path, prowjob::null_default};
 
 /// External plugins by `org` or `org/repo`.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::report::{Report, meant};
+use crate::config::report::{Report, meant};
 use crate::{config::Path, prowjob::null_default};
 
 /// What the plugin knows to look for.

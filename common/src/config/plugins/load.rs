@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{
     CherryPickApproved, ExternalPlugin, Milestone, Options, Plugins, RequireMatchingLabel, Trigger,
-    blockade, cherry_pick, external, invalid_commit_msg, merge::Merge, remarks, report::Report,
-    require_matching_label, welcome,
+    blockade, cherry_pick, external, invalid_commit_msg, remarks, require_matching_label, welcome,
 };
 use crate::config::{
     Errors, files,
     findings::Findings,
+    report::Report,
     yaml::{self, Trust},
 };
 
@@ -60,12 +60,7 @@ impl Plugins {
                 }
                 Ok(mut part) => {
                     whole.unknown_fields.append(&mut part.unknown_fields);
-                    let merge = Merge {
-                        whole: &mut whole,
-                        file: Arc::clone(file),
-                        findings: &mut findings,
-                    };
-                    merge.part(part);
+                    whole.merge(part, file, &mut findings);
                 }
             }
         }

@@ -1,148 +1,48 @@
 //! Further parts of `plugins.yaml`: what they may say, and how it is put together.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::Arc,
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Bugzilla, Label, Plugins};
+use crate::config::{
+    Segment,
+    findings::Findings,
+    places::{Merge, TWICE, below, differing},
 };
-
-use serde_json::Value;
-
-use super::{Bugzilla, Label, Plugins, report::Places};
-use crate::config::{Path, Segment, findings::Findings};
 
 /// What a further part may say.
 const MERGEABLE: &str = "plugins, external_plugins, approve, lgtm, triggers, welcome, bugzilla, label.restricted_labels";
 
-const TWICE: &str = "supplemental-twice";
-
-/// Puts one part into the whole.
-pub(super) struct Merge<'a> {
-    pub(super) whole: &'a mut Plugins,
-    pub(super) file: Arc<str>,
-    pub(super) findings: &'a mut Findings,
-}
-
-impl Merge<'_> {
-    pub(super) fn part(mut self, mut part: Plugins) {
+impl Plugins {
+    /// Takes what a further part says.
+    pub(super) fn merge(&mut self, part: Self, file: &Arc<str>, findings: &mut Findings) {
+        let mut merge = Merge {
+            places: &mut self.places,
+            file: Arc::clone(file),
+            findings,
+        };
         for section in part.not_mergeable() {
-            let mut path = vec![Segment::Key(section.clone())];
+            let mut path = below(&[], &section);
             if section == "label" {
                 path.push(Segment::Key("additional_labels".to_owned()));
             }
-            self.findings.add(
-                "supplemental-section",
-                &self.file,
-                &Path::Below(&path),
-                format!("only --plugin-config may say this; a further part has {MERGEABLE}"),
-            );
+            let message =
+                format!("only --plugin-config may say this; a further part has {MERGEABLE}");
+            merge.refuse("supplemental-section", &path, message);
         }
-        let Merge { whole, file, .. } = &mut self;
-        let Plugins { places, .. } = whole;
-        append(&mut whole.approve, part.approve, "approve", file, places);
-        append(&mut whole.lgtm, part.lgtm, "lgtm", file, places);
-        append(&mut whole.triggers, part.triggers, "triggers", file, places);
-        append(&mut whole.welcome, part.welcome, "welcome", file, places);
-
-        let plugins = std::mem::take(&mut part.plugins.0);
-        let mut into = std::mem::take(&mut self.whole.plugins.0);
-        self.entries(&mut into, plugins, &["plugins"]);
-        self.whole.plugins.0 = into;
-        let mut into = std::mem::take(&mut self.whole.external_plugins);
-        self.entries(&mut into, part.external_plugins, &["external_plugins"]);
-        self.whole.external_plugins = into;
-        self.bugzilla(part.bugzilla);
-        self.label(part.label);
-    }
-
-    /// Entries of a mapping: each key is in one file.
-    fn entries<T>(
-        &mut self,
-        into: &mut BTreeMap<String, T>,
-        from: BTreeMap<String, T>,
-        at: &[&str],
-    ) {
-        for (key, entry) in from {
-            let path = below(at, &key);
-            match into.entry(key) {
-                Entry::Occupied(_) => self.twice(&path),
-                Entry::Vacant(place) => {
-                    place.insert(entry);
-                    self.moved(path);
-                }
-            }
-        }
-    }
-
-    fn bugzilla(&mut self, part: Bugzilla) {
-        let mut whole = std::mem::take(&mut self.whole.bugzilla);
-        self.one(
-            &mut whole.default,
-            part.default,
-            &below(&["bugzilla"], "default"),
+        merge.append(&mut self.approve, part.approve, &["approve"]);
+        merge.append(&mut self.lgtm, part.lgtm, &["lgtm"]);
+        merge.append(&mut self.triggers, part.triggers, &["triggers"]);
+        merge.append(&mut self.welcome, part.welcome, &["welcome"]);
+        merge.entries(&mut self.plugins.0, part.plugins.0, &["plugins"]);
+        merge.entries(
+            &mut self.external_plugins,
+            part.external_plugins,
+            &["external_plugins"],
         );
-        for (name, org) in part.orgs {
-            let at = ["bugzilla", "orgs", &name];
-            let into = whole.orgs.entry(name.clone()).or_default();
-            self.one(&mut into.default, org.default, &below(&at, "default"));
-            let at = ["bugzilla", "orgs", &name, "repos"];
-            self.entries(&mut into.repos, org.repos, &at);
-        }
-        self.whole.bugzilla = whole;
+        bugzilla(&mut merge, &mut self.bugzilla, part.bugzilla);
+        label(&mut merge, &mut self.label, part.label);
     }
 
-    fn one<T>(&mut self, into: &mut Option<T>, from: Option<T>, path: &[Segment]) {
-        match (&into, from) {
-            (_, None) => {}
-            (Some(_), Some(_)) => self.twice(path),
-            (None, from) => {
-                *into = from;
-                self.moved(path.to_vec());
-            }
-        }
-    }
-
-    /// Labels of a repository may come from several files, each label from one.
-    fn label(&mut self, part: Label) {
-        for (key, labels) in part.restricted_labels {
-            let list = below(&["label", "restricted_labels"], &key);
-            let into = self.whole.label.restricted_labels.entry(key).or_default();
-            let known = into.len();
-            let mut twice = Vec::new();
-            for (index, label) in labels.into_iter().enumerate() {
-                let mut there = list.clone();
-                there.push(Segment::Index(index));
-                if into[..known].iter().any(|old| old.label == label.label) {
-                    twice.push((there, label.label));
-                    continue;
-                }
-                let mut whole = list.clone();
-                whole.push(Segment::Index(into.len()));
-                let file = Arc::clone(&self.file);
-                self.whole.places.moved.push((whole, file, there));
-                into.push(label);
-            }
-            for (there, label) in twice {
-                let message = format!("{label:?} is already restricted in another file");
-                let path = Path::Below(&there);
-                self.findings.add(TWICE, &self.file, &path, message);
-            }
-        }
-    }
-
-    fn twice(&mut self, path: &[Segment]) {
-        let (first, _) = self.whole.places.of(&Path::Below(path));
-        let message = format!("is already in {first}");
-        self.findings
-            .add(TWICE, &self.file, &Path::Below(path), message);
-    }
-
-    fn moved(&mut self, path: Vec<Segment>) {
-        let file = Arc::clone(&self.file);
-        self.whole.places.moved.push((path.clone(), file, path));
-    }
-}
-
-impl Plugins {
     /// Sections that only the main file may have.
     pub(super) fn not_mergeable(&self) -> Vec<String> {
         let rest = Self {
@@ -159,30 +59,40 @@ impl Plugins {
             },
             ..self.clone()
         };
-        let sections = |plugins: &Self| match serde_json::to_value(plugins) {
-            Ok(Value::Object(sections)) => sections,
-            _ => serde_json::Map::new(),
-        };
-        let nothing = sections(&Self::default());
-        let mut written = sections(&rest);
-        written.retain(|name, value| nothing.get(name) != Some(&*value));
-        written.into_iter().map(|(name, _)| name).collect()
+        differing(&rest, &Self::default())
     }
 }
 
-fn append<T>(into: &mut Vec<T>, from: Vec<T>, section: &str, file: &Arc<str>, places: &mut Places) {
-    for (index, entry) in from.into_iter().enumerate() {
-        let at = |index| vec![Segment::Key(section.to_owned()), Segment::Index(index)];
-        places
-            .moved
-            .push((at(into.len()), Arc::clone(file), at(index)));
-        into.push(entry);
+fn bugzilla(merge: &mut Merge<'_>, whole: &mut Bugzilla, part: Bugzilla) {
+    let path = below(&["bugzilla"], "default");
+    merge.one(&mut whole.default, part.default, &path);
+    for (name, org) in part.orgs {
+        let at = ["bugzilla", "orgs", &name];
+        let into = whole.orgs.entry(name.clone()).or_default();
+        merge.one(&mut into.default, org.default, &below(&at, "default"));
+        let at = ["bugzilla", "orgs", &name, "repos"];
+        merge.entries(&mut into.repos, org.repos, &at);
     }
 }
 
-fn below(at: &[&str], key: &str) -> Vec<Segment> {
-    let keys = at.iter().copied().chain([key]);
-    keys.map(|key| Segment::Key(key.to_owned())).collect()
+/// Labels of a repository may come from several files, each label from one.
+fn label(merge: &mut Merge<'_>, whole: &mut Label, part: Label) {
+    for (key, labels) in part.restricted_labels {
+        let list = below(&["label", "restricted_labels"], &key);
+        let into = whole.restricted_labels.entry(key).or_default();
+        let known = into.len();
+        for (index, label) in labels.into_iter().enumerate() {
+            let at = |index| [&list[..], &[Segment::Index(index)]].concat();
+            if into[..known].iter().any(|old| old.label == label.label) {
+                let message = format!("{:?} is already restricted in another file", label.label);
+                merge.refuse(TWICE, &at(index), message);
+                continue;
+            }
+            let file = Arc::clone(&merge.file);
+            merge.places.moved.push((at(into.len()), file, at(index)));
+            into.push(label);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What `plugins.yaml` says in a form that Prow gives up.
 
-use super::{Plugins, report::Report};
+use super::Plugins;
 use crate::config::Path;
+use crate::config::report::Report;
 
 const RULE: &str = "deprecated";
 

@@ -5,8 +5,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ByRepoAndCluster, narrowest};
+use super::{ByRepoAndCluster, controller, links::check_url, narrowest};
 use crate::{
+    config::{Path, report::Report},
     duration::GoDuration,
     prowjob::{DecorationConfig, ProwJobSpec, null_default},
 };
@@ -54,6 +55,7 @@ pub struct Plank {
     /// Jobs at once by queue: 0 blocks, less is no limit.
     #[serde(deserialize_with = "null_default")]
     pub job_queue_capacities: BTreeMap<String, i64>,
+    fail_fast: Option<bool>,
 }
 
 impl Plank {
@@ -82,7 +84,15 @@ impl Plank {
 
     /// `ProwJob`s worked on at once; 20 unless set.
     pub fn max_goroutines(&self) -> i64 {
-        self.max_goroutines.unwrap_or(20)
+        self.max_goroutines
+            .filter(|number| *number != 0)
+            .unwrap_or(20)
+    }
+
+    /// A pod that cannot start ends its job at once, not after `pod_pending_timeout`; so unless
+    /// told otherwise. Prow has no such setting.
+    pub fn fail_fast(&self) -> bool {
+        self.fail_fast.unwrap_or(true)
     }
 
     /// The decoration that a job of this repository (`org/repo`) and cluster starts from; none
@@ -136,6 +146,39 @@ impl Plank {
     }
 }
 
+impl Plank {
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        let section = Path::Root.key("plank");
+        controller::limits(
+            &section,
+            self.max_concurrency,
+            self.max_goroutines(),
+            report,
+        );
+        if self.max_revivals() < 0 {
+            let path = section.key("max_revivals");
+            report.add("max-revivals", &path, "expected 0 or more");
+        }
+        report.job_template(&section.key("job_url_template"), &self.job_url_template);
+        let templates = (self.report_template.as_str(), &self.report_templates);
+        controller::report_templates(&section, templates, report);
+        if !self.default_decoration_configs.is_empty()
+            && !self.default_decoration_config_entries.is_empty()
+        {
+            report.add(
+                "default-decoration-twice",
+                &section.key("default_decoration_configs"),
+                "default_decoration_configs and default_decoration_config_entries exclude each \
+                 other",
+            );
+        }
+        let prefixes = section.key("job_url_prefix_config");
+        for (key, url) in &self.job_url_prefix_config {
+            check_url("job-url-prefix", &prefixes.key(key), url, report);
+        }
+    }
+}
+
 fn by_refs<'a>(map: &'a BTreeMap<String, String>, spec: &ProwJobSpec) -> Option<&'a str> {
     let entry = match spec.main_refs() {
         Some(refs) => narrowest(map, &refs.org, &refs.repo),
@@ -149,7 +192,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::prowjob::Refs;
+    use crate::{config::prow::tests::refused, prowjob::Refs};
 
     fn plank(json: serde_json::Value) -> Plank {
         serde_json::from_value(json).unwrap()
@@ -215,5 +258,56 @@ mod tests {
                 .unwrap(),
         );
         assert_eq!(plank.job_url_prefix(&own), "mine");
+    }
+
+    #[test]
+    fn each_rule_tells_its_place() {
+        for (fields, message) in [
+            (
+                "max_concurrency: -1",
+                "config.yaml:1:9: plank.max_concurrency: expected 0 (no limit) or more",
+            ),
+            (
+                "max_goroutines: -1",
+                "config.yaml:1:9: plank.max_goroutines: expected 1 or more",
+            ),
+            (
+                "max_revivals: -1",
+                "config.yaml:1:9: plank.max_revivals: expected 0 or more",
+            ),
+            (
+                "job_url_template: '{{.Spec.Jobb}}'",
+                "config.yaml:1:9: plank.job_url_template: line 1, column 3: a ProwJobSpec has no field Jobb; did you mean Job?",
+            ),
+            (
+                "report_template: '{{'",
+                "config.yaml:1:9: plank.report_template: line 1, column 3: unclosed action",
+            ),
+            (
+                "report_templates: {o: '{{.Speck}}'}",
+                "config.yaml:1:28: plank.report_templates.o: line 1, column 3: a ProwJob has no field Speck; did you mean Spec?",
+            ),
+            (
+                "report_template: a, report_templates: {o: b}",
+                "config.yaml:1:9: plank.report_template: report_template and report_templates exclude each other",
+            ),
+            (
+                "default_decoration_config_entries: [{}], default_decoration_configs: {o: {}}",
+                "config.yaml:1:50: plank.default_decoration_configs: default_decoration_configs and default_decoration_config_entries exclude each other",
+            ),
+            (
+                "job_url_prefix_config: {o: ':x'}",
+                r#"config.yaml:1:33: plank.job_url_prefix_config.o: found ":x", expected a URL"#,
+            ),
+        ] {
+            assert_eq!(refused(&format!("plank: {{{fields}}}")), message);
+        }
+    }
+
+    #[test]
+    fn pods_that_cannot_start_fail_fast() {
+        assert!(Plank::default().fail_fast());
+        assert!(!plank(json!({"fail_fast": false})).fail_fast());
+        assert_eq!(plank(json!({"max_goroutines": 0})).max_goroutines(), 20);
     }
 }

@@ -1,14 +1,18 @@
 //! `github_reporter`: which jobs are told of on GitHub, and how.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::prowjob::{ProwJobType, null_default};
+use crate::{
+    config::{Path, report::Report},
+    prowjob::{ProwJobType, null_default},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GithubReporter {
-    /// Presubmits and postsubmits unless set; the other two kinds cannot be reported.
+    /// Presubmits and postsubmits unless set or empty; the other two kinds cannot be reported.
+    #[serde(deserialize_with = "job_types")]
     pub job_types_to_report: Vec<ProwJobType>,
     /// `org` or `org/repo` where results are statuses only.
     #[serde(deserialize_with = "null_default")]
@@ -16,14 +20,17 @@ pub struct GithubReporter {
     /// `org` or `org/repo` where one comment sums up all results.
     #[serde(deserialize_with = "null_default")]
     pub summary_comment_repos: Vec<String>,
+    /// Results are check runs as well; Prow has no such setting.
+    pub checks: bool,
 }
 
 impl Default for GithubReporter {
     fn default() -> Self {
         Self {
-            job_types_to_report: vec![ProwJobType::Presubmit, ProwJobType::Postsubmit],
+            job_types_to_report: REPORTED.to_vec(),
             no_comment_repos: Vec::new(),
             summary_comment_repos: Vec::new(),
+            checks: false,
         }
     }
 }
@@ -34,14 +41,56 @@ impl GithubReporter {
         !lists(&self.no_comment_repos, org, repo)
     }
 
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        let section = Path::Root.key("github_reporter");
+        let list = section.key("job_types_to_report");
+        for (index, kind) in self.job_types_to_report.iter().enumerate() {
+            if !REPORTED.contains(kind) {
+                report.add(
+                    "job-types-to-report",
+                    &list.index(index),
+                    format!(
+                        "a {kind} has no commit to report on; expected presubmit or postsubmit"
+                    ),
+                );
+            }
+        }
+    }
+
     /// Whether this repository gets one comment for all results.
     pub fn sums_up(&self, org: &str, repo: &str) -> bool {
         lists(&self.summary_comment_repos, org, repo)
     }
 }
 
+const REPORTED: [ProwJobType; 2] = [ProwJobType::Presubmit, ProwJobType::Postsubmit];
+
+fn job_types<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProwJobType>, D::Error> {
+    let written = Option::<Vec<_>>::deserialize(deserializer)?;
+    Ok(written
+        .filter(|types| !types.is_empty())
+        .unwrap_or_else(|| REPORTED.to_vec()))
+}
+
 fn lists(repos: &[String], org: &str, repo: &str) -> bool {
     repos
         .iter()
         .any(|entry| entry == org || entry.split_once('/') == Some((org, repo)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::prow::tests::{loaded, refused};
+
+    #[test]
+    fn only_what_has_a_commit_is_reported() {
+        assert_eq!(
+            refused("github_reporter: {job_types_to_report: [presubmit, periodic]}"),
+            "config.yaml:1:52: github_reporter.job_types_to_report[1]: a periodic has no commit to report on; expected presubmit or postsubmit"
+        );
+        let reporter = loaded("github_reporter: {job_types_to_report: []}").github_reporter;
+        assert_eq!(reporter, GithubReporter::default());
+        assert!(!reporter.checks);
+    }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{JobBase, Path, ProwConfig, findings::Findings},
     prowjob::{
-        ProwJobAgent, ProwJobType,
+        ProwJobAgent, ProwJobType, RerunAuthConfig,
         labels::{self, is_label_value},
     },
 };
@@ -121,20 +121,9 @@ fn queue(job: &JobBase, prow: &ProwConfig, findings: &mut Findings) {
 }
 
 fn rerun(job: &JobBase, findings: &mut Findings) {
-    let Some(rerun) = &job.rerun_auth_config else {
-        return;
-    };
-    let lists = rerun.github_team_ids.len()
-        + rerun.github_team_slugs.len()
-        + rerun.github_users.len()
-        + rerun.github_orgs.len();
-    if rerun.allow_anyone && lists > 0 {
-        at(
-            findings,
-            "rerun-auth-config",
-            job,
-            &["rerun_auth_config", "allow_anyone"],
-            "allow_anyone and lists of people exclude each other",
-        );
+    let rerun = job.rerun_auth_config.as_ref();
+    if let Some(message) = rerun.and_then(RerunAuthConfig::contradiction) {
+        let keys = ["rerun_auth_config", "allow_anyone"];
+        at(findings, "rerun-auth-config", job, &keys, message);
     }
 }

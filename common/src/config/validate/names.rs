@@ -24,7 +24,7 @@ fn is_job_byte(byte: u8) -> bool {
 }
 
 /// The key of a label or an annotation: an optional DNS name and a slash, then a short name.
-pub(super) fn is_qualified_name(key: &str) -> bool {
+pub(in crate::config) fn is_qualified_name(key: &str) -> bool {
     match key.split_once('/') {
         Some((prefix, name)) => is_subdomain(prefix) && is_short_name(name),
         None => is_short_name(key),

@@ -1,37 +1,12 @@
-//! Where a mistake in `plugins.yaml` is told: paths are those of the whole, the place is that of
-//! the file that brought it.
+//! What the rules for `config.yaml` and `plugins.yaml` find, told at its place.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use crate::config::{Path, Pattern, Segment, findings::Findings, problem::nearest};
-
-/// The files that made one `plugins.yaml`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Places {
-    /// The file named by `--plugin-config`: all that is not in `moved`.
-    pub(super) main: Arc<str>,
-    /// What came from a further file: where it is in the whole, the file, and where it is there.
-    pub(super) moved: Vec<(Vec<Segment>, Arc<str>, Vec<Segment>)>,
-}
-
-impl Places {
-    /// The file of a path in the whole, and the path there.
-    pub(super) fn of(&self, path: &Path<'_>) -> (Arc<str>, Vec<Segment>) {
-        let path = path.segments();
-        let found = self
-            .moved
-            .iter()
-            .filter(|(whole, ..)| path.starts_with(whole))
-            .max_by_key(|(whole, ..)| whole.len());
-        match found {
-            Some((whole, file, there)) => {
-                let below = &path[whole.len()..];
-                (Arc::clone(file), [there, below].concat())
-            }
-            None => (Arc::clone(&self.main), path),
-        }
-    }
-}
+use super::{Path, Pattern, findings::Findings, places::Places, problem::nearest};
+use crate::{
+    prowjob::{ProwJob, ProwJobSpec, ProwJobStatus},
+    template::{self, Template},
+};
 
 /// Takes the mistakes that the sections' rules find.
 pub(super) struct Report<'a> {
@@ -67,6 +42,43 @@ impl Report<'_> {
         }
     }
 
+    /// A Go template.
+    pub(super) fn template(&mut self, path: &Path<'_>, text: &str) {
+        self.template_calling(path, text, &[]);
+    }
+
+    /// A Go template that calls further functions.
+    pub(super) fn template_calling(&mut self, path: &Path<'_>, text: &str, also: &[&str]) {
+        self.parsed(path, Template::calling(text, also));
+    }
+
+    /// A Go template over every kind of job.
+    pub(super) fn job_template(&mut self, path: &Path<'_>, text: &str) -> Option<Template> {
+        self.parsed(path, Template::for_jobs(text))
+    }
+
+    /// A Go template that Prow also tries on a job of which nothing is known.
+    pub(super) fn empty_job_template(&mut self, path: &Path<'_>, text: &str) {
+        let mut empty = ProwJob::new("", ProwJobSpec::default());
+        empty.status = Some(ProwJobStatus::default());
+        if let Some(template) = self.job_template(path, text)
+            && let Err(error) = template.render_job(&empty)
+        {
+            let message = format!("{error}; it has to take a job of which nothing is known");
+            self.add("template", path, message);
+        }
+    }
+
+    fn parsed(
+        &mut self,
+        path: &Path<'_>,
+        parsed: Result<Template, template::Error>,
+    ) -> Option<Template> {
+        parsed
+            .map_err(|error| self.add("template", path, error.to_string()))
+            .ok()
+    }
+
     /// A repository or organisation may be in one entry only; `repos` are each entry's.
     pub(super) fn listed_once<'r>(
         &mut self,
@@ -74,7 +86,7 @@ impl Report<'_> {
         repos: impl Iterator<Item = &'r Vec<String>>,
     ) {
         let section = Path::Root.key(section);
-        let mut seen = std::collections::BTreeMap::new();
+        let mut seen = BTreeMap::new();
         for (index, repos) in repos.enumerate() {
             let entry = section.index(index);
             let list = entry.key("repos");

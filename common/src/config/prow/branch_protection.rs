@@ -1,0 +1,112 @@
+//! `branch-protection`: what GitHub wants before it merges into a branch.
+
+mod policy;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use policy::{People, Policy, RequiredReviews, RequiredStatusChecks, Restrictions};
+
+use crate::config::{Path, report::Report};
+
+/// For all, and by organisation. What a level leaves out is that of the level above; its lists
+/// add to those above.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct BranchProtection {
+    #[serde(flatten)]
+    pub policy: Policy,
+    /// Repositories with jobs are protected whether or not they are listed.
+    #[serde(rename = "protect-tested-repos")]
+    pub protect_tested_repos: Option<bool>,
+    pub orgs: BTreeMap<String, ProtectedOrg>,
+    /// A level may take back what is above it.
+    pub allow_disabled_policies: Option<bool>,
+    /// A branch may go unprotected although jobs are required for it.
+    pub allow_disabled_job_policies: Option<bool>,
+    /// Repositories whose jobs are all optional are looked after as well.
+    pub protect_repos_with_optional_jobs: Option<bool>,
+}
+
+/// For an organisation, and by the bare name of its repositories.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ProtectedOrg {
+    #[serde(flatten)]
+    pub policy: Policy,
+    pub repos: BTreeMap<String, ProtectedRepo>,
+}
+
+/// For a repository, and by branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ProtectedRepo {
+    #[serde(flatten)]
+    pub policy: Policy,
+    pub branches: BTreeMap<String, Policy>,
+}
+
+impl BranchProtection {
+    /// What holds for a branch, from the widest level.
+    pub fn levels(&self, org: &str, repo: &str, branch: &str) -> impl Iterator<Item = &Policy> {
+        let org = self.orgs.get(org);
+        let repo = org.and_then(|org| org.repos.get(repo));
+        let branch = repo.and_then(|repo| repo.branches.get(branch));
+        let narrower = [org.map(|it| &it.policy), repo.map(|it| &it.policy), branch];
+        [&self.policy]
+            .into_iter()
+            .chain(narrower.into_iter().flatten())
+    }
+
+    /// Prow looks at the widest level only.
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        if !self.policy.include.is_empty() && !self.policy.exclude.is_empty() {
+            report.add(
+                "branch-protection-branches",
+                &Path::Root.key("branch-protection").key("exclude"),
+                "include and exclude exclude each other",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::prow::tests::{loaded, refused};
+
+    #[test]
+    fn branches_are_included_or_excluded() {
+        assert_eq!(
+            refused("branch-protection: {include: [a], exclude: [b]}"),
+            "config.yaml:1:35: branch-protection.exclude: include and exclude exclude each other"
+        );
+    }
+
+    #[test]
+    fn levels_go_from_wide_to_narrow() {
+        let protection = loaded(
+            "
+branch-protection:
+  protect: true
+  orgs:
+    o:
+      enforce_admins: true
+      repos:
+        r:
+          required_status_checks: {contexts: [a], strict: true}
+          branches:
+            main: {protect: false}
+",
+        )
+        .branch_protection;
+        let protect = |branch| {
+            let levels = protection.levels("o", "r", branch);
+            levels.map(|policy| policy.protect).collect::<Vec<_>>()
+        };
+        assert_eq!(protect("main"), [Some(true), None, None, Some(false)]);
+        assert_eq!(protect("dev"), [Some(true), None, None]);
+        assert_eq!(protection.levels("p", "r", "main").count(), 1);
+    }
+}

@@ -1,0 +1,81 @@
+//! What one level of branch protection says.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Policy {
+    /// GitHub's own settings are left alone.
+    pub unmanaged: Option<bool>,
+    pub protect: Option<bool>,
+    pub required_status_checks: Option<RequiredStatusChecks>,
+    /// Administrators have to keep it, too.
+    pub enforce_admins: Option<bool>,
+    pub restrictions: Option<Restrictions>,
+    /// Jobs that only a comment starts are required.
+    pub require_manually_triggered_jobs: Option<bool>,
+    pub required_pull_request_reviews: Option<RequiredReviews>,
+    /// No merge commits.
+    pub required_linear_history: Option<bool>,
+    pub allow_force_pushes: Option<bool>,
+    pub allow_deletions: Option<bool>,
+    pub require_signed_commits: Option<bool>,
+    /// Regular expressions of branches that this is not for.
+    pub exclude: Vec<String>,
+    /// Regular expressions of the branches that this is for; all unless set.
+    pub include: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RequiredStatusChecks {
+    pub contexts: Vec<String>,
+    /// The branch of a pull request has to be up to date.
+    pub strict: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RequiredReviews {
+    /// Who may dismiss a review.
+    pub dismissal_restrictions: Option<People>,
+    /// A new commit dismisses the reviews before it.
+    pub dismiss_stale_reviews: Option<bool>,
+    pub require_code_owner_reviews: Option<bool>,
+    pub required_approving_review_count: Option<i64>,
+    /// Who needs no review.
+    pub bypass_pull_request_allowances: Option<People>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct People {
+    pub users: Vec<String>,
+    pub teams: Vec<String>,
+}
+
+/// Who may push.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Restrictions {
+    pub apps: Vec<String>,
+    pub users: Vec<String>,
+    pub teams: Vec<String>,
+}
+
+impl Policy {
+    /// Whether anything is said.
+    pub fn is_set(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// Whether anything is said beside who looks after it.
+    pub fn has_settings(&self) -> bool {
+        let rest = Self {
+            unmanaged: None,
+            ..self.clone()
+        };
+        rest.is_set()
+    }
+}

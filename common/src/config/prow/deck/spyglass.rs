@@ -1,0 +1,162 @@
+//! `spyglass`: what a job's page shows of its files.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::{Path, report::Report};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Spyglass {
+    pub lenses: Vec<LensFiles>,
+    /// Older form of `lenses`: names of lenses by the pattern of their file.
+    pub viewers: BTreeMap<String, Vec<String>>,
+    size_limit: i64,
+    /// Older form of the two below for `*`.
+    pub gcs_browser_prefix: String,
+    /// How links to a bucket begin, by `org/repo`, `org` or `*`.
+    pub gcs_browser_prefixes: BTreeMap<String, String>,
+    /// How links to a bucket begin, by bucket or `*`; those by repository go before.
+    pub gcs_browser_prefixes_by_bucket: BTreeMap<String, String>,
+    /// A Go template in HTML at the top of each page; `.ArtifactPath` is the job's folder.
+    pub announcement: String,
+    /// A file or a `gs://` address; empty is no link to TestGrid.
+    pub testgrid_config: String,
+    /// Where TestGrid is.
+    pub testgrid_root: String,
+    pub hide_pr_history_link: bool,
+    /// A Go template over `.Org`, `.Repo` and `.Number`; Deck's own page unless set.
+    pub pr_history_link_template: String,
+    /// The true names of buckets by other names for them.
+    pub bucket_aliases: BTreeMap<String, String>,
+}
+
+/// A lens, and the files that it is given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct LensFiles {
+    /// Regular expressions: without a file for each, the lens is not shown.
+    pub required_files: Vec<String>,
+    /// Regular expressions.
+    pub optional_files: Vec<String>,
+    pub lens: Lens,
+    pub remote_config: Option<RemoteLens>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Lens {
+    pub name: String,
+    /// Whatever the lens takes.
+    pub config: Value,
+}
+
+/// A lens that another service shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RemoteLens {
+    pub endpoint: String,
+    pub static_root: String,
+    pub title: String,
+    /// The lowest comes first.
+    pub priority: Option<u64>,
+    pub hide_title: Option<bool>,
+}
+
+impl Spyglass {
+    /// Bytes of a file that are read at once; 100 MB unless set.
+    pub fn size_limit(&self) -> i64 {
+        match self.size_limit {
+            0 => 100_000_000,
+            limit => limit,
+        }
+    }
+
+    pub(super) fn check(&self, section: &Path<'_>, report: &mut Report<'_>) {
+        if self.size_limit < 0 {
+            let path = section.key("size_limit");
+            report.add("spyglass-size-limit", &path, "expected a number of bytes");
+        }
+        let lenses = section.key("lenses");
+        for (index, lens) in self.lenses.iter().enumerate() {
+            let lens_path = lenses.index(index);
+            for (key, patterns) in [
+                ("required_files", &lens.required_files),
+                ("optional_files", &lens.optional_files),
+            ] {
+                let list = lens_path.key(key);
+                for (index, pattern) in patterns.iter().enumerate() {
+                    report.pattern(&list.index(index), pattern);
+                }
+            }
+        }
+        let viewers = section.key("viewers");
+        for pattern in self.viewers.keys() {
+            report.pattern(&viewers.key(pattern), pattern);
+        }
+        for (key, prefixes) in [
+            ("gcs_browser_prefixes", &self.gcs_browser_prefixes),
+            (
+                "gcs_browser_prefixes_by_bucket",
+                &self.gcs_browser_prefixes_by_bucket,
+            ),
+        ] {
+            if !self.gcs_browser_prefix.is_empty() && prefixes.contains_key("*") {
+                report.add(
+                    "gcs-browser-prefix-twice",
+                    &section.key("gcs_browser_prefix"),
+                    format!("gcs_browser_prefix and {key}.\"*\" exclude each other"),
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::prow::tests::{loaded, refused};
+
+    #[test]
+    fn each_rule_tells_its_place() {
+        for (fields, message) in [
+            (
+                "size_limit: -1",
+                "config.yaml:1:19: deck.spyglass.size_limit: expected a number of bytes",
+            ),
+            (
+                "lenses: [{required_files: [a, '(']}]",
+                r#"config.yaml:1:49: deck.spyglass.lenses[0].required_files[1]: "(" is no regular expression: missing closing )"#,
+            ),
+            (
+                "lenses: [{optional_files: ['(']}]",
+                r#"config.yaml:1:46: deck.spyglass.lenses[0].optional_files[0]: "(" is no regular expression: missing closing )"#,
+            ),
+            (
+                "viewers: {'(': [a]}",
+                r#"config.yaml:1:29: deck.spyglass.viewers."(": "(" is no regular expression: missing closing )"#,
+            ),
+            (
+                "gcs_browser_prefix: a, gcs_browser_prefixes: {'*': b}",
+                r#"config.yaml:1:19: deck.spyglass.gcs_browser_prefix: gcs_browser_prefix and gcs_browser_prefixes."*" exclude each other"#,
+            ),
+            (
+                "gcs_browser_prefix: a, gcs_browser_prefixes_by_bucket: {'*': b}",
+                r#"config.yaml:1:19: deck.spyglass.gcs_browser_prefix: gcs_browser_prefix and gcs_browser_prefixes_by_bucket."*" exclude each other"#,
+            ),
+        ] {
+            assert_eq!(
+                refused(&format!("deck: {{spyglass: {{{fields}}}}}")),
+                message
+            );
+        }
+    }
+
+    #[test]
+    fn a_lens_takes_what_it_wants() {
+        let deck = loaded("deck: {spyglass: {lenses: [{lens: {name: n, config: {a: [1]}}}]}}").deck;
+        assert_eq!(deck.spyglass.lenses[0].lens.config["a"][0], 1);
+    }
+}

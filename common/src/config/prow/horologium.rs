@@ -1,0 +1,19 @@
+//! `horologium`: when periodics are looked at.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::duration::GoDuration;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Horologium {
+    tick_interval: Option<GoDuration>,
+}
+
+impl Horologium {
+    /// The time between two looks; 1 min unless set.
+    pub fn tick_interval(&self) -> GoDuration {
+        self.tick_interval.unwrap_or(GoDuration::from_secs(60))
+    }
+}

@@ -1,0 +1,108 @@
+//! `jenkins_operators`: jobs that run in Jenkins.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ProwConfig, controller, selector};
+use crate::config::{Path, report::Report};
+
+/// One replica of Prow's operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct JenkinsOperator {
+    /// The jobs that are its own, where there are several operators.
+    pub label_selector: String,
+    /// As plank's, and templates may call `replace OLD NEW TEXT`.
+    pub job_url_template: String,
+    pub report_template: String,
+    pub report_templates: BTreeMap<String, String>,
+    /// Jobs at once; 0 is no limit.
+    pub max_concurrency: i64,
+    max_goroutines: i64,
+}
+
+impl JenkinsOperator {
+    /// `ProwJob`s worked on at once; 20 unless set.
+    pub fn max_goroutines(&self) -> i64 {
+        match self.max_goroutines {
+            0 => 20,
+            number => number,
+        }
+    }
+
+    fn check(&self, path: &Path<'_>, is_only: bool, report: &mut Report<'_>) {
+        let selector = path.key("label_selector");
+        selector::check(&selector, &self.label_selector, report);
+        if is_only && !self.label_selector.is_empty() {
+            let message = "a single operator has all jobs; expected none";
+            report.add("jenkins-selector", &selector, message);
+        } else if !is_only && self.label_selector.is_empty() {
+            let message = "is required where there are several operators";
+            report.add("jenkins-selector", &selector, message);
+        }
+        report.template_calling(
+            &path.key("job_url_template"),
+            &self.job_url_template,
+            &["replace"],
+        );
+        let templates = (self.report_template.as_str(), &self.report_templates);
+        controller::report_templates(path, templates, report);
+        controller::limits(path, self.max_concurrency, self.max_goroutines(), report);
+    }
+}
+
+impl ProwConfig {
+    pub(super) fn check_jenkins(&self, report: &mut Report<'_>) {
+        let section = Path::Root.key("jenkins_operators");
+        let is_only = self.jenkins_operators.len() == 1;
+        for (index, operator) in self.jenkins_operators.iter().enumerate() {
+            operator.check(&section.index(index), is_only, report);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::prow::tests::{loaded, refused};
+
+    #[test]
+    fn each_rule_tells_its_place() {
+        for (operators, message) in [
+            (
+                "[{label_selector: a=b}]",
+                "config.yaml:1:22: jenkins_operators[0].label_selector: a single operator has all jobs; expected none",
+            ),
+            (
+                "[{label_selector: a=b}, {}]",
+                "config.yaml:1:44: jenkins_operators[1].label_selector: is required where there are several operators",
+            ),
+            (
+                "[{label_selector: a=b}, {label_selector: a b}]",
+                r#"config.yaml:1:45: jenkins_operators[1].label_selector: found "a b", expected a requirement of a label, as in a=b, a!=b, a in (b, c), a or !a"#,
+            ),
+            (
+                "[{job_url_template: '{{shout .}}'}]",
+                r#"config.yaml:1:22: jenkins_operators[0].job_url_template: line 1, column 3: function "shout" is not defined"#,
+            ),
+            (
+                "[{report_templates: {'*': '{{'}}]",
+                r#"config.yaml:1:41: jenkins_operators[0].report_templates."*": line 1, column 3: unclosed action"#,
+            ),
+            (
+                "[{max_concurrency: -1}]",
+                "config.yaml:1:22: jenkins_operators[0].max_concurrency: expected 0 (no limit) or more",
+            ),
+            (
+                "[{max_goroutines: -1}]",
+                "config.yaml:1:22: jenkins_operators[0].max_goroutines: expected 1 or more",
+            ),
+        ] {
+            assert_eq!(refused(&format!("jenkins_operators: {operators}")), message);
+        }
+        let config =
+            loaded(r#"jenkins_operators: [{job_url_template: '{{replace "/" "-" .Spec.Job}}'}]"#);
+        assert_eq!(config.jenkins_operators[0].max_goroutines(), 20);
+    }
+}

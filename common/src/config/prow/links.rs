@@ -1,0 +1,97 @@
+//! `github`: how links into GitHub begin; and what a URL is to Prow.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Path, report::Report};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct GithubLinks {
+    /// `https://github.com` unless set.
+    #[serde(deserialize_with = "link_url")]
+    pub link_url: String,
+}
+
+const GITHUB: &str = "https://github.com";
+
+impl Default for GithubLinks {
+    fn default() -> Self {
+        Self {
+            link_url: GITHUB.into(),
+        }
+    }
+}
+
+fn link_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    super::non_empty(deserializer, GITHUB)
+}
+
+impl GithubLinks {
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        let path = Path::Root.key("github");
+        check_url(
+            "github-link-url",
+            &path.key("link_url"),
+            &self.link_url,
+            report,
+        );
+    }
+}
+
+/// Refuses what [`is_url`] does not take.
+pub(super) fn check_url(rule: &'static str, path: &Path<'_>, text: &str, report: &mut Report<'_>) {
+    if !is_url(text) {
+        report.add(rule, path, format!("found {text:?}, expected a URL"));
+    }
+}
+
+/// What Go's `net/url` takes: relative references, too.
+pub(in crate::config) fn is_url(text: &str) -> bool {
+    let base = url::Url::parse("http://base.invalid/").expect("a URL");
+    let control = text.chars().any(|c| c.is_ascii_control());
+    let escapes = text.split('%').skip(1).all(|rest| {
+        let digits = rest.as_bytes();
+        digits.len() > 1 && digits[..2].iter().all(u8::is_ascii_hexdigit)
+    });
+    let first = text.split('/').next().unwrap_or_default();
+    let scheme = first.split_once(':').is_none_or(|(scheme, _)| {
+        let mut letters = scheme.chars();
+        letters.next().is_some_and(|c| c.is_ascii_alphabetic())
+            && letters.all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    });
+    !control && escapes && scheme && base.join(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::prow::tests::{loaded, refused};
+
+    #[test]
+    fn urls_are_what_go_takes() {
+        for (text, expected) in [
+            ("", true),
+            ("https://go.k8s.io/bot-log", true),
+            ("/relative?x=1", true),
+            ("mailto:a@b", true),
+            ("https://a b/", false),
+            (":nothing", false),
+            ("%zz", false),
+            ("http://x/%4", false),
+            ("a\nb", false),
+        ] {
+            assert_eq!(is_url(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn links_begin_with_a_url() {
+        assert_eq!(
+            refused("github: {link_url: 'a b://'}"),
+            r#"config.yaml:1:10: github.link_url: found "a b://", expected a URL"#
+        );
+        let github = loaded("github: {link_url: ''}").github;
+        assert_eq!(github.link_url, "https://github.com");
+    }
+}

@@ -1,0 +1,19 @@
+//! `moonraker`: Prow's service for the configuration that repositories bring.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::duration::GoDuration;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Moonraker {
+    client_timeout: Option<GoDuration>,
+}
+
+impl Moonraker {
+    /// How long its clients wait for an answer; 10 min unless set.
+    pub fn client_timeout(&self) -> GoDuration {
+        self.client_timeout.unwrap_or(GoDuration::from_secs(600))
+    }
+}

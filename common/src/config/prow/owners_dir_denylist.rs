@@ -1,0 +1,57 @@
+//! `owners_dir_denylist`: folders whose OWNERS files do not count.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Left out everywhere unless told otherwise.
+const PRECONFIGURED: [&str; 3] = [r"\.git$", "_output$", "vendor/.*/.*"];
+
+/// Regular expressions over paths of folders. Prow compiles them when it looks for OWNERS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct OwnersDirDenylist {
+    /// By `org/repo` or `org`; both count.
+    pub repos: BTreeMap<String, Vec<String>>,
+    /// Of every repository.
+    #[serde(rename = "default")]
+    pub everywhere: Vec<String>,
+    /// Without the ones that Prow brings.
+    pub ignore_preconfigured_defaults: bool,
+}
+
+impl OwnersDirDenylist {
+    /// All that count for a repository.
+    pub fn of(&self, org: &str, repo: &str) -> Vec<&str> {
+        let full = format!("{org}/{repo}");
+        let own = [org, &full].into_iter();
+        let own = own.filter_map(|key| self.repos.get(key)).flatten();
+        let brought: &[&str] = if self.ignore_preconfigured_defaults {
+            &[]
+        } else {
+            &PRECONFIGURED
+        };
+        let written = self.everywhere.iter().chain(own).map(String::as_str);
+        written.chain(brought.iter().copied()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_add_up() {
+        let mut list: OwnersDirDenylist = serde_json::from_value(serde_json::json!({
+            "default": ["a"], "repos": {"o": ["b"], "o/r": ["c"], "p": ["d"]},
+        }))
+        .unwrap();
+        assert_eq!(
+            list.of("o", "r"),
+            ["a", "b", "c", r"\.git$", "_output$", "vendor/.*/.*"]
+        );
+        list.ignore_preconfigured_defaults = true;
+        assert_eq!(list.of("x", "r"), ["a"]);
+    }
+}

@@ -1,0 +1,80 @@
+//! `slack_reporter_configs`: which jobs are told of on Slack, by `org/repo`, `org` or `*`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ProwConfig;
+use crate::{
+    config::{Path, report::Report},
+    prowjob::{ProwJobType, SlackReporterConfig},
+};
+
+/// What is written about a job unless the section says something else.
+const REPORT: &str = "Job {{.Spec.Job}} of type {{.Spec.Type}} ended with state \
+                      {{.Status.State}}. <{{.Status.URL}}|View logs>";
+
+/// A job's own `reporter_config.slack` goes before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct SlackReporter {
+    pub job_types_to_report: Vec<ProwJobType>,
+    #[serde(flatten)]
+    pub config: SlackReporterConfig,
+}
+
+impl SlackReporter {
+    /// The Go template of what is written.
+    pub fn report_template(&self) -> &str {
+        match self.config.report_template.as_str() {
+            "" => REPORT,
+            own => own,
+        }
+    }
+}
+
+impl ProwConfig {
+    pub(super) fn check_slack(&self, report: &mut Report<'_>) {
+        let section = Path::Root.key("slack_reporter_configs");
+        for (key, entry) in &self.slack_reporter_configs {
+            let path = section.key(key);
+            if entry.config.channel.is_empty() {
+                report.add("slack-channel", &path.key("channel"), "is required");
+            }
+            report.empty_job_template(&path.key("report_template"), entry.report_template());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::prow::tests::{loaded, refused};
+
+    #[test]
+    fn an_entry_has_a_channel_and_a_template_for_every_job() {
+        for (fields, message) in [
+            (
+                "{report: true}",
+                "config.yaml:2:3: slack_reporter_configs.\"*\".channel: is required",
+            ),
+            (
+                "{channel: c, report_template: '{{.Spec.Jobb}}'}",
+                r#"config.yaml:2:21: slack_reporter_configs."*".report_template: line 1, column 3: a ProwJobSpec has no field Jobb; did you mean Job?"#,
+            ),
+            (
+                "{channel: c, report_template: '{{.Spec.Refs.Org}}'}",
+                r#"config.yaml:2:21: slack_reporter_configs."*".report_template: line 1, column 3: nothing has a field Org: this job lacks it; it has to take a job of which nothing is known"#,
+            ),
+            (
+                "{channel: c, report_template: '{{'}",
+                r#"config.yaml:2:21: slack_reporter_configs."*".report_template: line 1, column 3: unclosed action"#,
+            ),
+        ] {
+            let yaml = format!("slack_reporter_configs:\n  '*': {fields}");
+            assert_eq!(refused(&yaml), message);
+        }
+        let config =
+            loaded("slack_reporter_configs: {o: {channel: c, job_types_to_report: [periodic]}}");
+        let entry = &config.slack_reporter_configs["o"];
+        assert!(entry.report_template().starts_with("Job {{.Spec.Job}}"));
+    }
+}

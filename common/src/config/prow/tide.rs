@@ -1,0 +1,256 @@
+//! `tide`: which pull requests merge by themselves, and how.
+
+mod context_options;
+mod merge_method;
+mod query;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use context_options::{ContextOptions, ContextPolicy};
+pub use merge_method::{MergeMethods, OneOrBy};
+pub use query::TideQuery;
+
+use super::{gerrit, gerrit::GerritRepos, narrowest};
+use crate::{
+    config::{Path, report::Report},
+    duration::GoDuration,
+};
+
+/// Maps are by `org/repo`, `org` or `*` unless they say something else.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Tide {
+    pub gerrit: Option<TideGerrit>,
+    sync_period: Option<GoDuration>,
+    status_update_period: Option<GoDuration>,
+    max_goroutines: i64,
+    /// What merges: whatever one of them finds.
+    pub queries: Vec<TideQuery>,
+    pub merge_method: MergeMethods,
+    /// By `org/repo` or `org`.
+    pub merge_commit_template: BTreeMap<String, MergeCommitTemplate>,
+    /// Older form of `target_urls` for `*`.
+    pub target_url: String,
+    /// Where Tide's status leads.
+    pub target_urls: BTreeMap<String, String>,
+    /// Older form of `pr_status_base_urls` for `*`.
+    pub pr_status_base_url: String,
+    /// Where a pull request's requirements are shown.
+    pub pr_status_base_urls: BTreeMap<String, String>,
+    /// An open issue with this label keeps everything from merging; empty is no such label.
+    pub blocker_label: String,
+    /// A pull request with this label is squashed; empty is no such label.
+    pub squash_label: String,
+    /// A pull request with this label is rebased; empty is no such label.
+    pub rebase_label: String,
+    /// A pull request with this label is merged as it is; empty is no such label.
+    pub merge_label: String,
+    pub context_options: ContextOptions,
+    /// Pull requests that are tested together; 0 is no limit, -1 is none together.
+    pub batch_size_limit: BTreeMap<String, i64>,
+    /// Whether a batch that is being tested goes before pull requests that came later.
+    pub prioritize_existing_batches: BTreeMap<String, bool>,
+    pub github_merge_blocks_policy: BTreeMap<String, MergeBlocks>,
+    /// Sets of labels: pull requests with all of the first set go first.
+    pub priority: Vec<TidePriority>,
+    /// The status tells of every query, not of the nearest only.
+    pub display_all_tide_queries_in_status: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TideGerrit {
+    pub queries: Vec<GerritRepos>,
+    ratelimit: i64,
+}
+
+/// Go templates over the pull request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct MergeCommitTemplate {
+    pub title: String,
+    pub body: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TidePriority {
+    pub labels: Vec<String>,
+}
+
+/// What becomes of a pull request that GitHub itself would not merge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MergeBlocks {
+    /// It is tried without a word.
+    Ignore,
+    /// It is tried, and told.
+    #[default]
+    Permit,
+    /// It waits.
+    Block,
+}
+
+impl TideGerrit {
+    /// Changes that one call asks for; 5 unless set.
+    pub fn ratelimit(&self) -> i64 {
+        gerrit::ratelimit(self.ratelimit)
+    }
+}
+
+impl Tide {
+    /// The time between two looks; 1 min unless set.
+    pub fn sync_period(&self) -> GoDuration {
+        self.sync_period.unwrap_or(GoDuration::from_secs(60))
+    }
+
+    /// The time between two rounds of statuses; [`Tide::sync_period`] unless set.
+    pub fn status_update_period(&self) -> GoDuration {
+        self.status_update_period
+            .unwrap_or_else(|| self.sync_period())
+    }
+
+    /// Branches worked on at once; 20 unless set.
+    pub fn max_goroutines(&self) -> i64 {
+        match self.max_goroutines {
+            0 => 20,
+            number => number,
+        }
+    }
+
+    /// No limit unless set.
+    pub fn batch_size_limit(&self, org: &str, repo: &str) -> i64 {
+        let limit = narrowest(&self.batch_size_limit, org, repo);
+        limit.copied().unwrap_or(0)
+    }
+
+    /// So unless set.
+    pub fn prioritizes_existing_batches(&self, org: &str, repo: &str) -> bool {
+        let set = narrowest(&self.prioritize_existing_batches, org, repo);
+        set.copied().unwrap_or(true)
+    }
+
+    pub fn merge_blocks(&self, org: &str, repo: &str) -> MergeBlocks {
+        let policy = narrowest(&self.github_merge_blocks_policy, org, repo);
+        policy.copied().unwrap_or_default()
+    }
+
+    /// Where the status of a repository's pull requests leads; empty is nowhere.
+    pub fn target_url(&self, org: &str, repo: &str) -> &str {
+        let url = narrowest(&self.target_urls, org, repo);
+        url.unwrap_or(&self.target_url)
+    }
+
+    pub(super) fn check(&self, report: &mut Report<'_>) {
+        let section = Path::Root.key("tide");
+        if self.max_goroutines() < 0 {
+            let path = section.key("max_goroutines");
+            report.add("max-goroutines", &path, "expected 1 or more");
+        }
+        self.check_urls(&section, report);
+        merge_method::check(&section.key("merge_method"), &self.merge_method, report);
+        let templates = section.key("merge_commit_template");
+        for (key, template) in &self.merge_commit_template {
+            let path = templates.key(key);
+            report.template(&path.key("title"), &template.title);
+            report.template(&path.key("body"), &template.body);
+        }
+        let queries = section.key("queries");
+        for (index, query) in self.queries.iter().enumerate() {
+            query.check(&queries.index(index), report);
+        }
+    }
+
+    fn check_urls(&self, section: &Path<'_>, report: &mut Report<'_>) {
+        if !self.target_url.is_empty() && !self.target_urls.is_empty() {
+            report.add(
+                "tide-target-url-twice",
+                &section.key("target_url"),
+                "target_url and target_urls exclude each other",
+            );
+        }
+        let by_repo = &self.pr_status_base_urls;
+        if !self.pr_status_base_url.is_empty() && !by_repo.is_empty() {
+            report.add(
+                "tide-pr-status-twice",
+                &section.key("pr_status_base_url"),
+                "pr_status_base_url and pr_status_base_urls exclude each other",
+            );
+        } else if !by_repo.is_empty() && !by_repo.contains_key("*") {
+            report.add(
+                "tide-pr-status-default",
+                &section.key("pr_status_base_urls"),
+                "expected \"*\" among the keys, for every other repository",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MergeBlocks;
+    use crate::config::prow::tests::{loaded, refused};
+
+    #[test]
+    fn each_rule_tells_its_place() {
+        for (fields, message) in [
+            (
+                "max_goroutines: -1",
+                "config.yaml:1:8: tide.max_goroutines: expected 1 or more",
+            ),
+            (
+                "target_url: a, target_urls: {o: b}",
+                "config.yaml:1:8: tide.target_url: target_url and target_urls exclude each other",
+            ),
+            (
+                "pr_status_base_url: a, pr_status_base_urls: {'*': b}",
+                "config.yaml:1:8: tide.pr_status_base_url: pr_status_base_url and pr_status_base_urls exclude each other",
+            ),
+            (
+                "pr_status_base_urls: {o: b}",
+                r#"config.yaml:1:8: tide.pr_status_base_urls: expected "*" among the keys, for every other repository"#,
+            ),
+            (
+                "merge_commit_template: {o: {title: '{{'}}",
+                "config.yaml:1:36: tide.merge_commit_template.o.title: line 1, column 3: unclosed action",
+            ),
+            (
+                "merge_commit_template: {o: {body: '{{if}}'}}",
+                "config.yaml:1:36: tide.merge_commit_template.o.body: line 1, column 1: {{if}} has no {{end}}",
+            ),
+            (
+                "github_merge_blocks_policy: {o: blok}",
+                r#"config.yaml:1:40: tide.github_merge_blocks_policy.o: found "blok", expected one of ignore, permit, block; did you mean "block"?"#,
+            ),
+        ] {
+            assert_eq!(refused(&format!("tide: {{{fields}}}")), message);
+        }
+    }
+
+    #[test]
+    fn what_is_not_set_is_prows() {
+        let tide = loaded("tide: {sync_period: 2m, gerrit: {}}").tide;
+        assert_eq!(tide.status_update_period().secs(), 120);
+        assert_eq!(tide.max_goroutines(), 20);
+        assert_eq!(tide.gerrit.as_ref().unwrap().ratelimit(), 5);
+        assert_eq!(tide.batch_size_limit("o", "r"), 0);
+        assert!(tide.prioritizes_existing_batches("o", "r"));
+        assert_eq!(tide.merge_blocks("o", "r"), MergeBlocks::Permit);
+        assert_eq!(tide.target_url("o", "r"), "");
+    }
+
+    #[test]
+    fn the_narrowest_key_counts() {
+        let tide = loaded(
+            "tide: {batch_size_limit: {'*': 5, o: -1}, target_url: u, github_merge_blocks_policy: {o/r: block}}",
+        )
+        .tide;
+        assert_eq!(tide.batch_size_limit("o", "r"), -1);
+        assert_eq!(tide.batch_size_limit("p", "r"), 5);
+        assert_eq!(tide.merge_blocks("o", "r"), MergeBlocks::Block);
+        assert_eq!(tide.target_url("o", "r"), "u");
+    }
+}

@@ -1,0 +1,69 @@
+//! `context_options`: which statuses a pull request needs to merge.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// For all, and by organisation. Lists of a wider level and of a narrower one add up; of the
+/// rest the narrowest counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ContextOptions {
+    #[serde(flatten)]
+    pub policy: ContextPolicy,
+    pub orgs: BTreeMap<String, OrgContextOptions>,
+}
+
+/// For an organisation, and by the bare name of its repositories.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct OrgContextOptions {
+    #[serde(flatten)]
+    pub policy: ContextPolicy,
+    pub repos: BTreeMap<String, RepoContextOptions>,
+}
+
+/// For a repository, and by branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RepoContextOptions {
+    #[serde(flatten)]
+    pub policy: ContextPolicy,
+    pub branches: BTreeMap<String, ContextPolicy>,
+}
+
+/// What one level says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct ContextPolicy {
+    /// What no list names is optional.
+    pub skip_unknown_contexts: Option<bool>,
+    pub required_contexts: Vec<String>,
+    pub required_if_present_contexts: Vec<String>,
+    pub optional_contexts: Vec<String>,
+    /// Regular expressions.
+    pub optional_regex_contexts: Vec<String>,
+    /// What branch protection and jobs require is required here, too.
+    pub from_branch_protection: Option<bool>,
+    /// After a batch has passed, what is pending on its pull requests is overwritten.
+    pub overwrite_pending_contexts: Option<bool>,
+}
+
+impl ContextOptions {
+    /// What holds for a branch, from the widest level.
+    pub fn levels(
+        &self,
+        org: &str,
+        repo: &str,
+        branch: &str,
+    ) -> impl Iterator<Item = &ContextPolicy> {
+        let org = self.orgs.get(org);
+        let repo = org.and_then(|org| org.repos.get(repo));
+        let branch = repo.and_then(|repo| repo.branches.get(branch));
+        let narrower = [org.map(|it| &it.policy), repo.map(|it| &it.policy), branch];
+        [&self.policy]
+            .into_iter()
+            .chain(narrower.into_iter().flatten())
+    }
+}
