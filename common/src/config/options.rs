@@ -12,7 +12,7 @@ pub struct Options {
     /// A job file, or a folder that is searched for them.
     #[arg(long, value_name = "PATH")]
     pub job_config_path: Option<PathBuf>,
-    /// Folders with further parts of `config.yaml`. Not yet: naming one is an error.
+    /// Folders with further parts of `config.yaml`.
     #[arg(long, value_name = "DIR")]
     pub supplemental_prow_config_dir: Vec<PathBuf>,
     /// What a further part's file name ends in.

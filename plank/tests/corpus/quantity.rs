@@ -26,10 +26,9 @@ pub fn canonical(text: &str) -> Option<String> {
     if nanos == 0 {
         return Some("0".into());
     }
-    if binary.is_some() && nanos.abs() >= 1024 * NANO {
-        // Kubernetes rounds up to whole bytes.
-        let whole = (nanos + NANO - 1).div_euclid(NANO);
-        return Some(scaled(whole, 1024, &BINARY));
+    // What is no whole number of bytes is written as a decimal one.
+    if binary.is_some() && nanos.abs() >= 1024 * NANO && nanos % NANO == 0 {
+        return Some(scaled(nanos / NANO, 1024, &BINARY));
     }
     Some(scaled(nanos, 1000, &DECIMAL))
 }
@@ -67,6 +66,7 @@ fn quantities_are_written_as_kubernetes_writes_them() {
         ("1Ki", "1Ki"),
         ("0.5Ki", "512"),
         ("0Gi", "0"),
+        ("1.2Gi", "1288490188800m"),
         ("9000Mi", "9000Mi"),
     ] {
         assert_eq!(

@@ -69,6 +69,7 @@ impl<'a> Tree<'a> {
             return Err(broken);
         }
         let mut builder = Builder {
+            text,
             tree: Self { nodes: Vec::new() },
             open: Vec::new(),
             anchors: HashMap::new(),
@@ -240,8 +241,17 @@ fn control_character(text: &str) -> Option<Broken> {
     })
 }
 
+/// The parser ends a block's last line for it; Go's leaves it as it is.
+fn without_break(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text.strip_suffix('\n') {
+        Some(line) => Cow::Owned(line.to_owned()),
+        None => text,
+    }
+}
+
 /// A tree that grows.
 struct Builder<'a> {
+    text: &'a str,
     tree: Tree<'a>,
     open: Vec<Open>,
     /// By the parser's number.
@@ -255,6 +265,12 @@ impl<'a> Builder<'a> {
         let (kind, anchor, container) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let text = if is_block && self.breaks_off(span) {
+                    without_break(text)
+                } else {
+                    text
+                };
                 let tag = tag.map(|tag| match tag.handle() {
                     "tag:yaml.org,2002:" => Tag::of_suffix(tag.suffix()),
                     _ => Tag::Other,
@@ -286,6 +302,13 @@ impl<'a> Builder<'a> {
             self.open.push(Open { node, key: None });
         }
         Ok(true)
+    }
+
+    /// Whether the text ends here, in the middle of a line.
+    fn breaks_off(&self, span: &Span) -> bool {
+        let end = span.byte_range().map(|range| range.end);
+        let last_line = self.text.rsplit('\n').next().unwrap_or_default();
+        end == Some(self.text.len()) && !last_line.trim().is_empty()
     }
 
     fn anchored(&self, number: usize, span: &Span) -> Result<Id, Broken> {
