@@ -39,9 +39,11 @@ pub(super) enum Kind {
     Fields(BTreeMap<String, KindId>),
 }
 
+type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
+
 /// What a file says more freely than a `ProwJob`, and objects that a `ProwJob` keeps as written,
 /// with what they mean: definition, field, schema.
-const RAW: [(&str, &str, fn(&mut SchemaGenerator) -> Schema); 8] = [
+const RAW: [(&str, &str, MakeSchema); 8] = [
     ("DecorationConfig", "timeout", duration),
     ("DecorationConfig", "grace_period", duration),
     ("Resources", "clonerefs", schema_of::<ResourceRequirements>),

@@ -88,7 +88,8 @@ impl Deck {
             Some(file) => follow(file),
             None => {
                 let mut config = Config::default();
-                config.prow.deck = serde_json::from_value(setup.deck).unwrap();
+                let section: Option<_> = serde_json::from_value(setup.deck).unwrap();
+                config.prow.deck = section.unwrap_or_default();
                 Agent::fixed(config)
             }
         };

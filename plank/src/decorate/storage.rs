@@ -15,7 +15,7 @@ use super::{
 
 /// The key of a run's token in its Secret, and the name of its file.
 pub const TOKEN_KEY: &str = "token";
-const TOKEN_VOLUME: &str = "storage-token";
+pub(super) const TOKEN_VOLUME: &str = "storage-token";
 const TOKEN_FOLDER: &str = "/secrets/storage";
 const KEY_FILE: &str = "service-account.json";
 

@@ -35,7 +35,7 @@ pub(super) fn decorate(
     {
         return Err(Error::SharedProcesses);
     }
-    only_declared_mounts(spec)?;
+    no_mount_of_the_token(spec)?;
     environment.insert("ARTIFACTS", ARTIFACTS.into());
     environment.insert("GOPATH", clone::CODE.into());
     let job_spec = environment[JobSpec::ENV].clone();
@@ -171,9 +171,9 @@ fn wrapper(container: &Object, alone: bool) -> Result<WrapperOptions, Error> {
     })
 }
 
-/// A job mounts only what it declares itself: not a volume that decoration adds, which may hold
-/// credentials.
-fn only_declared_mounts(spec: &mut Object) -> Result<(), Error> {
+/// A job may mount the volumes that decoration adds, as in Prow, but not the one with the right
+/// to write its results, which Prow does not have.
+fn no_mount_of_the_token(spec: &mut Object) -> Result<(), Error> {
     let declared: BTreeSet<String> = objects(spec, "volumes")?
         .into_iter()
         .map(|volume| text(volume, "name").to_owned())
@@ -184,7 +184,7 @@ fn only_declared_mounts(spec: &mut Object) -> Result<(), Error> {
             for kind in ["volumeMounts", "volumeDevices"] {
                 for mount in objects(container, kind)? {
                     let volume = text(mount, "name").to_owned();
-                    if !declared.contains(&volume) {
+                    if volume == storage::TOKEN_VOLUME && !declared.contains(&volume) {
                         return Err(Error::UndeclaredVolume {
                             container: name,
                             volume,

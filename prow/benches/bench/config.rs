@@ -60,6 +60,7 @@ fn cold(folder: &Path) -> anyhow::Result<(Duration, f64)> {
 }
 
 /// Prints the seconds that reading took and the peak of resident memory in MB.
+#[expect(clippy::print_stdout, reason = "another process reads it")]
 pub(crate) fn child(arguments: &[String]) -> anyhow::Result<()> {
     let [folder] = arguments else {
         anyhow::bail!("expected a folder");

@@ -22,6 +22,7 @@ const ALL: [Bench; 3] = [
     ("in-repo", in_repo::run),
 ];
 
+#[expect(clippy::print_stdout, reason = "the table is what it is run for")]
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if let [word, rest @ ..] = arguments.as_slice()

@@ -104,7 +104,12 @@ fn loaded(
     }
     let main = paths.config_path.display().to_string();
     unknown_fields(enabled, &config.unknown_fields, &main, report);
-    let clusters = known_clusters(options, enabled, config)?;
+    let clusters = known_clusters(options, enabled, config).unwrap_or_else(|error| {
+        // As in Prow: whether the rest is right does not depend on it.
+        let warning = Problem::in_file(clusters::RULE, main.as_str(), format!("{error:#}"));
+        report.warnings.push(warning);
+        None
+    });
     let subject = Subject {
         config,
         plugins,

@@ -8,10 +8,10 @@ use common::service::flags;
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "prow mkpod", max_term_width = 100)]
 pub(super) struct Options {
-    /// File with the ProwJob, - for standard input
+    /// File with the `ProwJob`, - for standard input
     #[arg(long, value_name = "FILE")]
     pub(super) prow_job: PathBuf,
-    /// Build ID of the run, or 'snowflake' for a new one; else that of the ProwJob's status
+    /// Build ID of the run, or 'snowflake' for a new one; else that of the `ProwJob`'s status
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(super) build_id: String,
     /// Copy results to a folder of the node instead of uploading them; needs no credentials

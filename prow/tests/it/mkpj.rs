@@ -91,24 +91,19 @@ fn yaml(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap()
 }
 
-/// Upstream writes what is empty, options are JSON in a variable, and only ours mounts the
-/// storage's credentials read-only.
+/// Upstream writes what is empty, and options are JSON in a variable.
 fn normal(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let credentials = fields.get("name") == Some(&json!("gcs-credentials"));
             let fields: Map<String, Value> = fields
                 .iter()
                 .map(|(key, value)| (key.clone(), normal(value)))
-                .filter(|(key, value)| {
-                    let empty = match value {
-                        Value::Null => true,
-                        Value::String(text) => text.is_empty(),
-                        Value::Array(items) => items.is_empty(),
-                        Value::Object(fields) => fields.is_empty() && key != "emptyDir",
-                        _ => false,
-                    };
-                    !empty && !(key == "readOnly" && credentials)
+                .filter(|(key, value)| !match value {
+                    Value::Null => true,
+                    Value::String(text) => text.is_empty(),
+                    Value::Array(items) => items.is_empty(),
+                    Value::Object(fields) => fields.is_empty() && key != "emptyDir",
+                    _ => false,
                 })
                 .collect();
             fields.into()

@@ -224,8 +224,8 @@ fn options() -> parser::Options {
 
 /// Control characters have no place in YAML.
 fn control_character(text: &str) -> Option<Broken> {
-    let is_bad = |byte: &u8| matches!(byte, 0..=8 | 11 | 12 | 14..=31 | 127);
-    let at = text.as_bytes().iter().position(|byte| is_bad(byte))?;
+    let is_bad = |byte: &u8| matches!(*byte, 0..=8 | 11 | 12 | 14..=31 | 127);
+    let at = text.as_bytes().iter().position(is_bad)?;
     let before = &text[..at];
     let line_start = before.rfind('\n').map_or(0, |end| end + 1);
     let byte = text.as_bytes()[at];

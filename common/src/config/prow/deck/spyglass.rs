@@ -23,9 +23,9 @@ pub struct Spyglass {
     pub gcs_browser_prefixes_by_bucket: BTreeMap<String, String>,
     /// A Go template in HTML at the top of each page; `.ArtifactPath` is the job's folder.
     pub announcement: String,
-    /// A file or a `gs://` address; empty is no link to TestGrid.
+    /// A file or a `gs://` address; empty is no link to `TestGrid`.
     pub testgrid_config: String,
-    /// Where TestGrid is.
+    /// Where `TestGrid` is.
     pub testgrid_root: String,
     pub hide_pr_history_link: bool,
     /// A Go template over `.Org`, `.Repo` and `.Number`; Deck's own page unless set.
