@@ -45,7 +45,7 @@ const FREE: [&str; 4] = ["annotations", "labels", "matchLabels", "nodeSelector"]
 /// Maps of quantities.
 const QUANTITIES: [&str; 2] = ["limits", "requests"];
 
-pub fn write(mut form: Value) -> String {
+pub(crate) fn write(mut form: Value) -> String {
     prune(&mut form);
     form.sort_all_objects();
     form.to_string()
@@ -104,7 +104,7 @@ fn canonical(value: &Value) -> Value {
 }
 
 /// Where two normal forms part.
-pub fn first_difference(ours: &str, theirs: &str) -> String {
+pub(crate) fn first_difference(ours: &str, theirs: &str) -> String {
     let parse = |text| serde_json::from_str::<Value>(text).expect("a normal form is JSON");
     difference(&parse(ours), &parse(theirs), String::new())
         .unwrap_or_else(|| "the table is older than the dump".into())

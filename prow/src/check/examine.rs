@@ -143,10 +143,11 @@ fn known_clusters(
 
 fn counts(config: &Config) -> Counts {
     let jobs = &config.jobs;
-    let repositories: BTreeSet<&String> = jobs
-        .presubmits
-        .keys()
-        .chain(jobs.postsubmits.keys())
+    let before = jobs.presubmits.iter().filter(|(_, list)| !list.is_empty());
+    let after = jobs.postsubmits.iter().filter(|(_, list)| !list.is_empty());
+    let repositories: BTreeSet<&String> = before
+        .map(|(repo, _)| repo)
+        .chain(after.map(|(repo, _)| repo))
         .collect();
     Counts {
         files: config.files,
