@@ -4,7 +4,7 @@
 //! normal form of what upstream's own packages make of it. Run as
 //!
 //! ```text
-//! PROW_CORPUS=../shared/data/prow-config/kubernetes cargo test -p plank --test corpus
+//! PROW_CORPUS=../shared/data/prow-config/kubernetes cargo test --workspace --locked --test corpus
 //! ```
 //!
 //! `PROW_CORPUS_TABLE` names another table. `PROW_CORPUS_DUMP` names a file with upstream's
