@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod check;
+mod decorations;
 mod defaults;
 mod files;
 mod findings;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use common::config::Config;
+use common::config::{Config, JobBase};
 use common::prowjob::DecorationConfig;
 use tokio::sync::watch;
 
@@ -23,21 +23,18 @@ impl Settings {
     pub(crate) fn of(config: &Config) -> Self {
         let section = &config.prow.deck;
         let jobs = &config.jobs;
-        let own = |decoration: &Option<DecorationConfig>| decoration.as_ref().and_then(bucket);
+        let own = |job: &JobBase| job.utility.decoration_config.as_deref().and_then(bucket);
         let presubmits = jobs
             .presubmits
             .values()
             .flatten()
-            .filter_map(|job| own(&job.base.utility.decoration_config));
+            .filter_map(|job| own(&job.base));
         let postsubmits = jobs
             .postsubmits
             .values()
             .flatten()
-            .filter_map(|job| own(&job.base.utility.decoration_config));
-        let periodics = jobs
-            .periodics
-            .iter()
-            .filter_map(|job| own(&job.base.utility.decoration_config));
+            .filter_map(|job| own(&job.base));
+        let periodics = jobs.periodics.iter().filter_map(|job| own(&job.base));
         let plank = &config.prow.plank;
         let entries = plank
             .default_decoration_config_entries

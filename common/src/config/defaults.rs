@@ -1,8 +1,11 @@
 //! From written jobs to complete ones: Prow's defaults, decoration, presets, patterns.
 
+use std::sync::Arc;
+
 use super::{
     JobBase, Origin, Path, Pattern, Periodic, Postsubmit, Preset, Presubmit, ProwConfig,
     RegexpChangeMatcher, UtilityConfig,
+    decorations::Decorations,
     findings::Findings,
     job::{BaseFields, Brancher, Patterns, PeriodicFields, PostsubmitFields, PresubmitFields},
     preset,
@@ -16,6 +19,7 @@ const GLOBAL_TENANT: &str = "GlobalDefaultID";
 pub(super) struct Completion<'a> {
     pub(super) prow: &'a ProwConfig,
     pub(super) presets: &'a [Preset],
+    pub(super) decorations: &'a Decorations<'a>,
     pub(super) patterns: Patterns,
     pub(super) findings: &'a mut Findings,
 }
@@ -87,14 +91,11 @@ impl Completion<'_> {
     fn base(&mut self, fields: BaseFields, origin: Origin, org_repo: Option<&str>) -> JobBase {
         let cluster = or(fields.cluster, DEFAULT_CLUSTER);
         let decorate = fields.decorate.unwrap_or(self.prow.decorate_all_jobs);
-        let mut decoration = fields.decoration_config;
-        if decorate {
-            let default = self.prow.plank.default_decoration(org_repo, &cluster);
-            decoration = Some(match (decoration, default) {
-                (Some(own), Some(default)) => own.or(&default),
-                (own, default) => own.or(default).unwrap_or_default(),
-            });
-        }
+        let own = fields.decoration_config;
+        let decoration = match decorate {
+            true => Some(self.decorations.of(own, org_repo, &cluster)),
+            false => own.map(Arc::new),
+        };
         let mut base = JobBase {
             name: fields.name,
             labels: fields.labels,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{
     Config, Errors, JobBase, Origin, Path, Postsubmit, Preset, Presubmit, Problem,
+    decorations::Decorations,
     defaults::Completion,
     findings::Findings,
     job::{InRepoFile, KeyedInRepoFile, Patterns, PostsubmitFields, PresubmitFields},
@@ -161,6 +162,7 @@ fn complete(
     let mut completion = Completion {
         prow: &config.prow,
         presets: &presets,
+        decorations: &Decorations::new(&config.prow.plank),
         patterns: Patterns::default(),
         findings,
     };

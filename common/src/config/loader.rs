@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::{
     Config, Errors, JobConfig, Options, Preset, Problem, ProwConfig,
     agent::{Look, Source, Stamps},
+    decorations::Decorations,
     files::{self, Listing},
     findings::Findings,
     job::JobFile,
@@ -115,7 +116,10 @@ impl Loader {
             presets.extend(own);
         }
         preset::check_distinct(&presets, &mut findings);
-        let complete = parallel::map(written, |written| written.complete(&prow, &presets));
+        let decorations = Decorations::new(&prow.plank);
+        let complete = parallel::map(written, |written| {
+            written.complete(&prow, &presets, &decorations)
+        });
         let mut parts = Vec::new();
         for (part, found) in complete {
             parts.push(Arc::new(part));
@@ -177,10 +181,11 @@ impl Kept {
             return Ok(Arc::clone(&self.config));
         }
         let (prow, presets) = (&self.config.prow, &self.config.jobs.presets);
+        let decorations = Decorations::new(&prow.plank);
         let mut findings = Findings::default();
         let mut fresh = BTreeMap::new();
         for (path, written) in changed.into_iter().zip(written) {
-            let (part, found) = written.complete(prow, presets);
+            let (part, found) = written.complete(prow, presets, &decorations);
             findings.extend(found);
             fresh.insert(path.clone(), Arc::new(part));
         }

@@ -28,12 +28,14 @@ pub(super) fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync)
         }
     };
     let mut done: Vec<(usize, R)> = thread::scope(|scope| {
-        let threads = threads.min(items.len());
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
-        let joined = workers.into_iter().map(thread::ScopedJoinHandle::join);
-        joined
-            .flat_map(|done| done.expect("the work does not panic"))
-            .collect()
+        // The caller works, too.
+        let more = threads.min(items.len()).saturating_sub(1);
+        let workers: Vec<_> = (0..more).map(|_| scope.spawn(run)).collect();
+        let mut done = run();
+        for worker in workers {
+            done.extend(worker.join().expect("the work does not panic"));
+        }
+        done
     });
     done.sort_unstable_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, result)| result).collect()

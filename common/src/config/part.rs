@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Errors, JobConfig, Origin, Periodic, Postsubmit, Preset, Presubmit, Problem, ProwConfig,
     Segment,
+    decorations::Decorations,
     defaults::Completion,
     findings::Findings,
     job::{JobFile, Patterns},
@@ -32,11 +33,17 @@ impl Written {
     }
 
     /// Completes and checks the jobs, each by itself.
-    pub(super) fn complete(self, prow: &ProwConfig, presets: &[Preset]) -> (Part, Findings) {
+    pub(super) fn complete(
+        self,
+        prow: &ProwConfig,
+        presets: &[Preset],
+        decorations: &Decorations<'_>,
+    ) -> (Part, Findings) {
         let mut findings = Findings::default();
         let mut completion = Completion {
             prow,
             presets,
+            decorations,
             patterns: Patterns::default(),
             findings: &mut findings,
         };

@@ -76,7 +76,7 @@ fn from_base(base: &JobBase, job_type: ProwJobType) -> ProwJobSpec {
         pod_spec: base.spec.clone(),
         pipeline_run_spec: base.pipeline_run_spec.clone(),
         tekton_pipeline_run_spec: base.tekton_pipeline_run_spec.clone(),
-        decoration_config: base.utility.decoration_config.clone(),
+        decoration_config: base.utility.decoration_config.as_deref().cloned(),
         reporter_config: base.reporter_config.clone().map(resolved),
         rerun_auth_config: base.rerun_auth_config.clone(),
         hidden: base.hidden,
@@ -143,10 +143,12 @@ fn fill(field: &mut String, value: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
-    use crate::config::UtilityConfig;
+    use crate::{config::UtilityConfig, prowjob::DecorationConfig};
 
     fn base() -> JobBase {
         JobBase {
@@ -159,10 +161,11 @@ mod tests {
                 path_alias: "k8s.io/x".into(),
                 clone_depth: 3,
                 extra_refs: vec![Refs::default()],
-                decoration_config: serde_json::from_value(
-                    json!({"blobless_fetch": true, "sparse_checkout_files": ["a"]}),
-                )
-                .unwrap(),
+                decoration_config: Some(Arc::new(DecorationConfig {
+                    blobless_fetch: Some(true),
+                    sparse_checkout_files: vec!["a".into()],
+                    ..DecorationConfig::default()
+                })),
                 ..UtilityConfig::default()
             },
             ..JobBase::default()

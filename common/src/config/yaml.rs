@@ -86,7 +86,14 @@ where
     T: DeserializeOwned + Default + JsonSchema + 'static,
 {
     let Document { value, remarks } = fitted::<T>(file, tree, trust)?;
-    let value = read(file, tree, value)?;
+    let value = match value {
+        Value::Null => T::default(),
+        value => match T::deserialize(value) {
+            Ok(value) => value,
+            // Keeping track of the place costs, so it is done for what turns out to be wrong.
+            Err(_) => read(file, tree, fitted::<T>(file, tree, trust)?.value)?,
+        },
+    };
     Ok(Document { value, remarks })
 }
 

@@ -12,6 +12,11 @@ mod in_repo;
 use std::{env, fs, path::Path};
 
 use figure::Figure;
+use tikv_jemallocator::Jemalloc;
+
+/// The programs' own.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// A part of the figures, by the word that stands before the slash in their names.
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Figure>>);

@@ -50,8 +50,9 @@ pub struct UtilityConfig {
     pub clone_depth: i64,
     pub skip_fetch_head: bool,
     pub extra_refs: Vec<Refs>,
-    /// With every default merged in; its presence is what decorates the pod.
-    pub decoration_config: Option<DecorationConfig>,
+    /// With every default merged in; its presence is what decorates the pod. Jobs that say the
+    /// same share it.
+    pub decoration_config: Option<Arc<DecorationConfig>>,
 }
 
 /// Where a job is written.

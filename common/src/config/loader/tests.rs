@@ -141,3 +141,65 @@ fn what_there_is_not_says_so() {
             .contains("no moonraker here")
     );
 }
+
+fn with_parts(dir: &TempDir) -> Loader {
+    Loader::new(Options {
+        config_path: dir.path().join("config.yaml"),
+        job_config_path: Some(dir.path().join("jobs")),
+        supplemental_prow_config_dir: vec![dir.path().join("parts")],
+        supplemental_prow_configs_filename_suffix: "_prowconfig.yaml".into(),
+        ..Options::default()
+    })
+}
+
+#[test]
+fn a_changed_a_new_and_a_deleted_part_of_config_yaml_are_read_anew() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "config.yaml", CONFIG);
+    write(&dir, "jobs/a.yaml", JOBS);
+    let queries = |orgs: &[&str]| {
+        let lines = orgs.iter().map(|org| format!("  - orgs: [{org}]\n"));
+        format!("tide:\n  queries:\n{}", lines.collect::<String>())
+    };
+    write(&dir, "parts/a_prowconfig.yaml", queries(&["a"]));
+    let mut loader = with_parts(&dir);
+    let orgs = |config: &Config| -> Vec<String> {
+        let queries = config.prow.tide.queries.iter();
+        queries.flat_map(|query| query.orgs.clone()).collect()
+    };
+    assert_eq!(orgs(&loader.load().unwrap()), ["a"]);
+
+    write(&dir, "parts/a_prowconfig.yaml", queries(&["a", "b"]));
+    assert!(loader.is_stale());
+    let config = loader.load().unwrap();
+    assert_eq!(orgs(&config), ["a", "b"]);
+    assert_eq!(config.presubmits_for("org/repo").len(), 1);
+
+    write(&dir, "parts/deep/c_prowconfig.yaml", queries(&["c"]));
+    assert_eq!(orgs(&loader.load().unwrap()), ["a", "b", "c"]);
+
+    fs::remove_file(dir.path().join("parts/a_prowconfig.yaml")).unwrap();
+    assert_eq!(orgs(&loader.load().unwrap()), ["c"]);
+
+    write(
+        &dir,
+        "parts/deep/c_prowconfig.yaml",
+        "plank: {max_goroutines: 3}\n",
+    );
+    assert!(
+        loader
+            .load()
+            .unwrap_err()
+            .to_string()
+            .contains("only --config-path may say this")
+    );
+}
+
+#[test]
+fn a_version_beside_config_yaml_is_the_configurations() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "config.yaml", CONFIG);
+    assert_eq!(load_dir(&dir).unwrap().prow.config_version_sha, "");
+    write(&dir, "VERSION", "0123abc\n");
+    assert_eq!(load_dir(&dir).unwrap().prow.config_version_sha, "0123abc");
+}

@@ -44,12 +44,15 @@ impl<T> ByRepoAndCluster<T> {
     /// Whether the entry is for a job of this repository (`org/repo`, none for a periodic
     /// without one) and cluster. Names are compared as texts.
     pub fn matches(&self, org_repo: Option<&str>, cluster: &str) -> bool {
-        let repo = match self.repo.as_str() {
-            "" | "*" => true,
-            entry => org_repo.is_some_and(|name| {
-                name == entry || name.split_once('/').is_some_and(|(org, _)| org == entry)
-            }),
-        };
-        repo && (matches!(self.cluster.as_str(), "" | "*") || self.cluster == cluster)
+        covers(&self.repo, org_repo)
+            && (matches!(self.cluster.as_str(), "" | "*") || self.cluster == cluster)
     }
+}
+
+/// Whether `org/repo`, `org`, or `*` and empty for all, is for the repository.
+pub(super) fn covers(entry: &str, org_repo: Option<&str>) -> bool {
+    matches!(entry, "" | "*")
+        || org_repo.is_some_and(|name| {
+            name == entry || name.split_once('/').is_some_and(|(org, _)| org == entry)
+        })
 }

@@ -1,11 +1,11 @@
 //! `plank`: limits of running jobs, the decoration they get, and where their results are shown.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ByRepoAndCluster, controller, links::check_url, narrowest};
+use super::{ByRepoAndCluster, by_repo::covers, controller, links::check_url, narrowest};
 use crate::{
     config::{Path, report::Report},
     duration::GoDuration,
@@ -95,37 +95,27 @@ impl Plank {
         self.fail_fast.unwrap_or(true)
     }
 
-    /// The decoration that a job of this repository (`org/repo`) and cluster starts from; none
-    /// when no entry matches.
-    pub fn default_decoration(
+    /// What the decoration of a job of this repository (`org/repo`) and cluster starts from,
+    /// each with its number: a later one wins over an earlier one. The list, else the map from
+    /// its widest key to its narrowest.
+    pub fn default_decorations(
         &self,
         org_repo: Option<&str>,
         cluster: &str,
-    ) -> Option<DecorationConfig> {
-        self.entries()
-            .filter(|entry| entry.matches(org_repo, cluster))
-            .map(|entry| entry.config.clone())
-            .reduce(|earlier, later| later.or(&earlier))
-    }
-
-    /// The list, else the map from its widest key to its narrowest.
-    fn entries(&self) -> impl Iterator<Item = Cow<'_, ByRepoAndCluster<DecorationConfig>>> {
-        let mut expanded: Vec<_> = self.default_decoration_configs.iter().collect();
-        expanded.sort_by_key(|(key, _)| match key.as_str() {
+    ) -> impl Iterator<Item = (usize, &DecorationConfig)> {
+        let entries = self.default_decoration_config_entries.iter();
+        let entries = entries.map(move |entry| (entry.matches(org_repo, cluster), &entry.config));
+        let mut map: Vec<_> = self.default_decoration_configs.iter().collect();
+        map.sort_by_key(|(key, _)| match key.as_str() {
             "*" => 0,
             key if !key.contains('/') => 1,
             _ => 2,
         });
-        self.default_decoration_config_entries
-            .iter()
-            .map(Cow::Borrowed)
-            .chain(expanded.into_iter().map(|(repo, config)| {
-                Cow::Owned(ByRepoAndCluster {
-                    repo: repo.clone(),
-                    cluster: String::new(),
-                    config: config.clone(),
-                })
-            }))
+        let map = map.into_iter();
+        entries
+            .chain(map.map(move |(key, config)| (covers(key, org_repo), config)))
+            .enumerate()
+            .filter_map(|(number, (matches, config))| matches.then_some((number, config)))
     }
 
     /// The part of a job's URL before its storage path; empty when none is configured.
@@ -199,8 +189,8 @@ mod tests {
     }
 
     fn timeout(plank: &Plank, repo: Option<&str>, cluster: &str) -> Option<String> {
-        let decoration = plank.default_decoration(repo, cluster)?;
-        Some(decoration.timeout?.to_string())
+        let (_, last) = plank.default_decorations(repo, cluster).last()?;
+        Some(last.timeout?.to_string())
     }
 
     #[test]
