@@ -199,6 +199,7 @@ fn a_changed_a_new_and_a_deleted_part_of_config_yaml_are_read_anew() {
 fn a_version_beside_config_yaml_is_the_configurations() {
     let dir = TempDir::new().unwrap();
     write(&dir, "config.yaml", CONFIG);
+    write(&dir, "jobs/a.yaml", JOBS);
     assert_eq!(load_dir(&dir).unwrap().prow.config_version_sha, "");
     write(&dir, "VERSION", "0123abc\n");
     assert_eq!(load_dir(&dir).unwrap().prow.config_version_sha, "0123abc");
