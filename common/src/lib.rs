@@ -3,6 +3,7 @@
 pub mod config;
 pub mod cron;
 pub mod db;
+pub mod digest;
 pub mod duration;
 pub mod github;
 pub mod kube;

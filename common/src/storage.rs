@@ -8,6 +8,7 @@ mod bucket;
 mod cloud;
 mod content_type;
 mod credentials;
+mod gzip;
 mod http;
 mod key;
 mod local;

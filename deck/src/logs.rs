@@ -21,9 +21,6 @@ pub(crate) use window::Excerpt;
 use crate::app::App;
 use crate::index::Job;
 
-/// Plank's name for the only container of a test.
-pub(crate) const TEST_CONTAINER: &str = "test";
-
 /// A log on its way, decompressed.
 pub(crate) type LogStream = BoxStream<'static, anyhow::Result<Bytes>>;
 
@@ -66,14 +63,5 @@ async fn stored_of(app: &App, job: &Job, container: &str) -> Result<LogStream, E
         .place_of(job)
         .map_err(Error::Other)?
         .ok_or(Error::Absent)?;
-    stored(&place, &file_name(container)).await
-}
-
-/// What a container's log is called in storage.
-pub(crate) fn file_name(container: &str) -> String {
-    if container == TEST_CONTAINER {
-        paths::BUILD_LOG.to_owned()
-    } else {
-        format!("{container}-{}", paths::BUILD_LOG)
-    }
+    stored(&place, &paths::build_log(container)).await
 }

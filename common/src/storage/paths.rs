@@ -21,8 +21,22 @@ pub const CLONE_RECORDS: &str = "clone-records.json";
 pub const SIDECAR_LOG: &str = "sidecar-logs.json";
 pub const PROW_JOB: &str = "prowjob.json";
 pub const POD_INFO: &str = "podinfo.json";
+/// The failure digest; Prow has no such file.
+pub const FAILURE: &str = "failure.json";
 pub const ARTIFACTS: &str = "artifacts";
+/// Plank's name for the only container of a test.
+pub const TEST_CONTAINER: &str = "test";
 const LATEST: &str = "latest-build.txt";
+
+/// What a container's log is called.
+#[must_use]
+pub fn build_log(container: &str) -> String {
+    if container == TEST_CONTAINER {
+        BUILD_LOG.to_owned()
+    } else {
+        format!("{container}-{BUILD_LOG}")
+    }
+}
 
 /// The part of a job that its keys depend on.
 #[derive(Debug, Clone, Copy)]

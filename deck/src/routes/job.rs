@@ -7,7 +7,7 @@ use anyhow::Context;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use common::storage::Error;
+use common::storage::{Error, paths};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::buckets::Place;
 use crate::index::Job;
 use crate::keys::{RunKey, run_of};
-use crate::logs::{self, Excerpt, TEST_CONTAINER};
+use crate::logs::{self, Excerpt};
 use crate::stored_run;
 use crate::view::{Facts, Frame, Link, Links, StateView, encode_path, encode_query};
 
@@ -195,7 +195,10 @@ async fn alias(app: &App, place: &Place) -> anyhow::Result<Found> {
 async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {
     let job = &run.job;
     let container = match which.container.as_str() {
-        "" => job.containers.first().map_or(TEST_CONTAINER, AsRef::as_ref),
+        "" => job
+            .containers
+            .first()
+            .map_or(paths::TEST_CONTAINER, AsRef::as_ref),
         given if job.has_container(given) => given,
         _ => return Problem::page(app, Kind::NotFound, "This run has no such container."),
     };
@@ -242,7 +245,7 @@ async fn log(app: &App, run: &Run, container: &str) -> LogView {
     };
     let read = timeout(PATIENCE, async {
         let log = match (&run.place, run.exists) {
-            (Some(place), false) => logs::stored(place, &logs::file_name(container)).await?,
+            (Some(place), false) => logs::stored(place, &paths::build_log(container)).await?,
             _ => logs::now(app, job, container).await?,
         };
         Ok::<_, logs::Error>(Excerpt::read(log, !live).await?)
@@ -278,7 +281,7 @@ async fn log(app: &App, run: &Run, container: &str) -> LogView {
     if excerpt.bytes > 0 {
         view.meta = format!("{} · {}", lines(excerpt.lines), size(excerpt.bytes));
         view.raw = match &run.place {
-            Some(place) if !live => address(place, &logs::file_name(container)),
+            Some(place) if !live => address(place, &paths::build_log(container)),
             _ => format!("/log?{query}"),
         };
     } else if view.message.is_empty() {

@@ -8,6 +8,7 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use common::storage::paths;
 use futures::TryStreamExt;
 use http::StatusCode;
 use jiff::Timestamp;
@@ -20,7 +21,7 @@ use super::{NO_STORE, events, text};
 use crate::ansi::Terminal;
 use crate::app::App;
 use crate::index::Job;
-use crate::logs::{self, LogStream, TEST_CONTAINER, push_gap, push_line};
+use crate::logs::{self, LogStream, push_gap, push_line};
 use crate::view::{Facts, Links};
 
 /// Lines are sent together that come within this time.
@@ -40,7 +41,7 @@ pub(super) struct Wanted {
 
 pub(super) async fn stream(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Response {
     let container = if wanted.container.is_empty() {
-        TEST_CONTAINER
+        paths::TEST_CONTAINER
     } else {
         &wanted.container
     }

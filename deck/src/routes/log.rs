@@ -5,13 +5,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
+use common::storage::paths;
 use futures::{StreamExt, TryStreamExt};
 use http::StatusCode;
 use serde::Deserialize;
 
 use super::{NO_STORE, text};
 use crate::app::App;
-use crate::logs::{self, TEST_CONTAINER};
+use crate::logs;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -30,7 +31,7 @@ pub(super) async fn plain(State(app): State<Arc<App>>, Query(wanted): Query<Want
         );
     }
     let container = if wanted.container.is_empty() {
-        TEST_CONTAINER
+        paths::TEST_CONTAINER
     } else {
         &wanted.container
     };

@@ -1,0 +1,239 @@
+//! Why a run failed, in a few lines: the value that comment, check run and Deck show.
+//!
+//! ```text
+//! description, JUnit files, the end of the log ─► compose ─► Digest ─► failure.json
+//! ```
+//!
+//! Pure: bytes in, a small value out. Everything in it is a stranger's text, so every field is
+//! one line of plain characters and bounded, also when it is read back ([`Digest::parse`]). It is
+//! computed from what is stored, so from what was censored; of a run whose files do not say that
+//! they were, only names of tests go in. How a page or a comment shows it is theirs.
+
+mod classes;
+mod compose;
+mod frame;
+pub mod junit;
+pub mod log;
+mod place;
+mod text;
+
+use serde::{Deserialize, Serialize};
+
+pub use compose::{Sources, compose};
+
+/// Tests that are named; all are counted.
+pub const MAX_TESTS: usize = 20;
+/// Lines of the log.
+pub const MAX_LINES: usize = 60;
+/// What GitHub is told in four requests.
+pub const MAX_ANNOTATIONS: usize = 200;
+/// In characters.
+pub const MAX_SUMMARY: usize = 150;
+/// Largest stored digest that is read, in bytes.
+pub const MAX_STORED: usize = 1 << 20;
+
+/// In bytes.
+const MAX_NAME: usize = 200;
+const MAX_MESSAGE: usize = 300;
+const MAX_LINE: usize = 300;
+const MAX_PATH: usize = 400;
+
+/// Why a run failed, as stored in `failure.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Digest {
+    pub kind: Kind,
+    /// One line, such as `2 of 431 tests failed: TestFoo, TestBar`.
+    pub summary: String,
+    /// Why there is less than one would expect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<Note>,
+    /// Tests that ran; 0 if nothing tells.
+    pub total_tests: u64,
+    pub failed_tests: u64,
+    /// The first [`MAX_TESTS`] that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<FailedTest>,
+    /// The container whose log the lines are of.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container: String,
+    /// In the log's order, with gaps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<Line>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<Annotation>,
+}
+
+/// What the digest rests on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The pod, not what ran in it: out of memory, evicted, no image, out of time.
+    Pod,
+    /// Tests that failed.
+    Tests,
+    /// An error in the log.
+    Log,
+    /// Nothing that is known as an error.
+    #[default]
+    Unknown,
+}
+
+/// Why a digest says little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// The stored files are not known to be censored, so nothing of them but names of tests is
+    /// here.
+    Uncensored,
+    /// The lines are the last of the log.
+    NoKnownError,
+    NoLog,
+}
+
+impl Note {
+    /// For people.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Uncensored => {
+                "The files of this run are not marked as censored, so nothing of them is shown but names of tests."
+            }
+            Self::NoKnownError => "no known error line; last 20 lines",
+            Self::NoLog => "This run left no log.",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FailedTest {
+    pub name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// `path:line` of the first stack frame in the job's own code.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub frame: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Line {
+    /// In the stored log, from 1; 0 if the log is too long to be counted.
+    pub number: u64,
+    pub text: String,
+    /// 0 is the best find; a smaller place shows the smaller ranks.
+    pub rank: u32,
+    /// The find itself, not a line beside it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub error: bool,
+}
+
+/// A remark on a line of a file. The path is relative to the repository, as far as the log tells;
+/// whether there is such a file is for the caller to find out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Annotation {
+    pub path: String,
+    pub line: u64,
+    pub level: Level,
+    pub message: String,
+}
+
+/// GitHub's words for how bad it is.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    #[default]
+    Failure,
+    Warning,
+    Notice,
+}
+
+impl Digest {
+    /// Reads what is stored, within the bounds whatever is there. `None`: that is no digest.
+    #[must_use]
+    pub fn parse(stored: &[u8]) -> Option<Self> {
+        let digest: Self = serde_json::from_slice(stored).ok()?;
+        Some(digest.bounded())
+    }
+
+    /// Every field as one plain line within its bounds.
+    fn bounded(mut self) -> Self {
+        let line = |text: &str, max| text::line(text.as_bytes(), max);
+        self.summary = text::characters(&line(&self.summary, 4 * MAX_SUMMARY), MAX_SUMMARY);
+        self.container = line(&self.container, MAX_NAME);
+        self.tests.truncate(MAX_TESTS);
+        for test in &mut self.tests {
+            test.name = line(&test.name, MAX_NAME);
+            test.message = line(&test.message, MAX_MESSAGE);
+            test.frame = line(&test.frame, MAX_NAME);
+        }
+        self.lines.truncate(MAX_LINES);
+        for found in &mut self.lines {
+            found.text = line(&found.text, MAX_LINE);
+        }
+        self.annotations
+            .retain(|annotation| annotation.line > 0 && place::is_relative(&annotation.path));
+        self.annotations.truncate(MAX_ANNOTATIONS);
+        for annotation in &mut self.annotations {
+            annotation.message = line(&annotation.message, MAX_MESSAGE);
+        }
+        self
+    }
+
+    /// The best lines that fit, in the log's order. A find comes with its neighbours or not at
+    /// all; of the end of a log, the last lines.
+    #[must_use]
+    pub fn best_lines(&self, max_lines: usize, max_bytes: usize) -> Vec<&Line> {
+        let mut ranks: Vec<u32> = self.lines.iter().map(|line| line.rank).collect();
+        ranks.sort_unstable();
+        ranks.dedup();
+        let size = |window: &[&Line]| window.iter().map(|line| line.text.len() + 1).sum::<usize>();
+        let of_rank = |rank| -> Vec<&Line> {
+            let lines = self.lines.iter();
+            lines.filter(|line| line.rank == rank).collect()
+        };
+        let mut chosen = Vec::new();
+        let (mut lines, mut bytes) = (0, 0);
+        for rank in ranks {
+            let window = of_rank(rank);
+            if lines + window.len() <= max_lines && bytes + size(&window) <= max_bytes {
+                lines += window.len();
+                bytes += size(&window);
+                chosen.push(rank);
+            } else if chosen.is_empty() {
+                return end_of(&window, max_lines, max_bytes);
+            }
+        }
+        let lines = self.lines.iter();
+        lines.filter(|line| chosen.contains(&line.rank)).collect()
+    }
+}
+
+/// The last lines that fit; the find is among them, or they are the log's end.
+fn end_of<'a>(window: &[&'a Line], max_lines: usize, max_bytes: usize) -> Vec<&'a Line> {
+    let mut bytes = 0;
+    let find: Vec<_> = window.iter().filter(|line| line.error).copied().collect();
+    let window = if find.is_empty() {
+        window.to_vec()
+    } else {
+        find
+    };
+    let mut last: Vec<_> = window
+        .into_iter()
+        .rev()
+        .take(max_lines)
+        .take_while(|line| {
+            bytes += line.text.len() + 1;
+            bytes <= max_bytes
+        })
+        .collect();
+    last.reverse();
+    last
+}
+
+#[cfg(test)]
+mod tests;

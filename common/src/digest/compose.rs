@@ -1,0 +1,136 @@
+//! From what a run left to its digest.
+
+use crate::prowjob::ProwJobState;
+
+use super::{
+    Digest, FailedTest, Kind, MAX_ANNOTATIONS, MAX_TESTS, Note, junit::Report, log::Findings,
+};
+
+/// What is known of a run that failed.
+#[derive(Clone, Debug)]
+pub struct Sources<'a> {
+    pub state: ProwJobState,
+    /// Of the `ProwJob`: plank says there what happened to the pod.
+    pub description: &'a str,
+    /// Whether the stored files are known to be censored. If not, nothing goes in but names.
+    pub censored: bool,
+    pub tests: &'a Report,
+    /// By container.
+    pub logs: &'a [(String, Findings)],
+}
+
+/// Words of a description that name a fault of the pod, whatever the state.
+const POD_FAULTS: [&str; 12] = [
+    "oomkilled",
+    "oom killed",
+    "out of memory",
+    "evicted",
+    "errimagepull",
+    "imagepullbackoff",
+    "errimageneverpull",
+    "invalidimagename",
+    "deadline",
+    "timeout",
+    "timed out",
+    "could not start",
+];
+
+/// The digest of a run. Says why where nothing can be said.
+#[must_use]
+pub fn compose(sources: &Sources<'_>) -> Digest {
+    let log = sources
+        .logs
+        .iter()
+        .filter(|_| sources.censored)
+        .max_by_key(|(_, findings)| findings.score);
+    let (tests, failed) = tests(sources, log.map(|(_, findings)| findings));
+    let total = sources.tests.total;
+    let mut digest = Digest {
+        total_tests: total,
+        failed_tests: failed,
+        ..Digest::default()
+    };
+    digest.note = match log {
+        _ if !sources.censored => Some(Note::Uncensored),
+        Some((_, findings)) if findings.score > 0 => None,
+        Some((_, findings)) if !findings.lines.is_empty() => Some(Note::NoKnownError),
+        _ => Some(Note::NoLog),
+    };
+    (digest.kind, digest.summary) = match (pod_fault(sources), log, digest.note) {
+        (Some(fault), ..) => (Kind::Pod, fault.to_owned()),
+        _ if failed > 0 => (Kind::Tests, of_tests(failed, total, &tests)),
+        (_, Some((_, findings)), None) => (Kind::Log, findings.best.clone()),
+        (.., Some(Note::Uncensored) | None) => {
+            (Kind::Unknown, "no failed test is named".to_owned())
+        }
+        (.., Some(note)) => (Kind::Unknown, note.text().to_owned()),
+    };
+    digest.tests = tests;
+    digest.tests.truncate(MAX_TESTS);
+    if sources.censored {
+        let of_tests = sources.tests.failures();
+        digest.annotations = of_tests
+            .filter_map(|failure| failure.annotation.clone())
+            .collect();
+    }
+    if let Some((container, findings)) = log {
+        digest.container.clone_from(container);
+        digest.lines.clone_from(&findings.lines);
+        for annotation in &findings.annotations {
+            let taken = digest
+                .annotations
+                .iter()
+                .any(|other| (&other.path, other.line) == (&annotation.path, annotation.line));
+            if !taken {
+                digest.annotations.push(annotation.clone());
+            }
+        }
+    }
+    digest
+        .annotations
+        .sort_by_key(|annotation| annotation.level);
+    digest.annotations.truncate(MAX_ANNOTATIONS);
+    digest.bounded()
+}
+
+/// Failed tests and their number: of the JUnit files, else those the log names.
+fn tests(sources: &Sources<'_>, log: Option<&Findings>) -> (Vec<FailedTest>, u64) {
+    let named = |name: &String| FailedTest {
+        name: name.clone(),
+        ..FailedTest::default()
+    };
+    let failed = sources.tests.failed();
+    if failed == 0 {
+        let names = log.map_or(&[][..], |findings| &findings.tests);
+        return (names.iter().map(named).collect(), names.len() as u64);
+    }
+    let tests = sources.tests.failures().map(|failure| {
+        if sources.censored {
+            failure.test.clone()
+        } else {
+            named(&failure.test.name)
+        }
+    });
+    (tests.collect(), failed)
+}
+
+/// An `error` is never the doing of what ran.
+fn pod_fault<'a>(sources: &Sources<'a>) -> Option<&'a str> {
+    let description = sources.description;
+    let lower = description.to_lowercase();
+    let named = POD_FAULTS.iter().any(|fault| lower.contains(fault));
+    let is_fault = named || (sources.state == ProwJobState::Error && !description.is_empty());
+    is_fault.then_some(description)
+}
+
+/// `2 of 431 tests failed: TestFoo, TestBar`.
+fn of_tests(failed: u64, total: u64, tests: &[FailedTest]) -> String {
+    let count = match (failed, total) {
+        (1, 0) => "1 test failed".to_owned(),
+        (failed, 0) => format!("{failed} tests failed"),
+        (1, 1) => "the only test failed".to_owned(),
+        (failed, total) => format!("{failed} of {total} tests failed"),
+    };
+    let names: Vec<&str> = tests.iter().map(|test| test.name.as_str()).collect();
+    format!("{count}: {}", names.join(", "))
+}

@@ -1,0 +1,271 @@
+//! The lines of a log that tell why it failed.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::{
+    Annotation, Level, Line, MAX_ANNOTATIONS, MAX_LINE, MAX_MESSAGE, MAX_NAME, classes,
+    place::Place, text,
+};
+
+/// Bytes of the end of a log that are looked at.
+pub const WINDOW: usize = 8 << 20;
+
+/// Finds with their neighbours: three lines each.
+const MAX_FINDS: usize = 20;
+/// What is shown where there is no find.
+const LAST_LINES: usize = 20;
+/// Different finds that are weighed.
+const MAX_CANDIDATES: usize = 5000;
+/// Names of tests that are counted.
+const MAX_NAMES: usize = 1000;
+
+/// The end of a log on its way, whatever the log's length.
+#[derive(Debug, Default)]
+pub struct Tail {
+    bytes: Vec<u8>,
+    /// Lines before `bytes`; `None` if the log was not read from its beginning.
+    before: Option<u64>,
+}
+
+impl Tail {
+    /// Of a log that is read from its beginning.
+    #[must_use]
+    pub fn from_start() -> Self {
+        Self {
+            bytes: Vec::new(),
+            before: Some(0),
+        }
+    }
+
+    /// Of a log of which only the end is read; what comes first is a part of a line.
+    #[must_use]
+    pub fn unnumbered() -> Self {
+        Self::default()
+    }
+
+    pub fn push(&mut self, chunk: &[u8]) {
+        self.bytes.extend_from_slice(chunk);
+        if self.bytes.len() > 2 * WINDOW {
+            let cut = self.bytes.len() - WINDOW;
+            if let Some(before) = &mut self.before {
+                *before += self.bytes[..cut]
+                    .iter()
+                    .filter(|byte| **byte == b'\n')
+                    .count() as u64;
+            }
+            self.bytes.drain(..cut);
+        }
+    }
+
+    /// What the log tells. `roots` are the folders the repository is checked out to.
+    #[must_use]
+    pub fn findings(&self, roots: &[String]) -> Findings {
+        let lines = Lines::new(&self.bytes);
+        let mut found = Found::default();
+        // From the end, so that of a repeated line the last one counts.
+        for index in (0..lines.count()).rev() {
+            found.look_at(index, &lines, roots);
+        }
+        found.finish(&lines, self.before)
+    }
+}
+
+/// What a log tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// Of the best find; 0 if there is none and the lines are the log's last.
+    pub(super) score: u64,
+    /// The best find.
+    pub(super) best: String,
+    pub(super) lines: Vec<Line>,
+    /// Tests that the log says failed, in its order, without repetitions.
+    pub(super) tests: Vec<String>,
+    /// Errors before warnings.
+    pub(super) annotations: Vec<Annotation>,
+}
+
+/// Where lines begin, so that neighbours are at hand.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    ends: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        let newlines = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let mut ends: Vec<usize> = newlines.map(|(at, _)| at).collect();
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            ends.push(bytes.len());
+        }
+        Self { bytes, ends }
+    }
+
+    fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Empty beyond the end.
+    fn text(&self, index: usize, max: usize) -> String {
+        let Some(end) = self.ends.get(index) else {
+            return String::new();
+        };
+        let start = index
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before] + 1);
+        text::line(&self.bytes[start..*end], max)
+    }
+}
+
+/// Blank lines that are passed over to find what follows a line.
+const MAX_BLANK: usize = 3;
+
+impl Lines<'_> {
+    /// A line with the one before it and the next that says something.
+    fn window(&self, index: usize) -> impl Iterator<Item = usize> {
+        let says_something = |index: &usize| !self.text(*index, MAX_LINE).is_empty();
+        let before = index.checked_sub(1).filter(says_something);
+        let after = (index + 1..=index + MAX_BLANK).find(says_something);
+        before.into_iter().chain([index]).chain(after)
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    finds: Vec<Find>,
+    shapes: HashSet<String>,
+    tests: Vec<String>,
+    names: BTreeSet<String>,
+    annotations: BTreeMap<Level, Vec<Annotation>>,
+    places: HashSet<(String, u64, Level)>,
+}
+
+struct Find {
+    index: usize,
+    score: u64,
+}
+
+impl Found {
+    fn look_at(&mut self, index: usize, lines: &Lines<'_>, roots: &[String]) {
+        let text = lines.text(index, 2 * MAX_LINE);
+        let Some(class) = classes::of(&text) else {
+            return;
+        };
+        let groups = class.captures(&text);
+        let group = |name: &str| groups.name(name).map(|found| found.as_str().trim());
+        if let Some(test) = group("test") {
+            self.test(test);
+        }
+        let next = || lines.text(index + 1, 2 * MAX_LINE);
+        let place = match (group("path"), group("line"), group("command")) {
+            (Some(path), Some(line), _) => Place::new(path, line, roots),
+            (.., Some(command)) => in_command(command, roots),
+            // Rust's compiler tells the place on the next line.
+            _ => next()
+                .trim_start()
+                .strip_prefix("--> ")
+                .and_then(|place| in_arrow(place, roots)),
+        };
+        if let Some(place) = place {
+            let message = group("message").filter(|text| !text.is_empty());
+            let message = message.map_or_else(next, str::to_owned);
+            self.annotate(place, class.level, &message);
+        }
+        if class.weight > 0
+            && self.finds.len() < MAX_CANDIDATES
+            && self.shapes.insert(text::shape(&text))
+        {
+            // At the end of the log a line counts twice what it counts at its beginning.
+            let closeness = lines.count() + index + 1;
+            let score = u64::from(class.weight) * 1000 * closeness as u64;
+            self.finds.push(Find {
+                index,
+                score: score / (2 * lines.count() as u64),
+            });
+        }
+    }
+
+    fn test(&mut self, name: &str) {
+        let name = text::line(name.as_bytes(), MAX_NAME);
+        if self.names.len() < MAX_NAMES && self.names.insert(name.clone()) {
+            self.tests.push(name);
+        }
+    }
+
+    fn annotate(&mut self, place: Place, level: Level, message: &str) {
+        let Place { path, line } = place;
+        let list = self.annotations.entry(level).or_default();
+        if list.len() < MAX_ANNOTATIONS && self.places.insert((path.clone(), line, level)) {
+            let message = text::line(message.as_bytes(), MAX_MESSAGE);
+            list.push(Annotation {
+                path,
+                line,
+                level,
+                message,
+            });
+        }
+    }
+
+    fn finish(mut self, lines: &Lines<'_>, before: Option<u64>) -> Findings {
+        self.finds.sort_by_key(|find| std::cmp::Reverse(find.score));
+        self.finds.truncate(MAX_FINDS);
+        let mut chosen: BTreeMap<usize, (u32, bool)> = BTreeMap::new();
+        for (rank, find) in (0..).zip(&self.finds) {
+            for index in lines.window(find.index) {
+                chosen.entry(index).or_insert((rank, false));
+            }
+            chosen.entry(find.index).and_modify(|line| line.1 = true);
+        }
+        if self.finds.is_empty() {
+            let first = lines.count().saturating_sub(LAST_LINES);
+            chosen.extend((first..lines.count()).map(|index| (index, (0, false))));
+        }
+        let best = self.finds.first();
+        self.tests.reverse();
+        let in_order = self.annotations.into_values().flat_map(|mut list| {
+            list.reverse();
+            list
+        });
+        Findings {
+            score: best.map_or(0, |find| find.score),
+            best: best.map_or_else(String::new, |find| said(&lines.text(find.index, MAX_LINE))),
+            lines: chosen
+                .into_iter()
+                .map(|(index, (rank, error))| Line {
+                    number: before.map_or(0, |before| before + index as u64 + 1),
+                    text: lines.text(index, MAX_LINE),
+                    rank,
+                    error,
+                })
+                .collect(),
+            tests: self.tests,
+            annotations: in_order.take(MAX_ANNOTATIONS).collect(),
+        }
+    }
+}
+
+/// What a line says, of a workflow command its message.
+fn said(line: &str) -> String {
+    let message = line
+        .strip_prefix("::")
+        .and_then(|command| command.split_once("::"));
+    message.map_or(line, |(_, message)| message).to_owned()
+}
+
+/// The parameters of a workflow command: ` file=a.go,line=3,col=5`.
+fn in_command(parameters: &str, roots: &[String]) -> Option<Place> {
+    let parameter = |name: &str| {
+        let mut all = parameters
+            .trim()
+            .split(',')
+            .filter_map(|one| one.split_once('='));
+        all.find(|(key, _)| key.trim() == name)
+            .map(|(_, value)| value.trim())
+    };
+    Place::new(parameter("file")?, parameter("line").unwrap_or("1"), roots)
+}
+
+/// `src/lib.rs:3:5`.
+fn in_arrow(place: &str, roots: &[String]) -> Option<Place> {
+    let mut parts = place.trim().split(':');
+    Place::new(parts.next()?, parts.next()?, roots)
+}

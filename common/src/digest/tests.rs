@@ -1,0 +1,362 @@
+//! Digests of what real tools write, and what holds for any bytes.
+
+use proptest::prelude::*;
+
+use super::{junit::Report, log::Tail, *};
+use crate::prowjob::ProwJobState;
+
+const ROOT: &str = "/home/prow/go/src/github.com/acme/widgets";
+
+fn findings(log: &[u8]) -> log::Findings {
+    let mut tail = Tail::from_start();
+    tail.push(log);
+    tail.findings(&[ROOT.to_owned()])
+}
+
+fn digest_of(log: &str, junit: &[&str], censored: bool, description: &str) -> Digest {
+    let mut tests = Report::default();
+    for file in junit {
+        tests.read(file.as_bytes(), &[ROOT.to_owned()]);
+    }
+    compose(&Sources {
+        state: ProwJobState::Failure,
+        description,
+        censored,
+        tests: &tests,
+        logs: &[("test".to_owned(), findings(log.as_bytes()))],
+    })
+}
+
+fn of(log: &str) -> Digest {
+    digest_of(log, &[], true, "Job failed.")
+}
+
+/// The finds' numbers, best first.
+fn finds(digest: &Digest) -> Vec<u64> {
+    let mut finds: Vec<&Line> = digest.lines.iter().filter(|line| line.error).collect();
+    finds.sort_by_key(|line| line.rank);
+    finds.iter().map(|line| line.number).collect()
+}
+
+fn annotations(digest: &Digest) -> Vec<String> {
+    let told = digest.annotations.iter().map(|annotation| {
+        let Annotation {
+            path,
+            line,
+            level,
+            message,
+        } = annotation;
+        format!("{level:?} {path}:{line} {message}")
+    });
+    told.collect()
+}
+
+/// Name, log, summary, finds, annotations.
+type Row<'a> = (&'a str, &'a str, &'a str, &'a [u64], &'a [&'a str]);
+
+#[test]
+fn logs_of_many_tools() {
+    let rows: [Row<'_>; 9] = [
+        (
+            "go test",
+            include_str!("logs/go.txt"),
+            "2 tests failed: TestAdd, TestAdd/negative",
+            &[8, 9, 7, 12, 13, 6],
+            &[
+                "Failure sum_test.go:18 adding",
+                "Failure pkg/sum/sum_test.go:19 Add(-1, 1) = 2, want 0",
+            ],
+        ),
+        (
+            "go build",
+            include_str!("logs/go-build.txt"),
+            "pkg/sum/sum.go:8:2: undefined: Sum",
+            &[3, 4, 5],
+            &[
+                "Failure pkg/sum/sum.go:7 \"fmt\" imported and not used",
+                "Failure pkg/sum/sum.go:8 undefined: Sum",
+            ],
+        ),
+        (
+            "cargo test",
+            include_str!("logs/rust.txt"),
+            "1 test failed: tests::adds",
+            &[10, 5, 18, 20],
+            &["Failure src/lib.rs:14 assertion `left == right` failed"],
+        ),
+        (
+            "cargo build",
+            include_str!("logs/rust-build.txt"),
+            "error[E0308]: mismatched types",
+            &[8, 16],
+            &[
+                "Failure src/lib.rs:4 mismatched types",
+                "Warning src/lib.rs:1 unused import: `std::fmt`",
+            ],
+        ),
+        (
+            "pytest",
+            include_str!("logs/pytest.txt"),
+            "1 test failed: tests/test_sum.py::test_adds",
+            &[16, 11, 12, 13],
+            &["Failure tests/test_sum.py:5 AssertionError"],
+        ),
+        (
+            "jest",
+            include_str!("logs/jest.txt"),
+            "1 test failed: sum › adds",
+            &[6, 4, 1],
+            &[],
+        ),
+        (
+            "maven",
+            include_str!("logs/maven.txt"),
+            "1 test failed: FooTest.adds",
+            &[9, 12, 4, 5],
+            &[],
+        ),
+        (
+            "make and gcc",
+            include_str!("logs/make.txt"),
+            "src/main.c:4:5: error: expected ';' before 'return'",
+            &[4, 7],
+            &[
+                "Failure src/main.c:4 expected ';' before 'return'",
+                "Warning src/main.c:2 unused variable 'x' [-Wunused-variable]",
+            ],
+        ),
+        (
+            "a shell script",
+            include_str!("logs/shell.txt"),
+            "no such link",
+            &[3, 4],
+            &[
+                "Failure docs/a.md:3 no such link",
+                "Notice docs/a.md:1 look",
+            ],
+        ),
+    ];
+    for (name, log, summary, expected_finds, expected_annotations) in rows {
+        let digest = of(log);
+        assert_eq!(digest.summary, summary, "{name}");
+        assert_eq!(finds(&digest), expected_finds, "{name}");
+        assert_eq!(annotations(&digest), expected_annotations, "{name}");
+        assert_eq!(digest.note, None, "{name}");
+    }
+}
+
+#[test]
+fn sources_in_order() {
+    let junit = r#"<t><testcase name="TestFoo"><failure message="m">/home/prow/go/src/github.com/acme/widgets/a.go:3</failure></testcase><testcase name="TestBar"><error message="n"/></testcase><testcase name="x"/></t>"#;
+    let digest = digest_of("error: one\n", &[junit], true, "Job failed.");
+    assert_eq!(
+        (digest.kind, digest.failed_tests, digest.total_tests),
+        (Kind::Tests, 2, 3)
+    );
+    assert_eq!(digest.summary, "2 of 3 tests failed: TestFoo, TestBar");
+    assert_eq!(
+        (digest.tests[0].frame.as_str(), finds(&digest)),
+        ("a.go:3", vec![1])
+    );
+    assert_eq!(annotations(&digest), ["Failure a.go:3 TestFoo: m"]);
+
+    let oom = "Job pod was OOM killed by the cluster.";
+    let digest = digest_of("error: one\n", &[junit], true, oom);
+    assert_eq!((digest.kind, digest.summary.as_str()), (Kind::Pod, oom));
+    assert_eq!(
+        digest.tests.len(),
+        2,
+        "what the run left is told all the same"
+    );
+}
+
+#[test]
+fn without_the_mark_only_names_of_tests_leave() {
+    let junit = r#"<t><testcase name="TestFoo"><failure message="hunter2">a.go:3 hunter2</failure></testcase></t>"#;
+    let log = "--- FAIL: Testhunter2\nerror: hunter2\n";
+    let digest = digest_of(log, &[junit], false, "Job failed.");
+    let json = serde_json::to_string(&digest).unwrap();
+    assert!(
+        !json.contains("hunter2") && !json.contains("a.go"),
+        "{json}"
+    );
+    assert_eq!(digest.summary, "the only test failed: TestFoo");
+    assert_eq!(digest.note, Some(Note::Uncensored));
+    let digest = digest_of(log, &[], false, "Job failed.");
+    assert_eq!(digest.summary, "no failed test is named");
+    assert!(!serde_json::to_string(&digest).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn failing_silently_is_forbidden() {
+    let log: String = (1..=50).map(|n| format!("step {n}\n")).collect();
+    let digest = of(&log);
+    assert_eq!(digest.summary, "no known error line; last 20 lines");
+    let numbers: Vec<u64> = digest.lines.iter().map(|line| line.number).collect();
+    assert_eq!(numbers, (31..=50).collect::<Vec<_>>());
+    let short: Vec<u64> = digest
+        .best_lines(12, 1024)
+        .iter()
+        .map(|line| line.number)
+        .collect();
+    assert_eq!(short, (39..=50).collect::<Vec<_>>());
+    let none = compose(&Sources {
+        state: ProwJobState::Failure,
+        description: "Job failed.",
+        censored: true,
+        tests: &Report::default(),
+        logs: &[],
+    });
+    assert_eq!(none.summary, "This run left no log.");
+}
+
+#[test]
+fn repetitions_count_once_and_the_last_one() {
+    let log: String = (1..=30)
+        .map(|n| format!("12:00:{n:02} ERROR attempt {n} at 0x7ffd{n:04} failed\nwaiting\n"))
+        .collect();
+    assert_eq!(finds(&of(&log)), [59]);
+}
+
+#[test]
+fn of_several_containers_the_one_that_tells_most() {
+    let logs = [
+        ("a".to_owned(), findings(b"exit status 1\n")),
+        ("b".to_owned(), findings(b"panic: no\n")),
+        ("c".to_owned(), findings(b"fine\n")),
+    ];
+    let digest = compose(&Sources {
+        state: ProwJobState::Failure,
+        description: "",
+        censored: true,
+        tests: &Report::default(),
+        logs: &logs,
+    });
+    assert_eq!(
+        (digest.container.as_str(), digest.summary.as_str()),
+        ("b", "panic: no")
+    );
+}
+
+#[test]
+fn lines_of_a_long_log_keep_their_numbers() {
+    let mut tail = Tail::from_start();
+    for chunk in 0..200_u64 {
+        let lines = (1..=1000).map(|n| format!("{:0100}\n", chunk * 1000 + n));
+        tail.push(lines.collect::<String>().as_bytes());
+    }
+    tail.push(b"panic: no\n");
+    let found = tail.findings(&[]);
+    assert_eq!(found.lines.last().map(|line| line.number), Some(200_001));
+    let mut end = Tail::unnumbered();
+    end.push(b"of a line\npanic: no\n");
+    assert!(end.findings(&[]).lines.iter().all(|line| line.number == 0));
+}
+
+#[test]
+fn a_stored_digest_comes_back_within_its_bounds() {
+    let digest = of(include_str!("logs/go.txt"));
+    let stored = serde_json::to_vec(&digest).unwrap();
+    assert_eq!(Digest::parse(&stored), Some(digest));
+    let forged = serde_json::json!({
+        "kind": "log", "summary": "a\nb\u{1b}[31mc".repeat(1000), "future": 1,
+        "lines": vec![serde_json::json!({"number": 1, "text": "x".repeat(5000)}); 500],
+        "annotations": [{"path": "../../x", "line": 1, "level": "failure", "message": ""}],
+    });
+    let read = Digest::parse(forged.to_string().as_bytes()).unwrap();
+    assert_within_bounds(&read);
+    assert!(read.annotations.is_empty());
+    assert_eq!(Digest::parse(b"null"), None);
+}
+
+fn assert_within_bounds(digest: &Digest) {
+    let plain = |text: &str, max: usize| {
+        assert!(text.len() <= max, "{} > {max}: {text:?}", text.len());
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+    };
+    assert!(digest.summary.chars().count() <= MAX_SUMMARY);
+    plain(&digest.summary, 4 * MAX_SUMMARY);
+    assert!(digest.tests.len() <= MAX_TESTS && digest.lines.len() <= MAX_LINES);
+    assert!(digest.annotations.len() <= MAX_ANNOTATIONS);
+    for test in &digest.tests {
+        plain(&test.name, MAX_NAME);
+        plain(&test.message, MAX_MESSAGE);
+        plain(&test.frame, MAX_NAME);
+    }
+    for line in &digest.lines {
+        plain(&line.text, MAX_LINE);
+    }
+    for annotation in &digest.annotations {
+        assert!(place::is_relative(&annotation.path) && annotation.line > 0);
+        plain(&annotation.message, MAX_MESSAGE);
+    }
+    let short = digest.best_lines(12, 1024);
+    assert!(short.len() <= 12);
+    assert!(short.iter().map(|line| line.text.len() + 1).sum::<usize>() <= 1024);
+}
+
+/// Bytes, and pieces that mean something here.
+fn log() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..40),
+        prop_oneof![
+            Just("--- FAIL: T"),
+            Just("error: "),
+            Just("::error file="),
+            Just(",line=3::"),
+            Just("a.go:3:1: "),
+            Just("\u{1b}[31m"),
+            Just("\u{1b}]"),
+            Just("\r"),
+            Just("\n"),
+            Just("\n --> src/a.rs:1:1\n"),
+            Just("thread 'x' panicked at a.rs:1"),
+            Just("FAILED a::b"),
+            Just("```@all<b>"),
+            Just("ä\u{202e}"),
+        ]
+        .prop_map(|text: &str| text.as_bytes().to_vec()),
+    ];
+    proptest::collection::vec(piece, 0..80).prop_map(|pieces| pieces.concat())
+}
+
+fn xml() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..20),
+        prop_oneof![
+            Just("<testcase name=\"a\">"),
+            Just("</testcase>"),
+            Just("<failure message=\"m&#10;\">"),
+            Just("</failure>"),
+            Just("<![CDATA["),
+            Just("]]>"),
+            Just("<skipped/>"),
+            Just("&lt;&x;"),
+            Just("<!DOCTYPE t ["),
+            Just("a.py:3"),
+        ]
+        .prop_map(|text: &str| text.as_bytes().to_vec()),
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_make_a_bounded_digest(log in log(), xml in xml(), description in ".{0,300}", censored: bool) {
+        let mut tests = Report::default();
+        tests.read(&xml, &[]);
+        let digest = compose(&Sources {
+            state: ProwJobState::Failure,
+            description: &description,
+            censored,
+            tests: &tests,
+            logs: &[("test".to_owned(), findings(&log))],
+        });
+        assert_within_bounds(&digest);
+        prop_assert!(!digest.summary.is_empty() || !description.is_empty() || !log.is_empty());
+        let stored = serde_json::to_vec(&digest).unwrap();
+        prop_assert_eq!(Digest::parse(&stored), Some(digest));
+    }
+}

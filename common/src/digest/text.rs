@@ -1,0 +1,148 @@
+//! A stranger's bytes as one plain, bounded line.
+
+/// Bytes of a raw line that are looked at.
+const MAX_RAW: usize = 4096;
+
+/// What a terminal would show of a line: no colours, no other control characters, the text after
+/// the last carriage return, at most `max` bytes with `…` at the end of what was cut.
+///
+/// Characters that reorder or hide text are left out: what a reader sees is what is there.
+pub(super) fn line(raw: &[u8], max: usize) -> String {
+    let cut = raw.len() > MAX_RAW;
+    let raw = String::from_utf8_lossy(&raw[..raw.len().min(MAX_RAW)]);
+    let raw = raw.trim_end_matches(['\r', '\n', ' ', '\t']);
+    let shown = raw.rsplit('\r').find(|part| !part.is_empty());
+    let mut text = String::with_capacity(shown.map_or(0, str::len));
+    let mut characters = shown.unwrap_or_default().chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\u{1b}' => skip_escape(&mut characters),
+            '\u{9b}' => skip_sequence(&mut characters),
+            '\t' | '\n' => text.push(' '),
+            hidden if hidden.is_control() || is_invisible(hidden) => {}
+            plain => text.push(plain),
+        }
+    }
+    text.truncate(text.trim_end().len());
+    if cut && text.len() <= max {
+        text.push('…');
+    }
+    bytes(&text, max)
+}
+
+/// What follows an escape character.
+fn skip_escape(characters: &mut std::str::Chars<'_>) {
+    match characters.next() {
+        Some('[') => skip_sequence(characters),
+        // A string such as a link or a title, up to BEL or `ESC \`.
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            while let Some(character) = characters.next() {
+                if character == '\u{7}' {
+                    break;
+                }
+                if character == '\u{1b}' {
+                    characters.next();
+                    break;
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn skip_sequence(characters: &mut std::str::Chars<'_>) {
+    characters.find(|character| ('\u{40}'..='\u{7e}').contains(character));
+}
+
+/// Directions, zero-width characters, tags.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// At most `max` bytes.
+pub(super) fn bytes(text: &str, max: usize) -> String {
+    if text.len() <= max {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(max.saturating_sub('…'.len_utf8()));
+    format!("{}…", text[..end].trim_end())
+}
+
+/// At most `max` characters.
+pub(super) fn characters(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(max.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// What is the same in lines that say the same: without numbers, hashes, addresses and times.
+pub(super) fn shape(text: &str) -> String {
+    let mut shape = String::with_capacity(text.len());
+    for word in text.split_inclusive(|character: char| !character.is_ascii_alphanumeric()) {
+        let core = word.trim_end_matches(|character: char| !character.is_ascii_alphanumeric());
+        let digits = core.strip_prefix("0x").unwrap_or(core);
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_hex && core.len() >= 6 {
+            shape.push('#');
+            shape.push_str(&word[core.len()..]);
+            continue;
+        }
+        for character in word.chars() {
+            if !character.is_ascii_digit() {
+                shape.push(character);
+            } else if !shape.ends_with('#') {
+                shape.push('#');
+            }
+        }
+    }
+    shape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_what_a_terminal_shows() {
+        for (raw, expected) in [
+            ("plain  \r\n", "plain"),
+            ("\u{1b}[1;31merror\u{1b}[0m: x", "error: x"),
+            ("\u{1b}]8;;http://a\u{7}link\u{1b}]8;;\u{1b}\\!", "link!"),
+            ("10%\r50%\r100% done\r", "100% done"),
+            ("a\tb\u{8}\u{0}", "a b"),
+            ("safe\u{202e}txt.exe\u{200b}", "safetxt.exe"),
+            ("\u{1b}[", ""),
+            ("ünï…", "ünï…"),
+        ] {
+            assert_eq!(line(raw.as_bytes(), 100), expected, "{raw:?}");
+        }
+        assert_eq!(line(b"\xff\xfe ok", 100), "\u{fffd}\u{fffd} ok");
+        assert_eq!(line("ääää".as_bytes(), 7), "ää…");
+        assert_eq!(line(&b"x".repeat(1 << 20), 10), "xxxxxxx…");
+        assert_eq!(characters("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn lines_that_say_the_same_have_one_shape() {
+        let same = |a: &str, b: &str| assert_eq!(shape(a), shape(b));
+        same(
+            "12:01:59.123 error at 0x7ffd12",
+            "09:44:00.001 error at 0x7ffa99",
+        );
+        same("commit 3f2a9bc failed", "commit deadbeef0 failed");
+        assert_ne!(shape("cannot find a"), shape("cannot find b"));
+    }
+}

@@ -1,0 +1,72 @@
+//! Objects that were compressed on their way in, as what they were.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt, try_unfold};
+
+use super::{Error, Object};
+
+impl Object {
+    /// The bytes as they come, decompressed if their encoding is gzip. However little is stored,
+    /// what comes out may be very long.
+    #[must_use]
+    pub fn into_plain_stream(self) -> BoxStream<'static, Result<Bytes, Error>> {
+        let gzip = self.attributes.content_encoding.as_deref() == Some("gzip");
+        let bytes = self.into_stream();
+        if gzip { gunzip(bytes) } else { bytes }
+    }
+}
+
+/// Decompresses piece by piece.
+fn gunzip(
+    bytes: BoxStream<'static, Result<Bytes, Error>>,
+) -> BoxStream<'static, Result<Bytes, Error>> {
+    let start = Some((bytes, MultiGzDecoder::new(Vec::new())));
+    let plain = try_unfold(start, |state| async move {
+        let Some((mut bytes, mut decoder)) = state else {
+            return Ok::<_, Error>(None);
+        };
+        match bytes.try_next().await? {
+            Some(chunk) => {
+                decoder.write_all(&chunk).map_err(Error::other)?;
+                let out = std::mem::take(decoder.get_mut());
+                Ok(Some((Bytes::from(out), Some((bytes, decoder)))))
+            }
+            None => {
+                let rest = decoder.finish().map_err(Error::other)?;
+                Ok(Some((Bytes::from(rest), None)))
+            }
+        }
+    });
+    plain.boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::{Compression, read::GzEncoder};
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_compressed_is_read_in_any_pieces() {
+        let text = "line\n".repeat(10_000);
+        let mut packed = Vec::new();
+        GzEncoder::new(text.as_bytes(), Compression::fast())
+            .read_to_end(&mut packed)
+            .unwrap();
+        let pieces: Vec<_> = packed
+            .chunks(7)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect();
+        let plain: Vec<Bytes> = gunzip(stream::iter(pieces).boxed())
+            .try_collect()
+            .await
+            .unwrap();
+        assert_eq!(plain.concat(), text.as_bytes());
+    }
+}
