@@ -93,7 +93,7 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
     });
     let follow_pods = futures::future::join_all(follow_pods.collect::<Vec<_>>());
     let follow_jobs = follow_jobs(
-        watch::prowjobs(ctx.clusters.infra.clone(), &namespace),
+        watch::prowjobs(ctx.clusters.infra.clone(), &namespace, watch::prune),
         job_writer,
         Arc::clone(&reconciler),
         ctx.metrics,

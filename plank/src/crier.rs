@@ -1,22 +1,28 @@
-//! Tells GitHub how jobs are doing: one commit status for each state of a job.
+//! Tells the world how jobs are doing: once for each state of a job, by each reporter.
 //!
 //! ```text
-//! ProwJob watch ─► report::due ─► commit status ─► prev_report_states of the ProwJob
+//! ProwJob watch ─► controller ─► courier ─┬─► github   commit status, comment
+//!                               (one job) └─► one mark of all in prev_report_states
 //! ```
 //!
-//! The mark on the object says which state was told last, so nothing is lost or told twice
-//! across restarts. Reports of one job never overtake each other.
+//! The marks on the object say which state was told last, so nothing is lost or told twice
+//! across restarts. Reports of one job by one reporter never overtake each other.
 
 mod controller;
+mod courier;
+mod github;
 mod metrics;
+mod news;
 mod options;
+mod prepare;
 pub mod report;
+mod reporter;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use common::{
     config::{Config, LoadMetrics},
-    github,
+    github::{Client, Enablement},
     kube::Clusters,
     service::{Instrumentation, Ready, configure, install_crypto, logging},
 };
@@ -25,25 +31,53 @@ use tokio_util::sync::CancellationToken;
 pub use metrics::Metrics;
 pub use options::Options;
 
+use reporter::{Reporter, Workers};
+
 /// The name under which reports to GitHub are marked on a `ProwJob`.
 pub const GITHUB_REPORTER: &str = "github-reporter";
 
+/// Whether this process may still send and write: not once another may lead.
+pub type Fence = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// What crier works with.
 pub struct Context {
-    /// Where the `ProwJob`s are.
-    pub client: kube::Client,
+    /// Where the `ProwJob`s are, and where their pods.
+    pub clusters: Clusters,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
-    pub github: github::Client,
+    pub github: Client,
     pub metrics: Metrics,
     /// Set once all `ProwJob`s are listed.
     pub ready: Ready,
-    /// Jobs reported on at once.
+    /// Asked before anything is sent or marked.
+    pub fence: Fence,
+    pub settings: Settings,
+}
+
+/// What is told, and of which jobs.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Reports to GitHub at once; 0 for none.
     pub github_workers: u16,
-    /// Only jobs with this agent are reported; empty for all.
+    /// Only jobs with this agent are reported to GitHub; empty for all.
     pub report_agent: String,
-    pub enablement: github::Enablement,
+    pub enablement: Enablement,
     /// Log what would be told, tell nothing, mark nothing.
     pub dry_run: bool,
+}
+
+impl Context {
+    fn workers(&self, count: u16, patience: Duration) -> Workers {
+        Workers::new(count, patience, Arc::clone(&self.fence))
+    }
+}
+
+/// The reporters that have workers.
+fn reporters(ctx: &Arc<Context>) -> Vec<Box<dyn Reporter>> {
+    let mut all: Vec<Box<dyn Reporter>> = Vec::new();
+    if ctx.settings.github_workers > 0 {
+        all.push(Box::new(github::GithubReporter::new(ctx)));
+    }
+    all
 }
 
 /// Crier as a process of its own.
@@ -54,17 +88,14 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;
-    let clusters = Clusters::load(&options.kubernetes).await?;
     let ctx = Context {
-        client: clusters.infra,
+        clusters: Clusters::load(&options.kubernetes).await?,
         config,
-        github: github::Client::new(&options.github, "crier")?,
+        github: Client::new(&options.github, "crier")?,
         metrics: Metrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
-        github_workers: options.github_workers,
-        report_agent: options.report_agent.clone(),
-        enablement: options.enablement.clone(),
-        dry_run: options.dry_run,
+        fence: Arc::new(|| true),
+        settings: options.settings(),
     };
     instrumentation
         .serve(&options.instrumentation, &shutdown)

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::bail;
 use common::{config, github, kube, service};
 
+use super::Settings;
+
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
@@ -85,6 +87,15 @@ pub struct OtherReporters {
 }
 
 impl Options {
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            github_workers: self.github_workers,
+            report_agent: self.report_agent.clone(),
+            enablement: self.enablement.clone(),
+            dry_run: self.dry_run,
+        }
+    }
+
     /// Refuses what is not built.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.enablement.validate()?;

@@ -1,8 +1,8 @@
 //! Crier against the GitHub stand-in: what a contributor sees on the commit.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
-use common::{github, prowjob::ProwJobState, service};
+use common::{github, kube::Clusters, prowjob::ProwJobState, service};
 use local::github::{Github, Options, RepoOptions};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -55,15 +55,16 @@ impl World {
         ];
         let options = service::flags::parse("crier", args.map(Into::into)).unwrap();
         let ctx = plank::crier::Context {
-            client: self.cluster.client.clone(),
+            clusters: Clusters::single(self.cluster.client.clone()),
             config: common::config::Agent::fixed(Default::default()).1,
             github: github::Client::new(&options, "crier").unwrap(),
             metrics: plank::crier::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
-            github_workers: 4,
-            report_agent: String::new(),
-            enablement: common::github::Enablement::default(),
-            dry_run: false,
+            fence: Arc::new(|| true),
+            settings: plank::crier::Settings {
+                github_workers: 4,
+                ..plank::crier::Settings::default()
+            },
         };
         tokio::spawn(plank::crier::run(ctx, CancellationToken::new()))
     }

@@ -191,15 +191,16 @@ impl Prow<'_> {
 
     fn crier(&self) -> anyhow::Result<plank::crier::Context> {
         Ok(plank::crier::Context {
-            client: self.client.clone(),
+            clusters: Clusters::single(self.client.clone()),
             config: self.config.clone(),
             github: common::github::Client::new(&self.github, "crier")?,
             metrics: plank::crier::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
-            github_workers: 4,
-            report_agent: String::new(),
-            enablement: common::github::Enablement::default(),
-            dry_run: false,
+            fence: Arc::new(|| true),
+            settings: plank::crier::Settings {
+                github_workers: 4,
+                ..plank::crier::Settings::default()
+            },
         })
     }
 
