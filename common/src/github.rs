@@ -8,6 +8,7 @@
 mod api;
 mod app;
 mod auth;
+mod checks;
 mod enablement;
 mod error;
 mod inventory;
@@ -20,6 +21,10 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 pub use auth::GitCredentials;
+pub use checks::{
+    CheckAnnotation, CheckApp, CheckConclusion, CheckOutput, CheckRun, CheckRunChange,
+    CheckRunOutput, CheckStatus, MAX_ANNOTATIONS, NewCheckRun,
+};
 pub use enablement::Enablement;
 pub use error::Error;
 pub use options::Options;

@@ -177,6 +177,11 @@ impl Client {
         or_absent(self.write(org, Method::DELETE, &path, None).await)
     }
 
+    /// Asks for something that may not be there.
+    pub(super) async fn lookup(&self, org: &str, path: &str) -> Result<Answer> {
+        self.call(org, &Call::new(Method::GET, path)).await
+    }
+
     async fn get(&self, org: &str, path: &str) -> Result<Answer> {
         let call = Call {
             expects: true,
@@ -185,7 +190,7 @@ impl Client {
         self.call(org, &call).await
     }
 
-    async fn write(
+    pub(super) async fn write(
         &self,
         org: &str,
         method: Method,
@@ -201,7 +206,7 @@ impl Client {
 
     /// GitHub answers 204 for yes, 404 or a redirect for no.
     async fn is_there(&self, org: &str, path: &str) -> Result<bool> {
-        match self.call(org, &Call::new(Method::GET, path)).await {
+        match self.lookup(org, path).await {
             Ok(answer) => Ok(answer.status == StatusCode::NO_CONTENT),
             Err(Error::NotFound(_)) => Ok(false),
             Err(error) => Err(error),
@@ -218,15 +223,17 @@ impl Client {
         Ok(items)
     }
 
-    async fn each_page(
+    /// `path` may have a query of its own.
+    pub(super) async fn each_page(
         &self,
         org: &str,
         path: &str,
         mut take: impl FnMut(&Answer) -> Result<()>,
     ) -> Result<()> {
+        let first = if path.contains('?') { '&' } else { '?' };
         for page in 1_u32.. {
             let answer = self
-                .get(org, &format!("{path}?per_page=100&page={page}"))
+                .get(org, &format!("{path}{first}per_page=100&page={page}"))
                 .await?;
             take(&answer)?;
             if !has_next(&answer.headers) {

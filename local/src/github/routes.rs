@@ -114,6 +114,10 @@ fn of_repositories() -> Router<Context> {
             &of("/check-runs/{id}"),
             get(checks::get).patch(checks::update),
         )
+        .route(
+            &of("/check-runs/{id}/annotations"),
+            get(checks::annotations),
+        )
         .route(&of("/check-runs/{id}/rerequest"), post(checks::rerequest))
         .route(&of("/pulls"), get(pulls::list).post(pulls::create))
         .route(&of("/pulls/{number}"), get(pulls::get).patch(pulls::update))

@@ -25,7 +25,13 @@ pub(crate) use pulls::{NewPull, Pull, PullState, Sizes};
 pub(crate) use repos::Repo;
 pub(crate) use statuses::{NewStatus, Status};
 
-const MIGRATIONS: &[(&str, &str)] = &[("0001_first", include_str!("store/0001_first.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_first", include_str!("store/0001_first.sql")),
+    (
+        "0002_annotations",
+        include_str!("store/0002_annotations.sql"),
+    ),
+];
 
 pub(crate) struct Store {
     db: Db,

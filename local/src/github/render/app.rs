@@ -89,7 +89,7 @@ impl Render<'_> {
                 "title": fields.title,
                 "summary": fields.summary,
                 "text": fields.text,
-                "annotations_count": 0,
+                "annotations_count": fields.annotations.len(),
                 "annotations_url": format!("{url}/annotations"),
             },
             "name": fields.name,

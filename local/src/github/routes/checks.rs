@@ -6,7 +6,7 @@ use axum::{
     response::IntoResponse as _,
 };
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Input;
@@ -38,6 +38,57 @@ struct Output {
     title: Option<String>,
     summary: Option<String>,
     text: Option<String>,
+    #[serde(default)]
+    annotations: Vec<Annotation>,
+}
+
+/// A remark on lines of a file. GitHub keeps adding those of each request.
+#[derive(Deserialize, Serialize)]
+struct Annotation {
+    path: String,
+    start_line: u64,
+    end_line: u64,
+    start_column: Option<u64>,
+    end_column: Option<u64>,
+    annotation_level: String,
+    message: String,
+    title: Option<String>,
+    raw_details: Option<String>,
+}
+
+/// GitHub's own bounds: annotations of one request, bytes of a text.
+const MOST_ANNOTATIONS: usize = 50;
+const LONGEST_TEXT: usize = 65_535;
+
+impl Output {
+    fn check(&self) -> Result<(), Error> {
+        let wrong = |field| Err(Error::field("CheckRun", field, "invalid"));
+        let too_long =
+            |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT);
+        if self.title.is_none() {
+            return Err(Error::field("CheckRun", "title", "missing_field"));
+        }
+        if self.summary.is_none() {
+            return Err(Error::field("CheckRun", "summary", "missing_field"));
+        }
+        if too_long(&self.summary) {
+            return wrong("summary");
+        }
+        if too_long(&self.text) {
+            return wrong("text");
+        }
+        let levels = ["notice", "warning", "failure"];
+        let fits = |one: &Annotation| {
+            levels.contains(&one.annotation_level.as_str())
+                && !one.path.is_empty()
+                && one.start_line > 0
+                && one.end_line >= one.start_line
+        };
+        if self.annotations.len() > MOST_ANNOTATIONS || !self.annotations.iter().all(fits) {
+            return wrong("annotations");
+        }
+        Ok(())
+    }
 }
 
 impl Wish {
@@ -75,7 +126,7 @@ impl Wish {
         if self.status.as_deref() == Some("completed") && self.conclusion.is_none() {
             return Err(Error::field("CheckRun", "conclusion", "missing_field"));
         }
-        Ok(())
+        self.output.as_ref().map_or(Ok(()), Output::check)
     }
 
     /// Lays what is given over what is there.
@@ -104,6 +155,8 @@ impl Wish {
             fields.title = output.title;
             fields.summary = output.summary;
             fields.text = output.text;
+            let added = output.annotations.into_iter().map(|one| json!(one));
+            fields.annotations.extend(added);
         }
     }
 }
@@ -207,6 +260,29 @@ pub(super) async fn update(
     ok(context.render().check_run(&repo, &run))
 }
 
+pub(super) async fn annotations(
+    State(context): State<Context>,
+    caller: Caller,
+    Path((owner, name, id)): Path<(String, String, i64)>,
+    paging: Paging,
+) -> Reply {
+    let repo = context
+        .repo(&caller, (&owner, &name), Need::read(CHECKS))
+        .await?;
+    let run = find(&context, &repo, id).await?;
+    let page = format!(
+        "{}/{}/blob/{}",
+        context.url,
+        repo.full_name(),
+        run.fields.head_sha
+    );
+    paging.reply(run.fields.annotations, |one| {
+        let mut one = one.clone();
+        one["blob_href"] = format!("{page}/{}", one["path"].as_str().unwrap_or_default()).into();
+        one
+    })
+}
+
 /// What the button "Re-run" does: the App is told, nothing else happens.
 pub(super) async fn rerequest(
     State(context): State<Context>,
@@ -230,6 +306,9 @@ pub(super) async fn list(context: &Context, repo: &Repo, sha: &str, paging: &Pag
     let mut runs = context.store.check_runs(repo.id, sha).await?;
     if let Some(name) = paging.parameter("check_name") {
         runs.retain(|run| run.fields.name == name);
+    }
+    if let Some(app) = paging.parameter("app_id") {
+        runs.retain(|run| run.app.id.to_string() == app);
     }
     if let Some(status) = paging.parameter("status") {
         runs.retain(|run| run.fields.status == status);

@@ -1,5 +1,6 @@
 //! Check runs.
 
+use serde_json::{Value, json};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
 use super::{App, Store};
@@ -25,6 +26,7 @@ pub(crate) struct NewCheckRun {
     pub(crate) text: Option<String>,
     pub(crate) started_at: String,
     pub(crate) completed_at: Option<String>,
+    pub(crate) annotations: Vec<Value>,
 }
 
 impl Store {
@@ -36,8 +38,8 @@ impl Store {
     ) -> sqlx::Result<i64> {
         let (id,): (i64,) = sqlx::query_as(
             "INSERT INTO check_runs (repo, app, head_sha, name, status, conclusion, details_url, external_id, title,
-                summary, text, started_at, completed_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id",
+                summary, text, started_at, completed_at, annotations)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id",
         )
         .bind(repo)
         .bind(app)
@@ -52,6 +54,7 @@ impl Store {
         .bind(&new.text)
         .bind(&new.started_at)
         .bind(&new.completed_at)
+        .bind(json!(new.annotations).to_string())
         .fetch_one(&*self.db)
         .await?;
         Ok(id)
@@ -61,7 +64,8 @@ impl Store {
         let fields = &run.fields;
         sqlx::query(
             "UPDATE check_runs SET name = $2, status = $3, conclusion = $4, details_url = $5, external_id = $6,
-                title = $7, summary = $8, text = $9, started_at = $10, completed_at = $11 WHERE id = $1",
+                title = $7, summary = $8, text = $9, started_at = $10, completed_at = $11,
+                annotations = $12 WHERE id = $1",
         )
         .bind(run.id)
         .bind(&fields.name)
@@ -74,6 +78,7 @@ impl Store {
         .bind(&fields.text)
         .bind(&fields.started_at)
         .bind(&fields.completed_at)
+        .bind(json!(fields.annotations).to_string())
         .execute(&*self.db)
         .await?;
         Ok(())
@@ -127,6 +132,7 @@ impl Store {
                 text: row.try_get("text")?,
                 started_at: row.try_get("started_at")?,
                 completed_at: row.try_get("completed_at")?,
+                annotations: serde_json::from_str(row.try_get("annotations")?).unwrap_or_default(),
             },
         })
     }

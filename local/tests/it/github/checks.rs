@@ -25,12 +25,23 @@ async fn a_check_run_from_queued_to_rerun() {
     app.post(&format!("{one}/rerequest"), json!({}))
         .await
         .expect(422);
-    let done = json!({"conclusion": "failure", "output": {"title": "2 failed", "summary": "a, b"}});
+    let annotation = json!({"path": "README.md", "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": "no"});
+    let output = json!({"title": "2 failed", "summary": "a, b", "annotations": vec![annotation.clone(); 51]});
+    app.patch(&one, json!({"output": output})).await.expect(422);
+    app.patch(&one, json!({"output": {"title": "no summary"}}))
+        .await
+        .expect(422);
+    let output = json!({"title": "2 failed", "summary": "a, b", "annotations": [annotation]});
+    app.patch(&one, json!({"output": output})).await.expect(200);
+    let done = json!({"conclusion": "failure", "output": output});
     let run = app.patch(&one, done).await.expect(200);
     assert_eq!(
         (&run["status"], &run["output"]["title"]),
         (&json!("completed"), &json!("2 failed"))
     );
+    assert_eq!(run["output"]["annotations_count"], 2);
+    let annotations = app.get(&format!("{one}/annotations")).await.expect(200);
+    assert_eq!(annotations[1]["message"], "no");
     assert_eq!(app.get(&one).await.expect(200)["external_id"], "7");
     world
         .maria

@@ -1,0 +1,199 @@
+//! Check runs: only Apps have them, and an App changes only its own.
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    Client, Error, Result,
+    api::{path_below, repo_path, segment},
+};
+
+/// A check run as GitHub has it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CheckRun {
+    pub id: u64,
+    /// Its maker's own name for it.
+    #[serde(default, deserialize_with = "crate::prowjob::null_default")]
+    pub external_id: String,
+    pub status: CheckStatus,
+    pub conclusion: Option<CheckConclusion>,
+    pub output: CheckRunOutput,
+    pub app: Option<CheckApp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CheckRunOutput {
+    /// Annotations that arrived; each request adds to them.
+    #[serde(default)]
+    pub annotations_count: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CheckApp {
+    #[serde(default)]
+    pub slug: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckStatus {
+    Queued,
+    InProgress,
+    Completed,
+    /// GitHub knows more of them.
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckConclusion {
+    Success,
+    Failure,
+    Cancelled,
+    #[serde(other)]
+    Other,
+}
+
+/// What is said of a check run; what is `None` stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckRunChange {
+    pub status: CheckStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conclusion: Option<CheckConclusion>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<CheckOutput>,
+}
+
+/// What people read. `summary` and `text` are Markdown of at most 65,535 bytes each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CheckOutput {
+    pub title: String,
+    pub summary: String,
+    pub text: String,
+    /// At most [`MAX_ANNOTATIONS`] in one request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<CheckAnnotation>,
+}
+
+/// GitHub's bound on annotations in one request.
+pub const MAX_ANNOTATIONS: usize = 50;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckAnnotation {
+    pub path: String,
+    pub start_line: u64,
+    pub end_line: u64,
+    /// `failure`, `warning` or `notice`.
+    pub annotation_level: String,
+    pub message: String,
+}
+
+impl Client {
+    /// All check runs of that name on a commit, newest first, whoever made them.
+    pub async fn check_runs(
+        &self,
+        org: &str,
+        repo: &str,
+        sha: &str,
+        name: &str,
+    ) -> Result<Vec<CheckRun>> {
+        #[derive(Deserialize)]
+        struct Page {
+            check_runs: Vec<CheckRun>,
+        }
+        let path = format!(
+            "{}/commits/{}/check-runs?filter=all&check_name={}",
+            repo_path(org, repo),
+            segment(sha),
+            segment(name)
+        );
+        let mut runs = Vec::new();
+        self.each_page(org, &path, |answer| {
+            runs.extend(answer.json::<Page>()?.check_runs);
+            Ok(())
+        })
+        .await?;
+        Ok(runs)
+    }
+
+    /// Makes a check run on a commit.
+    pub async fn create_check_run(
+        &self,
+        org: &str,
+        repo: &str,
+        new: &NewCheckRun<'_>,
+    ) -> Result<CheckRun> {
+        let path = format!("{}/check-runs", repo_path(org, repo));
+        let answer = self
+            .write(org, Method::POST, &path, Some(&json!(new)))
+            .await?;
+        answer.json()
+    }
+
+    pub async fn update_check_run(
+        &self,
+        org: &str,
+        repo: &str,
+        id: u64,
+        change: &CheckRunChange,
+    ) -> Result<CheckRun> {
+        let path = format!("{}/check-runs/{id}", repo_path(org, repo));
+        let answer = self
+            .write(org, Method::PATCH, &path, Some(&json!(change)))
+            .await?;
+        answer.json()
+    }
+
+    /// Names of what lies in a folder of a commit; empty if there is no such folder. GitHub lists
+    /// at most 1,000.
+    pub async fn folder(
+        &self,
+        org: &str,
+        repo: &str,
+        sha: &str,
+        folder: &str,
+    ) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Content {
+            Folder(Vec<Entry>),
+            File {},
+        }
+        #[derive(Deserialize)]
+        struct Entry {
+            name: String,
+        }
+        let path = format!(
+            "{}/contents/{}?ref={}",
+            repo_path(org, repo),
+            path_below(folder),
+            segment(sha)
+        );
+        match self.lookup(org, &path).await {
+            Ok(answer) => Ok(match answer.json()? {
+                Content::Folder(entries) => entries.into_iter().map(|entry| entry.name).collect(),
+                Content::File {} => Vec::new(),
+            }),
+            Err(Error::NotFound(_)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A check run to be made.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewCheckRun<'a> {
+    pub name: &'a str,
+    pub head_sha: &'a str,
+    pub external_id: &'a str,
+    #[serde(flatten)]
+    pub state: &'a CheckRunChange,
+}
