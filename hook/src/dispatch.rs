@@ -273,6 +273,7 @@ async fn timed(plugin: Plugin, call: Call<'_>) -> Handled {
     let action = match call.event {
         Event::PullRequest(event) => event.action.clone(),
         Event::Comment(comment) => format!("{:?}", comment.action).to_lowercase(),
+        Event::Rerun(_) => "rerequested".into(),
         Event::Push(_) | Event::Other => "none".into(),
     };
     let labels = HandleLabels {

@@ -19,6 +19,8 @@ pub(crate) enum Event {
     /// Somebody said something: a comment, a review, or the text of what was opened.
     Comment(Comment),
     Push(Box<PushEvent>),
+    /// Somebody pressed "Re-run" beside a check run, or for all of a commit.
+    Rerun(Box<Rerun>),
     /// Nothing here listens to it.
     Other,
 }
@@ -123,6 +125,72 @@ pub(crate) struct Commit {
     pub(crate) modified: Vec<String>,
 }
 
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Rerun {
+    /// The check run's name; `None` for all that failed.
+    pub(crate) context: Option<String>,
+    pub(crate) head_sha: String,
+    /// The slug of the App whose check run it is.
+    pub(crate) app: String,
+    /// The name of the `ProwJob` that the check run is of.
+    pub(crate) prowjob: String,
+    /// Pull requests of the commit, without those from forks.
+    pub(crate) pulls: Vec<u64>,
+    pub(crate) html_url: String,
+    pub(crate) sender: User,
+}
+
+/// A check run or a check suite, which share what matters.
+#[derive(Deserialize)]
+struct Check {
+    #[serde(default, deserialize_with = "null_default")]
+    name: String,
+    head_sha: String,
+    #[serde(default, deserialize_with = "null_default")]
+    external_id: String,
+    #[serde(default, deserialize_with = "null_default")]
+    html_url: String,
+    app: Option<CheckApp>,
+    #[serde(default, deserialize_with = "null_default")]
+    pull_requests: Vec<Numbered>,
+}
+
+#[derive(Deserialize)]
+struct CheckApp {
+    #[serde(default, deserialize_with = "null_default")]
+    slug: String,
+}
+
+#[derive(Deserialize)]
+struct CheckEvent {
+    action: String,
+    check_run: Option<Check>,
+    check_suite: Option<Check>,
+    sender: Option<User>,
+}
+
+impl CheckEvent {
+    fn rerun(self) -> Option<Event> {
+        let is_run = self.check_run.is_some();
+        let check = self.check_run.or(self.check_suite)?;
+        (self.action == "rerequested").then(|| {
+            Event::Rerun(Box::new(Rerun {
+                context: is_run.then_some(check.name),
+                head_sha: check.head_sha,
+                app: check.app.map(|app| app.slug).unwrap_or_default(),
+                prowjob: check.external_id,
+                pulls: check
+                    .pull_requests
+                    .iter()
+                    .filter_map(|pull| pull.number)
+                    .collect(),
+                html_url: check.html_url,
+                sender: self.sender.unwrap_or_default(),
+            }))
+        })
+    }
+}
+
 /// The events of one delivery, in the order they are acted on: opening a pull request is also
 /// a comment with its text.
 pub(crate) fn parse(kind: &str, body: &[u8]) -> Result<Vec<Event>, serde_json::Error> {
@@ -139,6 +207,10 @@ pub(crate) fn parse(kind: &str, body: &[u8]) -> Result<Vec<Event>, serde_json::E
         "issues" => said(body, Said::issue_text)?,
         "pull_request_review" => said(body, Said::review)?,
         "pull_request_review_comment" => said(body, Said::review_comment)?,
+        "check_run" | "check_suite" => {
+            let event: CheckEvent = serde_json::from_slice(body)?;
+            vec![event.rerun().unwrap_or(Event::Other)]
+        }
         "push" => vec![Event::Push(serde_json::from_slice(body)?)],
         _ => vec![Event::Other],
     })

@@ -10,6 +10,8 @@ use kube::{
 };
 use serde_json::json;
 
+use crate::webhook::Identity;
+
 /// Objects fetched at once.
 const PAGE: u32 = 500;
 
@@ -90,6 +92,39 @@ impl ProwJobs {
         }
     }
 
+    /// The pull request with this newest commit, as far as jobs tell: `prowjob` if it is one of
+    /// that commit, else any of the repository's presubmits.
+    pub(crate) async fn pull_at(
+        &self,
+        identity: &Identity,
+        sha: &str,
+        prowjob: &str,
+    ) -> anyhow::Result<Option<u64>> {
+        let api: Api<DeserializeGuard<ProwJob>> =
+            Api::namespaced(self.client.clone(), &self.namespace);
+        let mut terms = vec![format!("{}={}", labels::TYPE, ProwJobType::Presubmit)];
+        terms.extend(repo_terms(&identity.org, &identity.repo));
+        let mut params = ListParams::default().labels(&terms.join(",")).limit(PAGE);
+        let mut found = None;
+        loop {
+            let page = api.list(&params).await?;
+            let next = page.metadata.continue_.filter(|next| !next.is_empty());
+            for job in page.items.into_iter().filter_map(|job| job.0.ok()) {
+                let Some(number) = number_at(&job, identity, sha) else {
+                    continue;
+                };
+                if job.name_any() == prowjob {
+                    return Ok(Some(number));
+                }
+                found = found.or(Some(number));
+            }
+            match next {
+                Some(next) => params = params.continue_token(&next),
+                None => return Ok(found),
+            }
+        }
+    }
+
     /// Whether the job was still unfinished. A writer in between is not overruled: the object is
     /// read again.
     async fn abort_one(&self, mut job: ProwJob) -> anyhow::Result<bool> {
@@ -132,12 +167,23 @@ fn selector(pull: PullOf<'_>) -> String {
         format!("{}={}", labels::TYPE, ProwJobType::Presubmit),
         format!("{}={}", labels::PULL, pull.number),
     ];
-    for (label, value) in [(labels::ORG, pull.org), (labels::REPO, pull.repo)] {
-        if labels::is_label_value(value) {
-            terms.push(format!("{label}={value}"));
-        }
-    }
+    terms.extend(repo_terms(pull.org, pull.repo));
     terms.join(",")
+}
+
+fn repo_terms<'a>(org: &'a str, repo: &'a str) -> impl Iterator<Item = String> + use<'a> {
+    [(labels::ORG, org), (labels::REPO, repo)]
+        .into_iter()
+        .filter(|(_, value)| labels::is_label_value(value))
+        .map(|(label, value)| format!("{label}={value}"))
+}
+
+/// The pull request that a presubmit of the repository ran on, if on this commit.
+fn number_at(job: &ProwJob, identity: &Identity, sha: &str) -> Option<u64> {
+    let refs = job.spec.refs.as_ref()?;
+    let own = refs.org == identity.org && refs.repo == identity.repo;
+    let pull = refs.pulls.iter().find(|pull| pull.sha == sha)?;
+    (own && job.spec.job_type == ProwJobType::Presubmit).then_some(pull.number)
 }
 
 /// Labels can be set by a job's author; the spec decides.

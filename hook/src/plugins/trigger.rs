@@ -12,6 +12,7 @@ mod fetch;
 mod jobs;
 mod pull_request;
 mod push;
+mod rerun;
 mod runs;
 mod select;
 mod texts;
@@ -45,12 +46,12 @@ fn handle(call: Call<'_>) -> BoxFuture<'_, Handled> {
             .map(|plugins| plugins.trigger_for(&identity.org, &identity.repo))
             .unwrap_or_default();
         match decide_with_facts(call, &settings).await {
-            Ok(decision) => {
+            Ok((decision, pull)) => {
                 let target = Target {
                     shared: call.shared,
                     delivery: call.delivery,
                     event,
-                    number,
+                    number: pull.unwrap_or(number),
                 };
                 apply::apply(decision, target).await
             }
@@ -63,19 +64,24 @@ fn handle(call: Call<'_>) -> BoxFuture<'_, Handled> {
     .boxed()
 }
 
-/// What an event is, and the pull request it is about, 0 for a push. `None` when trigger does
-/// not listen.
+/// What an event is, and the pull request it is about, 0 for a push and where the event does not
+/// tell. `None` when trigger does not listen.
 fn subject(event: &Event) -> Option<(&'static str, u64)> {
     match event {
         Event::PullRequest(event) => Some(("pull request", event.pull_request.number)),
         Event::Comment(comment) => Some(("comment", comment.number)),
         Event::Push(_) => Some(("push", 0)),
+        Event::Rerun(_) => Some(("re-run", 0)),
         Event::Other => None,
     }
 }
 
-/// Decides, fetching one missing fact after the other.
-async fn decide_with_facts(call: Call<'_>, settings: &Trigger) -> Result<Decision, Error> {
+/// Decides, fetching one missing fact after the other. The pull request is the one that was
+/// fetched, if any.
+async fn decide_with_facts(
+    call: Call<'_>,
+    settings: &Trigger,
+) -> Result<(Decision, Option<u64>), Error> {
     let scene = Scene {
         identity: &call.delivery.identity,
         guid: &call.delivery.guid,
@@ -85,7 +91,7 @@ async fn decide_with_facts(call: Call<'_>, settings: &Trigger) -> Result<Decisio
     let mut facts = Facts::default();
     loop {
         match decide(call.event, scene, &facts) {
-            Ok(decision) => return Ok(decision),
+            Ok(decision) => return Ok((decision, facts.pull.map(|pull| pull.number))),
             Err(need) => fetch::fetch(need, &mut facts, call).await?,
         }
     }
@@ -97,6 +103,7 @@ fn decide(event: &Event, scene: Scene<'_>, facts: &Facts) -> Result<Decision, Ne
         Event::PullRequest(event) => pull_request::decide(event, scene, facts),
         Event::Comment(comment) => comment::decide(comment, scene, facts),
         Event::Push(push) => push::decide(push, scene, facts),
+        Event::Rerun(rerun) => rerun::decide(rerun, scene, facts),
         Event::Other => Ok(Decision::nothing("trigger does not listen to this event")),
     }
 }

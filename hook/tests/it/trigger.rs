@@ -1,6 +1,9 @@
 //! From a push and a pull request at GitHub to jobs in the cluster.
 
-use common::prowjob::ProwJob;
+use common::{
+    github::{CheckConclusion, CheckRunChange, CheckStatus, NewCheckRun},
+    prowjob::ProwJob,
+};
 use kube::ResourceExt as _;
 use serde_json::json;
 
@@ -125,6 +128,37 @@ async fn a_retest_starts_what_failed() {
     let retested: Vec<_> = jobs.iter().filter(|job| retest(job)).collect();
     assert_eq!(retested.len(), 1);
     assert_eq!(retested[0].spec.job, "slow");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_run_is_run_again() {
+    let world = World::new().await;
+    let (work, number) = world.open_strangers_pull("a.txt", "a\n").await;
+    world.comment(&world.maria, number, "/test unit").await;
+    assert_eq!(world.states().await, ["unit triggered"]);
+    let failed = CheckRunChange {
+        status: CheckStatus::Completed,
+        conclusion: Some(CheckConclusion::Failure),
+        started_at: None,
+        completed_at: None,
+        details_url: None,
+        output: None,
+    };
+    let new = NewCheckRun {
+        name: "slow",
+        head_sha: &work.git(&["rev-parse", "HEAD"]),
+        external_id: &world.prowjobs().await[0].name_any(),
+        state: &failed,
+    };
+    let client = &world.client;
+    let run = client
+        .create_check_run("acme", "widgets", &new)
+        .await
+        .unwrap();
+    let path = format!("/repos/acme/widgets/check-runs/{}/rerequest", run.id);
+    world.maria.post(&path, &json!({})).await;
+    assert_eq!(world.states().await, ["slow triggered", "unit triggered"]);
+    assert!(world.said(number).await.len() == 1, "the welcome alone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -56,7 +56,7 @@ pub(crate) struct World {
     pub(crate) hook: Hook,
     pub(crate) maria: Person,
     pub(crate) stan: Person,
-    client: github::Client,
+    pub(crate) client: github::Client,
     folder: TempDir,
 }
 
@@ -113,7 +113,14 @@ impl World {
         work.git(&["push", "--quiet", "origin", "HEAD:main"]);
 
         let app = github.add_app("prow", &hook_url, SECRET).await.unwrap();
-        let permissions = ["contents", "issues", "pull_requests", "members", "statuses"];
+        let permissions = [
+            "contents",
+            "issues",
+            "pull_requests",
+            "members",
+            "statuses",
+            "checks",
+        ];
         let permissions = Permissions::from(permissions.map(|scope| (scope, Level::Write)));
         github
             .install_app("prow", "acme", permissions)

@@ -43,6 +43,35 @@ pub(crate) fn decide(comment: &Comment, scene: Scene<'_>, facts: &Facts) -> Resu
     if !known && !asked_for(&jobs::candidates(pull, pull_trust.granted, scene, facts)?.jobs) {
         return Ok(Decision::nothing("the comment holds no command"));
     }
+    let asked = Asked {
+        comment,
+        text,
+        commands,
+        context: None,
+    };
+    answer(asked, pull, scene, facts)
+}
+
+/// What somebody asks for on an open pull request, in words or by a button.
+pub(super) struct Asked<'a> {
+    /// What an answer refers to.
+    pub(super) comment: &'a Comment,
+    /// Of the comment, without its fenced blocks.
+    pub(super) text: String,
+    pub(super) commands: Commands,
+    /// The context of one job, whatever the text says.
+    pub(super) context: Option<String>,
+}
+
+/// Decides about what is known to ask for something.
+pub(super) fn answer(
+    asked: Asked<'_>,
+    pull: &PullRequest,
+    scene: Scene<'_>,
+    facts: &Facts,
+) -> Result<Decision, Need> {
+    let (comment, commands) = (asked.comment, asked.commands);
+    let pull_trust = trust::of_pull(pull, scene, facts)?;
     let commenter = trust::of_user(&comment.author.login, scene, facts)?;
     let vouched = commenter.granted && commands.ok_to_test && !scene.trigger.ignore_ok_to_test;
     let candidates = jobs::candidates(pull, pull_trust.granted || vouched, scene, facts)?;
@@ -51,9 +80,7 @@ pub(crate) fn decide(comment: &Comment, scene: Scene<'_>, facts: &Facts) -> Resu
     decision.because(format!("of the pull request: {}", pull_trust.why));
     decision.reasons.extend(candidates.missing.clone());
     let request = Request {
-        comment,
-        text,
-        commands,
+        asked,
         pull,
         candidates: &candidates,
         vouched,
@@ -72,12 +99,9 @@ pub(crate) fn decide(comment: &Comment, scene: Scene<'_>, facts: &Facts) -> Resu
     Ok(decision)
 }
 
-/// A comment that may start something.
+/// What may start something.
 struct Request<'a> {
-    comment: &'a Comment,
-    /// Of the comment, without its fenced blocks.
-    text: String,
-    commands: Commands,
+    asked: Asked<'a>,
     pull: &'a PullRequest,
     candidates: &'a Candidates,
     /// A trusted user said `/ok-to-test`, and that counts here.
@@ -89,7 +113,7 @@ impl Request<'_> {
     fn cancel(&self, decision: &mut Decision, trusted: bool) {
         if !trusted {
             decision.because("only a trusted user takes /ok-to-test back");
-            decision.push(Effect::Comment(texts::cannot_cancel(self.comment)));
+            decision.push(Effect::Comment(texts::cannot_cancel(self.asked.comment)));
             return;
         }
         decision.because("/ok-to-test is taken back");
@@ -110,7 +134,7 @@ impl Request<'_> {
     }
 
     fn start(&self, decision: &mut Decision, scene: Scene<'_>, facts: &Facts) -> Result<(), Need> {
-        let commands = self.commands;
+        let commands = self.asked.commands;
         let filters = self.filters(scene, facts)?;
         let selected = jobs::choose(&self.candidates.jobs, &filters, self.pull, facts)?;
         if commands.asks_for_tests() {
@@ -120,7 +144,7 @@ impl Request<'_> {
             decision.because("the comment gets help instead of a run");
             decision.push(Effect::Comment(texts::help(
                 note,
-                self.comment,
+                self.asked.comment,
                 &self.candidates.jobs,
                 &self.pull.base.git_ref,
                 &scene.org_repo(),
@@ -129,7 +153,7 @@ impl Request<'_> {
             return Ok(());
         }
         if selected.is_empty() {
-            decision.because("the comment chooses no job");
+            decision.because("no job is chosen");
         }
         let retest = commands.retest || commands.retest_required;
         let conflict = self.candidates.conflict;
@@ -139,8 +163,9 @@ impl Request<'_> {
     }
 
     fn filters(&self, scene: Scene<'_>, facts: &Facts) -> Result<Vec<Filter>, Need> {
-        let commands = self.commands;
-        let mut filters = vec![Filter::Command(self.text.clone())];
+        let commands = self.asked.commands;
+        let mut filters = vec![Filter::Command(self.asked.text.clone())];
+        filters.extend(self.asked.context.clone().map(Filter::Context));
         if commands.retest || commands.retest_required {
             let contexts = select::contexts(facts.statuses(&self.pull.head.sha)?);
             if commands.retest {
@@ -161,7 +186,7 @@ impl Request<'_> {
     }
 
     fn help(&self, nothing_selected: bool) -> Option<HelpNote> {
-        let commands = self.commands;
+        let commands = self.asked.commands;
         if commands.ask_help {
             Some(HelpNote::Asked)
         } else if commands.bare_test {

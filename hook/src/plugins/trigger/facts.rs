@@ -9,7 +9,7 @@ use common::{
     github::{PullRequest, Status},
 };
 
-use crate::{inrepo::Problem, webhook::Identity};
+use crate::{event::Rerun, inrepo::Problem, webhook::Identity};
 
 /// A fact that is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,11 @@ pub(crate) enum Need {
     },
     Collaborator(String),
     Pull(u64),
+    /// Which pull request has this newest commit; `prowjob` is a run on it.
+    PullAt {
+        sha: String,
+        prowjob: String,
+    },
     /// The commit a base branch points at now.
     BaseSha(String),
     ChangedFiles(u64),
@@ -72,6 +77,8 @@ pub(crate) struct Facts {
     pub(crate) members: BTreeMap<(String, String), bool>,
     pub(crate) collaborators: BTreeMap<String, bool>,
     pub(crate) pull: Option<PullRequest>,
+    /// `Some(None)`: nothing is known of that commit.
+    pub(crate) pull_at: Option<Option<u64>>,
     pub(crate) base_sha: Option<String>,
     pub(crate) changed_files: Option<Vec<String>>,
     pub(crate) statuses: Option<Vec<Status>>,
@@ -101,6 +108,14 @@ impl Facts {
 
     pub(crate) fn pull(&self, number: u64) -> Result<&PullRequest, Need> {
         self.pull.as_ref().ok_or(Need::Pull(number))
+    }
+
+    /// The pull request whose check runs are asked for again.
+    pub(crate) fn pull_at(&self, rerun: &Rerun) -> Result<Option<u64>, Need> {
+        self.pull_at.ok_or_else(|| Need::PullAt {
+            sha: rerun.head_sha.clone(),
+            prowjob: rerun.prowjob.clone(),
+        })
     }
 
     pub(crate) fn base_sha(&self, base_ref: &str) -> Result<&str, Need> {

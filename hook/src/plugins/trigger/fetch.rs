@@ -24,6 +24,10 @@ pub(super) async fn fetch(need: Need, facts: &mut Facts, call: Call<'_>) -> Resu
         Need::Pull(number) => {
             facts.pull = Some(github.pull_request(org, repo, number).await?);
         }
+        Need::PullAt { sha, prowjob } => {
+            let prowjobs = &call.shared.prowjobs;
+            facts.pull_at = Some(prowjobs.pull_at(identity, &sha, &prowjob).await?);
+        }
         Need::BaseSha(base_ref) => {
             facts.base_sha = Some(github.branch_sha(org, repo, &base_ref).await?);
         }

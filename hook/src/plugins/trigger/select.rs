@@ -12,6 +12,8 @@ use common::{
 pub enum Filter {
     /// The job's own trigger is in this text.
     Command(String),
+    /// The job of this context.
+    Context(String),
     /// What failed, and what should have run by itself and never did.
     Retest(Contexts),
     /// As [`Filter::Retest`], without optional jobs.
@@ -59,6 +61,10 @@ impl Filter {
         };
         match self {
             Self::Command(text) => job.trigger_matches(text).then_some(Treatment {
+                forced: true,
+                default: true,
+            }),
+            Self::Context(context) => (job.context == *context).then_some(Treatment {
                 forced: true,
                 default: true,
             }),

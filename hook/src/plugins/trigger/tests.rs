@@ -26,6 +26,7 @@ mod comments;
 mod in_repo;
 mod pull_requests;
 mod pushes;
+mod reruns;
 
 /// `A` always runs, `O` is optional and manual, `M` is required and manual, `R` depends on files
 /// that changed, `X` on files that did not, `B` runs on another branch.
@@ -161,6 +162,7 @@ impl Case {
             .into(),
             collaborators: ["eve", "sam"].map(|user| (user.to_owned(), false)).into(),
             pull: Some(self.pull()),
+            pull_at: Some(Some(7)),
             base_sha: Some("base-now".into()),
             changed_files: Some(vec!["main.go".into()]),
             statuses: Some(
