@@ -2,21 +2,32 @@
 //!
 //! ```text
 //! ProwJob watch ─► controller ─► courier ─┬─► github   commit status, comment
-//!                               (one job) └─► one mark of all in prev_report_states
+//!                               (one job) ├─► slack    message
+//!                                         ├─► gcs      prowjob.json, started.json, finished.json
+//!                                         ├─► gcsk8s   podinfo.json, the pod's finalizer
+//!                                         └─► one mark of all in prev_report_states
 //! ```
 //!
 //! The marks on the object say which state was told last, so nothing is lost or told twice
 //! across restarts. Reports of one job by one reporter never overtake each other.
 
+pub mod comment;
 mod controller;
 mod courier;
+mod destination;
+mod files;
+mod gcs;
+mod gcsk8s;
 mod github;
 mod metrics;
 mod news;
 mod options;
 mod prepare;
+mod pull_queue;
+mod quote;
 pub mod report;
 mod reporter;
+mod slack;
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,8 +39,10 @@ use common::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use destination::Buckets;
 pub use metrics::Metrics;
 pub use options::Options;
+pub use slack::{SLACK_API, Slack};
 
 use reporter::{Reporter, Workers};
 
@@ -45,6 +58,8 @@ pub struct Context {
     pub clusters: Clusters,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
     pub github: Client,
+    pub slack: Slack,
+    pub buckets: Buckets,
     pub metrics: Metrics,
     /// Set once all `ProwJob`s are listed.
     pub ready: Ready,
@@ -54,15 +69,39 @@ pub struct Context {
 }
 
 /// What is told, and of which jobs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Reports to GitHub at once; 0 for none.
     pub github_workers: u16,
+    /// Messages to Slack at once; 0 for none.
+    pub slack_workers: u16,
+    /// Jobs at once whose files are stored; 0 for none.
+    pub blob_storage_workers: u16,
+    /// Jobs at once whose `podinfo.json` is stored; 0 for none.
+    pub kubernetes_blob_storage_workers: u16,
+    /// Of which share of jobs, from 0 to 1.
+    pub kubernetes_report_fraction: f64,
     /// Only jobs with this agent are reported to GitHub; empty for all.
     pub report_agent: String,
     pub enablement: Enablement,
     /// Log what would be told, tell nothing, mark nothing.
     pub dry_run: bool,
+}
+
+/// Nothing is told of any job.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            github_workers: 0,
+            slack_workers: 0,
+            blob_storage_workers: 0,
+            kubernetes_blob_storage_workers: 0,
+            kubernetes_report_fraction: 1.0,
+            report_agent: String::new(),
+            enablement: Enablement::default(),
+            dry_run: false,
+        }
+    }
 }
 
 impl Context {
@@ -76,6 +115,15 @@ fn reporters(ctx: &Arc<Context>) -> Vec<Box<dyn Reporter>> {
     let mut all: Vec<Box<dyn Reporter>> = Vec::new();
     if ctx.settings.github_workers > 0 {
         all.push(Box::new(github::GithubReporter::new(ctx)));
+    }
+    if ctx.settings.slack_workers > 0 {
+        all.push(Box::new(slack::SlackReporter::new(ctx)));
+    }
+    if ctx.settings.blob_storage_workers > 0 {
+        all.push(Box::new(gcs::GcsReporter::new(ctx)));
+    }
+    if ctx.settings.kubernetes_blob_storage_workers > 0 {
+        all.push(Box::new(gcsk8s::GcsK8sReporter::new(ctx)));
     }
     all
 }
@@ -92,6 +140,8 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         clusters: Clusters::load(&options.kubernetes).await?,
         config,
         github: Client::new(&options.github, "crier")?,
+        slack: Slack::new(SLACK_API, options.slack_token_files()?)?,
+        buckets: options.buckets()?,
         metrics: Metrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
         fence: Arc::new(|| true),

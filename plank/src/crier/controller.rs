@@ -10,7 +10,7 @@ use std::{
 
 use common::{
     github,
-    prowjob::{DecorationConfig, ProwJob, ProwJobSpec},
+    prowjob::{DecorationConfig, ProwJob, ProwJobSpec, ProwJobState},
 };
 use futures::StreamExt;
 use kube::{ResourceExt, runtime::watcher::Event};
@@ -152,12 +152,16 @@ impl Crier {
 
     /// Whether the job says that its state is not yet told by the reporter.
     pub(super) fn is_due(&self, reporter: &dyn Reporter, job: &ProwJob) -> bool {
-        let status = job.status.as_ref();
-        let told = status.and_then(|status| status.prev_report_states.get(reporter.name()));
-        told != Some(&job.state())
+        marked(job, reporter.name()) != Some(job.state())
             && is_enabled(&self.ctx.settings.enablement, &job.spec)
             && reporter.is_due(job)
     }
+}
+
+/// The state that the job says this reporter has told last.
+pub(super) fn marked(job: &ProwJob, reporter: &str) -> Option<ProwJobState> {
+    let status = job.status.as_ref()?;
+    status.prev_report_states.get(reporter).copied()
 }
 
 /// Leaves what reporters look at; who needs the rest reads it.
@@ -182,4 +186,61 @@ fn prune(job: &mut ProwJob) {
 fn is_enabled(enablement: &github::Enablement, spec: &ProwJobSpec) -> bool {
     let mut refs = spec.refs.iter().chain(&spec.extra_refs).peekable();
     refs.peek().is_none() || refs.any(|refs| enablement.allows(&refs.org, &refs.repo))
+}
+
+#[cfg(test)]
+mod tests {
+    use common::prowjob::{GcsConfiguration, ProwJobStatus, RawPodSpec, Refs};
+
+    use super::*;
+
+    #[test]
+    fn prev_report_states_say_what_was_told() {
+        let mut job = ProwJob::new("pj", ProwJobSpec::default());
+        assert_eq!(marked(&job, "github-reporter"), None);
+        job.status = Some(ProwJobStatus {
+            prev_report_states: [("github-reporter".into(), ProwJobState::Pending)].into(),
+            ..ProwJobStatus::default()
+        });
+        assert_eq!(marked(&job, "github-reporter"), Some(ProwJobState::Pending));
+        assert_eq!(marked(&job, "gcsreporter"), None);
+    }
+
+    #[test]
+    fn a_job_without_references_or_with_an_enabled_one_is_served() {
+        let enablement = github::Enablement {
+            github_enabled_org: vec!["o".into()],
+            ..github::Enablement::default()
+        };
+        let refs = |org: &str| Refs {
+            org: org.into(),
+            repo: "r".into(),
+            ..Refs::default()
+        };
+        let mut spec = ProwJobSpec::default();
+        assert!(is_enabled(&enablement, &spec), "no references");
+        spec.refs = Some(refs("other"));
+        assert!(!is_enabled(&enablement, &spec));
+        spec.extra_refs = vec![refs("o")];
+        assert!(is_enabled(&enablement, &spec), "one of extra_refs");
+    }
+
+    #[test]
+    fn what_is_kept_of_a_job_is_what_reporters_look_at() {
+        let mut job = ProwJob::new("pj", ProwJobSpec::default());
+        job.spec.pod_spec = Some(RawPodSpec::default());
+        job.spec.decoration_config = Some(DecorationConfig {
+            gcs_configuration: Some(GcsConfiguration::default()),
+            ssh_key_secrets: vec!["key".into()],
+            ..DecorationConfig::default()
+        });
+        job.metadata.annotations = Some([("a".into(), "b".into())].into());
+        prune(&mut job);
+        assert_eq!(
+            (&job.spec.pod_spec, &job.metadata.annotations),
+            (&None, &None)
+        );
+        let decoration = job.spec.decoration_config.unwrap();
+        assert!(decoration.gcs_configuration.is_some() && decoration.ssh_key_secrets.is_empty());
+    }
 }

@@ -17,9 +17,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    controller::{Crier, Slot},
+    controller::{Crier, Slot, marked},
     news::News,
-    reporter::{Error, Told},
+    reporter::{Error, Told, backoff},
 };
 
 /// How long marks wait for those of slower reporters.
@@ -139,7 +139,6 @@ impl Courier {
                 ..Marking::default()
             };
         }
-        let status = job.status.as_ref();
         for (reporter, progress) in self.crier.reporters.iter().zip(&mut self.progress) {
             if !same_job {
                 progress.told = None;
@@ -151,8 +150,7 @@ impl Courier {
             }
             // Plank marks what is not to be told: a mark of an earlier state that is still on
             // its way must not undo that.
-            let shown = status.and_then(|status| status.prev_report_states.get(reporter.name()));
-            if shown == Some(&job.state()) {
+            if marked(job, reporter.name()) == Some(job.state()) {
                 progress.told = Some(job.state());
                 self.marking.written.insert(reporter.name(), job.state());
             }
@@ -298,6 +296,10 @@ impl Courier {
                     progress.told = Some(job.state());
                 }
             }
+            Ok(Told::NotYet) => {
+                progress.not_before = Some(Instant::now() + backoff(progress.failures));
+                progress.failures = progress.failures.saturating_add(1);
+            }
             Err(error) => {
                 metrics.failed(reporter);
                 let wait = error.retry_after(progress.failures, Timestamp::now());
@@ -346,14 +348,10 @@ impl Courier {
         if self.is_awaited(job) {
             return false;
         }
-        let shown = |name: &str| {
-            let status = job.status.as_ref();
-            status.and_then(|status| status.prev_report_states.get(name).copied())
-        };
         let mut told = self.crier.reporters.iter().zip(&self.progress);
         self.crier.ctx.settings.dry_run
             || told.all(|(reporter, progress)| {
-                progress.told.is_none() || progress.told == shown(reporter.name())
+                progress.told.is_none() || progress.told == marked(job, reporter.name())
             })
     }
 }

@@ -1,5 +1,7 @@
 //! The reporter of pull requests and commits on GitHub.
 
+mod comments;
+
 use std::{sync::Arc, time::Duration};
 
 use common::prowjob::ProwJob;
@@ -7,18 +9,21 @@ use futures::future::BoxFuture;
 use kube::ResourceExt;
 
 use super::{
-    Context, GITHUB_REPORTER,
+    Context, GITHUB_REPORTER, comment,
     news::News,
+    pull_queue::{Pull, PullQueues},
     report,
     reporter::{Error, Reporter, Told, Workers},
 };
 
-/// Bound on one status.
+/// Bound on one status, and on one pull request's comments.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 pub(super) struct GithubReporter {
     ctx: Arc<Context>,
     workers: Workers,
+    /// Comments are read and then changed: of one pull request by one at a time.
+    pulls: PullQueues,
 }
 
 impl GithubReporter {
@@ -26,6 +31,7 @@ impl GithubReporter {
         Self {
             ctx: Arc::clone(ctx),
             workers: ctx.workers(ctx.settings.github_workers, PATIENCE),
+            pulls: PullQueues::default(),
         }
     }
 
@@ -75,9 +81,19 @@ impl Reporter for GithubReporter {
         report::is_reported(job, &self.ctx.settings.report_agent)
     }
 
-    fn report<'a>(&'a self, news: &'a News) -> BoxFuture<'a, Result<Told, Error>> {
+    fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, Error>> {
         Box::pin(async move {
-            self.set_status(&news.job).await?;
+            let job = &news.job;
+            let there = self.set_status(job).await?;
+            let config = self.ctx.config.borrow().prow.github_reporter.clone();
+            let comments = comment::is_told(job, &config.job_types_to_report);
+            let Some(pull) = Pull::of(job).filter(|_| there && comments) else {
+                return Ok(Told::Done);
+            };
+            if config.comments_on(&pull.org, &pull.repo) {
+                let update = |all: Vec<Arc<News>>| self.update_comments(&pull, all);
+                self.pulls.join(&pull, news, update).await?;
+            }
             Ok(Told::Done)
         })
     }

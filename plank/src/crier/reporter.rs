@@ -1,13 +1,13 @@
 //! What a reporter is: somebody who tells of a job's state, somewhere.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use common::{github, prowjob::ProwJob};
+use common::{github, prowjob::ProwJob, storage};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::{Fence, news::News};
+use super::{Fence, news::News, slack};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(1000);
@@ -22,13 +22,15 @@ pub(crate) trait Reporter: Send + Sync {
     fn is_due(&self, job: &ProwJob) -> bool;
 
     /// Tells of the state. What no later try can change is logged and [`Told::Done`].
-    fn report<'a>(&'a self, news: &'a News) -> BoxFuture<'a, Result<Told, Error>>;
+    fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, Error>>;
 }
 
 /// How a report went that is no failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     Done,
+    /// Not possible yet: again soon, and that is no failure.
+    NotYet,
 }
 
 /// Why a report is tried again.
@@ -38,10 +40,17 @@ pub(crate) enum Error {
     GitHub(#[from] github::Error),
     #[error(transparent)]
     Api(#[from] kube::Error),
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    #[error(transparent)]
+    Slack(#[from] slack::Error),
     #[error("there was no answer in time")]
     TimedOut,
     #[error("another crier may lead by now: nothing is sent")]
     Fenced,
+    /// It was tried for several jobs together.
+    #[error(transparent)]
+    Shared(Arc<Error>),
 }
 
 impl Error {
@@ -53,11 +62,18 @@ impl Error {
                     .unwrap_or_default()
                     .max(FIRST_RETRY)
             }
-            _ => FIRST_RETRY
-                .saturating_mul(1 << failures.min(16))
-                .min(LONGEST_RETRY),
+            Self::Slack(slack::Error::RateLimited(wait)) => *wait,
+            Self::Shared(error) => error.retry_after(failures, now),
+            _ => backoff(failures),
         }
     }
+}
+
+/// How long to wait for what is not there yet, after `times` in vain.
+pub(super) fn backoff(times: u32) -> Duration {
+    FIRST_RETRY
+        .saturating_mul(1 << times.min(16))
+        .min(LONGEST_RETRY)
 }
 
 /// How many reports of one kind are sent at once, and how long one may take.
@@ -107,5 +123,7 @@ mod tests {
         let reset = "2026-08-01T00:10:00Z".parse().unwrap();
         let limited = Error::GitHub(github::Error::RateLimited { reset });
         assert_eq!(limited.retry_after(40, now), Duration::from_secs(600));
+        let limited = Error::Slack(slack::Error::RateLimited(Duration::from_secs(30)));
+        assert_eq!(limited.retry_after(40, now), Duration::from_secs(30));
     }
 }

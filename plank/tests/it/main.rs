@@ -2,6 +2,10 @@
 
 mod claims;
 mod cluster;
+mod comments;
 mod runner;
+mod slack;
 mod states;
 mod statuses;
+mod storage_reports;
+mod world;

@@ -194,11 +194,18 @@ impl Prow<'_> {
             clusters: Clusters::single(self.client.clone()),
             config: self.config.clone(),
             github: common::github::Client::new(&self.github, "crier")?,
+            slack: plank::crier::Slack::new(plank::crier::SLACK_API, BTreeMap::new())?,
+            buckets: plank::crier::Buckets::new(
+                Credentials::default(),
+                Some(std::fs::read(self.data.join("hmac"))?),
+            ),
             metrics: plank::crier::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
             fence: Arc::new(|| true),
             settings: plank::crier::Settings {
                 github_workers: 4,
+                blob_storage_workers: 4,
+                kubernetes_blob_storage_workers: 4,
                 ..plank::crier::Settings::default()
             },
         })
