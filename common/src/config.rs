@@ -33,7 +33,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use agent::Source as _;
 
-pub use agent::{Agent, LoadFailure, LoadMetrics, LoadStatus};
+pub use agent::{Agent, Files, LoadFailure, LoadMetrics, LoadStatus};
 pub use job::{
     Brancher, Changes, JobBase, Origin, Pattern, Periodic, Postsubmit, Presubmit,
     RegexpChangeMatcher, Retry, UtilityConfig,
@@ -44,7 +44,8 @@ pub use preset::Preset;
 pub(crate) use problem::nearest;
 pub use problem::{Errors, Path, Problem, Segment};
 pub use prow::{
-    ByRepoAndCluster, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, Sinker,
+    ByRepoAndCluster, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, Scheduler,
+    Sinker,
 };
 pub use published_schema::{job_file_schema, prow_jobs_schema};
 pub use spec::{

@@ -1,14 +1,17 @@
 //! Clients of the clusters: one that holds the `ProwJob`s, and one a build cluster.
 
+mod follow;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, bail};
 use kube::{
     Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, NamedAuthInfo},
 };
 
 use crate::prowjob::DEFAULT_CLUSTER;
@@ -49,6 +52,8 @@ pub struct Clusters {
     /// Where pods run, by the name jobs use in `cluster`. `default` is always there and is
     /// one cluster, never a second copy of the infrastructure cluster's client.
     pub build: BTreeMap<String, Client>,
+    /// What each client of `build` was made of, as text.
+    origins: BTreeMap<String, Arc<str>>,
 }
 
 impl Clusters {
@@ -57,6 +62,7 @@ impl Clusters {
         Self {
             build: BTreeMap::from([(DEFAULT_CLUSTER.to_owned(), client.clone())]),
             infra: client,
+            origins: BTreeMap::new(),
         }
     }
 
@@ -68,18 +74,43 @@ impl Clusters {
         let contexts = contexts(options)?;
         let infra = infra_config(options, &contexts).await?;
         let infra = Client::try_from(infra).context("client of the infrastructure cluster")?;
-        let mut build = BTreeMap::new();
+        Ok(Self::of(infra, &contexts, None).await)
+    }
+
+    /// Clients of all contexts; those of `before` whose context is still the same are kept. A
+    /// context that no client can be made of is left out and logged: the others go on.
+    async fn of(infra: Client, contexts: &Contexts, before: Option<&Self>) -> Self {
+        let mut all = Self {
+            infra,
+            build: BTreeMap::new(),
+            origins: BTreeMap::new(),
+        };
         for (name, kubeconfig) in contexts {
-            let config = context_config(kubeconfig, Some(name.clone())).await?;
-            build.insert(
-                name.clone(),
-                Client::try_from(config).with_context(|| format!("client of {name}"))?,
-            );
+            let origin = origin(name, kubeconfig);
+            let kept = before.filter(|before| before.origins.get(name) == Some(&origin));
+            let client = match kept.and_then(|before| before.build_client(name)) {
+                Some(client) => Ok(client.clone()),
+                None => context_client(name, kubeconfig).await,
+            };
+            match client {
+                Ok(client) => {
+                    all.build.insert(name.clone(), client);
+                    all.origins.insert(name.clone(), origin);
+                }
+                Err(error) => {
+                    tracing::error!(cluster = name, "the build cluster is left out: {error:#}");
+                }
+            }
         }
-        build
-            .entry(DEFAULT_CLUSTER.to_owned())
-            .or_insert_with(|| infra.clone());
-        Ok(Self { infra, build })
+        let infra = all.infra.clone();
+        all.build.entry(DEFAULT_CLUSTER.to_owned()).or_insert(infra);
+        all
+    }
+
+    /// Whether the build cluster of this name is the same in `other`, by the same credentials.
+    pub fn has_same(&self, other: &Self, alias: &str) -> bool {
+        let is_there = |it: &Self| it.build.contains_key(alias);
+        is_there(self) && is_there(other) && self.origins.get(alias) == other.origins.get(alias)
     }
 
     pub fn build_client(&self, alias: &str) -> Option<&Client> {
@@ -87,8 +118,11 @@ impl Clusters {
     }
 }
 
+/// Build clusters by name, each with the file it is a context of.
+type Contexts = BTreeMap<String, Kubeconfig>;
+
 /// Every context of the files that `options` name, with its file.
-fn contexts(options: &Options) -> anyhow::Result<BTreeMap<String, Kubeconfig>> {
+fn contexts(options: &Options) -> anyhow::Result<Contexts> {
     let mut all = BTreeMap::new();
     for path in files(options)? {
         let kubeconfig = Kubeconfig::read_from(&path)
@@ -135,10 +169,7 @@ fn is_wanted(path: &Path, suffix: &str) -> bool {
         .is_some_and(|name| !name.starts_with("..") && name.ends_with(suffix))
 }
 
-async fn infra_config(
-    options: &Options,
-    contexts: &BTreeMap<String, Kubeconfig>,
-) -> anyhow::Result<Config> {
+async fn infra_config(options: &Options, contexts: &Contexts) -> anyhow::Result<Config> {
     let in_cluster = (!options.no_in_cluster_config)
         .then(Config::incluster)
         .and_then(Result::ok);
@@ -160,6 +191,31 @@ async fn infra_config(
     }
 }
 
+async fn context_client(name: &str, kubeconfig: &Kubeconfig) -> anyhow::Result<Client> {
+    let config = context_config(kubeconfig.clone(), Some(name.to_owned())).await?;
+    Ok(Client::try_from(config)?)
+}
+
+/// The parts of a file that its context `name` is made of, to be compared.
+fn origin(name: &str, kubeconfig: &Kubeconfig) -> Arc<str> {
+    let context = kubeconfig.contexts.iter().find(|it| it.name == name);
+    let parts = context.and_then(|it| it.context.as_ref());
+    let cluster = parts.and_then(|it| {
+        let mut all = kubeconfig.clusters.iter();
+        all.find(|cluster| cluster.name == it.cluster)
+    });
+    let user = parts.and_then(|it| {
+        let mut all = kubeconfig.auth_infos.iter();
+        all.find(|user| Some(&user.name) == it.user.as_ref())
+    });
+    format!("{context:?}{cluster:?}{}", user_text(user)).into()
+}
+
+/// With its secrets, which its `Debug` form leaves out: a new token is another user.
+fn user_text(user: Option<&NamedAuthInfo>) -> String {
+    serde_json::to_string(&user).unwrap_or_default()
+}
+
 async fn context_config(kubeconfig: Kubeconfig, context: Option<String>) -> anyhow::Result<Config> {
     let options = KubeConfigOptions {
         context,
@@ -172,7 +228,7 @@ async fn context_config(kubeconfig: Kubeconfig, context: Option<String>) -> anyh
 mod tests {
     use super::*;
 
-    fn kubeconfig(names: &[&str], current: &str) -> String {
+    pub(super) fn kubeconfig(names: &[&str], current: &str) -> String {
         let entries = |kind: &str| -> String {
             names
                 .iter()

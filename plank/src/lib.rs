@@ -4,6 +4,7 @@ pub mod build_id;
 mod controller;
 pub mod crier;
 pub mod decorate;
+mod fleet;
 pub mod identity;
 pub mod index;
 pub mod job_url;
@@ -13,8 +14,10 @@ pub mod patch;
 pub mod pod_view;
 mod pods;
 mod reconcile;
+mod scheduler;
 pub mod transition;
 mod watch;
+mod work;
 mod writer;
 
 use std::sync::Arc;
@@ -30,10 +33,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use metrics::Metrics;
 pub use options::Options;
+pub use transition::Controllers;
 
 /// What plank works with.
 pub struct Context {
-    pub clusters: Clusters,
+    /// Build clusters may come and go; the infrastructure cluster stays.
+    pub clusters: tokio::sync::watch::Receiver<Arc<Clusters>>,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
     pub metrics: Metrics,
     /// Set once all `ProwJob`s are listed.
@@ -42,6 +47,8 @@ pub struct Context {
     pub storage_key: Option<Vec<u8>>,
     /// Beside `created-by-prow=true`, for pods alone; empty for none.
     pub label_selector: String,
+    /// Which states are moved on.
+    pub controllers: Controllers,
     /// Decide and log, change nothing.
     pub dry_run: bool,
 }
@@ -50,11 +57,12 @@ pub struct Context {
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     logging::init("prow-controller-manager");
     install_crypto();
-    let storage_key = options.check()?;
+    let controllers = options.controllers()?;
+    let storage_key = options.storage_key()?;
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;
-    let clusters = Clusters::load(&options.kubernetes).await?;
+    let (_kubeconfigs, clusters) = Clusters::follow(&options.kubernetes, &loads).await?;
     let ctx = Context {
         clusters,
         config,
@@ -62,6 +70,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         ready: instrumentation.ready.clone(),
         storage_key,
         label_selector: options.label_selector.clone(),
+        controllers,
         dry_run: options.dry_run,
     };
     instrumentation

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use common::{config, github, kube, service};
 
+use crate::transition::Controllers;
+
 /// Plank's flags.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// Which controllers to run; `plank` is the only one yet.
+    /// Which controllers to run: `plank`, `scheduler`, or both by naming the flag twice.
     #[arg(long, default_value = "plank")]
     pub enable_controller: Vec<String>,
     /// Decide and log, change nothing.
@@ -49,33 +51,39 @@ pub struct Options {
 }
 
 impl Options {
-    /// Refuses what is not built, and reads the storage key.
-    pub(crate) fn check(&self) -> anyhow::Result<Option<Vec<u8>>> {
-        for controller in &self.enable_controller {
-            match controller.as_str() {
-                "plank" => {}
-                "scheduler" => bail!("--enable-controller=scheduler is not built yet"),
+    /// The controllers that are enabled; refuses what is not built.
+    pub(crate) fn controllers(&self) -> anyhow::Result<Controllers> {
+        let mut controllers = Controllers {
+            plank: false,
+            scheduler: false,
+        };
+        for name in &self.enable_controller {
+            match name.as_str() {
+                "plank" => controllers.plank = true,
+                "scheduler" => controllers.scheduler = true,
                 other => bail!("--enable-controller={other}: there is no such controller"),
             }
         }
         if !self.tot_url.is_empty() {
             bail!("--tot-url is not built yet: build ids are made here, rising with time");
         }
-        self.storage_key_file
-            .as_ref()
-            .map(|path| {
-                let key = std::fs::read(path)
-                    .with_context(|| format!("--storage-key-file {}", path.display()))?;
-                let key = key.trim_ascii().to_vec();
-                if key.len() < MIN_KEY {
-                    bail!(
-                        "--storage-key-file {}: the key is shorter than {MIN_KEY} bytes",
-                        path.display()
-                    );
-                }
-                Ok(key)
-            })
-            .transpose()
+        Ok(controllers)
+    }
+
+    pub(crate) fn storage_key(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        let read = |path: &PathBuf| {
+            let key = std::fs::read(path)
+                .with_context(|| format!("--storage-key-file {}", path.display()))?;
+            let key = key.trim_ascii().to_vec();
+            if key.len() < MIN_KEY {
+                bail!(
+                    "--storage-key-file {}: the key is shorter than {MIN_KEY} bytes",
+                    path.display()
+                );
+            }
+            Ok(key)
+        };
+        self.storage_key_file.as_ref().map(read).transpose()
     }
 }
 
@@ -96,23 +104,26 @@ mod tests {
         let options = parse(&[]);
         assert!(options.dry_run);
         assert_eq!(options.enable_controller, ["plank"]);
-        assert!(options.check().unwrap().is_none());
+        assert!(options.storage_key().unwrap().is_none());
+        let controllers = options.controllers().unwrap();
+        assert!(controllers.plank && !controllers.scheduler);
+        let both = parse(&["--enable-controller=plank", "--enable-controller=scheduler"]);
+        let controllers = both.controllers().unwrap();
+        assert!(controllers.plank && controllers.scheduler);
         assert!(!parse(&["-dry-run=false"]).dry_run);
     }
 
     #[test]
-    fn what_is_not_built_is_refused() {
+    fn what_is_not_built_or_not_there_is_refused() {
         for (args, told) in [
             ("--tot-url=http://tot", "--tot-url is not built yet"),
-            (
-                "--enable-controller=scheduler",
-                "scheduler is not built yet",
-            ),
             ("--enable-controller=x", "no such controller"),
-            ("--storage-key-file=/does/not/exist", "/does/not/exist"),
         ] {
-            let error = parse(&[args]).check().unwrap_err();
+            let error = parse(&[args]).controllers().unwrap_err();
             assert!(format!("{error:#}").contains(told), "{error:#}");
         }
+        let error = parse(&["--storage-key-file=/does/not/exist"]).storage_key();
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.contains("/does/not/exist"), "{error}");
     }
 }

@@ -21,14 +21,26 @@ pub(crate) fn events<K>(
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
+    events_and_failures(api, config, what).filter_map(std::future::ready)
+}
+
+/// The same with a `None` for every failure, before it is tried again.
+pub(crate) fn events_and_failures<K>(
+    api: Api<DeserializeGuard<K>>,
+    config: watcher::Config,
+    what: String,
+) -> impl Stream<Item = Option<Event<K>>> + Send
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
     watcher(api, config)
         .default_backoff()
         .filter_map(move |event| {
             let event = match event {
-                Ok(event) => valid(event, &what),
+                Ok(event) => valid(event, &what).map(Some),
                 Err(error) => {
                     tracing::warn!(watch = what, "watch failed, trying again: {error:#}");
-                    None
+                    Some(None)
                 }
             };
             std::future::ready(event)

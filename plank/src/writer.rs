@@ -33,6 +33,14 @@ pub(crate) enum Error {
     Stale,
     #[error("the API did not answer in time")]
     TimedOut,
+    #[error("the pod is not taken now: {why}")]
+    Delayed {
+        why: String,
+        /// To wait at least, as the API asked.
+        seconds: u32,
+    },
+    #[error("a Secret of the storage token's name is there, perhaps of a pod that is gone")]
+    SecretExists,
     #[error(transparent)]
     Api(#[from] kube::Error),
 }
@@ -44,6 +52,11 @@ pub(crate) enum Created {
     Exists,
     /// Neither this nor a later try can succeed.
     Refused(String),
+    /// A later try may: a quota is used up, or there are too many requests.
+    Delayed {
+        why: String,
+        seconds: u32,
+    },
 }
 
 pub(crate) struct Writer {
@@ -66,6 +79,16 @@ impl Writer {
         Ok(self.jobs(job).get_opt(&job.name_any()).await?)
     }
 
+    /// The same by name.
+    pub(crate) async fn read_named(
+        &self,
+        name: &str,
+        namespace: &str,
+    ) -> Result<Option<ProwJob>, Error> {
+        let jobs: Api<ProwJob> = Api::namespaced(self.infra.clone(), namespace);
+        Ok(jobs.get_opt(name).await?)
+    }
+
     /// Changes a job's status, under its resourceVersion.
     pub(crate) async fn change(
         &self,
@@ -79,11 +102,11 @@ impl Writer {
                 build_id: Some(adopted),
             } => adopted.clone(),
             Change::Claim { build_id: None } | Change::Revive => self.build_ids.next(now),
-            Change::Supersede | Change::Complete { .. } => String::new(),
+            _ => String::new(),
         };
         let url = match change {
             Change::Claim { .. } | Change::Revive => job_url(&config.prow.plank, job, &build_id),
-            Change::Supersede | Change::Complete { .. } => String::new(),
+            _ => String::new(),
         };
         let patch = merge_patch(job, change, &Run { build_id, url }, now);
         let params = PatchParams::default();
@@ -128,6 +151,13 @@ impl Writer {
         match api.create(&PostParams::default(), &pod).await {
             Ok(created) => Ok(view(created)),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::Exists),
+            Err(kube::Error::Api(status)) if is_delay(&status) => Ok(Created::Delayed {
+                seconds: status
+                    .details
+                    .as_ref()
+                    .map_or(0, |it| it.retry_after_seconds),
+                why: status.message.clone(),
+            }),
             Err(kube::Error::Api(status)) if is_final(&status) => {
                 Ok(Created::Refused(status.message.clone()))
             }
@@ -189,7 +219,7 @@ impl Writer {
         match api.create(&PostParams::default(), &secret).await {
             // Made before a restart, or left of a pod that is gone and going with it. To tell them
             // apart would need the right to read Secrets; trying again does it without.
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Error::Stale),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Error::SecretExists),
             done => Ok(done.map(drop)?),
         }
     }
@@ -208,11 +238,17 @@ fn view(created: DynamicObject) -> Created {
     }
 }
 
-/// Whether the API will never take this pod. Quota (403), conflicts and "too many requests"
-/// pass; 401 is about us, not about the pod.
-fn is_final(status: &Status) -> bool {
+/// Whether the API takes no pod like this now and says so.
+fn is_delay(status: &Status) -> bool {
     let quota = status.code == 403 && status.message.contains("exceeded quota");
-    (400..500).contains(&status.code) && !matches!(status.code, 401 | 408 | 409 | 429) && !quota
+    quota || status.code == 429
+}
+
+/// Whether the API will never take this pod. Conflicts pass; 401 is about us, not about the pod.
+fn is_final(status: &Status) -> bool {
+    (400..500).contains(&status.code)
+        && !matches!(status.code, 401 | 408 | 409)
+        && !is_delay(status)
 }
 
 /// From the pod's creation to the last upload that it may still do.

@@ -87,12 +87,16 @@ impl Cluster {
         });
         self.config = agent;
         let ctx = plank::Context {
-            clusters: Clusters::single(self.client.clone()),
+            clusters: Clusters::single(self.client.clone()).fixed(),
             config: receiver,
             metrics: plank::Metrics::new(&mut Registry::default()),
             ready: Ready::default(),
             storage_key: Some(KEY.to_vec()),
             label_selector: String::new(),
+            controllers: plank::Controllers {
+                plank: true,
+                scheduler: true,
+            },
             dry_run: false,
         };
         let shutdown = CancellationToken::new();

@@ -179,12 +179,16 @@ impl Prow<'_> {
 
     fn plank(&self) -> anyhow::Result<plank::Context> {
         Ok(plank::Context {
-            clusters: Clusters::single(self.client.clone()),
+            clusters: Clusters::single(self.client.clone()).fixed(),
             config: self.config.clone(),
             metrics: plank::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
             storage_key: Some(std::fs::read(self.data.join("hmac"))?),
             label_selector: String::new(),
+            controllers: plank::Controllers {
+                plank: true,
+                scheduler: true,
+            },
             dry_run: false,
         })
     }
