@@ -14,7 +14,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, NamedAuthInfo},
 };
 
-use crate::prowjob::DEFAULT_CLUSTER;
+use crate::{prowjob::DEFAULT_CLUSTER, service::lease::Fence};
 
 /// Prow's flags for finding clusters.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -111,6 +111,19 @@ impl Clusters {
     pub fn has_same(&self, other: &Self, alias: &str) -> bool {
         let is_there = |it: &Self| it.build.contains_key(alias);
         is_there(self) && is_there(other) && self.origins.get(alias) == other.origins.get(alias)
+    }
+
+    /// The same clusters through clients that refuse to write once `fence` is closed.
+    #[must_use]
+    pub fn fenced(&self, fence: &Fence) -> Self {
+        let infra = fence.client(&self.infra);
+        let build = self.build.iter();
+        Self {
+            build: build
+                .map(|(alias, client)| (alias.clone(), fence.client(client)))
+                .collect(),
+            infra,
+        }
     }
 
     pub fn build_client(&self, alias: &str) -> Option<&Client> {

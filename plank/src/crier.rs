@@ -18,7 +18,11 @@ use common::{
     config::{Config, LoadMetrics},
     github,
     kube::Clusters,
-    service::{Instrumentation, Ready, configure, install_crypto, logging},
+    service::{
+        Instrumentation, Ready, configure, install_crypto,
+        lease::{self, Fence, Lease},
+        logging,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
@@ -28,12 +32,18 @@ pub use options::Options;
 /// The name under which reports to GitHub are marked on a `ProwJob`.
 pub const GITHUB_REPORTER: &str = "github-reporter";
 
+/// The lease of which one holder reports. Prow's crier has none.
+pub const LEASE: &str = "prow-crier-leader-lock";
+
 /// What crier works with.
+#[derive(Clone)]
 pub struct Context {
     /// Where the `ProwJob`s are.
     pub client: kube::Client,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
     pub github: github::Client,
+    /// Asked before anything is told.
+    pub fence: Fence,
     pub metrics: Metrics,
     /// Set once all `ProwJob`s are listed.
     pub ready: Ready,
@@ -59,6 +69,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         client: clusters.infra,
         config,
         github: github::Client::new(&options.github, "crier")?,
+        fence: Fence::open(),
         metrics: Metrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
         github_workers: options.github_workers,
@@ -69,7 +80,33 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     instrumentation
         .serve(&options.instrumentation, &shutdown)
         .await?;
-    run(ctx, shutdown).await
+    lead(ctx, lease::identity(), shutdown).await
+}
+
+/// Runs crier whenever its lease is held, until `shutdown`. A dry run needs none.
+pub async fn lead(
+    ctx: Context,
+    identity: String,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    if ctx.dry_run {
+        return run(ctx, shutdown).await;
+    }
+    let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
+    let lease = Lease::new(ctx.client.clone(), &namespace, LEASE, identity);
+    let work = |fence: Fence| {
+        let client = fence.client(&ctx.client);
+        let ctx = ctx.clone();
+        run(
+            Context {
+                client,
+                fence,
+                ..ctx
+            },
+            shutdown.clone(),
+        )
+    };
+    lease.lead(&ctx.ready, &shutdown, work).await
 }
 
 /// Runs crier until `shutdown`.

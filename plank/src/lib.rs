@@ -26,7 +26,11 @@ use anyhow::Context as _;
 use common::{
     config::{Config, LoadMetrics},
     kube::Clusters,
-    service::{Instrumentation, Ready, configure, install_crypto, logging},
+    service::{
+        Instrumentation, Ready, configure, install_crypto,
+        lease::{self, Lease},
+        logging,
+    },
     template::Template,
 };
 use tokio_util::sync::CancellationToken;
@@ -35,7 +39,11 @@ pub use metrics::Metrics;
 pub use options::Options;
 pub use transition::Controllers;
 
+/// The lease of which one holder works, under Prow's name.
+pub const LEASE: &str = "prow-controller-manager-leader-lock";
+
 /// What plank works with.
+#[derive(Clone)]
 pub struct Context {
     /// Build clusters may come and go; the infrastructure cluster stays.
     pub clusters: tokio::sync::watch::Receiver<Arc<Clusters>>,
@@ -76,7 +84,26 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     instrumentation
         .serve(&options.instrumentation, &shutdown)
         .await?;
-    run(ctx, shutdown).await
+    lead(ctx, lease::identity(), shutdown).await
+}
+
+/// Runs plank whenever its lease is held, until `shutdown`. A dry run needs none.
+pub async fn lead(
+    ctx: Context,
+    identity: String,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    if ctx.dry_run {
+        return run(ctx, shutdown).await;
+    }
+    let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
+    let lease = Lease::new(ctx.clusters.infra.clone(), &namespace, LEASE, identity);
+    let work = |fence: lease::Fence| {
+        let clusters = ctx.clusters.fenced(&fence);
+        let ctx = ctx.clone();
+        run(Context { clusters, ..ctx }, shutdown.clone())
+    };
+    lease.lead(&ctx.ready, &shutdown, work).await
 }
 
 /// Runs plank until `shutdown`. An error is a configuration that cannot be honoured.

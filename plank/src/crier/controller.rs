@@ -10,6 +10,7 @@ use std::{
 use common::{
     github,
     prowjob::{ProwJob, ProwJobSpec, ProwJobState},
+    service::lease::NotLeading,
 };
 use futures::{StreamExt, channel::mpsc};
 use jiff::Timestamp;
@@ -40,6 +41,8 @@ enum Error {
     GitHub(#[from] github::Error),
     #[error("GitHub did not answer in time")]
     TimedOut,
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
     #[error(transparent)]
     Api(#[from] kube::Error),
 }
@@ -206,6 +209,7 @@ impl Reporter {
         if self.ctx.dry_run {
             return Ok(());
         }
+        self.ctx.fence.check()?;
         let status =
             self.ctx
                 .github

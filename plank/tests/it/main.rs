@@ -2,6 +2,7 @@
 
 mod claims;
 mod cluster;
+mod leases;
 mod runner;
 mod states;
 mod statuses;

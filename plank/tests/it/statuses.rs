@@ -58,6 +58,7 @@ impl World {
             client: self.cluster.client.clone(),
             config: common::config::Agent::fixed(Default::default()).1,
             github: github::Client::new(&options, "crier").unwrap(),
+            fence: service::lease::Fence::open(),
             metrics: plank::crier::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
             github_workers: 4,

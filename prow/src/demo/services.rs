@@ -111,10 +111,14 @@ impl Services {
             "hook",
             hook::run(prow.hook(github.url()).await?, hook_port, shutdown.clone()),
         );
-        tasks.run("plank", plank::run(prow.plank()?, shutdown.clone()));
-        tasks.run("crier", plank::crier::run(prow.crier()?, shutdown.clone()));
+        let identity = || IDENTITY.to_owned();
+        let plank = plank::lead(prow.plank()?, identity(), shutdown.clone());
+        tasks.run("plank", plank);
+        let crier = plank::crier::lead(prow.crier()?, identity(), shutdown.clone());
+        tasks.run("crier", crier);
         tasks.run("deck", deck::run(prow.deck()?, deck_port, shutdown.clone()));
-        tasks.run("sinker", sinker::run(prow.sinker(), shutdown.clone()));
+        let sinker = sinker::lead(prow.sinker(), identity(), shutdown.clone());
+        tasks.run("sinker", sinker);
         Ok((
             Self {
                 github,
@@ -139,6 +143,10 @@ impl Services {
         self.api.close().await;
     }
 }
+
+/// Who holds the leases. Of the cluster's file there is one user at a time, so a start after a
+/// crash takes them back without waiting.
+const IDENTITY: &str = "demo";
 
 /// How long services may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -198,6 +206,7 @@ impl Prow<'_> {
             client: self.client.clone(),
             config: self.config.clone(),
             github: common::github::Client::new(&self.github, "crier")?,
+            fence: service::lease::Fence::open(),
             metrics: plank::crier::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
             github_workers: 4,
