@@ -123,6 +123,7 @@ impl Clusters {
                 .map(|(alias, client)| (alias.clone(), fence.client(client)))
                 .collect(),
             infra,
+            origins: self.origins.clone(),
         }
     }
 

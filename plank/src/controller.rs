@@ -51,26 +51,28 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
     let (jobs, job_writer) = store::<ProwJob>();
     let config = ctx.config.borrow().clone();
     let namespace = config.prow.prowjob_namespace.clone();
-    let clusters = ctx.clusters.borrow().clone();
+    let infra = ctx.fence.client(&ctx.clusters.borrow().infra);
     let reconciler = Arc::new(Reconciler {
         fleet: Fleet::default(),
         config: ctx.config.clone(),
         index: Index::default(),
-        writer: Writer::new(clusters.infra.clone(), ctx.storage_key),
+        writer: Writer::new(infra.clone(), ctx.tot, ctx.storage_key),
         scheduler: Default::default(),
         wake: Wake(sender),
         controllers: ctx.controllers,
         dry_run: ctx.dry_run,
         memory: Default::default(),
     });
+    let _end = EndFleet(Arc::clone(&reconciler));
     let follow = Follow {
         reconciler: Arc::clone(&reconciler),
         jobs: jobs.clone(),
+        fence: ctx.fence,
         pod_namespace: config.prow.pod_namespace.clone(),
         label_selector: ctx.label_selector,
     };
     let follow_jobs = follow_jobs(
-        watch::prowjobs(clusters.infra.clone(), &namespace),
+        watch::prowjobs(infra, &namespace),
         job_writer,
         Arc::clone(&reconciler),
         ctx.metrics,
@@ -89,7 +91,15 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
         () = follow_jobs => {}
         () = dispatch => {}
     }
-    reconciler.fleet.clear();
+}
+
+/// Ends the clusters' tasks however this one ends: a lost lease drops it where it stands.
+struct EndFleet(Arc<Reconciler>);
+
+impl Drop for EndFleet {
+    fn drop(&mut self) {
+        self.0.fleet.clear();
+    }
 }
 
 /// Keeps unfinished jobs at hand; of finished ones only their numbers are kept.

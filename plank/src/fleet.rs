@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-use common::{kube::Clusters, prowjob::ProwJob};
+use common::{kube::Clusters, prowjob::ProwJob, service::lease::Fence};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use jiff::Timestamp;
 use kube::{
@@ -81,6 +81,7 @@ impl Fleet {
 pub(crate) struct Follow {
     pub(crate) reconciler: Arc<Reconciler>,
     pub(crate) jobs: Store<ProwJob>,
+    pub(crate) fence: Fence,
     pub(crate) pod_namespace: String,
     pub(crate) label_selector: String,
 }
@@ -122,7 +123,7 @@ impl Follow {
             let client = now.build.get(alias);
             let cluster = client.map(|client| {
                 Arc::new(BuildCluster {
-                    client: client.clone(),
+                    client: self.fence.client(client),
                     namespace: self.pod_namespace.clone(),
                     pods: Pods::new(Timestamp::now()),
                 })

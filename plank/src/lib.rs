@@ -28,7 +28,7 @@ use common::{
     kube::Clusters,
     service::{
         Instrumentation, Ready, configure, install_crypto,
-        lease::{self, Lease},
+        lease::{self, Fence, Lease},
         logging,
     },
     template::Template,
@@ -47,10 +47,14 @@ pub const LEASE: &str = "prow-controller-manager-leader-lock";
 pub struct Context {
     /// Build clusters may come and go; the infrastructure cluster stays.
     pub clusters: tokio::sync::watch::Receiver<Arc<Clusters>>,
+    /// Keeps every client from writing once it is closed.
+    pub fence: Fence,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
     pub metrics: Metrics,
     /// Set once all `ProwJob`s are listed.
     pub ready: Ready,
+    /// Where build ids come from instead of from here.
+    pub tot: Option<build_id::Tot>,
     /// The key shared with Deck, for jobs whose results go to Deck's storage.
     pub storage_key: Option<Vec<u8>>,
     /// Beside `created-by-prow=true`, for pods alone; empty for none.
@@ -66,16 +70,18 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     logging::init("prow-controller-manager");
     install_crypto();
     let controllers = options.controllers()?;
-    let storage_key = options.storage_key()?;
+    let (tot, storage_key) = (options.tot()?, options.storage_key()?);
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;
     let (_kubeconfigs, clusters) = Clusters::follow(&options.kubernetes, &loads).await?;
     let ctx = Context {
         clusters,
+        fence: Fence::open(),
         config,
         metrics: Metrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
+        tot,
         storage_key,
         label_selector: options.label_selector.clone(),
         controllers,
@@ -97,11 +103,11 @@ pub async fn lead(
         return run(ctx, shutdown).await;
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
-    let lease = Lease::new(ctx.clusters.infra.clone(), &namespace, LEASE, identity);
-    let work = |fence: lease::Fence| {
-        let clusters = ctx.clusters.fenced(&fence);
+    let infra = ctx.clusters.borrow().infra.clone();
+    let lease = Lease::new(infra, &namespace, LEASE, identity);
+    let work = |fence: Fence| {
         let ctx = ctx.clone();
-        run(Context { clusters, ..ctx }, shutdown.clone())
+        run(Context { fence, ..ctx }, shutdown.clone())
     };
     lease.lead(&ctx.ready, &shutdown, work).await
 }

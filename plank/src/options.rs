@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use common::{config, github, kube, service};
 
-use crate::transition::Controllers;
+use crate::{build_id::Tot, transition::Controllers};
 
 /// Plank's flags.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,7 +27,7 @@ pub struct Options {
     /// Only pods with these labels are looked at, beside `created-by-prow=true`.
     #[arg(long, default_value = "")]
     pub label_selector: String,
-    /// Prow's service for build ids. Not yet: naming one is an error.
+    /// Prow's service for build ids; without it they are made here, rising with time.
     #[arg(long, default_value = "")]
     pub tot_url: String,
     /// File with the key that Deck checks storage tokens with. Not Prow's.
@@ -51,7 +51,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The controllers that are enabled; refuses what is not built.
+    /// The controllers that are enabled.
     pub(crate) fn controllers(&self) -> anyhow::Result<Controllers> {
         let mut controllers = Controllers {
             plank: false,
@@ -64,10 +64,16 @@ impl Options {
                 other => bail!("--enable-controller={other}: there is no such controller"),
             }
         }
-        if !self.tot_url.is_empty() {
-            bail!("--tot-url is not built yet: build ids are made here, rising with time");
-        }
         Ok(controllers)
+    }
+
+    pub(crate) fn tot(&self) -> anyhow::Result<Option<Tot>> {
+        let url = Some(self.tot_url.as_str()).filter(|url| !url.is_empty());
+        url.map(|url| {
+            let url = url.parse().with_context(|| format!("--tot-url {url}"))?;
+            Ok(Tot::new(url))
+        })
+        .transpose()
     }
 
     pub(crate) fn storage_key(&self) -> anyhow::Result<Option<Vec<u8>>> {
@@ -114,14 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_or_not_there_is_refused() {
-        for (args, told) in [
-            ("--tot-url=http://tot", "--tot-url is not built yet"),
-            ("--enable-controller=x", "no such controller"),
-        ] {
-            let error = parse(&[args]).controllers().unwrap_err();
-            assert!(format!("{error:#}").contains(told), "{error:#}");
-        }
+    fn what_is_not_there_is_refused() {
+        let error = parse(&["--enable-controller=x"]).controllers();
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.contains("no such controller"), "{error}");
+        let error = parse(&["--tot-url=no url"]).tot().unwrap_err();
+        assert!(format!("{error:#}").contains("--tot-url no url"));
         let error = parse(&["--storage-key-file=/does/not/exist"]).storage_key();
         let error = format!("{:#}", error.unwrap_err());
         assert!(error.contains("/does/not/exist"), "{error}");

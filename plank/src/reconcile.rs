@@ -327,6 +327,7 @@ impl Reconciler {
                 None => self.index.remove(&name),
             },
             Error::Api(kube::Error::Api(status)) if status.code < 500 => self.index.park(&name),
+            Error::Tot(_) => self.index.park(&name),
             _ => Vec::new(),
         };
         self.wake.all(news);

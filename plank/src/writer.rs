@@ -13,7 +13,7 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    build_id::{BuildIds, NODE},
+    build_id::{BuildIds, NODE, Tot},
     decorate::{self, TOKEN_KEY, Target, token_secret_name},
     job_url::{job_url, storage_dir},
     patch::{Run, merge_patch},
@@ -41,6 +41,8 @@ pub(crate) enum Error {
     },
     #[error("a Secret of the storage token's name is there, perhaps of a pod that is gone")]
     SecretExists,
+    #[error("no build id: {0:#}")]
+    Tot(anyhow::Error),
     #[error(transparent)]
     Api(#[from] kube::Error),
 }
@@ -62,15 +64,24 @@ pub(crate) enum Created {
 pub(crate) struct Writer {
     infra: Client,
     build_ids: BuildIds,
+    tot: Option<Tot>,
     storage_key: Option<Vec<u8>>,
 }
 
 impl Writer {
-    pub(crate) fn new(infra: Client, storage_key: Option<Vec<u8>>) -> Self {
+    pub(crate) fn new(infra: Client, tot: Option<Tot>, storage_key: Option<Vec<u8>>) -> Self {
         Self {
             infra,
             build_ids: BuildIds::new(NODE),
+            tot,
             storage_key,
+        }
+    }
+
+    async fn next_build_id(&self, job: &ProwJob, now: Timestamp) -> Result<String, Error> {
+        match &self.tot {
+            Some(tot) => tot.vend(&job.spec.job).await.map_err(Error::Tot),
+            None => Ok(self.build_ids.next(now)),
         }
     }
 
@@ -101,7 +112,9 @@ impl Writer {
             Change::Claim {
                 build_id: Some(adopted),
             } => adopted.clone(),
-            Change::Claim { build_id: None } | Change::Revive => self.build_ids.next(now),
+            Change::Claim { build_id: None } | Change::Revive => {
+                self.next_build_id(job, now).await?
+            }
             _ => String::new(),
         };
         let url = match change {

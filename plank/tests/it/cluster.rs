@@ -6,7 +6,7 @@ use common::{
     config::{Agent, Config},
     kube::Clusters,
     prowjob::{self, ProwJob, ProwJobState, new_prowjob},
-    service::Ready,
+    service::{Ready, lease::Fence},
 };
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -88,9 +88,11 @@ impl Cluster {
         self.config = agent;
         let ctx = plank::Context {
             clusters: Clusters::single(self.client.clone()).fixed(),
+            fence: Fence::open(),
             config: receiver,
             metrics: plank::Metrics::new(&mut Registry::default()),
             ready: Ready::default(),
+            tot: None,
             storage_key: Some(KEY.to_vec()),
             label_selector: String::new(),
             controllers: plank::Controllers {

@@ -188,9 +188,11 @@ impl Prow<'_> {
     fn plank(&self) -> anyhow::Result<plank::Context> {
         Ok(plank::Context {
             clusters: Clusters::single(self.client.clone()).fixed(),
+            fence: service::lease::Fence::open(),
             config: self.config.clone(),
             metrics: plank::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
+            tot: None,
             storage_key: Some(std::fs::read(self.data.join("hmac"))?),
             label_selector: String::new(),
             controllers: plank::Controllers {
