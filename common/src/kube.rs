@@ -1,5 +1,6 @@
 //! Clients of the clusters: one that holds the `ProwJob`s, and one a build cluster.
 
+mod client;
 mod follow;
 
 use std::{
@@ -14,7 +15,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, NamedAuthInfo},
 };
 
-use crate::{prowjob::DEFAULT_CLUSTER, service::lease::Fence};
+use crate::{duration::GoDuration, prowjob::DEFAULT_CLUSTER, service::lease::Fence};
 
 /// Prow's flags for finding clusters.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -42,6 +43,37 @@ pub struct Options {
         default_missing_value = "true"
     )]
     pub no_in_cluster_config: bool,
+    #[command(flatten)]
+    pub timeouts: Timeouts,
+}
+
+/// How long a cluster may be silent. Not Prow's; 0 is for ever.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(skip)]
+pub struct Timeouts {
+    /// Longest wait for a cluster's answer, and between two pieces of it. Not Prow's.
+    #[arg(
+        long = "kubernetes-client.request-timeout",
+        value_name = "DURATION",
+        default_value = "20s"
+    )]
+    pub request: GoDuration,
+    /// Longest silence of a watch, which the API breaks about every minute. Not Prow's.
+    #[arg(
+        long = "kubernetes-client.watch-timeout",
+        value_name = "DURATION",
+        default_value = "2m"
+    )]
+    pub watch: GoDuration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            request: GoDuration::from_secs(20),
+            watch: GoDuration::from_secs(120),
+        }
+    }
 }
 
 /// The clusters of an installation.
@@ -73,13 +105,19 @@ impl Clusters {
     pub async fn load(options: &Options) -> anyhow::Result<Self> {
         let contexts = contexts(options)?;
         let infra = infra_config(options, &contexts).await?;
-        let infra = Client::try_from(infra).context("client of the infrastructure cluster")?;
-        Ok(Self::of(infra, &contexts, None).await)
+        let infra = client::client(infra, options.timeouts)
+            .context("client of the infrastructure cluster")?;
+        Ok(Self::of(infra, &contexts, options.timeouts, None).await)
     }
 
     /// Clients of all contexts; those of `before` whose context is still the same are kept. A
     /// context that no client can be made of is left out and logged: the others go on.
-    async fn of(infra: Client, contexts: &Contexts, before: Option<&Self>) -> Self {
+    async fn of(
+        infra: Client,
+        contexts: &Contexts,
+        timeouts: Timeouts,
+        before: Option<&Self>,
+    ) -> Self {
         let mut all = Self {
             infra,
             build: BTreeMap::new(),
@@ -90,7 +128,7 @@ impl Clusters {
             let kept = before.filter(|before| before.origins.get(name) == Some(&origin));
             let client = match kept.and_then(|before| before.build_client(name)) {
                 Some(client) => Ok(client.clone()),
-                None => context_client(name, kubeconfig).await,
+                None => context_client(name, kubeconfig, timeouts).await,
             };
             match client {
                 Ok(client) => {
@@ -205,9 +243,13 @@ async fn infra_config(options: &Options, contexts: &Contexts) -> anyhow::Result<
     }
 }
 
-async fn context_client(name: &str, kubeconfig: &Kubeconfig) -> anyhow::Result<Client> {
+async fn context_client(
+    name: &str,
+    kubeconfig: &Kubeconfig,
+    timeouts: Timeouts,
+) -> anyhow::Result<Client> {
     let config = context_config(kubeconfig.clone(), Some(name.to_owned())).await?;
-    Ok(Client::try_from(config)?)
+    Ok(client::client(config, timeouts)?)
 }
 
 /// The parts of a file that its context `name` is made of, to be compared.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use kube::Client;
 use tokio::sync::watch;
 
-use super::{Clusters, Contexts, Options, contexts, infra_config};
+use super::{Clusters, Contexts, Options, client, contexts, infra_config};
 use crate::config::{Agent, Errors, Files, LoadMetrics, Problem};
 
 /// Follows for as long as it lives.
@@ -32,15 +31,17 @@ impl Clusters {
         let (agent, mut changes) = Agent::follow("kubeconfig", files, metrics)?;
         let first = changes.borrow_and_update().clone();
         let infra = infra_config(options, &first).await?;
-        let infra = Client::try_from(infra).context("client of the infrastructure cluster")?;
-        let clusters = Arc::new(Self::of(infra, &first, None).await);
+        let timeouts = options.timeouts;
+        let infra =
+            client::client(infra, timeouts).context("client of the infrastructure cluster")?;
+        let clusters = Arc::new(Self::of(infra, &first, timeouts, None).await);
         let (sender, receiver) = watch::channel(Arc::clone(&clusters));
         tokio::spawn(async move {
             let mut clusters = clusters;
             while changes.changed().await.is_ok() {
                 let now = changes.borrow_and_update().clone();
                 let infra = clusters.infra.clone();
-                clusters = Arc::new(Self::of(infra, &now, Some(&clusters)).await);
+                clusters = Arc::new(Self::of(infra, &now, timeouts, Some(&clusters)).await);
                 if sender.send(Arc::clone(&clusters)).is_err() {
                     return;
                 }
