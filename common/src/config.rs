@@ -44,8 +44,8 @@ pub use preset::Preset;
 pub(crate) use problem::nearest;
 pub use problem::{Errors, Path, Problem, Segment};
 pub use prow::{
-    ByRepoAndCluster, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, Scheduler,
-    Sinker,
+    ByRepoAndCluster, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, SLACK_REPORT,
+    Scheduler, Sinker, SlackReporter,
 };
 pub use published_schema::{job_file_schema, prow_jobs_schema};
 pub use spec::{

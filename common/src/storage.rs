@@ -18,6 +18,8 @@ pub mod token;
 use std::ops::Range;
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 pub use bucket::{Bucket, Provider};
 pub use content_type::content_type;
 pub use credentials::Credentials;
@@ -88,6 +90,19 @@ impl Storage {
             Provider::Storage => Backend::Http(Arc::new(http::Http::open(&bucket, credentials)?)),
         };
         Ok(Self { bucket, backend })
+    }
+
+    /// The same place with another token for Deck's storage; other kinds have none.
+    #[must_use]
+    pub fn with_token(&self, token: SecretString) -> Self {
+        let backend = match &self.backend {
+            Backend::Http(http) => Backend::Http(Arc::new(http.with_token(token))),
+            other => other.clone(),
+        };
+        Self {
+            bucket: self.bucket.clone(),
+            backend,
+        }
     }
 
     /// Where this is.

@@ -72,7 +72,7 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
         label_selector: ctx.label_selector,
     };
     let follow_jobs = follow_jobs(
-        watch::prowjobs(infra, &namespace),
+        watch::prowjobs(infra, &namespace, watch::prune),
         job_writer,
         Arc::clone(&reconciler),
         ctx.metrics,

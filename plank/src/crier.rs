@@ -1,22 +1,39 @@
-//! Tells GitHub how jobs are doing: one commit status for each state of a job.
+//! Tells the world how jobs are doing: once for each state of a job, by each reporter.
 //!
 //! ```text
-//! ProwJob watch ─► report::due ─► commit status ─► prev_report_states of the ProwJob
+//! ProwJob watch ─► controller ─► courier ─┬─► github   commit status, comment
+//!                               (one job) ├─► slack    message
+//!                                         ├─► gcs      prowjob.json, started.json, finished.json
+//!                                         ├─► gcsk8s   podinfo.json, the pod's finalizer
+//!                                         └─► one mark of all in prev_report_states
 //! ```
 //!
-//! The mark on the object says which state was told last, so nothing is lost or told twice
-//! across restarts. Reports of one job never overtake each other.
+//! The marks on the object say which state was told last, so nothing is lost or told twice
+//! across restarts. Reports of one job by one reporter never overtake each other.
 
+pub mod comment;
 mod controller;
+mod courier;
+mod destination;
+mod files;
+mod gcs;
+mod gcsk8s;
+mod github;
 mod metrics;
+mod news;
 mod options;
+mod prepare;
+mod pull_queue;
+mod quote;
 pub mod report;
+mod reporter;
+mod slack;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use common::{
     config::{Config, LoadMetrics},
-    github,
+    github::{Client, Enablement},
     kube::Clusters,
     service::{
         Instrumentation, Ready, configure, install_crypto,
@@ -26,8 +43,12 @@ use common::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use destination::Buckets;
 pub use metrics::Metrics;
 pub use options::Options;
+pub use slack::{SLACK_API, Slack};
+
+use reporter::{Reporter, Workers};
 
 /// The name under which reports to GitHub are marked on a `ProwJob`.
 pub const GITHUB_REPORTER: &str = "github-reporter";
@@ -38,22 +59,78 @@ pub const LEASE: &str = "prow-crier-leader-lock";
 /// What crier works with.
 #[derive(Clone)]
 pub struct Context {
-    /// Where the `ProwJob`s are.
-    pub client: kube::Client,
+    /// Where the `ProwJob`s are, and where their pods.
+    pub clusters: Clusters,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
-    pub github: github::Client,
-    /// Asked before anything is told.
-    pub fence: Fence,
+    pub github: Client,
+    pub slack: Slack,
+    pub buckets: Arc<Buckets>,
     pub metrics: Metrics,
     /// Set once all `ProwJob`s are listed.
     pub ready: Ready,
-    /// Jobs reported on at once.
+    /// Asked before anything is sent or marked.
+    pub fence: Fence,
+    pub settings: Settings,
+}
+
+/// What is told, and of which jobs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Reports to GitHub at once; 0 for none.
     pub github_workers: u16,
-    /// Only jobs with this agent are reported; empty for all.
+    /// Messages to Slack at once; 0 for none.
+    pub slack_workers: u16,
+    /// Jobs at once whose files are stored; 0 for none.
+    pub blob_storage_workers: u16,
+    /// Jobs at once whose `podinfo.json` is stored; 0 for none.
+    pub kubernetes_blob_storage_workers: u16,
+    /// Of which share of jobs, from 0 to 1.
+    pub kubernetes_report_fraction: f64,
+    /// Only jobs with this agent are reported to GitHub; empty for all.
     pub report_agent: String,
-    pub enablement: github::Enablement,
+    pub enablement: Enablement,
     /// Log what would be told, tell nothing, mark nothing.
     pub dry_run: bool,
+}
+
+/// Nothing is told of any job.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            github_workers: 0,
+            slack_workers: 0,
+            blob_storage_workers: 0,
+            kubernetes_blob_storage_workers: 0,
+            kubernetes_report_fraction: 1.0,
+            report_agent: String::new(),
+            enablement: Enablement::default(),
+            dry_run: false,
+        }
+    }
+}
+
+impl Context {
+    fn workers(&self, count: u16, patience: Duration) -> Workers {
+        Workers::new(count, patience, self.fence.clone())
+    }
+}
+
+/// The reporters that have workers.
+fn reporters(ctx: &Arc<Context>) -> Vec<Box<dyn Reporter>> {
+    let mut all: Vec<Box<dyn Reporter>> = Vec::new();
+    if ctx.settings.github_workers > 0 {
+        all.push(Box::new(github::GithubReporter::new(ctx)));
+    }
+    if ctx.settings.slack_workers > 0 {
+        all.push(Box::new(slack::SlackReporter::new(ctx)));
+    }
+    if ctx.settings.blob_storage_workers > 0 {
+        all.push(Box::new(gcs::GcsReporter::new(ctx)));
+    }
+    if ctx.settings.kubernetes_blob_storage_workers > 0 {
+        all.push(Box::new(gcsk8s::GcsK8sReporter::new(ctx)));
+    }
+    all
 }
 
 /// Crier as a process of its own.
@@ -64,18 +141,16 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;
-    let clusters = Clusters::load(&options.kubernetes).await?;
     let ctx = Context {
-        client: clusters.infra,
+        clusters: Clusters::load(&options.kubernetes).await?,
         config,
-        github: github::Client::new(&options.github, "crier")?,
-        fence: Fence::open(),
+        github: Client::new(&options.github, "crier")?,
+        slack: Slack::new(SLACK_API, options.slack_token_files()?)?,
+        buckets: Arc::new(options.buckets()?),
         metrics: Metrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
-        github_workers: options.github_workers,
-        report_agent: options.report_agent.clone(),
-        enablement: options.enablement.clone(),
-        dry_run: options.dry_run,
+        fence: Fence::open(),
+        settings: options.settings(),
     };
     instrumentation
         .serve(&options.instrumentation, &shutdown)
@@ -89,17 +164,17 @@ pub async fn lead(
     identity: String,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    if ctx.dry_run {
+    if ctx.settings.dry_run {
         return run(ctx, shutdown).await;
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
-    let lease = Lease::new(ctx.client.clone(), &namespace, LEASE, identity);
+    let lease = Lease::new(ctx.clusters.infra.clone(), &namespace, LEASE, identity);
     let work = |fence: Fence| {
-        let client = fence.client(&ctx.client);
+        let clusters = ctx.clusters.fenced(&fence);
         let ctx = ctx.clone();
         run(
             Context {
-                client,
+                clusters,
                 fence,
                 ..ctx
             },

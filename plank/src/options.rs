@@ -1,6 +1,6 @@
 //! The flags of Prow's `prow-controller-manager`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use common::{config, github, kube, service};
@@ -77,20 +77,25 @@ impl Options {
     }
 
     pub(crate) fn storage_key(&self) -> anyhow::Result<Option<Vec<u8>>> {
-        let read = |path: &PathBuf| {
-            let key = std::fs::read(path)
-                .with_context(|| format!("--storage-key-file {}", path.display()))?;
-            let key = key.trim_ascii().to_vec();
-            if key.len() < MIN_KEY {
-                bail!(
-                    "--storage-key-file {}: the key is shorter than {MIN_KEY} bytes",
-                    path.display()
-                );
-            }
-            Ok(key)
-        };
-        self.storage_key_file.as_ref().map(read).transpose()
+        self.storage_key_file
+            .as_deref()
+            .map(storage_key)
+            .transpose()
     }
+}
+
+/// Reads the key that Deck checks storage tokens with.
+pub(crate) fn storage_key(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let key =
+        std::fs::read(path).with_context(|| format!("--storage-key-file {}", path.display()))?;
+    let key = key.trim_ascii().to_vec();
+    if key.len() < MIN_KEY {
+        bail!(
+            "--storage-key-file {}: the key is shorter than {MIN_KEY} bytes",
+            path.display()
+        );
+    }
+    Ok(key)
 }
 
 /// Bytes of a key that nobody guesses.

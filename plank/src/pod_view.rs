@@ -4,7 +4,7 @@ use common::prowjob::labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
-/// The finalizer of upstream's crier, which keeps a pod until its events are uploaded.
+/// The finalizer by which crier, Prow's or ours, keeps a pod until `podinfo.json` is stored.
 pub const REPORT_FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -91,16 +91,18 @@ fn valid<K: Resource<DynamicType = ()>>(
     })
 }
 
-/// The `ProwJob`s of a namespace. What only a running job needs is dropped from finished ones.
+/// The `ProwJob`s of a namespace, each without what `prune` takes away.
 pub(crate) fn prowjobs(
     client: Client,
     namespace: &str,
+    prune: fn(&mut ProwJob),
 ) -> impl Stream<Item = Event<ProwJob>> + Send + use<> {
     let api: Api<DeserializeGuard<ProwJob>> = Api::namespaced(client, namespace);
-    events(api, watcher::Config::default(), "prowjobs".into()).map(|event| event.modify(prune))
+    events(api, watcher::Config::default(), "prowjobs".into()).map(move |event| event.modify(prune))
 }
 
-fn prune(job: &mut ProwJob) {
+/// Drops from finished jobs what only a running one needs.
+pub(crate) fn prune(job: &mut ProwJob) {
     job.managed_fields_mut().clear();
     if job.is_complete() {
         job.spec.pod_spec = None;

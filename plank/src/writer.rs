@@ -281,8 +281,9 @@ fn lifetime(job: &ProwJob, config: &Config) -> SignedDuration {
     .fold(TOKEN_MARGIN, SignedDuration::saturating_add)
 }
 
-/// Upstream's crier holds a pod until it has told of it; a pod that is replaced is not told of.
-async fn remove_finalizer(api: &Api<Pod>, name: &str, uid: &str) -> Result<(), Error> {
+/// Lets go of a pod that crier holds until it has told of it; a pod that is replaced is not told
+/// of.
+pub(crate) async fn remove_finalizer(api: &Api<Pod>, name: &str, uid: &str) -> Result<(), Error> {
     let Some(pod) = api.get_opt(name).await? else {
         return Ok(());
     };

@@ -6,7 +6,7 @@ pub mod clonerefs;
 pub mod gcs;
 pub mod initupload;
 mod job_spec;
-mod metadata;
+pub mod metadata;
 mod process;
 mod secrets;
 pub mod sidecar;

@@ -12,7 +12,7 @@ use crate::clonerefs::Record;
 
 /// `started.json`. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Started {
+pub struct Started {
     timestamp: i64,
     #[serde(skip_serializing_if = "String::is_empty")]
     pull: String,
@@ -27,7 +27,8 @@ pub(crate) struct Started {
 
 impl Started {
     /// The version is what was really checked out, if the records tell; else what was asked for.
-    pub(crate) fn new(spec: &JobSpec, records: &[Record], now: Timestamp) -> Self {
+    #[must_use]
+    pub fn new(spec: &JobSpec, records: &[Record], now: Timestamp) -> Self {
         let main = spec.main_refs();
         let version = main.map_or_else(String::new, |main| {
             let cloned = records
@@ -93,7 +94,8 @@ impl Finished {
 }
 
 /// What was asked for: the pull request's commit, else the base's, else the base's name.
-fn revision(refs: &Refs) -> String {
+#[must_use]
+pub fn revision(refs: &Refs) -> String {
     let pull = refs.pulls.first().map(|p| p.sha.as_str());
     [pull.unwrap_or_default(), &refs.base_sha, &refs.base_ref]
         .into_iter()

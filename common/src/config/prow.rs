@@ -62,7 +62,7 @@ pub use push_gateway::PushGateway;
 pub use reporter::GithubReporter;
 pub use scheduler::{External, ExternalCache, Failover, Scheduler};
 pub use sinker::Sinker;
-pub use slack::SlackReporter;
+pub use slack::{SLACK_REPORT, SlackReporter};
 pub use tide::{
     ContextOptions, ContextPolicy, MergeBlocks, MergeCommitTemplate, MergeMethods, OneOrBy, Tide,
     TideGerrit, TidePriority, TideQuery,
@@ -75,7 +75,7 @@ use crate::{
 };
 
 /// What Prow knows and no service here reads. Where it is written, `prow check` says so.
-const UNUSED: [&str; 19] = [
+const UNUSED: [&str; 18] = [
     "branch-protection",
     "config_version_sha",
     "default_job_timeout",
@@ -92,7 +92,6 @@ const UNUSED: [&str; 19] = [
     "pubsub_triggers",
     "push_gateway",
     "scheduler",
-    "slack_reporter_configs",
     "status_error_link",
     "tide",
 ];

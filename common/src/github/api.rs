@@ -10,6 +10,8 @@ use super::{
     types::Label,
 };
 
+const MAX_COMMENT_PAGES: u32 = 100;
+
 impl Client {
     /// Whether `user` is a member of `org` that the client can see. Prow takes a redirect
     /// (the client is no member itself) as an error; here it is "no".
@@ -109,6 +111,30 @@ impl Client {
             &format!("{}/issues/{number}/comments", repo_path(org, repo)),
         )
         .await
+    }
+
+    /// The comments of one author, oldest first. Others' are dropped page by page; of a
+    /// conversation without end the first 10,000 comments are looked at.
+    pub async fn comments_of(
+        &self,
+        org: &str,
+        repo: &str,
+        number: u64,
+        author: &str,
+    ) -> Result<Vec<IssueComment>> {
+        let path = format!("{}/issues/{number}/comments", repo_path(org, repo));
+        let mut own = Vec::new();
+        for page in 1..=MAX_COMMENT_PAGES {
+            let path = format!("{path}?per_page=100&page={page}");
+            let answer = self.get(org, &path).await?;
+            let mut comments: Vec<IssueComment> = answer.json()?;
+            comments.retain(|comment| comment.user.login.eq_ignore_ascii_case(author));
+            own.extend(comments);
+            if !has_next(&answer.headers) {
+                break;
+            }
+        }
+        Ok(own)
     }
 
     /// Returns the comment's id.

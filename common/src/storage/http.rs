@@ -48,6 +48,14 @@ impl Http {
         })
     }
 
+    pub(super) fn with_token(&self, token: SecretString) -> Self {
+        Self {
+            base: self.base.clone(),
+            token: Some(token),
+            client: self.client.clone(),
+        }
+    }
+
     /// Segments are escaped one by one, so that `%` and `?` in a key stay what they are.
     fn url(&self, key: &str) -> Url {
         let mut url = self.base.clone();

@@ -1,274 +1,185 @@
-//! Watches jobs and tells of each state once, with retries that never overtake each other.
+//! Watches jobs and gives each of which there is something to tell to a courier.
+//!
+//! Only those are kept in memory, and of them only what reporters look at.
 
 use std::{
     collections::{HashMap, HashSet},
-    convert::Infallible,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use common::{
     github,
-    prowjob::{ProwJob, ProwJobSpec, ProwJobState},
-    service::lease::NotLeading,
+    prowjob::{DecorationConfig, ProwJob, ProwJobSpec, ProwJobState},
 };
-use futures::{StreamExt, channel::mpsc};
-use jiff::Timestamp;
-use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams},
-    runtime::{
-        applier,
-        controller::{Action, Config as ApplierConfig, Error as ApplierError},
-        reflector::{ObjectRef, store},
-        watcher::Event,
-    },
-};
-use serde_json::json;
+use futures::StreamExt;
+use kube::{ResourceExt, runtime::watcher::Event};
+use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, GITHUB_REPORTER, report};
+use super::{Context, courier, reporter::Reporter};
 use crate::watch;
 
-/// Bound on one report.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LONGEST_RETRY: Duration = Duration::from_secs(1000);
+/// How long reports that are under way may take once crier is to end.
+const GRACE: Duration = Duration::from_secs(5);
 
-#[derive(Debug, thiserror::Error)]
-enum Error {
-    #[error(transparent)]
-    GitHub(#[from] github::Error),
-    #[error("GitHub did not answer in time")]
-    TimedOut,
-    #[error(transparent)]
-    NotLeading(#[from] NotLeading),
-    #[error(transparent)]
-    Api(#[from] kube::Error),
+/// What couriers work with.
+pub(super) struct Crier {
+    pub(super) ctx: Arc<Context>,
+    pub(super) reporters: Vec<Box<dyn Reporter>>,
+    pub(super) shutdown: CancellationToken,
+    /// The jobs that have a courier.
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
 }
 
-struct Reporter {
-    ctx: Context,
-    memory: Mutex<Memory>,
+/// Where a courier finds the newest state of its job.
+pub(super) struct Slot {
+    /// `None` once the job is gone.
+    job: Mutex<Option<Arc<ProwJob>>>,
+    pub(super) changed: Notify,
 }
 
-#[derive(Default)]
-struct Memory {
-    /// Told, while the object that the watch shows does not say so yet.
-    told: HashMap<String, ProwJobState>,
-    /// Failures in a row, by job.
-    failures: HashMap<String, u32>,
+impl Slot {
+    pub(super) fn job(&self) -> Option<Arc<ProwJob>> {
+        self.job
+            .lock()
+            .expect("nothing panics under this lock")
+            .clone()
+    }
+
+    fn set(&self, job: Option<Arc<ProwJob>>) {
+        *self.job.lock().expect("nothing panics under this lock") = job;
+        self.changed.notify_one();
+    }
 }
 
 pub(super) async fn run(ctx: Context, shutdown: CancellationToken) {
+    let ctx = Arc::new(ctx);
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
-    let events = watch::prowjobs(ctx.client.clone(), &namespace);
-    let (jobs, mut writer) = store::<ProwJob>();
-    let (sender, names) = mpsc::unbounded::<ObjectRef<ProwJob>>();
-    let workers = ApplierConfig::default().concurrency(ctx.github_workers.max(1));
-    let reporter = Arc::new(Reporter {
+    let events = watch::prowjobs(ctx.clusters.infra.clone(), &namespace, prune);
+    let crier = Arc::new(Crier {
+        reporters: super::reporters(&ctx),
         ctx,
-        memory: Mutex::default(),
+        shutdown: shutdown.clone(),
+        slots: Mutex::default(),
     });
-
-    let follow = {
-        let (jobs, reporter) = (jobs.clone(), Arc::clone(&reporter));
-        async move {
-            futures::pin_mut!(events);
-            let wake = |job: &ProwJob| {
-                if report::due(job, &reporter.ctx.report_agent).is_some() {
-                    // The receiver is gone only when crier is ending.
-                    let _ = sender.unbounded_send(ObjectRef::from_obj(job));
+    let mut couriers = JoinSet::new();
+    let mut listed = HashSet::new();
+    futures::pin_mut!(events);
+    loop {
+        let event = tokio::select! {
+            () = shutdown.cancelled() => break,
+            Some(ended) = couriers.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!("a courier panicked: {error}");
                 }
-            };
-            while let Some(event) = events.next().await {
-                writer.apply_watcher_event(&event);
-                match event {
-                    Event::Init | Event::InitApply(_) => {}
-                    Event::InitDone => {
-                        let all = jobs.state();
-                        reporter.retain(&all);
-                        all.iter().for_each(|job| wake(job));
-                    }
-                    Event::Apply(job) => wake(&job),
-                    Event::Delete(job) => reporter.forget(&job.name_any()),
-                }
+                continue;
             }
-        }
-    };
-    let work = async {
-        if jobs.wait_until_ready().await.is_err() {
-            return;
-        }
-        reporter.ctx.ready.set(true);
-        let queue = names.map(Ok::<_, Infallible>);
-        let tell = |job: Arc<ProwJob>, reporter: Arc<Reporter>| {
-            Box::pin(async move { reporter.reconcile(&job).await })
+            event = events.next() => event,
         };
-        let results = applier(
-            tell,
-            on_error,
-            Arc::clone(&reporter),
-            jobs.clone(),
-            queue,
-            workers,
-        );
-        futures::pin_mut!(results);
-        while let Some(result) = results.next().await {
-            match result {
-                Ok(_)
-                | Err(ApplierError::ObjectNotFound(_) | ApplierError::ReconcilerFailed(..)) => {}
-                Err(error) => tracing::error!("the work queue failed: {error}"),
+        match event {
+            None => break,
+            Some(Event::Init) => listed.clear(),
+            Some(Event::InitApply(job)) => {
+                listed.insert(job.name_any());
+                crier.take(job, &mut couriers);
             }
+            Some(Event::InitDone) => {
+                crier.retain(&std::mem::take(&mut listed));
+                crier.ctx.ready.set(true);
+            }
+            Some(Event::Apply(job)) => crier.take(job, &mut couriers),
+            Some(Event::Delete(job)) => crier.forget(&job.name_any()),
         }
-    };
-    tokio::select! {
-        // What was told and not yet marked is told again after a restart: a status is the same
-        // however often it is set.
-        () = shutdown.cancelled() => {}
-        () = follow => {}
-        () = work => {}
+    }
+    let all = async { while couriers.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all).await.is_err() {
+        tracing::warn!("reports were still under way; they are made again at the next start");
     }
 }
 
-impl Reporter {
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().expect("nothing panics under this lock")
+impl Crier {
+    fn slots(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {
+        self.slots.lock().expect("nothing panics under this lock")
+    }
+
+    fn take(self: &Arc<Self>, job: ProwJob, couriers: &mut JoinSet<()>) {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get(&job.name_any()) {
+            slot.set(Some(Arc::new(job)));
+        } else if self.reporters.iter().any(|it| self.is_due(&**it, &job)) {
+            let name = job.name_any();
+            let slot = Arc::new(Slot {
+                job: Mutex::new(Some(Arc::new(job))),
+                changed: Notify::new(),
+            });
+            slots.insert(name.clone(), Arc::clone(&slot));
+            couriers.spawn(courier::run(Arc::clone(self), name, slot));
+        }
     }
 
     fn forget(&self, name: &str) {
-        let mut memory = self.memory();
-        memory.told.remove(name);
-        memory.failures.remove(name);
-    }
-
-    fn retain(&self, jobs: &[Arc<ProwJob>]) {
-        let names: HashSet<String> = jobs.iter().map(|job| job.name_any()).collect();
-        let mut memory = self.memory();
-        memory.told.retain(|name, _| names.contains(name));
-        memory.failures.retain(|name, _| names.contains(name));
-    }
-
-    async fn reconcile(&self, job: &ProwJob) -> Result<Action, Error> {
-        let name = job.name_any();
-        let Some(state) = report::due(job, &self.ctx.report_agent) else {
-            self.forget(&name);
-            return Ok(Action::await_change());
-        };
-        let told = self.memory().told.get(&name) == Some(&state);
-        if told || !is_enabled(&self.ctx.enablement, &job.spec) {
-            return Ok(Action::await_change());
+        if let Some(slot) = self.slots().get(name) {
+            slot.set(None);
         }
-        match self.tell(job).await {
-            Ok(()) => {}
-            Err(Error::GitHub(error)) if report::is_permanent(&error) => {
-                tracing::warn!(
-                    prowjob = name,
-                    job = job.spec.job,
-                    "giving up on a status: {error}"
-                );
-            }
-            Err(error) => {
-                self.ctx.metrics.failed();
-                return Err(error);
+    }
+
+    fn retain(&self, names: &HashSet<String>) {
+        for (name, slot) in self.slots().iter() {
+            if !names.contains(name) {
+                slot.set(None);
             }
         }
-        if self.ctx.dry_run {
-            return Ok(Action::await_change());
-        }
-        let completed = job
-            .status
-            .as_ref()
-            .and_then(|status| status.completion_time.as_ref());
-        self.ctx
-            .metrics
-            .reported(completed.map(|time| time.0), Timestamp::now());
-        self.mark(job, state).await?;
-        let mut memory = self.memory();
-        memory.told.insert(name.clone(), state);
-        memory.failures.remove(&name);
-        Ok(Action::await_change())
     }
 
-    async fn tell(&self, job: &ProwJob) -> Result<(), Error> {
-        let config = self.ctx.config.borrow().prow.github_reporter.clone();
-        let Some(report) = report::report(job, &config) else {
-            return Ok(());
+    /// Ends a courier's work, unless its job is not `last` any more.
+    pub(super) fn leave(&self, name: &str, slot: &Slot, last: Option<&Arc<ProwJob>>) -> bool {
+        let mut slots = self.slots();
+        let same = match (slot.job(), last) {
+            (Some(now), Some(last)) => Arc::ptr_eq(&now, last),
+            (now, last) => now.is_none() && last.is_none(),
         };
-        let pull = job.spec.refs.as_ref().and_then(|refs| refs.pulls.first());
-        tracing::info!(
-            prowjob = job.name_any(),
-            job = job.spec.job,
-            org = report.org,
-            repo = report.repo,
-            pr = pull.map(|pull| pull.number),
-            state = job.state().as_str(),
-            dry_run = self.ctx.dry_run,
-            "setting the commit status"
-        );
-        if self.ctx.dry_run {
-            return Ok(());
+        if same {
+            slots.remove(name);
         }
-        self.ctx.fence.check()?;
-        let status =
-            self.ctx
-                .github
-                .create_status(&report.org, &report.repo, &report.sha, &report.status);
-        tokio::time::timeout(PATIENCE, status)
-            .await
-            .map_err(|_| Error::TimedOut)??;
-        Ok(())
+        same
     }
 
-    /// Marks the state as told. Without a resourceVersion: whoever else writes the object
-    /// writes other fields.
-    async fn mark(&self, job: &ProwJob, state: ProwJobState) -> Result<(), Error> {
-        if job.status.is_none() {
-            return Ok(());
-        }
-        let patch = json!({"status": {"prev_report_states": {GITHUB_REPORTER: state}}});
-        let namespace = job.namespace().unwrap_or_default();
-        let api: Api<ProwJob> = Api::namespaced(self.ctx.client.clone(), &namespace);
-        let params = PatchParams::default();
-        match api
-            .patch_metadata(&job.name_any(), &params, &Patch::Merge(patch))
-            .await
-        {
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            done => Ok(done.map(drop)?),
-        }
+    /// Gives the job to another courier when this one panicked: with the next event of it.
+    pub(super) fn abandon(&self, name: &str) {
+        self.slots().remove(name);
+    }
+
+    /// Whether the job says that its state is not yet told by the reporter.
+    pub(super) fn is_due(&self, reporter: &dyn Reporter, job: &ProwJob) -> bool {
+        marked(job, reporter.name()) != Some(job.state())
+            && is_enabled(&self.ctx.settings.enablement, &job.spec)
+            && reporter.is_due(job)
     }
 }
 
-/// Tries again, later with every failure in a row; at GitHub's own time when out of quota.
-fn on_error(job: Arc<ProwJob>, error: &Error, reporter: Arc<Reporter>) -> Action {
-    let name = job.name_any();
-    let mut memory = reporter.memory();
-    let count = memory.failures.entry(name.clone()).or_default();
-    let wait = delay(*count, error, Timestamp::now());
-    *count = count.saturating_add(1);
-    tracing::warn!(
-        prowjob = name,
-        job = job.spec.job,
-        state = job.state().as_str(),
-        retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-        "reporting failed, trying again: {error:#}"
-    );
-    Action::requeue(wait)
+/// The state that the job says this reporter has told last.
+pub(super) fn marked(job: &ProwJob, reporter: &str) -> Option<ProwJobState> {
+    let status = job.status.as_ref()?;
+    status.prev_report_states.get(reporter).copied()
 }
 
-fn delay(failures: u32, error: &Error, now: Timestamp) -> Duration {
-    let backoff = FIRST_RETRY
-        .saturating_mul(1 << failures.min(16))
-        .min(LONGEST_RETRY);
-    match error {
-        Error::GitHub(github::Error::RateLimited { reset }) => {
-            Duration::try_from(reset.duration_since(now))
-                .unwrap_or_default()
-                .max(FIRST_RETRY)
-        }
-        _ => backoff,
-    }
+/// Leaves what reporters look at; who needs the rest reads it.
+fn prune(job: &mut ProwJob) {
+    job.managed_fields_mut().clear();
+    job.metadata.annotations = None;
+    let spec = &mut job.spec;
+    spec.pod_spec = None;
+    spec.pipeline_run_spec = None;
+    spec.tekton_pipeline_run_spec = None;
+    spec.rerun_auth_config = None;
+    spec.decoration_config = spec
+        .decoration_config
+        .take()
+        .map(|config| DecorationConfig {
+            gcs_configuration: config.gcs_configuration,
+            ..DecorationConfig::default()
+        });
 }
 
 /// Whether any reference of the job is in an enabled repository; a job without any is.
@@ -279,15 +190,57 @@ fn is_enabled(enablement: &github::Enablement, spec: &ProwJobSpec) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use common::prowjob::{GcsConfiguration, ProwJobStatus, RawPodSpec, Refs};
+
     use super::*;
 
     #[test]
-    fn retries_slow_down_and_keep_githubs_time() {
-        let now = "2026-08-01T00:00:00Z".parse().unwrap();
-        assert_eq!(delay(0, &Error::TimedOut, now), FIRST_RETRY);
-        assert_eq!(delay(40, &Error::TimedOut, now), LONGEST_RETRY);
-        let reset = "2026-08-01T00:10:00Z".parse().unwrap();
-        let limited = Error::GitHub(github::Error::RateLimited { reset });
-        assert_eq!(delay(40, &limited, now), Duration::from_secs(600));
+    fn prev_report_states_say_what_was_told() {
+        let mut job = ProwJob::new("pj", ProwJobSpec::default());
+        assert_eq!(marked(&job, "github-reporter"), None);
+        job.status = Some(ProwJobStatus {
+            prev_report_states: [("github-reporter".into(), ProwJobState::Pending)].into(),
+            ..ProwJobStatus::default()
+        });
+        assert_eq!(marked(&job, "github-reporter"), Some(ProwJobState::Pending));
+        assert_eq!(marked(&job, "gcsreporter"), None);
+    }
+
+    #[test]
+    fn a_job_without_references_or_with_an_enabled_one_is_served() {
+        let enablement = github::Enablement {
+            github_enabled_org: vec!["o".into()],
+            ..github::Enablement::default()
+        };
+        let refs = |org: &str| Refs {
+            org: org.into(),
+            repo: "r".into(),
+            ..Refs::default()
+        };
+        let mut spec = ProwJobSpec::default();
+        assert!(is_enabled(&enablement, &spec), "no references");
+        spec.refs = Some(refs("other"));
+        assert!(!is_enabled(&enablement, &spec));
+        spec.extra_refs = vec![refs("o")];
+        assert!(is_enabled(&enablement, &spec), "one of extra_refs");
+    }
+
+    #[test]
+    fn what_is_kept_of_a_job_is_what_reporters_look_at() {
+        let mut job = ProwJob::new("pj", ProwJobSpec::default());
+        job.spec.pod_spec = Some(RawPodSpec::default());
+        job.spec.decoration_config = Some(DecorationConfig {
+            gcs_configuration: Some(GcsConfiguration::default()),
+            ssh_key_secrets: vec!["key".into()],
+            ..DecorationConfig::default()
+        });
+        job.metadata.annotations = Some([("a".into(), "b".into())].into());
+        prune(&mut job);
+        assert_eq!(
+            (&job.spec.pod_spec, &job.metadata.annotations),
+            (&None, &None)
+        );
+        let decoration = job.spec.decoration_config.unwrap();
+        assert!(decoration.gcs_configuration.is_some() && decoration.ssh_key_secrets.is_empty());
     }
 }

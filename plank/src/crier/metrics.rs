@@ -7,8 +7,6 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::GITHUB_REPORTER;
-
 /// Seconds.
 const BUCKETS: [f64; 12] = [
     1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0, 7200.0,
@@ -51,26 +49,27 @@ impl Metrics {
     }
 
     /// `completed` is when the job ended, if it has.
-    pub(super) fn reported(&self, completed: Option<Timestamp>, now: Timestamp) {
-        self.count("SUCCESS");
+    pub(super) fn reported(
+        &self,
+        reporter: &'static str,
+        completed: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        self.count(reporter, "SUCCESS");
         if let Some(completed) = completed {
-            let reporter = Reporter {
-                reporter: GITHUB_REPORTER,
-            };
             let seconds = now.duration_since(completed).as_secs_f64();
-            self.latency.get_or_create(&reporter).observe(seconds);
+            self.latency
+                .get_or_create(&Reporter { reporter })
+                .observe(seconds);
         }
     }
 
-    pub(super) fn failed(&self) {
-        self.count("ERROR");
+    pub(super) fn failed(&self, reporter: &'static str) {
+        self.count(reporter, "ERROR");
     }
 
-    fn count(&self, result: &'static str) {
-        let outcome = Outcome {
-            reporter: GITHUB_REPORTER,
-            result,
-        };
+    fn count(&self, reporter: &'static str, result: &'static str) {
+        let outcome = Outcome { reporter, result };
         self.results.get_or_create(&outcome).inc();
     }
 }

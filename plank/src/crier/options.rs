@@ -1,19 +1,49 @@
 //! Crier's flags.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
-use anyhow::bail;
-use common::{config, github, kube, service};
+use anyhow::{bail, ensure};
+use common::{config, github, kube, service, storage::Credentials};
+
+use super::{Buckets, Settings, slack};
+use crate::options::storage_key;
 
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// Jobs reported to GitHub at once; 0 reports none.
+    /// Reports to GitHub at once; 0 for none.
     #[arg(long, default_value_t = 0)]
     pub github_workers: u16,
+    /// Messages to Slack at once; 0 for none.
+    #[arg(long, default_value_t = 0)]
+    pub slack_workers: u16,
+    /// Jobs at once whose prowjob.json, started.json and finished.json are stored; 0 for none.
+    #[arg(long, default_value_t = 0)]
+    pub blob_storage_workers: u16,
+    /// Jobs at once whose podinfo.json is stored; 0 for none.
+    #[arg(long, default_value_t = 0)]
+    pub kubernetes_blob_storage_workers: u16,
+    /// The share of jobs whose podinfo.json is stored.
+    #[arg(long, default_value_t = 1.0)]
+    pub kubernetes_report_fraction: f64,
+    /// File with the token for Slack.
+    #[arg(long, value_name = "FILE")]
+    pub slack_token_file: Option<PathBuf>,
+    /// File with the token for another Slack host, as host=path; may be repeated.
+    #[arg(long, value_name = "HOST=FILE")]
+    pub additional_slack_token_files: Vec<String>,
+    /// Google service account key for gs:// buckets.
+    #[arg(long, value_name = "FILE")]
+    pub gcs_credentials_file: Option<PathBuf>,
+    /// Prow's JSON with the credentials for s3:// buckets.
+    #[arg(long, value_name = "FILE")]
+    pub s3_credentials_file: Option<PathBuf>,
+    /// File with the key that Deck checks storage tokens with. Not Prow's.
+    #[arg(long, value_name = "FILE")]
+    pub storage_key_file: Option<PathBuf>,
     #[command(flatten)]
     pub others: OtherReporters,
-    /// Only jobs with this agent are reported.
+    /// Only jobs with this agent are reported to GitHub.
     #[arg(long, default_value = "")]
     pub report_agent: String,
     /// Log what would be told, tell nothing.
@@ -38,7 +68,7 @@ pub struct Options {
     pub instrumentation: service::InstrumentationOptions,
 }
 
-/// The flags of reporters that are not built yet: each may be 0 or absent.
+/// The flags of reporters that are not built: each may be 0 or absent.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct OtherReporters {
     #[arg(long, default_value_t = 0)]
@@ -46,16 +76,7 @@ pub struct OtherReporters {
     #[arg(long, default_value_t = 0)]
     pub pubsub_workers: u16,
     #[arg(long, default_value_t = 0)]
-    pub slack_workers: u16,
-    #[arg(long, default_value_t = 0)]
-    pub blob_storage_workers: u16,
-    #[arg(long, default_value_t = 0)]
-    pub kubernetes_blob_storage_workers: u16,
-    #[arg(long, default_value_t = 0)]
     pub resultstore_workers: u16,
-    /// Means something to --kubernetes-blob-storage-workers alone.
-    #[arg(long, default_value_t = 1.0, hide = true)]
-    pub kubernetes_report_fraction: f64,
     /// Means something to --resultstore-workers alone.
     #[arg(
         long,
@@ -67,46 +88,85 @@ pub struct OtherReporters {
         hide = true
     )]
     pub resultstore_artifacts_dir_only: bool,
-    /// Means something to --slack-workers alone.
-    #[arg(long, hide = true)]
-    pub slack_token_file: Option<PathBuf>,
-    /// Means something to --slack-workers alone.
-    #[arg(long, hide = true)]
-    pub additional_slack_token_files: Vec<String>,
     /// Means something to --gerrit-workers alone.
     #[arg(long, hide = true)]
     pub cookiefile: Option<PathBuf>,
-    /// Means something to the storage reporters alone.
-    #[arg(long, hide = true)]
-    pub gcs_credentials_file: Option<PathBuf>,
-    /// Means something to the storage reporters alone.
-    #[arg(long, hide = true)]
-    pub s3_credentials_file: Option<PathBuf>,
 }
 
 impl Options {
-    /// Refuses what is not built.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            github_workers: self.github_workers,
+            slack_workers: self.slack_workers,
+            blob_storage_workers: self.blob_storage_workers,
+            kubernetes_blob_storage_workers: self.kubernetes_blob_storage_workers,
+            kubernetes_report_fraction: self.kubernetes_report_fraction,
+            report_agent: self.report_agent.clone(),
+            enablement: self.enablement.clone(),
+            dry_run: self.dry_run,
+        }
+    }
+
+    /// The way into the buckets.
+    pub(super) fn buckets(&self) -> anyhow::Result<Buckets> {
+        let credentials = Credentials {
+            gcs_credentials_file: self.gcs_credentials_file.clone(),
+            s3_credentials_file: self.s3_credentials_file.clone(),
+            storage_token: None,
+        };
+        let key = self.storage_key_file.as_deref().map(storage_key);
+        Ok(Buckets::new(credentials, key.transpose()?))
+    }
+
+    /// The token file of each Slack host.
+    pub(super) fn slack_token_files(&self) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+        let mut all = BTreeMap::new();
+        for flag in &self.additional_slack_token_files {
+            let Some((host, file)) = flag.split_once('=') else {
+                bail!("--additional-slack-token-files={flag}: expected host=path");
+            };
+            if all.insert(host.to_owned(), file.into()).is_some() {
+                bail!("--additional-slack-token-files: {host} is there twice");
+            }
+        }
+        if let Some(file) = &self.slack_token_file {
+            all.insert(slack::DEFAULT_HOST.to_owned(), file.clone());
+        }
+        Ok(all)
+    }
+
+    /// Refuses what is not built and what cannot be.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
         self.enablement.validate()?;
         let others = &self.others;
         for (flag, workers) in [
             ("gerrit", others.gerrit_workers),
             ("pubsub", others.pubsub_workers),
-            ("slack", others.slack_workers),
-            ("blob-storage", others.blob_storage_workers),
-            (
-                "kubernetes-blob-storage",
-                others.kubernetes_blob_storage_workers,
-            ),
             ("resultstore", others.resultstore_workers),
         ] {
             if workers > 0 {
-                bail!("--{flag}-workers={workers}: this reporter is not built yet; set it to 0");
+                bail!("--{flag}-workers={workers}: this reporter is not built; set it to 0");
             }
         }
-        if self.github_workers == 0 {
-            bail!("no reporter is enabled: set --github-workers");
-        }
+        let workers = [
+            self.github_workers,
+            self.slack_workers,
+            self.blob_storage_workers,
+            self.kubernetes_blob_storage_workers,
+        ];
+        ensure!(
+            workers.iter().any(|count| *count > 0),
+            "no reporter is enabled: set --github-workers, --slack-workers, \
+             --blob-storage-workers or --kubernetes-blob-storage-workers"
+        );
+        ensure!(
+            (0.0..=1.0).contains(&self.kubernetes_report_fraction),
+            "--kubernetes-report-fraction has to be between 0 and 1"
+        );
+        ensure!(
+            self.slack_workers == 0 || !self.slack_token_files()?.is_empty(),
+            "--slack-workers needs --slack-token-file or --additional-slack-token-files"
+        );
         Ok(())
     }
 }
@@ -121,21 +181,53 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_is_refused() {
-        assert!(parse(&["--github-workers=10"]).check().is_ok());
+    fn what_is_not_built_or_makes_no_sense_is_refused() {
+        for args in [
+            &["--github-workers=10"][..],
+            &["--github-workers=1", "-blob-storage-workers", "10"],
+            &[
+                "--kubernetes-blob-storage-workers=1",
+                "--kubernetes-report-fraction=0.1",
+            ],
+            &["--slack-workers=1", "--slack-token-file=t"],
+        ] {
+            parse(args).check().unwrap();
+        }
         for (args, told) in [
             (
-                &["--github-workers=1", "-slack-workers=1"][..],
-                "--slack-workers=1",
+                &["--github-workers=1", "-pubsub-workers=1"][..],
+                "--pubsub-workers=1",
+            ),
+            (&["--gerrit-workers=2"], "--gerrit-workers=2"),
+            (&["--resultstore-workers=1"], "--resultstore-workers=1"),
+            (&["--slack-workers=1"], "--slack-token-file"),
+            (
+                &["--github-workers=1", "--kubernetes-report-fraction=1.5"],
+                "between 0 and 1",
             ),
             (
-                &["--github-workers=1", "-blob-storage-workers", "10"],
-                "--blob-storage-workers=10",
+                &["--slack-workers=1", "--additional-slack-token-files=x"],
+                "host=path",
             ),
             (&[], "no reporter is enabled"),
         ] {
             let error = parse(args).check().unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }
+    }
+
+    #[test]
+    fn every_slack_host_has_a_token() {
+        let files = parse(&[
+            "--slack-token-file=/t",
+            "--additional-slack-token-files=a=/a",
+            "--additional-slack-token-files=b=/b=c",
+        ]);
+        let files = files.slack_token_files().unwrap();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(host, file)| (&**host, file.to_str().unwrap()))
+            .collect();
+        assert_eq!(files, [("*", "/t"), ("a", "/a"), ("b", "/b=c")]);
     }
 }

@@ -6,8 +6,6 @@ use common::{
     prowjob::{ProwJob, ProwJobState, ProwJobType},
 };
 
-use super::GITHUB_REPORTER;
-
 /// GitHub's limit of a description, which we hold in bytes, as Prow does.
 const MAX_DESCRIPTION: usize = 140;
 const ELISION: &str = " ... ";
@@ -26,8 +24,8 @@ pub struct Report {
     pub status: Status,
 }
 
-/// The state that is to be reported now, if it is not yet.
-pub fn due(job: &ProwJob, report_agent: &str) -> Option<ProwJobState> {
+/// Whether the job's states are told on GitHub.
+pub fn is_reported(job: &ProwJob, report_agent: &str) -> bool {
     let spec = &job.spec;
     let labels = job.metadata.labels.as_ref();
     let gerrit = labels.is_some_and(|labels| labels.contains_key(GERRIT_LABEL));
@@ -36,15 +34,7 @@ pub fn due(job: &ProwJob, report_agent: &str) -> Option<ProwJobState> {
         ProwJobType::Presubmit | ProwJobType::Postsubmit
     );
     let agent = report_agent.is_empty() || spec.agent.0 == report_agent;
-    if !spec.report || gerrit || !kind || !agent {
-        return None;
-    }
-    let state = job.state();
-    let told = job
-        .status
-        .as_ref()
-        .and_then(|status| status.prev_report_states.get(GITHUB_REPORTER));
-    (state != ProwJobState::Scheduling && told != Some(&state)).then_some(state)
+    spec.report && !gerrit && kind && agent && job.state() != ProwJobState::Scheduling
 }
 
 /// The commit status for the job's state; `None` where this job gets none.
@@ -119,7 +109,7 @@ fn truncate(text: &str, max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use common::prowjob::{ProwJobAgent, ProwJobStatus, Pull, Refs};
+    use common::prowjob::{ProwJobAgent, ProwJobStatus, Pull, Refs, labels};
 
     use super::*;
 
@@ -202,53 +192,53 @@ mod tests {
     }
 
     #[test]
-    fn a_state_is_due_until_it_is_marked() {
-        let told = |state| {
-            let mut job = job(ProwJobState::Success);
-            let states = &mut job.status.as_mut().unwrap().prev_report_states;
-            states.insert(GITHUB_REPORTER.into(), state);
-            job
-        };
+    fn jobs_that_nobody_asked_about_are_not_reported() {
         let edited = |edit: fn(&mut ProwJob)| {
             let mut job = job(ProwJobState::Success);
             edit(&mut job);
             job
         };
-        let success = Some(ProwJobState::Success);
         for (name, job, expected) in [
-            ("never told", job(ProwJobState::Success), success),
+            ("a presubmit", job(ProwJobState::Success), true),
             (
-                "an earlier state was told",
-                told(ProwJobState::Pending),
-                success,
+                "a postsubmit",
+                edited(|job| job.spec.job_type = ProwJobType::Postsubmit),
+                true,
             ),
-            ("told", told(ProwJobState::Success), None),
-            ("skip_report", edited(|job| job.spec.report = false), None),
-            ("scheduling", job(ProwJobState::Scheduling), None),
+            (
+                "optional",
+                edited(|job| {
+                    job.metadata.labels =
+                        Some([(labels::IS_OPTIONAL.into(), "true".into())].into());
+                }),
+                true,
+            ),
+            ("skip_report", edited(|job| job.spec.report = false), false),
+            ("scheduling", job(ProwJobState::Scheduling), false),
             (
                 "a periodic",
                 edited(|job| job.spec.job_type = ProwJobType::Periodic),
-                None,
+                false,
             ),
             (
                 "a batch",
                 edited(|job| job.spec.job_type = ProwJobType::Batch),
-                None,
+                false,
             ),
             (
                 "another agent",
                 edited(|job| job.spec.agent = ProwJobAgent("jenkins".into())),
-                None,
+                false,
             ),
             (
                 "gerrit's",
                 edited(|job| {
                     job.metadata.labels = Some([(GERRIT_LABEL.into(), "x".into())].into());
                 }),
-                None,
+                false,
             ),
         ] {
-            assert_eq!(due(&job, "kubernetes"), expected, "{name}");
+            assert_eq!(is_reported(&job, "kubernetes"), expected, "{name}");
         }
     }
 

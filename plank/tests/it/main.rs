@@ -2,7 +2,11 @@
 
 mod claims;
 mod cluster;
+mod comments;
 mod leases;
 mod runner;
+mod slack;
 mod states;
 mod statuses;
+mod storage_reports;
+mod world;

@@ -205,16 +205,23 @@ impl Prow<'_> {
 
     fn crier(&self) -> anyhow::Result<plank::crier::Context> {
         Ok(plank::crier::Context {
-            client: self.client.clone(),
+            clusters: Clusters::single(self.client.clone()),
             config: self.config.clone(),
             github: common::github::Client::new(&self.github, "crier")?,
-            fence: service::lease::Fence::open(),
+            slack: plank::crier::Slack::new(plank::crier::SLACK_API, BTreeMap::new())?,
+            buckets: Arc::new(plank::crier::Buckets::new(
+                Credentials::default(),
+                Some(std::fs::read(self.data.join("hmac"))?),
+            )),
             metrics: plank::crier::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
-            github_workers: 4,
-            report_agent: String::new(),
-            enablement: common::github::Enablement::default(),
-            dry_run: false,
+            fence: service::lease::Fence::open(),
+            settings: plank::crier::Settings {
+                github_workers: 4,
+                blob_storage_workers: 4,
+                kubernetes_blob_storage_workers: 4,
+                ..plank::crier::Settings::default()
+            },
         })
     }
 

@@ -3,14 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ProwConfig;
+use super::{ProwConfig, narrowest};
 use crate::{
     config::{Path, report::Report},
-    prowjob::{ProwJobType, SlackReporterConfig},
+    prowjob::{ProwJobSpec, ProwJobType, SlackReporterConfig},
 };
 
-/// What is written about a job unless the section says something else.
-const REPORT: &str = "Job {{.Spec.Job}} of type {{.Spec.Type}} ended with state \
+/// What is written about a job unless somebody says something else.
+pub const SLACK_REPORT: &str = "Job {{.Spec.Job}} of type {{.Spec.Type}} ended with state \
                       {{.Status.State}}. <{{.Status.URL}}|View logs>";
 
 /// A job's own `reporter_config.slack` goes before it.
@@ -26,13 +26,22 @@ impl SlackReporter {
     /// The Go template of what is written.
     pub fn report_template(&self) -> &str {
         match self.config.report_template.as_str() {
-            "" => REPORT,
+            "" => SLACK_REPORT,
             own => own,
         }
     }
 }
 
 impl ProwConfig {
+    /// The section's entry for a job: of its repository, else of the organisation, else `*`.
+    pub fn slack_reporter_for(&self, spec: &ProwJobSpec) -> Option<&SlackReporter> {
+        let entries = &self.slack_reporter_configs;
+        match spec.main_refs() {
+            Some(refs) => narrowest(entries, &refs.org, &refs.repo),
+            None => entries.get("*"),
+        }
+    }
+
     pub(super) fn check_slack(&self, report: &mut Report<'_>) {
         let section = Path::Root.key("slack_reporter_configs");
         for (key, entry) in &self.slack_reporter_configs {

@@ -1,0 +1,210 @@
+//! The one comment with the failed jobs of a pull request: what it says, and what is done to the
+//! comments that are there. Pure.
+//!
+//! Prow's format, so that each can go on with what the other wrote.
+
+use common::{
+    github::IssueComment,
+    prowjob::{ProwJob, ProwJobState, ProwJobType, labels},
+};
+
+use super::quote::{cell, code, link, login};
+
+/// What tells such a comment from others of the bot.
+pub const MARKER: &str = "<!-- test report -->";
+
+const HEADER: &str = "Test name | Commit | Details | Required | Rerun command";
+const RULE: &str = "--- | --- | --- | --- | ---";
+const CELL: &str = " | ";
+const ABOUT: &str = "This comment is kept up to date: a test that passes leaves it, and when none \
+                     is left, it goes.";
+/// Bytes of a body's table, and of all of it; GitHub takes 65,536 characters.
+const MAX_TABLE: usize = 48 << 10;
+const MAX_BODY: usize = 60 << 10;
+
+/// What is to be told about one pull request.
+#[derive(Clone, Debug)]
+pub struct Report<'a> {
+    /// Jobs that have ended, later ones after earlier ones; never none.
+    pub jobs: &'a [&'a ProwJob],
+    /// A comment there has to be, even when all is well.
+    pub sums_up: bool,
+    /// What the report template says.
+    pub note: &'a str,
+}
+
+/// A change of the pull request's comments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    Create(String),
+    Edit(u64, String),
+    Delete(u64),
+}
+
+impl Action {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "creating the comment",
+            Self::Edit(..) => "editing the comment",
+            Self::Delete(_) => "deleting a comment",
+        }
+    }
+}
+
+/// Whether this job's end belongs into the comment, now that it is there.
+pub fn is_told(job: &ProwJob, types: &[ProwJobType]) -> bool {
+    is_of_pull(job, types) && has_ended(job)
+}
+
+/// Whether this is a job whose end belongs into the comment.
+pub fn is_of_pull(job: &ProwJob, types: &[ProwJobType]) -> bool {
+    let refs = job.spec.refs.as_ref();
+    job.spec.job_type == ProwJobType::Presubmit
+        && types.contains(&job.spec.job_type)
+        && job.spec.report
+        && refs.is_some_and(|refs| refs.pulls.len() == 1)
+}
+
+/// An aborted job may have a pod to end, and has nothing to tell any more.
+pub fn has_ended(job: &ProwJob) -> bool {
+    job.is_complete() || job.state() == ProwJobState::Aborted
+}
+
+/// What to do so that one comment says how things are. `comments` are the pull request's, oldest
+/// first; those of others and without the marker are left alone.
+pub fn plan(comments: &[IssueComment], bot: &str, report: &Report<'_>) -> Vec<Action> {
+    let ours: Vec<&IssueComment> = comments
+        .iter()
+        .filter(|comment| comment.user.login.eq_ignore_ascii_case(bot))
+        .filter(|comment| comment.body.contains(MARKER))
+        .collect();
+    let rows = rows(&ours, report.jobs);
+    let aborted = |job: &&ProwJob| job.state() == ProwJobState::Aborted;
+    let wanted = !rows.is_empty() || (report.sums_up && !report.jobs.iter().any(aborted));
+    let (latest, older) = match ours.split_last() {
+        Some((latest, older)) => (Some(*latest), older),
+        None => (None, &[][..]),
+    };
+    let mut actions = Vec::new();
+    match (latest, wanted) {
+        (None, false) => {}
+        (None, true) => actions.push(Action::Create(body(&rows, report))),
+        (Some(latest), false) => actions.push(Action::Delete(latest.id)),
+        (Some(latest), true) => {
+            let body = body(&rows, report);
+            // GitHub may hand a body back with other line ends.
+            if latest.body.replace("\r\n", "\n").trim_end() != body {
+                actions.push(Action::Edit(latest.id, body));
+            }
+        }
+    }
+    actions.extend(older.iter().map(|comment| Action::Delete(comment.id)));
+    actions
+}
+
+/// The rows that stay, then those of the jobs; one a context, the last one that there is.
+fn rows(ours: &[&IssueComment], jobs: &[&ProwJob]) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    let forget = |rows: &mut Vec<String>, name: &str| {
+        rows.retain(|row| name_of(row) != name);
+    };
+    for row in ours.iter().flat_map(|comment| table(&comment.body)) {
+        forget(&mut rows, name_of(row));
+        rows.push(row.to_owned());
+    }
+    for job in jobs {
+        forget(&mut rows, &job.spec.context);
+        forget(&mut rows, &cell(&job.spec.context));
+        if job.state() == ProwJobState::Failure {
+            rows.push(row(job));
+        }
+    }
+    rows
+}
+
+/// The lines of a body's first table.
+fn table(body: &str) -> impl Iterator<Item = &str> {
+    body.lines()
+        .map(str::trim)
+        .skip_while(|line| !line.starts_with("--- | "))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+}
+
+fn name_of(row: &str) -> &str {
+    row.split(CELL).next().unwrap_or(row)
+}
+
+fn row(job: &ProwJob) -> String {
+    let refs = job.spec.refs.as_ref();
+    let pull = refs.and_then(|refs| refs.pulls.first());
+    let url = job.status.as_ref().map_or("", |status| &status.url);
+    [
+        cell(&job.spec.context),
+        cell(pull.map_or("", |pull| &pull.sha)),
+        format!("[link]({})", link(url)),
+        required(job).to_owned(),
+        format!("`{}`", code(&job.spec.rerun_command)),
+    ]
+    .join(CELL)
+}
+
+fn required(job: &ProwJob) -> &'static str {
+    let labels = job.metadata.labels.as_ref();
+    match labels.and_then(|labels| labels.get(labels::IS_OPTIONAL)) {
+        // As Go reads a truth.
+        Some(text) => match text.as_str() {
+            "1" | "t" | "T" | "TRUE" | "true" | "True" => "false",
+            "0" | "f" | "F" | "FALSE" | "false" | "False" => "true",
+            _ => "unknown",
+        },
+        None => "unknown",
+    }
+}
+
+fn body(rows: &[String], report: &Report<'_>) -> String {
+    let refs = report.jobs.first().and_then(|job| job.spec.refs.as_ref());
+    let pull = refs.and_then(|refs| refs.pulls.first());
+    let author = login(pull.map_or("", |pull| &pull.author));
+    let mut lines = if rows.is_empty() {
+        vec![format!("@{author}: all tests **passed!**"), String::new()]
+    } else {
+        let plural = if rows.len() > 1 { "s" } else { "" };
+        let head = format!(
+            "@{author}: The following test{plural} **failed**, say `/retest` to rerun all failed \
+             tests or `/retest-required` to rerun all mandatory failed tests:"
+        );
+        vec![head, String::new(), HEADER.into(), RULE.into()]
+    };
+    let shown = newest(rows);
+    lines.extend(shown.iter().cloned());
+    if shown.len() < rows.len() {
+        let more = rows.len() - shown.len();
+        lines.extend([
+            String::new(),
+            format!("{more} earlier ones do not fit here."),
+        ]);
+    }
+    let tail = ["", "<details>", "", ABOUT, "</details>", MARKER].join("\n");
+    let length = lines.iter().map(String::len).sum::<usize>() + lines.len() + tail.len();
+    // Whole or not at all: half of it may be half of an HTML element.
+    if !report.note.is_empty() && length + report.note.len() < MAX_BODY {
+        lines.extend([String::new(), report.note.replace(MARKER, "")]);
+    }
+    lines.push(tail);
+    lines.join("\n")
+}
+
+/// The last rows, as many as fit.
+fn newest(rows: &[String]) -> &[String] {
+    let mut length = 0;
+    let fits = |row: &&String| {
+        length += row.len() + 1;
+        length <= MAX_TABLE
+    };
+    let count = rows.iter().rev().take_while(fits).count();
+    &rows[rows.len() - count..]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! Where a job's files are, and the way in.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use common::{
+    config::ProwConfig,
+    prowjob::{GcsConfiguration, ProwJob, ProwJobSpec},
+    storage::{Attributes, Credentials, Error, Provider, Storage, paths, token},
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// For the files of one report.
+const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+/// Largest file of a run that is read.
+const MAX_READ: usize = 1 << 20;
+
+/// The folder of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Destination {
+    pub(super) bucket: String,
+    pub(super) dir: String,
+}
+
+/// The job's own bucket, else the one that decorated jobs of its repository and cluster have;
+/// `None` where there is none, or no key for such a job.
+pub(super) fn destination(config: &ProwConfig, job: &ProwJob) -> Option<Destination> {
+    let build_id = &job.status.as_ref()?.build_id;
+    let storage = gcs_configuration(config, &job.spec)?;
+    let run = paths::Job {
+        job_type: job.spec.job_type,
+        name: &job.spec.job,
+        build_id,
+        refs: job.spec.main_refs(),
+    };
+    let dir = paths::job_dir(&storage, &run).ok()?;
+    (!storage.bucket.is_empty()).then_some(Destination {
+        bucket: storage.bucket,
+        dir,
+    })
+}
+
+fn gcs_configuration(config: &ProwConfig, spec: &ProwJobSpec) -> Option<GcsConfiguration> {
+    let own = spec.decoration_config.as_ref();
+    if let Some(own) = own.and_then(|own| own.gcs_configuration.clone()) {
+        return Some(own);
+    }
+    let repo = spec.main_refs().map(common::prowjob::Refs::org_repo);
+    let defaults = config
+        .plank
+        .default_decorations(repo.as_deref(), spec.cluster_alias());
+    let merged = defaults.fold(None, |all, (_, next)| match all {
+        None => Some(next.clone()),
+        Some(all) => Some(next.or(&all)),
+    });
+    merged?.gcs_configuration
+}
+
+/// Opens buckets, each once.
+#[derive(Debug, Default)]
+pub struct Buckets {
+    credentials: Credentials,
+    /// The key shared with Deck, for runs in Deck's storage.
+    key: Option<Vec<u8>>,
+    opened: Mutex<HashMap<String, Storage>>,
+}
+
+impl Buckets {
+    pub fn new(credentials: Credentials, key: Option<Vec<u8>>) -> Self {
+        Self {
+            credentials,
+            key,
+            opened: Mutex::default(),
+        }
+    }
+
+    /// The way to one run's files.
+    pub(super) fn folder(&self, destination: Destination, now: Timestamp) -> Result<Folder, Error> {
+        let Destination { bucket, dir } = destination;
+        let mut storage = self.open(&bucket)?;
+        if storage.bucket().provider() == Provider::Storage {
+            let key = self.key.as_ref().ok_or_else(|| {
+                let why = "Deck's storage needs --storage-key-file";
+                Error::InvalidBucket(bucket, why.into())
+            })?;
+            let expiry = now.saturating_add(TOKEN_LIFETIME).unwrap_or(Timestamp::MAX);
+            storage = storage.with_token(token::sign(key, &dir, expiry).into());
+        }
+        Ok(Folder { storage, dir })
+    }
+
+    fn open(&self, url: &str) -> Result<Storage, Error> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(storage) = opened.get(url) {
+            return Ok(storage.clone());
+        }
+        let storage = Storage::open(url, &self.credentials)?;
+        opened.insert(url.to_owned(), storage.clone());
+        Ok(storage)
+    }
+}
+
+/// The files of one run.
+pub(super) struct Folder {
+    storage: Storage,
+    dir: String,
+}
+
+impl Folder {
+    /// Writes a JSON file anew.
+    pub(super) async fn put(&self, name: &str, json: Vec<u8>) -> Result<(), Error> {
+        self.storage.put(&self.key(name), json, &attributes()).await
+    }
+
+    /// Writes a JSON file unless there is one.
+    pub(super) async fn put_if_absent(&self, name: &str, json: Vec<u8>) -> Result<bool, Error> {
+        let key = self.key(name);
+        self.storage.put_if_absent(&key, json, &attributes()).await
+    }
+
+    /// A small file; `None` where there is none, or a large one.
+    pub(super) async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        match self.storage.get(&self.key(name)).await {
+            Ok(object) if object.size > MAX_READ as u64 => Ok(None),
+            Ok(object) => Ok(Some(object.bytes(MAX_READ).await?.to_vec())),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn key(&self, name: &str) -> String {
+        format!("{}/{name}", self.dir)
+    }
+}
+
+fn attributes() -> Attributes {
+    Attributes::of_type("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use common::prowjob::{DecorationConfig, ProwJobStatus, ProwJobType};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_job_without_a_bucket_gets_the_one_of_its_like() {
+        let config: ProwConfig = serde_json::from_value(json!({"plank": {
+            "default_decoration_config_entries": [
+                {"config": {"gcs_configuration": {"bucket": "all", "path_strategy": "explicit"}}},
+                {"cluster": "build2", "config": {"gcs_configuration": {"bucket": "second"}}},
+            ],
+        }}))
+        .unwrap();
+        let mut job = ProwJob::new("pj", Default::default());
+        job.spec.job = "unit".into();
+        job.spec.job_type = ProwJobType::Periodic;
+        assert_eq!(destination(&config, &job), None, "no build id yet");
+        job.status = Some(ProwJobStatus {
+            build_id: "7".into(),
+            ..ProwJobStatus::default()
+        });
+        let of = |job: &ProwJob| {
+            destination(&config, job).map(|found| format!("{}/{}", found.bucket, found.dir))
+        };
+        assert_eq!(of(&job).as_deref(), Some("all/logs/unit/7"));
+        job.spec.cluster = "build2".into();
+        assert_eq!(of(&job).as_deref(), Some("second/logs/unit/7"));
+        job.spec.decoration_config = Some(DecorationConfig {
+            gcs_configuration: Some(GcsConfiguration {
+                bucket: "own".into(),
+                path_prefix: "p".into(),
+                ..GcsConfiguration::default()
+            }),
+            ..DecorationConfig::default()
+        });
+        assert_eq!(of(&job).as_deref(), Some("own/p/logs/unit/7"));
+        job.spec.job = "a/b".into();
+        assert_eq!(of(&job), None, "a name that is no key");
+        job.spec.decoration_config = None;
+        assert_eq!(destination(&ProwConfig::default(), &job), None);
+    }
+}

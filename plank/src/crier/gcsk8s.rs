@@ -1,0 +1,235 @@
+//! The reporter `gcsk8sreporter`: what the cluster knows of a job's pod, in `podinfo.json`.
+//!
+//! A finalizer keeps the pod until that is written. The pod has no secret in it: tokens and keys
+//! are in Secrets that it mounts.
+
+use std::{sync::Arc, time::Duration};
+
+use common::{
+    prowjob::{ProwJob, ProwJobState},
+    storage::paths,
+};
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Event, Node, Pod};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    Context,
+    destination::{Destination, destination},
+    files,
+    gcs::give_up,
+    news::News,
+    reporter::{Error, Reporter, Told, Workers},
+};
+use crate::{
+    pod_view::REPORT_FINALIZER,
+    writer::{self, remove_finalizer},
+};
+
+/// Bound on one job's pod.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The most that are stored of one pod.
+const MAX_EVENTS: u32 = 500;
+
+pub(super) struct GcsK8sReporter {
+    ctx: Arc<Context>,
+    workers: Workers,
+}
+
+/// `podinfo.json`.
+#[derive(Serialize)]
+struct PodReport {
+    pod: Pod,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    events: Vec<Event>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<Node>,
+}
+
+impl GcsK8sReporter {
+    pub(super) fn new(ctx: &Arc<Context>) -> Self {
+        let count = ctx.settings.kubernetes_blob_storage_workers;
+        Self {
+            ctx: Arc::clone(ctx),
+            workers: ctx.workers(count, PATIENCE),
+        }
+    }
+
+    async fn tell(&self, job: &ProwJob) -> Result<Told, Error> {
+        let config = Arc::clone(&self.ctx.config.borrow());
+        // Without a place for its file, a pod would keep the finalizer for ever.
+        let Some(to) = destination(&config.prow, job) else {
+            return Ok(Told::Done);
+        };
+        let alias = job.spec.cluster_alias();
+        let Some(client) = self.ctx.clusters.build_client(alias) else {
+            tracing::warn!(
+                prowjob = job.name_any(),
+                job = job.spec.job,
+                cluster = alias,
+                "nothing is known of a job's pod: there is no such cluster"
+            );
+            return Ok(Told::Done);
+        };
+        let namespace = &config.prow.pod_namespace;
+        let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let pod = pods.get_opt(&job.name_any()).await?;
+        match pod {
+            Some(pod) if job.is_complete() => self.store(client, &pods, job, pod, to).await,
+            Some(pod) => add_finalizer(&pods, &pod).await,
+            None if job.is_complete() => Ok(Told::Done),
+            // It is made right after the state is set.
+            None => Ok(Told::NotYet),
+        }
+    }
+
+    async fn store(
+        &self,
+        client: &Client,
+        pods: &Api<Pod>,
+        job: &ProwJob,
+        mut pod: Pod,
+        to: Destination,
+    ) -> Result<Told, Error> {
+        let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
+        let place = format!("{}/{}", to.bucket, to.dir);
+        let held = pod.finalizers().iter().any(|it| it == REPORT_FINALIZER);
+        let events = events(client, &pod).await;
+        let node = node(client, &pod).await;
+        pod.managed_fields_mut().clear();
+        let report = files::pretty(&PodReport { pod, events, node });
+        let written = match self.ctx.buckets.folder(to, Timestamp::now()) {
+            Ok(folder) => folder.put(paths::POD_INFO, report).await,
+            Err(error) => Err(error),
+        };
+        match written {
+            Err(error) if error.is_transient() => return Err(error.into()),
+            Err(error) => give_up(job, &place, &error),
+            Ok(()) => {}
+        }
+        if !held {
+            return Ok(Told::Done);
+        }
+        match remove_finalizer(pods, &name, &uid).await {
+            Ok(()) => Ok(Told::Done),
+            Err(writer::Error::Api(error)) => Err(error.into()),
+            Err(_) => Ok(Told::NotYet),
+        }
+    }
+}
+
+async fn add_finalizer(pods: &Api<Pod>, pod: &Pod) -> Result<Told, Error> {
+    let mut finalizers = pod.finalizers().to_vec();
+    let held = finalizers.iter().any(|it| it == REPORT_FINALIZER);
+    if held || pod.metadata.deletion_timestamp.is_some() {
+        return Ok(Told::Done);
+    }
+    finalizers.push(REPORT_FINALIZER.into());
+    let patch = Patch::Merge(json!({"metadata": {
+        "uid": pod.uid(),
+        "resourceVersion": pod.resource_version(),
+        "finalizers": finalizers,
+    }}));
+    match pods
+        .patch_metadata(&pod.name_any(), &PatchParams::default(), &patch)
+        .await
+    {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Told::NotYet),
+        // It is gone, or being deleted: then no finalizer can be added.
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 422 => Ok(Told::Done),
+        done => Ok(done.map(|_| Told::Done)?),
+    }
+}
+
+/// Best effort: a crier without the right to see them says less.
+async fn events(client: &Client, pod: &Pod) -> Vec<Event> {
+    let namespace = pod.namespace().unwrap_or_default();
+    let uid = pod.uid().unwrap_or_default();
+    let selector = format!("involvedObject.uid={uid},involvedObject.kind=Pod");
+    let params = ListParams::default().fields(&selector).limit(MAX_EVENTS);
+    let api: Api<Event> = Api::namespaced(client.clone(), &namespace);
+    match api.list(&params).await {
+        Ok(events) => events.items,
+        Err(error) => {
+            tracing::info!(pod = pod.name_any(), "no events of a pod: {error}");
+            Vec::new()
+        }
+    }
+}
+
+async fn node(client: &Client, pod: &Pod) -> Option<Node> {
+    let name = pod.spec.as_ref()?.node_name.as_deref()?;
+    match Api::<Node>::all(client.clone()).get(name).await {
+        Ok(node) => Some(node),
+        Err(error) => {
+            tracing::info!(
+                pod = pod.name_any(),
+                node = name,
+                "no node of a pod: {error}"
+            );
+            None
+        }
+    }
+}
+
+impl Reporter for GcsK8sReporter {
+    fn name(&self) -> &'static str {
+        "gcsk8sreporter"
+    }
+
+    fn is_due(&self, job: &ProwJob) -> bool {
+        let Some(status) = &job.status else {
+            return false;
+        };
+        job.spec.agent.is_kubernetes()
+            && status.pending_time.is_some()
+            && !status.build_id.is_empty()
+            && (status.state == ProwJobState::Pending || job.is_complete())
+            && is_chosen(
+                &job.name_any(),
+                self.ctx.settings.kubernetes_report_fraction,
+            )
+    }
+
+    fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, Error>> {
+        Box::pin(self.workers.run(self.tell(&news.job)))
+    }
+}
+
+/// Whether this job is among the `fraction` of all that is reported, as Prow chooses them.
+fn is_chosen(name: &str, fraction: f64) -> bool {
+    fraction >= 1.0 || f64::from(crc32c(name.as_bytes())) <= f64::from(u32::MAX) * fraction
+}
+
+/// CRC-32C (Castagnoli), bit by bit: a name is short.
+fn crc32c(bytes: &[u8]) -> u32 {
+    const POLYNOMIAL: u32 = 0x82F6_3B78;
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (POLYNOMIAL & (crc & 1).wrapping_neg());
+        }
+    }
+    !crc
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_jobs_are_chosen_as_by_prow() {
+        assert_eq!(crc32c(b"123456789"), 0xE306_9283);
+        let name = "123456789";
+        for (fraction, expected) in [(0.0, false), (0.5, false), (0.9, true), (1.0, true)] {
+            assert_eq!(is_chosen(name, fraction), expected, "{fraction}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Makes the comments of a pull request as [`comment::plan`] wants them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use common::{
+    github::Error as GitHubError,
+    prowjob::{ProwJob, labels},
+    template::Template,
+};
+use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
+
+use super::GithubReporter;
+use crate::crier::{
+    comment::{self, Action},
+    news::News,
+    pull_queue::Pull,
+    quote,
+    reporter::Error,
+};
+
+/// `ProwJob`s of a pull request that are looked at in one answer of the API.
+const PAGE: u32 = 500;
+
+impl GithubReporter {
+    /// Tells of all these jobs in one go. What GitHub will never take is given up.
+    pub(super) async fn update_comments(
+        &self,
+        pull: &Pull,
+        mut all: Vec<Arc<News>>,
+    ) -> Result<(), Error> {
+        all.sort_by_key(|news| news.job.creation_timestamp());
+        let Some(last) = all.last() else {
+            return Ok(());
+        };
+        match self.workers.run(self.try_update(pull, &all)).await {
+            Err(Error::GitHub(
+                error @ (GitHubError::NotFound(_)
+                | GitHubError::Forbidden(_)
+                | GitHubError::Invalid(_)),
+            )) => {
+                tracing::warn!(
+                    prowjob = last.job.name_any(),
+                    job = last.job.spec.job,
+                    org = pull.org,
+                    repo = pull.repo,
+                    pr = pull.number,
+                    "giving up on a comment: {error}"
+                );
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    async fn try_update(&self, pull: &Pull, all: &[Arc<News>]) -> Result<(), Error> {
+        let Some(first) = all.first() else {
+            return Ok(());
+        };
+        let config = Arc::clone(&self.ctx.config.borrow());
+        let sums_up = config.prow.github_reporter.sums_up(&pull.org, &pull.repo);
+        let of_pull = if sums_up {
+            match self.all_of_pull(&first.job).await? {
+                Some(jobs) => jobs,
+                // The last one of them sums up.
+                None => return Ok(()),
+            }
+        } else {
+            Vec::new()
+        };
+        let jobs: Vec<&ProwJob> = if sums_up {
+            of_pull.iter().collect()
+        } else {
+            all.iter().map(|news| &*news.job).collect()
+        };
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let template = config.prow.plank.report_template_for(&first.job.spec);
+        let note = note(template, first).await?;
+        let (github, org, repo) = (&self.ctx.github, pull.org.as_str(), pull.repo.as_str());
+        let bot = github.bot_login().await?;
+        let comments = github.comments_of(org, repo, pull.number, &bot).await?;
+        let report = comment::Report {
+            jobs: &jobs,
+            sums_up,
+            note: &note,
+        };
+        for action in comment::plan(&comments, &bot, &report) {
+            let (what, number) = (action.name(), pull.number);
+            tracing::info!(org, repo, pr = number, jobs = jobs.len(), "{what}");
+            match action {
+                Action::Create(body) => {
+                    github.create_comment(org, repo, number, &body).await?;
+                }
+                Action::Edit(id, body) => github.edit_comment(org, repo, id, &body).await?,
+                Action::Delete(id) => github.delete_comment(org, repo, id).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest run of each job of the pull request; `None` while one of them runs.
+    async fn all_of_pull(&self, job: &ProwJob) -> Result<Option<Vec<ProwJob>>, Error> {
+        let own = |key: &str| job.labels().get(key).map_or("", String::as_str);
+        let selector = [labels::ORG, labels::REPO, labels::PULL]
+            .map(|key| format!("{key}={}", own(key)))
+            .join(",");
+        let namespace = job.namespace().unwrap_or_default();
+        let api: Api<DeserializeGuard<ProwJob>> =
+            Api::namespaced(self.ctx.clusters.infra.clone(), &namespace);
+        let mut params = ListParams::default().labels(&selector).limit(PAGE);
+        let mut newest: BTreeMap<String, ProwJob> = BTreeMap::new();
+        loop {
+            let page = api.list(&params).await?;
+            let types = &self.ctx.config.borrow().prow.github_reporter;
+            for mut job in page.items.into_iter().filter_map(|job| job.0.ok()) {
+                job.spec.pod_spec = None;
+                if !comment::is_of_pull(&job, &types.job_types_to_report) {
+                    continue;
+                }
+                if !comment::has_ended(&job) {
+                    return Ok(None);
+                }
+                let known = newest.get(&job.spec.job);
+                if known.is_none_or(|known| known.creation_timestamp() < job.creation_timestamp()) {
+                    newest.insert(job.spec.job.clone(), job);
+                }
+            }
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                return Ok(Some(newest.into_values().collect()));
+            }
+        }
+    }
+}
+
+/// What the installation's template says; nothing when it cannot.
+async fn note(template: &str, news: &News) -> Result<String, Error> {
+    if template.is_empty() {
+        return Ok(String::new());
+    }
+    let Some(job) = news.whole().await? else {
+        return Ok(String::new());
+    };
+    let rendered = Template::parse(template)
+        .and_then(|template| template.render_job(&quote::for_github(&job)));
+    Ok(rendered.unwrap_or_else(|error| {
+        let job = &news.job;
+        tracing::warn!(
+            prowjob = job.name_any(),
+            job = job.spec.job,
+            "plank.report_templates gives this job no text: {error}"
+        );
+        String::new()
+    }))
+}

@@ -1,0 +1,155 @@
+//! Slack's `chat.postMessage`, by the token of a workspace.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use reqwest::{StatusCode, header};
+use serde::Deserialize;
+use url::form_urlencoded;
+
+/// Where Slack is.
+pub const SLACK_API: &str = "https://slack.com/api";
+/// The workspace of `--slack-token-file`.
+pub(crate) const DEFAULT_HOST: &str = "*";
+
+/// Longest text that Slack shows, in characters.
+const MAX_TEXT: usize = 40_000;
+/// When Slack does not say how long, and the most that is waited.
+const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// Answers that another try will not change; others are about the token, or Slack's own trouble.
+const PERMANENT: [&str; 9] = [
+    "channel_not_found",
+    "not_in_channel",
+    "is_archived",
+    "msg_too_long",
+    "no_text",
+    "restricted_action",
+    "restricted_action_read_only_channel",
+    "messages_tab_disabled",
+    "invalid_arguments",
+];
+
+/// Why a message was not written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("no token is given for the Slack host {0:?}: see --additional-slack-token-files")]
+    UnknownHost(String),
+    #[error("no channel is configured")]
+    NoChannel,
+    /// Slack asks to wait.
+    #[error("Slack asks to wait {0:?}")]
+    RateLimited(Duration),
+    /// Slack's own word for it.
+    #[error("Slack answers {0}")]
+    Refused(String),
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl Error {
+    /// Whether trying again is of no use.
+    pub(crate) fn is_permanent(&self) -> bool {
+        match self {
+            Self::UnknownHost(_) | Self::NoChannel => true,
+            Self::Refused(why) => PERMANENT.contains(&why.as_str()),
+            Self::RateLimited(_) | Self::Other(_) => false,
+        }
+    }
+}
+
+/// Workspaces that can be written to.
+#[derive(Clone, Debug)]
+pub struct Slack {
+    endpoint: String,
+    /// Read for each message, so that a renewed token is used.
+    token_files: BTreeMap<String, PathBuf>,
+    client: reqwest::Client,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    ok: bool,
+    #[serde(default)]
+    error: String,
+}
+
+impl Slack {
+    /// Writes by the API at `endpoint`, with a token file for each host.
+    pub fn new(endpoint: &str, token_files: BTreeMap<String, PathBuf>) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(20))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("client of Slack")?;
+        Ok(Self {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            token_files,
+            client,
+        })
+    }
+
+    pub(super) async fn post(&self, host: &str, channel: &str, text: &str) -> Result<(), Error> {
+        if channel.is_empty() {
+            return Err(Error::NoChannel);
+        }
+        let file = self.token_files.get(host);
+        let file = file.ok_or_else(|| Error::UnknownHost(host.to_owned()))?;
+        let token = tokio::fs::read_to_string(file)
+            .await
+            .with_context(|| format!("reading {}", file.display()))?;
+        let shown = text.char_indices().nth(MAX_TEXT);
+        let text = &text[..shown.map_or(text.len(), |(end, _)| end)];
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([
+                ("username", "prow"),
+                ("icon_emoji", ":prow:"),
+                ("token", token.trim()),
+                ("channel", channel),
+                ("text", text),
+            ])
+            .finish();
+        let request = self
+            .client
+            .post(format!("{}/chat.postMessage", self.endpoint))
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form);
+        let response = request.send().await.context("asking Slack")?;
+        let status = response.status();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let wait = response.headers().get(header::RETRY_AFTER);
+            let wait = wait.and_then(|wait| wait.to_str().ok()?.parse().ok());
+            let wait = wait.map_or(DEFAULT_WAIT, Duration::from_secs);
+            return Err(Error::RateLimited(wait.min(LONGEST_WAIT)));
+        }
+        let answer: Answer = response
+            .json()
+            .await
+            .with_context(|| format!("Slack answers {status} without its JSON"))?;
+        match (answer.ok, answer.error.as_str()) {
+            (true, _) => Ok(()),
+            (false, "ratelimited" | "rate_limited") => Err(Error::RateLimited(DEFAULT_WAIT)),
+            (false, _) => Err(Error::Refused(answer.error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_that_is_not_there_is_given_up_and_a_bad_token_is_not() {
+        for (error, permanent) in [
+            (Error::UnknownHost("x".into()), true),
+            (Error::NoChannel, true),
+            (Error::Refused("channel_not_found".into()), true),
+            (Error::Refused("invalid_auth".into()), false),
+            (Error::Refused("internal_error".into()), false),
+            (Error::RateLimited(DEFAULT_WAIT), false),
+        ] {
+            assert_eq!(error.is_permanent(), permanent, "{error}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A cluster, and a GitHub with one repository and one pull request, for crier to tell of.
+
+use std::{path::Path, process::Command, sync::Arc, time::Duration};
+
+use common::{
+    config::{Agent, Config},
+    github,
+    kube::Clusters,
+    prowjob::ProwJobState,
+    service,
+    storage::Credentials,
+};
+use local::github::{Comment, Github, Options, RepoOptions};
+use plank::crier::{Buckets, Context, Metrics, SLACK_API, Settings, Slack};
+use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::cluster::{Cluster, KEY};
+
+pub(crate) struct World {
+    pub(crate) cluster: Cluster,
+    pub(crate) github: Github,
+    /// The head of pull request 1, which is maria's.
+    pub(crate) sha: String,
+    author: String,
+    bot: String,
+    _shutdown: DropGuard,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let cluster = Cluster::with_plank().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let shutdown = CancellationToken::new();
+        let github = Github::start(Options::default(), listener, shutdown.clone())
+            .await
+            .unwrap();
+        let author = github.add_user("maria").await.unwrap();
+        let bot = github.add_user("robot").await.unwrap();
+        github.add_org("acme", &["maria", "robot"]).await.unwrap();
+        github
+            .add_repo("acme", "widgets", RepoOptions::default())
+            .await
+            .unwrap();
+        let sha = push(cluster.dir.path(), github.url(), &author);
+        let world = Self {
+            cluster,
+            github,
+            sha,
+            author,
+            bot,
+            _shutdown: shutdown.drop_guard(),
+        };
+        let wish = json!({"title": "t", "head": "feature", "base": "main"});
+        world.post("/repos/acme/widgets/pulls", &wish).await;
+        world
+    }
+
+    /// Does something as maria.
+    pub(crate) async fn post(&self, path: &str, body: &Value) {
+        let response = reqwest::Client::new()
+            .post(format!("{}{path}", self.github.url()))
+            .header("user-agent", "maria")
+            .bearer_auth(&self.author)
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        let status = response.status();
+        assert!(
+            status.is_success(),
+            "{status} {}",
+            response.text().await.unwrap()
+        );
+    }
+
+    /// What a crier works with that reports to GitHub alone. `prow` is its configuration.
+    pub(crate) fn context(&self, prow: Value) -> Context {
+        let file = self.cluster.dir.path().join("token");
+        std::fs::write(&file, &self.bot).unwrap();
+        let args = [
+            format!("--github-endpoint={}", self.github.url()),
+            format!("--github-token-path={}", file.display()),
+        ];
+        let options = service::flags::parse("crier", args.map(Into::into)).unwrap();
+        let config = Config {
+            prow: serde_json::from_value(prow).unwrap(),
+            ..Config::default()
+        };
+        Context {
+            clusters: Clusters::single(self.cluster.client.clone()),
+            config: Agent::fixed(config).1,
+            github: github::Client::new(&options, "crier").unwrap(),
+            slack: Slack::new(SLACK_API, Default::default()).unwrap(),
+            buckets: Arc::new(Buckets::new(Credentials::default(), Some(KEY.to_vec()))),
+            metrics: Metrics::new(&mut Registry::default()),
+            ready: service::Ready::default(),
+            fence: service::lease::Fence::open(),
+            settings: Settings {
+                github_workers: 4,
+                ..Settings::default()
+            },
+        }
+    }
+
+    /// A job of pull request 1 whose context is its name.
+    pub(crate) async fn trigger(&self, name: &str, more: Value) {
+        let mut spec = json!({
+            "type": "presubmit", "context": name, "report": true, "job": name,
+            "rerun_command": format!("/test {name}"),
+            "refs": {"org": "acme", "repo": "widgets", "base_ref": "main", "base_sha": self.sha,
+                "pulls": [{"number": 1, "author": "maria", "sha": self.sha}]},
+        });
+        for (key, value) in more.as_object().unwrap() {
+            spec[key] = value.clone();
+        }
+        self.cluster.trigger(name, spec).await;
+    }
+
+    /// Waits until the reporter has marked the job.
+    pub(crate) async fn marked(&self, name: &str, reporter: &str, state: ProwJobState) {
+        self.cluster
+            .job(name, "its mark", |job| {
+                let states = &job.status.as_ref().unwrap().prev_report_states;
+                states.get(reporter) == Some(&state)
+            })
+            .await;
+    }
+
+    /// The comments on the pull request.
+    pub(crate) async fn comments(&self) -> Vec<Comment> {
+        self.github.comments("acme", "widgets", 1).await.unwrap()
+    }
+
+    /// Waits until there is one comment of the bot, and `is` what it should be.
+    pub(crate) async fn comment(&self, what: &str, is: impl Fn(&str) -> bool) -> Comment {
+        let mut last = Vec::new();
+        for _ in 0..1000 {
+            last = self.comments().await;
+            last.retain(|comment| comment.author == "robot");
+            if let [one] = last.as_slice()
+                && is(&one.body)
+            {
+                return one.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never one comment with {what}: {last:?}");
+    }
+}
+
+/// Runs a crier until it is aborted.
+pub(crate) fn start(ctx: Context) -> JoinHandle<anyhow::Result<()>> {
+    tokio::spawn(plank::crier::run(ctx, CancellationToken::new()))
+}
+
+/// `main` with one commit and `feature` with one more, whose SHA is returned.
+fn push(dir: &Path, url: &str, token: &str) -> String {
+    let work = dir.join("work");
+    std::fs::create_dir(&work).unwrap();
+    let remote = url.replace("http://", &format!("http://x-access-token:{token}@"));
+    let remote = format!("{remote}/acme/widgets.git");
+    let git = |args: &[&str]| {
+        let settings = ["user.name=m", "user.email=m@example.com", "gc.auto=0"];
+        let settings = settings.iter().flat_map(|setting| ["-c", setting]);
+        let output = Command::new("git")
+            .current_dir(&work)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .args(settings)
+            .args(args)
+            .output()
+            .expect("git is installed (apt install git)");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "git {args:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    for branch in ["main", "feature"] {
+        git(&["commit", "--quiet", "--allow-empty", "-m", branch]);
+        git(&["push", "--quiet", &remote, &format!("HEAD:{branch}")]);
+    }
+    git(&["rev-parse", "HEAD"])
+}
