@@ -186,6 +186,8 @@ pub async fn lead(
 
 /// Runs crier until `shutdown`.
 pub async fn run(ctx: Context, shutdown: CancellationToken) -> anyhow::Result<()> {
-    controller::run(ctx, shutdown).await;
+    let ctx = Arc::new(ctx);
+    let reporters = reporters(&ctx);
+    controller::run(ctx, reporters, shutdown).await;
     Ok(())
 }

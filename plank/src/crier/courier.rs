@@ -371,3 +371,6 @@ async fn write_marks(crier: &Crier, job: &ProwJob, marks: &Marks) -> Result<(), 
         Ok(done) => Ok(done.map(drop)?),
     }
 }
+
+#[cfg(test)]
+mod tests;
