@@ -243,7 +243,9 @@ impl Reconciler {
                     .choose(&config.prow.scheduler, &sight.job)
                     .await;
                 let change = Change::Schedule { cluster };
-                self.change(&change, sight, config, now).await
+                self.change(&change, sight, config, now).await?;
+                // It goes on where its cluster's jobs are worked on.
+                Ok(false)
             }
             (Step::CreatePod, Some(cluster)) => {
                 match self.writer.create_pod(&cluster, &sight.job).await? {

@@ -20,15 +20,13 @@ const WORKERS: u16 = 50;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
-/// Works on the jobs that are named, for as long as it is polled.
+/// Works on the jobs that are named, for as long as it is polled. The first name comes when all
+/// jobs are listed: the store's own signal wakes but one who waits for it.
 pub(crate) async fn work(
     jobs: Store<ProwJob>,
     names: UnboundedReceiver<ObjectRef<ProwJob>>,
     reconciler: Arc<Reconciler>,
 ) {
-    if jobs.wait_until_ready().await.is_err() {
-        return;
-    }
     let queue = names.map(Ok::<_, Infallible>);
     let config = ApplierConfig::default().concurrency(WORKERS);
     let reconcile = |job: Arc<ProwJob>, reconciler: Arc<Reconciler>| {
