@@ -33,7 +33,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use agent::Source as _;
 
-pub use agent::{Agent, LoadFailure, LoadMetrics, LoadStatus};
+pub use agent::{Agent, Files, LoadFailure, LoadMetrics, LoadStatus};
 pub use job::{
     Brancher, Changes, JobBase, Origin, Pattern, Periodic, Postsubmit, Presubmit,
     RegexpChangeMatcher, Retry, UtilityConfig,
@@ -45,7 +45,7 @@ pub(crate) use problem::nearest;
 pub use problem::{Errors, Path, Problem, Segment};
 pub use prow::{
     ByRepoAndCluster, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, SLACK_REPORT,
-    Sinker, SlackReporter,
+    Scheduler, Sinker, SlackReporter,
 };
 pub use published_schema::{job_file_schema, prow_jobs_schema};
 pub use spec::{

@@ -1,17 +1,21 @@
 //! Clients of the clusters: one that holds the `ProwJob`s, and one a build cluster.
 
+mod client;
+mod follow;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, bail};
 use kube::{
     Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, NamedAuthInfo},
 };
 
-use crate::prowjob::DEFAULT_CLUSTER;
+use crate::{duration::GoDuration, prowjob::DEFAULT_CLUSTER, service::lease::Fence};
 
 /// Prow's flags for finding clusters.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -39,6 +43,37 @@ pub struct Options {
         default_missing_value = "true"
     )]
     pub no_in_cluster_config: bool,
+    #[command(flatten)]
+    pub timeouts: Timeouts,
+}
+
+/// How long a cluster may be silent. Not Prow's; 0 is for ever.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(skip)]
+pub struct Timeouts {
+    /// Longest wait for a cluster's answer, and between two pieces of it. Not Prow's.
+    #[arg(
+        long = "kubernetes-client.request-timeout",
+        value_name = "DURATION",
+        default_value = "20s"
+    )]
+    pub request: GoDuration,
+    /// Longest silence of a watch, which the API breaks about every minute. Not Prow's.
+    #[arg(
+        long = "kubernetes-client.watch-timeout",
+        value_name = "DURATION",
+        default_value = "2m"
+    )]
+    pub watch: GoDuration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            request: GoDuration::from_secs(20),
+            watch: GoDuration::from_secs(120),
+        }
+    }
 }
 
 /// The clusters of an installation.
@@ -49,6 +84,8 @@ pub struct Clusters {
     /// Where pods run, by the name jobs use in `cluster`. `default` is always there and is
     /// one cluster, never a second copy of the infrastructure cluster's client.
     pub build: BTreeMap<String, Client>,
+    /// What each client of `build` was made of, as text.
+    origins: BTreeMap<String, Arc<str>>,
 }
 
 impl Clusters {
@@ -57,6 +94,7 @@ impl Clusters {
         Self {
             build: BTreeMap::from([(DEFAULT_CLUSTER.to_owned(), client.clone())]),
             infra: client,
+            origins: BTreeMap::new(),
         }
     }
 
@@ -67,19 +105,64 @@ impl Clusters {
     pub async fn load(options: &Options) -> anyhow::Result<Self> {
         let contexts = contexts(options)?;
         let infra = infra_config(options, &contexts).await?;
-        let infra = Client::try_from(infra).context("client of the infrastructure cluster")?;
-        let mut build = BTreeMap::new();
+        let infra = client::client(infra, options.timeouts)
+            .context("client of the infrastructure cluster")?;
+        Ok(Self::of(infra, &contexts, options.timeouts, None).await)
+    }
+
+    /// Clients of all contexts; those of `before` whose context is still the same are kept. A
+    /// context that no client can be made of is left out and logged: the others go on.
+    async fn of(
+        infra: Client,
+        contexts: &Contexts,
+        timeouts: Timeouts,
+        before: Option<&Self>,
+    ) -> Self {
+        let mut all = Self {
+            infra,
+            build: BTreeMap::new(),
+            origins: BTreeMap::new(),
+        };
         for (name, kubeconfig) in contexts {
-            let config = context_config(kubeconfig, Some(name.clone())).await?;
-            build.insert(
-                name.clone(),
-                Client::try_from(config).with_context(|| format!("client of {name}"))?,
-            );
+            let origin = origin(name, kubeconfig);
+            let kept = before.filter(|before| before.origins.get(name) == Some(&origin));
+            let client = match kept.and_then(|before| before.build_client(name)) {
+                Some(client) => Ok(client.clone()),
+                None => context_client(name, kubeconfig, timeouts).await,
+            };
+            match client {
+                Ok(client) => {
+                    all.build.insert(name.clone(), client);
+                    all.origins.insert(name.clone(), origin);
+                }
+                Err(error) => {
+                    tracing::error!(cluster = name, "the build cluster is left out: {error:#}");
+                }
+            }
         }
-        build
-            .entry(DEFAULT_CLUSTER.to_owned())
-            .or_insert_with(|| infra.clone());
-        Ok(Self { infra, build })
+        let infra = all.infra.clone();
+        all.build.entry(DEFAULT_CLUSTER.to_owned()).or_insert(infra);
+        all
+    }
+
+    /// Whether the build cluster of this name is the same in `other`, by the same credentials.
+    pub fn has_same(&self, other: &Self, alias: &str) -> bool {
+        let is_there = |it: &Self| it.build.contains_key(alias);
+        is_there(self) && is_there(other) && self.origins.get(alias) == other.origins.get(alias)
+    }
+
+    /// The same clusters through clients that refuse to write once `fence` is closed.
+    #[must_use]
+    pub fn fenced(&self, fence: &Fence) -> Self {
+        let infra = fence.client(&self.infra);
+        let build = self.build.iter();
+        Self {
+            build: build
+                .map(|(alias, client)| (alias.clone(), fence.client(client)))
+                .collect(),
+            infra,
+            origins: self.origins.clone(),
+        }
     }
 
     pub fn build_client(&self, alias: &str) -> Option<&Client> {
@@ -87,8 +170,11 @@ impl Clusters {
     }
 }
 
+/// Build clusters by name, each with the file it is a context of.
+type Contexts = BTreeMap<String, Kubeconfig>;
+
 /// Every context of the files that `options` name, with its file.
-fn contexts(options: &Options) -> anyhow::Result<BTreeMap<String, Kubeconfig>> {
+fn contexts(options: &Options) -> anyhow::Result<Contexts> {
     let mut all = BTreeMap::new();
     for path in files(options)? {
         let kubeconfig = Kubeconfig::read_from(&path)
@@ -135,10 +221,7 @@ fn is_wanted(path: &Path, suffix: &str) -> bool {
         .is_some_and(|name| !name.starts_with("..") && name.ends_with(suffix))
 }
 
-async fn infra_config(
-    options: &Options,
-    contexts: &BTreeMap<String, Kubeconfig>,
-) -> anyhow::Result<Config> {
+async fn infra_config(options: &Options, contexts: &Contexts) -> anyhow::Result<Config> {
     let in_cluster = (!options.no_in_cluster_config)
         .then(Config::incluster)
         .and_then(Result::ok);
@@ -160,6 +243,35 @@ async fn infra_config(
     }
 }
 
+async fn context_client(
+    name: &str,
+    kubeconfig: &Kubeconfig,
+    timeouts: Timeouts,
+) -> anyhow::Result<Client> {
+    let config = context_config(kubeconfig.clone(), Some(name.to_owned())).await?;
+    Ok(client::client(config, timeouts)?)
+}
+
+/// The parts of a file that its context `name` is made of, to be compared.
+fn origin(name: &str, kubeconfig: &Kubeconfig) -> Arc<str> {
+    let context = kubeconfig.contexts.iter().find(|it| it.name == name);
+    let parts = context.and_then(|it| it.context.as_ref());
+    let cluster = parts.and_then(|it| {
+        let mut all = kubeconfig.clusters.iter();
+        all.find(|cluster| cluster.name == it.cluster)
+    });
+    let user = parts.and_then(|it| {
+        let mut all = kubeconfig.auth_infos.iter();
+        all.find(|user| Some(&user.name) == it.user.as_ref())
+    });
+    format!("{context:?}{cluster:?}{}", user_text(user)).into()
+}
+
+/// With its secrets, which its `Debug` form leaves out: a new token is another user.
+fn user_text(user: Option<&NamedAuthInfo>) -> String {
+    serde_json::to_string(&user).unwrap_or_default()
+}
+
 async fn context_config(kubeconfig: Kubeconfig, context: Option<String>) -> anyhow::Result<Config> {
     let options = KubeConfigOptions {
         context,
@@ -172,7 +284,7 @@ async fn context_config(kubeconfig: Kubeconfig, context: Option<String>) -> anyh
 mod tests {
     use super::*;
 
-    fn kubeconfig(names: &[&str], current: &str) -> String {
+    pub(super) fn kubeconfig(names: &[&str], current: &str) -> String {
         let entries = |kind: &str| -> String {
             names
                 .iter()

@@ -24,7 +24,7 @@ pub use spec::{
     ReporterConfig, RerunAuthConfig, ResultStoreConfig, SlackReporterConfig, StringMap,
     TektonPipelineRunSpec, null_default,
 };
-pub use status::{ProwJobState, ProwJobStatus};
+pub use status::{ProwJobState, ProwJobStatus, WAITING};
 
 /// The build cluster of a job that names none.
 pub const DEFAULT_CLUSTER: &str = "default";

@@ -1,9 +1,10 @@
-//! What every service does alike: flags in Go's spelling, JSON logs, metrics, health, a graceful
-//! end. What a service is for is not here.
+//! What every service does alike: flags in Go's spelling, JSON logs, metrics, health, leases, a
+//! graceful end. What a service is for is not here.
 
 mod configuration;
 pub mod flags;
 mod instrumentation;
+pub mod lease;
 pub mod logging;
 mod serve;
 

@@ -74,6 +74,8 @@ struct State {
     by_author: BTreeMap<Arc<str>, Set>,
     by_pull: HashMap<u64, Set>,
     by_build: HashMap<Arc<str>, Set>,
+    /// Jobs in line, by what they wait for.
+    lines: HashMap<Arc<str>, Set>,
     interner: Interner,
     revision: u64,
     recent: VecDeque<Arc<Change>>,
@@ -222,6 +224,17 @@ impl Index {
         }
     }
 
+    /// The place in line of a job that waits for a limit, from 1. Never stored: it changes with
+    /// every job before it.
+    pub fn place_in_line(&self, job: &Job) -> Option<usize> {
+        if !job.is_in_line() {
+            return None;
+        }
+        let state = self.read();
+        let line = state.lines.get(&job.description)?;
+        Some(line.iter().rev().take_while(|it| it.as_ref() > job).count() + 1)
+    }
+
     /// What happened after `revision`, and what will. `None`: too long ago, start afresh.
     pub fn subscribe(&self, revision: u64) -> Option<Subscription> {
         let state = self.read();
@@ -326,6 +339,12 @@ impl State {
                 .or_default()
                 .insert(job.clone());
         }
+        if job.is_in_line() {
+            self.lines
+                .entry(job.description.clone())
+                .or_default()
+                .insert(job.clone());
+        }
         if !job.build_id.is_empty() {
             self.by_build
                 .entry(job.build_id.clone())
@@ -335,6 +354,9 @@ impl State {
     }
 
     fn unlink(&mut self, job: &Arc<Job>) {
+        if job.is_in_line() {
+            take_from_map(&mut self.lines, &job.description, job);
+        }
         self.names.remove(&job.name);
         self.order.remove(job);
         take_from_tree(&mut self.by_job, &job.job, job);

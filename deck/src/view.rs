@@ -210,13 +210,32 @@ pub(crate) struct Facts {
     build_id: Arc<str>,
     cluster: Arc<str>,
     pod_name: Arc<str>,
+    /// From 1, of a job that waits for a limit.
+    place_in_line: Option<usize>,
+    /// The page of the newer run that took its place.
+    newer: Option<String>,
     /// The `ProwJob` still exists, under this name.
     yaml: Option<Arc<str>>,
 }
 
+/// What is known of a run beside its own object.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Beside {
+    pub(crate) exists: bool,
+    pub(crate) place_in_line: Option<usize>,
+}
+
 impl Facts {
-    pub(crate) fn of(job: &Job, links: &Links<'_>, now: Timestamp, exists: bool) -> Self {
+    pub(crate) fn of(job: &Job, links: &Links<'_>, now: Timestamp, beside: Beside) -> Self {
+        let newer = job.superseded_by.as_deref();
         Self {
+            place_in_line: beside.place_in_line,
+            newer: newer.map(|name| {
+                format!(
+                    "/view/prowjob/{}",
+                    encode_path(&format!("{}/{name}", job.job))
+                )
+            }),
             state: StateView::of(job.state),
             job: job.job.clone(),
             kind: job.kind.as_str(),
@@ -231,7 +250,7 @@ impl Facts {
             build_id: job.build_id.clone(),
             cluster: job.cluster.clone(),
             pod_name: job.pod_name.clone(),
-            yaml: exists.then(|| job.name.clone()),
+            yaml: beside.exists.then(|| job.name.clone()),
         }
     }
 }

@@ -1,7 +1,11 @@
 //! Build ids as Prow makes them: Twitter's snowflake, so that a later build has the greater
-//! number. Job histories sort by it.
+//! number. Job histories sort by it. With `--tot-url` they are [`Tot`]'s.
+
+mod tot;
 
 use std::sync::Mutex;
+
+pub use tot::Tot;
 
 use jiff::Timestamp;
 

@@ -1,13 +1,8 @@
 //! Watches in, reconciliations out: which event makes which job be looked at.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    convert::Infallible,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc};
 
-use common::prowjob::ProwJob;
+use common::{kube::Clusters, prowjob::ProwJob};
 use futures::{
     StreamExt,
     channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded},
@@ -15,28 +10,25 @@ use futures::{
 use kube::{
     ResourceExt,
     runtime::{
-        applier,
-        controller::{Action, Config as ApplierConfig, Error as ApplierError},
         reflector::{ObjectRef, Store, store, store::Writer as StoreWriter},
         watcher::Event,
     },
 };
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Context,
-    index::Index,
+    fleet::{Fleet, Follow},
+    index::{Index, Limits},
     metrics::Metrics,
-    pods::{self, BuildCluster, News, Pods},
     reconcile::Reconciler,
-    watch,
-    writer::{Error, Writer},
+    watch, work,
+    writer::Writer,
 };
 
-/// Jobs worked on at once, all clusters together.
-const WORKERS: u16 = 50;
-const FIRST_RETRY: Duration = Duration::from_millis(100);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// Complete jobs whose pods are ended at once.
+const FINISHING: usize = 20;
 
 /// Names of jobs to look at.
 #[derive(Clone, Debug)]
@@ -56,51 +48,37 @@ impl Wake {
 /// Runs plank until `shutdown`.
 pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
     let (sender, receiver) = unbounded();
-    let wake = Wake(sender);
     let (jobs, job_writer) = store::<ProwJob>();
-    let (namespace, pod_namespace) = {
-        let config = ctx.config.borrow();
-        (
-            config.prow.prowjob_namespace.clone(),
-            config.prow.pod_namespace.clone(),
-        )
-    };
-    let clusters = ctx.clusters.build.iter().map(|(alias, client)| {
-        let cluster = BuildCluster {
-            client: client.clone(),
-            namespace: pod_namespace.clone(),
-            pods: Arc::new(Pods::default()),
-        };
-        (alias.clone(), cluster)
-    });
+    let config = ctx.config.borrow().clone();
+    let namespace = config.prow.prowjob_namespace.clone();
+    let infra = ctx.fence.client(&ctx.clusters.borrow().infra);
     let reconciler = Arc::new(Reconciler {
-        clusters: clusters.collect::<BTreeMap<_, _>>(),
+        fleet: Fleet::default(),
         config: ctx.config.clone(),
         index: Index::default(),
-        writer: Writer::new(ctx.clusters.infra.clone(), ctx.storage_key),
-        wake: wake.clone(),
+        writer: Writer::new(infra.clone(), ctx.tot, ctx.storage_key),
+        scheduler: Default::default(),
+        wake: Wake(sender),
+        controllers: ctx.controllers,
         dry_run: ctx.dry_run,
-        secrets: Mutex::default(),
-        failures: Mutex::default(),
+        memory: Default::default(),
     });
-
-    let max = ctx.config.borrow().prow.plank.max_concurrency;
-    reconciler.index.set_max(max);
-
-    let follow_pods = reconciler.clusters.iter().map(|(alias, cluster)| {
-        let tell = |news| on_pods(news, alias, &jobs, &wake);
-        pods::follow(cluster, alias, &ctx.label_selector, tell)
-    });
-    let follow_pods = futures::future::join_all(follow_pods.collect::<Vec<_>>());
+    let _end = EndFleet(Arc::clone(&reconciler));
+    let follow = Follow {
+        reconciler: Arc::clone(&reconciler),
+        jobs: jobs.clone(),
+        fence: ctx.fence,
+        pod_namespace: config.prow.pod_namespace.clone(),
+        label_selector: ctx.label_selector,
+    };
     let follow_jobs = follow_jobs(
-        watch::prowjobs(ctx.clusters.infra.clone(), &namespace, watch::prune),
+        watch::prowjobs(infra, &namespace, watch::prune),
         job_writer,
         Arc::clone(&reconciler),
         ctx.metrics,
     );
-    let follow_config = follow_config(Arc::clone(&reconciler));
-    let work = work(
-        jobs.clone(),
+    let dispatch = dispatch(
+        jobs,
         receiver,
         namespace,
         Arc::clone(&reconciler),
@@ -109,13 +87,22 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
     tokio::select! {
         // Every step leaves a state from which the next follows, so ending between two is safe.
         () = shutdown.cancelled() => {}
-        _ = follow_pods => {}
+        () = follow_config(follow, ctx.clusters) => {}
         () = follow_jobs => {}
-        () = follow_config => {}
-        () = work => {}
+        () = dispatch => {}
     }
 }
 
+/// Ends the clusters' tasks however this one ends: a lost lease drops it where it stands.
+struct EndFleet(Arc<Reconciler>);
+
+impl Drop for EndFleet {
+    fn drop(&mut self) {
+        self.0.fleet.clear();
+    }
+}
+
+/// Keeps unfinished jobs at hand; of finished ones only their numbers are kept.
 async fn follow_jobs(
     events: impl futures::Stream<Item = Event<ProwJob>> + Send,
     mut writer: StoreWriter<ProwJob>,
@@ -125,74 +112,94 @@ async fn follow_jobs(
     let jobs = writer.as_reader();
     let (index, wake) = (&reconciler.index, &reconciler.wake);
     let mut listing = HashSet::new();
+    let mut finished = HashSet::new();
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
-        let before = match &event {
-            Event::Apply(job) | Event::Delete(job) => jobs.get(&ObjectRef::from_obj(job)),
-            _ => None,
-        };
-        writer.apply_watcher_event(&event);
         match event {
-            Event::Init => listing.clear(),
+            Event::Init => {
+                listing.clear();
+                finished.clear();
+                writer.apply_watcher_event(&Event::Init);
+            }
             Event::InitApply(job) => {
+                metrics.observe(&job);
+                if job.is_complete() {
+                    finished.insert(job.name_any());
+                    continue;
+                }
                 listing.insert(job.name_any());
                 index.observe(&job);
+                writer.apply_watcher_event(&Event::InitApply(job));
             }
             Event::InitDone => {
-                index.retain(&listing);
-                listing.clear();
-                let all = jobs.state();
-                metrics.listed(all.iter().map(AsRef::as_ref));
-                wake.all(
-                    all.iter()
-                        .filter(|job| !job.is_complete())
-                        .map(|job| job.name_any()),
-                );
+                writer.apply_watcher_event(&Event::InitDone);
+                metrics.listed(|name| listing.contains(name) || finished.contains(name));
+                reconciler.retain(&listing);
+                wake.all(index.listed(&listing));
+                wake.all(listing.drain());
+                finished = HashSet::new();
             }
             Event::Apply(job) => {
-                metrics.changed(before.as_deref(), Some(&job));
+                metrics.observe(&job);
                 wake.all(index.observe(&job));
-                wake.one(job.name_any());
+                let name = job.name_any();
+                if job.is_complete() {
+                    writer.apply_watcher_event(&Event::Delete(job));
+                } else {
+                    writer.apply_watcher_event(&Event::Apply(job));
+                }
+                wake.one(name);
             }
             Event::Delete(job) => {
-                metrics.changed(before.as_deref(), None);
-                reconciler.forget(&job.name_any());
-                wake.all(index.remove(&job.name_any()));
+                let name = job.name_any();
+                if jobs.get(&ObjectRef::from_obj(&job)).is_some() {
+                    tracing::warn!(
+                        prowjob = name,
+                        job = job.spec.job,
+                        state = job.state().as_str(),
+                        "deleted before it was complete; its pod is left to sinker"
+                    );
+                }
+                writer.apply_watcher_event(&Event::Delete(job));
+                metrics.remove(&name);
+                reconciler.forget(&name);
+                wake.all(index.remove(&name));
             }
         }
     }
 }
 
-fn on_pods(news: News, cluster: &str, jobs: &Store<ProwJob>, wake: &Wake) {
-    match news {
-        News::Changed(name) => wake.one(name),
-        News::Listed(names) => {
-            wake.all(names);
-            let waiting = jobs
-                .state()
-                .into_iter()
-                .filter(|job| !job.is_complete() && job.spec.cluster_alias() == cluster);
-            wake.all(waiting.map(|job| job.name_any()));
-        }
-    }
-}
-
-/// A new limit is a reason to look at the jobs that wait.
-async fn follow_config(reconciler: Arc<Reconciler>) {
+/// New limits and new clusters are reasons to look at the jobs that wait.
+async fn follow_config(follow: Follow, mut clusters: tokio::sync::watch::Receiver<Arc<Clusters>>) {
+    let reconciler = &follow.reconciler;
     let mut config = reconciler.config.clone();
+    let mut before: Option<(Arc<Clusters>, Vec<String>)> = None;
     loop {
-        let max = config.borrow_and_update().prow.plank.max_concurrency;
-        reconciler.wake.all(reconciler.index.set_max(max));
-        if config.changed().await.is_err() {
-            // Whoever published it is gone; the last configuration stays in force.
-            std::future::pending::<()>().await;
+        let prow = config.borrow_and_update().prow.clone();
+        let limits = Limits::from(&prow.plank);
+        reconciler.wake.all(reconciler.index.set_limits(limits));
+        let now = clusters.borrow_and_update().clone();
+        let same = before.as_ref().is_some_and(|(clusters, disabled)| {
+            Arc::ptr_eq(clusters, &now) && *disabled == prow.disabled_clusters
+        });
+        if !same {
+            let known = before.as_ref().map(|(clusters, _)| clusters.as_ref());
+            follow.adjust(known, &now, &prow.disabled_clusters);
+            before = Some((now, prow.disabled_clusters.clone()));
+        }
+        tokio::select! {
+            // Whoever published it may be gone; what was last published stays in force.
+            Ok(()) = config.changed() => {}
+            Ok(()) = clusters.changed() => {}
+            else => std::future::pending().await,
         }
     }
 }
 
-async fn work(
+/// Gives every name that is to be looked at to the workers of its cluster.
+async fn dispatch(
     jobs: Store<ProwJob>,
-    names: UnboundedReceiver<String>,
+    mut names: UnboundedReceiver<String>,
     namespace: String,
     reconciler: Arc<Reconciler>,
     ready: common::service::Ready,
@@ -201,72 +208,32 @@ async fn work(
         return;
     }
     ready.set(true);
-    let known = jobs.clone();
-    let queue = names.filter_map(move |name| {
+    let mut finishing = JoinSet::new();
+    while let Some(name) = names.next().await {
         let object = ObjectRef::<ProwJob>::new(&name).within(&namespace);
-        // A pod that outlived its job is sinker's.
-        let known = known.get(&object).is_some();
-        std::future::ready(known.then_some(Ok::<_, Infallible>(object)))
-    });
-    let config = ApplierConfig::default().concurrency(WORKERS);
-    let reconcile = |job: Arc<ProwJob>, reconciler: Arc<Reconciler>| {
-        Box::pin(async move { reconciler.reconcile(job).await })
-    };
-    let results = applier(reconcile, on_error, reconciler, jobs, queue, config);
-    futures::pin_mut!(results);
-    while let Some(result) = results.next().await {
-        match result {
-            // It was deleted between its event and its turn. A failure is logged where it is
-            // given its next turn.
-            Ok(_) | Err(ApplierError::ObjectNotFound(_) | ApplierError::ReconcilerFailed(..)) => {}
-            Err(error) => tracing::error!("the work queue failed: {error}"),
+        if let Some(job) = jobs.get(&object) {
+            reconciler.fleet.queue(&job);
+            continue;
+        }
+        // A pod that goes on without an unfinished job: its job may have ended while plank was
+        // away. One that outlived its job is sinker's.
+        let goes_on = reconciler
+            .fleet
+            .find_pod(&name)
+            .is_some_and(|pod| pod.goes_on());
+        if goes_on {
+            while finishing.len() >= FINISHING {
+                finishing.join_next().await;
+            }
+            finishing.spawn(finish(name, namespace.clone(), Arc::clone(&reconciler)));
         }
     }
 }
 
-/// Tries again, later with every failure in a row.
-fn on_error(job: Arc<ProwJob>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
-    let name = job.name_any();
-    let mut failures = reconciler
-        .failures
-        .lock()
-        .expect("nothing panics under this lock");
-    let count = failures.entry(name.clone()).or_default();
-    let wait = delay(*count, error);
-    *count = count.saturating_add(1);
-    tracing::warn!(
-        prowjob = name,
-        job = job.spec.job,
-        state = job.state().as_str(),
-        retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-        "reconciling failed, trying again: {error:#}"
-    );
-    Action::requeue(wait)
-}
-
-fn delay(failures: u32, error: &Error) -> Duration {
-    let backoff = FIRST_RETRY
-        .saturating_mul(1 << failures.min(16))
-        .min(LONGEST_RETRY);
-    let asked = match error {
-        Error::Api(kube::Error::Api(status)) => status
-            .details
-            .as_ref()
-            .map_or(0, |details| details.retry_after_seconds),
-        _ => 0,
-    };
-    backoff.max(Duration::from_secs(asked.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retries_slow_down_to_a_minute() {
-        let waits: Vec<u64> = [0, 1, 5, 30]
-            .map(|count| delay(count, &Error::Stale).as_millis() as u64)
-            .into();
-        assert_eq!(waits, [100, 200, 3200, 60_000]);
+async fn finish(name: String, namespace: String, reconciler: Arc<Reconciler>) {
+    match reconciler.writer.read_named(&name, &namespace).await {
+        Ok(Some(job)) if job.is_complete() => work::finish(Arc::new(job), reconciler).await,
+        Ok(_) => {}
+        Err(error) => tracing::warn!(prowjob = name, "a pod's job is not read: {error:#}"),
     }
 }

@@ -35,7 +35,11 @@ use common::{
     config::{Config, LoadMetrics},
     github::{Client, Enablement},
     kube::Clusters,
-    service::{Instrumentation, Ready, configure, install_crypto, logging},
+    service::{
+        Instrumentation, Ready, configure, install_crypto,
+        lease::{self, Fence, Lease},
+        logging,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
@@ -49,17 +53,18 @@ use reporter::{Reporter, Workers};
 /// The name under which reports to GitHub are marked on a `ProwJob`.
 pub const GITHUB_REPORTER: &str = "github-reporter";
 
-/// Whether this process may still send and write: not once another may lead.
-pub type Fence = Arc<dyn Fn() -> bool + Send + Sync>;
+/// The lease of which one holder reports. Prow's crier has none.
+pub const LEASE: &str = "prow-crier-leader-lock";
 
 /// What crier works with.
+#[derive(Clone)]
 pub struct Context {
     /// Where the `ProwJob`s are, and where their pods.
     pub clusters: Clusters,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
     pub github: Client,
     pub slack: Slack,
-    pub buckets: Buckets,
+    pub buckets: Arc<Buckets>,
     pub metrics: Metrics,
     /// Set once all `ProwJob`s are listed.
     pub ready: Ready,
@@ -106,7 +111,7 @@ impl Default for Settings {
 
 impl Context {
     fn workers(&self, count: u16, patience: Duration) -> Workers {
-        Workers::new(count, patience, Arc::clone(&self.fence))
+        Workers::new(count, patience, self.fence.clone())
     }
 }
 
@@ -141,20 +146,48 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         config,
         github: Client::new(&options.github, "crier")?,
         slack: Slack::new(SLACK_API, options.slack_token_files()?)?,
-        buckets: options.buckets()?,
+        buckets: Arc::new(options.buckets()?),
         metrics: Metrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
-        fence: Arc::new(|| true),
+        fence: Fence::open(),
         settings: options.settings(),
     };
     instrumentation
         .serve(&options.instrumentation, &shutdown)
         .await?;
-    run(ctx, shutdown).await
+    lead(ctx, lease::identity(), shutdown).await
+}
+
+/// Runs crier whenever its lease is held, until `shutdown`. A dry run needs none.
+pub async fn lead(
+    ctx: Context,
+    identity: String,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    if ctx.settings.dry_run {
+        return run(ctx, shutdown).await;
+    }
+    let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
+    let lease = Lease::new(ctx.clusters.infra.clone(), &namespace, LEASE, identity);
+    let work = |fence: Fence| {
+        let clusters = ctx.clusters.fenced(&fence);
+        let ctx = ctx.clone();
+        run(
+            Context {
+                clusters,
+                fence,
+                ..ctx
+            },
+            shutdown.clone(),
+        )
+    };
+    lease.lead(&ctx.ready, &shutdown, work).await
 }
 
 /// Runs crier until `shutdown`.
 pub async fn run(ctx: Context, shutdown: CancellationToken) -> anyhow::Result<()> {
-    controller::run(ctx, shutdown).await;
+    let ctx = Arc::new(ctx);
+    let reporters = reporters(&ctx);
+    controller::run(ctx, reporters, shutdown).await;
     Ok(())
 }

@@ -4,6 +4,7 @@ pub mod build_id;
 mod controller;
 pub mod crier;
 pub mod decorate;
+mod fleet;
 pub mod identity;
 pub mod index;
 pub mod job_url;
@@ -13,8 +14,10 @@ pub mod patch;
 pub mod pod_view;
 mod pods;
 mod reconcile;
+mod scheduler;
 pub mod transition;
 mod watch;
+mod work;
 mod writer;
 
 use std::sync::Arc;
@@ -23,25 +26,41 @@ use anyhow::Context as _;
 use common::{
     config::{Config, LoadMetrics},
     kube::Clusters,
-    service::{Instrumentation, Ready, configure, install_crypto, logging},
+    service::{
+        Instrumentation, Ready, configure, install_crypto,
+        lease::{self, Fence, Lease},
+        logging,
+    },
     template::Template,
 };
 use tokio_util::sync::CancellationToken;
 
 pub use metrics::Metrics;
 pub use options::Options;
+pub use transition::Controllers;
+
+/// The lease of which one holder works, under Prow's name.
+pub const LEASE: &str = "prow-controller-manager-leader-lock";
 
 /// What plank works with.
+#[derive(Clone)]
 pub struct Context {
-    pub clusters: Clusters,
+    /// Build clusters may come and go; the infrastructure cluster stays.
+    pub clusters: tokio::sync::watch::Receiver<Arc<Clusters>>,
+    /// Keeps every client from writing once it is closed.
+    pub fence: Fence,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
     pub metrics: Metrics,
     /// Set once all `ProwJob`s are listed.
     pub ready: Ready,
+    /// Where build ids come from instead of from here.
+    pub tot: Option<build_id::Tot>,
     /// The key shared with Deck, for jobs whose results go to Deck's storage.
     pub storage_key: Option<Vec<u8>>,
     /// Beside `created-by-prow=true`, for pods alone; empty for none.
     pub label_selector: String,
+    /// Which states are moved on.
+    pub controllers: Controllers,
     /// Decide and log, change nothing.
     pub dry_run: bool,
 }
@@ -50,24 +69,47 @@ pub struct Context {
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     logging::init("prow-controller-manager");
     install_crypto();
-    let storage_key = options.check()?;
+    let controllers = options.controllers()?;
+    let (tot, storage_key) = (options.tot()?, options.storage_key()?);
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;
-    let clusters = Clusters::load(&options.kubernetes).await?;
+    let (_kubeconfigs, clusters) = Clusters::follow(&options.kubernetes, &loads).await?;
     let ctx = Context {
         clusters,
+        fence: Fence::open(),
         config,
         metrics: Metrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
+        tot,
         storage_key,
         label_selector: options.label_selector.clone(),
+        controllers,
         dry_run: options.dry_run,
     };
     instrumentation
         .serve(&options.instrumentation, &shutdown)
         .await?;
-    run(ctx, shutdown).await
+    lead(ctx, lease::identity(), shutdown).await
+}
+
+/// Runs plank whenever its lease is held, until `shutdown`. A dry run needs none.
+pub async fn lead(
+    ctx: Context,
+    identity: String,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    if ctx.dry_run {
+        return run(ctx, shutdown).await;
+    }
+    let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
+    let infra = ctx.clusters.borrow().infra.clone();
+    let lease = Lease::new(infra, &namespace, LEASE, identity);
+    let work = |fence: Fence| {
+        let ctx = ctx.clone();
+        run(Context { fence, ..ctx }, shutdown.clone())
+    };
+    lease.lead(&ctx.ready, &shutdown, work).await
 }
 
 /// Runs plank until `shutdown`. An error is a configuration that cannot be honoured.

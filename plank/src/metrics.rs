@@ -1,11 +1,15 @@
 //! Prow's metrics of jobs, kept up to date from the watch instead of by listing.
 //!
 //! The counter is exported as a gauge: the text format would append `_total` to a counter's
-//! name, and dashboards know Prow's.
+//! name, and dashboards know Prow's. Of a finished job nothing is kept but which labels it is
+//! counted under.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
-use common::prowjob::{ProwJob, ProwJobState, labels};
+use common::prowjob::{ProwJob, labels};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{family::Family, gauge::Gauge},
@@ -16,6 +20,23 @@ use prometheus_client::{
 pub struct Metrics {
     prowjobs: Family<Labels, Gauge>,
     transitions: Family<Labels, Gauge>,
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    jobs: HashMap<Box<str>, Counted>,
+    /// Jobs by labels: the same labels are kept once.
+    counts: HashMap<Arc<Labels>, i64>,
+    /// All jobs were listed once: what comes from now on is a transition.
+    listed: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Counted {
+    labels: Arc<Labels>,
+    /// Of an unfinished job: a new one is a transition of its own.
+    build_id: Option<Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -50,12 +71,6 @@ impl Labels {
     }
 }
 
-/// What makes a transition one that was not counted yet.
-fn step(job: &ProwJob) -> (ProwJobState, Option<&str>) {
-    let build_id = job.status.as_ref().map(|status| status.build_id.as_str());
-    (job.state(), build_id)
-}
-
 impl Metrics {
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
@@ -72,38 +87,74 @@ impl Metrics {
         metrics
     }
 
-    /// A job came, went or changed.
-    pub(crate) fn changed(&self, before: Option<&ProwJob>, after: Option<&ProwJob>) {
-        if let Some(after) = after {
-            if before.is_none_or(|before| step(before) != step(after)) {
-                self.transitions.get_or_create(&Labels::of(after)).inc();
-            }
-            self.prowjobs.get_or_create(&Labels::of(after)).inc();
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().expect("nothing panics under this lock")
+    }
+
+    /// A job came or changed.
+    pub(crate) fn observe(&self, job: &ProwJob) {
+        let name = job.metadata.name.as_deref().unwrap_or_default();
+        let labels = Labels::of(job);
+        let mut known = self.known();
+        let before = known.jobs.get(name);
+        let build_id = job.status.as_ref().map(|status| status.build_id.as_str());
+        let build_id = build_id.filter(|id| !id.is_empty() && !job.is_complete());
+        let same = before.is_some_and(|before| {
+            *before.labels == labels
+                && (build_id.is_none() || before.build_id.as_deref() == build_id)
+        });
+        if same {
+            return;
         }
-        if let Some(before) = before {
-            let labels = Labels::of(before);
-            if self.prowjobs.get_or_create(&labels).dec() == 1 {
-                self.prowjobs.remove(&labels);
-            }
+        if known.listed {
+            self.transitions.get_or_create(&labels).inc();
+        }
+        self.forget(&mut known, name);
+        let labels = match known.counts.get_key_value(&labels) {
+            Some((labels, _)) => Arc::clone(labels),
+            None => Arc::new(labels),
+        };
+        let count = known.counts.entry(Arc::clone(&labels)).or_default();
+        *count += 1;
+        self.prowjobs.get_or_create(&labels).set(*count);
+        let build_id = build_id.map(Box::from);
+        known.jobs.insert(name.into(), Counted { labels, build_id });
+    }
+
+    /// A job was deleted.
+    pub(crate) fn remove(&self, name: &str) {
+        self.forget(&mut self.known(), name);
+    }
+
+    /// All jobs were listed anew: those that `is_there` does not know are gone.
+    pub(crate) fn listed(&self, is_there: impl Fn(&str) -> bool) {
+        let mut known = self.known();
+        known.listed = true;
+        let gone = known.jobs.keys().filter(|name| !is_there(name));
+        let gone: Vec<_> = gone.cloned().collect();
+        for name in gone {
+            self.forget(&mut known, &name);
         }
     }
 
-    /// All jobs were listed anew.
-    pub(crate) fn listed<'a>(&self, jobs: impl Iterator<Item = &'a ProwJob>) {
-        let mut counts: HashMap<Labels, i64> = HashMap::new();
-        for job in jobs {
-            *counts.entry(Labels::of(job)).or_default() += 1;
-        }
-        self.prowjobs.clear();
-        for (labels, count) in counts {
-            self.prowjobs.get_or_create(&labels).set(count);
+    fn forget(&self, known: &mut Known, name: &str) {
+        let Some(Counted { labels, .. }) = known.jobs.remove(name) else {
+            return;
+        };
+        let count = known.counts.entry(Arc::clone(&labels)).or_default();
+        *count -= 1;
+        if *count == 0 {
+            known.counts.remove(&labels);
+            self.prowjobs.remove(&labels);
+        } else {
+            self.prowjobs.get_or_create(&labels).set(*count);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use common::prowjob::ProwJobStatus;
+    use common::prowjob::{ProwJobState, ProwJobStatus};
     use prometheus_client::encoding::text::encode;
 
     use super::*;
@@ -123,22 +174,29 @@ mod tests {
         let mut registry = Registry::default();
         let metrics = Metrics::new(&mut registry);
         let (triggered, pending) = (job(ProwJobState::Triggered), job(ProwJobState::Pending));
-        metrics.changed(None, Some(&triggered));
-        metrics.changed(Some(&triggered), Some(&pending));
-        metrics.changed(Some(&pending), Some(&pending));
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
-        let lines = |state: &str| {
-            text.lines()
-                .filter(|l| l.contains(state))
-                .collect::<Vec<_>>()
+        let text = |what: &str| {
+            let mut text = String::new();
+            encode(&mut text, &registry).unwrap();
+            let lines = text.lines().filter(|line| line.contains(what));
+            lines.map(str::to_owned).collect::<Vec<_>>()
         };
-        assert_eq!(lines("state=\"triggered\"").len(), 1, "{text}");
-        assert!(
-            lines("state=\"pending\"")
-                .iter()
-                .all(|line| line.ends_with(" 1")),
-            "{text}"
+        metrics.observe(&triggered);
+        metrics.listed(|_| true);
+        assert_eq!(
+            text("transitions{"),
+            [""; 0],
+            "what was there is no transition"
         );
+        metrics.observe(&pending);
+        metrics.observe(&pending);
+        assert_eq!(text("state=\"triggered\""), [""; 0]);
+        let pending = text("state=\"pending\"");
+        assert_eq!(pending.len(), 2, "{pending:?}");
+        assert!(
+            pending.iter().all(|line| line.ends_with(" 1")),
+            "{pending:?}"
+        );
+        metrics.remove("pj");
+        assert_eq!(text("prowjobs{"), [""; 0]);
     }
 }

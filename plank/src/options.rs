@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use common::{config, github, kube, service};
 
+use crate::{build_id::Tot, transition::Controllers};
+
 /// Plank's flags.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// Which controllers to run; `plank` is the only one yet.
+    /// Which controllers to run: `plank`, `scheduler`, or both by naming the flag twice.
     #[arg(long, default_value = "plank")]
     pub enable_controller: Vec<String>,
     /// Decide and log, change nothing.
@@ -25,7 +27,7 @@ pub struct Options {
     /// Only pods with these labels are looked at, beside `created-by-prow=true`.
     #[arg(long, default_value = "")]
     pub label_selector: String,
-    /// Prow's service for build ids. Not yet: naming one is an error.
+    /// Prow's service for build ids; without it they are made here, rising with time.
     #[arg(long, default_value = "")]
     pub tot_url: String,
     /// File with the key that Deck checks storage tokens with. Not Prow's.
@@ -49,18 +51,32 @@ pub struct Options {
 }
 
 impl Options {
-    /// Refuses what is not built, and reads the storage key.
-    pub(crate) fn check(&self) -> anyhow::Result<Option<Vec<u8>>> {
-        for controller in &self.enable_controller {
-            match controller.as_str() {
-                "plank" => {}
-                "scheduler" => bail!("--enable-controller=scheduler is not built yet"),
+    /// The controllers that are enabled.
+    pub(crate) fn controllers(&self) -> anyhow::Result<Controllers> {
+        let mut controllers = Controllers {
+            plank: false,
+            scheduler: false,
+        };
+        for name in &self.enable_controller {
+            match name.as_str() {
+                "plank" => controllers.plank = true,
+                "scheduler" => controllers.scheduler = true,
                 other => bail!("--enable-controller={other}: there is no such controller"),
             }
         }
-        if !self.tot_url.is_empty() {
-            bail!("--tot-url is not built yet: build ids are made here, rising with time");
-        }
+        Ok(controllers)
+    }
+
+    pub(crate) fn tot(&self) -> anyhow::Result<Option<Tot>> {
+        let url = Some(self.tot_url.as_str()).filter(|url| !url.is_empty());
+        url.map(|url| {
+            let url = url.parse().with_context(|| format!("--tot-url {url}"))?;
+            Ok(Tot::new(url))
+        })
+        .transpose()
+    }
+
+    pub(crate) fn storage_key(&self) -> anyhow::Result<Option<Vec<u8>>> {
         self.storage_key_file
             .as_deref()
             .map(storage_key)
@@ -99,23 +115,24 @@ mod tests {
         let options = parse(&[]);
         assert!(options.dry_run);
         assert_eq!(options.enable_controller, ["plank"]);
-        assert!(options.check().unwrap().is_none());
+        assert!(options.storage_key().unwrap().is_none());
+        let controllers = options.controllers().unwrap();
+        assert!(controllers.plank && !controllers.scheduler);
+        let both = parse(&["--enable-controller=plank", "--enable-controller=scheduler"]);
+        let controllers = both.controllers().unwrap();
+        assert!(controllers.plank && controllers.scheduler);
         assert!(!parse(&["-dry-run=false"]).dry_run);
     }
 
     #[test]
-    fn what_is_not_built_is_refused() {
-        for (args, told) in [
-            ("--tot-url=http://tot", "--tot-url is not built yet"),
-            (
-                "--enable-controller=scheduler",
-                "scheduler is not built yet",
-            ),
-            ("--enable-controller=x", "no such controller"),
-            ("--storage-key-file=/does/not/exist", "/does/not/exist"),
-        ] {
-            let error = parse(&[args]).check().unwrap_err();
-            assert!(format!("{error:#}").contains(told), "{error:#}");
-        }
+    fn what_is_not_there_is_refused() {
+        let error = parse(&["--enable-controller=x"]).controllers();
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.contains("no such controller"), "{error}");
+        let error = parse(&["--tot-url=no url"]).tot().unwrap_err();
+        assert!(format!("{error:#}").contains("--tot-url no url"));
+        let error = parse(&["--storage-key-file=/does/not/exist"]).storage_key();
+        let error = format!("{:#}", error.unwrap_err());
+        assert!(error.contains("/does/not/exist"), "{error}");
     }
 }

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Value, json};
 
-use crate::{crier::GITHUB_REPORTER, transition::Change};
+use crate::{
+    crier::GITHUB_REPORTER,
+    transition::{Change, TRIGGERED},
+};
 
 /// What a claim gives to a run.
 #[derive(Clone, Debug)]
@@ -26,7 +29,7 @@ pub fn merge_patch(job: &ProwJob, change: &Change, run: &Run, now: Timestamp) ->
             patch["metadata"]["labels"] = json!({labels::ID: name, labels::BUILD_ID: run.build_id});
             let mut claim = json!({
                 "state": ProwJobState::Pending,
-                "description": "Job triggered.",
+                "description": TRIGGERED,
                 "build_id": run.build_id,
                 "url": run.url,
                 "pod_name": name,
@@ -39,11 +42,20 @@ pub fn merge_patch(job: &ProwJob, change: &Change, run: &Run, now: Timestamp) ->
             }
             claim
         }
+        Change::Schedule { cluster } => {
+            patch["spec"] = json!({"cluster": cluster});
+            json!({"state": ProwJobState::Triggered})
+        }
+        Change::Describe(description) => json!({"description": description}),
         // As if it were reported already: the newer run's status stands under the same context.
-        Change::Supersede => json!({
-            "state": ProwJobState::Aborted,
-            "prev_report_states": {GITHUB_REPORTER: ProwJobState::Aborted},
-        }),
+        Change::Supersede { by } => {
+            patch["metadata"]["annotations"] = json!({labels::SUPERSEDED_BY: by});
+            json!({
+                "state": ProwJobState::Aborted,
+                "description": format!("Superseded by the newer run {by}."),
+                "prev_report_states": {GITHUB_REPORTER: ProwJobState::Aborted},
+            })
+        }
         Change::Complete { state, description } => {
             let mut end = json!({"state": state, "completionTime": now});
             if let Some(description) = description {
@@ -107,10 +119,35 @@ mod tests {
     }
 
     #[test]
-    fn a_superseded_job_is_not_reported_and_not_yet_complete() {
+    fn a_superseded_job_names_the_newer_and_is_not_reported_nor_yet_complete() {
+        let patch = patch(
+            ProwJobStatus::default(),
+            &Change::Supersede { by: "new".into() },
+        );
         assert_eq!(
-            patch(ProwJobStatus::default(), &Change::Supersede)["status"],
-            json!({"state": "aborted", "prev_report_states": {"github-reporter": "aborted"}})
+            patch["status"],
+            json!({
+                "state": "aborted",
+                "description": "Superseded by the newer run new.",
+                "prev_report_states": {"github-reporter": "aborted"},
+            })
+        );
+        let annotations = &patch["metadata"]["annotations"];
+        assert_eq!(annotations, &json!({"prow.k8s.io/superseded-by": "new"}));
+    }
+
+    #[test]
+    fn a_scheduled_job_gets_its_cluster_and_is_triggered() {
+        let change = Change::Schedule {
+            cluster: "b".into(),
+        };
+        assert_eq!(
+            patch(ProwJobStatus::default(), &change),
+            json!({
+                "metadata": {"resourceVersion": "41"},
+                "spec": {"cluster": "b"},
+                "status": {"state": "triggered"},
+            })
         );
     }
 

@@ -25,6 +25,12 @@ pub struct PodView {
     /// Deletion is under way and ends by this time.
     pub deleting: Option<Timestamp>,
     pub has_report_finalizer: bool,
+    /// Reason of the condition `DisruptionTarget`: the cluster is ending the pod, or has.
+    pub disruption: Option<String>,
+    /// Why no node takes it; empty once one has.
+    pub unschedulable: String,
+    /// It needs a Secret or a `ConfigMap` to start.
+    pub mounts_references: bool,
     /// Of init containers, then of containers.
     pub containers: Vec<ContainerView>,
 }
@@ -53,6 +59,10 @@ pub struct ContainerView {
     pub state: ContainerState,
     /// It ran before: a restarted container counts.
     pub ran_before: bool,
+    /// Pulls of its image that were seen to fail, and what the last one said. A pod's status has
+    /// but the last one, so this is known only from following it.
+    pub pull_failures: u32,
+    pub pull_error: String,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -95,7 +105,55 @@ impl ContainerView {
                 .last_state
                 .as_ref()
                 .is_some_and(|last| last.terminated.is_some()),
+            pull_failures: 0,
+            pull_error: String::new(),
         }
+    }
+
+    /// Counts failed pulls on, from how the container was before.
+    fn follow(&mut self, before: Option<&Self>) {
+        let (failures, error) = match before {
+            Some(before) => (before.pull_failures, before.pull_error.as_str()),
+            None => (0, ""),
+        };
+        let was_failing = before.is_some_and(|before| before.waits_for("ErrImagePull"));
+        let fails = self.waits_for("ErrImagePull") && !was_failing;
+        let has_failed = self.waits_for("ImagePullBackOff") && failures == 0;
+        self.pull_failures = failures + u32::from(fails || has_failed);
+        self.pull_error = match &self.state {
+            ContainerState::Waiting { reason, message }
+                if !message.is_empty() && (reason == "ErrImagePull" || error.is_empty()) =>
+            {
+                message.clone()
+            }
+            _ => error.to_owned(),
+        };
+    }
+
+    fn waits_for(&self, what: &str) -> bool {
+        matches!(&self.state, ContainerState::Waiting { reason, .. } if reason == what)
+    }
+}
+
+impl PodView {
+    /// Whether it has neither ended nor is being ended.
+    pub fn goes_on(&self) -> bool {
+        self.deleting.is_none() && !self.phase.is_final()
+    }
+
+    /// Takes over what only following the same pod tells.
+    pub fn after(mut self, before: Option<&Self>) -> Self {
+        let before = before.filter(|before| before.uid == self.uid);
+        for container in &mut self.containers {
+            let same = before.and_then(|before| {
+                before
+                    .containers
+                    .iter()
+                    .find(|it| it.name == container.name)
+            });
+            container.follow(same);
+        }
+        self
     }
 }
 
@@ -132,6 +190,11 @@ impl From<&Pod> for PodView {
         let status = pod.status.clone().unwrap_or_default();
         let label = |key: &str| meta.labels.as_ref()?.get(key).cloned();
         let statuses = [status.init_container_statuses, status.container_statuses];
+        let conditions = status.conditions.unwrap_or_default();
+        let condition = |kind: &str, is: &str| {
+            let mut all = conditions.iter();
+            all.find(|condition| condition.type_ == kind && condition.status == is)
+        };
         Self {
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
@@ -155,6 +218,12 @@ impl From<&Pod> for PodView {
                 .iter()
                 .flatten()
                 .any(|finalizer| finalizer == REPORT_FINALIZER),
+            disruption: condition("DisruptionTarget", "True")
+                .map(|condition| condition.reason.clone().unwrap_or_default()),
+            unschedulable: condition("PodScheduled", "False")
+                .and_then(|condition| condition.message.clone())
+                .unwrap_or_default(),
+            mounts_references: mounts_references(pod),
             containers: statuses
                 .iter()
                 .flatten()
@@ -163,6 +232,22 @@ impl From<&Pod> for PodView {
                 .collect(),
         }
     }
+}
+
+fn mounts_references(pod: &Pod) -> bool {
+    let needs = |optional: Option<bool>| optional != Some(true);
+    let volumes = pod
+        .spec
+        .iter()
+        .flat_map(|spec| spec.volumes.iter().flatten());
+    volumes.into_iter().any(|volume| {
+        volume.secret.as_ref().is_some_and(|it| needs(it.optional))
+            || volume
+                .config_map
+                .as_ref()
+                .is_some_and(|it| needs(it.optional))
+            || volume.projected.is_some()
+    })
 }
 
 fn build_id_in_environment(pod: &Pod) -> Option<String> {
@@ -178,6 +263,61 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn waits(reason: &str, message: &str) -> PodView {
+        let (reason, message) = (reason.to_owned(), message.to_owned());
+        PodView {
+            containers: vec![ContainerView {
+                name: "test".into(),
+                state: ContainerState::Waiting { reason, message },
+                ran_before: false,
+                pull_failures: 0,
+                pull_error: String::new(),
+            }],
+            ..PodView::default()
+        }
+    }
+
+    #[test]
+    fn failed_pulls_are_counted_while_a_pod_is_followed() {
+        let mut last = None;
+        let mut seen = Vec::new();
+        for (reason, message) in [
+            ("ContainerCreating", ""),
+            ("ErrImagePull", "first: not found"),
+            ("ErrImagePull", "first: not found"),
+            ("ImagePullBackOff", "Back-off pulling image"),
+            ("ErrImagePull", "second: not found"),
+        ] {
+            let view = waits(reason, message).after(last.as_ref());
+            seen.push((
+                view.containers[0].pull_failures,
+                view.containers[0].pull_error.clone(),
+            ));
+            last = Some(view);
+        }
+        let seen: Vec<_> = seen
+            .iter()
+            .map(|(count, error)| (*count, error.as_str()))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (0, ""),
+                (1, "first: not found"),
+                (1, "first: not found"),
+                (1, "first: not found"),
+                (2, "second: not found"),
+            ]
+        );
+        let late = waits("ImagePullBackOff", "Back-off: denied").after(None);
+        assert_eq!(late.containers[0].pull_failures, 1, "one is behind it");
+        let other = PodView {
+            uid: "other".into(),
+            ..waits("ErrImagePull", "x")
+        };
+        assert_eq!(other.after(last.as_ref()).containers[0].pull_failures, 1);
+    }
 
     #[test]
     fn reads_what_the_decision_needs() {

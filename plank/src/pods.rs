@@ -1,18 +1,18 @@
 //! The pods of one build cluster, as far as plank looks at them.
 
+mod events;
+mod follow;
+
 use std::{
     collections::HashMap,
-    sync::{Arc, RwLock},
+    sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use common::prowjob::labels;
-use futures::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{
-    Api, Client,
-    core::DeserializeGuard,
-    runtime::{watcher, watcher::Event},
-};
+use kube::{Api, Client, runtime::watcher::Event};
+
+pub(crate) use follow::follow;
 
 use crate::pod_view::PodView;
 
@@ -20,22 +20,26 @@ use crate::pod_view::PodView;
 pub(crate) struct BuildCluster {
     pub(crate) client: Client,
     pub(crate) namespace: String,
-    pub(crate) pods: Arc<Pods>,
+    pub(crate) pods: Pods,
 }
 
 impl BuildCluster {
     /// The pod of this name as the API has it.
     pub(crate) async fn read(&self, name: &str) -> kube::Result<Option<Arc<PodView>>> {
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        Ok(api
-            .get_opt(name)
-            .await?
-            .map(|pod| Arc::new(PodView::from(&pod))))
+        let pod = self.api().get_opt(name).await?;
+        Ok(pod.map(|pod| {
+            let before = self.pods.get(name);
+            Arc::new(PodView::from(&pod).after(before.as_deref()))
+        }))
+    }
+
+    fn api(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
     }
 }
 
 /// What is known of a cluster's pods.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Pods(RwLock<State>);
 
 #[derive(Debug, Default)]
@@ -43,6 +47,8 @@ struct State {
     by_name: HashMap<String, Arc<PodView>>,
     /// The listing that is under way.
     listing: HashMap<String, Arc<PodView>>,
+    /// Since when what is known is not to be relied on.
+    unready_since: Option<Timestamp>,
     listed: bool,
 }
 
@@ -52,24 +58,52 @@ pub(crate) enum News {
     Changed(String),
     /// All is known anew. The names are of pods that are or were there.
     Listed(Vec<String>),
+    /// The cluster does not answer, until it is listed or found again.
+    Lost,
+    Found,
 }
 
 impl Pods {
-    /// Whether an absent pod means anything yet.
-    pub(crate) fn is_listed(&self) -> bool {
-        self.0
-            .read()
-            .expect("nothing panics under this lock")
-            .listed
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self(RwLock::new(State {
+            unready_since: Some(now),
+            ..State::default()
+        }))
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.0.read().expect("nothing panics under this lock")
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.0.write().expect("nothing panics under this lock")
+    }
+
+    /// Since when the pods are not known, or no longer; an absent pod means nothing then.
+    pub(crate) fn unready_since(&self) -> Option<Timestamp> {
+        self.state().unready_since
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<PodView>> {
-        let state = self.0.read().expect("nothing panics under this lock");
-        state.by_name.get(name).cloned()
+        self.state().by_name.get(name).cloned()
+    }
+
+    fn was_listed(&self) -> bool {
+        self.state().listed
+    }
+
+    fn lose(&self, now: Timestamp) -> News {
+        self.state_mut().unready_since.get_or_insert(now);
+        News::Lost
+    }
+
+    fn find(&self) -> News {
+        self.state_mut().unready_since = None;
+        News::Found
     }
 
     fn apply(&self, event: Event<Pod>) -> Option<News> {
-        let mut state = self.0.write().expect("nothing panics under this lock");
+        let mut state = self.state_mut();
         match event {
             Event::Init => {
                 state.listing.clear();
@@ -77,12 +111,15 @@ impl Pods {
             }
             Event::InitApply(pod) => {
                 let view = PodView::from(&pod);
-                state.listing.insert(view.name.clone(), Arc::new(view));
+                let before = state.by_name.get(&view.name);
+                let view = Arc::new(view.after(before.map(AsRef::as_ref)));
+                state.listing.insert(view.name.clone(), view);
                 None
             }
             Event::InitDone => {
                 let before = std::mem::take(&mut state.by_name);
                 state.by_name = std::mem::take(&mut state.listing);
+                state.unready_since = None;
                 state.listed = true;
                 let mut names: Vec<String> = before.into_keys().collect();
                 names.extend(state.by_name.keys().cloned());
@@ -90,40 +127,20 @@ impl Pods {
             }
             Event::Apply(pod) => {
                 let view = PodView::from(&pod);
+                let before = state.by_name.get(&view.name);
+                let view = view.after(before.map(AsRef::as_ref));
+                if before.is_some_and(|before| **before == view) {
+                    return None;
+                }
                 let name = view.name.clone();
-                let before = state.by_name.insert(name.clone(), Arc::new(view.clone()));
-                let same = before.is_some_and(|before| *before == view);
-                (!same).then_some(News::Changed(name))
+                state.by_name.insert(name.clone(), Arc::new(view));
+                Some(News::Changed(name))
             }
             Event::Delete(pod) => {
                 let name = pod.metadata.name.unwrap_or_default();
                 state.by_name.remove(&name);
                 Some(News::Changed(name))
             }
-        }
-    }
-}
-
-/// Keeps the cluster's pods up to date and tells what changed, for as long as it is polled.
-pub(crate) async fn follow(
-    cluster: &BuildCluster,
-    alias: &str,
-    extra_selector: &str,
-    tell: impl Fn(News),
-) {
-    let api: Api<DeserializeGuard<Pod>> =
-        Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let mut selector = format!("{}=true", labels::CREATED_BY_PROW);
-    if !extra_selector.is_empty() {
-        selector.push(',');
-        selector.push_str(extra_selector);
-    }
-    let config = watcher::Config::default().labels(&selector);
-    let events = crate::watch::events(api, config, format!("pods of cluster {alias}"));
-    futures::pin_mut!(events);
-    while let Some(event) = events.next().await {
-        if let Some(news) = cluster.pods.apply(event) {
-            tell(news);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! One job: look, decide, do; again until there is nothing left to do now.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex},
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -17,10 +17,12 @@ use tokio::sync::watch;
 use crate::{
     controller::Wake,
     decorate,
-    index::Index,
+    fleet::Fleet,
+    index::{Index, Slot},
     pod_view::PodView,
     pods::BuildCluster,
-    transition::{Change, Cluster, Observed, Settings, Step, transition},
+    scheduler::Scheduler,
+    transition::{Change, Cluster, Controllers, Observed, References, Settings, Step, transition},
     writer::{Created, Error, Writer},
 };
 
@@ -33,89 +35,141 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// All that reconciling a job needs.
 pub(crate) struct Reconciler {
-    pub(crate) clusters: BTreeMap<String, BuildCluster>,
+    pub(crate) fleet: Fleet,
     pub(crate) config: watch::Receiver<Arc<Config>>,
     pub(crate) index: Index,
     pub(crate) writer: Writer,
+    pub(crate) scheduler: Scheduler,
     pub(crate) wake: Wake,
+    pub(crate) controllers: Controllers,
     pub(crate) dry_run: bool,
-    /// By pod name, the UID of the pod that has its storage secret.
-    pub(crate) secrets: Mutex<HashMap<String, String>>,
-    /// Failures in a row, by job.
-    pub(crate) failures: Mutex<HashMap<String, u32>>,
+    pub(crate) memory: Mutex<HashMap<String, Memory>>,
+}
+
+/// What is kept of an unfinished job beside its objects.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// The UID of the pod that has its storage secret.
+    secret_of: Option<String>,
+    /// Failures in a row.
+    pub(crate) failures: u32,
 }
 
 /// What is known of a job while it is worked on.
 struct Sight {
     job: ProwJob,
+    cluster: Option<Arc<BuildCluster>>,
     pod: Option<Arc<PodView>>,
     refused: Option<String>,
+    delayed: Option<Delay>,
+    /// What the pod's events say, once they were read.
+    references: Option<Option<String>>,
     /// The job is as the API has it, not as a cache had it.
     fresh: bool,
+}
+
+/// Why, and for how long at least, the API does not take a pod.
+struct Delay {
+    why: String,
+    seconds: u32,
+}
+
+impl Sight {
+    fn observed<'a>(
+        &'a self,
+        cluster: Cluster,
+        superseded_by: Option<&'a str>,
+        slot: Option<Slot>,
+        needs_storage_secret: bool,
+    ) -> Observed<'a> {
+        Observed {
+            job: &self.job,
+            pod: self.pod.as_deref(),
+            cluster,
+            superseded_by,
+            // A pod that is there already needs no slot.
+            blocked_by: match slot {
+                Some(Slot::Waits(limit)) if self.pod.is_none() => Some(limit),
+                _ => None,
+            },
+            refused: self.refused.as_deref(),
+            delayed: self.delayed.as_ref().map(|delay| delay.why.as_str()),
+            references: match &self.references {
+                None => References::NotAsked,
+                Some(None) => References::NoneMissing,
+                Some(Some(message)) => References::Missing(message),
+            },
+            needs_storage_secret,
+        }
+    }
 }
 
 impl Reconciler {
     /// Takes a job as far as it goes now.
     pub(crate) async fn reconcile(&self, job: Arc<ProwJob>) -> Result<Action, Error> {
-        match tokio::time::timeout(PATIENCE, self.steps(&job)).await {
-            Err(_) => {
-                self.release(&job);
-                Err(Error::TimedOut)
-            }
-            Ok(Err(error @ (Error::Api(_) | Error::TimedOut))) => Err(error),
-            Ok(done) => {
-                let name = job.name_any();
-                self.failures
-                    .lock()
-                    .expect("nothing panics under this lock")
-                    .remove(&name);
-                Ok(done.unwrap_or_else(|_| Action::requeue(STALE)))
+        // A claim that gets no answer may have been made: its slot stays its own.
+        let done = tokio::time::timeout(PATIENCE, self.steps(&job)).await;
+        match done.unwrap_or(Err(Error::TimedOut)) {
+            Err(Error::Stale) => Ok(Action::requeue(STALE)),
+            Err(error) => Err(error),
+            Ok(action) => {
+                if let Some(memory) = self.memory().get_mut(&job.name_any()) {
+                    memory.failures = 0;
+                }
+                Ok(action)
             }
         }
     }
 
+    pub(crate) fn memory(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
+        self.memory.lock().expect("nothing panics under this lock")
+    }
+
     /// Drops what is kept of a job that was deleted.
     pub(crate) fn forget(&self, name: &str) {
-        self.failures
-            .lock()
-            .expect("nothing panics under this lock")
-            .remove(name);
-        self.secrets
-            .lock()
-            .expect("nothing panics under this lock")
-            .remove(name);
+        self.memory().remove(name);
+    }
+
+    /// Drops what is kept of all jobs but these.
+    pub(crate) fn retain(&self, names: &HashSet<String>) {
+        self.memory().retain(|name, _| names.contains(name));
     }
 
     async fn steps(&self, job: &ProwJob) -> Result<Action, Error> {
         let config = self.config.borrow().clone();
-        let settings = settings(&config.prow.plank);
-        let cluster = self.clusters.get(job.spec.cluster_alias());
+        let settings = settings(&config.prow.plank, self.controllers);
+        let cluster = self.fleet.get(job.spec.cluster_alias());
         let mut sight = Sight {
             job: job.clone(),
-            pod: self.find_pod(job, cluster).await?,
+            pod: self.find_pod(job, cluster.as_deref()).await?,
+            cluster,
             refused: None,
+            delayed: None,
+            references: None,
             fresh: false,
         };
         for _ in 0..MAX_STEPS {
             let now = Timestamp::now();
+            let name = sight.job.name_any();
+            let superseded_by = self.index.superseded_by(&name);
             let decision = {
-                let superseded_by = self.index.superseded_by(&sight.job.name_any());
-                let seen = self.observe(&sight, cluster, superseded_by.as_deref());
+                let (cluster, slot) = self.place(&sight, superseded_by.is_some(), now);
+                let needs_secret = self.needs_storage_secret(&sight);
+                let by = superseded_by.as_deref();
+                let seen = sight.observed(cluster, by, slot, needs_secret);
                 transition(&seen, &settings, now)
             };
             if decision.step == Step::Wait {
-                let name = sight.job.name_any();
                 tracing::debug!(prowjob = name, why = decision.why, "nothing to do now");
-                return Ok(requeue(decision.look_again_at, now));
+                return match sight.delayed {
+                    Some(Delay { why, seconds }) => Err(Error::Delayed { why, seconds }),
+                    None => Ok(requeue(decision.look_again_at, now)),
+                };
             }
             if self.dry_run {
-                log(
-                    &sight.job,
-                    "dry run: would take this step",
-                    &decision.step,
-                    decision.why,
-                );
-                self.release(&sight.job);
+                let message = "dry run: would take this step";
+                log(&sight.job, message, &decision.step, decision.why);
+                self.wake.all(self.index.park(&name));
                 return Ok(Action::await_change());
             }
             let careful = matches!(decision.step, Step::CreatePod | Step::DeletePod { .. });
@@ -129,10 +183,7 @@ impl Reconciler {
                 continue;
             }
             log(&sight.job, "next step", &decision.step, decision.why);
-            if !self
-                .apply(&decision.step, &mut sight, cluster, &config, now)
-                .await?
-            {
+            if !self.apply(&decision.step, &mut sight, &config, now).await? {
                 return Ok(Action::await_change());
             }
         }
@@ -143,39 +194,36 @@ impl Reconciler {
         Ok(Action::requeue(Duration::from_secs(60)))
     }
 
-    fn observe<'a>(
-        &self,
-        sight: &'a Sight,
-        cluster: Option<&BuildCluster>,
-        superseded_by: Option<&'a str>,
-    ) -> Observed<'a> {
-        let (job, pod) = (&sight.job, sight.pod.as_deref());
-        let cluster = match cluster {
+    /// Whether the job's cluster can be asked and, of a job that would start, whether it may.
+    fn place(&self, sight: &Sight, superseded: bool, now: Timestamp) -> (Cluster, Option<Slot>) {
+        let job = &sight.job;
+        let cluster = match &sight.cluster {
             None => Cluster::Unknown,
-            Some(cluster) if cluster.pods.is_listed() => Cluster::Ready,
-            Some(_) => Cluster::Unready,
+            Some(cluster) => cluster
+                .pods
+                .unready_since()
+                .map_or(Cluster::Ready, Cluster::Unready),
         };
         let starts = cluster == Cluster::Ready
             && job.state() == ProwJobState::Triggered
             && !job.is_complete()
-            && superseded_by.is_none();
-        let blocked_by = match starts {
-            true => self.index.reserve(&job.name_any()).err(),
-            false => None,
-        };
-        let secrets = self.secrets.lock().expect("nothing panics under this lock");
-        let has_secret = |pod: &PodView| secrets.get(&pod.name) == Some(&pod.uid);
-        Observed {
-            job,
-            pod,
-            cluster,
-            superseded_by,
-            // A pod that is there already needs no slot.
-            blocked_by: blocked_by.filter(|_| pod.is_none()),
-            refused: sight.refused.as_deref(),
-            needs_storage_secret: decorate::needs_token(&job.spec)
-                && pod.is_some_and(|pod| !has_secret(pod)),
+            && !superseded;
+        if !starts {
+            return (cluster, None);
         }
+        match self.index.slot(&job.name_any()) {
+            // The index has not heard yet; when it has, the job is woken.
+            Slot::NotYet if sight.pod.is_none() => (Cluster::Unready(now), None),
+            slot => (cluster, Some(slot)),
+        }
+    }
+
+    fn needs_storage_secret(&self, sight: &Sight) -> bool {
+        let Some(pod) = sight.pod.as_deref() else {
+            return false;
+        };
+        let has = |memory: &Memory| memory.secret_of.as_ref() == Some(&pod.uid);
+        decorate::needs_token(&sight.job.spec) && !self.memory().get(&pod.name).is_some_and(has)
     }
 
     /// Does one step. Whether there may be a next one before anything else happens.
@@ -183,29 +231,44 @@ impl Reconciler {
         &self,
         step: &Step,
         sight: &mut Sight,
-        cluster: Option<&BuildCluster>,
         config: &Config,
         now: Timestamp,
     ) -> Result<bool, Error> {
         let name = sight.job.name_any();
-        match (step, cluster) {
+        match (step, sight.cluster.clone()) {
             (Step::Change(change), _) => self.change(change, sight, config, now).await,
+            (Step::Schedule, _) => {
+                let cluster = self
+                    .scheduler
+                    .choose(&config.prow.scheduler, &sight.job)
+                    .await;
+                let change = Change::Schedule { cluster };
+                self.change(&change, sight, config, now).await?;
+                // It goes on where its cluster's jobs are worked on.
+                Ok(false)
+            }
             (Step::CreatePod, Some(cluster)) => {
-                match self.writer.create_pod(cluster, &sight.job).await? {
+                match self.writer.create_pod(&cluster, &sight.job).await? {
                     Created::Pod(pod) => sight.pod = Some(Arc::new(*pod)),
                     Created::Exists => {
                         sight.pod = cluster.read(&name).await?;
                     }
                     Created::Refused(why) => sight.refused = Some(why),
+                    Created::Delayed { why, seconds } => {
+                        sight.delayed = Some(Delay { why, seconds })
+                    }
                 }
+                Ok(true)
+            }
+            (Step::ReadEvents { pod_uid }, Some(cluster)) => {
+                sight.references = Some(cluster.missing_reference(pod_uid).await);
                 Ok(true)
             }
             (Step::CreateStorageSecret { pod_uid }, Some(cluster)) => {
                 self.writer
-                    .create_storage_secret(cluster, &sight.job, pod_uid, config, now)
+                    .create_storage_secret(&cluster, &sight.job, pod_uid, config, now)
                     .await?;
-                let mut secrets = self.secrets.lock().expect("nothing panics under this lock");
-                secrets.insert(name, pod_uid.clone());
+                self.memory().entry(name).or_default().secret_of = Some(pod_uid.clone());
                 Ok(true)
             }
             (
@@ -217,7 +280,7 @@ impl Reconciler {
             ) => {
                 let finalizer = *has_report_finalizer;
                 self.writer
-                    .delete_pod(cluster, &name, uid, finalizer)
+                    .delete_pod(&cluster, &name, uid, finalizer)
                     .await?;
                 // Its end is an event of its own, unless the cache never had the pod.
                 if cluster.pods.get(&name).is_none() {
@@ -240,29 +303,37 @@ impl Reconciler {
         let changed = match self.writer.change(&sight.job, change, config, now).await {
             Ok(changed) => changed,
             Err(error) => {
-                self.release(&sight.job);
+                self.account_for(&error, &sight.job).await?;
                 return Err(error);
             }
         };
         self.wake.all(self.index.observe(&changed));
         if changed.is_complete() {
-            let name = changed.name_any();
-            self.secrets
-                .lock()
-                .expect("nothing panics under this lock")
-                .remove(&name);
+            self.memory().remove(&changed.name_any());
         }
         sight.job = changed;
         sight.fresh = true;
         Ok(true)
     }
 
-    /// Gives back the slot of a job that did not start after all.
-    fn release(&self, job: &ProwJob) {
-        if job.state() == ProwJobState::Triggered && !job.is_complete() {
-            // Not woken here: the job itself would be first in line, and it is retried anyway.
-            drop(self.index.release(&job.name_any()));
-        }
+    /// After a change that failed: a claim without an answer may have been made, and so may one
+    /// that is refused the second time. Nobody else gets the slot before that is known.
+    async fn account_for(&self, error: &Error, job: &ProwJob) -> Result<(), Error> {
+        let name = job.name_any();
+        let news = match error {
+            Error::Stale => match self.writer.read(job).await? {
+                Some(current) if current.state() == ProwJobState::Triggered => {
+                    self.index.park(&name)
+                }
+                Some(current) => self.index.observe(&current),
+                None => self.index.remove(&name),
+            },
+            Error::Api(kube::Error::Api(status)) if status.code < 500 => self.index.park(&name),
+            Error::Tot(_) => self.index.park(&name),
+            _ => Vec::new(),
+        };
+        self.wake.all(news);
+        Ok(())
     }
 
     /// The job's pod. "None" is asked of the API wherever it would start or end something.
@@ -271,7 +342,7 @@ impl Reconciler {
         job: &ProwJob,
         cluster: Option<&BuildCluster>,
     ) -> Result<Option<Arc<PodView>>, Error> {
-        let Some(cluster) = cluster.filter(|cluster| cluster.pods.is_listed()) else {
+        let Some(cluster) = cluster.filter(|cluster| cluster.pods.unready_since().is_none()) else {
             return Ok(None);
         };
         let name = job.name_any();
@@ -290,14 +361,16 @@ impl Reconciler {
     }
 }
 
-fn settings(plank: &Section) -> Settings {
+fn settings(plank: &Section, controllers: Controllers) -> Settings {
     let span = |timeout: common::duration::GoDuration| SignedDuration::from_nanos(timeout.nanos());
     Settings {
         pod_pending_timeout: span(plank.pod_pending_timeout()),
         pod_running_timeout: span(plank.pod_running_timeout()),
         pod_unscheduled_timeout: span(plank.pod_unscheduled_timeout()),
         max_revivals: plank.max_revivals(),
-        ..Settings::default()
+        fail_fast: plank.fail_fast(),
+        missing_reference_timeout: span(plank.pod_missing_reference_timeout()),
+        controllers,
     }
 }
 
@@ -316,7 +389,10 @@ fn log(job: &ProwJob, message: &'static str, step: &Step, why: &'static str) {
     let refs = job.spec.main_refs().cloned().unwrap_or_default();
     let to = match step {
         Step::Change(Change::Claim { .. } | Change::Revive) => "pending",
-        Step::Change(Change::Supersede) => "aborted",
+        Step::Change(Change::Supersede { .. }) => "aborted",
+        Step::Change(Change::Schedule { .. }) | Step::Schedule => "triggered",
+        Step::Change(Change::Describe(_)) => "say so",
+        Step::ReadEvents { .. } => "read the pod's events",
         Step::Change(Change::Complete { state, .. }) => state.as_str(),
         Step::CreatePod => "create pod",
         Step::CreateStorageSecret { .. } => "create storage secret",

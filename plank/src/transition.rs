@@ -4,14 +4,23 @@
 //! next one, so every step leaves a state from which the next follows, and a crash between two
 //! steps loses nothing.
 
+mod ended;
 #[cfg(test)]
 mod law;
 mod pending;
+mod starting;
+mod stopped;
 #[cfg(test)]
 mod tests;
+mod waits;
 
-use common::prowjob::{ProwJob, ProwJobState};
+use common::{
+    duration::GoDuration,
+    prowjob::{DecorationConfig, ProwJob, ProwJobState},
+};
 use jiff::{SignedDuration, Timestamp};
+
+pub(crate) use pending::TRIGGERED;
 
 use crate::pod_view::{Phase, PodView};
 
@@ -33,6 +42,10 @@ pub struct Observed<'a> {
     pub blocked_by: Option<Limit>,
     /// Why the API, or the job's own spec, says that this pod can never be.
     pub refused: Option<&'a str>,
+    /// Why the API does not take this pod now: exceeded quota, too many requests.
+    pub delayed: Option<&'a str>,
+    /// What the pod's events say of Secrets and `ConfigMap`s.
+    pub references: References<'a>,
     /// The pod waits for a Secret with its storage token that is not known to exist.
     pub needs_storage_secret: bool,
 }
@@ -41,10 +54,18 @@ pub struct Observed<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cluster {
     Ready,
-    /// Known, but its pods have not been listed yet.
-    Unready,
+    /// Known, but its pods have not been listed since then.
+    Unready(Timestamp),
     /// No kubeconfig context has this name.
     Unknown,
+}
+
+/// What a pod's events say of the Secrets and `ConfigMap`s it mounts: its status does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum References<'a> {
+    NotAsked,
+    NoneMissing,
+    Missing(&'a str),
 }
 
 /// What keeps a job from starting.
@@ -54,6 +75,12 @@ pub enum Limit {
     Global,
     /// `max_concurrency` of the job
     Job,
+    /// `plank.job_queue_capacities`
+    Queue,
+    /// The job's queue is not in `plank.job_queue_capacities`.
+    UnknownQueue,
+    /// `plank.build_cluster_capacities`
+    Cluster,
 }
 
 /// The parts of the configuration that decide.
@@ -65,8 +92,18 @@ pub struct Settings {
     pub pod_unscheduled_timeout: SignedDuration,
     /// Times a job's pod is replaced after its node or the cluster stopped it.
     pub max_revivals: i64,
+    /// A pod that cannot start ends its job before the timeouts.
+    pub fail_fast: bool,
     /// How long a Secret or `ConfigMap` may be missing.
     pub missing_reference_timeout: SignedDuration,
+    pub controllers: Controllers,
+}
+
+/// `--enable-controller`: which states are moved on from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Controllers {
+    pub plank: bool,
+    pub scheduler: bool,
 }
 
 impl Default for Settings {
@@ -76,7 +113,12 @@ impl Default for Settings {
             pod_running_timeout: SignedDuration::from_hours(48),
             pod_unscheduled_timeout: SignedDuration::from_mins(5),
             max_revivals: 3,
+            fail_fast: true,
             missing_reference_timeout: SignedDuration::from_secs(60),
+            controllers: Controllers {
+                plank: true,
+                scheduler: true,
+            },
         }
     }
 }
@@ -95,6 +137,12 @@ pub enum Step {
     Wait,
     /// Patch the `ProwJob`, under its resourceVersion.
     Change(Change),
+    /// Find out which build cluster a job of state `scheduling` goes to.
+    Schedule,
+    /// Look whether the pod's events tell of a missing Secret or `ConfigMap`.
+    ReadEvents {
+        pod_uid: String,
+    },
     /// Create the pod that the status names, with the build id it names.
     CreatePod,
     CreateStorageSecret {
@@ -109,6 +157,10 @@ pub enum Step {
 /// A change of a job's status.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
+    /// scheduling → triggered: a build cluster was chosen.
+    Schedule { cluster: String },
+    /// Says why nothing happens. The state stays.
+    Describe(String),
     /// triggered → pending: from now on this job has this build id and gets one pod for it.
     Claim {
         /// Of a pod that is already there; a new one otherwise.
@@ -117,7 +169,7 @@ pub enum Change {
     /// The pod was stopped by the cluster: counts it, and claims anew.
     Revive,
     /// A newer run takes its place. Its pod is ended next.
-    Supersede,
+    Supersede { by: String },
     /// Sets the completion time.
     Complete {
         state: ProwJobState,
@@ -129,22 +181,29 @@ pub enum Change {
 /// Decides the next step of a job.
 pub fn transition(seen: &Observed<'_>, settings: &Settings, now: Timestamp) -> Decision {
     let job = seen.job;
+    let (state, complete_job) = (job.state(), job.is_complete());
+    if state == ProwJobState::Scheduling && !complete_job && settings.controllers.scheduler {
+        return Decision {
+            step: Step::Schedule,
+            ..wait("it needs a build cluster")
+        };
+    }
     if !job.spec.agent.is_kubernetes() {
         return wait("another controller's agent runs it");
     }
-    if job.is_complete() {
+    if complete_job {
         return completed(seen);
     }
-    let state = job.state();
-    let started = matches!(state, ProwJobState::Triggered | ProwJobState::Pending);
-    if started && seen.superseded_by.is_some() {
-        return change(
-            Change::Supersede,
-            "a newer presubmit tests the same pull request",
-        );
-    }
-    if !started && state != ProwJobState::Aborted {
-        return wait("the state is not plank's to move");
+    match (state, settings.controllers) {
+        (ProwJobState::Triggered | ProwJobState::Pending, on) if on.plank => {
+            if let Some(by) = seen.superseded_by {
+                let by = by.to_owned();
+                let why = "a newer presubmit tests the same pull request";
+                return change(Change::Supersede { by }, why);
+            }
+        }
+        (ProwJobState::Aborted, on) if on.plank => {}
+        _ => return wait("the state is not to be moved on here"),
     }
     match seen.cluster {
         Cluster::Unknown => {
@@ -152,7 +211,7 @@ pub fn transition(seen: &Observed<'_>, settings: &Settings, now: Timestamp) -> D
             let text = format!("Terminal error: no client for build cluster {alias:?}.");
             return complete(ProwJobState::Error, text, "unknown build cluster");
         }
-        Cluster::Unready => return wait("the build cluster's pods are not listed yet"),
+        Cluster::Unready(since) => return waits::for_cluster(job, since, now),
         Cluster::Ready => {}
     }
     match state {
@@ -163,13 +222,6 @@ pub fn transition(seen: &Observed<'_>, settings: &Settings, now: Timestamp) -> D
 }
 
 fn triggered(seen: &Observed<'_>) -> Decision {
-    if !seen.job.spec.job_queue_name.is_empty() {
-        let text = format!(
-            "Pod can not be created: job queues are not built yet (job_queue_name {:?})",
-            seen.job.spec.job_queue_name
-        );
-        return complete(ProwJobState::Error, text, "job queues are not built yet");
-    }
     if let Some(pod) = seen.pod {
         return match (is_for(pod, seen.job), &pod.build_id) {
             (true, Some(build_id)) => {
@@ -180,8 +232,7 @@ fn triggered(seen: &Observed<'_>) -> Decision {
         };
     }
     match seen.blocked_by {
-        Some(Limit::Global) => wait("plank.max_concurrency is reached"),
-        Some(Limit::Job) => wait("the job's max_concurrency is reached"),
+        Some(limit) => waits::for_slot(seen.job, limit),
         None => change(
             Change::Claim { build_id: None },
             "nothing keeps it from starting",
@@ -203,7 +254,7 @@ fn aborted(seen: &Observed<'_>, now: Timestamp) -> Decision {
     let Some(deadline) = pod.deleting else {
         return delete(pod, "aborted");
     };
-    let deadline = deadline.saturating_add(DELETION_MARGIN).unwrap_or(deadline);
+    let deadline = after(deadline, DELETION_MARGIN);
     if now >= deadline {
         return done("aborted, and its pod's deletion is never confirmed");
     }
@@ -273,4 +324,18 @@ fn delete(pod: &PodView, why: &'static str) -> Decision {
         },
         ..wait(why)
     }
+}
+
+/// The job's own value, which has the installation's defaults merged in, beats plank's.
+fn timeout(
+    decoration: Option<&DecorationConfig>,
+    default: SignedDuration,
+    field: impl Fn(&DecorationConfig) -> Option<GoDuration>,
+) -> SignedDuration {
+    let own = decoration.and_then(field);
+    own.map_or(default, |own| SignedDuration::from_nanos(own.nanos()))
+}
+
+fn after(since: Timestamp, duration: SignedDuration) -> Timestamp {
+    since.saturating_add(duration).unwrap_or(since)
 }

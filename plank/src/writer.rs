@@ -13,7 +13,7 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    build_id::{BuildIds, NODE},
+    build_id::{BuildIds, NODE, Tot},
     decorate::{self, TOKEN_KEY, Target, token_secret_name},
     job_url::{job_url, storage_dir},
     patch::{Run, merge_patch},
@@ -33,6 +33,16 @@ pub(crate) enum Error {
     Stale,
     #[error("the API did not answer in time")]
     TimedOut,
+    #[error("the pod is not taken now: {why}")]
+    Delayed {
+        why: String,
+        /// To wait at least, as the API asked.
+        seconds: u32,
+    },
+    #[error("a Secret of the storage token's name is there, perhaps of a pod that is gone")]
+    SecretExists,
+    #[error("no build id: {0:#}")]
+    Tot(anyhow::Error),
     #[error(transparent)]
     Api(#[from] kube::Error),
 }
@@ -44,26 +54,50 @@ pub(crate) enum Created {
     Exists,
     /// Neither this nor a later try can succeed.
     Refused(String),
+    /// A later try may: a quota is used up, or there are too many requests.
+    Delayed {
+        why: String,
+        seconds: u32,
+    },
 }
 
 pub(crate) struct Writer {
     infra: Client,
     build_ids: BuildIds,
+    tot: Option<Tot>,
     storage_key: Option<Vec<u8>>,
 }
 
 impl Writer {
-    pub(crate) fn new(infra: Client, storage_key: Option<Vec<u8>>) -> Self {
+    pub(crate) fn new(infra: Client, tot: Option<Tot>, storage_key: Option<Vec<u8>>) -> Self {
         Self {
             infra,
             build_ids: BuildIds::new(NODE),
+            tot,
             storage_key,
+        }
+    }
+
+    async fn next_build_id(&self, job: &ProwJob, now: Timestamp) -> Result<String, Error> {
+        match &self.tot {
+            Some(tot) => tot.vend(&job.spec.job).await.map_err(Error::Tot),
+            None => Ok(self.build_ids.next(now)),
         }
     }
 
     /// The job as the API has it; `None` if it is gone.
     pub(crate) async fn read(&self, job: &ProwJob) -> Result<Option<ProwJob>, Error> {
         Ok(self.jobs(job).get_opt(&job.name_any()).await?)
+    }
+
+    /// The same by name.
+    pub(crate) async fn read_named(
+        &self,
+        name: &str,
+        namespace: &str,
+    ) -> Result<Option<ProwJob>, Error> {
+        let jobs: Api<ProwJob> = Api::namespaced(self.infra.clone(), namespace);
+        Ok(jobs.get_opt(name).await?)
     }
 
     /// Changes a job's status, under its resourceVersion.
@@ -78,12 +112,14 @@ impl Writer {
             Change::Claim {
                 build_id: Some(adopted),
             } => adopted.clone(),
-            Change::Claim { build_id: None } | Change::Revive => self.build_ids.next(now),
-            Change::Supersede | Change::Complete { .. } => String::new(),
+            Change::Claim { build_id: None } | Change::Revive => {
+                self.next_build_id(job, now).await?
+            }
+            _ => String::new(),
         };
         let url = match change {
             Change::Claim { .. } | Change::Revive => job_url(&config.prow.plank, job, &build_id),
-            Change::Supersede | Change::Complete { .. } => String::new(),
+            _ => String::new(),
         };
         let patch = merge_patch(job, change, &Run { build_id, url }, now);
         let params = PatchParams::default();
@@ -128,6 +164,13 @@ impl Writer {
         match api.create(&PostParams::default(), &pod).await {
             Ok(created) => Ok(view(created)),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::Exists),
+            Err(kube::Error::Api(status)) if is_delay(&status) => Ok(Created::Delayed {
+                seconds: status
+                    .details
+                    .as_ref()
+                    .map_or(0, |it| it.retry_after_seconds),
+                why: status.message.clone(),
+            }),
             Err(kube::Error::Api(status)) if is_final(&status) => {
                 Ok(Created::Refused(status.message.clone()))
             }
@@ -189,7 +232,7 @@ impl Writer {
         match api.create(&PostParams::default(), &secret).await {
             // Made before a restart, or left of a pod that is gone and going with it. To tell them
             // apart would need the right to read Secrets; trying again does it without.
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Error::Stale),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Error::SecretExists),
             done => Ok(done.map(drop)?),
         }
     }
@@ -208,11 +251,17 @@ fn view(created: DynamicObject) -> Created {
     }
 }
 
-/// Whether the API will never take this pod. Quota (403), conflicts and "too many requests"
-/// pass; 401 is about us, not about the pod.
-fn is_final(status: &Status) -> bool {
+/// Whether the API takes no pod like this now and says so.
+fn is_delay(status: &Status) -> bool {
     let quota = status.code == 403 && status.message.contains("exceeded quota");
-    (400..500).contains(&status.code) && !matches!(status.code, 401 | 408 | 409 | 429) && !quota
+    quota || status.code == 429
+}
+
+/// Whether the API will never take this pod. Conflicts pass; 401 is about us, not about the pod.
+fn is_final(status: &Status) -> bool {
+    (400..500).contains(&status.code)
+        && !matches!(status.code, 401 | 408 | 409)
+        && !is_delay(status)
 }
 
 /// From the pod's creation to the last upload that it may still do.

@@ -13,7 +13,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::Context as _;
 use common::{
     config::Config,
-    prowjob::{ProwJob, ProwJobState, new_prowjob},
+    prowjob::{ProwJob, new_prowjob},
     service::{self, flags},
 };
 use jiff::Timestamp;
@@ -58,7 +58,7 @@ async fn make(options: &Options, config: &Config) -> anyhow::Result<ProwJob> {
         found.spec,
         &found.labels,
         &found.annotations,
-        ProwJobState::Triggered,
+        config.prow.scheduler.first_state(),
         Timestamp::now(),
     );
     job.metadata.namespace = None;

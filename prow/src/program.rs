@@ -61,7 +61,7 @@ Commands:
   demo                     the whole system on this machine, on a sample repository
   hook                     receives webhooks, creates ProwJobs
   prow-controller-manager  runs ProwJobs as pods (also: plank)
-  crier                    reports results to GitHub
+  crier                    reports results to GitHub, Slack and storage
   deck                     shows jobs and logs
   sinker                   deletes what is no longer needed
   check                    says what is wrong with a configuration (also: checkconfig)

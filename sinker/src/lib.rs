@@ -13,7 +13,9 @@ use common::{
     config::{self, Config, LoadMetrics},
     kube::{self as clusters, Clusters},
     service::{
-        Instrumentation, InstrumentationOptions, Ready, configure, flags, install_crypto, logging,
+        Instrumentation, InstrumentationOptions, Ready, configure, flags, install_crypto,
+        lease::{self, Lease},
+        logging,
     },
 };
 use tokio::sync::watch;
@@ -53,7 +55,11 @@ pub struct Options {
     pub instrumentation: InstrumentationOptions,
 }
 
+/// The lease of which one holder deletes, under Prow's name.
+pub const LEASE: &str = "prow-sinker-leaderlock";
+
 /// What sinker works with.
+#[derive(Clone)]
 pub struct Context {
     pub clusters: Clusters,
     pub config: watch::Receiver<Arc<Config>>,
@@ -86,7 +92,33 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     instrumentation
         .serve(&options.instrumentation, &shutdown)
         .await?;
-    run(context, shutdown).await
+    lead(context, lease::identity(), shutdown).await
+}
+
+/// Runs sinker whenever its lease is held, until `shutdown`. A dry run needs none.
+pub async fn lead(
+    context: Context,
+    identity: String,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    if context.dry_run {
+        return run(context, shutdown).await;
+    }
+    let namespace = context.config.borrow().prow.prowjob_namespace.clone();
+    let infra = context.clusters.infra.clone();
+    let lease = Lease::new(infra, &namespace, LEASE, identity);
+    let work = |fence: lease::Fence| {
+        let clusters = context.clusters.fenced(&fence);
+        let context = context.clone();
+        run(
+            Context {
+                clusters,
+                ..context
+            },
+            shutdown.clone(),
+        )
+    };
+    lease.lead(&context.ready, &shutdown, work).await
 }
 
 #[cfg(test)]

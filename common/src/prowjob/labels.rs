@@ -17,6 +17,8 @@ pub const BASE_REF: &str = "prow.k8s.io/refs.base_ref";
 pub const PULL: &str = "prow.k8s.io/refs.pull";
 pub const RETEST: &str = "prow.k8s.io/retest";
 pub const IS_OPTIONAL: &str = "prow.k8s.io/is-optional";
+/// Annotation of an aborted run: the newer one that took its place. Not Prow's.
+pub const SUPERSEDED_BY: &str = "prow.k8s.io/superseded-by";
 /// The delivery id of the webhook that made the job.
 pub const EVENT_GUID: &str = "event-GUID";
 

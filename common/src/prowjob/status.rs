@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::{is_zero, null_default};
 
+/// What the description of a job that waits begins with. Jobs that wait for the same limit have
+/// the same description: Deck counts their places in line by it. Not Prow's.
+pub const WAITING: &str = "Waiting: ";
+
 /// How far a job is. The names mix cases as Prow's do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProwJobStatus {

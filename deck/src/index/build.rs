@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use common::prowjob::{ProwJob, ProwJobSpec, Pull, Refs};
+use common::prowjob::{ProwJob, ProwJobSpec, Pull, Refs, labels};
 use jiff::Timestamp;
+use kube::ResourceExt;
 
 use super::body::Body;
 use super::job::{Job, PullRequest, Repository};
@@ -74,6 +75,10 @@ impl Interner {
                     .as_ref()
                     .map_or("", |defaults| &defaults.tenant_id),
             ),
+            superseded_by: object
+                .annotations()
+                .get(labels::SUPERSEDED_BY)
+                .map(|by| by.as_str().into()),
             name,
             body,
         })

@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
-use common::prowjob::{ProwJob, ProwJobState, ProwJobType};
+use common::prowjob::{ProwJob, ProwJobState, ProwJobType, WAITING};
 use jiff::Timestamp;
 
 use super::body::{Body, Omit};
@@ -38,6 +38,8 @@ pub struct Job {
     /// `spec.hidden`; not yet whether a viewer may see it.
     pub hidden: bool,
     pub tenant: Arc<str>,
+    /// The newer run that took this one's place.
+    pub superseded_by: Option<Box<str>>,
     pub(super) body: Body,
 }
 
@@ -67,6 +69,12 @@ impl Job {
     /// Completion is told by its time alone, as everywhere in Prow.
     pub fn is_complete(&self) -> bool {
         self.completed.is_some()
+    }
+
+    /// Whether it is in line for a limit that its description names.
+    pub(super) fn is_in_line(&self) -> bool {
+        let triggered = self.state == ProwJobState::Triggered && !self.is_complete();
+        triggered && self.description.starts_with(WAITING)
     }
 
     /// A job that is not in the index. `None` for an object without a name.

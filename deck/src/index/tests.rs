@@ -322,3 +322,28 @@ fn what_is_shown_links_to_what_the_job_says() {
     );
     assert_eq!(shown.containers.join(" "), "test");
 }
+
+#[test]
+fn jobs_that_wait_for_the_same_limit_have_places_in_line() {
+    let waits = |name: &str, minute, text: &str| {
+        let extra = json!({"status": {"description": text, "build_id": ""}});
+        object(name, "unit", minute, "triggered", &extra)
+    };
+    let index = Index::default();
+    let full = "Waiting: job queue big is full.";
+    for (name, minute, text) in [
+        ("late", 9, full),
+        ("early", 3, full),
+        ("other", 1, "Waiting: plank.max_concurrency is reached."),
+        ("free", 2, ""),
+    ] {
+        index.put(&waits(name, minute, text));
+    }
+    let place = |name: &str| index.place_in_line(&index.by_name(name).unwrap());
+    assert_eq!(place("early"), Some(1));
+    assert_eq!(place("late"), Some(2));
+    assert_eq!(place("other"), Some(1));
+    assert_eq!(place("free"), None);
+    index.put(&object("early", "unit", 3, "pending", &json!({})));
+    assert_eq!((place("early"), place("late")), (None, Some(1)));
+}

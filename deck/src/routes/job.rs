@@ -20,7 +20,7 @@ use crate::index::Job;
 use crate::keys::{RunKey, run_of};
 use crate::logs::{self, Excerpt};
 use crate::stored_run;
-use crate::view::{Facts, Frame, Link, Links, StateView, encode_path, encode_query};
+use crate::view::{Beside, Facts, Frame, Link, Links, StateView, encode_path, encode_query};
 
 /// Files named on the page.
 const MAX_ARTIFACTS: usize = 300;
@@ -208,11 +208,15 @@ async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {
     };
     let (log, (artifacts, more_artifacts, no_artifacts)) =
         tokio::join!(log(app, run, container), artifacts(run));
+    let beside = Beside {
+        exists: run.exists,
+        place_in_line: app.index.place_in_line(job),
+    };
     let page = JobPage {
         frame: app.frame(),
         job: job.job.to_string(),
         state: StateView::of(job.state),
-        facts: Facts::of(job, &links, Timestamp::now(), run.exists)
+        facts: Facts::of(job, &links, Timestamp::now(), beside)
             .render()
             .unwrap_or_default(),
         log,

@@ -22,7 +22,7 @@ use crate::ansi::Terminal;
 use crate::app::App;
 use crate::index::Job;
 use crate::logs::{self, LogStream, push_gap, push_line};
-use crate::view::{Facts, Links};
+use crate::view::{Beside, Facts, Links};
 
 /// Lines are sent together that come within this time.
 const GATHER: Duration = Duration::from_millis(100);
@@ -156,7 +156,11 @@ impl Teller {
         let links = Links {
             base: &settings.link_url,
         };
-        let facts = Facts::of(&self.job, &links, Timestamp::now(), true);
+        let beside = Beside {
+            exists: true,
+            place_in_line: self.app.index.place_in_line(&self.job),
+        };
+        let facts = Facts::of(&self.job, &links, Timestamp::now(), beside);
         let html = facts.render().unwrap_or_default().replace('\r', "");
         self.send(Event::default().event("facts").data(html)).await
     }

@@ -53,12 +53,16 @@ impl Slot {
     }
 }
 
-pub(super) async fn run(ctx: Context, shutdown: CancellationToken) {
-    let ctx = Arc::new(ctx);
+/// Has these reporters told of all jobs until `shutdown`.
+pub(super) async fn run(
+    ctx: Arc<Context>,
+    reporters: Vec<Box<dyn Reporter>>,
+    shutdown: CancellationToken,
+) {
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
     let events = watch::prowjobs(ctx.clusters.infra.clone(), &namespace, prune);
     let crier = Arc::new(Crier {
-        reporters: super::reporters(&ctx),
+        reporters,
         ctx,
         shutdown: shutdown.clone(),
         slots: Mutex::default(),

@@ -359,9 +359,7 @@ impl Courier {
 /// Marks states as told. Without a resourceVersion: whoever else writes the object writes other
 /// fields.
 async fn write_marks(crier: &Crier, job: &ProwJob, marks: &Marks) -> Result<(), Error> {
-    if !(crier.ctx.fence)() {
-        return Err(Error::Fenced);
-    }
+    crier.ctx.fence.check()?;
     let patch = Patch::Merge(json!({"status": {"prev_report_states": marks}}));
     let namespace = job.namespace().unwrap_or_default();
     let api: Api<ProwJob> = Api::namespaced(crier.ctx.clusters.infra.clone(), &namespace);
@@ -373,3 +371,6 @@ async fn write_marks(crier: &Crier, job: &ProwJob, marks: &Marks) -> Result<(), 
         Ok(done) => Ok(done.map(drop)?),
     }
 }
+
+#[cfg(test)]
+mod tests;

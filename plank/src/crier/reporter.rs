@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use common::{github, prowjob::ProwJob, storage};
+use common::{github, prowjob::ProwJob, service::lease::NotLeading, storage};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -46,8 +46,8 @@ pub(crate) enum Error {
     Slack(#[from] slack::Error),
     #[error("there was no answer in time")]
     TimedOut,
-    #[error("another crier may lead by now: nothing is sent")]
-    Fenced,
+    #[error(transparent)]
+    NotLeading(#[from] NotLeading),
     /// It was tried for several jobs together.
     #[error(transparent)]
     Shared(Arc<Error>),
@@ -102,9 +102,7 @@ impl Workers {
             .acquire()
             .await
             .expect("nobody closes the semaphore");
-        if !(self.fence)() {
-            return Err(Error::Fenced);
-        }
+        self.fence.check()?;
         tokio::time::timeout(self.patience, send)
             .await
             .map_err(|_| Error::TimedOut)?

@@ -7,13 +7,20 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::patch::{Run, merge_patch};
+use crate::{
+    patch::{Run, merge_patch},
+    pod_view::{ContainerState, ContainerView},
+};
 
 #[derive(Clone, Debug)]
 enum Event {
     Phase(Phase),
     /// The pod as a whole fails for this reason.
     Reason(&'static str),
+    /// The cluster announces that it ends the pod.
+    Disrupt(&'static str),
+    /// A container waits for this reason.
+    Stuck(&'static str),
     /// Somebody deletes the pod.
     Delete,
     /// The node confirms a deletion.
@@ -37,6 +44,11 @@ fn event() -> impl Strategy<Value = Event> {
         Just(Event::Phase(Phase::Unknown)),
         Just(Event::Reason("Evicted")),
         Just(Event::Reason("NodeLost")),
+        Just(Event::Reason("DeadlineExceeded")),
+        Just(Event::Disrupt("PreemptionByScheduler")),
+        Just(Event::Stuck("ErrImagePull")),
+        Just(Event::Stuck("ImagePullBackOff")),
+        Just(Event::Stuck("CreateContainerConfigError")),
         Just(Event::Delete),
         Just(Event::Gone),
         Just(Event::Vanish),
@@ -84,6 +96,24 @@ impl World {
                 pod.phase = Phase::Failed;
                 pod.reason = (*reason).to_owned();
             }
+            (Event::Disrupt(reason), Some(pod)) if !pod.phase.is_final() => {
+                pod.disruption = Some((*reason).to_owned());
+            }
+            (Event::Stuck(reason), Some(pod)) if !pod.phase.is_final() => {
+                pod.phase = Phase::Pending;
+                let (reason, message) = ((*reason).to_owned(), "not found".to_owned());
+                let state = ContainerState::Waiting { reason, message };
+                let container = ContainerView {
+                    name: "test".into(),
+                    state,
+                    ran_before: false,
+                    pull_failures: 0,
+                    pull_error: String::new(),
+                };
+                let before = pod.clone();
+                pod.containers = vec![container];
+                *pod = pod.clone().after(Some(&before));
+            }
             (Event::Delete, Some(pod)) => pod.deleting = pod.deleting.or(Some(self.now)),
             (Event::Gone, Some(pod)) if pod.deleting.is_some() => self.pod = None,
             (Event::Vanish, _) => self.pod = None,
@@ -109,6 +139,8 @@ impl World {
                     superseded_by: self.superseded.then_some("newer"),
                     blocked_by: None,
                     refused,
+                    delayed: None,
+                    references: References::NotAsked,
                     needs_storage_secret: false,
                 },
                 &Settings::default(),
@@ -128,7 +160,9 @@ impl World {
                     assert_eq!(pod.deleting, None, "deleted twice");
                     pod.deleting = Some(self.now);
                 }
-                Step::CreateStorageSecret { .. } => unreachable!("none is needed"),
+                Step::CreateStorageSecret { .. } | Step::ReadEvents { .. } | Step::Schedule => {
+                    unreachable!("none is needed")
+                }
             }
         }
         panic!(

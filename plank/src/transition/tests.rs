@@ -70,6 +70,8 @@ fn container(state: ContainerState) -> ContainerView {
         name: "test".into(),
         state,
         ran_before: false,
+        pull_failures: 0,
+        pull_error: String::new(),
     }
 }
 
@@ -100,6 +102,8 @@ fn decide_with(
         superseded_by: None,
         blocked_by: None,
         refused: None,
+        delayed: None,
+        references: References::NotAsked,
         needs_storage_secret: false,
     };
     edit(&mut seen);
@@ -122,6 +126,14 @@ fn deletes() -> Step {
         uid: "uid".into(),
         has_report_finalizer: false,
     }
+}
+
+fn describes(text: &str) -> Step {
+    Step::Change(Change::Describe(text.into()))
+}
+
+fn supersedes() -> Step {
+    Step::Change(Change::Supersede { by: "newer".into() })
 }
 
 fn claims() -> Step {

@@ -1,12 +1,12 @@
 //! The embedded API with the `ProwJob` kind, plank on it, and a hand that plays the kubelet.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use common::{
     config::{Agent, Config},
     kube::Clusters,
     prowjob::{self, ProwJob, ProwJobState, new_prowjob},
-    service::Ready,
+    service::{Ready, lease::Fence},
 };
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -21,7 +21,7 @@ use local::apiserver::{self, ApiServer};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Generous: only a broken plank reaches it.
@@ -79,7 +79,17 @@ impl Cluster {
         cluster
     }
 
+    /// Another `plank` section.
+    pub(crate) fn publish(&self, plank: Value) {
+        self.config.publish(config(plank));
+    }
+
     pub(crate) fn start_plank(&mut self) {
+        let clusters = Clusters::single(self.client.clone()).fixed();
+        self.start_plank_on(clusters);
+    }
+
+    pub(crate) fn start_plank_on(&mut self, clusters: watch::Receiver<Arc<Clusters>>) {
         let (agent, receiver) = Agent::fixed(Config::default());
         agent.publish(Config {
             prow: self.config.config().prow.clone(),
@@ -87,12 +97,18 @@ impl Cluster {
         });
         self.config = agent;
         let ctx = plank::Context {
-            clusters: Clusters::single(self.client.clone()),
+            clusters,
+            fence: Fence::open(),
             config: receiver,
             metrics: plank::Metrics::new(&mut Registry::default()),
             ready: Ready::default(),
+            tot: None,
             storage_key: Some(KEY.to_vec()),
             label_selector: String::new(),
+            controllers: plank::Controllers {
+                plank: true,
+                scheduler: true,
+            },
             dry_run: false,
         };
         let shutdown = CancellationToken::new();
@@ -122,6 +138,12 @@ impl Cluster {
             .create(&PostParams::default(), &job)
             .await
             .unwrap()
+    }
+
+    /// Creates a `ProwJob` as it is.
+    pub(crate) async fn create(&self, job: &ProwJob) {
+        let jobs = self.jobs();
+        jobs.create(&PostParams::default(), job).await.unwrap();
     }
 
     /// Waits until the job is as `is` wants it.

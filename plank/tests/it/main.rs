@@ -3,6 +3,9 @@
 mod claims;
 mod cluster;
 mod comments;
+mod fleet;
+mod leases;
+mod limits;
 mod runner;
 mod slack;
 mod states;

@@ -186,19 +186,12 @@ async fn limits_hold_and_an_end_starts_the_next() {
 async fn what_can_never_run_says_why_and_holds_up_nothing() {
     let cluster = Cluster::with_plank().await;
     cluster.trigger("nowhere", json!({"cluster": "mars"})).await;
-    cluster
-        .trigger("queued", json!({"job_queue_name": "q"}))
-        .await;
     cluster.trigger("podless", json!({"pod_spec": null})).await;
     cluster.trigger("fine", json!({})).await;
     for (name, text) in [
         (
             "nowhere",
             "Terminal error: no client for build cluster \"mars\".",
-        ),
-        (
-            "queued",
-            "Pod can not be created: job queues are not built yet (job_queue_name \"q\")",
         ),
         ("podless", "Pod can not be created: the job has no pod_spec"),
     ] {

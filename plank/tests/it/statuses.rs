@@ -1,16 +1,17 @@
 //! Crier against the GitHub stand-in: what a contributor sees on the commit.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
-use common::prowjob::ProwJobState;
+use common::{
+    prowjob::ProwJobState,
+    service::{
+        Ready,
+        lease::{Fence, Lease},
+    },
+};
 use local::github::Status;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cluster::ended,
@@ -110,19 +111,29 @@ async fn a_dry_run_tells_and_marks_nothing() {
     assert!(job.status.unwrap().prev_report_states.is_empty());
 }
 
+async fn of_a_term_that_ended(world: &World) -> Fence {
+    let mut ended = None;
+    let lease = Lease::new(world.cluster.client.clone(), "default", "lock", "crier");
+    let (ready, shutdown) = (Ready::default(), CancellationToken::new());
+    let work = |fence| {
+        ended = Some(fence);
+        std::future::ready(Ok(()))
+    };
+    lease.lead(&ready, &shutdown, work).await.unwrap();
+    ended.expect("it has led")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crier_that_may_not_lead_any_more_sends_nothing() {
     let world = World::new().await;
     let mut ctx = world.context(json!({}));
-    let leads = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&leads);
-    ctx.fence = Arc::new(move || asked.load(Ordering::Relaxed));
+    ctx.fence = of_a_term_that_ended(&world).await;
     start(ctx);
     world.trigger("unit", json!({})).await;
     world.cluster.pod("unit").await;
     world.cluster.rest().await;
     assert_eq!(world.statuses().await, []);
-    leads.store(true, Ordering::Relaxed);
+    start(world.context(json!({})));
     world.marked("unit", REPORTER, ProwJobState::Pending).await;
     world.status("pending", "Job triggered.").await;
 }

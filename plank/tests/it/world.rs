@@ -95,10 +95,10 @@ impl World {
             config: Agent::fixed(config).1,
             github: github::Client::new(&options, "crier").unwrap(),
             slack: Slack::new(SLACK_API, Default::default()).unwrap(),
-            buckets: Buckets::new(Credentials::default(), Some(KEY.to_vec())),
+            buckets: Arc::new(Buckets::new(Credentials::default(), Some(KEY.to_vec()))),
             metrics: Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
-            fence: Arc::new(|| true),
+            fence: service::lease::Fence::open(),
             settings: Settings {
                 github_workers: 4,
                 ..Settings::default()

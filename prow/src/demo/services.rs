@@ -111,10 +111,14 @@ impl Services {
             "hook",
             hook::run(prow.hook(github.url()).await?, hook_port, shutdown.clone()),
         );
-        tasks.run("plank", plank::run(prow.plank()?, shutdown.clone()));
-        tasks.run("crier", plank::crier::run(prow.crier()?, shutdown.clone()));
+        let identity = || IDENTITY.to_owned();
+        let plank = plank::lead(prow.plank()?, identity(), shutdown.clone());
+        tasks.run("plank", plank);
+        let crier = plank::crier::lead(prow.crier()?, identity(), shutdown.clone());
+        tasks.run("crier", crier);
         tasks.run("deck", deck::run(prow.deck()?, deck_port, shutdown.clone()));
-        tasks.run("sinker", sinker::run(prow.sinker(), shutdown.clone()));
+        let sinker = sinker::lead(prow.sinker(), identity(), shutdown.clone());
+        tasks.run("sinker", sinker);
         Ok((
             Self {
                 github,
@@ -139,6 +143,10 @@ impl Services {
         self.api.close().await;
     }
 }
+
+/// Who holds the leases. Of the cluster's file there is one user at a time, so a start after a
+/// crash takes them back without waiting.
+const IDENTITY: &str = "demo";
 
 /// How long services may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -179,12 +187,18 @@ impl Prow<'_> {
 
     fn plank(&self) -> anyhow::Result<plank::Context> {
         Ok(plank::Context {
-            clusters: Clusters::single(self.client.clone()),
+            clusters: Clusters::single(self.client.clone()).fixed(),
+            fence: service::lease::Fence::open(),
             config: self.config.clone(),
             metrics: plank::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
+            tot: None,
             storage_key: Some(std::fs::read(self.data.join("hmac"))?),
             label_selector: String::new(),
+            controllers: plank::Controllers {
+                plank: true,
+                scheduler: true,
+            },
             dry_run: false,
         })
     }
@@ -195,13 +209,13 @@ impl Prow<'_> {
             config: self.config.clone(),
             github: common::github::Client::new(&self.github, "crier")?,
             slack: plank::crier::Slack::new(plank::crier::SLACK_API, BTreeMap::new())?,
-            buckets: plank::crier::Buckets::new(
+            buckets: Arc::new(plank::crier::Buckets::new(
                 Credentials::default(),
                 Some(std::fs::read(self.data.join("hmac"))?),
-            ),
+            )),
             metrics: plank::crier::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
-            fence: Arc::new(|| true),
+            fence: service::lease::Fence::open(),
             settings: plank::crier::Settings {
                 github_workers: 4,
                 blob_storage_workers: 4,

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod faults;
 mod manifests;
 mod mkpj;
 #[path = "../support/reduced.rs"]
@@ -9,3 +10,6 @@ mod reduced;
 mod reload;
 mod restart;
 mod support;
+
+#[path = "../faults/lib.rs"]
+mod scenes;

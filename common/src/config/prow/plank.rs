@@ -55,7 +55,11 @@ pub struct Plank {
     /// Jobs at once by queue: 0 blocks, less is no limit.
     #[serde(deserialize_with = "null_default")]
     pub job_queue_capacities: BTreeMap<String, i64>,
+    /// Jobs at once by build cluster: 0 blocks, less is no limit. Not Prow's.
+    #[serde(deserialize_with = "null_default")]
+    pub build_cluster_capacities: BTreeMap<String, i64>,
     fail_fast: Option<bool>,
+    pod_missing_reference_timeout: Option<GoDuration>,
 }
 
 impl Plank {
@@ -93,6 +97,13 @@ impl Plank {
     /// told otherwise. Prow has no such setting.
     pub fn fail_fast(&self) -> bool {
         self.fail_fast.unwrap_or(true)
+    }
+
+    /// With `fail_fast`, how long a Secret or `ConfigMap` that a pod needs may be missing; 60 s
+    /// unless set. Prow has no such setting.
+    pub fn pod_missing_reference_timeout(&self) -> GoDuration {
+        self.pod_missing_reference_timeout
+            .unwrap_or(GoDuration::from_secs(MINUTE))
     }
 
     /// What the decoration of a job of this repository (`org/repo`) and cluster starts from,
@@ -297,6 +308,8 @@ mod tests {
     #[test]
     fn pods_that_cannot_start_fail_fast() {
         assert!(Plank::default().fail_fast());
+        let patience = Plank::default().pod_missing_reference_timeout();
+        assert_eq!(patience.to_string(), "1m0s");
         assert!(!plank(json!({"fail_fast": false})).fail_fast());
         assert_eq!(plank(json!({"max_goroutines": 0})).max_goroutines(), 20);
     }

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::links::check_url;
 use crate::{
     config::{Path, report::Report},
     duration::GoDuration,
+    prowjob::ProwJobState,
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,35 +36,57 @@ pub struct External {
     pub cache: ExternalCache,
 }
 
-/// How long answers are kept; Prow has its own numbers where they are not set.
+/// How long answers are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ExternalCache {
     pub entry_timeout_interval: Option<GoDuration>,
+    /// Taken and unused: an answer is dropped when its time is over.
     pub cleanup_interval: Option<GoDuration>,
+}
+
+impl ExternalCache {
+    /// 5 min unless set.
+    pub fn entry_timeout(&self) -> GoDuration {
+        self.entry_timeout_interval
+            .unwrap_or(GoDuration::from_secs(5 * 60))
+    }
 }
 
 impl Scheduler {
     pub(super) fn check(&self, report: &mut Report<'_>) {
-        if self.enabled {
-            report.add(
-                "scheduler",
-                &Path::Root.key("scheduler").key("enabled"),
-                "choosing clusters by a scheduler is not supported yet",
-            );
+        if let Some(external) = &self.external {
+            let path = Path::Root.key("scheduler");
+            let path = path.key("external");
+            check_url("scheduler-url", &path.key("url"), &external.url, report);
+        }
+    }
+
+    /// The state that a new job begins in.
+    pub fn first_state(&self) -> ProwJobState {
+        match self.enabled {
+            true => ProwJobState::Scheduling,
+            false => ProwJobState::Triggered,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::prow::tests::refused;
+    use super::*;
 
     #[test]
-    fn it_is_not_there_yet() {
-        assert_eq!(
-            refused("scheduler: {enabled: true, failover: {mappings: {a: b}}}"),
-            "config.yaml:1:13: scheduler.enabled: choosing clusters by a scheduler is not supported yet"
-        );
+    fn a_scheduler_takes_new_jobs_first() {
+        assert_eq!(Scheduler::default().first_state(), ProwJobState::Triggered);
+        let enabled = Scheduler {
+            enabled: true,
+            ..Scheduler::default()
+        };
+        assert_eq!(enabled.first_state(), ProwJobState::Scheduling);
+    }
+
+    #[test]
+    fn answers_are_kept_for_a_while() {
+        assert_eq!(ExternalCache::default().entry_timeout().to_string(), "5m0s");
     }
 }

@@ -3,7 +3,7 @@
 
 use common::{
     github::IssueComment,
-    prowjob::{Identity as JobIdentity, ProwJob, ProwJobState, event_name, new_prowjob},
+    prowjob::{Identity as JobIdentity, ProwJob, event_name, new_prowjob},
 };
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -135,7 +135,7 @@ impl Target<'_> {
             run.spec.clone(),
             &run.labels,
             &run.annotations,
-            ProwJobState::Triggered,
+            self.shared.config.borrow().prow.scheduler.first_state(),
             now,
         )
     }

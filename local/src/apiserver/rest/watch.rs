@@ -94,12 +94,8 @@ pub(super) fn watch(call: &Call) -> Result<Response> {
             .collect();
         watch.mark_initial_end = send_initial == Some(true) && bookmarks;
     } else if !from_now && let Ok(version) = asked.parse::<u64>() {
-        if version < state.oldest() {
-            return Err(Failure::expired(format!(
-                "too old resource version: {version} ({})",
-                state.version()
-            )));
-        }
+        // One that is too old is told so by the first event, as in Kubernetes, and not by the
+        // status: after that, kube's watcher asks for the same version for ever.
         watch.version = version;
     }
     drop(state);

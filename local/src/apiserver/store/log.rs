@@ -54,10 +54,6 @@ impl Log {
         }
     }
 
-    pub(super) fn floor(&self) -> u64 {
-        self.floor
-    }
-
     pub(super) fn version(&self) -> u64 {
         self.events.back().map_or(self.floor, |event| event.version)
     }
@@ -99,7 +95,7 @@ mod tests {
         assert_eq!(versions(&log, 8), Some(vec![]));
         assert_eq!(versions(&log, 3), None);
         (9..=5 + KEPT as u64).for_each(|version| log.push(event(version)));
-        assert_eq!(log.floor(), 5);
+        assert_eq!(log.floor, 5);
         assert_eq!(versions(&log, 4), None);
     }
 }

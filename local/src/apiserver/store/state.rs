@@ -94,11 +94,6 @@ impl State {
         self.log.version()
     }
 
-    /// The oldest version a watch can start from.
-    pub(crate) fn oldest(&self) -> u64 {
-        self.log.floor()
-    }
-
     pub(crate) fn get(&self, key: &Key) -> Option<&Arc<Object>> {
         self.objects.get(key)
     }

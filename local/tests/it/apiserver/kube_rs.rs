@@ -173,15 +173,15 @@ async fn write_a_lot(cluster: &Cluster) {
 async fn a_version_that_is_too_old_is_gone() {
     let cluster = Cluster::start().await;
     write_a_lot(&cluster).await;
-    let error = cluster
+    let old = cluster
         .pods()
         .watch(&WatchParams::default(), "1")
         .await
-        .err()
-        .expect("410");
+        .unwrap();
+    let events: Vec<WatchEvent<Pod>> = old.try_collect().await.unwrap();
     assert!(
-        matches!(&error, kube::Error::Api(status) if status.code == 410),
-        "{error}"
+        matches!(events.as_slice(), [WatchEvent::Error(status)] if status.code == 410),
+        "{events:?}"
     );
 }
 

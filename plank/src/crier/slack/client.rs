@@ -59,7 +59,7 @@ impl Error {
 }
 
 /// Workspaces that can be written to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Slack {
     endpoint: String,
     /// Read for each message, so that a renewed token is used.

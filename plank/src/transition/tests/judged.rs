@@ -15,8 +15,10 @@ fn a_pod_that_ended_by_itself() {
     let mut rejected = pod(Phase::Failed);
     rejected.reason = "OutOfcpu".into();
     rejected.message = "Node didn't have enough resource: cpu".into();
-    let mut shutdown = failed.clone();
-    shutdown.reason = "NodeShutdown".into();
+    let mut late = failed.clone();
+    late.reason = "DeadlineExceeded".into();
+    let mut disrupted = good.clone();
+    disrupted.disruption = Some("TerminationByKubelet".into());
     let mut oom = pod(Phase::Failed);
     oom.containers = vec![ended(137, "OOMKilled")];
     let mut no_program = pod(Phase::Failed);
@@ -63,14 +65,25 @@ fn a_pod_that_ended_by_itself() {
             ),
         ),
         (
-            "on a node that shut down is a failure",
-            shutdown,
-            completes(Failure, "Job failed."),
+            "after its deadline is a failure that names it",
+            late,
+            completes(
+                Failure,
+                "Job failed: its pod ran longer than activeDeadlineSeconds (DeadlineExceeded).",
+            ),
         ),
         (
-            "after an OOM is a failure",
+            "after an OOM is a failure that names it",
             oom,
-            completes(Failure, "Job failed."),
+            completes(
+                Failure,
+                "Job failed: container test ran out of memory (OOMKilled).",
+            ),
+        ),
+        (
+            "well before the cluster could end it is a success",
+            disrupted,
+            completes(Success, "Job succeeded."),
         ),
     ] {
         assert_eq!(
@@ -95,6 +108,12 @@ fn a_pod_that_the_cluster_stopped() {
     lost.deleting = Some(now());
     let mut oom = pod(Phase::Running);
     oom.containers = vec![ended(137, "OOMKilled"), container(ContainerState::Running)];
+    let disrupted = |phase, reason: &str| PodView {
+        disruption: Some(reason.into()),
+        ..pod(phase)
+    };
+    let mut preempted = disrupted(Phase::Running, "PreemptionByScheduler");
+    preempted.deleting = Some(now());
     let too_often = "Job pod reached max revivals (3) after being stopped unexpectedly (evicted)";
     for (name, job, pod, step) in [
         (
@@ -137,7 +156,43 @@ fn a_pod_that_the_cluster_stopped() {
             "for unknown reasons is revived",
             revived(0),
             pod(Phase::Unknown),
+            revives.clone(),
+        ),
+        (
+            "by preemption is revived",
+            revived(0),
+            preempted,
+            revives.clone(),
+        ),
+        (
+            "by the kubelet's preemption is revived",
+            revived(0),
+            stopped(Phase::Failed, "Preempting"),
+            revives.clone(),
+        ),
+        (
+            "by the shutdown of its node is revived",
+            revived(0),
+            stopped(Phase::Failed, "Terminated"),
+            revives.clone(),
+        ),
+        (
+            "by a drain of its node is revived",
+            revived(0),
+            disrupted(Phase::Failed, "EvictionByEvictionAPI"),
+            revives.clone(),
+        ),
+        (
+            "with a node that is gone is revived",
+            revived(0),
+            disrupted(Phase::Failed, "DeletionByPodGC"),
             revives,
+        ),
+        (
+            "only by announcement goes on",
+            revived(0),
+            disrupted(Phase::Running, "DeletionByTaintManager"),
+            Step::Wait,
         ),
         (
             "for memory is an error",

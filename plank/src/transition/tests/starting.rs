@@ -11,6 +11,9 @@ fn a_triggered_job() {
     foreign.job = None;
     let mut queued = job(Triggered);
     queued.spec.job_queue_name = "big".into();
+    let told = with_status(job(Triggered), |status| {
+        status.description = "Waiting: plank.max_concurrency is reached.".into();
+    });
     let taken =
         "Pod can not be created: a pod named pj that was not made for this run already exists";
     for (name, decision, step) in [
@@ -30,15 +33,37 @@ fn a_triggered_job() {
             completes(Error, taken),
         ),
         (
-            "waits for a global slot",
+            "says that it waits for a global slot",
             decide_with(&job(Triggered), None, |s| {
                 s.blocked_by = Some(Limit::Global)
             }),
-            Step::Wait,
+            describes("Waiting: plank.max_concurrency is reached."),
         ),
         (
-            "waits for a slot of its job",
+            "says that it waits for a slot of its job",
             decide_with(&job(Triggered), None, |s| s.blocked_by = Some(Limit::Job)),
+            describes("Waiting: max_concurrency of job unit is reached."),
+        ),
+        (
+            "says that it waits for a slot of its queue",
+            decide_with(&queued, None, |s| s.blocked_by = Some(Limit::Queue)),
+            describes("Waiting: job queue big is full."),
+        ),
+        (
+            "says that nobody knows its queue",
+            decide_with(&queued, None, |s| s.blocked_by = Some(Limit::UnknownQueue)),
+            describes("Waiting: job queue big is not in plank.job_queue_capacities."),
+        ),
+        (
+            "says that it waits for a slot of its cluster",
+            decide_with(&job(Triggered), None, |s| {
+                s.blocked_by = Some(Limit::Cluster)
+            }),
+            describes("Waiting: build cluster default is full."),
+        ),
+        (
+            "says it once, whatever it waits for next",
+            decide_with(&told, None, |s| s.blocked_by = Some(Limit::Job)),
             Step::Wait,
         ),
         (
@@ -51,24 +76,25 @@ fn a_triggered_job() {
         ),
         (
             "for a cluster that is not listed yet waits",
-            decide_with(&job(Triggered), None, |s| s.cluster = Cluster::Unready),
+            decide_with(&job(Triggered), None, |s| {
+                s.cluster = Cluster::Unready(ago(9))
+            }),
             Step::Wait,
+        ),
+        (
+            "for a cluster that does not answer says so",
+            decide_with(&job(Triggered), None, |s| {
+                s.cluster = Cluster::Unready(ago(10))
+            }),
+            describes("Waiting: build cluster default does not answer."),
         ),
         (
             "that is superseded never starts, even when its cluster is away",
             decide_with(&job(Triggered), None, |s| {
                 s.superseded_by = Some("newer");
-                s.cluster = Cluster::Unready;
+                s.cluster = Cluster::Unready(now());
             }),
-            Step::Change(Change::Supersede),
-        ),
-        (
-            "with a job queue says that there are none",
-            decide(&queued, None),
-            completes(
-                Error,
-                "Pod can not be created: job queues are not built yet (job_queue_name \"big\")",
-            ),
+            supersedes(),
         ),
     ] {
         assert_eq!(decision.step, step, "a triggered job {name}");
@@ -78,6 +104,12 @@ fn a_triggered_job() {
 #[test]
 fn a_pending_job_without_its_pod() {
     let unnumbered = with_status(job(Pending), |status| status.build_id.clear());
+    let claimed = |seconds| {
+        with_status(job(Pending), |status| {
+            status.pending_time = Some(Time(ago(seconds)))
+        })
+    };
+    let quota = "exceeded quota: q";
     for (name, decision, step) in [
         (
             "gets exactly the pod it claimed",
@@ -97,6 +129,16 @@ fn a_pending_job_without_its_pod() {
             completes(Error, "Pod can not be created: spec.x: Invalid value"),
         ),
         (
+            "whose pod is not taken now says so",
+            decide_with(&claimed(599), None, |s| s.delayed = Some(quota)),
+            describes("Waiting: the pod is not taken: exceeded quota: q"),
+        ),
+        (
+            "whose pod is not taken until pod_pending_timeout is an error",
+            decide_with(&claimed(600), None, |s| s.delayed = Some(quota)),
+            completes(Error, "Pod can not be created: exceeded quota: q"),
+        ),
+        (
             "in an unknown cluster is an error",
             decide_with(&job(Pending), None, |s| s.cluster = Cluster::Unknown),
             completes(
@@ -107,7 +149,7 @@ fn a_pending_job_without_its_pod() {
         (
             "that is superseded is aborted",
             decide_with(&job(Pending), None, |s| s.superseded_by = Some("newer")),
-            Step::Change(Change::Supersede),
+            supersedes(),
         ),
     ] {
         assert_eq!(decision.step, step, "a pending job without its pod {name}");
@@ -124,7 +166,12 @@ fn a_pod_of_another_build() {
         deleting: Some(now()),
         ..old.clone()
     };
+    let lost = PodView {
+        deleting: Some(ago(60)),
+        ..old.clone()
+    };
     let revived = with_status(job(Pending), |status| status.pod_revival_count = 1);
+    let never = "Job pod was stopped unexpectedly, and its node never confirms that it is gone";
     let taken =
         "Pod can not be created: a pod named pj that was not made for this run already exists";
     for (name, job, pod, step) in [
@@ -135,6 +182,12 @@ fn a_pod_of_another_build() {
             deletes(),
         ),
         ("is waited for while it ends", &revived, &ending, Step::Wait),
+        (
+            "that never ends is not waited for any longer",
+            &revived,
+            &lost,
+            completes(Error, never),
+        ),
         (
             "is nobody's otherwise",
             &job(Pending),
@@ -155,7 +208,7 @@ fn what_is_not_planks_is_left_alone() {
     let mut jenkins = job(Triggered);
     jenkins.spec.agent = ProwJobAgent("jenkins".into());
     assert_eq!(decide(&jenkins, None).step, Step::Wait);
-    for state in [Scheduling, Success, Failure, Error] {
+    for state in [Success, Failure, Error] {
         assert_eq!(decide(&job(state), None).step, Step::Wait, "{state}");
     }
 }
@@ -174,5 +227,53 @@ fn a_pod_gets_its_storage_secret_while_it_can_use_it() {
             s.needs_storage_secret = true;
         });
         assert_eq!(decision.step, step, "{phase:?}");
+    }
+}
+
+#[test]
+fn each_controller_moves_its_own_states_on() {
+    let off = |plank, scheduler| Settings {
+        controllers: Controllers { plank, scheduler },
+        ..Settings::default()
+    };
+    let step = |job: &ProwJob, settings: &Settings| {
+        let seen = Observed {
+            job,
+            pod: None,
+            cluster: Cluster::Ready,
+            superseded_by: None,
+            blocked_by: None,
+            refused: None,
+            delayed: None,
+            references: References::NotAsked,
+            needs_storage_secret: false,
+        };
+        transition(&seen, settings, now()).step
+    };
+    let mut jenkins = job(Scheduling);
+    jenkins.spec.agent = ProwJobAgent("jenkins".into());
+    for (name, job, settings, expected) in [
+        (
+            "scheduler",
+            job(Scheduling),
+            off(false, true),
+            Step::Schedule,
+        ),
+        (
+            "scheduler, any agent",
+            jenkins,
+            off(false, true),
+            Step::Schedule,
+        ),
+        ("plank alone", job(Scheduling), off(true, false), Step::Wait),
+        (
+            "scheduler alone",
+            job(Triggered),
+            off(false, true),
+            Step::Wait,
+        ),
+        ("plank", job(Triggered), off(true, false), claims()),
+    ] {
+        assert_eq!(step(&job, &settings), expected, "{name}");
     }
 }

@@ -1,0 +1,169 @@
+//! A client that gives up on an API that says nothing.
+//!
+//! Kube's own waits for an answer as long as the kernel keeps the connection. Here each try has its time, each
+//! piece of a body too, and a watch that is silent ends, so that whoever watches asks again.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use http::{Request, Response, Uri};
+use http_body::{Frame, SizeHint};
+use hyper_util::{client::legacy, rt::TokioExecutor};
+use kube::{
+    Client, Config,
+    client::{Body, ConfigExt, retry::RetryPolicy},
+};
+use tokio::time::{Instant, Sleep};
+use tower::{BoxError, Service, ServiceBuilder, layer::layer_fn, retry::RetryLayer};
+
+use super::Timeouts;
+
+/// Of 429, 503 and 504, which say that nothing was done; `Retry-After` is honoured. What goes on
+/// longer is for the caller, who knows what it was doing.
+const RETRIES: u32 = 5;
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// A client for `config`.
+pub(super) fn client(config: Config, timeouts: Timeouts) -> kube::Result<Client> {
+    if config.proxy_url.is_some() {
+        // Says what is not built in.
+        return Client::try_from(config);
+    }
+    let retry = RetryPolicy::new(FIRST_RETRY, LONGEST_RETRY, RETRIES, true)
+        .expect("the first wait is not longer than the longest");
+    let transport: legacy::Client<_, Body> =
+        legacy::Client::builder(TokioExecutor::new()).build(config.rustls_https_connector()?);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .layer(RetryLayer::new(retry))
+        .layer(layer_fn(move |inner| Patient { inner, timeouts }))
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(transport);
+    Ok(Client::new(service, config.default_namespace))
+}
+
+/// Why a request failed, or a body ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the API was silent for {0:?}")]
+struct Silence(Duration);
+
+#[derive(Clone)]
+struct Patient<S> {
+    inner: S,
+    timeouts: Timeouts,
+}
+
+impl<S, B> Service<Request<Body>> for Patient<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = BoxError>,
+    S::Future: Send + 'static,
+    B: Send + 'static,
+{
+    type Response = Response<Paced<B>>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let first = self.timeouts.first_answer();
+        let next = self.timeouts.next_piece(request.uri());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = match first {
+                Some(limit) => tokio::time::timeout(limit, answer)
+                    .await
+                    .map_err(|_| Silence(limit))??,
+                None => answer.await?,
+            };
+            Ok(answer.map(|body| Paced::new(body, next)))
+        })
+    }
+}
+
+impl Timeouts {
+    fn first_answer(self) -> Option<Duration> {
+        limit(self.request.to_std())
+    }
+
+    /// For each piece of a body: a followed log may be silent as long as it likes.
+    fn next_piece(self, uri: &Uri) -> Option<Duration> {
+        let watches = |query: &str| {
+            query
+                .split('&')
+                .any(|pair| matches!(pair, "watch=true" | "watch=1"))
+        };
+        if uri.query().is_some_and(watches) {
+            limit(self.watch.to_std())
+        } else if uri.path().ends_with("/log") {
+            None
+        } else {
+            limit(self.request.to_std())
+        }
+    }
+}
+
+fn limit(time: Duration) -> Option<Duration> {
+    Some(time).filter(|time| !time.is_zero())
+}
+
+/// A body whose pieces must not be too far apart.
+struct Paced<B> {
+    body: Pin<Box<B>>,
+    silence: Option<(Duration, Pin<Box<Sleep>>)>,
+}
+
+impl<B> Paced<B> {
+    fn new(body: B, limit: Option<Duration>) -> Self {
+        Self {
+            body: Box::pin(body),
+            silence: limit.map(|limit| (limit, Box::pin(tokio::time::sleep(limit)))),
+        }
+    }
+}
+
+impl<B> http_body::Body for Paced<B>
+where
+    B: http_body::Body,
+    B::Error: Into<BoxError>,
+{
+    type Data = B::Data;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, BoxError>>> {
+        if let Poll::Ready(frame) = self.body.as_mut().poll_frame(cx) {
+            if let Some((limit, sleep)) = &mut self.silence {
+                sleep.as_mut().reset(Instant::now() + *limit);
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let Some((limit, sleep)) = &mut self.silence else {
+            return Poll::Pending;
+        };
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(Some(Err(Silence(*limit).into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests;

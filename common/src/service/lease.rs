@@ -1,0 +1,354 @@
+//! Leader election on `coordination.k8s.io/v1` Leases: of several replicas one works.
+//!
+//! ```text
+//! Lease object ─► step::step ─► acquire, renew ─► Fence ─► clients that send, or refuse to
+//! ```
+//!
+//! The protocol is client-go's, so a replica of Prow's own service competes fairly: another's
+//! lease has expired once its record was not seen to change for as long as it promises, on this
+//! process's clock. No other machine's clock is trusted. Reading and writing need the verbs
+//! `get`, `create` and `update` only, which is what Prow's roles grant on its lock's name.
+//!
+//! Own code because kube has no leader election and the crates that have one (kubert,
+//! kube-leader-election, kube-lease-manager) compare another machine's time with this one's, and
+//! none has a fence.
+
+mod fence;
+mod step;
+
+use std::{future::Future, time::Duration};
+
+use k8s_openapi::{
+    api::coordination::v1::{Lease as Object, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+    jiff::Timestamp,
+};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use uuid::Uuid;
+
+use super::Ready;
+
+use fence::Term;
+pub use fence::{Fence, NotLeading};
+use step::{Seen, Step, step};
+
+/// How long a record holds without being renewed.
+pub const DURATION: Duration = Duration::from_secs(10);
+/// A leader that has not renewed for this long sends nothing more.
+pub const DEADLINE: Duration = Duration::from_secs(7);
+/// Between two looks at the lease, and between two renewals.
+pub const RETRY: Duration = Duration::from_secs(2);
+/// Bound on one look or renewal, so that a stalled one leaves time for another.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// What client-go writes when it gives a lease up.
+const RELEASED: Duration = Duration::from_secs(1);
+
+/// A candidate for one lease.
+#[derive(Clone)]
+pub struct Lease {
+    api: Api<Object>,
+    name: &'static str,
+    identity: String,
+}
+
+/// An identity that no other process has: the host's name and a random id, as client-go's.
+pub fn identity() -> String {
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_default();
+    format!("{host}_{}", Uuid::new_v4())
+}
+
+impl Lease {
+    /// `identity` is unique among all candidates; one of the same identity takes the lease over
+    /// at once.
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: &'static str,
+        identity: impl Into<String>,
+    ) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            name,
+            identity: identity.into(),
+        }
+    }
+
+    /// Does `work` whenever the lease is held, until `shutdown` or until the work ends by itself.
+    ///
+    /// When the lease is lost, the work is dropped where it stands and this process competes
+    /// again; what the work still has under way elsewhere is refused by its [`Fence`]. On
+    /// `shutdown` the work is waited for and the lease given up, so that another leads at once.
+    /// A standby is ready: it does all that is wanted of it. Where the API does not answer, it
+    /// is asked again for as long as it takes.
+    pub async fn lead<W, F>(
+        &self,
+        ready: &Ready,
+        shutdown: &CancellationToken,
+        mut work: W,
+    ) -> anyhow::Result<()>
+    where
+        W: FnMut(Fence) -> F,
+        F: Future<Output = anyhow::Result<()>>,
+    {
+        loop {
+            let (seen, begun) = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                acquired = self.acquire(ready) => acquired,
+            };
+            tracing::info!(lease = self.name, identity = self.identity, "leading");
+            let (term, fence) = Term::begin(begun);
+            // A task of its own: work that keeps its thread busy does not lose the lease.
+            let mut renewals = AbortOnDropHandle::new(tokio::spawn(self.clone().renew(seen, term)));
+            tokio::select! {
+                result = work(fence) => {
+                    drop(renewals);
+                    self.release().await;
+                    return result;
+                }
+                _ = &mut renewals => {
+                    tracing::warn!(lease = self.name, "no longer leading: all work stops");
+                }
+            }
+        }
+    }
+
+    /// Waits for the lease. Returns what was seen of it and when the write that got it began.
+    async fn acquire(&self, ready: &Ready) -> (Memory, Instant) {
+        let mut memory = Memory::default();
+        loop {
+            let begun = Instant::now();
+            match timeout(PATIENCE, self.attempt(&mut memory, None)).await {
+                Ok(Ok(Step::Acquire)) => return (memory, begun),
+                Ok(Ok(_)) => {
+                    if !ready.get() {
+                        tracing::info!(lease = self.name, "standing by: another leads");
+                        ready.set(true);
+                    }
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(lease = self.name, "the lease cannot be had: {error}");
+                }
+                Err(_) => tracing::warn!(lease = self.name, "the API does not answer in time"),
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Ends when the lease is lost.
+    async fn renew(self, mut memory: Memory, term: Term) {
+        loop {
+            let renewed = self.renewal(&mut memory, &term);
+            match timeout_at(term.deadline(), renewed).await {
+                Ok(Some(begun)) => term.extend(begun),
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    /// When the next renewal that succeeded was begun; none when the lease is another's.
+    async fn renewal(&self, memory: &mut Memory, term: &Term) -> Option<Instant> {
+        loop {
+            sleep(RETRY).await;
+            let begun = Instant::now();
+            let renewed = term.renewed().elapsed();
+            match timeout(PATIENCE, self.attempt(memory, Some(renewed))).await {
+                Ok(Ok(Step::Lost)) => return None,
+                Ok(Ok(_)) => return Some(begun),
+                Ok(Err(error)) => {
+                    tracing::warn!(lease = self.name, "the lease is not renewed: {error}");
+                }
+                Err(_) => tracing::warn!(lease = self.name, "the API does not answer in time"),
+            }
+        }
+    }
+
+    /// Looks at the lease and takes the step that is due. `renewed` is set while leading.
+    async fn attempt(
+        &self,
+        memory: &mut Memory,
+        renewed: Option<Duration>,
+    ) -> Result<Step, kube::Error> {
+        let there = self.api.get_opt(self.name).await?;
+        let spec = there.as_ref().and_then(|lease| lease.spec.as_ref());
+        let unchanged = memory.observe(spec, Instant::now());
+        let due = step(&Seen::of(spec, unchanged, renewed), &self.identity);
+        if matches!(due, Step::Acquire | Step::Renew) {
+            let held = held(spec, &self.identity, Timestamp::now());
+            let written = self.write(there, held).await?;
+            memory.observe(written.spec.as_ref(), Instant::now());
+        }
+        Ok(due)
+    }
+
+    /// Gives the lease up, when it is still held. A failure costs the next leader a wait.
+    async fn release(&self) {
+        let release = async {
+            let there = self.api.get_opt(self.name).await?;
+            let spec = there.as_ref().and_then(|lease| lease.spec.as_ref());
+            if let Some(spec) = spec.filter(|spec| is_holder(spec, &self.identity)) {
+                let released = released(spec, Timestamp::now());
+                self.write(there, released).await?;
+            }
+            Ok::<_, kube::Error>(())
+        };
+        match timeout(PATIENCE, release).await {
+            Ok(Ok(())) => tracing::info!(lease = self.name, "the lease is given up"),
+            Ok(Err(error)) => tracing::warn!(lease = self.name, "giving up the lease: {error}"),
+            Err(_) => tracing::warn!(lease = self.name, "the API does not answer in time"),
+        }
+    }
+
+    /// Creates the lease, or replaces what was read of it: the resourceVersion is sent back, so
+    /// of two that write at once one is refused.
+    async fn write(&self, there: Option<Object>, spec: LeaseSpec) -> Result<Object, kube::Error> {
+        let params = PostParams::default();
+        match there {
+            Some(mut lease) => {
+                lease.spec = Some(spec);
+                self.api.replace(self.name, &params, &lease).await
+            }
+            None => {
+                let lease = Object {
+                    metadata: ObjectMeta {
+                        name: Some(self.name.to_owned()),
+                        ..ObjectMeta::default()
+                    },
+                    spec: Some(spec),
+                };
+                self.api.create(&params, &lease).await
+            }
+        }
+    }
+}
+
+/// The record as last seen, and since when.
+#[derive(Default)]
+struct Memory(Option<(LeaseSpec, Instant)>);
+
+impl Memory {
+    /// How long the record has been as it is.
+    fn observe(&mut self, spec: Option<&LeaseSpec>, now: Instant) -> Duration {
+        match (&self.0, spec) {
+            (Some((last, since)), Some(spec)) if last == spec => now.duration_since(*since),
+            _ => {
+                self.0 = spec.map(|spec| (spec.clone(), now));
+                Duration::ZERO
+            }
+        }
+    }
+}
+
+impl<'a> Seen<'a> {
+    fn of(spec: Option<&'a LeaseSpec>, unchanged: Duration, renewed: Option<Duration>) -> Self {
+        let promised = spec.and_then(|spec| spec.lease_duration_seconds);
+        Self {
+            holder: spec.map(|spec| spec.holder_identity.as_deref().unwrap_or_default()),
+            duration: promised
+                .and_then(|seconds| u64::try_from(seconds).ok())
+                .map_or(DURATION, Duration::from_secs),
+            unchanged,
+            renewed,
+        }
+    }
+}
+
+fn is_holder(spec: &LeaseSpec, identity: &str) -> bool {
+    spec.holder_identity.as_deref() == Some(identity)
+}
+
+/// The record of a holder: when it took over is kept, a change of holders is counted.
+fn held(before: Option<&LeaseSpec>, identity: &str, now: Timestamp) -> LeaseSpec {
+    let before = before.cloned().unwrap_or_default();
+    let stays = is_holder(&before, identity);
+    let transitions = before.lease_transitions.unwrap_or_default();
+    LeaseSpec {
+        holder_identity: Some(identity.to_owned()),
+        lease_duration_seconds: Some(seconds(DURATION)),
+        acquire_time: before
+            .acquire_time
+            .clone()
+            .filter(|_| stays)
+            .or(Some(MicroTime(now))),
+        renew_time: Some(MicroTime(now)),
+        lease_transitions: Some(if stays || before == LeaseSpec::default() {
+            transitions
+        } else {
+            transitions.saturating_add(1)
+        }),
+        ..before
+    }
+}
+
+/// The record that client-go leaves behind when it gives a lease up.
+fn released(before: &LeaseSpec, now: Timestamp) -> LeaseSpec {
+    LeaseSpec {
+        holder_identity: Some(String::new()),
+        lease_duration_seconds: Some(seconds(RELEASED)),
+        acquire_time: Some(MicroTime(now)),
+        renew_time: Some(MicroTime(now)),
+        ..before.clone()
+    }
+}
+
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).expect("the durations above are short")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn the_record_counts_holders_and_keeps_when_each_began() {
+        let first = held(None, "a", at(1));
+        let renewed = held(Some(&first), "a", at(3));
+        let given_up = released(&renewed, at(5));
+        let other = held(Some(&given_up), "b", at(6));
+        let record = |spec: &LeaseSpec| {
+            (
+                spec.holder_identity.clone().unwrap(),
+                spec.lease_duration_seconds.unwrap(),
+                spec.acquire_time.as_ref().unwrap().0.as_second(),
+                spec.renew_time.as_ref().unwrap().0.as_second(),
+                spec.lease_transitions.unwrap(),
+            )
+        };
+        assert_eq!(record(&first), ("a".into(), 10, 1, 1, 0));
+        assert_eq!(record(&renewed), ("a".into(), 10, 1, 3, 0));
+        assert_eq!(record(&given_up), (String::new(), 1, 5, 5, 0));
+        assert_eq!(record(&other), ("b".into(), 10, 6, 6, 1));
+    }
+
+    #[test]
+    fn only_a_change_of_the_record_starts_the_wait_anew() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let record = held(None, "a", at(1));
+        let mut memory = Memory::default();
+        assert_eq!(memory.observe(Some(&record), start), Duration::ZERO);
+        assert_eq!(memory.observe(Some(&record), after(4)).as_secs(), 4);
+        // The clock of the machine that wrote it is of no interest.
+        let renewed = held(Some(&record), "a", at(-9_000));
+        assert_eq!(memory.observe(Some(&renewed), after(6)), Duration::ZERO);
+        assert_eq!(memory.observe(Some(&renewed), after(9)).as_secs(), 3);
+        assert_eq!(memory.observe(None, after(10)), Duration::ZERO);
+        assert_eq!(memory.observe(Some(&renewed), after(12)), Duration::ZERO);
+    }
+
+    #[test]
+    fn no_two_processes_have_one_identity() {
+        assert_ne!(identity(), identity());
+    }
+}

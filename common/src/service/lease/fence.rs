@@ -1,0 +1,193 @@
+//! What keeps a leader that missed its deadline from sending anything more.
+//!
+//! Between a leader's deadline and the moment another may lead lie three seconds, in which what
+//! was already on its way arrives.
+
+use http::{Method, Request, Response};
+use jiff::{SignedDuration, Timestamp};
+use kube::{Client, client::Body};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+use tower::BoxError;
+
+use super::DEADLINE;
+
+/// Whether this process may still act as leader. Made for one term of leadership: what is left
+/// over from a term that ended stays refused, even when the same process leads again.
+#[derive(Clone, Debug)]
+pub struct Fence(Option<watch::Receiver<Renewed>>);
+
+/// Nothing is sent: this process does not lead, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not leading: nothing is sent")]
+pub struct NotLeading;
+
+/// When the last renewal was begun. By the wall clock too: the other one stands still while a
+/// virtual machine is suspended.
+#[derive(Clone, Copy, Debug)]
+struct Renewed {
+    at: Instant,
+    wall: Timestamp,
+}
+
+impl Renewed {
+    fn holds(self, now: Instant, wall: Timestamp) -> bool {
+        let deadline = SignedDuration::try_from(DEADLINE).expect("the deadline is short");
+        now.duration_since(self.at) < DEADLINE && wall.duration_since(self.wall) < deadline
+    }
+}
+
+/// One term of leadership; it ends when this is dropped.
+pub(super) struct Term(watch::Sender<Renewed>);
+
+impl Term {
+    /// A term that was acquired by a write begun at `begun`.
+    pub(super) fn begin(begun: Instant) -> (Self, Fence) {
+        let (sender, receiver) = watch::channel(renewed(begun));
+        (Self(sender), Fence(Some(receiver)))
+    }
+
+    pub(super) fn extend(&self, begun: Instant) {
+        self.0.send_replace(renewed(begun));
+    }
+
+    pub(super) fn renewed(&self) -> Instant {
+        self.0.borrow().at
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.renewed() + DEADLINE
+    }
+}
+
+fn renewed(begun: Instant) -> Renewed {
+    let ago = SignedDuration::try_from(begun.elapsed()).unwrap_or(SignedDuration::MAX);
+    Renewed {
+        at: begun,
+        wall: Timestamp::now()
+            .checked_sub(ago)
+            .unwrap_or(Timestamp::UNIX_EPOCH),
+    }
+}
+
+impl Fence {
+    /// One that refuses nothing, where nobody competes.
+    pub fn open() -> Self {
+        Self(None)
+    }
+
+    pub fn is_leading(&self) -> bool {
+        let Some(term) = &self.0 else {
+            return true;
+        };
+        let renewed = *term.borrow();
+        term.has_changed().is_ok() && renewed.holds(Instant::now(), Timestamp::now())
+    }
+
+    /// Asked before each effect that does not go through [`Fence::client`].
+    pub fn check(&self) -> Result<(), NotLeading> {
+        self.is_leading().then_some(()).ok_or(NotLeading)
+    }
+
+    /// Ends when the term does.
+    async fn ended(mut self) {
+        let Some(term) = &mut self.0 else {
+            return std::future::pending().await;
+        };
+        loop {
+            let renewed = *term.borrow_and_update();
+            if !renewed.holds(Instant::now(), Timestamp::now()) {
+                return;
+            }
+            tokio::select! {
+                () = sleep_until(renewed.at + DEADLINE) => {}
+                changed = term.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same client, which refuses all but reading once the term has ended. A request that is
+    /// under way then is dropped, so that it is not tried again.
+    #[must_use]
+    pub fn client(&self, client: &Client) -> Client {
+        let namespace = client.default_namespace().to_owned();
+        let (fence, client) = (self.clone(), client.clone());
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let (fence, client) = (fence.clone(), client.clone());
+            async move { fence.send(&client, request).await }
+        });
+        Client::new(service, namespace)
+    }
+
+    async fn send(
+        self,
+        client: &Client,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, BoxError> {
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Ok(client.send(request).await?);
+        }
+        self.check()?;
+        tokio::select! {
+            biased;
+            () = self.ended() => Err(NotLeading.into()),
+            response = client.send(request) => Ok(response?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn ago(seconds: u64) -> Instant {
+        Instant::now() - Duration::from_secs(seconds)
+    }
+
+    #[tokio::test]
+    async fn a_term_holds_until_its_deadline_and_longer_with_each_renewal() {
+        let (term, fence) = Term::begin(ago(6));
+        assert_eq!(fence.check(), Ok(()));
+        term.extend(ago(1));
+        assert!(fence.is_leading() && term.renewed().elapsed() < Duration::from_secs(2));
+        term.extend(ago(7));
+        assert_eq!(fence.check(), Err(NotLeading));
+        fence.ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_term_that_ended_stays_ended() {
+        let (term, fence) = Term::begin(Instant::now());
+        drop(term);
+        assert!(!fence.is_leading());
+        let (_next, fresh) = Term::begin(Instant::now());
+        assert!(fresh.is_leading() && !fence.is_leading());
+        fence.ended().await;
+    }
+
+    #[test]
+    fn a_suspended_machine_has_missed_its_deadline() {
+        let (at, wall) = (Instant::now(), Timestamp::now());
+        let renewed = Renewed { at, wall };
+        let later = |seconds| wall + SignedDuration::from_secs(seconds);
+        assert!(renewed.holds(at, later(6)));
+        assert!(!renewed.holds(at, later(7)));
+        assert!(
+            renewed.holds(at, later(-60)),
+            "a clock set back says nothing"
+        );
+    }
+
+    #[test]
+    fn an_open_fence_refuses_nothing() {
+        assert!(Fence::open().is_leading());
+    }
+}

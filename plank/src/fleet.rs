@@ -1,0 +1,202 @@
+//! The build clusters: each has watch, queue and workers of its own, so that one that is down
+//! delays only its own jobs. They come and go with their kubeconfig contexts.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, RwLock},
+};
+
+use common::{kube::Clusters, prowjob::ProwJob, service::lease::Fence};
+use futures::channel::mpsc::{UnboundedSender, unbounded};
+use jiff::Timestamp;
+use kube::{
+    ResourceExt,
+    runtime::reflector::{ObjectRef, Store},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::{
+    pod_view::PodView,
+    pods::{self, BuildCluster, News, Pods},
+    reconcile::Reconciler,
+    work,
+};
+
+/// Where jobs of clusters that nobody knows are ended, and jobs without one get theirs.
+const NO_CLUSTER: &str = "";
+
+/// Every cluster that is followed, by the name jobs use.
+#[derive(Default)]
+pub(crate) struct Fleet(RwLock<BTreeMap<String, Member>>);
+
+struct Member {
+    cluster: Option<Arc<BuildCluster>>,
+    queue: UnboundedSender<ObjectRef<ProwJob>>,
+    /// Ends with the member, between two steps of its jobs.
+    _tasks: AbortOnDropHandle<()>,
+}
+
+impl Fleet {
+    pub(crate) fn get(&self, alias: &str) -> Option<Arc<BuildCluster>> {
+        self.read().get(alias)?.cluster.clone()
+    }
+
+    /// Queues a job where its cluster's jobs are worked on.
+    pub(crate) fn queue(&self, job: &ProwJob) {
+        let members = self.read();
+        let member = members
+            .get(job.spec.cluster_alias())
+            .or_else(|| members.get(NO_CLUSTER));
+        if let Some(member) = member {
+            // The receiver is gone only when the controller is ending.
+            let _ = member.queue.unbounded_send(ObjectRef::from_obj(job));
+        }
+    }
+
+    /// The pod of this name, wherever it is.
+    pub(crate) fn find_pod(&self, name: &str) -> Option<Arc<PodView>> {
+        let members = self.read();
+        let mut clusters = members
+            .values()
+            .filter_map(|member| member.cluster.as_ref());
+        clusters.find_map(|cluster| cluster.pods.get(name))
+    }
+
+    /// Ends all work.
+    pub(crate) fn clear(&self) {
+        let members = std::mem::take(&mut *self.write());
+        drop(members);
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Member>> {
+        self.0.read().expect("nothing panics under this lock")
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Member>> {
+        self.0.write().expect("nothing panics under this lock")
+    }
+}
+
+/// What clusters need to be followed.
+pub(crate) struct Follow {
+    pub(crate) reconciler: Arc<Reconciler>,
+    pub(crate) jobs: Store<ProwJob>,
+    pub(crate) fence: Fence,
+    pub(crate) pod_namespace: String,
+    pub(crate) label_selector: String,
+}
+
+impl Follow {
+    /// Brings the fleet in line with the clusters there now are.
+    pub(crate) fn adjust(&self, before: Option<&Clusters>, now: &Clusters, disabled: &[String]) {
+        let fleet = &self.reconciler.fleet;
+        let wanted: BTreeSet<&str> = now
+            .build
+            .keys()
+            .map(String::as_str)
+            .filter(|alias| !disabled.iter().any(|it| it == alias))
+            .chain([NO_CLUSTER])
+            .collect();
+        let stays = |alias: &str| {
+            let same = before.is_none_or(|before| before.has_same(now, alias));
+            wanted.contains(alias) && (alias == NO_CLUSTER || same)
+        };
+        let gone: Vec<String> = {
+            let members = fleet.read();
+            members
+                .keys()
+                .filter(|alias| !stays(alias))
+                .cloned()
+                .collect()
+        };
+        for alias in &gone {
+            // Outside of the lock: what it was doing may ask for the fleet once more.
+            let member = fleet.write().remove(alias);
+            drop(member);
+            tracing::info!(cluster = alias, "the build cluster is no longer followed");
+            self.reconciler.index.set_ready(alias, false);
+        }
+        for alias in wanted {
+            if fleet.read().contains_key(alias) {
+                continue;
+            }
+            let client = now.build.get(alias);
+            let cluster = client.map(|client| {
+                Arc::new(BuildCluster {
+                    client: self.fence.client(client),
+                    namespace: self.pod_namespace.clone(),
+                    pods: Pods::new(Timestamp::now()),
+                })
+            });
+            let member = self.start(alias, cluster);
+            fleet.write().insert(alias.to_owned(), member);
+        }
+        // Jobs of clusters that came or went have another place to be worked on.
+        let jobs = self.jobs.state();
+        self.reconciler
+            .wake
+            .all(jobs.iter().map(|job| job.name_any()));
+    }
+
+    fn start(&self, alias: &str, cluster: Option<Arc<BuildCluster>>) -> Member {
+        let (queue, names) = unbounded();
+        let work = work::work(self.jobs.clone(), names, Arc::clone(&self.reconciler));
+        let follow = follow_pods(
+            alias.to_owned(),
+            cluster.clone(),
+            Arc::clone(&self.reconciler),
+            self.jobs.clone(),
+            self.label_selector.clone(),
+        );
+        let tasks = tokio::spawn(async {
+            tokio::select! {
+                () = work => {}
+                () = follow => {}
+            }
+        });
+        Member {
+            cluster,
+            queue,
+            _tasks: AbortOnDropHandle::new(tasks),
+        }
+    }
+}
+
+async fn follow_pods(
+    alias: String,
+    cluster: Option<Arc<BuildCluster>>,
+    reconciler: Arc<Reconciler>,
+    jobs: Store<ProwJob>,
+    label_selector: String,
+) {
+    let Some(cluster) = cluster else {
+        return std::future::pending().await;
+    };
+    let tell = |news| on_pods(news, &alias, &jobs, &reconciler);
+    pods::follow(&cluster, &alias, &label_selector, tell).await;
+}
+
+fn on_pods(news: News, alias: &str, jobs: &Store<ProwJob>, reconciler: &Reconciler) {
+    let (index, wake) = (&reconciler.index, &reconciler.wake);
+    let own_jobs = || {
+        let all = jobs.state().into_iter();
+        let own = all.filter(|job| job.spec.cluster_alias() == alias);
+        own.map(|job| job.name_any()).collect::<Vec<_>>()
+    };
+    match news {
+        News::Changed(name) => wake.one(name),
+        News::Listed(names) => {
+            wake.all(names);
+            wake.all(index.set_ready(alias, true));
+            wake.all(own_jobs());
+        }
+        News::Found => {
+            wake.all(index.set_ready(alias, true));
+            wake.all(own_jobs());
+        }
+        News::Lost => {
+            index.set_ready(alias, false);
+            wake.all(own_jobs());
+        }
+    }
+}

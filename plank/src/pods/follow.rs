@@ -1,0 +1,65 @@
+//! Keeps what is known of a cluster's pods up to date, and notices when the cluster is away.
+
+use std::time::Duration;
+
+use common::prowjob::labels;
+use futures::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, api::ListParams, core::DeserializeGuard, runtime::watcher};
+
+use super::{BuildCluster, News};
+use crate::watch;
+
+/// Between two questions to a cluster that does not answer.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// How long such a question waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Follows the pods and tells what changed, for as long as it is polled.
+pub(crate) async fn follow(
+    cluster: &BuildCluster,
+    alias: &str,
+    extra_selector: &str,
+    tell: impl Fn(News),
+) {
+    let api: Api<DeserializeGuard<Pod>> =
+        Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let mut selector = format!("{}=true", labels::CREATED_BY_PROW);
+    if !extra_selector.is_empty() {
+        selector.push(',');
+        selector.push_str(extra_selector);
+    }
+    let config = watcher::Config::default().labels(&selector);
+    let events = watch::events_and_failures(api, config, format!("pods of cluster {alias}"));
+    futures::pin_mut!(events);
+    while let Some(event) = events.next().await {
+        let Some(event) = event else {
+            // A dropped connection says little: the watch goes on where it was.
+            if !answers(cluster).await {
+                tell(cluster.pods.lose(Timestamp::now()));
+                tracing::warn!(cluster = alias, "the build cluster does not answer");
+                while !answers(cluster).await {
+                    tokio::time::sleep(PROBE).await;
+                }
+                tracing::info!(cluster = alias, "the build cluster answers again");
+                if cluster.pods.was_listed() {
+                    tell(cluster.pods.find());
+                }
+            }
+            continue;
+        };
+        if let Some(news) = cluster.pods.apply(event) {
+            tell(news);
+        }
+    }
+}
+
+/// Whether the cluster lets its pods be listed.
+async fn answers(cluster: &BuildCluster) -> bool {
+    let api = cluster.api();
+    let one = ListParams::default().limit(1);
+    let answer = tokio::time::timeout(PATIENCE, api.list_metadata(&one)).await;
+    matches!(answer, Ok(Ok(_)))
+}

@@ -1,0 +1,111 @@
+//! A queue of jobs and the workers that take them on, one job never twice at a time.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use common::prowjob::ProwJob;
+use futures::{StreamExt, channel::mpsc::UnboundedReceiver};
+use kube::{
+    ResourceExt,
+    runtime::{
+        applier,
+        controller::{Action, Config as ApplierConfig, Error as ApplierError},
+        reflector::{ObjectRef, Store},
+    },
+};
+
+use crate::{reconcile::Reconciler, writer::Error};
+
+/// Jobs of one cluster that are worked on at once.
+const WORKERS: u16 = 50;
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// Works on the jobs that are named, for as long as it is polled. The first name comes when all
+/// jobs are listed: the store's own signal wakes but one who waits for it.
+pub(crate) async fn work(
+    jobs: Store<ProwJob>,
+    names: UnboundedReceiver<ObjectRef<ProwJob>>,
+    reconciler: Arc<Reconciler>,
+) {
+    let queue = names.map(Ok::<_, Infallible>);
+    let config = ApplierConfig::default().concurrency(WORKERS);
+    let reconcile = |job: Arc<ProwJob>, reconciler: Arc<Reconciler>| {
+        Box::pin(async move { reconciler.reconcile(job).await })
+    };
+    let results = applier(reconcile, on_error, reconciler, jobs, queue, config);
+    futures::pin_mut!(results);
+    while let Some(result) = results.next().await {
+        match result {
+            // It was deleted or completed between its event and its turn. A failure is logged
+            // where it is given its next turn.
+            Ok(_) | Err(ApplierError::ObjectNotFound(_) | ApplierError::ReconcilerFailed(..)) => {}
+            Err(error) => tracing::error!("the work queue failed: {error}"),
+        }
+    }
+}
+
+/// Ends what is left of a job that is complete and in no queue any more.
+pub(crate) async fn finish(job: Arc<ProwJob>, reconciler: Arc<Reconciler>) {
+    while let Err(error) = reconciler.reconcile(Arc::clone(&job)).await {
+        let wait = retry(&job, &error, &reconciler);
+        tokio::time::sleep(wait).await;
+    }
+    reconciler.memory().remove(&job.name_any());
+}
+
+/// Tries again, later with every failure in a row.
+fn on_error(job: Arc<ProwJob>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
+    Action::requeue(retry(&job, error, &reconciler))
+}
+
+fn retry(job: &ProwJob, error: &Error, reconciler: &Reconciler) -> Duration {
+    let name = job.name_any();
+    let wait = {
+        let mut memory = reconciler.memory();
+        let count = &mut memory.entry(name.clone()).or_default().failures;
+        let wait = delay(*count, error);
+        *count = count.saturating_add(1);
+        wait
+    };
+    tracing::warn!(
+        prowjob = name,
+        job = job.spec.job,
+        state = job.state().as_str(),
+        retry_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        "reconciling failed, trying again: {error:#}"
+    );
+    wait
+}
+
+fn delay(failures: u32, error: &Error) -> Duration {
+    let backoff = FIRST_RETRY
+        .saturating_mul(1 << failures.min(16))
+        .min(LONGEST_RETRY);
+    let asked = match error {
+        Error::Api(kube::Error::Api(status)) => status
+            .details
+            .as_ref()
+            .map_or(0, |details| details.retry_after_seconds),
+        Error::Delayed { seconds, .. } => *seconds,
+        _ => 0,
+    };
+    backoff.max(Duration::from_secs(asked.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_slow_down_to_a_minute_and_are_as_late_as_the_api_asks() {
+        let waits: Vec<u64> = [0, 1, 5, 30]
+            .map(|count| delay(count, &Error::Stale).as_millis() as u64)
+            .into();
+        assert_eq!(waits, [100, 200, 3200, 60_000]);
+        let delayed = Error::Delayed {
+            why: "quota".into(),
+            seconds: 7,
+        };
+        assert_eq!(delay(0, &delayed), Duration::from_secs(7));
+    }
+}

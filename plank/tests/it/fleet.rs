@@ -1,0 +1,106 @@
+//! Build clusters that come, go, and are away; jobs that a scheduler sends to one.
+
+use std::sync::Arc;
+
+use common::{kube::Clusters, prowjob::ProwJobState};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client, Config};
+use local::apiserver::{ApiServer, Options};
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::cluster::{Cluster, description, prowjob};
+
+/// The test's cluster as `default`, and others beside it.
+fn clusters(cluster: &Cluster, others: &[(&str, Client)]) -> Clusters {
+    let mut all = Clusters::single(cluster.client.clone());
+    for (alias, client) in others {
+        all.build.insert((*alias).to_owned(), client.clone());
+    }
+    all
+}
+
+/// Nobody listens there.
+fn away() -> Client {
+    let mut config = Config::new("http://127.0.0.1:1".parse().unwrap());
+    config.default_namespace = "default".into();
+    Client::try_from(config).unwrap()
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_away_delays_only_its_own_jobs() {
+    let mut cluster = Cluster::new().await;
+    let all = clusters(&cluster, &[("away", away())]);
+    cluster.start_plank_on(all.fixed());
+    for number in 0..60 {
+        let name = format!("stranded-{number}");
+        cluster
+            .trigger(&name, json!({"cluster": "away", "job": name}))
+            .await;
+    }
+    cluster.trigger("fine", json!({})).await;
+    cluster.pod("fine").await;
+    let stranded = cluster.jobs().get("stranded-0").await.unwrap();
+    assert_eq!(stranded.state(), ProwJobState::Triggered);
+    let told = "Waiting: build cluster away does not answer.";
+    cluster
+        .job("stranded-0", told, |job| description(job) == told)
+        .await;
+}
+
+#[tokio::test]
+async fn clusters_come_and_go_while_plank_runs() {
+    let mut cluster = Cluster::new().await;
+    // Another API whatever the first one is, so that a pod tells where it is.
+    let logs = cluster.dir.path().join("second");
+    let second = ApiServer::start(Options { db: None, logs }).await.unwrap();
+    let second = second.client(cluster.client.default_namespace());
+    let (sender, receiver) = watch::channel(Arc::new(clusters(&cluster, &[])));
+    cluster.start_plank_on(receiver);
+
+    cluster.trigger("early", json!({"cluster": "second"})).await;
+    let job = cluster.complete("early").await;
+    let unknown = "Terminal error: no client for build cluster \"second\".";
+    assert_eq!(description(&job), unknown);
+
+    let both = clusters(&cluster, &[("second", second.clone())]);
+    sender.send(Arc::new(both)).unwrap();
+    cluster.trigger("there", json!({"cluster": "second"})).await;
+    cluster.state("there", ProwJobState::Pending).await;
+    let pods: Api<Pod> = Api::default_namespaced(second);
+    let mut found = None;
+    for _ in 0..2000 {
+        found = pods.get_opt("there").await.unwrap();
+        if found.is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(found.is_some(), "the pod is in the second cluster");
+    assert!(cluster.pods().get_opt("there").await.unwrap().is_none());
+
+    sender.send(Arc::new(clusters(&cluster, &[]))).unwrap();
+    let job = cluster.complete("there").await;
+    assert_eq!(description(&job), unknown, "its cluster was taken away");
+    cluster.trigger("here", json!({})).await;
+    cluster.pod("here").await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_to_be_scheduled_goes_where_its_cluster_is_mapped_to() {
+    let mut cluster = Cluster::new().await;
+    let mut config = common::config::Config::default();
+    config.prow = cluster.config.config().prow.clone();
+    config.prow.scheduler = serde_json::from_value(json!({
+        "enabled": true, "failover": {"mappings": {"broken": "default"}},
+    }))
+    .unwrap();
+    cluster.config.publish(config);
+    cluster.start_plank();
+    let mut job = prowjob("pj", json!({"cluster": "broken"}));
+    job.status.as_mut().unwrap().state = ProwJobState::Scheduling;
+    cluster.create(&job).await;
+    cluster.pod("pj").await;
+    let job = cluster.state("pj", ProwJobState::Pending).await;
+    assert_eq!(job.spec.cluster, "default");
+}

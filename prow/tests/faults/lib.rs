@@ -1,0 +1,17 @@
+//! Plank between faults: jobs on an API that plank reaches only through a proxy that loses, delays,
+//! refuses and cuts off, while planks are killed. All jobs end as they should, none runs twice, and
+//! at no version of the API are more pending than a limit allows.
+//!
+//! Included by the short form (`it`) and the long one (`soak`).
+
+mod cluster;
+mod hand;
+mod jobs;
+mod planks;
+mod proxy;
+mod record;
+mod scene;
+mod watching;
+mod weather;
+
+pub(crate) use scene::{Scene, run};

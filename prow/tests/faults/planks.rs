@@ -1,0 +1,90 @@
+//! Planks as processes, each behind a proxy of its own.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use super::{jobs::CLUSTERS, proxy::Proxy};
+
+pub(crate) struct Plank {
+    pub(crate) proxy: Proxy,
+    log: PathBuf,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Plank {
+    /// Started with Prow's flags and `more`.
+    pub(crate) fn start(proxy: Proxy, folder: &Path, number: usize, more: &[String]) -> Self {
+        let kubeconfig = folder.join(format!("kubeconfig-{number}"));
+        proxy.write_kubeconfig(&kubeconfig, &CLUSTERS);
+        let mut arguments = vec![
+            "prow-controller-manager".to_owned(),
+            "--dry-run=false".into(),
+            format!("--config-path={}", folder.join("config.yaml").display()),
+            format!("--kubeconfig={}", kubeconfig.display()),
+            format!("--health-port={}", free_port()),
+            format!("--metrics-port={}", free_port()),
+        ];
+        arguments.extend_from_slice(more);
+        let mut plank = Self {
+            proxy,
+            log: folder.join(format!("plank-{number}.log")),
+            arguments,
+            child: None,
+        };
+        plank.run();
+        plank
+    }
+
+    fn run(&mut self) {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_prow"))
+            .args(&self.arguments)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+    }
+
+    /// SIGKILL, and a new one in its place.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.kill();
+        self.run();
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// The last lines it wrote, for who has to find out.
+    pub(crate) fn last_words(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+}
+
+impl Drop for Plank {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}

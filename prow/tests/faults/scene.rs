@@ -1,0 +1,197 @@
+//! One scene from beginning to end.
+
+use std::{
+    fs,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use kube::{
+    ResourceExt,
+    api::{ListParams, PostParams},
+};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::{
+    cluster::Cluster,
+    hand::{self, Hand},
+    jobs::{self, Fate, Job, MAX_REVIVALS},
+    planks::Plank,
+    proxy::Proxy,
+    record::{Limits, Record, follow},
+    weather::Weather,
+};
+
+/// What a scene is like.
+pub(crate) struct Scene {
+    pub(crate) seed: u64,
+    pub(crate) jobs: usize,
+    /// `plank.max_concurrency`.
+    pub(crate) limit: usize,
+    pub(crate) planks: usize,
+    /// How long a stalled request is held, and a plank is cut off.
+    pub(crate) stall: Duration,
+    /// Between a blow to a plank and the next.
+    pub(crate) blows: Duration,
+    /// Flags of the planks, beside Prow's.
+    pub(crate) flags: Vec<String>,
+    /// Only a broken plank reaches it.
+    pub(crate) patience: Duration,
+}
+
+#[expect(clippy::print_stderr, reason = "the seed, and how far a long scene is")]
+pub(crate) async fn run(scene: Scene) {
+    common::service::install_crypto();
+    eprintln!("faults: PROW_SOAK_SEED={}", scene.seed);
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(&folder.path().join("logs")).await;
+    let config = json!({
+        "prowjob_namespace": cluster.namespace, "pod_namespace": cluster.namespace,
+        "plank": {"max_concurrency": scene.limit, "max_revivals": MAX_REVIVALS},
+    });
+    fs::write(folder.path().join("config.yaml"), config.to_string()).unwrap();
+
+    let jobs = jobs::jobs(scene.jobs, &cluster.namespace, scene.seed);
+    let record = Arc::new(Mutex::new(Record::new(Limits { all: scene.limit })));
+    let tasks = observe(&cluster, &jobs, &record).await;
+
+    let mut planks = Vec::new();
+    for number in 0..scene.planks {
+        let weather = Weather::new(scene.seed + number as u64, scene.stall);
+        let proxy = Proxy::start(cluster.client.clone(), weather).await;
+        planks.push(Plank::start(proxy, folder.path(), number, &scene.flags));
+    }
+    let create = create(&cluster, &jobs, scene.seed);
+    let ended = until_all_ended(&record, scene.jobs);
+    let blows = blows(&mut planks, &scene);
+    let begin = Instant::now();
+    let played = async { tokio::join!(create, ended) };
+    let in_time = tokio::select! {
+        outcome = tokio::time::timeout(scene.patience, played) => outcome.is_ok(),
+        () = blows => unreachable!("there is always another blow"),
+    };
+    // What is done after the end would be wrong, too.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for plank in &planks {
+        eprintln!("faults: {}", plank.proxy.told());
+    }
+    let record = record.lock().unwrap();
+    eprintln!(
+        "faults: {:?}, most at once: {:?}",
+        begin.elapsed(),
+        record.peaks()
+    );
+    let mut violations = record.judge(&jobs);
+    if !in_time {
+        violations.push(format!("not all ended:\n{}", record.unfinished()));
+    }
+    if !violations.is_empty() {
+        let logs: Vec<String> = planks.iter().map(Plank::last_words).collect();
+        let kept = folder.keep();
+        panic!(
+            "seed {}: {}\n{}\nall in {}",
+            scene.seed,
+            violations.join("\n"),
+            logs.join("\n---\n"),
+            kept.display()
+        );
+    }
+    drop((record, planks, tasks));
+    cluster.clean().await;
+}
+
+/// Starts the record, and the hand that plays what happens to pods.
+async fn observe(cluster: &Cluster, jobs: &[Job], record: &Arc<Mutex<Record>>) -> JoinSet<()> {
+    let fates = jobs.iter().map(|job| (job.object.name_any(), job.fate));
+    let hand = Hand {
+        pods: cluster.pods(),
+        fates: Arc::new(fates.collect()),
+        record: Arc::clone(record),
+        pace: Duration::from_millis(150),
+    };
+    let (all, mut tasks) = (ListParams::default(), JoinSet::new());
+    let version = cluster
+        .jobs()
+        .list(&all)
+        .await
+        .unwrap()
+        .metadata
+        .resource_version;
+    let seen = Arc::clone(record);
+    tasks.spawn(follow(cluster.jobs(), version.unwrap(), move |event| {
+        seen.lock().unwrap().see_job(&event);
+    }));
+    let version = cluster
+        .pods()
+        .list(&all)
+        .await
+        .unwrap()
+        .metadata
+        .resource_version;
+    tasks.spawn(follow(cluster.pods(), version.unwrap(), move |event| {
+        hand.see(&event)
+    }));
+    tasks
+}
+
+/// Creates the jobs, a burst at first, and aborts those that are to be aborted.
+async fn create(cluster: &Cluster, jobs: &[Job], seed: u64) {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut aborts = JoinSet::new();
+    for (number, job) in jobs.iter().enumerate() {
+        cluster
+            .jobs()
+            .create(&PostParams::default(), &job.object)
+            .await
+            .unwrap();
+        if job.fate == Fate::Aborted {
+            let (api, name) = (cluster.jobs(), job.object.name_any());
+            let after = Duration::from_millis(random.random_range(0..3000));
+            aborts.spawn(async move {
+                tokio::time::sleep(after).await;
+                hand::abort(&api, &name).await;
+            });
+        }
+        if number > jobs.len() / 2 {
+            tokio::time::sleep(Duration::from_millis(random.random_range(0..150))).await;
+        }
+    }
+    aborts.join_all().await;
+}
+
+#[expect(clippy::print_stderr, reason = "how far a long scene is")]
+async fn until_all_ended(record: &Mutex<Record>, count: usize) {
+    let mut told = Instant::now();
+    loop {
+        let completed = record.lock().unwrap().completed();
+        if completed == count {
+            return;
+        }
+        if told.elapsed() > Duration::from_secs(30) {
+            told = Instant::now();
+            eprintln!("faults: {completed} of {count} jobs have ended");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// From time to time a plank is killed, cut off, or hears nothing more.
+async fn blows(planks: &mut [Plank], scene: &Scene) {
+    let mut random = StdRng::seed_from_u64(scene.seed);
+    loop {
+        tokio::time::sleep(scene.blows).await;
+        let count = planks.len();
+        let plank = &mut planks[random.random_range(0..count)];
+        match random.random_range(0..4) {
+            0 | 1 => plank.kill_and_restart(),
+            2 => plank.proxy.silence_watches(),
+            _ => {
+                plank.proxy.cut(true);
+                tokio::time::sleep(scene.stall).await;
+                plank.proxy.cut(false);
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The short form of `make soak`: plank behind a proxy that loses, delays, refuses and cuts off.
+
+use std::time::Duration;
+
+use crate::scenes::{Scene, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_bad_weather_all_jobs_end_right_and_none_runs_twice() {
+    let flags = ["request-timeout=1s", "watch-timeout=2s"];
+    run(Scene {
+        seed: std::env::var("PROW_SOAK_SEED")
+            .map_or_else(|_| rand::random(), |seed| seed.parse().unwrap()),
+        jobs: 60,
+        limit: 10,
+        planks: 1,
+        stall: Duration::from_secs(2),
+        blows: Duration::from_secs(3),
+        flags: flags
+            .map(|flag| format!("--kubernetes-client.{flag}"))
+            .into(),
+        patience: Duration::from_secs(120),
+    })
+    .await;
+}
