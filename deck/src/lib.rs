@@ -6,6 +6,7 @@ mod app;
 mod assets;
 mod badge;
 mod buckets;
+mod failure;
 pub mod index;
 mod keys;
 mod logs;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! ProwJob watch ─► controller ─► courier ─┬─► github   commit status, comment
-//!                               (one job) ├─► slack    message
+//!                               (one job) ├─► checks   check run
+//!                                         ├─► slack    message
 //!                                         ├─► gcs      prowjob.json, started.json, finished.json
 //!                                         ├─► gcsk8s   podinfo.json, the pod's finalizer
 //!                                         └─► one mark of all in prev_report_states
@@ -11,10 +12,12 @@
 //! The marks on the object say which state was told last, so nothing is lost or told twice
 //! across restarts. Reports of one job by one reporter never overtake each other.
 
+pub mod checks;
 pub mod comment;
 mod controller;
 mod courier;
 mod destination;
+pub mod digest;
 mod files;
 mod gcs;
 mod gcsk8s;
@@ -120,6 +123,7 @@ fn reporters(ctx: &Arc<Context>) -> Vec<Box<dyn Reporter>> {
     let mut all: Vec<Box<dyn Reporter>> = Vec::new();
     if ctx.settings.github_workers > 0 {
         all.push(Box::new(github::GithubReporter::new(ctx)));
+        all.push(Box::new(checks::CheckReporter::new(ctx)));
     }
     if ctx.settings.slack_workers > 0 {
         all.push(Box::new(slack::SlackReporter::new(ctx)));

@@ -19,10 +19,11 @@ use serde_json::{Map, Value, json};
 
 use json::{list, objects};
 
+pub(crate) use clone::CODE;
 pub use storage::{TOKEN_KEY, needs_token, token_secret_name};
 
 /// The name of a job's container if it has only one.
-pub const TEST_CONTAINER: &str = "test";
+pub use common::storage::paths::TEST_CONTAINER;
 
 /// Why a job can have no pod. Permanent: only another spec would change it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -129,6 +129,22 @@ pub struct Pull {
 }
 
 impl Refs {
+    /// Where the clone lands below `src/`: the alias, else the repository's address without its
+    /// scheme.
+    pub fn import_path(&self) -> String {
+        let path = if !self.path_alias.is_empty() {
+            self.path_alias.clone()
+        } else if !self.repo_link.is_empty() {
+            let link = self.repo_link.as_str();
+            link.split_once("://")
+                .map_or(link, |(_, rest)| rest)
+                .to_owned()
+        } else {
+            format!("github.com/{}/{}", self.org, self.repo)
+        };
+        path.trim_start_matches('/').to_owned()
+    }
+
     /// `org/repo`.
     pub fn org_repo(&self) -> String {
         format!("{}/{}", self.org, self.repo)

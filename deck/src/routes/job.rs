@@ -7,6 +7,7 @@ use anyhow::Context;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use common::prowjob::ProwJobState;
 use common::storage::{Error, paths};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -16,6 +17,7 @@ use super::error::{Kind, Problem, html};
 use super::{NO_STORE, artifact};
 use crate::app::App;
 use crate::buckets::Place;
+use crate::failure::{self, Failure};
 use crate::index::Job;
 use crate::keys::{RunKey, run_of};
 use crate::logs::{self, Excerpt};
@@ -63,6 +65,8 @@ struct JobPage {
     job: String,
     state: StateView,
     facts: String,
+    /// Why it failed, as HTML; empty if that is not known.
+    failure: String,
     log: LogView,
     containers: Vec<Link>,
     artifacts: Vec<FileView>,
@@ -206,8 +210,11 @@ async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {
     let links = Links {
         base: &settings.link_url,
     };
-    let (log, (artifacts, more_artifacts, no_artifacts)) =
-        tokio::join!(log(app, run, container), artifacts(run));
+    let (log, (artifacts, more_artifacts, no_artifacts), failure) = tokio::join!(
+        log(app, run, container),
+        artifacts(run),
+        failure(run, container)
+    );
     let beside = Beside {
         exists: run.exists,
         place_in_line: app.index.place_in_line(job),
@@ -219,6 +226,7 @@ async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {
         facts: Facts::of(job, &links, Timestamp::now(), beside)
             .render()
             .unwrap_or_default(),
+        failure,
         log,
         containers: job.containers.iter().map(|name| tab(path, name)).collect(),
         artifacts,
@@ -305,6 +313,24 @@ fn id(job: &Job) -> String {
     } else {
         &job.build_id
     })
+}
+
+/// Why the run failed, as HTML; nothing where nobody has found out.
+async fn failure(run: &Run, container: &str) -> String {
+    let failed = matches!(run.job.state, ProwJobState::Failure | ProwJobState::Error);
+    let Some(place) = run.place.as_ref().filter(|_| failed) else {
+        return String::new();
+    };
+    match timeout(PATIENCE, failure::read(place)).await {
+        Ok(Ok(Some(digest))) => Failure::new(&digest, container)
+            .render()
+            .unwrap_or_default(),
+        Ok(Ok(None)) | Err(_) => String::new(),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, key = place.key, "a failure digest cannot be read");
+            String::new()
+        }
+    }
 }
 
 /// Files of the run, how many more there are, and what to say when there are none.

@@ -184,6 +184,42 @@ async fn a_run_outlives_its_prowjob() {
 }
 
 #[tokio::test]
+async fn a_failed_run_says_why() {
+    let deck = Deck::start().await;
+    deck.create(prowjob("1", "unit", 1, "failure", &decorated()))
+        .await;
+    deck.page_with("/", "job-1").await;
+    let digest = json!({
+        "kind": "tests", "summary": "1 of 2 tests failed: <b>Test", "failed_tests": 21,
+        "tests": [{"name": "<b>Test", "message": "got <1>", "frame": "a.go:3"}],
+        "container": "test",
+        "lines": [
+            {"number": 2, "text": "--- FAIL: <b>Test", "rank": 0, "error": true},
+            {"number": 9, "text": "exit status 1", "rank": 1, "error": true},
+        ],
+    });
+    let log = "one\n--- FAIL: <b>Test\n";
+    for (name, text) in [
+        ("failure.json", digest.to_string()),
+        ("build-log.txt", log.into()),
+    ] {
+        assert_eq!(deck.put(DIR, &format!("{DIR}/{name}"), &text).await, 201);
+    }
+    let (_, page) = deck.get("/view/prowjob/unit/101").await;
+    for text in [
+        "Why it failed",
+        "1 of 2 tests failed: &#60;b&#62;Test",
+        "got &#60;1&#62;",
+        "and 20 more",
+        "<a href=\"#L2\" aria-label=\"Line 2 in the log\">2</a>",
+        "id=\"L2\"",
+    ] {
+        assert!(page.contains(text), "{text} is not in {page}");
+    }
+    assert!(!page.contains("<b>Test"), "{page}");
+}
+
+#[tokio::test]
 async fn an_alias_leads_to_the_run() {
     let deck = Deck::with(crate::harness::Setup {
         deck: json!({"additional_allowed_buckets": ["http://deck/storage"]}),

@@ -8,7 +8,10 @@ use common::{
     prowjob::{ProwJob, ProwJobState, ProwJobType, labels},
 };
 
-use super::quote::{cell, code, link, login};
+use super::{
+    digest::markdown::{Block, blocks, digest_section},
+    quote::{cell, code, link, login},
+};
 
 /// What tells such a comment from others of the bot.
 pub const MARKER: &str = "<!-- test report -->";
@@ -29,6 +32,8 @@ pub struct Report<'a> {
     pub jobs: &'a [&'a ProwJob],
     /// A comment there has to be, even when all is well.
     pub sums_up: bool,
+    /// Why jobs of these failed, as far as that is known.
+    pub digests: &'a [Block],
     /// What the report template says.
     pub note: &'a str,
 }
@@ -79,6 +84,7 @@ pub fn plan(comments: &[IssueComment], bot: &str, report: &Report<'_>) -> Vec<Ac
         .filter(|comment| comment.body.contains(MARKER))
         .collect();
     let rows = rows(&ours, report.jobs);
+    let digests = digests(&ours, &rows, report);
     let aborted = |job: &&ProwJob| job.state() == ProwJobState::Aborted;
     let wanted = !rows.is_empty() || (report.sums_up && !report.jobs.iter().any(aborted));
     let (latest, older) = match ours.split_last() {
@@ -88,10 +94,10 @@ pub fn plan(comments: &[IssueComment], bot: &str, report: &Report<'_>) -> Vec<Ac
     let mut actions = Vec::new();
     match (latest, wanted) {
         (None, false) => {}
-        (None, true) => actions.push(Action::Create(body(&rows, report))),
+        (None, true) => actions.push(Action::Create(body(&rows, &digests, report))),
         (Some(latest), false) => actions.push(Action::Delete(latest.id)),
         (Some(latest), true) => {
-            let body = body(&rows, report);
+            let body = body(&rows, &digests, report);
             // GitHub may hand a body back with other line ends.
             if latest.body.replace("\r\n", "\n").trim_end() != body {
                 actions.push(Action::Edit(latest.id, body));
@@ -120,6 +126,25 @@ fn rows(ours: &[&IssueComment], jobs: &[&ProwJob]) -> Vec<String> {
         }
     }
     rows
+}
+
+/// The digests of the rows: those that stay, then the new ones.
+fn digests(ours: &[&IssueComment], rows: &[String], report: &Report<'_>) -> Vec<Block> {
+    let is_told = |block: &Block| {
+        let told = |job: &&ProwJob| cell(&job.spec.context) == block.name;
+        report.jobs.iter().any(told)
+    };
+    let is_listed = |block: &Block| rows.iter().any(|row| name_of(row) == block.name);
+    let mut all: Vec<Block> = Vec::new();
+    let there = ours.iter().flat_map(|comment| blocks(&comment.body));
+    let new = report.digests.iter().cloned();
+    // In a summary all jobs are told, and only the newest digests are at hand.
+    let kept = there.filter(|block| report.sums_up || !is_told(block));
+    for block in kept.chain(new).filter(is_listed) {
+        all.retain(|other| other.name != block.name);
+        all.push(block);
+    }
+    all
 }
 
 /// The lines of a body's first table.
@@ -162,7 +187,7 @@ fn required(job: &ProwJob) -> &'static str {
     }
 }
 
-fn body(rows: &[String], report: &Report<'_>) -> String {
+fn body(rows: &[String], digests: &[Block], report: &Report<'_>) -> String {
     let refs = report.jobs.first().and_then(|job| job.spec.refs.as_ref());
     let pull = refs.and_then(|refs| refs.pulls.first());
     let author = login(pull.map_or("", |pull| &pull.author));
@@ -184,6 +209,10 @@ fn body(rows: &[String], report: &Report<'_>) -> String {
             String::new(),
             format!("{more} earlier ones do not fit here."),
         ]);
+    }
+    let digests = digest_section(digests);
+    if !digests.is_empty() {
+        lines.extend([String::new(), digests.trim_end().to_owned()]);
     }
     let tail = ["", "<details>", "", ABOUT, "</details>", MARKER].join("\n");
     let length = lines.iter().map(String::len).sum::<usize>() + lines.len() + tail.len();

@@ -8,12 +8,17 @@ use std::{
 use common::{
     config::ProwConfig,
     prowjob::{GcsConfiguration, ProwJob, ProwJobSpec},
-    storage::{Attributes, Credentials, Error, Provider, Storage, paths, token},
+    storage::{
+        Attributes, Credentials, Error, Object, ObjectInfo, Provider, Storage, paths, token,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// For the files of one report.
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
+/// Runs whose logs are read at once: each takes some ten MiB.
+const MAX_READERS: usize = 4;
 /// Largest file of a run that is read.
 const MAX_READ: usize = 1 << 20;
 
@@ -59,12 +64,20 @@ fn gcs_configuration(config: &ProwConfig, spec: &ProwJobSpec) -> Option<GcsConfi
 }
 
 /// Opens buckets, each once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Buckets {
     credentials: Credentials,
     /// The key shared with Deck, for runs in Deck's storage.
     key: Option<Vec<u8>>,
     opened: Mutex<HashMap<String, Storage>>,
+    readers: Semaphore,
+}
+
+impl Default for Buckets {
+    /// With the machine's own identity, and no way into Deck's storage.
+    fn default() -> Self {
+        Self::new(Credentials::default(), None)
+    }
 }
 
 impl Buckets {
@@ -73,7 +86,14 @@ impl Buckets {
             credentials,
             key,
             opened: Mutex::default(),
+            readers: Semaphore::new(MAX_READERS),
         }
+    }
+
+    /// Waits for the turn to read a run's logs, which ends when this is dropped.
+    pub(super) async fn turn(&self) -> SemaphorePermit<'_> {
+        let permit = self.readers.acquire().await;
+        permit.expect("nobody closes the semaphore")
     }
 
     /// The way to one run's files.
@@ -128,6 +148,37 @@ impl Folder {
             Err(Error::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// A file of any size; `None` where there is none.
+    pub(super) async fn object(&self, name: &str) -> Result<Option<Object>, Error> {
+        match self.storage.get(&self.key(name)).await {
+            Ok(object) => Ok(Some(object)),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The last bytes of a file.
+    pub(super) async fn end(&self, name: &str, length: u64) -> Result<Object, Error> {
+        self.storage.tail(&self.key(name), length).await
+    }
+
+    /// What the test left, by names below the folder; empty where that cannot be listed.
+    pub(super) async fn artifacts(&self) -> Result<Vec<ObjectInfo>, Error> {
+        let listing = match self.storage.list(&self.key(paths::ARTIFACTS), false).await {
+            Ok(listing) => listing,
+            Err(Error::Unsupported(..)) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let below = format!("{}/", self.dir);
+        let mut objects = listing.objects;
+        for object in &mut objects {
+            if let Some(name) = object.key.strip_prefix(&below) {
+                object.key = name.to_owned();
+            }
+        }
+        Ok(objects)
     }
 
     fn key(&self, name: &str) -> String {

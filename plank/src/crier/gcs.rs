@@ -112,6 +112,8 @@ impl Reporter for GcsReporter {
     fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, Error>> {
         Box::pin(async move {
             self.workers.run(self.store(news)).await?;
+            // Stores the failure digest, should nobody else ask for it.
+            news.prepared().await;
             Ok(Told::Done)
         })
     }

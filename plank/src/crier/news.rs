@@ -52,7 +52,7 @@ impl News {
 
     /// What is worked out about the job before anyone is told, by whoever asks first.
     pub(crate) async fn prepared(&self) -> Arc<Prepared> {
-        let work = || async { Arc::new(prepare(&self.ctx, &self.job).await) };
+        let work = || async { Arc::new(prepare(&self.ctx, self).await) };
         Arc::clone(self.prepared.get_or_init(work).await)
     }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// Where the code lands; the job's `GOPATH`.
-pub(super) const CODE: &str = "/home/prow/go";
+pub(crate) const CODE: &str = "/home/prow/go";
 /// What was cloned, for initupload.
 pub(super) const CLONE_LOG: &str = "/logs/clone.json";
 

@@ -1,5 +1,6 @@
 //! Plank and crier against the embedded API, the pod runner and the GitHub stand-in.
 
+mod checks;
 mod claims;
 mod cluster;
 mod comments;

@@ -39,21 +39,7 @@ pub(super) struct Author<'a> {
 
 /// Where a reference lands.
 pub(super) fn clone_dir(src_root: &str, refs: &Refs) -> PathBuf {
-    let without_scheme = |link: &str| {
-        link.split_once("://")
-            .map_or(link, |(_, rest)| rest)
-            .to_owned()
-    };
-    let path = if !refs.path_alias.is_empty() {
-        refs.path_alias.clone()
-    } else if !refs.repo_link.is_empty() {
-        without_scheme(&refs.repo_link)
-    } else {
-        format!("github.com/{}/{}", refs.org, refs.repo)
-    };
-    Path::new(src_root)
-        .join("src")
-        .join(path.trim_start_matches('/'))
+    Path::new(src_root).join("src").join(refs.import_path())
 }
 
 /// Where it is fetched from.

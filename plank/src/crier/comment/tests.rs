@@ -62,6 +62,7 @@ fn told(comments: &[IssueComment], jobs: &[ProwJob], sums_up: bool) -> Vec<Actio
     let report = Report {
         jobs: &jobs,
         sums_up,
+        digests: &[],
         note: "",
     };
     plan(comments, BOT, &report)
@@ -284,6 +285,7 @@ fn a_template_cannot_add_rows_and_a_long_one_is_left_out() {
         let report = Report {
             jobs: &[&failed],
             sums_up: false,
+            digests: &[],
             note,
         };
         match plan(&[], BOT, &report).pop() {

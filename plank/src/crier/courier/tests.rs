@@ -104,10 +104,10 @@ impl World {
             config: Agent::fixed(Default::default()).1,
             github: github::Client::new(&github_options, "crier").unwrap(),
             slack: Slack::new(SLACK_API, BTreeMap::new()).unwrap(),
-            buckets: Buckets::default(),
+            buckets: Buckets::default().into(),
             metrics: Metrics::new(&mut Default::default()),
             ready: Ready::default(),
-            fence: Arc::new(|| true),
+            fence: service::lease::Fence::open(),
             settings: Settings::default(),
         };
         let reporters = reporters.iter().map(|(name, script)| {

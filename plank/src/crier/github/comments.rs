@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use common::{
     github::Error as GitHubError,
-    prowjob::{ProwJob, labels},
+    prowjob::{ProwJob, ProwJobState, labels},
     template::Template,
 };
 use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
@@ -12,6 +12,7 @@ use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
 use super::GithubReporter;
 use crate::crier::{
     comment::{self, Action},
+    digest::markdown::Block,
     news::News,
     pull_queue::Pull,
     quote,
@@ -80,8 +81,10 @@ impl GithubReporter {
         let (github, org, repo) = (&self.ctx.github, pull.org.as_str(), pull.repo.as_str());
         let bot = github.bot_login().await?;
         let comments = github.comments_of(org, repo, pull.number, &bot).await?;
+        let digests = digests(all).await;
         let report = comment::Report {
             jobs: &jobs,
+            digests: &digests,
             sums_up,
             note: &note,
         };
@@ -132,6 +135,22 @@ impl GithubReporter {
             }
         }
     }
+}
+
+/// Why those of them failed that are in the table.
+async fn digests(all: &[Arc<News>]) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for news in all {
+        let job = &news.job;
+        if job.state() != ProwJobState::Failure {
+            continue;
+        }
+        if let Some(digest) = &news.prepared().await.digest {
+            let url = job.status.as_ref().map_or("", |status| &status.url);
+            blocks.push(Block::new(&quote::cell(&job.spec.context), url, digest));
+        }
+    }
+    blocks
 }
 
 /// What the installation's template says; nothing when it cannot.

@@ -1,0 +1,207 @@
+//! What a check run says of a job. Pure.
+
+use std::collections::BTreeMap;
+
+use common::{
+    digest::{Annotation, Digest, Level},
+    github::{CheckAnnotation, CheckConclusion, CheckOutput, CheckRunChange, CheckStatus},
+    prowjob::{ProwJob, ProwJobState},
+};
+
+use crate::crier::digest::markdown;
+
+/// Characters of a title; GitHub takes 255.
+const MAX_TITLE: usize = 200;
+
+/// The check run for the job's state, without annotations.
+#[must_use]
+pub fn change(job: &ProwJob, digest: Option<&Digest>) -> CheckRunChange {
+    let status = job.status.clone().unwrap_or_default();
+    let time = |time: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
+        time.map(|time| time.0.to_string())
+    };
+    let (check, conclusion) = match status.state {
+        ProwJobState::Scheduling | ProwJobState::Triggered => (CheckStatus::Queued, None),
+        ProwJobState::Pending => (CheckStatus::InProgress, None),
+        ProwJobState::Success => (CheckStatus::Completed, Some(CheckConclusion::Success)),
+        ProwJobState::Failure | ProwJobState::Error => {
+            (CheckStatus::Completed, Some(CheckConclusion::Failure))
+        }
+        ProwJobState::Aborted => (CheckStatus::Completed, Some(CheckConclusion::Cancelled)),
+    };
+    let has_page = status.url.starts_with("http://") || status.url.starts_with("https://");
+    CheckRunChange {
+        status: check,
+        conclusion,
+        output: Some(output(
+            &status.description,
+            status.state,
+            &status.url,
+            digest,
+        )),
+        details_url: has_page.then_some(status.url),
+        started_at: time(status.pending_time),
+        completed_at: conclusion.and(time(status.completion_time)),
+    }
+}
+
+fn output(
+    description: &str,
+    state: ProwJobState,
+    url: &str,
+    digest: Option<&Digest>,
+) -> CheckOutput {
+    let told = match description.trim() {
+        "" => state.as_str(),
+        description => description,
+    };
+    let title = match (state, digest) {
+        (ProwJobState::Error, _) => format!("infrastructure: {told}"),
+        (_, Some(digest)) => markdown::title(digest),
+        (_, None) => told.to_owned(),
+    };
+    CheckOutput {
+        title: title.chars().take(MAX_TITLE).collect(),
+        summary: markdown::code(told),
+        text: digest.map_or_else(String::new, |digest| markdown::whole(url, digest)),
+        annotations: Vec::new(),
+    }
+}
+
+/// The same with a batch of annotations.
+pub(super) fn with(change: &CheckRunChange, batch: &[CheckAnnotation]) -> CheckRunChange {
+    let mut change = change.clone();
+    if let Some(output) = &mut change.output {
+        output.annotations = batch.to_vec();
+    }
+    change
+}
+
+/// A path's folder, empty for the root, and its name.
+pub(super) fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// The remarks on files that lie in these folders.
+pub(super) fn annotations(
+    remarks: &[Annotation],
+    folders: &BTreeMap<&str, Vec<String>>,
+) -> Vec<CheckAnnotation> {
+    let is_there = |remark: &&Annotation| {
+        let (folder, name) = split(&remark.path);
+        let names = folders.get(folder);
+        names.is_some_and(|names| names.iter().any(|there| there == name))
+    };
+    let annotation = |remark: &Annotation| CheckAnnotation {
+        path: remark.path.clone(),
+        start_line: remark.line,
+        end_line: remark.line,
+        annotation_level: match remark.level {
+            Level::Failure => "failure",
+            Level::Warning => "warning",
+            Level::Notice => "notice",
+        }
+        .to_owned(),
+        // GitHub wants some text.
+        message: match remark.message.as_str() {
+            "" => "failed here".to_owned(),
+            message => message.to_owned(),
+        },
+    };
+    remarks.iter().filter(is_there).map(annotation).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{digest::Kind, prowjob::ProwJobStatus};
+
+    use super::*;
+
+    fn told(state: ProwJobState, description: &str, digest: Option<&Digest>) -> CheckRunChange {
+        let mut job = ProwJob::new("pj", Default::default());
+        job.status = Some(ProwJobStatus {
+            state,
+            description: description.into(),
+            url: "https://deck/7".into(),
+            ..ProwJobStatus::default()
+        });
+        change(&job, digest)
+    }
+
+    #[test]
+    fn states_are_checks() {
+        use CheckConclusion::{Cancelled, Failure, Success};
+        use CheckStatus::{Completed, InProgress, Queued};
+        for (state, status, conclusion) in [
+            (ProwJobState::Triggered, Queued, None),
+            (ProwJobState::Pending, InProgress, None),
+            (ProwJobState::Success, Completed, Some(Success)),
+            (ProwJobState::Failure, Completed, Some(Failure)),
+            (ProwJobState::Error, Completed, Some(Failure)),
+            (ProwJobState::Aborted, Completed, Some(Cancelled)),
+        ] {
+            let change = told(state, "d", None);
+            assert_eq!(
+                (change.status, change.conclusion),
+                (status, conclusion),
+                "{state}"
+            );
+            assert_eq!(change.details_url.as_deref(), Some("https://deck/7"));
+        }
+    }
+
+    #[test]
+    fn titles_say_why() {
+        let digest = Digest {
+            kind: Kind::Tests,
+            summary: "1 of 3 tests failed: TestFoo".into(),
+            ..Digest::default()
+        };
+        for (state, description, digest, expected) in [
+            (
+                ProwJobState::Success,
+                "Job succeeded.",
+                None,
+                "Job succeeded.",
+            ),
+            (
+                ProwJobState::Failure,
+                "Job failed.",
+                Some(&digest),
+                "1 of 3 tests failed: TestFoo",
+            ),
+            (ProwJobState::Failure, "Job failed.", None, "Job failed."),
+            (
+                ProwJobState::Error,
+                "Pod evicted.",
+                Some(&digest),
+                "infrastructure: Pod evicted.",
+            ),
+            (ProwJobState::Pending, "", None, "pending"),
+        ] {
+            let output = told(state, description, digest).output.unwrap();
+            assert_eq!(output.title, expected);
+            assert!(!output.summary.is_empty());
+        }
+    }
+
+    #[test]
+    fn only_files_that_are_there_are_annotated() {
+        let remark = |path: &str| Annotation {
+            path: path.into(),
+            line: 3,
+            level: Level::Warning,
+            message: String::new(),
+        };
+        let folders = BTreeMap::from([
+            ("", vec!["main.go".to_owned()]),
+            ("a/b", vec!["c.go".to_owned()]),
+        ]);
+        let remarks = ["main.go", "a/b/c.go", "a/b/d.go", "x/main.go", "c.go"].map(remark);
+        let told: Vec<_> = annotations(&remarks, &folders)
+            .into_iter()
+            .map(|one| format!("{} {}", one.annotation_level, one.path))
+            .collect();
+        assert_eq!(told, ["warning main.go", "warning a/b/c.go"]);
+    }
+}

@@ -1,0 +1,214 @@
+//! Works out why a run failed, from what its pod stored: once, then it is read.
+//!
+//! ```text
+//! finished.json (censored?), junit*.xml, logs ─► common::digest ─► failure.json ─► comment, check run, Deck
+//! ```
+
+pub mod markdown;
+
+use common::{
+    digest::{Digest, Sources, compose, junit, log},
+    prowjob::{ProwJob, Refs},
+    storage::{Object, paths},
+};
+use futures::{StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{
+    Context,
+    destination::{Folder, destination},
+    news::News,
+    reporter::Error,
+};
+use crate::decorate::CODE;
+
+/// Bytes of a log, decompressed, that are read to find its end. Of a longer one that is not
+/// compressed only the end is read, and its lines have no numbers.
+const MAX_LOG: u64 = 512 << 20;
+/// Bytes of all JUnit files of a run.
+const MAX_REPORTS: u64 = 64 << 20;
+/// Logs of a run that are read.
+const MAX_CONTAINERS: usize = 8;
+
+/// What is looked at of `finished.json`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Finished {
+    metadata: Metadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    censored: bool,
+}
+
+/// The digest of a run that failed; `None` where it stores nothing.
+///
+/// It is stored once the run's own result is there: before, its pod may still be uploading.
+pub(super) async fn digest(ctx: &Context, news: &News) -> Result<Option<Digest>, Error> {
+    let destination = destination(&ctx.config.borrow().prow, &news.job);
+    let Some(destination) = destination else {
+        return Ok(None);
+    };
+    let folder = ctx.buckets.folder(destination, Timestamp::now())?;
+    if let Some(stored) = folder.get(paths::FAILURE).await?
+        && let Some(digest) = Digest::parse(&stored)
+    {
+        return Ok(Some(digest));
+    }
+    let _turn = ctx.buckets.turn().await;
+    let finished = folder.get(paths::FINISHED).await?;
+    let censored = finished.as_deref().is_some_and(is_censored);
+    let roots = roots(&news.job);
+    let tests = reports(&folder, &roots).await?;
+    let logs = if censored {
+        logs(&folder, &containers(news).await?, &roots).await?
+    } else {
+        Vec::new()
+    };
+    let status = news.job.status.as_ref();
+    let digest = compose(&Sources {
+        state: news.job.state(),
+        description: status.map_or("", |status| &status.description),
+        censored,
+        tests: &tests,
+        logs: &logs,
+    });
+    if finished.is_some() {
+        let json = serde_json::to_vec(&digest).expect("a digest is JSON");
+        folder.put_if_absent(paths::FAILURE, json).await?;
+    }
+    Ok(Some(digest))
+}
+
+/// Whether the sidecar says that everything it uploaded is censored.
+fn is_censored(finished: &[u8]) -> bool {
+    serde_json::from_slice::<Finished>(finished).is_ok_and(|finished| finished.metadata.censored)
+}
+
+/// The folders that the repositories are checked out to.
+fn roots(job: &ProwJob) -> Vec<String> {
+    let refs = job.spec.refs.iter().take(1);
+    refs.map(|refs: &Refs| format!("{CODE}/src/{}", refs.import_path()))
+        .collect()
+}
+
+async fn containers(news: &News) -> Result<Vec<String>, Error> {
+    let whole = news.whole().await?;
+    let spec = whole.and_then(|job| job.spec.pod_spec.as_ref()?.typed().ok());
+    Ok(match spec {
+        Some(spec) if spec.containers.len() > 1 => {
+            let names = spec.containers.into_iter().map(|container| container.name);
+            names.take(MAX_CONTAINERS).collect()
+        }
+        _ => vec![paths::TEST_CONTAINER.to_owned()],
+    })
+}
+
+async fn reports(folder: &Folder, roots: &[String]) -> Result<junit::Report, Error> {
+    let mut report = junit::Report::default();
+    let mut left = MAX_REPORTS;
+    for file in folder.artifacts().await? {
+        let fits = file.size <= (junit::MAX_FILE as u64).min(left);
+        if !fits || !junit::is_report(&file.key) {
+            continue;
+        }
+        left -= file.size;
+        if let Some(object) = folder.object(&file.key).await? {
+            let bytes = plain(object, junit::MAX_FILE).await?;
+            let (before, roots) = (report, roots.to_vec());
+            report = blocking(move || {
+                let mut report = before;
+                report.read(&bytes, &roots);
+                report
+            })
+            .await;
+        }
+    }
+    Ok(report)
+}
+
+/// At most the first `limit` bytes, decompressed.
+async fn plain(object: Object, limit: usize) -> Result<Vec<u8>, Error> {
+    let mut stream = object.into_plain_stream();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.try_next().await? {
+        let room = limit.saturating_sub(bytes.len());
+        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if chunk.len() >= room {
+            break;
+        }
+    }
+    Ok(bytes)
+}
+
+async fn logs(
+    folder: &Folder,
+    containers: &[String],
+    roots: &[String],
+) -> Result<Vec<(String, log::Findings)>, Error> {
+    let mut all = Vec::new();
+    for container in containers {
+        if let Some(tail) = tail(folder, &paths::build_log(container)).await? {
+            let roots = roots.to_vec();
+            all.push((
+                container.clone(),
+                blocking(move || tail.findings(&roots)).await,
+            ));
+        }
+    }
+    Ok(all)
+}
+
+/// The end of a log; `None` if there is none, or if it is too long to get at its end.
+async fn tail(folder: &Folder, name: &str) -> Result<Option<log::Tail>, Error> {
+    let Some(object) = folder.object(name).await? else {
+        return Ok(None);
+    };
+    let is_plain = object.attributes.content_encoding.is_none();
+    let (mut tail, object) = if is_plain && object.size > MAX_LOG {
+        let end = folder.end(name, log::WINDOW as u64).await?;
+        (log::Tail::unnumbered(), end)
+    } else {
+        (log::Tail::from_start(), object)
+    };
+    let mut stream = object.into_plain_stream();
+    let mut read = 0;
+    while let Some(chunk) = stream.next().await.transpose()? {
+        read += chunk.len() as u64;
+        if read > MAX_LOG {
+            return Ok(None);
+        }
+        tail.push(&chunk);
+    }
+    Ok(Some(tail))
+}
+
+/// Runs what takes the processor for a while.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_mark_itself_says_censored() {
+        for (text, expected) in [
+            (r#"{"metadata": {"censored": true}}"#, true),
+            (r#"{"metadata": {"censored": false}}"#, false),
+            (r#"{"metadata": {"censored": "true"}}"#, false),
+            (r#"{"metadata": {}}"#, false),
+            (r#"{"censored": true}"#, false),
+            ("", false),
+        ] {
+            assert_eq!(is_censored(text.as_bytes()), expected, "{text}");
+        }
+    }
+}

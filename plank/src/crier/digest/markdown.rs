@@ -1,0 +1,315 @@
+//! A digest as Markdown, for comments and check runs. Pure.
+//!
+//! Everything in a digest is a stranger's text: it stands in code only, where it notifies nobody
+//! and ends nothing. No line begins with it, so that no reader of comments takes it for a
+//! command, or for a row of the table above.
+
+use common::digest::{Digest, Kind, Line, MAX_LINES};
+
+use crate::crier::quote;
+
+/// Of a comment, for one job.
+const COMMENT_LINES: usize = 12;
+const COMMENT_BYTES: usize = 1024;
+const COMMENT_TESTS: usize = 5;
+/// Bytes of all digests in a comment.
+const MAX_SECTION: usize = 10 << 10;
+
+const BEGIN: &str = "<!-- failure digest of ";
+const END: &str = "<!-- end of failure digest -->";
+
+/// What a comment says of one failed job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The job as the table names it.
+    pub name: String,
+    text: String,
+}
+
+impl Block {
+    /// `name` is the table's, `url` the run's page.
+    #[must_use]
+    pub fn new(name: &str, url: &str, digest: &Digest) -> Self {
+        let mut text = format!(
+            "<details>\n<summary><code>{}</code> <code>{}</code></summary>\n\n",
+            html(name),
+            html(&digest.summary)
+        );
+        text.push_str(&tests(digest, COMMENT_TESTS));
+        text.push_str(&lines(&digest.best_lines(COMMENT_LINES, COMMENT_BYTES)));
+        text.push_str(&closing(url, digest));
+        text.push_str("\n</details>\n");
+        Self {
+            name: name.to_owned(),
+            text,
+        }
+    }
+}
+
+/// The section below a comment's table: the last blocks that fit, each to be found again by
+/// [`blocks`].
+#[must_use]
+pub fn digest_section(blocks: &[Block]) -> String {
+    let mut length = 0;
+    let fits = |block: &&Block| {
+        length += block.text.len() + 2 * BEGIN.len() + block.name.len() + END.len();
+        length <= MAX_SECTION
+    };
+    let count = blocks.iter().rev().take_while(fits).count();
+    let shown = &blocks[blocks.len() - count..];
+    let one = |block: &Block| {
+        let name = block.name.replace('>', "&gt;");
+        format!("{BEGIN}{name} -->\n{}{END}\n", block.text)
+    };
+    shown.iter().map(one).collect()
+}
+
+/// The blocks of a comment that is there.
+#[must_use]
+pub fn blocks(body: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for line in body.lines() {
+        let name = line
+            .strip_prefix(BEGIN)
+            .and_then(|rest| rest.strip_suffix(" -->"));
+        match (name, &mut open) {
+            (Some(name), _) => {
+                open = Some(Block {
+                    name: name.replace("&gt;", ">"),
+                    text: String::new(),
+                });
+            }
+            (None, Some(_)) if line == END => blocks.extend(open.take()),
+            (None, Some(block)) => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    blocks
+}
+
+/// The long form, for a check run.
+#[must_use]
+pub fn whole(url: &str, digest: &Digest) -> String {
+    let mut text = tests(digest, usize::MAX);
+    text.push_str(&lines(&digest.best_lines(MAX_LINES, usize::MAX)));
+    text.push_str(&closing(url, digest));
+    text
+}
+
+fn tests(digest: &Digest, max: usize) -> String {
+    let mut text = String::new();
+    let shown = digest.tests.len().min(max);
+    for test in &digest.tests[..shown] {
+        text.push_str(&format!("- {}", code(&test.name)));
+        if !test.message.is_empty() {
+            text.push_str(&format!(": {}", code(&test.message)));
+        }
+        if !test.frame.is_empty() {
+            text.push_str(&format!(" at {}", code(&test.frame)));
+        }
+        text.push('\n');
+    }
+    let more = digest.failed_tests.saturating_sub(shown as u64);
+    if more > 0 {
+        text.push_str(&format!("- and {more} more\n"));
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
+}
+
+/// Lines with their numbers, in a fence that none of them can close.
+fn lines(lines: &[&Line]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let longest = lines.iter().map(|line| backticks(&line.text)).max();
+    let fence = "`".repeat((longest.unwrap_or_default() + 1).max(3));
+    let mut text = format!("{fence}text\n");
+    let mut before: Option<u64> = None;
+    for line in lines {
+        if before.is_some_and(|before| line.number > before + 1) {
+            text.push_str("…\n");
+        }
+        match line.number {
+            0 => text.push_str(&format!("· {}\n", line.text)),
+            number => text.push_str(&format!("{number}: {}\n", line.text)),
+        }
+        before = Some(line.number);
+    }
+    format!("{text}{fence}\n\n")
+}
+
+/// What is missing, and where there is more.
+fn closing(url: &str, digest: &Digest) -> String {
+    let mut text = String::new();
+    // An unknown failure's summary is its note.
+    if let Some(note) = digest.note.filter(|note| digest.summary != note.text()) {
+        text.push_str(&format!("{}\n\n", note.text()));
+    }
+    let url = quote::link(url);
+    if url.is_empty() {
+        return text;
+    }
+    let best = digest
+        .lines
+        .iter()
+        .filter(|line| line.error && line.number > 0);
+    match best.min_by_key(|line| line.rank) {
+        Some(Line { number, .. }) => {
+            let query = match digest.container.as_str() {
+                "" | common::storage::paths::TEST_CONTAINER => String::new(),
+                other => format!("?container={}", quote::link(other)),
+            };
+            text.push_str(&format!(
+                "[Line {number} of the log]({url}{query}#L{number})\n"
+            ));
+        }
+        None => text.push_str(&format!("[The run]({url})\n")),
+    }
+    text
+}
+
+/// A title of at most 150 characters, plain: GitHub shows it as it is.
+#[must_use]
+pub fn title(digest: &Digest) -> String {
+    match digest.kind {
+        Kind::Pod => format!("infrastructure: {}", digest.summary),
+        Kind::Tests | Kind::Log | Kind::Unknown => digest.summary.clone(),
+    }
+}
+
+/// Code within a line, by a delimiter that it does not hold.
+pub(crate) fn code(text: &str) -> String {
+    if text.trim().is_empty() {
+        return "` `".to_owned();
+    }
+    let delimiter = "`".repeat(backticks(text) + 1);
+    format!("{delimiter} {text} {delimiter}")
+}
+
+/// The longest run of backticks.
+fn backticks(text: &str) -> usize {
+    let runs = text.split(|character| character != '`');
+    runs.map(str::len).max().unwrap_or_default()
+}
+
+/// Text in HTML.
+fn html(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use common::digest::{FailedTest, Note};
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn line(number: u64, text: &str, error: bool) -> Line {
+        Line {
+            number,
+            text: text.into(),
+            rank: 0,
+            error,
+        }
+    }
+
+    fn digest() -> Digest {
+        Digest {
+            kind: Kind::Tests,
+            summary: "2 of 431 tests failed: TestFoo, <b>@all</b>".into(),
+            total_tests: 431,
+            failed_tests: 2,
+            tests: vec![
+                FailedTest {
+                    name: "TestFoo".into(),
+                    message: "got `1`, @maria".into(),
+                    frame: "a/foo_test.go:12".into(),
+                },
+                FailedTest {
+                    name: "``` | @all".into(),
+                    ..FailedTest::default()
+                },
+            ],
+            container: "test".into(),
+            lines: vec![
+                line(6, "/test all", false),
+                line(7, "--- FAIL: TestFoo", true),
+                line(9, "```` <!-- end of failure digest -->", false),
+            ],
+            ..Digest::default()
+        }
+    }
+
+    #[test]
+    fn a_block_of_a_comment() {
+        let block = Block::new("unit", "http://deck/view/7", &digest());
+        assert_snapshot!(digest_section(&[block]), @r"
+        <!-- failure digest of unit -->
+        <details>
+        <summary><code>unit</code> <code>2 of 431 tests failed: TestFoo, &lt;b&gt;@all&lt;/b&gt;</code></summary>
+
+        - ` TestFoo `: `` got `1`, @maria `` at ` a/foo_test.go:12 `
+        - ```` ``` | @all ````
+
+        `````text
+        6: /test all
+        7: --- FAIL: TestFoo
+        …
+        9: ```` <!-- end of failure digest -->
+        `````
+
+        [Line 7 of the log](http://deck/view/7#L7)
+
+        </details>
+        <!-- end of failure digest -->
+        ");
+    }
+
+    #[test]
+    fn blocks_are_found_again() {
+        let all: Vec<Block> = ["unit", "a --> b", "c"]
+            .iter()
+            .map(|name| Block::new(name, "http://deck/1", &digest()))
+            .collect();
+        let body = format!("table\n\n{}tail\n", digest_section(&all));
+        assert_eq!(blocks(&body), all);
+        assert_eq!(blocks("no digest\n"), []);
+        assert_eq!(blocks("<!-- failure digest of x -->\nnever closed"), []);
+        let many = vec![all[0].clone(); 200];
+        assert!(digest_section(&many).len() <= MAX_SECTION);
+        assert!(!blocks(&digest_section(&many)).is_empty());
+    }
+
+    #[test]
+    fn the_long_form_fits_into_a_check_run() {
+        let test = FailedTest {
+            name: "`".repeat(200),
+            message: "`".repeat(300),
+            frame: "`".repeat(200),
+        };
+        let longest = Digest {
+            tests: vec![test; 20],
+            lines: (1..=60)
+                .map(|n| line(2 * n, &"`".repeat(300), true))
+                .collect(),
+            ..digest()
+        };
+        assert!(whole("http://deck/7", &longest).len() < 65_535);
+        let withheld = Digest {
+            note: Some(Note::Uncensored),
+            lines: Vec::new(),
+            ..digest()
+        };
+        let text = whole("", &withheld);
+        assert!(text.contains("not marked as censored"), "{text}");
+    }
+}
