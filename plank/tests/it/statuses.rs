@@ -56,7 +56,7 @@ impl World {
         let options = service::flags::parse("crier", args.map(Into::into)).unwrap();
         let ctx = plank::crier::Context {
             client: self.cluster.client.clone(),
-            config: common::config::Agent::fixed(Default::default()).1,
+            config: self.cluster.configuration().1,
             github: github::Client::new(&options, "crier").unwrap(),
             metrics: plank::crier::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
