@@ -124,7 +124,7 @@ async fn a_watch_tells_what_enters_and_leaves_its_selection_and_where_it_is() {
     let events = cluster.maps().watch(&params, &version).await.unwrap();
     // Two seconds before the end comes a bookmark, if anything happened that was not told.
     cluster.map(json!({"name": "other"})).await;
-    let events: Vec<_> = events
+    let events: Vec<String> = events
         .map_ok(|event: WatchEvent<ConfigMap>| match event {
             WatchEvent::Added(map) => format!("added {}", map.labels()["colour"]),
             WatchEvent::Modified(map) => format!("modified {}", map.labels()["colour"]),
@@ -135,7 +135,8 @@ async fn a_watch_tells_what_enters_and_leaves_its_selection_and_where_it_is() {
         .try_collect()
         .await
         .unwrap();
-    let (last, changes) = events.split_last().unwrap();
+    let (bookmarks, changes): (Vec<_>, Vec<_>) =
+        events.iter().partition(|event| *event == "bookmark");
     assert_eq!(
         changes,
         [
@@ -147,7 +148,7 @@ async fn a_watch_tells_what_enters_and_leaves_its_selection_and_where_it_is() {
             "deleted red"
         ]
     );
-    assert_eq!(last, "bookmark");
+    assert!(!bookmarks.is_empty());
 }
 
 #[tokio::test]
