@@ -1,6 +1,6 @@
 # The commands a person types. Everything else is cargo's.
 
-.PHONY: demo test soak bench image
+.PHONY: demo test test-cluster soak bench image
 
 demo: ## a pull request goes in, a green check comes out; keeps serving
 	cargo run --locked -- demo
@@ -9,6 +9,9 @@ test: ## installs what is missing (Debian), then runs every test
 	.ci/install
 	.ci/npm-schemas
 	cargo test --workspace --locked --quiet
+
+test-cluster: ## the suites that can, on a real kube-apiserver (needs Go) or PROW_TEST_KUBECONFIG's cluster
+	.ci/test-cluster
 
 soak: ## a thousand jobs while the API fails and planks are killed: make soak PROW_SOAK_SEED=7
 	cargo test --workspace --locked --test soak -- --nocapture

@@ -99,7 +99,7 @@ async fn a_job_that_is_to_be_scheduled_goes_where_its_cluster_is_mapped_to() {
     cluster.start_plank();
     let mut job = prowjob("pj", json!({"cluster": "broken"}));
     job.status.as_mut().unwrap().state = ProwJobState::Scheduling;
-    cluster.create(&job).await;
+    cluster.create(job).await;
     cluster.pod("pj").await;
     let job = cluster.state("pj", ProwJobState::Pending).await;
     assert_eq!(job.spec.cluster, "default");
