@@ -5,6 +5,7 @@ pub mod cron;
 pub mod db;
 pub mod duration;
 pub mod github;
+pub mod installation;
 pub mod kube;
 pub mod prowjob;
 pub mod service;

@@ -5,6 +5,7 @@ mod claims;
 mod cluster;
 mod comments;
 mod fleet;
+mod horologium;
 mod leases;
 mod limits;
 mod runner;
