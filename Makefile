@@ -20,6 +20,6 @@ bench: ## speed and size beside their aims: make bench ONLY=config runs some
 	cargo bench --workspace --locked --quiet --bench bench -- $(ONLY)
 
 image: ## the images of every program, from one build
-	for target in prow hook prow-controller-manager crier deck sinker clonerefs initupload sidecar entrypoint; do \
+	for target in prow hook prow-controller-manager crier horologium deck sinker clonerefs initupload sidecar entrypoint; do \
 		docker build --quiet --target $$target --tag $$target . || exit 1; \
 	done

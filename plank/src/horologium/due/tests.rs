@@ -64,355 +64,198 @@ fn noon_is_noon() {
     assert_eq!(START.at, at("12:00:00"));
 }
 
+/// Decides on one job for each row: runs, the time, what is expected and what that says.
+fn check(job: &serde_json::Value, rows: &[(&[Run], &str, &str, &str)]) {
+    for (runs, now, expected, what) in rows {
+        assert_eq!(decide(job.clone(), runs, START, now), *expected, "{what}");
+    }
+}
+
 #[test]
 fn intervals() {
-    let every = || serde_json::json!({"interval": "30m"});
-    let after = || serde_json::json!({"minimum_interval": "30m"});
-    let cron = || serde_json::json!({"cron": "@every 30m"});
-    let done = |started, completed| vec![run(started, completed, "success", 0)];
-    for (what, job, runs, now, expected) in [
-        (
-            "interval: the first run is at once",
-            every(),
-            vec![],
-            "12:40:00",
-            "run 12:30:00",
-        ),
-        (
-            "minimum_interval: the first run is at once",
-            after(),
-            vec![],
-            "12:40:00",
-            "run 12:30:00",
-        ),
-        (
-            "@every: the first run is at once",
-            cron(),
-            vec![],
-            "12:40:00",
-            "run 12:30:00",
-        ),
-        (
-            "interval counts from the start",
-            every(),
-            done("12:00:00", "12:20:00"),
-            "12:29:59",
-            "wait 12:30:00",
-        ),
-        (
-            "interval is over",
-            every(),
-            done("12:00:00", "12:20:00"),
-            "12:30:00",
-            "run 12:30:00",
-        ),
-        (
-            "@every counts from the start",
-            cron(),
-            done("12:00:00", "12:20:00"),
-            "12:30:00",
-            "run 12:30:00",
-        ),
-        (
-            "minimum_interval counts from the completion",
-            after(),
-            done("12:00:00", "12:20:00"),
-            "12:30:00",
-            "wait 12:50:00",
-        ),
-        (
-            "minimum_interval is over",
-            after(),
-            done("12:00:00", "12:20:00"),
-            "12:50:01",
-            "run 12:50:00",
-        ),
-        (
-            "an unfinished run is waited for",
-            every(),
-            done("12:00:00", ""),
-            "23:00:00",
-            "wait",
-        ),
-        (
-            "what is late is named by when it was due",
-            every(),
-            done("12:00:00", "12:01:00"),
-            "23:00:00",
-            "run 12:30:00",
-        ),
-        (
-            "a run made by hand counts",
-            every(),
-            vec![
-                run("12:00:00", "12:01:00", "success", 0),
-                run("12:25:00", "12:26:00", "success", 0),
-            ],
-            "12:30:00",
-            "wait 12:55:00",
-        ),
-        (
-            "an older one made by hand that is unfinished is waited for",
-            every(),
-            vec![
-                run("11:00:00", "", "", 0),
-                run("11:25:00", "11:26:00", "success", 0),
-            ],
-            "12:30:00",
-            "wait",
-        ),
+    let done = run("12:00:00", "12:20:00", "success", 0);
+    let open = run("12:00:00", "", "", 0);
+    let by_hand = [done.clone(), run("12:25:00", "12:26:00", "success", 0)];
+    let older_open = [run("11:00:00", "", "", 0), done.clone()];
+    let (done, open) = ([done], [open]);
+    for job in [
+        serde_json::json!({"interval": "30m"}),
+        serde_json::json!({"cron": "@every 30m"}),
     ] {
-        assert_eq!(decide(job, &runs, START, now), expected, "{what}");
+        check(
+            &job,
+            &[
+                (&[], "12:40:00", "run 12:30:00", "the first run is at once"),
+                (&done, "12:29:59", "wait 12:30:00", "from start to start"),
+                (&done, "12:30:00", "run 12:30:00", "it is over"),
+                (&done, "23:00:00", "run 12:30:00", "late, once"),
+                (&open, "23:00:00", "wait", "never beside itself"),
+                (
+                    &by_hand,
+                    "12:30:00",
+                    "wait 12:55:00",
+                    "a run by hand counts",
+                ),
+                (&older_open, "12:40:00", "wait", "nor beside an older one"),
+            ],
+        );
     }
+    check(
+        &serde_json::json!({"minimum_interval": "30m"}),
+        &[
+            (&[], "12:40:00", "run 12:30:00", "the first run is at once"),
+            (
+                &done,
+                "12:30:00",
+                "wait 12:50:00",
+                "from completion to start",
+            ),
+            (&done, "12:50:01", "run 12:50:00", "it is over"),
+            (&open, "23:00:00", "wait", "never beside itself"),
+        ],
+    );
 }
 
 #[test]
 fn calendars() {
-    let hourly = || serde_json::json!({"cron": "0 * * * *"});
-    let done = |started, completed| vec![run(started, completed, "success", 0)];
-    let added = Since {
-        at: at("12:30:00"),
-        catch_up: false,
-    };
-    for (what, job, runs, since, now, expected) in [
-        (
-            "without a run the first slot is waited for",
-            hourly(),
-            vec![],
-            START,
-            "12:10:00",
-            "wait 13:00:00",
-        ),
-        (
-            "the first slot",
-            hourly(),
-            vec![],
-            START,
-            "13:00:00",
-            "run 13:00:00",
-        ),
-        (
-            "a slot had its run",
-            hourly(),
-            done("13:00:00", "13:05:00"),
-            START,
-            "13:10:00",
-            "wait 14:00:00",
-        ),
-        (
-            "the next slot",
-            hourly(),
-            done("13:00:00", "13:05:00"),
-            START,
-            "14:00:00",
-            "run 14:00:00",
-        ),
-        (
-            "a slot in a run is waited out",
-            hourly(),
-            done("13:00:00", ""),
-            START,
-            "14:10:00",
-            "wait",
-        ),
-        (
-            "and dropped when the run ends",
-            hourly(),
-            done("13:00:00", "14:10:00"),
-            START,
-            "14:20:00",
-            "wait 15:00:00",
-        ),
-        (
-            "of the slots missed the last is made up for",
-            hourly(),
-            done("09:00:00", "09:05:00"),
-            START,
-            "12:10:00",
-            "run 12:00:00",
-        ),
-        (
-            "once",
-            hourly(),
-            done("12:10:00", "12:11:00"),
-            START,
-            "12:20:00",
-            "wait 13:00:00",
-        ),
-        (
-            "a schedule added later has missed nothing",
-            hourly(),
-            done("09:00:00", "09:05:00"),
-            added,
-            "12:40:00",
-            "wait 13:00:00",
-        ),
-        (
-            "and fires at its first slot",
-            hourly(),
-            done("09:00:00", "09:05:00"),
-            added,
-            "13:00:00",
-            "run 13:00:00",
-        ),
-        (
-            "a run made by hand covers its time",
-            hourly(),
-            done("12:55:00", "13:05:00"),
-            START,
-            "13:10:00",
-            "wait 14:00:00",
-        ),
-        (
-            "seconds",
-            serde_json::json!({"cron": "*/10 * * * * *"}),
-            done("12:00:10", "12:00:11"),
-            START,
-            "12:00:20",
-            "run 12:00:20",
-        ),
-        (
-            "without a zone it is UTC",
-            serde_json::json!({"cron": "0 13 * * *"}),
-            vec![],
-            START,
-            "12:10:00",
-            "wait 13:00:00",
-        ),
-        (
-            "in a zone",
-            serde_json::json!({"cron": "TZ=Europe/Berlin 0 15 * * *"}),
-            vec![],
-            START,
-            "13:00:00",
-            "run 13:00:00",
-        ),
-        (
-            "a day that never comes",
-            serde_json::json!({"cron": "0 0 31 2 *"}),
-            vec![],
-            START,
-            "13:00:00",
-            "wait",
-        ),
+    let on_time = [run("13:00:00", "13:05:00", "success", 0)];
+    let open = [run("13:00:00", "", "", 0)];
+    let long = [run("13:00:00", "14:10:00", "success", 0)];
+    let before = [run("09:00:00", "09:05:00", "success", 0)];
+    let made_up = [run("12:10:00", "12:11:00", "success", 0)];
+    let by_hand = [run("12:55:00", "13:05:00", "success", 0)];
+    check(
+        &serde_json::json!({"cron": "0 * * * *"}),
+        &[
+            (
+                &[],
+                "12:10:00",
+                "wait 13:00:00",
+                "the first slot is waited for",
+            ),
+            (&[], "13:00:00", "run 13:00:00", "the first slot"),
+            (&on_time, "13:10:00", "wait 14:00:00", "a slot had its run"),
+            (&on_time, "14:00:00", "run 14:00:00", "the next slot"),
+            (&open, "14:10:00", "wait", "a slot within a run"),
+            (&long, "14:20:00", "wait 15:00:00", "is dropped"),
+            (
+                &before,
+                "12:10:00",
+                "run 12:00:00",
+                "the last one missed is made up for",
+            ),
+            (&made_up, "12:20:00", "wait 13:00:00", "once"),
+            (
+                &by_hand,
+                "13:10:00",
+                "wait 14:00:00",
+                "a run by hand covers its time",
+            ),
+        ],
+    );
+    for (cron, now, expected) in [
+        ("*/10 * * * * *", "12:00:20", "run 12:00:20"),
+        ("0 13 * * *", "12:10:00", "wait 13:00:00"),
+        ("TZ=Europe/Berlin 0 15 * * *", "13:00:00", "run 13:00:00"),
+        ("0 0 31 2 *", "13:00:00", "wait"),
     ] {
-        assert_eq!(decide(job, &runs, since, now), expected, "{what}");
+        let job = serde_json::json!({"cron": cron});
+        assert_eq!(decide(job, &[], START, now), expected, "{cron}");
     }
 }
 
 #[test]
-fn retries() {
-    let job = |run_all: bool| {
-        serde_json::json!({
-            "cron": "0 * * * *",
-            "retry": {"attempts": 2, "interval": "10m", "run_all": run_all},
-        })
+fn a_schedule_added_later_has_missed_nothing() {
+    let added = Since {
+        at: at("12:30:00"),
+        catch_up: false,
     };
-    let many = serde_json::json!({"interval": "9h", "retry": {"attempts": 99, "interval": "1m"}});
-    let failed = |attempt| vec![run("12:00:00", "12:05:00", "failure", attempt)];
-    let passed = |attempt| vec![run("12:00:00", "12:05:00", "success", attempt)];
-    for (what, job, runs, now, expected) in [
-        (
-            "a failed run is repeated after its interval",
-            job(false),
-            failed(0),
-            "12:10:00",
-            "retry 1 of 12:00:00",
-        ),
-        (
-            "not before",
-            job(false),
-            failed(0),
-            "12:09:59",
-            "wait 12:10:00",
-        ),
-        (
-            "a failed retry is repeated",
-            job(false),
-            failed(1),
-            "12:10:00",
-            "retry 2 of 12:00:00",
-        ),
-        (
-            "as often as allowed",
-            job(false),
-            failed(2),
-            "12:10:00",
-            "wait 13:00:00",
-        ),
-        (
-            "at most ten times",
-            many.clone(),
-            failed(9),
-            "12:10:00",
-            "retry 10 of 12:00:00",
-        ),
-        (
-            "whatever is allowed",
-            many,
-            failed(10),
-            "12:10:00",
-            "wait 21:00:00",
-        ),
-        (
-            "a success is not repeated",
-            job(false),
-            passed(0),
-            "12:10:00",
-            "wait 13:00:00",
-        ),
-        (
-            "a success ends the retries",
-            job(false),
-            passed(1),
-            "12:10:00",
-            "wait 13:00:00",
-        ),
-        (
-            "run_all goes on after one",
-            job(true),
-            passed(1),
-            "12:10:00",
-            "retry 2 of 12:00:00",
-        ),
-        (
-            "run_all begins with a failure",
-            job(true),
-            passed(0),
-            "12:10:00",
-            "wait 13:00:00",
-        ),
-        (
-            "run_all ends too",
-            job(true),
-            passed(2),
-            "12:10:00",
-            "wait 13:00:00",
-        ),
-        (
-            "run_all waits for the run before, too",
-            job(true),
-            vec![run("12:00:00", "", "", 1)],
-            "12:10:00",
-            "wait",
-        ),
-        (
-            "a regular run goes before a retry",
-            job(false),
-            failed(0),
-            "13:00:00",
-            "run 13:00:00",
-        ),
-        (
-            "a label that is no number ends the retries",
-            job(true),
-            failed(u32::MAX),
-            "12:10:00",
-            "wait 13:00:00",
-        ),
-    ] {
-        assert_eq!(decide(job, &runs, START, now), expected, "{what}");
+    let before = [run("09:00:00", "09:05:00", "success", 0)];
+    for (now, expected) in [("12:40:00", "wait 13:00:00"), ("13:00:00", "run 13:00:00")] {
+        let job = serde_json::json!({"cron": "0 * * * *"});
+        assert_eq!(decide(job, &before, added, now), expected);
     }
+}
+
+fn failed(attempt: u32) -> [Run; 1] {
+    [run("12:00:00", "12:05:00", "failure", attempt)]
+}
+
+fn passed(attempt: u32) -> [Run; 1] {
+    [run("12:00:00", "12:05:00", "success", attempt)]
+}
+
+#[test]
+fn retries() {
+    let retry = |attempts: i64, run_all: bool| {
+        let retry =
+            serde_json::json!({"attempts": attempts, "interval": "10m", "run_all": run_all});
+        serde_json::json!({"cron": "0 * * * *", "retry": retry})
+    };
+    check(
+        &retry(2, false),
+        &[
+            (
+                &failed(0),
+                "12:10:00",
+                "retry 1 of 12:00:00",
+                "after its interval",
+            ),
+            (&failed(0), "12:09:59", "wait 12:10:00", "not before"),
+            (
+                &failed(1),
+                "12:10:00",
+                "retry 2 of 12:00:00",
+                "a retry, too",
+            ),
+            (
+                &failed(2),
+                "12:10:00",
+                "wait 13:00:00",
+                "as often as allowed",
+            ),
+            (
+                &passed(0),
+                "12:10:00",
+                "wait 13:00:00",
+                "not after a success",
+            ),
+            (&passed(1), "12:10:00", "wait 13:00:00", "a success ends it"),
+            (&failed(0), "13:00:00", "run 13:00:00", "a slot goes first"),
+        ],
+    );
+    check(
+        &retry(99, false),
+        &[
+            (&failed(9), "12:10:00", "retry 10 of 12:00:00", "ten times"),
+            (&failed(10), "12:10:00", "wait 13:00:00", "and no more"),
+            (
+                &failed(u32::MAX),
+                "12:10:00",
+                "wait 13:00:00",
+                "a label that is no number",
+            ),
+        ],
+    );
+    check(
+        &retry(2, true),
+        &[
+            (
+                &passed(0),
+                "12:10:00",
+                "wait 13:00:00",
+                "it begins with a failure",
+            ),
+            (&passed(1), "12:10:00", "retry 2 of 12:00:00", "and goes on"),
+            (&passed(2), "12:10:00", "wait 13:00:00", "and ends"),
+            (
+                &[run("12:00:00", "", "", 1)],
+                "12:10:00",
+                "wait",
+                "one after the other",
+            ),
+        ],
+    );
 }
 
 #[test]
