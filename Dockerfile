@@ -18,7 +18,7 @@ RUN apt-get update -qq \
     && apt-get install -qq --yes --no-install-recommends ca-certificates git openssh-client \
     && rm -rf /var/lib/apt/lists/* \
     && mkdir /ko-app \
-    && for program in hook prow-controller-manager crier deck sinker clonerefs initupload sidecar; do \
+    && for program in hook prow-controller-manager crier horologium deck sinker clonerefs initupload sidecar; do \
         ln -s /usr/local/bin/prow "/ko-app/$program"; \
     done
 COPY --from=build /out/prow /usr/local/bin/prow
@@ -33,6 +33,9 @@ ENTRYPOINT ["/ko-app/prow-controller-manager"]
 
 FROM prow AS crier
 ENTRYPOINT ["/ko-app/crier"]
+
+FROM prow AS horologium
+ENTRYPOINT ["/ko-app/horologium"]
 
 FROM prow AS deck
 ENTRYPOINT ["/ko-app/deck"]

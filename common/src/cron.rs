@@ -2,9 +2,11 @@
 //!
 //! Five fields (minute, hour, day of month, month, day of week), six with seconds first, or a
 //! word like `@daily` or `@every 1h30m`; before it `TZ=Area/City ` or `CRON_TZ=Area/City `.
-//! What is read here are the sets of values; when the next time comes is not computed.
+//! What is read are the sets of values; [`Calendar::next`] and [`Calendar::last`] say when they
+//! come round.
 
 mod field;
+mod fire;
 
 use std::str::FromStr;
 

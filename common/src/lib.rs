@@ -6,6 +6,7 @@ pub mod db;
 pub mod digest;
 pub mod duration;
 pub mod github;
+pub mod installation;
 pub mod kube;
 pub mod prowjob;
 pub mod service;

@@ -16,7 +16,7 @@ pub use decoration::{
     CensoringOptions, DecorationConfig, GcsConfiguration, PathStrategy, RawObject, Resources,
     SchedulingOptions, SecretKey, UtilityImages,
 };
-pub use new::{Identity, event_name, new_prowjob};
+pub use new::{Identity, event_name, new_prowjob, periodic_name};
 pub use pod_spec::RawPodSpec;
 pub use refs::{Pull, Refs};
 pub use spec::{

@@ -4,7 +4,6 @@ mod dispatch;
 mod event;
 mod inbox;
 mod inrepo;
-mod installation;
 mod metrics;
 mod options;
 mod plugin_config;
@@ -17,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     config::Config,
-    github,
+    github, installation,
     service::{Ready, ServeOptions, serve},
 };
 use tokio::{net::TcpListener, sync::watch};

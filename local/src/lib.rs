@@ -3,3 +3,4 @@
 pub mod apiserver;
 pub mod github;
 pub mod kubelet;
+pub mod testing;

@@ -172,7 +172,8 @@ pub async fn lead(
         return run(ctx, shutdown).await;
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
-    let lease = Lease::new(ctx.clusters.infra.clone(), &namespace, LEASE, identity);
+    let infra = ctx.clusters.infra.clone();
+    let lease = Lease::new(infra, &namespace, LEASE, identity).or_without();
     let work = |fence: Fence| {
         let clusters = ctx.clusters.fenced(&fence);
         let ctx = ctx.clone();

@@ -7,6 +7,7 @@ mod clone;
 mod environment;
 mod json;
 mod resources;
+mod restricted;
 mod sidecar;
 mod storage;
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod controller;
 pub mod crier;
 pub mod decorate;
 mod fleet;
+pub mod horologium;
 pub mod identity;
 pub mod index;
 pub mod job_url;

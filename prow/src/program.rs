@@ -13,6 +13,7 @@ pub(crate) enum Program {
     Hook,
     ControllerManager,
     Crier,
+    Horologium,
     Deck,
     Sinker,
     Clonerefs,
@@ -44,7 +45,7 @@ const NAMES: [(&str, Program); 20] = [
     ("sidecar", Program::Sidecar),
     ("demo", Program::Demo),
     ("container", Program::Container),
-    ("horologium", Program::NotYet("horologium")),
+    ("horologium", Program::Horologium),
     ("checkconfig", Program::Check),
     ("check", Program::Check),
     ("mkpj", Program::Mkpj),
@@ -62,6 +63,7 @@ Commands:
   hook                     receives webhooks, creates ProwJobs
   prow-controller-manager  runs ProwJobs as pods (also: plank)
   crier                    reports results to GitHub, Slack and storage
+  horologium               creates ProwJobs of periodics
   deck                     shows jobs and logs
   sinker                   deletes what is no longer needed
   check                    says what is wrong with a configuration (also: checkconfig)
@@ -89,6 +91,7 @@ impl Program {
             Self::Hook => serve("hook", flags, hook::main),
             Self::ControllerManager => serve("prow-controller-manager", flags, plank::main),
             Self::Crier => serve("crier", flags, plank::crier::main),
+            Self::Horologium => serve("horologium", flags, plank::horologium::main),
             Self::Deck => serve("deck", flags, deck::main),
             Self::Sinker => serve("sinker", flags, sinker::main),
             Self::Clonerefs => podutils::clonerefs::main(),
@@ -170,9 +173,6 @@ mod tests {
             Program::named("prow-controller-manager")
         );
         assert_eq!(Program::named("prow"), None);
-        assert_eq!(
-            Program::named("horologium"),
-            Some(Program::NotYet("horologium"))
-        );
+        assert_eq!(Program::named("horologium"), Some(Program::Horologium));
     }
 }

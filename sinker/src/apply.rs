@@ -189,6 +189,9 @@ async fn try_release(api: &Api<Pod>, pod: &PodRun) -> kube::Result<()> {
     let Some(found) = api.get_metadata_opt(&pod.name).await? else {
         return Ok(());
     };
+    if found.metadata.uid.as_ref() != Some(&pod.uid) {
+        return Ok(());
+    }
     let others: Vec<_> = found
         .metadata
         .finalizers

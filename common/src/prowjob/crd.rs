@@ -6,6 +6,12 @@ use serde_json::{Value, json};
 
 use super::ProwJob;
 
+/// Kubernetes serves a kind of a `k8s.io` group only where it is told who agreed to it.
+const APPROVED: (&str, &str) = (
+    "api-approved.kubernetes.io",
+    "https://github.com/kubernetes/test-infra/pull/8669",
+);
+
 /// The CRD with Prow's rules: no status subresource, and a finished state needs its
 /// `completionTime` (`aborted` may lack it: its pod may still be ending).
 ///
@@ -13,6 +19,7 @@ use super::ProwJob;
 /// plain `kubectl apply` cannot take.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = serde_json::to_value(ProwJob::crd()).expect("a CRD is JSON");
+    crd["metadata"]["annotations"] = json!({APPROVED.0: APPROVED.1});
     let version = &mut crd["spec"]["versions"][0];
     if let Value::Object(version) = &mut *version {
         version.remove("subresources");

@@ -16,6 +16,8 @@ pub const REPO: &str = "prow.k8s.io/refs.repo";
 pub const BASE_REF: &str = "prow.k8s.io/refs.base_ref";
 pub const PULL: &str = "prow.k8s.io/refs.pull";
 pub const RETEST: &str = "prow.k8s.io/retest";
+/// Which retry of a periodic's run it is, from 1.
+pub const RE_RUN: &str = "prow.k8s.io/re-run";
 pub const IS_OPTIONAL: &str = "prow.k8s.io/is-optional";
 /// Annotation of an aborted run: the newer one that took its place. Not Prow's.
 pub const SUPERSEDED_BY: &str = "prow.k8s.io/superseded-by";

@@ -72,9 +72,34 @@ pub fn event_name(identity: &Identity<'_>) -> String {
     Uuid::new_v5(&identity.installation, parts.join("\0").as_bytes()).to_string()
 }
 
+/// The name of a periodic's run: a UUID (version 5) of the job, the moment it was due and which
+/// retry it is, so that making it twice makes it once.
+pub fn periodic_name(installation: Uuid, job: &str, slot: Timestamp, attempt: u32) -> String {
+    let parts = format!(
+        "{}\0{job}\0{slot}\0{attempt}",
+        ProwJobType::Periodic.as_str()
+    );
+    Uuid::new_v5(&installation, parts.as_bytes()).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_periodics_name_depends_on_every_part() {
+        let slot = Timestamp::UNIX_EPOCH;
+        let name = periodic_name(Uuid::nil(), "nightly", slot, 0);
+        assert_eq!(name, periodic_name(Uuid::nil(), "nightly", slot, 0));
+        for other in [
+            periodic_name(Uuid::max(), "nightly", slot, 0),
+            periodic_name(Uuid::nil(), "weekly", slot, 0),
+            periodic_name(Uuid::nil(), "nightly", Timestamp::MAX, 0),
+            periodic_name(Uuid::nil(), "nightly", slot, 1),
+        ] {
+            assert_ne!(name, other);
+        }
+    }
 
     #[test]
     fn a_name_depends_on_every_part() {

@@ -54,6 +54,7 @@ pub struct Lease {
     api: Api<Object>,
     name: &'static str,
     identity: String,
+    or_without: bool,
 }
 
 /// An identity that no other process has: the host's name and a random id, as client-go's.
@@ -78,6 +79,17 @@ impl Lease {
             api: Api::namespaced(client, namespace),
             name,
             identity: identity.into(),
+            or_without: false,
+        }
+    }
+
+    /// For a service that has no lease in Prow, so that Prow's Role grants no right to one: where
+    /// the API refuses that from the start, the service works without, as Prow's does.
+    #[must_use]
+    pub fn or_without(self) -> Self {
+        Self {
+            or_without: true,
+            ..self
         }
     }
 
@@ -98,11 +110,20 @@ impl Lease {
         W: FnMut(Fence) -> F,
         F: Future<Output = anyhow::Result<()>>,
     {
+        let mut may_do_without = self.or_without;
         loop {
-            let (seen, begun) = tokio::select! {
+            let acquired = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
-                acquired = self.acquire(ready) => acquired,
+                acquired = self.acquire(ready, may_do_without) => acquired,
             };
+            let Some((seen, begun)) = acquired else {
+                tracing::warn!(
+                    lease = self.name,
+                    "no right to the lease: working without, which is safe for one replica only"
+                );
+                return work(Fence::open()).await;
+            };
+            may_do_without = false;
             tracing::info!(lease = self.name, identity = self.identity, "leading");
             let (term, fence) = Term::begin(begun);
             // A task of its own: work that keeps its thread busy does not lose the lease.
@@ -120,13 +141,17 @@ impl Lease {
         }
     }
 
-    /// Waits for the lease. Returns what was seen of it and when the write that got it began.
-    async fn acquire(&self, ready: &Ready) -> (Memory, Instant) {
+    /// Waits for the lease. Returns what was seen of it and when the write that got it began;
+    /// none when there is no right to it and the work may do without.
+    async fn acquire(&self, ready: &Ready, may_do_without: bool) -> Option<(Memory, Instant)> {
         let mut memory = Memory::default();
         loop {
             let begun = Instant::now();
             match timeout(PATIENCE, self.attempt(&mut memory, None)).await {
-                Ok(Ok(Step::Acquire)) => return (memory, begun),
+                Ok(Ok(Step::Acquire)) => return Some((memory, begun)),
+                Ok(Err(kube::Error::Api(status))) if may_do_without && status.code == 403 => {
+                    return None;
+                }
                 Ok(Ok(_)) => {
                     if !ready.get() {
                         tracing::info!(lease = self.name, "standing by: another leads");

@@ -45,7 +45,7 @@ pub(crate) fn prepare_write(resource: &Resource, object: &mut Value, now: &Value
 
 /// Refuses an object that breaks a rule of its kind. `old` is there on an update.
 pub(crate) fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Result<()> {
-    let mut causes = meta::validate(resource, object);
+    let mut causes = meta::validate(resource, object, old);
     match &**resource.id() {
         "pods" => causes.extend(match old {
             None => pod::validate(object),

@@ -236,7 +236,7 @@ impl Worker {
 
     /// One try to write `status`.
     pub(crate) async fn publish(&self, status: &PodStatus) -> kube::Result<()> {
-        // The UID makes it a conflict where another pod has the name by now.
+        // The UID makes it an error where another pod has the name by now.
         let patch = json!({ "metadata": { "uid": self.uid }, "status": status });
         self.api
             .patch_status(&self.name, &PatchParams::default(), &Patch::Merge(patch))
@@ -276,5 +276,13 @@ impl Worker {
 
 /// Whether this pod is not there any more, or another one has its name.
 pub(crate) fn is_gone(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_not_found() || status.is_conflict())
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    // To a patch, another UID is an attempt to change it.
+    let other = |cause: &kube::core::response::StatusCause| cause.field == "metadata.uid";
+    let causes = status.details.as_ref().map(|details| &details.causes);
+    status.is_not_found()
+        || status.is_conflict()
+        || causes.is_some_and(|causes| causes.iter().any(other))
 }

@@ -42,6 +42,8 @@ struct Finished {
 #[serde(default)]
 struct Metadata {
     censored: bool,
+    /// Set in what crier wrote in the pod's place.
+    uploader: String,
 }
 
 /// The digest of a run that failed; `None` where it stores nothing.
@@ -60,7 +62,10 @@ pub(super) async fn digest(ctx: &Context, news: &News) -> Result<Option<Digest>,
     }
     let _turn = ctx.buckets.turn().await;
     let finished = folder.get(paths::FINISHED).await?;
-    let censored = finished.as_deref().is_some_and(is_censored);
+    let finished = finished.as_deref().and_then(by_pod);
+    let censored = finished
+        .as_ref()
+        .is_some_and(|finished| finished.metadata.censored);
     let roots = roots(&news.job);
     let tests = reports(&folder, &roots).await?;
     let logs = if censored {
@@ -83,9 +88,11 @@ pub(super) async fn digest(ctx: &Context, news: &News) -> Result<Option<Digest>,
     Ok(Some(digest))
 }
 
-/// Whether the sidecar says that everything it uploaded is censored.
-fn is_censored(finished: &[u8]) -> bool {
-    serde_json::from_slice::<Finished>(finished).is_ok_and(|finished| finished.metadata.censored)
+/// The result that the run's own pod uploaded; the sidecar says there whether everything that it
+/// uploaded is censored.
+fn by_pod(finished: &[u8]) -> Option<Finished> {
+    let finished: Finished = serde_json::from_slice(finished).ok()?;
+    finished.metadata.uploader.is_empty().then_some(finished)
 }
 
 /// The folders that the repositories are checked out to.
@@ -199,16 +206,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_mark_itself_says_censored() {
+    fn only_the_pods_own_mark_says_censored() {
         for (text, expected) in [
-            (r#"{"metadata": {"censored": true}}"#, true),
-            (r#"{"metadata": {"censored": false}}"#, false),
-            (r#"{"metadata": {"censored": "true"}}"#, false),
-            (r#"{"metadata": {}}"#, false),
-            (r#"{"censored": true}"#, false),
-            ("", false),
+            (r#"{"metadata": {"censored": true}}"#, Some(true)),
+            (r#"{"metadata": {"censored": false}}"#, Some(false)),
+            (r#"{"metadata": {"censored": "true"}}"#, None),
+            (r#"{"metadata": {}}"#, Some(false)),
+            (r#"{"censored": true}"#, Some(false)),
+            (
+                r#"{"metadata": {"uploader": "crier", "censored": true}}"#,
+                None,
+            ),
+            ("", None),
         ] {
-            assert_eq!(is_censored(text.as_bytes()), expected, "{text}");
+            let censored = by_pod(text.as_bytes()).map(|finished| finished.metadata.censored);
+            assert_eq!(censored, expected, "{text}");
         }
     }
 }

@@ -158,6 +158,43 @@ fn a_periodic_with_results_in_decks_storage_and_every_default() {
 }
 
 #[test]
+fn what_decoration_adds_is_restricted_where_the_pod_is_not_root() {
+    let plain = |context: Value| {
+        json!({
+            "containers": [{"name": "a", "image": "i", "command": ["x"]}],
+            "securityContext": context,
+        })
+    };
+    for (name, context, config, restricted) in [
+        ("the image's user", json!({}), json!({}), false),
+        ("root", json!({"runAsUser": 0}), json!({}), false),
+        ("never root", json!({"runAsNonRoot": true}), json!({}), true),
+        ("a user", json!({"runAsUser": 7}), json!({}), true),
+        (
+            "the configured user",
+            json!({}),
+            json!({"run_as_user": 7}),
+            true,
+        ),
+    ] {
+        let pod = make(decorated(plain(context), config)).unwrap();
+        let containers = ["initContainers", "containers"]
+            .into_iter()
+            .flat_map(|group| pod["spec"][group].as_array().unwrap());
+        for container in containers {
+            let own = container["name"] == "test";
+            let privileged = container["securityContext"]["allowPrivilegeEscalation"] != false;
+            assert_eq!(
+                privileged,
+                own || !restricted,
+                "{name}: {}",
+                container["name"]
+            );
+        }
+    }
+}
+
+#[test]
 fn what_can_have_no_pod_says_why() {
     let plain = json!({"containers": [{"name": "a", "image": "i", "command": ["x"]}]});
     let mut without_spec = presubmit(plain.clone());

@@ -13,7 +13,7 @@ use super::{
     Error, clone,
     environment::{Environment, variables},
     json::{Object, empty_dir, go_json, list, mount, objects, text, texts, variable},
-    resources, sidecar, storage,
+    resources, restricted, sidecar, storage,
 };
 
 pub(super) const ARTIFACTS: &str = "/logs/artifacts";
@@ -75,6 +75,7 @@ pub(super) fn decorate(
     resources::security_context(spec, config)?;
     resources::scheduling(spec, config);
     list(spec, "containers")?.push(sidecar.into());
+    restricted::restrict(spec)?;
     resources::grace(spec, config);
     resources::account(spec, config);
     Ok(())

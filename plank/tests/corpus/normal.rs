@@ -59,7 +59,14 @@ fn prune(value: &mut Value) {
     }
 }
 
+/// Containers of decoration, which ours restricts in a pod that does not run as root.
+const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "sidecar"];
+
 fn prune_members(members: &mut Map<String, Value>) {
+    let name = members.get("name").and_then(Value::as_str);
+    if name.is_some_and(|name| UTILITIES.contains(&name)) {
+        members.remove("securityContext");
+    }
     for (key, value) in &mut *members {
         if !FREE.contains(&key.as_str()) {
             prune(value);

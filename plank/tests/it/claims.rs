@@ -3,6 +3,7 @@
 use common::prowjob::ProwJobState;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{ResourceExt, api::PostParams};
+use local::testing::SCHEDULER;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, build_id, description, ended, label};
@@ -10,7 +11,7 @@ use crate::cluster::{Cluster, build_id, description, ended, label};
 async fn make_pod(cluster: &Cluster, labels: Value) -> Pod {
     let pod = json!({
         "metadata": {"name": "pj", "labels": labels},
-        "spec": {"containers": [{"name": "test", "image": "img"}]},
+        "spec": {"schedulerName": SCHEDULER, "containers": [{"name": "test", "image": "img"}]},
     });
     let pod = serde_json::from_value(pod).unwrap();
     cluster

@@ -1,23 +1,20 @@
-//! The embedded API with the `ProwJob` kind, plank on it, and a hand that plays the kubelet.
+//! A cluster with the `ProwJob` kind, plank on it, and a hand that plays the kubelet.
 
 use std::{sync::Arc, time::Duration};
 
 use common::{
     config::{Agent, Config},
     kube::Clusters,
-    prowjob::{self, ProwJob, ProwJobState, new_prowjob},
+    prowjob::{ProwJob, ProwJobState, new_prowjob},
     service::{Ready, lease::Fence},
 };
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::core::v1::Pod,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
 };
-use local::apiserver::{self, ApiServer};
+use local::testing::{self, SCHEDULER};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -33,10 +30,10 @@ pub(crate) struct Cluster {
     pub(crate) dir: TempDir,
     pub(crate) config: Agent,
     plank: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
-    _api: ApiServer,
+    pub(crate) on: testing::Cluster,
 }
 
-/// `ProwJob`s in `default`, pods in `default`.
+/// `ProwJob`s in `default`, pods in `default`; [`Cluster::publish`] puts the test's namespace there.
 pub(crate) fn config(plank: Value) -> Config {
     Config {
         prow: serde_json::from_value(json!({"plank": plank})).unwrap(),
@@ -47,30 +44,39 @@ pub(crate) fn config(plank: Value) -> Config {
 impl Cluster {
     /// Without a plank yet.
     pub(crate) async fn new() -> Self {
-        common::service::install_crypto();
         // Not below /tmp, which containers of the pod runner do not see.
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let logs = dir.path().join("logs");
-        let api = ApiServer::start(apiserver::Options { db: None, logs })
+        let on = testing::Cluster::start(&dir.path().join("logs"))
             .await
             .unwrap();
-        let client = api.client("default");
-        Api::<CustomResourceDefinition>::all(client.clone())
-            .create(&PostParams::default(), &prowjob::crd())
-            .await
-            .unwrap();
-        let template = "http://deck/view/prowjob/{{.Spec.Job}}/{{.Status.BuildID}}";
-        let (config, _) = Agent::fixed(config(json!({
-            "job_url_template": template,
-            "job_url_prefix_config": {"*": "http://deck/view"},
-        })));
-        Self {
-            client,
+        let cluster = Self {
+            client: on.client.clone(),
             dir,
-            config,
+            config: Agent::fixed(Config::default()).0,
             plank: None,
-            _api: api,
-        }
+            on,
+        };
+        cluster.publish(json!({
+            "job_url_template": "http://deck/view/prowjob/{{.Spec.Job}}/{{.Status.BuildID}}",
+            "job_url_prefix_config": {"*": "http://deck/view"},
+        }));
+        cluster
+    }
+
+    /// Another `plank` section.
+    pub(crate) fn publish(&self, plank: Value) {
+        let mut config = config(plank);
+        config.prow.prowjob_namespace = self.on.namespace.clone();
+        config.prow.pod_namespace = self.on.namespace.clone();
+        self.config.publish(config);
+    }
+
+    /// As it is now, for a service that starts.
+    pub(crate) fn configuration(&self) -> (Agent, watch::Receiver<Arc<Config>>) {
+        Agent::fixed(Config {
+            prow: self.config.config().prow.clone(),
+            ..Config::default()
+        })
     }
 
     pub(crate) async fn with_plank() -> Self {
@@ -79,22 +85,13 @@ impl Cluster {
         cluster
     }
 
-    /// Another `plank` section.
-    pub(crate) fn publish(&self, plank: Value) {
-        self.config.publish(config(plank));
-    }
-
     pub(crate) fn start_plank(&mut self) {
         let clusters = Clusters::single(self.client.clone()).fixed();
         self.start_plank_on(clusters);
     }
 
     pub(crate) fn start_plank_on(&mut self, clusters: watch::Receiver<Arc<Clusters>>) {
-        let (agent, receiver) = Agent::fixed(Config::default());
-        agent.publish(Config {
-            prow: self.config.config().prow.clone(),
-            ..Config::default()
-        });
+        let (agent, receiver) = self.configuration();
         self.config = agent;
         let ctx = plank::Context {
             clusters,
@@ -133,17 +130,14 @@ impl Cluster {
 
     /// Creates a triggered `ProwJob`; `spec` adds to a plain periodic.
     pub(crate) async fn trigger(&self, name: &str, spec: Value) -> ProwJob {
-        let job = prowjob(name, spec);
-        self.jobs()
-            .create(&PostParams::default(), &job)
-            .await
-            .unwrap()
+        self.create(prowjob(name, spec)).await
     }
 
-    /// Creates a `ProwJob` as it is.
-    pub(crate) async fn create(&self, job: &ProwJob) {
+    /// Creates a `ProwJob` as it is, in the test's namespace.
+    pub(crate) async fn create(&self, mut job: ProwJob) -> ProwJob {
+        job.metadata.namespace = Some(self.on.namespace.clone());
         let jobs = self.jobs();
-        jobs.create(&PostParams::default(), job).await.unwrap();
+        jobs.create(&PostParams::default(), &job).await.unwrap()
     }
 
     /// Waits until the job is as `is` wants it.
@@ -228,6 +222,9 @@ pub(crate) fn prowjob(name: &str, spec: Value) -> ProwJob {
     });
     for (key, value) in spec.as_object().unwrap() {
         all[key] = value.clone();
+    }
+    if let Value::Object(pod) = &mut all["pod_spec"] {
+        pod.insert("schedulerName".into(), SCHEDULER.into());
     }
     let spec = serde_json::from_value(all).unwrap();
     let (none, state) = (Default::default(), ProwJobState::Triggered);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use common::{kube::Clusters, prowjob::ProwJobState};
-use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, Config};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::{Api, Client, Config, api::PostParams};
 use local::apiserver::{ApiServer, Options};
 use serde_json::json;
 use tokio::sync::watch;
@@ -54,7 +54,13 @@ async fn clusters_come_and_go_while_plank_runs() {
     // Another API whatever the first one is, so that a pod tells where it is.
     let logs = cluster.dir.path().join("second");
     let second = ApiServer::start(Options { db: None, logs }).await.unwrap();
-    let second = second.client(cluster.client.default_namespace());
+    let second = second.client(&cluster.on.namespace);
+    let namespace = json!({"metadata": {"name": cluster.on.namespace}});
+    let namespace: Namespace = serde_json::from_value(namespace).unwrap();
+    // It may be there: `default` always is.
+    let _ = Api::all(second.clone())
+        .create(&PostParams::default(), &namespace)
+        .await;
     let (sender, receiver) = watch::channel(Arc::new(clusters(&cluster, &[])));
     cluster.start_plank_on(receiver);
 
@@ -99,7 +105,7 @@ async fn a_job_that_is_to_be_scheduled_goes_where_its_cluster_is_mapped_to() {
     cluster.start_plank();
     let mut job = prowjob("pj", json!({"cluster": "broken"}));
     job.status.as_mut().unwrap().state = ProwJobState::Scheduling;
-    cluster.create(&job).await;
+    cluster.create(job).await;
     cluster.pod("pj").await;
     let job = cluster.state("pj", ProwJobState::Pending).await;
     assert_eq!(job.spec.cluster, "default");

@@ -84,7 +84,7 @@ async fn jobs_that_were_there_first_go_first_and_the_limit_holds() {
         let mut job = prowjob(&name, json!({"job": name}));
         let time = format!("2026-08-01T00:00:0{number}Z").parse().unwrap();
         job.status.as_mut().unwrap().start_time = Some(Time(time));
-        cluster.create(&job).await;
+        cluster.create(job).await;
     }
     cluster.start_plank();
     for number in 0..6 {

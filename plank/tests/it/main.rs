@@ -1,10 +1,12 @@
-//! Plank and crier against the embedded API, the pod runner and the GitHub stand-in.
+//! Plank and crier against a Kubernetes API (the embedded one, or the cluster of
+//! `PROW_TEST_KUBECONFIG`), the pod runner and the GitHub stand-in.
 
 mod checks;
 mod claims;
 mod cluster;
 mod comments;
 mod fleet;
+mod horologium;
 mod leases;
 mod limits;
 mod runner;

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use common::prowjob::ProwJobState;
-use local::kubelet::{self, Isolation};
+use local::{
+    apiserver::LogSource,
+    kubelet::{self, Isolation},
+};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +31,7 @@ async fn an_undecorated_job_runs_as_a_process() {
     let shutdown = CancellationToken::new();
     let node = tokio::spawn(kubelet::run(
         kubelet::Options {
-            client: cluster.client.clone(),
+            client: cluster.on.node(),
             exe: container_binary(),
             images: BTreeMap::new(),
             state: cluster.dir.path().join("state"),
@@ -56,11 +59,11 @@ async fn an_undecorated_job_runs_as_a_process() {
         (good.state(), description(&good)),
         (ProwJobState::Success, "Job succeeded.")
     );
-    let log = cluster
-        .pods()
-        .logs("good", &Default::default())
-        .await
-        .unwrap();
+    // A real API asks the pod's node for it, and this one is no server.
+    let uid = cluster.pod("good").await.metadata.uid.unwrap();
+    let logs = cluster.dir.path().join("logs");
+    let log = LogSource::new(&logs, &cluster.on.namespace, &uid, "test");
+    let log = std::fs::read_to_string(log.path()).unwrap();
     assert_eq!(log, format!("unit {} true\n", build_id(&good)));
     assert_eq!(cluster.complete("bad").await.state(), ProwJobState::Failure);
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};
 use serde_json::json;
 
-use crate::cluster::{Cluster, KEY, build_id, config, description, ended, label, presubmit};
+use crate::cluster::{Cluster, KEY, build_id, description, ended, label, presubmit};
 
 #[tokio::test]
 async fn a_job_gets_its_pod_at_once_and_ends_with_it() {
@@ -169,16 +169,14 @@ async fn limits_hold_and_an_end_starts_the_next() {
     cluster.set_pod("first", ended("Succeeded", 0)).await;
     cluster.pod("second").await;
 
-    let mut limited = config(json!({"max_concurrency": 1}));
-    limited.prow.plank.job_url_template.clear();
-    cluster.config.publish(limited);
+    cluster.publish(json!({"max_concurrency": 1}));
     cluster.trigger("third", json!({"job": "other"})).await;
     cluster.rest().await;
     assert_eq!(
         cluster.jobs().get("third").await.unwrap().state(),
         ProwJobState::Triggered
     );
-    cluster.config.publish(config(json!({})));
+    cluster.publish(json!({}));
     cluster.pod("third").await;
 }
 

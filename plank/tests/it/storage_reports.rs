@@ -85,9 +85,10 @@ async fn a_run_leaves_its_object_its_end_and_its_pod() {
     assert_eq!(started["repo-commit"], world.sha);
     assert_eq!(read(&folder, "prowjob.json")["status"]["state"], "pending");
 
+    let namespace = &world.cluster.on.namespace;
     let event: Event = serde_json::from_value(json!({
-        "metadata": {"name": "unit.1", "namespace": "default"}, "reason": "Pulled",
-        "involvedObject": {"kind": "Pod", "name": "unit", "namespace": "default", "uid": pod.metadata.uid},
+        "metadata": {"name": "unit.1", "namespace": namespace}, "reason": "Pulled",
+        "involvedObject": {"kind": "Pod", "name": "unit", "namespace": namespace, "uid": pod.metadata.uid},
     }))
     .unwrap();
     let events: Api<Event> = Api::default_namespaced(world.cluster.client.clone());
@@ -159,10 +160,11 @@ async fn an_aborted_job_is_stored_once_it_is_over() {
 async fn a_job_without_a_bucket_is_marked_and_its_pod_not_held() {
     let world = World::new().await;
     let mut ctx = world.storing("");
-    ctx.config = common::config::Agent::fixed(Default::default()).1;
+    ctx.config = world.context(json!({})).config;
     start(ctx);
     world.trigger("unit", json!({})).await;
     world.both_marked("unit", ProwJobState::Pending).await;
+    world.cluster.pod("unit").await;
     assert_eq!(world.finalizers("unit").await, [""; 0]);
 }
 

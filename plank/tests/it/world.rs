@@ -86,10 +86,13 @@ impl World {
             format!("--github-token-path={}", file.display()),
         ];
         let options = service::flags::parse("crier", args.map(Into::into)).unwrap();
-        let config = Config {
+        let mut config = Config {
             prow: serde_json::from_value(prow).unwrap(),
             ..Config::default()
         };
+        let namespace = &self.cluster.on.namespace;
+        config.prow.prowjob_namespace.clone_from(namespace);
+        config.prow.pod_namespace.clone_from(namespace);
         Context {
             clusters: Clusters::single(self.cluster.client.clone()),
             config: Agent::fixed(config).1,

@@ -116,6 +116,8 @@ impl Services {
         tasks.run("plank", plank);
         let crier = plank::crier::lead(prow.crier()?, identity(), shutdown.clone());
         tasks.run("crier", crier);
+        let horologium = plank::horologium::lead(prow.horologium(), identity(), shutdown.clone());
+        tasks.run("horologium", horologium);
         tasks.run("deck", deck::run(prow.deck()?, deck_port, shutdown.clone()));
         let sinker = sinker::lead(prow.sinker(), identity(), shutdown.clone());
         tasks.run("sinker", sinker);
@@ -223,6 +225,16 @@ impl Prow<'_> {
                 ..plank::crier::Settings::default()
             },
         })
+    }
+
+    fn horologium(&self) -> plank::horologium::Context {
+        plank::horologium::Context {
+            client: self.client.clone(),
+            config: self.config.clone(),
+            ready: service::Ready::default(),
+            timeout_listing_prowjobs: PATIENCE,
+            dry_run: false,
+        }
     }
 
     fn deck(&self) -> anyhow::Result<deck::Context> {

@@ -70,6 +70,7 @@ fn command(program: &str) -> clap::Command {
         "hook" => hook::Options::augment_args(command),
         "prow-controller-manager" => plank::Options::augment_args(command),
         "crier" => plank::crier::Options::augment_args(command),
+        "horologium" => plank::horologium::Options::augment_args(command),
         "deck" => deck::Options::augment_args(command),
         "sinker" => sinker::Options::augment_args(command),
         other => panic!("no program {other}"),

@@ -5,25 +5,20 @@ use std::{sync::Arc, time::Duration};
 use common::{
     config::{Agent, Config, yaml},
     kube::Clusters,
-    prowjob::{ProwJob, crd, labels},
+    prowjob::{ProwJob, labels},
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::{
-    api::core::v1::{Namespace, Pod},
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Api, Client,
+    Api,
     api::{Patch, PatchParams, PostParams},
 };
-use local::apiserver::{ApiServer, Options};
+use local::testing::{self, SCHEDULER};
 use serde_json::{Value, json};
 use sinker::{Context, Metrics};
 use tokio_util::sync::CancellationToken;
 
 const CONFIG: &str = "
-prowjob_namespace: prow
-pod_namespace: test-pods
 sinker:
   resync_period: 1h
   max_prowjob_age: 48h
@@ -32,33 +27,25 @@ sinker:
 ";
 
 pub(crate) struct Cluster {
-    client: Client,
-    _api: ApiServer,
+    on: testing::Cluster,
+    pod_namespace: String,
 }
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
-        let api = ApiServer::start(Options {
-            db: None,
-            logs: std::env::temp_dir(),
-        })
-        .await
-        .unwrap();
-        let client = api.client("default");
-        create::<CustomResourceDefinition>(&Api::all(client.clone()), json!(crd())).await;
-        for name in ["prow", "test-pods"] {
-            let namespace = json!({"metadata": {"name": name}});
-            create::<Namespace>(&Api::all(client.clone()), namespace).await;
-        }
-        Self { client, _api: api }
+        let mut on = testing::Cluster::start(&std::env::temp_dir())
+            .await
+            .unwrap();
+        let pod_namespace = on.another_namespace().await.unwrap();
+        Self { on, pod_namespace }
     }
 
     pub(crate) fn jobs(&self) -> Api<ProwJob> {
-        Api::namespaced(self.client.clone(), "prow")
+        Api::namespaced(self.on.client.clone(), &self.on.namespace)
     }
 
     pub(crate) fn pods(&self) -> Api<Pod> {
-        Api::namespaced(self.client.clone(), "test-pods")
+        Api::namespaced(self.on.client.clone(), &self.pod_namespace)
     }
 
     /// A `ProwJob` that began and ended this many seconds ago.
@@ -97,7 +84,10 @@ impl Cluster {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": metadata,
-            "spec": {"containers": [{"name": "test", "image": "golang"}]},
+            "spec": {
+                "schedulerName": SCHEDULER,
+                "containers": [{"name": "test", "image": "golang"}],
+            },
         });
         create(&self.pods(), pod).await;
         let status = json!({"status": {"phase": "Succeeded", "startTime": ago(began)}});
@@ -140,12 +130,15 @@ impl Cluster {
     }
 
     fn context(&self, dry_run: bool, run_once: bool) -> (Context, Agent) {
-        let (agent, config) = Agent::fixed(Config {
+        let mut config = Config {
             prow: yaml::parse("config.yaml", CONFIG).unwrap(),
             ..Config::default()
-        });
+        };
+        config.prow.prowjob_namespace = self.on.namespace.clone();
+        config.prow.pod_namespace = self.pod_namespace.clone();
+        let (agent, config) = Agent::fixed(config);
         let context = Context {
-            clusters: Clusters::single(self.client.clone()),
+            clusters: Clusters::single(self.on.client.clone()),
             config,
             metrics: Metrics::default(),
             ready: Default::default(),

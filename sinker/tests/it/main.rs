@@ -1,4 +1,4 @@
-//! Sinker against the embedded Kubernetes API.
+//! Sinker against a Kubernetes API: the embedded one, or the cluster of `PROW_TEST_KUBECONFIG`.
 
 mod cluster;
 mod sinks;

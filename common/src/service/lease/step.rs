@@ -48,124 +48,48 @@ pub(super) fn step(seen: &Seen<'_>, own: &str) -> Step {
 mod tests {
     use super::*;
 
+    /// The step of "a"; times in seconds.
+    fn decide(holder: Option<&str>, duration: u64, unchanged: u64, renewed: Option<u64>) -> Step {
+        let seen = Seen {
+            holder,
+            duration: Duration::from_secs(duration),
+            unchanged: Duration::from_secs(unchanged),
+            renewed: renewed.map(Duration::from_secs),
+        };
+        step(&seen, "a")
+    }
+
     #[test]
-    fn steps() {
-        let s = Duration::from_secs;
-        let none = None::<&str>;
-        for (what, holder, duration, unchanged, renewed, expected) in [
-            ("no lease is made", none, 10, 0, None, Step::Acquire),
-            (
-                "one given up is taken at once",
-                Some(""),
-                1,
-                0,
-                None,
-                Step::Acquire,
-            ),
-            (
-                "another's is waited for",
-                Some("b"),
-                10,
-                9,
-                None,
-                Step::Wait,
-            ),
-            (
-                "another's that did not change expires",
-                Some("b"),
-                10,
-                10,
-                None,
-                Step::Acquire,
-            ),
-            (
-                "another's promise counts, not our own",
-                Some("b"),
-                15,
-                12,
-                None,
-                Step::Wait,
-            ),
-            (
-                "a promise of nothing is none",
-                Some("b"),
-                0,
-                0,
-                None,
-                Step::Acquire,
-            ),
-            (
-                "an own one is taken back",
-                Some("a"),
-                10,
-                0,
-                None,
-                Step::Acquire,
-            ),
-            (
-                "a held one is renewed",
-                Some("a"),
-                10,
-                2,
-                Some(2),
-                Step::Renew,
-            ),
-            (
-                "a held one is renewed late",
-                Some("a"),
-                10,
-                6,
-                Some(6),
-                Step::Renew,
-            ),
-            (
-                "after the deadline it is lost",
-                Some("a"),
-                10,
-                7,
-                Some(7),
-                Step::Lost,
-            ),
-            (
-                "one taken away is lost",
-                Some("b"),
-                10,
-                0,
-                Some(2),
-                Step::Lost,
-            ),
-            (
-                "one emptied by hand is lost",
-                Some(""),
-                10,
-                0,
-                Some(2),
-                Step::Lost,
-            ),
-            (
-                "one deleted by hand is made anew",
-                none,
-                10,
-                0,
-                Some(2),
-                Step::Renew,
-            ),
-            (
-                "even then not after the deadline",
-                none,
-                10,
-                0,
-                Some(8),
-                Step::Lost,
-            ),
+    fn of_a_standby() {
+        for (what, holder, duration, unchanged, expected) in [
+            ("no lease is made", None, 10, 0, Step::Acquire),
+            ("given up, it is taken", Some(""), 1, 0, Step::Acquire),
+            ("another's is waited for", Some("b"), 10, 9, Step::Wait),
+            ("unchanged, it expires", Some("b"), 10, 10, Step::Acquire),
+            ("the holder's promise counts", Some("b"), 15, 12, Step::Wait),
+            ("a promise of nothing", Some("b"), 0, 0, Step::Acquire),
+            ("its own is taken back", Some("a"), 10, 0, Step::Acquire),
         ] {
-            let seen = Seen {
-                holder,
-                duration: s(duration),
-                unchanged: s(unchanged),
-                renewed: renewed.map(s),
-            };
-            assert_eq!(step(&seen, "a"), expected, "{what}");
+            assert_eq!(
+                decide(holder, duration, unchanged, None),
+                expected,
+                "{what}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_leader() {
+        for (what, holder, renewed, expected) in [
+            ("it renews", Some("a"), 2, Step::Renew),
+            ("late, too", Some("a"), 6, Step::Renew),
+            ("not after the deadline", Some("a"), 7, Step::Lost),
+            ("taken away", Some("b"), 2, Step::Lost),
+            ("emptied by hand", Some(""), 2, Step::Lost),
+            ("deleted by hand, made anew", None, 2, Step::Renew),
+            ("not after the deadline", None, 8, Step::Lost),
+        ] {
+            assert_eq!(decide(holder, 10, 0, Some(renewed)), expected, "{what}");
         }
     }
 }

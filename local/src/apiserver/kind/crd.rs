@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::super::object::meta;
 use super::super::status::{Cause, Failure, Result};
 
+const APPROVED: &str = "api-approved.kubernetes.io";
+
 pub(super) fn validate(crd: &Value) -> Result<Vec<Cause>> {
     let spec = &crd["spec"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -22,6 +24,16 @@ pub(super) fn validate(crd: &Value) -> Result<Vec<Cause>> {
         text(&spec["names"]["plural"]),
         text(&spec["group"])
     );
+    if is_protected(&text(&spec["group"]))
+        && !is_approved(&crd["metadata"]["annotations"][APPROVED])
+    {
+        let detail = "protected groups must have approval annotation \"api-approved.kubernetes.io\", \
+             see https://github.com/kubernetes/enhancements/pull/1111";
+        causes.push(Cause::required(
+            format!("metadata.annotations[{APPROVED}]"),
+            detail,
+        ));
+    }
     if meta(crd, "name") != expected {
         let detail = "must be spec.names.plural+\".\"+spec.group";
         causes.push(Cause::invalid(
@@ -75,6 +87,23 @@ pub(super) fn validate(crd: &Value) -> Result<Vec<Cause>> {
         ));
     }
     Ok(causes)
+}
+
+/// Whether the group is of the names that Kubernetes keeps for itself.
+fn is_protected(group: &str) -> bool {
+    ["k8s.io", "kubernetes.io"].iter().any(|suffix| {
+        group
+            .strip_suffix(suffix)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
+/// By the URL of who agreed, or an honest word that nobody did.
+fn is_approved(annotation: &Value) -> bool {
+    annotation.as_str().is_some_and(|text| {
+        text.starts_with("unapproved")
+            || url::Url::parse(text).is_ok_and(|url| url.host_str().is_some())
+    })
 }
 
 fn refuse_what_is_not_built(version: &Value) -> Result<()> {

@@ -17,8 +17,11 @@ const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-',
 /// All annotations of an object together.
 const ANNOTATION_BYTES: usize = 256 << 10;
 
-pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<Cause> {
-    let mut causes = Vec::new();
+pub(super) fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut causes: Vec<Cause> = old
+        .and_then(|old| late_finalizers(object, old))
+        .into_iter()
+        .collect();
     let name = meta(object, "name");
     let wrong_name = match (&*resource.group, &*resource.plural) {
         // Roles may be called `system:node`.
@@ -86,6 +89,28 @@ pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<Cause> {
         }
     }
     causes
+}
+
+/// What is going may only be held by those who held it before.
+fn late_finalizers(object: &Value, old: &Value) -> Option<Cause> {
+    if !old["metadata"]["deletionTimestamp"].is_string() {
+        return None;
+    }
+    let finalizers = |object: &'_ Value| -> Vec<Value> {
+        let all = object["metadata"]["finalizers"].as_array();
+        all.cloned().unwrap_or_default()
+    };
+    let before = finalizers(old);
+    let late: Vec<String> = finalizers(object)
+        .iter()
+        .filter(|one| !before.contains(one))
+        .map(Value::to_string)
+        .collect();
+    let detail = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        late.join(", ")
+    );
+    (!late.is_empty()).then(|| Cause::forbidden("metadata.finalizers", &detail))
 }
 
 pub(super) fn is_subdomain(name: &str) -> bool {

@@ -54,6 +54,14 @@ pub(super) async fn put(call: Call, part: Part) -> Result<Response> {
     let key = call.key();
     write(call, move |txn| {
         let old = existing(txn, &change.resource, &key)?;
+        let uid = meta(&new, "uid");
+        if !uid.is_empty() && uid != old.uid {
+            let why = format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                old.uid
+            );
+            return Err(Failure::conflict(&change.resource, &key.name, &why));
+        }
         let (object, warnings) = replace(txn, &change, &old, new)?;
         Ok((object, warnings, StatusCode::OK))
     })
@@ -93,7 +101,6 @@ async fn apply(call: Call, part: Part) -> Result<Response> {
     let mut shaped = applied.clone();
     let warnings = shape(&call.resource, &mut shaped, call.strictness()?)?;
     patch::keep_only(&mut applied, &shaped);
-    applied["metadata"]["name"] = json!(key.name);
     let force = call.params.flag("force")? == Some(true);
     let change = Change::of(&call, part, Some(&applied))?;
     write(call, move |txn| {
@@ -123,10 +130,14 @@ fn check_applied(call: &Call, applied: &Value) -> Result<()> {
         let why = "fieldManager: Required value: is required for apply patch";
         return Err(Failure::bad_request(why));
     }
-    if applied["metadata"]["name"]
-        .as_str()
-        .is_some_and(|name| name != call.name)
-    {
+    let name = meta(applied, "name");
+    if name.is_empty() {
+        return Err(Failure::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            call.name
+        )));
+    }
+    if name != call.name {
         let why = "the name of the object does not match the name on the URL";
         return Err(Failure::bad_request(why));
     }
@@ -210,17 +221,15 @@ fn check_identity(resource: &Resource, old: &Object, new: &Value) -> Result<()> 
             "the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
         )));
     }
-    let uid = meta(new, "uid");
-    if !uid.is_empty() && uid != old.uid {
-        let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            old.uid
-        );
-        return Err(Failure::conflict(resource, name, &why));
-    }
     let version = meta(new, "resourceVersion");
     if !version.is_empty() && version != "0" && version != old.version.to_string() {
         return Err(Failure::stale(resource, name));
+    }
+    let uid = meta(new, "uid");
+    if !uid.is_empty() && uid != old.uid {
+        // Unlike PUT's, a patch's is no precondition.
+        let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
+        return Err(Failure::invalid(resource, name, &[cause]));
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
 use crate::crier::{
-    Buckets, Context, Metrics, SLACK_API, Settings, Slack, controller, reporter::Reporter,
+    Context, Fence, Metrics, SLACK_API, Settings, Slack, controller, reporter::Reporter,
 };
 
 struct Fake {
@@ -104,10 +104,10 @@ impl World {
             config: Agent::fixed(Default::default()).1,
             github: github::Client::new(&github_options, "crier").unwrap(),
             slack: Slack::new(SLACK_API, BTreeMap::new()).unwrap(),
-            buckets: Buckets::default().into(),
+            buckets: Default::default(),
             metrics: Metrics::new(&mut Default::default()),
             ready: Ready::default(),
-            fence: service::lease::Fence::open(),
+            fence: Fence::open(),
             settings: Settings::default(),
         };
         let reporters = reporters.iter().map(|(name, script)| {

@@ -16,7 +16,7 @@ const NAME: &str = "prow-installation";
 const KEY: &str = "id";
 
 /// The installation's id. Without one, `fresh` becomes it; in a dry run it is only used.
-pub(crate) async fn id(
+pub async fn id(
     client: Client,
     namespace: &str,
     fresh: Uuid,

@@ -1,0 +1,206 @@
+//! A cluster for a test: the embedded API, or a real one where [`KUBECONFIG`] names it.
+//!
+//! The same tests run on both, so that a difference between the two is found. Nothing here is used by a program.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::Context as _;
+use common::prowjob::{self, ProwJob};
+use k8s_openapi::{
+    api::core::v1::{Namespace, Pod, ServiceAccount},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, Config,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::json;
+
+use crate::apiserver::{ApiServer, Options};
+
+/// The environment variable with the path of a kubeconfig; its current context is the cluster.
+pub const KUBECONFIG: &str = "PROW_TEST_KUBECONFIG";
+
+/// The `schedulerName` of tests' pods. Nobody answers to it, so a pod stays as the test moves it on any cluster.
+pub const SCHEDULER: &str = "prow-test";
+
+/// Who owns the CRD's fields. Those of another manager that differ are a conflict, which leaves his CRD as it is.
+const MANAGER: &str = "prow-test";
+
+/// Generous: only a broken cluster reaches it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A cluster with the `ProwJob` kind, and a namespace of it for one test.
+pub struct Cluster {
+    /// Its default namespace is the test's.
+    pub client: Client,
+    /// `default` of an embedded API of its own, else one that nobody else uses.
+    pub namespace: String,
+    server: Server,
+}
+
+enum Server {
+    /// Ends with the test.
+    Embedded { _api: ApiServer },
+    /// Has these namespaces, which go with the test.
+    Given {
+        config: Box<Config>,
+        made: Vec<String>,
+    },
+}
+
+impl Cluster {
+    /// `logs` is where a pod runner would write, see [`crate::apiserver::LogSource`].
+    pub async fn start(logs: &Path) -> anyhow::Result<Self> {
+        common::service::install_crypto();
+        let cluster = match std::env::var_os(KUBECONFIG) {
+            Some(path) => Self::given(path.as_ref())
+                .await
+                .with_context(|| format!("the cluster of {KUBECONFIG}"))?,
+            None => Self::embedded(logs).await?,
+        };
+        apply_crd(&cluster.client).await?;
+        Ok(cluster)
+    }
+
+    async fn embedded(logs: &Path) -> anyhow::Result<Self> {
+        let logs = logs.to_owned();
+        let api = ApiServer::start(Options { db: None, logs }).await?;
+        Ok(Self {
+            client: api.client("default"),
+            namespace: "default".into(),
+            server: Server::Embedded { _api: api },
+        })
+    }
+
+    async fn given(path: &Path) -> anyhow::Result<Self> {
+        let kubeconfig = Kubeconfig::read_from(path)?;
+        let mut config =
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+        config.default_namespace = make_namespace(&Client::try_from(config.clone())?).await?;
+        let namespace = config.default_namespace.clone();
+        Ok(Self {
+            client: Client::try_from(config.clone())?,
+            namespace: namespace.clone(),
+            server: Server::Given {
+                config: Box::new(config),
+                made: vec![namespace],
+            },
+        })
+    }
+
+    /// One more namespace that goes with the test.
+    pub async fn another_namespace(&mut self) -> anyhow::Result<String> {
+        let name = make_namespace(&self.client).await?;
+        if let Server::Given { made, .. } = &mut self.server {
+            made.push(name.clone());
+        }
+        Ok(name)
+    }
+
+    /// The client of a pod runner: what it lists of all namespaces is the test's namespace alone.
+    pub fn node(&self) -> Client {
+        let (client, namespace) = (self.client.clone(), self.namespace.clone());
+        let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
+            let uri = request.uri().to_string();
+            if let Some(of_all) = uri.strip_prefix("/api/v1/")
+                && !of_all.starts_with("namespaces/")
+            {
+                *request.uri_mut() = format!("/api/v1/namespaces/{namespace}/{of_all}")
+                    .parse()
+                    .expect("a namespace's name fits into a path");
+            }
+            let client = client.clone();
+            async move { client.send(request).await }
+        });
+        Client::new(service, &self.namespace)
+    }
+}
+
+impl Drop for Cluster {
+    /// On a thread of its own: the test's runtime waits for this function.
+    fn drop(&mut self) {
+        let Server::Given { config, made } = &mut self.server else {
+            return;
+        };
+        let (config, made) = (Config::clone(config), std::mem::take(made));
+        let names = made.join(", ");
+        let cleaning = std::thread::spawn(move || -> anyhow::Result<()> {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime
+                .block_on(async { tokio::time::timeout(PATIENCE, clean_up(config, made)).await? })
+        });
+        match cleaning.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "namespaces of a test are left behind: {names}")
+            }
+            Err(_) => tracing::warn!("namespaces of a test are left behind: {names}"),
+        }
+    }
+}
+
+/// Pods go first and at once: the nodes of tests do not exist, so nobody else would confirm that they ended.
+async fn clean_up(config: Config, namespaces: Vec<String>) -> anyhow::Result<()> {
+    let client = Client::try_from(config)?;
+    let at_once = DeleteParams::default().grace_period(0);
+    for name in namespaces {
+        let pods = Api::<Pod>::namespaced(client.clone(), &name);
+        pods.delete_collection(&at_once, &ListParams::default())
+            .await?;
+        Api::<Namespace>::all(client.clone())
+            .delete(&name, &DeleteParams::default())
+            .await?;
+    }
+    Ok(())
+}
+
+async fn make_namespace(client: &Client) -> anyhow::Result<String> {
+    let namespace = serde_json::from_value(json!({"metadata": {"generateName": "prow-test-"}}))?;
+    let namespace = Api::<Namespace>::all(client.clone())
+        .create(&PostParams::default(), &namespace)
+        .await?;
+    let name = namespace
+        .metadata
+        .name
+        .context("a namespace without a name")?;
+    // Pods are refused until it is there, and its controller may be slow, or missing.
+    let account = serde_json::from_value(json!({"metadata": {"name": "default"}}))?;
+    let accounts = Api::<ServiceAccount>::namespaced(client.clone(), &name);
+    match accounts.create(&PostParams::default(), &account).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(name),
+        done => Ok(done.map(|_| name)?),
+    }
+}
+
+/// Makes sure that the `ProwJob` kind is served.
+async fn apply_crd(client: &Client) -> anyhow::Result<()> {
+    let crd = prowjob::crd();
+    let name = crd
+        .metadata
+        .name
+        .as_deref()
+        .context("a CRD without a name")?;
+    Api::<CustomResourceDefinition>::all(client.clone())
+        .patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(&crd))
+        .await
+        .context("applying the CRD of ProwJobs")?;
+    let jobs = Api::<ProwJob>::default_namespaced(client.clone());
+    let served = async {
+        while let Err(error) = jobs.list_metadata(&ListParams::default()).await {
+            match error {
+                kube::Error::Api(status) if status.code == 404 => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                other => return Err(other),
+            }
+        }
+        Ok(())
+    };
+    Ok(tokio::time::timeout(PATIENCE, served)
+        .await
+        .context("ProwJobs are not served")??)
+}

@@ -1,0 +1,39 @@
+//! Pod Security's profile "restricted" for the containers that decoration adds, so that a job
+//! whose own containers keep it is admitted where it is enforced.
+//!
+//! Only in a pod that does not run as root: who has no capabilities loses nothing, while root
+//! without them could not read what a test of another user wrote. Prow sets nothing here.
+
+use serde_json::{Value, json};
+
+use super::{
+    Error,
+    json::{Object, object, objects, text},
+};
+
+const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "sidecar"];
+
+/// Once the pod's own security context and all containers are there.
+pub(super) fn restrict(spec: &mut Object) -> Result<(), Error> {
+    let pod = object(spec, "securityContext")?;
+    let user = pod.get("runAsUser").and_then(Value::as_i64);
+    let never_root = pod.get("runAsNonRoot") == Some(&Value::Bool(true));
+    if user == Some(0) || (user.is_none() && !never_root) {
+        return Ok(());
+    }
+    for group in ["initContainers", "containers"] {
+        for container in objects(spec, group)? {
+            if UTILITIES.contains(&text(container, "name")) {
+                // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+                let context = json!({
+                    "allowPrivilegeEscalation": false,
+                    "capabilities": {"drop": ["ALL"]},
+                    "runAsNonRoot": true,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                });
+                container.insert("securityContext".into(), context);
+            }
+        }
+    }
+    Ok(())
+}
