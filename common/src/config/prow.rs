@@ -75,14 +75,12 @@ use crate::{
 };
 
 /// What Prow knows and no service here reads. Where it is written, `prow check` says so.
-const UNUSED: [&str; 18] = [
+const UNUSED: [&str; 15] = [
     "branch-protection",
     "config_version_sha",
     "default_job_timeout",
-    "disabled_clusters",
     "gangway",
     "gerrit",
-    "horologium",
     "jenkins_operators",
     "managed_webhooks",
     "moonraker",
@@ -91,7 +89,6 @@ const UNUSED: [&str; 18] = [
     "pubsub_subscriptions",
     "pubsub_triggers",
     "push_gateway",
-    "scheduler",
     "status_error_link",
     "tide",
 ];

@@ -109,8 +109,8 @@ fn every_broken_section_has_a_message_with_its_place() {
     for (from, to, message) in [
         (
             "tide: {sync_period: 1m}",
-            "scheduler: {enabled: true}",
-            "config.yaml:3:13: scheduler.enabled: choosing clusters by a scheduler is not supported yet",
+            "scheduler: {external: {url: ':'}}",
+            "config.yaml:3:24: scheduler.external.url: found \":\", expected a URL",
         ),
         (
             "  job_queue",

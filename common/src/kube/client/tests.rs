@@ -16,7 +16,7 @@ use crate::duration::GoDuration;
 
 const HEAD: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-const EMPTY_LIST: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 34\r\n\r\n{\"metadata\":{\"resourceVersion\":\"1\"}";
+const HALF_A_LIST: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"metadata\":{\"resourceVersion\":\"1\"}";
 
 /// Answers the n-th connection with the n-th text, and holds it open. All later ones as the last.
 async fn api(answers: &'static [&'static str], timeouts: Timeouts) -> Client {
@@ -67,7 +67,7 @@ async fn an_answer_that_never_comes_is_an_error() {
 
 #[tokio::test]
 async fn so_is_a_body_that_stops_half_way() {
-    let client = api(&[EMPTY_LIST], timeouts(50, 0)).await;
+    let client = api(&[HALF_A_LIST], timeouts(50, 0)).await;
     let error = maps(client).list(&ListParams::default()).await.unwrap_err();
     assert!(told(&error).contains("silent for 50ms"), "{}", told(&error));
 }
