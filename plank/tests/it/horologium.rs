@@ -8,10 +8,7 @@ use common::{
     service::Ready,
 };
 use jiff::Timestamp;
-use kube::{
-    ResourceExt as _,
-    api::{ListParams, PostParams},
-};
+use kube::{ResourceExt as _, api::ListParams};
 use plank::horologium::{self, Context};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
@@ -46,9 +43,13 @@ fn periodic(name: &str, schedule: Value) -> Periodic {
     }
 }
 
-fn config(periodics: Vec<Periodic>) -> Config {
+fn config(cluster: &Cluster, periodics: Vec<Periodic>) -> Config {
     let mut config = Config {
-        prow: serde_json::from_value(json!({"horologium": {"tick_interval": "1s"}})).unwrap(),
+        prow: serde_json::from_value(json!({
+            "horologium": {"tick_interval": "1s"},
+            "prowjob_namespace": cluster.on.namespace,
+        }))
+        .unwrap(),
         ..Config::default()
     };
     config.jobs.periodics = periodics.into_iter().map(Arc::new).collect();
@@ -58,7 +59,7 @@ fn config(periodics: Vec<Periodic>) -> Config {
 impl World {
     async fn new(periodics: Vec<Periodic>) -> Self {
         let cluster = Cluster::new().await;
-        let (agent, config) = Agent::fixed(config(periodics));
+        let (agent, config) = Agent::fixed(config(&cluster, periodics));
         let running = start(&cluster, &config, false);
         Self {
             cluster,
@@ -203,13 +204,12 @@ async fn a_run_made_by_hand_without_labels_is_waited_for() {
     let world = World::new(vec![]).await;
     let mut by_hand = prowjob("by-hand", json!({"job": "nightly"}));
     by_hand.metadata.labels = None;
-    let jobs = world.cluster.jobs();
-    jobs.create(&PostParams::default(), &by_hand).await.unwrap();
+    let by_hand = world.cluster.create(by_hand).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    world.agent.publish(config(vec![periodic(
-        "nightly",
-        json!({"minimum_interval": "1s"}),
-    )]));
+    world.agent.publish(config(
+        &world.cluster,
+        vec![periodic("nightly", json!({"minimum_interval": "1s"}))],
+    ));
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(world.runs("nightly").await.len(), 1);
     world.end(&by_hand, ProwJobState::Failure).await;
@@ -227,10 +227,13 @@ async fn a_job_that_the_api_refuses_stops_no_other() {
     world.wait_for("good", 1).await;
     assert!(world.runs("bad").await.is_empty());
     // Mended, it runs at once.
-    world.agent.publish(config(vec![
-        periodic("bad", json!({"interval": "1h"})),
-        periodic("good", json!({"interval": "1h"})),
-    ]));
+    world.agent.publish(config(
+        &world.cluster,
+        vec![
+            periodic("bad", json!({"interval": "1h"})),
+            periodic("good", json!({"interval": "1h"})),
+        ],
+    ));
     world.wait_for("bad", 1).await;
     assert_eq!(world.runs("good").await.len(), 1);
 }
@@ -238,7 +241,10 @@ async fn a_job_that_the_api_refuses_stops_no_other() {
 #[tokio::test]
 async fn a_dry_run_makes_nothing() {
     let cluster = Cluster::new().await;
-    let (_agent, config) = Agent::fixed(config(vec![periodic("n", json!({"interval": "1s"}))]));
+    let (_agent, config) = Agent::fixed(config(
+        &cluster,
+        vec![periodic("n", json!({"interval": "1s"}))],
+    ));
     let running = start(&cluster, &config, true);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let jobs = cluster.jobs().list(&ListParams::default()).await.unwrap();

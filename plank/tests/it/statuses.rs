@@ -113,7 +113,12 @@ async fn a_dry_run_tells_and_marks_nothing() {
 
 async fn of_a_term_that_ended(world: &World) -> Fence {
     let mut ended = None;
-    let lease = Lease::new(world.cluster.client.clone(), "default", "lock", "crier");
+    let lease = Lease::new(
+        world.cluster.client.clone(),
+        &world.cluster.on.namespace,
+        "lock",
+        "crier",
+    );
     let (ready, shutdown) = (Ready::default(), CancellationToken::new());
     let work = |fence| {
         ended = Some(fence);
