@@ -25,7 +25,7 @@ impl BuildCluster {
                     .filter_map(|event| event.message.as_deref());
                 messages
                     .filter(|message| is_missing(message))
-                    .last()
+                    .next_back()
                     .map(str::to_owned)
             }
             Err(error) => {
