@@ -93,7 +93,7 @@ pub fn compose(sources: &Sources<'_>) -> Digest {
     digest.bounded()
 }
 
-/// Failed tests and their number: of the JUnit files, else those the log names.
+/// Failed tests and their number: of the `JUnit` files, else those the log names.
 fn tests(sources: &Sources<'_>, log: Option<&Findings>) -> (Vec<FailedTest>, u64) {
     let named = |name: &String| FailedTest {
         name: name.clone(),

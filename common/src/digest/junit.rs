@@ -1,4 +1,4 @@
-//! JUnit files: how many tests ran, and which failed.
+//! `JUnit` files: how many tests ran, and which failed.
 //!
 //! Read event by event. What XML lets a stranger do is not done: no entity but the five
 //! predefined ones is replaced, nesting and sizes are bounded, and what comes before a mistake

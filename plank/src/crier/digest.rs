@@ -26,7 +26,7 @@ use crate::decorate::CODE;
 /// Bytes of a log, decompressed, that are read to find its end. Of a longer one that is not
 /// compressed only the end is read, and its lines have no numbers.
 const MAX_LOG: u64 = 512 << 20;
-/// Bytes of all JUnit files of a run.
+/// Bytes of all `JUnit` files of a run.
 const MAX_REPORTS: u64 = 64 << 20;
 /// Logs of a run that are read.
 const MAX_CONTAINERS: usize = 8;

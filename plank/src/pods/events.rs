@@ -19,13 +19,12 @@ impl BuildCluster {
             .limit(MAX_EVENTS);
         match api.list(&of_pod).await {
             Ok(events) => {
-                let messages = events
+                let mut messages = events
                     .items
                     .iter()
                     .filter_map(|event| event.message.as_deref());
                 messages
-                    .filter(|message| is_missing(message))
-                    .last()
+                    .rfind(|message| is_missing(message))
                     .map(str::to_owned)
             }
             Err(error) => {

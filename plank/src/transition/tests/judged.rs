@@ -95,6 +95,7 @@ fn a_pod_that_ended_by_itself() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn a_pod_that_the_cluster_stopped() {
     let revives = Step::Change(Change::Revive);
     let stopped = |phase, reason: &str| PodView {
