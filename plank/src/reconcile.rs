@@ -1,5 +1,7 @@
 //! One job: look, decide, do; again until there is nothing left to do now.
 
+mod sight;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
@@ -22,9 +24,11 @@ use crate::{
     pod_view::PodView,
     pods::BuildCluster,
     scheduler::Scheduler,
-    transition::{Change, Cluster, Controllers, Observed, References, Settings, Step, transition},
+    transition::{Change, Cluster, Controllers, Settings, Step, transition},
     writer::{Created, Error, Writer},
 };
+
+use sight::{Delay, Sight};
 
 /// A job takes a handful of steps at once; more means that two rules contradict each other.
 const MAX_STEPS: usize = 10;
@@ -53,55 +57,6 @@ pub(crate) struct Memory {
     secret_of: Option<String>,
     /// Failures in a row.
     pub(crate) failures: u32,
-}
-
-/// What is known of a job while it is worked on.
-struct Sight {
-    job: ProwJob,
-    cluster: Option<Arc<BuildCluster>>,
-    pod: Option<Arc<PodView>>,
-    refused: Option<String>,
-    delayed: Option<Delay>,
-    /// What the pod's events say, once they were read.
-    references: Option<Option<String>>,
-    /// The job is as the API has it, not as a cache had it.
-    fresh: bool,
-}
-
-/// Why, and for how long at least, the API does not take a pod.
-struct Delay {
-    why: String,
-    seconds: u32,
-}
-
-impl Sight {
-    fn observed<'a>(
-        &'a self,
-        cluster: Cluster,
-        superseded_by: Option<&'a str>,
-        slot: Option<Slot>,
-        needs_storage_secret: bool,
-    ) -> Observed<'a> {
-        Observed {
-            job: &self.job,
-            pod: self.pod.as_deref(),
-            cluster,
-            superseded_by,
-            // A pod that is there already needs no slot.
-            blocked_by: match slot {
-                Some(Slot::Waits(limit)) if self.pod.is_none() => Some(limit),
-                _ => None,
-            },
-            refused: self.refused.as_deref(),
-            delayed: self.delayed.as_ref().map(|delay| delay.why.as_str()),
-            references: match &self.references {
-                None => References::NotAsked,
-                Some(None) => References::NoneMissing,
-                Some(Some(message)) => References::Missing(message),
-            },
-            needs_storage_secret,
-        }
-    }
 }
 
 impl Reconciler {
