@@ -1,4 +1,4 @@
-//! Leases against the embedded API: who leads, how fast another does, and what a leader that
+//! Leases: who leads, how fast another does, and what a leader that
 //! missed its deadline still sends.
 
 use std::{
@@ -19,10 +19,11 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
     client::Body,
 };
-use local::apiserver::{self, ApiServer};
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+
+use crate::cluster::Cluster;
 
 const NAME: &str = "lock";
 
@@ -36,7 +37,7 @@ struct Replica {
 
 impl Replica {
     fn start(client: &Client, identity: &'static str) -> Self {
-        let lease = Lease::new(client.clone(), "default", NAME, identity);
+        let lease = Lease::new(client.clone(), client.default_namespace(), NAME, identity);
         let (sender, leads) = watch::channel(false);
         let (ready, shutdown) = (Ready::default(), CancellationToken::new());
         let (standby, end) = (ready.clone(), shutdown.clone());
@@ -71,13 +72,6 @@ impl Replica {
     }
 }
 
-async fn api() -> (ApiServer, tempfile::TempDir) {
-    let dir = tempfile::tempdir().unwrap();
-    let logs = dir.path().join("logs");
-    let api = ApiServer::start(apiserver::Options { db: None, logs }).await;
-    (api.unwrap(), dir)
-}
-
 async fn holder(client: &Client) -> String {
     let api: Api<Object> = Api::default_namespaced(client.clone());
     let lease = api.get(NAME).await.unwrap();
@@ -86,8 +80,8 @@ async fn holder(client: &Client) -> String {
 
 #[tokio::test]
 async fn another_leads_soon_after_a_kill_and_at_once_after_a_clean_stop() {
-    let (api, _dir) = api().await;
-    let client = api.client("default");
+    let cluster = Cluster::new().await;
+    let client = cluster.client.clone();
     let mut a = Replica::start(&client, "a");
     assert!(
         a.leading().await < Duration::from_secs(1),
@@ -122,6 +116,7 @@ async fn another_leads_soon_after_a_kill_and_at_once_after_a_clean_stop() {
 
 /// The client of a process whose lease requests do not arrive while `paused`.
 fn pausable(client: &Client, paused: &Arc<AtomicBool>) -> Client {
+    let namespace = client.default_namespace().to_owned();
     let (client, paused) = (client.clone(), Arc::clone(paused));
     let service = tower::service_fn(move |request: http::Request<Body>| {
         let (client, paused) = (client.clone(), Arc::clone(&paused));
@@ -132,7 +127,7 @@ fn pausable(client: &Client, paused: &Arc<AtomicBool>) -> Client {
             client.send(request).await
         }
     });
-    Client::new(service, "default")
+    Client::new(service, namespace)
 }
 
 /// Writes again and again; each success is told by its time.
@@ -151,14 +146,15 @@ async fn write(client: Client, told: watch::Sender<Instant>) -> kube::Error {
 
 #[tokio::test]
 async fn a_leader_that_misses_its_deadline_writes_nothing_more() {
-    let (api, _dir) = api().await;
-    let client = api.client("default");
+    let cluster = Cluster::new().await;
+    let client = cluster.client.clone();
     let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let mark = serde_json::from_value(json!({"metadata": {"name": "mark"}})).unwrap();
     maps.create(&PostParams::default(), &mark).await.unwrap();
 
     let paused = Arc::new(AtomicBool::new(false));
-    let lease = Lease::new(pausable(&client, &paused), "default", NAME, "a");
+    let namespace = client.default_namespace();
+    let lease = Lease::new(pausable(&client, &paused), namespace, NAME, "a");
     let (told, mut writes) = watch::channel(Instant::now());
     let (left_over, mut left) = tokio::sync::mpsc::unbounded_channel();
     let (ended, mut end) = watch::channel(false);
