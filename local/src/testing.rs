@@ -53,35 +53,39 @@ enum Server {
 impl Cluster {
     /// `logs` is where a pod runner would write, see [`crate::apiserver::LogSource`].
     pub async fn start(logs: &Path) -> anyhow::Result<Self> {
-        common::service::install_crypto();
-        let cluster = match std::env::var_os(KUBECONFIG) {
+        match std::env::var_os(KUBECONFIG) {
             Some(path) => Self::given(path.as_ref())
                 .await
-                .with_context(|| format!("the cluster of {KUBECONFIG}"))?,
-            None => Self::embedded(logs).await?,
-        };
-        apply_crd(&cluster.client).await?;
-        Ok(cluster)
+                .with_context(|| format!("the cluster of {KUBECONFIG}")),
+            None => Self::embedded(logs).await,
+        }
     }
 
     async fn embedded(logs: &Path) -> anyhow::Result<Self> {
+        common::service::install_crypto();
         let logs = logs.to_owned();
         let api = ApiServer::start(Options { db: None, logs }).await?;
+        let client = api.client("default");
+        apply_crd(&client).await?;
         Ok(Self {
-            client: api.client("default"),
+            client,
             namespace: "default".into(),
             server: Server::Embedded { _api: api },
         })
     }
 
-    async fn given(path: &Path) -> anyhow::Result<Self> {
+    /// A namespace on the current cluster of a kubeconfig.
+    pub async fn given(path: &Path) -> anyhow::Result<Self> {
+        common::service::install_crypto();
         let kubeconfig = Kubeconfig::read_from(path)?;
         let mut config =
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         config.default_namespace = make_namespace(&Client::try_from(config.clone())?).await?;
         let namespace = config.default_namespace.clone();
+        let client = Client::try_from(config.clone())?;
+        apply_crd(&client).await?;
         Ok(Self {
-            client: Client::try_from(config.clone())?,
+            client,
             namespace: namespace.clone(),
             server: Server::Given {
                 config: Box::new(config),

@@ -12,7 +12,10 @@ use anyhow::{Context as _, ensure};
 use common::config::{Agent, Config, LoadMetrics, Loader, agent::Source as _};
 use prometheus_client::registry::Registry;
 
-use crate::{corpus, figure::Figure};
+use crate::{
+    corpus,
+    figure::{Figure, peak_mb},
+};
 
 /// The first argument of a process that reads once and says what that took.
 pub(crate) const CHILD: &str = "read-once";
@@ -69,13 +72,7 @@ pub(crate) fn child(arguments: &[String]) -> anyhow::Result<()> {
     let config = Config::load(&corpus::options(Path::new(folder)))?;
     let seconds = begin.elapsed().as_secs_f64();
     drop(config);
-    let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: f64 = peak
-        .and_then(|value| value.trim().strip_suffix(" kB"))
-        .context("VmHWM")?
-        .parse()?;
-    println!("{seconds} {}", kib * 1024.0 / 1e6);
+    println!("{seconds} {}", peak_mb("self")?);
     Ok(())
 }
 

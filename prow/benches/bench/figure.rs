@@ -1,7 +1,8 @@
 //! One figure and its aim.
 
-use std::{fmt, time::Duration};
+use std::{fmt, fs, time::Duration};
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -60,4 +61,15 @@ impl fmt::Display for Figure {
             None => writeln!(f),
         }
     }
+}
+
+/// The peak of a process's resident memory; `process` is a number, or `self`.
+pub(crate) fn peak_mb(process: &str) -> anyhow::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: f64 = peak
+        .and_then(|value| value.trim().strip_suffix(" kB"))
+        .context("VmHWM")?
+        .parse()?;
+    Ok(kib * 1024.0 / 1e6)
 }

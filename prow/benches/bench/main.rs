@@ -8,6 +8,7 @@ mod config;
 mod corpus;
 mod figure;
 mod in_repo;
+mod plank;
 
 use std::{env, fs, path::Path};
 
@@ -21,10 +22,11 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 /// A part of the figures, by the word that stands before the slash in their names.
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Figure>>);
 
-const ALL: [Bench; 3] = [
+const ALL: [Bench; 4] = [
     ("config", config::run),
     ("choose", choose::run),
     ("in-repo", in_repo::run),
+    ("plank", plank::run),
 ];
 
 #[expect(clippy::print_stdout, reason = "the table is what it is run for")]

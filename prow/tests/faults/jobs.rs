@@ -2,6 +2,7 @@
 
 use common::prowjob::{ProwJob, ProwJobState, new_prowjob};
 use jiff::Timestamp;
+use local::testing::SCHEDULER;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -9,7 +10,9 @@ pub(crate) const CLUSTERS: [&str; 3] = ["default", "build-1", "build-2"];
 /// `plank.max_revivals` of the scene.
 pub(crate) const MAX_REVIVALS: usize = 2;
 /// `max_concurrency` of jobs that have one.
-pub(crate) const JOB_LIMIT: usize = 3;
+const JOB_LIMIT: usize = 3;
+/// The queue that some jobs wait in.
+pub(crate) const QUEUE: &str = "slow";
 
 /// What becomes of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,12 +76,10 @@ pub(crate) fn jobs(count: usize, namespace: &str, seed: u64) -> Vec<Job> {
             80..90 => Fate::Aborted,
             _ => Fate::Superseded,
         };
-        // Every third job has a limit of its own, every fifth of the others waits in a queue.
-        let spec = match number {
+        let spec = match number % 4 {
             _ if fate == Fate::Superseded => presubmit(number),
-            _ if number.is_multiple_of(3) => {
-                json!({"job": format!("limited-{}", number % 4), "max_concurrency": JOB_LIMIT})
-            }
+            0 => json!({"job": format!("limited-{}", number % 3), "max_concurrency": JOB_LIMIT}),
+            1 => json!({"job": format!("queued-{}", number % 3), "job_queue_name": QUEUE}),
             _ => json!({"job": format!("free-{}", number % 10)}),
         };
         jobs.push(job(number, namespace, cluster, spec.clone(), fate));
@@ -103,8 +104,7 @@ fn job(number: usize, namespace: &str, cluster: &str, spec: Value, fate: Fate) -
         "type": "periodic", "agent": "kubernetes", "cluster": cluster,
         "pod_spec": {
             "containers": [{"image": "none.invalid/none", "command": ["true"]}],
-            // On a cluster with nodes it stays the hand's.
-            "nodeSelector": {"prow.test/node": "none"},
+            "schedulerName": SCHEDULER,
         },
     });
     for (key, value) in spec.as_object().expect("specs are objects") {

@@ -4,7 +4,6 @@
 //!
 //! Included by the short form (`it`) and the long one (`soak`).
 
-mod cluster;
 mod hand;
 mod jobs;
 mod planks;
@@ -14,4 +13,5 @@ mod scene;
 mod watching;
 mod weather;
 
+pub(crate) use record::Limits;
 pub(crate) use scene::{Scene, run};

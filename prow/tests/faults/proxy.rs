@@ -41,6 +41,8 @@ struct Inner {
     /// Counts up when all running watches are to fall silent.
     silences: watch::Sender<u64>,
     requests: AtomicU64,
+    /// Of them, those that [`Proxy::recent`] has told of.
+    counted: AtomicU64,
     faults: AtomicU64,
 }
 
@@ -54,6 +56,7 @@ impl Proxy {
             cut: watch::Sender::new(false),
             silences: watch::Sender::new(0),
             requests: AtomicU64::new(0),
+            counted: AtomicU64::new(0),
             faults: AtomicU64::new(0),
         });
         let stop = CancellationToken::new();
@@ -89,6 +92,12 @@ impl Proxy {
     /// All running watches go on without a word and without an end.
     pub(crate) fn silence_watches(&self) {
         self.inner.silences.send_modify(|count| *count += 1);
+    }
+
+    /// Requests since this was asked last.
+    pub(crate) fn recent(&self) -> u64 {
+        let requests = self.inner.requests.load(Ordering::Relaxed);
+        requests - self.inner.counted.swap(requests, Ordering::Relaxed)
     }
 
     pub(crate) fn told(&self) -> String {

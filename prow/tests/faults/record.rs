@@ -14,7 +14,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::jobs::Job;
+use super::jobs::{Job, QUEUE};
 
 /// Every change after `version`, once and in order, for as long as it is polled.
 pub(crate) async fn follow<K>(api: Api<K>, mut version: String, mut see: impl FnMut(WatchEvent<K>))
@@ -38,9 +38,14 @@ where
     }
 }
 
-/// Limits on pending jobs; `None` is none.
+/// How many jobs may be pending at once, beside those of one `max_concurrency`.
+#[derive(Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) all: usize,
+    /// Of the queue [`QUEUE`].
+    pub(crate) queue: usize,
+    /// Of each build cluster.
+    pub(crate) cluster: usize,
 }
 
 pub(crate) struct Record {
@@ -61,8 +66,14 @@ struct Seen {
 }
 
 impl Seen {
-    fn new(job: &ProwJob, all: usize) -> Self {
-        let mut limits = vec![("all".to_owned(), all)];
+    fn new(job: &ProwJob, all: Limits) -> Self {
+        let mut limits = vec![
+            ("all".to_owned(), all.all),
+            (format!("cluster {}", job.spec.cluster), all.cluster),
+        ];
+        if job.spec.job_queue_name == QUEUE {
+            limits.push((format!("queue {QUEUE}"), all.queue));
+        }
         if let Ok(max @ 1..) = usize::try_from(job.spec.max_concurrency) {
             limits.push((format!("job {}", job.spec.job), max));
         }
@@ -94,7 +105,7 @@ impl Record {
             return;
         };
         let name = job.name_any();
-        let now = Seen::new(job, self.limits.all);
+        let now = Seen::new(job, self.limits);
         let version = job.resource_version().unwrap_or_default();
         if let Some(before) = self.jobs.get(&name) {
             let was_final = !matches!(

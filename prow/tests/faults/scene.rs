@@ -6,18 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use common::prowjob::ProwJob;
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    ResourceExt,
+    Api, ResourceExt,
     api::{ListParams, PostParams},
 };
+use local::testing::Cluster;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
 use super::{
-    cluster::Cluster,
     hand::{self, Hand},
-    jobs::{self, Fate, Job, MAX_REVIVALS},
+    jobs::{self, CLUSTERS, Fate, Job, MAX_REVIVALS, QUEUE},
     planks::Plank,
     proxy::Proxy,
     record::{Limits, Record, follow},
@@ -28,12 +30,13 @@ use super::{
 pub(crate) struct Scene {
     pub(crate) seed: u64,
     pub(crate) jobs: usize,
-    /// `plank.max_concurrency`.
-    pub(crate) limit: usize,
+    /// How long the second half of them takes to come; the first comes at once.
+    pub(crate) coming: Duration,
+    pub(crate) limits: Limits,
     pub(crate) planks: usize,
     /// How long a stalled request is held, and a plank is cut off.
     pub(crate) stall: Duration,
-    /// Between a blow to a plank and the next.
+    /// Between a blow to a plank and the next; the first is a kill after a quarter of it.
     pub(crate) blows: Duration,
     /// Flags of the planks, beside Prow's.
     pub(crate) flags: Vec<String>,
@@ -43,18 +46,14 @@ pub(crate) struct Scene {
 
 #[expect(clippy::print_stderr, reason = "the seed, and how far a long scene is")]
 pub(crate) async fn run(scene: Scene) {
-    common::service::install_crypto();
     eprintln!("faults: PROW_SOAK_SEED={}", scene.seed);
     let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&folder.path().join("logs")).await;
-    let config = json!({
-        "prowjob_namespace": cluster.namespace, "pod_namespace": cluster.namespace,
-        "plank": {"max_concurrency": scene.limit, "max_revivals": MAX_REVIVALS},
-    });
-    fs::write(folder.path().join("config.yaml"), config.to_string()).unwrap();
+    let cluster = Cluster::start(&folder.path().join("logs")).await.unwrap();
+    let config = config(&cluster.namespace, scene.limits).to_string();
+    fs::write(folder.path().join("config.yaml"), config).unwrap();
 
     let jobs = jobs::jobs(scene.jobs, &cluster.namespace, scene.seed);
-    let record = Arc::new(Mutex::new(Record::new(Limits { all: scene.limit })));
+    let record = Arc::new(Mutex::new(Record::new(scene.limits)));
     let tasks = observe(&cluster, &jobs, &record).await;
 
     let mut planks = Vec::new();
@@ -63,7 +62,7 @@ pub(crate) async fn run(scene: Scene) {
         let proxy = Proxy::start(cluster.client.clone(), weather).await;
         planks.push(Plank::start(proxy, folder.path(), number, &scene.flags));
     }
-    let create = create(&cluster, &jobs, scene.seed);
+    let create = create(&cluster, &jobs, &scene);
     let ended = until_all_ended(&record, scene.jobs);
     let blows = blows(&mut planks, &scene);
     let begin = Instant::now();
@@ -77,12 +76,10 @@ pub(crate) async fn run(scene: Scene) {
     for plank in &planks {
         eprintln!("faults: {}", plank.proxy.told());
     }
+    drop(tasks);
     let record = record.lock().unwrap();
-    eprintln!(
-        "faults: {:?}, most at once: {:?}",
-        begin.elapsed(),
-        record.peaks()
-    );
+    let peaks = record.peaks();
+    eprintln!("faults: {:?}, most at once: {peaks:?}", begin.elapsed());
     let mut violations = record.judge(&jobs);
     if !in_time {
         violations.push(format!("not all ended:\n{}", record.unfinished()));
@@ -98,56 +95,72 @@ pub(crate) async fn run(scene: Scene) {
             kept.display()
         );
     }
-    drop((record, planks, tasks));
-    cluster.clean().await;
+}
+
+fn config(namespace: &str, limits: Limits) -> Value {
+    let clusters = CLUSTERS.map(|cluster| (cluster.to_owned(), limits.cluster.into()));
+    json!({
+        "prowjob_namespace": namespace, "pod_namespace": namespace,
+        "plank": {
+            "max_concurrency": limits.all, "max_revivals": MAX_REVIVALS,
+            "job_queue_capacities": {QUEUE: limits.queue},
+            "build_cluster_capacities": Map::from_iter(clusters),
+        },
+    })
+}
+
+fn jobs_of(cluster: &Cluster) -> Api<ProwJob> {
+    Api::namespaced(cluster.client.clone(), &cluster.namespace)
+}
+
+fn pods_of(cluster: &Cluster) -> Api<Pod> {
+    Api::namespaced(cluster.client.clone(), &cluster.namespace)
 }
 
 /// Starts the record, and the hand that plays what happens to pods.
 async fn observe(cluster: &Cluster, jobs: &[Job], record: &Arc<Mutex<Record>>) -> JoinSet<()> {
     let fates = jobs.iter().map(|job| (job.object.name_any(), job.fate));
     let hand = Hand {
-        pods: cluster.pods(),
+        pods: pods_of(cluster),
         fates: Arc::new(fates.collect()),
         record: Arc::clone(record),
         pace: Duration::from_millis(150),
     };
     let (all, mut tasks) = (ListParams::default(), JoinSet::new());
-    let version = cluster
-        .jobs()
+    let version = jobs_of(cluster)
         .list(&all)
         .await
         .unwrap()
         .metadata
         .resource_version;
     let seen = Arc::clone(record);
-    tasks.spawn(follow(cluster.jobs(), version.unwrap(), move |event| {
+    tasks.spawn(follow(jobs_of(cluster), version.unwrap(), move |event| {
         seen.lock().unwrap().see_job(&event);
     }));
-    let version = cluster
-        .pods()
+    let version = pods_of(cluster)
         .list(&all)
         .await
         .unwrap()
         .metadata
         .resource_version;
-    tasks.spawn(follow(cluster.pods(), version.unwrap(), move |event| {
+    tasks.spawn(follow(pods_of(cluster), version.unwrap(), move |event| {
         hand.see(&event)
     }));
     tasks
 }
 
 /// Creates the jobs, a burst at first, and aborts those that are to be aborted.
-async fn create(cluster: &Cluster, jobs: &[Job], seed: u64) {
-    let mut random = StdRng::seed_from_u64(seed);
+async fn create(cluster: &Cluster, jobs: &[Job], scene: &Scene) {
+    let mut random = StdRng::seed_from_u64(scene.seed);
+    let gap = scene.coming / jobs.len() as u32 * 4;
     let mut aborts = JoinSet::new();
     for (number, job) in jobs.iter().enumerate() {
-        cluster
-            .jobs()
+        jobs_of(cluster)
             .create(&PostParams::default(), &job.object)
             .await
             .unwrap();
         if job.fate == Fate::Aborted {
-            let (api, name) = (cluster.jobs(), job.object.name_any());
+            let (api, name) = (jobs_of(cluster), job.object.name_any());
             let after = Duration::from_millis(random.random_range(0..3000));
             aborts.spawn(async move {
                 tokio::time::sleep(after).await;
@@ -155,7 +168,7 @@ async fn create(cluster: &Cluster, jobs: &[Job], seed: u64) {
             });
         }
         if number > jobs.len() / 2 {
-            tokio::time::sleep(Duration::from_millis(random.random_range(0..150))).await;
+            tokio::time::sleep(random.random_range(Duration::ZERO..gap)).await;
         }
     }
     aborts.join_all().await;
@@ -177,13 +190,14 @@ async fn until_all_ended(record: &Mutex<Record>, count: usize) {
     }
 }
 
-/// From time to time a plank is killed, cut off, or hears nothing more.
+/// From time to time the plank that works is killed, cut off, or hears nothing more.
 async fn blows(planks: &mut [Plank], scene: &Scene) {
     let mut random = StdRng::seed_from_u64(scene.seed);
+    tokio::time::sleep(scene.blows / 4).await;
+    busiest(planks).kill_and_restart();
     loop {
         tokio::time::sleep(scene.blows).await;
-        let count = planks.len();
-        let plank = &mut planks[random.random_range(0..count)];
+        let plank = busiest(planks);
         match random.random_range(0..4) {
             0 | 1 => plank.kill_and_restart(),
             2 => plank.proxy.silence_watches(),
@@ -194,4 +208,11 @@ async fn blows(planks: &mut [Plank], scene: &Scene) {
             }
         }
     }
+}
+
+/// The plank with the most requests since the last blow: the one that leads.
+fn busiest(planks: &mut [Plank]) -> &mut Plank {
+    let requests: Vec<u64> = planks.iter().map(|plank| plank.proxy.recent()).collect();
+    let (number, _) = (0..).zip(requests).max_by_key(|(_, count)| *count).unwrap();
+    &mut planks[number]
 }

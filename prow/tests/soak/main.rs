@@ -7,7 +7,7 @@ mod faults;
 
 use std::{env, str::FromStr, time::Duration};
 
-use faults::{Scene, run};
+use faults::{Limits, Scene, run};
 
 /// A number that the environment may set.
 fn number<T: FromStr>(name: &str) -> Option<T> {
@@ -21,8 +21,13 @@ async fn a_thousand_jobs_in_bad_weather() {
     run(Scene {
         seed: number("PROW_SOAK_SEED").unwrap_or_else(rand::random),
         jobs: number("PROW_SOAK_JOBS").unwrap_or(1000),
-        limit: 40,
-        planks: 1,
+        coming: Duration::from_secs(120),
+        limits: Limits {
+            all: 40,
+            queue: 8,
+            cluster: 25,
+        },
+        planks: 2,
         stall: Duration::from_secs(30),
         blows: Duration::from_secs(45),
         flags: Vec::new(),

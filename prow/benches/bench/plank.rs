@@ -1,0 +1,113 @@
+//! Plank and crier as processes of their own, on a real kube-apiserver and on the embedded API.
+//!
+//! Everything else is this process: who makes `ProwJob`s, the hand that plays kubelet, and, where it
+//! is the embedded one, the API.
+
+mod apis;
+mod process;
+mod work;
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use common::prowjob::ProwJobState;
+use local::testing::Cluster;
+
+use crate::figure::Figure;
+use apis::{Embedded, Real};
+use process::Process;
+use work::Play;
+
+const BURST: usize = 2000;
+const BURST_RUNS: usize = 3;
+/// `ProwJob`s a second; each comes to two states after the one it is made with.
+const FEED: u32 = 25;
+const WARM_UP: Duration = Duration::from_secs(5);
+const STEADY: Duration = Duration::from_secs(60);
+/// Generous: only what hangs reaches it.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let real = Real::start()?;
+        let mut figures = bursts(real.kubeconfig()).await?;
+        let names = [
+            "plank/real: state changes a second",
+            "plank/real: processor with 10,000 ended jobs",
+            "plank/real: resident with 10,000 ended jobs",
+            "plank/real: most writes of an object a state",
+        ];
+        figures.extend(steady(real.kubeconfig(), 10_000, names).await?);
+        drop(real);
+        let embedded = Embedded::start().await?;
+        let names = [
+            "plank/embedded: state changes a second",
+            "plank/embedded: processor with 100,000 ended",
+            "plank/embedded: resident with 100,000 ended",
+            "plank/embedded: most writes of object a state",
+        ];
+        figures.extend(steady(&embedded.kubeconfig(), 100_000, names).await?);
+        Ok(figures)
+    })
+}
+
+/// Jobs that wait when plank starts become pods.
+async fn bursts(kubeconfig: &Path) -> anyhow::Result<Vec<Figure>> {
+    let (mut times, mut peaks) = (Vec::new(), Vec::new());
+    for _ in 0..BURST_RUNS {
+        let folder = tempfile::tempdir()?;
+        let cluster = Cluster::given(kubeconfig).await?;
+        work::config(folder.path(), &cluster.namespace)?;
+        work::create(&cluster, BURST, "burst", ProwJobState::Triggered).await?;
+        let play = Play::start(&cluster, false).await?;
+        let begin = Instant::now();
+        let plank = Process::start("prow-controller-manager", &[], folder.path(), kubeconfig)?;
+        play.until("the pods", PATIENCE, |seen| seen.pods() == BURST)
+            .await?;
+        times.push(begin.elapsed());
+        peaks.push(plank.peak_mb()?);
+    }
+    Ok(vec![
+        Figure::time("plank/real: 2,000 jobs to pods", times, Some(20_000.0)),
+        Figure::median("plank/real: peak of it", peaks, "MB", Some(150.0)),
+    ])
+}
+
+/// Jobs come and end while many have ended long ago.
+async fn steady(
+    kubeconfig: &Path,
+    ended: usize,
+    [rate, share, resident, writes]: [&'static str; 4],
+) -> anyhow::Result<Vec<Figure>> {
+    let folder = tempfile::tempdir()?;
+    let cluster = Cluster::given(kubeconfig).await?;
+    work::config(folder.path(), &cluster.namespace)?;
+    work::create(&cluster, ended, "ended", ProwJobState::Success).await?;
+    let play = Play::start(&cluster, true).await?;
+    let start = |name, flags| Process::start(name, flags, folder.path(), kubeconfig);
+    let plank = start("prow-controller-manager", &[])?;
+    let _crier = start("crier", &["--blob-storage-workers=4"])?;
+    work::create(&cluster, 1, "first", ProwJobState::Triggered).await?;
+    play.until("the first job's end", PATIENCE, |seen| seen.complete() == 1)
+        .await?;
+
+    let feed = tokio::spawn(work::feed(&cluster, FEED, WARM_UP + STEADY));
+    tokio::time::sleep(WARM_UP).await;
+    let (begin, before, changes) = (Instant::now(), plank.processor()?, play.changes());
+    tokio::time::sleep(STEADY).await;
+    let seconds = begin.elapsed().as_secs_f64();
+    let used = (plank.processor()? - before).as_secs_f64() / seconds * 100.0;
+    let changes = (play.changes() - changes) as f64 / seconds;
+    let fed = feed.await.context("the feed")??;
+    play.until("the end of all", PATIENCE, |seen| seen.told() == fed + 1)
+        .await?;
+    Ok(vec![
+        Figure::median(rate, vec![changes], "/s", None),
+        Figure::median(share, vec![used], "%", Some(10.0)),
+        Figure::median(resident, vec![plank.peak_mb()?], "MB", None),
+        Figure::median(writes, vec![play.most_writes() as f64], "", Some(2.0)),
+    ])
+}
