@@ -2,6 +2,7 @@
 
 mod client;
 mod follow;
+mod guard;
 
 use std::{
     collections::BTreeMap,
@@ -14,6 +15,8 @@ use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig, NamedAuthInfo},
 };
+
+pub use guard::DeserializeGuard;
 
 use crate::{duration::GoDuration, prowjob::DEFAULT_CLUSTER, service::lease::Fence};
 

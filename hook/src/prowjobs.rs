@@ -1,12 +1,14 @@
 //! Making and aborting `ProwJob`s: each call may be repeated and has its effect once.
 
 use anyhow::bail;
-use common::prowjob::{ProwJob, ProwJobState, ProwJobType, labels};
+use common::{
+    kube::DeserializeGuard,
+    prowjob::{ProwJob, ProwJobState, ProwJobType, labels},
+};
 use futures::StreamExt as _;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ListParams, Patch, PatchParams, PostParams},
-    core::DeserializeGuard,
 };
 use serde_json::json;
 

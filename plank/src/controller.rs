@@ -123,12 +123,12 @@ async fn follow_jobs(
             }
             Event::InitApply(job) => {
                 metrics.observe(&job);
+                index.list(&job);
                 if job.is_complete() {
                     finished.insert(job.name_any());
                     continue;
                 }
                 listing.insert(job.name_any());
-                index.observe(&job);
                 writer.apply_watcher_event(&Event::InitApply(job));
             }
             Event::InitDone => {

@@ -44,11 +44,9 @@ impl Index {
             return Vec::new();
         };
         let mut jobs = self.lock();
-        let unfinished = job.spec.agent.is_kubernetes() && !job.is_complete();
         let state = job.state();
-        let started = matches!(state, ProwJobState::Triggered | ProwJobState::Pending);
-        if !unfinished || !started {
-            return jobs.remove(name);
+        if !is_open(job) {
+            return jobs.end(name);
         }
         let age = jobs.age_of(name, job);
         if state == ProwJobState::Pending {
@@ -59,9 +57,20 @@ impl Index {
         jobs.runs.put_in(name, job, age)
     }
 
+    /// Takes in a job of a list, the ended ones included; [`Index::listed`] ends the list.
+    pub fn list(&self, job: &ProwJob) {
+        let name = job.metadata.name.as_deref().unwrap_or_default();
+        if !is_open(job) && job.spec.agent.is_kubernetes() {
+            // Asked for in the same second, neither is newer.
+            let age = (asked_for(job), 0);
+            self.lock().runs.list_ended(name, job, age);
+        }
+        self.observe(job);
+    }
+
     /// Forgets a deleted job.
     pub fn remove(&self, name: &str) -> Vec<String> {
-        self.lock().remove(name)
+        self.lock().delete(name)
     }
 
     /// All jobs are listed anew: forgets those not in `names`, and from the first time on gives
@@ -70,7 +79,8 @@ impl Index {
         let mut jobs = self.lock();
         let gone = jobs.ages.keys().filter(|name| !names.contains(*name));
         let gone: Vec<String> = gone.cloned().collect();
-        let mut news: Vec<String> = gone.iter().flat_map(|name| jobs.remove(name)).collect();
+        let mut news: Vec<String> = gone.iter().flat_map(|name| jobs.delete(name)).collect();
+        jobs.runs.listed();
         news.extend(jobs.admission.open());
         news
     }
@@ -107,21 +117,40 @@ impl Jobs {
             return *age;
         }
         self.arrivals += 1;
-        let status = job.status.as_ref();
-        let started = status.and_then(|status| status.start_time.as_ref());
-        let time = started.or(job.metadata.creation_timestamp.as_ref());
-        let age = (time.map(|time| time.0).unwrap_or_default(), self.arrivals);
+        let age = (asked_for(job), self.arrivals);
         self.ages.insert(name.to_owned(), age);
         age
     }
 
-    fn remove(&mut self, name: &str) -> Vec<String> {
+    fn end(&mut self, name: &str) -> Vec<String> {
+        self.runs.end(name);
+        self.leave(name)
+    }
+
+    fn delete(&mut self, name: &str) -> Vec<String> {
+        self.runs.delete(name);
+        self.leave(name)
+    }
+
+    fn leave(&mut self, name: &str) -> Vec<String> {
         if self.ages.remove(name).is_none() {
             return Vec::new();
         }
-        self.runs.take_out(name);
         self.admission.remove(name)
     }
+}
+
+/// Whether plank has to start it, or waits for its pod.
+fn is_open(job: &ProwJob) -> bool {
+    let started = matches!(job.state(), ProwJobState::Triggered | ProwJobState::Pending);
+    job.spec.agent.is_kubernetes() && !job.is_complete() && started
+}
+
+fn asked_for(job: &ProwJob) -> Timestamp {
+    let status = job.status.as_ref();
+    let started = status.and_then(|status| status.start_time.as_ref());
+    let time = started.or(job.metadata.creation_timestamp.as_ref());
+    time.map(|time| time.0).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ pub fn job_url(config: &Plank, job: &ProwJob, build_id: &str) -> String {
 }
 
 fn rendered(text: &str, job: &ProwJob, build_id: &str) -> Result<String, template::Error> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
     let mut job = job.clone();
     let status = job.status.get_or_insert_default();
     build_id.clone_into(&mut status.build_id);

@@ -5,7 +5,7 @@ mod sight;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use common::{
@@ -34,6 +34,8 @@ use sight::{Delay, Sight};
 const MAX_STEPS: usize = 10;
 /// When a decision was about an object that has changed: the change's own event comes sooner.
 const STALE: Duration = Duration::from_secs(1);
+/// The event of a pod that was created comes within this, or the pod is asked for.
+const FIRST_EVENT: Duration = Duration::from_secs(1);
 /// For all steps together: a connection that went silent must not hold a job for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -55,6 +57,8 @@ pub(crate) struct Reconciler {
 pub(crate) struct Memory {
     /// The UID of the pod that has its storage secret.
     secret_of: Option<String>,
+    /// When its pod was created.
+    created: Option<Instant>,
     /// Failures in a row.
     pub(crate) failures: u32,
 }
@@ -90,12 +94,15 @@ impl Reconciler {
         self.memory().retain(|name, _| names.contains(name));
     }
 
-    async fn steps(&self, job: &ProwJob) -> Result<Action, Error> {
+    async fn steps(&self, job: &Arc<ProwJob>) -> Result<Action, Error> {
         let config = self.config.borrow().clone();
         let settings = settings(&config.prow.plank, self.controllers);
         let cluster = self.fleet.get(job.spec.cluster_alias());
+        if let Some(wait) = self.awaits_new_pod(job, cluster.as_deref()) {
+            return Ok(Action::requeue(wait));
+        }
         let mut sight = Sight {
-            job: job.clone(),
+            job: Arc::clone(job),
             pod: self.find_pod(job, cluster.as_deref()).await?,
             cluster,
             refused: None,
@@ -133,7 +140,7 @@ impl Reconciler {
                 let Some(current) = self.writer.read(&sight.job).await? else {
                     return Ok(Action::await_change());
                 };
-                sight.job = current;
+                sight.job = Arc::new(current);
                 sight.fresh = true;
                 continue;
             }
@@ -204,7 +211,10 @@ impl Reconciler {
             }
             (Step::CreatePod, Some(cluster)) => {
                 match self.writer.create_pod(&cluster, &sight.job).await? {
-                    Created::Pod(pod) => sight.pod = Some(Arc::new(*pod)),
+                    Created::Pod(pod) => {
+                        sight.pod = Some(Arc::new(*pod));
+                        self.memory().entry(name).or_default().created = Some(Instant::now());
+                    }
                     Created::Exists => {
                         sight.pod = cluster.read(&name).await?;
                     }
@@ -266,7 +276,7 @@ impl Reconciler {
         if changed.is_complete() {
             self.memory().remove(&changed.name_any());
         }
-        sight.job = changed;
+        sight.job = Arc::new(changed);
         sight.fresh = true;
         Ok(true)
     }
@@ -289,6 +299,17 @@ impl Reconciler {
         };
         self.wake.all(news);
         Ok(())
+    }
+
+    /// How long to wait for the first event of a pod that was just created: asking the API would
+    /// tell what is known.
+    fn awaits_new_pod(&self, job: &ProwJob, cluster: Option<&BuildCluster>) -> Option<Duration> {
+        let name = job.name_any();
+        if job.state() != ProwJobState::Pending || cluster?.pods.get(&name).is_some() {
+            return None;
+        }
+        let created = self.memory().get(&name)?.created?;
+        FIRST_EVENT.checked_sub(created.elapsed())
     }
 
     /// The job's pod. "None" is asked of the API wherever it would start or end something.

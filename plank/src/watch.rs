@@ -2,11 +2,10 @@
 
 use std::fmt::Debug;
 
-use common::prowjob::ProwJob;
+use common::{kube::DeserializeGuard, prowjob::ProwJob};
 use futures::{Stream, StreamExt, stream};
 use kube::{
     Api, Client, Resource, ResourceExt,
-    core::DeserializeGuard,
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 use serde::de::DeserializeOwned;

@@ -1,14 +1,12 @@
 //! The one place that changes anything in a cluster.
 
-use common::{config::Config, prowjob::ProwJob, storage::token};
+use common::{config::Config, kube::DeserializeGuard, prowjob::ProwJob, storage::token};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
-    Api, Client, ResourceExt,
-    api::{
-        ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
-    },
-    core::Status,
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    core::{Request, Status},
 };
 use serde_json::json;
 
@@ -154,15 +152,14 @@ impl Writer {
             Ok(pod) => pod,
             Err(error) => return Ok(Created::Refused(error.to_string())),
         };
-        let pod: DynamicObject = match serde_json::from_value(pod) {
-            Ok(pod) => pod,
-            Err(error) => return Ok(Created::Refused(error.to_string())),
-        };
-        let resource = ApiResource::erase::<Pod>(&());
-        let client = cluster.client.clone();
-        let api: Api<DynamicObject> = Api::namespaced_with(client, &cluster.namespace, &resource);
-        match api.create(&PostParams::default(), &pod).await {
-            Ok(created) => Ok(view(created)),
+        // As it is: a typed pod would lose the fields that its type does not know.
+        let request = Request::new(Pod::url_path(&(), Some(&cluster.namespace)))
+            .create(&PostParams::default(), pod.to_string().into_bytes())
+            .map_err(kube::Error::BuildRequest)?;
+        match cluster.client.request(request).await {
+            Ok(DeserializeGuard::<Pod>(Ok(pod))) => Ok(Created::Pod(Box::new((&pod).into()))),
+            // What the API answers to its own object; asking again tells more.
+            Ok(DeserializeGuard(Err(_))) => Ok(Created::Exists),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::Exists),
             Err(kube::Error::Api(status)) if is_delay(&status) => Ok(Created::Delayed {
                 seconds: status
@@ -239,15 +236,6 @@ impl Writer {
 
     fn jobs(&self, job: &ProwJob) -> Api<ProwJob> {
         Api::namespaced(self.infra.clone(), &job.namespace().unwrap_or_default())
-    }
-}
-
-fn view(created: DynamicObject) -> Created {
-    let pod = serde_json::to_value(created).and_then(serde_json::from_value::<Pod>);
-    match pod {
-        Ok(pod) => Created::Pod(Box::new(PodView::from(&pod))),
-        // What the API answers to its own object; asking again tells more.
-        Err(_) => Created::Exists,
     }
 }
 

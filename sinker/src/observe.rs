@@ -3,13 +3,16 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use common::prowjob::{ProwJobState, ProwJobType, labels};
+use common::{
+    kube::DeserializeGuard,
+    prowjob::{ProwJobState, ProwJobType, labels},
+};
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::ApiResource,
-    core::{DeserializeGuard, Object},
+    core::Object,
     runtime::{WatchStreamExt, watcher},
 };
 use serde::Deserialize;

@@ -38,7 +38,7 @@ pub fn init_with_copy(component: &str, copy: File) {
 }
 
 fn start(component: &str, copy: Option<File>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| filter("info"));
     let (filter, handle) = reload::Layer::new(filter);
     let copy = copy.map(Mutex::new);
     let json = JsonLayer {
@@ -67,8 +67,13 @@ pub fn set_level(level: &str) {
             level => level,
         };
         // Fails only for a subscriber that is gone, and this one lives as long as the process.
-        let _ = handle.reload(EnvFilter::new(directive));
+        let _ = handle.reload(filter(directive));
     }
+}
+
+/// Without kube's span of every object that is worked on: what we log names its job.
+fn filter(level: &str) -> EnvFilter {
+    EnvFilter::new(format!("{level},kube_runtime::controller=warn"))
 }
 
 struct JsonLayer<W> {

@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use common::prowjob::ProwJob;
+use common::{kube::DeserializeGuard, prowjob::ProwJob};
 use futures::{StreamExt, pin_mut};
-use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use common::{
     config::{Config, Periodic, periodic_labels, periodic_spec},
     installation,
+    kube::DeserializeGuard,
     prowjob::{ProwJob, ProwJobState, labels, new_prowjob, periodic_name},
 };
 use futures::{
@@ -20,7 +21,6 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{
     Api, ResourceExt as _,
     api::PostParams,
-    core::DeserializeGuard,
     runtime::{watcher, watcher::Event},
 };
 use tokio::sync::Semaphore;

@@ -1,4 +1,5 @@
-//! Runs about the same thing: the newest supersedes the others.
+//! Runs about the same thing: the newest supersedes the others, and goes on doing so when it has
+//! ended before they have.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,9 +10,17 @@ use crate::identity::Identity;
 
 #[derive(Debug, Default)]
 pub(super) struct Runs {
+    /// Those that have not ended.
     by_name: HashMap<String, (Identity, Age)>,
-    /// Oldest first.
-    same: HashMap<Identity, BTreeSet<(Age, String)>>,
+    same: HashMap<Identity, Same>,
+}
+
+#[derive(Debug)]
+struct Same {
+    /// Oldest first; none only while jobs are listed.
+    open: BTreeSet<(Age, String)>,
+    /// Of all, whether it has ended or not.
+    newest: (Age, String),
 }
 
 impl Runs {
@@ -23,28 +32,71 @@ impl Runs {
         let Some(identity) = Identity::of(job) else {
             return Vec::new();
         };
-        let runs = self.same.entry(identity.clone()).or_default();
-        runs.insert((age, name.to_owned()));
+        let same = self.take_note(identity.clone(), name, age);
+        same.open.insert((age, name.to_owned()));
+        let newest = &same.newest.1;
+        let older = same.open.iter().map(|(_, name)| name);
+        let older = older.filter(|name| *name != newest).cloned().collect();
         self.by_name.insert(name.to_owned(), (identity, age));
-        let older = runs.iter().rev().skip(1);
-        older.map(|(_, name)| name.clone()).collect()
+        older
     }
 
-    pub(super) fn take_out(&mut self, name: &str) {
+    /// While jobs are listed: this one has ended.
+    pub(super) fn list_ended(&mut self, name: &str, job: &ProwJob, age: Age) {
+        if let Some(identity) = Identity::of(job) {
+            self.take_note(identity, name, age);
+        }
+    }
+
+    fn take_note(&mut self, identity: Identity, name: &str, age: Age) -> &mut Same {
+        let this = (age, name.to_owned());
+        let same = self.same.entry(identity).or_insert_with(|| Same {
+            open: BTreeSet::new(),
+            newest: this.clone(),
+        });
+        if same.newest < this {
+            same.newest = this;
+        }
+        same
+    }
+
+    /// All are listed: what has ended no longer matters where nothing goes on.
+    pub(super) fn listed(&mut self) {
+        self.same.retain(|_, same| !same.open.is_empty());
+        self.same.shrink_to_fit();
+    }
+
+    /// It has ended; what it supersedes stays superseded.
+    pub(super) fn end(&mut self, name: &str) {
         let Some((identity, age)) = self.by_name.remove(name) else {
             return;
         };
-        if let Some(runs) = self.same.get_mut(&identity) {
-            runs.remove(&(age, name.to_owned()));
-            if runs.is_empty() {
+        if let Some(same) = self.same.get_mut(&identity) {
+            same.open.remove(&(age, name.to_owned()));
+            if same.open.is_empty() {
                 self.same.remove(&identity);
+            }
+        }
+    }
+
+    /// It is deleted: as if it had never been.
+    pub(super) fn delete(&mut self, name: &str) {
+        let Some((identity, age)) = self.by_name.remove(name) else {
+            return;
+        };
+        if let Some(same) = self.same.get_mut(&identity) {
+            same.open.remove(&(age, name.to_owned()));
+            match same.open.last() {
+                None => drop(self.same.remove(&identity)),
+                Some(last) if same.newest.1 == name => same.newest = last.clone(),
+                Some(_) => {}
             }
         }
     }
 
     pub(super) fn newer_than(&self, name: &str) -> Option<String> {
         let (identity, _) = self.by_name.get(name)?;
-        let (_, newest) = self.same.get(identity)?.last()?;
+        let (_, newest) = &self.same.get(identity)?.newest;
         (newest != name).then(|| newest.clone())
     }
 }

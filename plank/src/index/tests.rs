@@ -242,6 +242,43 @@ fn the_newer_run_supersedes_even_within_one_second() {
     assert_eq!(index.superseded_by("old"), None);
 }
 
+fn ended(mut job: ProwJob) -> ProwJob {
+    let status = job.status.as_mut().unwrap();
+    status.state = ProwJobState::Success;
+    status.completion_time = Some(Time("2026-08-01T00:01:00Z".parse().unwrap()));
+    job
+}
+
+#[test]
+fn a_newer_run_supersedes_when_it_has_ended_too() {
+    let index = open();
+    index.observe(&presubmit("old", 1, "a"));
+    index.observe(&presubmit("new", 1, "b"));
+    index.observe(&ended(presubmit("new", 1, "b")));
+    assert_eq!(index.superseded_by("old").as_deref(), Some("new"));
+    index.observe(&ended(presubmit("old", 1, "a")));
+    index.observe(&at(presubmit("again", 1, "b"), 30));
+    assert_eq!(index.superseded_by("again"), None);
+}
+
+#[test]
+fn ended_runs_of_a_list_supersede_what_was_asked_for_before_them() {
+    for order in [["older", "newer"], ["newer", "older"]] {
+        let index = Index::default();
+        for name in order {
+            match name {
+                "older" => index.list(&at(presubmit(name, 1, "a"), 10)),
+                _ => index.list(&at(ended(presubmit(name, 1, "b")), 11)),
+            }
+        }
+        index.list(&at(ended(presubmit("as old", 2, "a")), 20));
+        index.list(&at(presubmit("not older", 2, "b"), 20));
+        index.listed(&HashSet::from(["older".into(), "not older".into()]));
+        assert_eq!(index.superseded_by("older").as_deref(), Some("newer"));
+        assert_eq!(index.superseded_by("not older"), None);
+    }
+}
+
 /// What happens to one of ten jobs.
 #[derive(Clone, Debug)]
 enum Event {

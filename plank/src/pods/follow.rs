@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use common::prowjob::labels;
+use common::{kube::DeserializeGuard, prowjob::labels};
 use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::ListParams, core::DeserializeGuard, runtime::watcher};
+use kube::{Api, api::ListParams, runtime::watcher};
 
 use super::{BuildCluster, News};
 use crate::watch;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) struct Sight {
-    pub(super) job: ProwJob,
+    pub(super) job: Arc<ProwJob>,
     pub(super) cluster: Option<Arc<BuildCluster>>,
     pub(super) pod: Option<Arc<PodView>>,
     pub(super) refused: Option<String>,

@@ -60,7 +60,7 @@ impl World {
     async fn new(periodics: Vec<Periodic>) -> Self {
         let cluster = Cluster::new().await;
         let (agent, config) = Agent::fixed(config(&cluster, periodics));
-        let running = start(&cluster, &config, false);
+        let running = start(&cluster, &config, "horologium", false);
         Self {
             cluster,
             agent,
@@ -72,7 +72,7 @@ impl World {
     async fn restart(&mut self) {
         self.running.abort();
         let _ = (&mut self.running).await;
-        self.running = start(&self.cluster, &self.config, false);
+        self.running = start(&self.cluster, &self.config, "horologium", false);
     }
 
     /// The runs of a job, in the order of their creation.
@@ -122,6 +122,7 @@ fn now() -> String {
 fn start(
     cluster: &Cluster,
     config: &watch::Receiver<Arc<Config>>,
+    identity: &str,
     dry_run: bool,
 ) -> JoinHandle<anyhow::Result<()>> {
     let ctx = Context {
@@ -131,7 +132,7 @@ fn start(
         timeout_listing_prowjobs: Duration::from_secs(10),
         dry_run,
     };
-    let lead = horologium::lead(ctx, "horologium".into(), CancellationToken::new());
+    let lead = horologium::lead(ctx, identity.into(), CancellationToken::new());
     tokio::spawn(lead)
 }
 
@@ -182,6 +183,26 @@ async fn each_second_of_a_calendar_has_one_run_across_restarts() {
         .collect();
     starts.dedup();
     assert_eq!(starts.len(), runs.len(), "one run a second: {starts:?}");
+}
+
+#[tokio::test]
+async fn of_two_replicas_one_makes_runs_and_after_its_kill_the_other() {
+    let world = World::new(vec![periodic("tick", json!({"cron": "* * * * * *"}))]).await;
+    let other = start(&world.cluster, &world.config, "other", false);
+    for round in 0..3 {
+        world.wait_for("tick", round + 1).await;
+        let run = world.open("tick").await.expect("it is unfinished");
+        world.end(&run, ProwJobState::Success).await;
+    }
+    let last = world.wait_for("tick", 4).await.remove(3);
+    world.running.abort();
+    world.end(&last, ProwJobState::Success).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(world.runs("tick").await.len(), 4, "the lease still holds");
+    world.wait_for("tick", 5).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.runs("tick").await.len(), 5, "one slot is made up for");
+    other.abort();
 }
 
 #[tokio::test]
@@ -245,7 +266,7 @@ async fn a_dry_run_makes_nothing() {
         &cluster,
         vec![periodic("n", json!({"interval": "1s"}))],
     ));
-    let running = start(&cluster, &config, true);
+    let running = start(&cluster, &config, "horologium", true);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let jobs = cluster.jobs().list(&ListParams::default()).await.unwrap();
     assert!(jobs.items.is_empty());

@@ -10,6 +10,7 @@ use common::{
     },
 };
 use local::github::Status;
+use plank::crier;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -141,6 +142,26 @@ async fn a_crier_that_may_not_lead_any_more_sends_nothing() {
     start(world.context(json!({})));
     world.marked("unit", REPORTER, ProwJobState::Pending).await;
     world.status("pending", "Job triggered.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_replicas_one_tells_and_after_its_kill_the_other() {
+    let world = World::new().await;
+    let lead = |identity: &str| {
+        let ctx = world.context(json!({}));
+        tokio::spawn(crier::lead(ctx, identity.into(), CancellationToken::new()))
+    };
+    let (one, _other) = (lead("one"), lead("other"));
+    let told = async |name: &str| {
+        world.trigger(name, json!({})).await;
+        world.marked(name, REPORTER, ProwJobState::Pending).await;
+        world.cluster.rest().await;
+        let told = world.statuses().await.into_iter();
+        told.filter(|status| status.context == name).count()
+    };
+    assert_eq!(told("before").await, 1);
+    one.abort();
+    assert_eq!(told("after").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, pin::pin};
 
-use common::prowjob::{ProwJob, ProwJobState, labels};
+use common::{
+    kube::DeserializeGuard,
+    prowjob::{ProwJob, ProwJobState, labels},
+};
 use futures::StreamExt;
 use kube::{
     Api, Client,
-    core::DeserializeGuard,
     runtime::{WatchStreamExt, watcher, watcher::Event},
 };
 use tokio::sync::{oneshot, watch};

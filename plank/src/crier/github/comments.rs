@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use common::{
     github::Error as GitHubError,
+    kube::DeserializeGuard,
     prowjob::{ProwJob, ProwJobState, labels},
     template::Template,
 };
-use kube::{Api, ResourceExt, api::ListParams, core::DeserializeGuard};
+use kube::{Api, ResourceExt, api::ListParams};
 
 use super::GithubReporter;
 use crate::crier::{
