@@ -1,8 +1,12 @@
 //! What plank keeps of a pod: enough to judge it, a few hundred bytes instead of the object.
 
+mod object;
+
 use common::prowjob::labels;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::ContainerStatus;
+
+pub use object::Pod;
 
 /// The finalizer by which crier, Prow's or ours, keeps a pod until `podinfo.json` is stored.
 pub const REPORT_FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
@@ -187,7 +191,7 @@ fn state(status: &ContainerStatus) -> ContainerState {
 impl From<&Pod> for PodView {
     fn from(pod: &Pod) -> Self {
         let meta = &pod.metadata;
-        let status = pod.status.clone().unwrap_or_default();
+        let status = pod.status.clone();
         let label = |key: &str| meta.labels.as_ref()?.get(key).cloned();
         let statuses = [status.init_container_statuses, status.container_statuses];
         let conditions = status.conditions.unwrap_or_default();
@@ -236,11 +240,7 @@ impl From<&Pod> for PodView {
 
 fn mounts_references(pod: &Pod) -> bool {
     let needs = |optional: Option<bool>| optional != Some(true);
-    let volumes = pod
-        .spec
-        .iter()
-        .flat_map(|spec| spec.volumes.iter().flatten());
-    volumes.into_iter().any(|volume| {
+    pod.spec.volumes.iter().flatten().any(|volume| {
         volume.secret.as_ref().is_some_and(|it| needs(it.optional))
             || volume
                 .config_map
@@ -251,7 +251,7 @@ fn mounts_references(pod: &Pod) -> bool {
 }
 
 fn build_id_in_environment(pod: &Pod) -> Option<String> {
-    let environment = pod.spec.as_ref()?.containers.first()?.env.as_ref()?;
+    let environment = pod.spec.containers.first()?.env.as_ref()?;
     let variable = environment
         .iter()
         .find(|variable| variable.name == "BUILD_ID")?;

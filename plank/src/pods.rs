@@ -9,12 +9,11 @@ use std::{
 };
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client, runtime::watcher::Event};
 
 pub(crate) use follow::follow;
 
-use crate::pod_view::PodView;
+use crate::pod_view::{Pod, PodView};
 
 /// Where pods run.
 pub(crate) struct BuildCluster {

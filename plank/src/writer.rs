@@ -15,7 +15,7 @@ use crate::{
     decorate::{self, TOKEN_KEY, Target, token_secret_name},
     job_url::{job_url, storage_dir},
     patch::{Run, merge_patch},
-    pod_view::{PodView, REPORT_FINALIZER},
+    pod_view::{self, PodView, REPORT_FINALIZER},
     pods::BuildCluster,
     transition::Change,
 };
@@ -157,7 +157,9 @@ impl Writer {
             .create(&PostParams::default(), pod.to_string().into_bytes())
             .map_err(kube::Error::BuildRequest)?;
         match cluster.client.request(request).await {
-            Ok(DeserializeGuard::<Pod>(Ok(pod))) => Ok(Created::Pod(Box::new((&pod).into()))),
+            Ok(DeserializeGuard::<pod_view::Pod>(Ok(pod))) => {
+                Ok(Created::Pod(Box::new((&pod).into())))
+            }
             // What the API answers to its own object; asking again tells more.
             Ok(DeserializeGuard(Err(_))) => Ok(Created::Exists),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::Exists),

@@ -5,11 +5,10 @@ use std::time::Duration;
 use common::{kube::DeserializeGuard, prowjob::labels};
 use futures::StreamExt;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, api::ListParams, runtime::watcher};
 
 use super::{BuildCluster, News};
-use crate::watch;
+use crate::{pod_view::Pod, watch};
 
 /// Between two questions to a cluster that does not answer.
 const PROBE: Duration = Duration::from_secs(2);

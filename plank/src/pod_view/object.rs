@@ -1,0 +1,75 @@
+//! A pod as it is read: of its spec nothing but what plank looks at, since most of a pod is spec.
+
+use std::borrow::Cow;
+
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::core::v1::{self, EnvVar, PodStatus},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::Resource;
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: ObjectMeta,
+    pub spec: PodSpec,
+    pub status: PodStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PodSpec {
+    pub containers: Vec<Container>,
+    pub volumes: Option<Vec<Volume>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Container {
+    pub env: Option<Vec<EnvVar>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Volume {
+    pub secret: Option<Reference>,
+    pub config_map: Option<Reference>,
+    pub projected: Option<Reference>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Reference {
+    pub optional: Option<bool>,
+}
+
+impl Resource for Pod {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind(of: &()) -> Cow<'_, str> {
+        v1::Pod::kind(of)
+    }
+
+    fn group(of: &()) -> Cow<'_, str> {
+        v1::Pod::group(of)
+    }
+
+    fn version(of: &()) -> Cow<'_, str> {
+        v1::Pod::version(of)
+    }
+
+    fn plural(of: &()) -> Cow<'_, str> {
+        v1::Pod::plural(of)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
