@@ -38,7 +38,19 @@ impl Index {
         self.0.lock().expect("nothing panics under this lock")
     }
 
-    /// Takes in a job as it now is.
+    /// Takes in a job as a change of ours has left it. The watch may still tell of an earlier
+    /// state; a job that has ended keeps its age until then, so as not to come back as a new one.
+    pub fn learn(&self, job: &ProwJob) -> Vec<String> {
+        if is_open(job) {
+            return self.observe(job);
+        }
+        let name = job.metadata.name.as_deref().unwrap_or_default();
+        let mut jobs = self.lock();
+        jobs.runs.end(name);
+        jobs.admission.remove(name)
+    }
+
+    /// Takes in a job as the watch tells it.
     pub fn observe(&self, job: &ProwJob) -> Vec<String> {
         let Some(name) = job.metadata.name.as_deref() else {
             return Vec::new();

@@ -272,7 +272,7 @@ impl Reconciler {
                 return Err(error);
             }
         };
-        self.wake.all(self.index.observe(&changed));
+        self.wake.all(self.index.learn(&changed));
         if changed.is_complete() {
             self.memory().remove(&changed.name_any());
         }
@@ -290,7 +290,7 @@ impl Reconciler {
                 Some(current) if current.state() == ProwJobState::Triggered => {
                     self.index.park(&name)
                 }
-                Some(current) => self.index.observe(&current),
+                Some(current) => self.index.learn(&current),
                 None => self.index.remove(&name),
             },
             Error::Api(kube::Error::Api(status)) if status.code < 500 => self.index.park(&name),

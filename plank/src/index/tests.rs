@@ -262,6 +262,20 @@ fn a_newer_run_supersedes_when_it_has_ended_too() {
 }
 
 #[test]
+fn a_late_event_of_an_ended_run_does_not_make_it_the_newest() {
+    let index = open();
+    let (old, new) = (presubmit("old", 1, "a"), presubmit("new", 1, "b"));
+    index.observe(&old);
+    index.observe(&new);
+    index.learn(&ended(old.clone()));
+    index.observe(&old);
+    assert_eq!(index.superseded_by("new"), None);
+    assert_eq!(index.superseded_by("old").as_deref(), Some("new"));
+    index.observe(&ended(old));
+    assert_eq!(index.superseded_by("new"), None);
+}
+
+#[test]
 fn ended_runs_of_a_list_supersede_what_was_asked_for_before_them() {
     for order in [["older", "newer"], ["newer", "older"]] {
         let index = Index::default();
