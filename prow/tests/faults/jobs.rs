@@ -61,7 +61,7 @@ impl Fate {
     }
 }
 
-/// `count` jobs in the order they are to be created; names rise with it.
+/// `count` jobs, or one more, in the order they are to be created; names rise with it.
 pub(crate) fn jobs(count: usize, namespace: &str, seed: u64) -> Vec<Job> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut jobs: Vec<Job> = Vec::new();

@@ -63,7 +63,7 @@ pub(crate) async fn run(scene: Scene) {
         planks.push(Plank::start(proxy, folder.path(), number, &scene.flags));
     }
     let create = create(&cluster, &jobs, &scene);
-    let ended = until_all_ended(&record, scene.jobs);
+    let ended = until_all_ended(&record, jobs.len());
     let blows = blows(&mut planks, &scene);
     let begin = Instant::now();
     let played = async { tokio::join!(create, ended) };
