@@ -188,6 +188,7 @@ async fn each_second_of_a_calendar_has_one_run_across_restarts() {
 #[tokio::test]
 async fn of_two_replicas_one_makes_runs_and_after_its_kill_the_other() {
     let world = World::new(vec![periodic("tick", json!({"cron": "* * * * * *"}))]).await;
+    world.wait_for("tick", 1).await;
     let other = start(&world.cluster, &world.config, "other", false);
     for round in 0..3 {
         world.wait_for("tick", round + 1).await;

@@ -151,7 +151,7 @@ async fn of_two_replicas_one_tells_and_after_its_kill_the_other() {
         let ctx = world.context(json!({}));
         tokio::spawn(crier::lead(ctx, identity.into(), CancellationToken::new()))
     };
-    let (one, _other) = (lead("one"), lead("other"));
+    let one = lead("one");
     let told = async |name: &str| {
         world.trigger(name, json!({})).await;
         world.marked(name, REPORTER, ProwJobState::Pending).await;
@@ -160,6 +160,8 @@ async fn of_two_replicas_one_tells_and_after_its_kill_the_other() {
         told.filter(|status| status.context == name).count()
     };
     assert_eq!(told("before").await, 1);
+    let _other = lead("other");
+    assert_eq!(told("beside").await, 1);
     one.abort();
     assert_eq!(told("after").await, 1);
 }

@@ -54,7 +54,7 @@ impl fmt::Display for Figure {
             unit,
             aim,
         } = self;
-        write!(f, "{name:44} {value:>10.3} {unit:5}")?;
+        write!(f, "{name:46} {value:>10.3} {unit:5}")?;
         match aim {
             Some(aim) if value <= aim => writeln!(f, " aim {aim}"),
             Some(aim) => writeln!(f, " aim {aim}, missed"),

@@ -36,18 +36,18 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
         let mut figures = bursts(real.kubeconfig()).await?;
         let names = [
             "plank/real: state changes a second",
-            "plank/real: processor with 10,000 ended jobs",
-            "plank/real: resident with 10,000 ended jobs",
-            "plank/real: most writes of an object a state",
+            "plank/real: processor, 10,000 ended jobs",
+            "plank/real: resident, 10,000 ended jobs",
+            "plank/real: most writes of a job in a state",
         ];
         figures.extend(steady(real.kubeconfig(), 10_000, names).await?);
         drop(real);
         let embedded = Embedded::start().await?;
         let names = [
             "plank/embedded: state changes a second",
-            "plank/embedded: processor with 100,000 ended",
-            "plank/embedded: resident with 100,000 ended",
-            "plank/embedded: most writes of object a state",
+            "plank/embedded: processor, 100,000 ended jobs",
+            "plank/embedded: resident, 100,000 ended jobs",
+            "plank/embedded: most writes of a job in a state",
         ];
         figures.extend(steady(&embedded.kubeconfig(), 100_000, names).await?);
         Ok(figures)
