@@ -144,6 +144,7 @@ async fn follow_jobs(
                 wake.all(index.observe(&job));
                 let name = job.name_any();
                 if job.is_complete() {
+                    reconciler.forget(&name);
                     writer.apply_watcher_event(&Event::Delete(job));
                 } else {
                     writer.apply_watcher_event(&Event::Apply(job));

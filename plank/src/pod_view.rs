@@ -1,12 +1,12 @@
 //! What plank keeps of a pod: enough to judge it, a few hundred bytes instead of the object.
 
-mod object;
+mod pod;
 
 use common::prowjob::labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ContainerStatus;
 
-pub use object::Pod;
+pub use pod::Pod;
 
 /// The finalizer by which crier, Prow's or ours, keeps a pod until `podinfo.json` is stored.
 pub const REPORT_FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";

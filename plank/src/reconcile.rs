@@ -84,7 +84,7 @@ impl Reconciler {
         self.memory.lock().expect("nothing panics under this lock")
     }
 
-    /// Drops what is kept of a job that was deleted.
+    /// Drops what is kept of a job that is complete or deleted.
     pub(crate) fn forget(&self, name: &str) {
         self.memory().remove(name);
     }

@@ -1,6 +1,6 @@
-//! Objects of which one may be malformed, as in [`kube::core::DeserializeGuard`], at a quarter of
-//! its cost: that one makes a tree of every object and a copy of the tree, this one reads an object
-//! a second time only where it is malformed.
+//! Objects of which one may be malformed, as in [`kube::core::DeserializeGuard`]: that one makes a
+//! tree of every object and a copy of the tree, this one reads an object a second time only where
+//! it is malformed.
 
 use std::borrow::Cow;
 
@@ -34,8 +34,7 @@ impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for DeserializeGuard<
     }
 }
 
-/// The object without the list of who wrote which field: to read it into its many small maps costs
-/// as much as all the rest.
+/// The object without the list of who wrote which field: many small maps that nobody here reads.
 fn without_managed_fields(object: &str) -> Cow<'_, str> {
     #[derive(Deserialize)]
     struct Object<'a> {

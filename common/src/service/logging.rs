@@ -71,9 +71,13 @@ pub fn set_level(level: &str) {
     }
 }
 
-/// Without kube's span of every object that is worked on: what we log names its job.
+/// Without kube's span of every object that is worked on: what we log names its job. Where no
+/// spans are made, there is none to leave out, and a directive would let more through.
 fn filter(level: &str) -> EnvFilter {
-    EnvFilter::new(format!("{level},kube_runtime::controller=warn"))
+    EnvFilter::new(match level {
+        "info" | "debug" | "trace" => format!("{level},kube_runtime::controller=warn"),
+        level => level.to_owned(),
+    })
 }
 
 struct JsonLayer<W> {

@@ -68,30 +68,28 @@ impl Runs {
 
     /// It has ended; what it supersedes stays superseded.
     pub(super) fn end(&mut self, name: &str) {
-        let Some((identity, age)) = self.by_name.remove(name) else {
-            return;
-        };
-        if let Some(same) = self.same.get_mut(&identity) {
-            same.open.remove(&(age, name.to_owned()));
-            if same.open.is_empty() {
-                self.same.remove(&identity);
-            }
-        }
+        self.take_out(name);
     }
 
     /// It is deleted: as if it had never been.
     pub(super) fn delete(&mut self, name: &str) {
-        let Some((identity, age)) = self.by_name.remove(name) else {
-            return;
-        };
-        if let Some(same) = self.same.get_mut(&identity) {
-            same.open.remove(&(age, name.to_owned()));
-            match same.open.last() {
-                None => drop(self.same.remove(&identity)),
-                Some(last) if same.newest.1 == name => same.newest = last.clone(),
-                Some(_) => {}
-            }
+        if let Some(same) = self.take_out(name)
+            && same.newest.1 == name
+            && let Some(last) = same.open.last()
+        {
+            same.newest = last.clone();
         }
+    }
+
+    /// The runs about the same thing that go on without it, if there are any.
+    fn take_out(&mut self, name: &str) -> Option<&mut Same> {
+        let (identity, age) = self.by_name.remove(name)?;
+        let open = &mut self.same.get_mut(&identity)?.open;
+        open.remove(&(age, name.to_owned()));
+        if open.is_empty() {
+            self.same.remove(&identity);
+        }
+        self.same.get_mut(&identity)
     }
 
     pub(super) fn newer_than(&self, name: &str) -> Option<String> {
