@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use common::config::{Config, LoadMetrics, LoadStatus};
-use common::kube::Clusters;
+use common::kube::{Clusters, Needs, Right};
 use common::service::{
     Instrumentation, Ready, ServeOptions, configure, install_crypto, logging, serve,
 };
@@ -29,6 +29,20 @@ use crate::upload::Uploads;
 
 /// Open answers are cut off this long after the end has been asked for, as in Prow.
 const GRACE: Duration = Duration::from_secs(5);
+
+const NEEDS: Needs = Needs {
+    service: "deck",
+    infra: &[Right::essential(
+        "prow.k8s.io",
+        "prowjobs",
+        &["list", "watch"],
+    )],
+    build: Some(&[Right::only_for(
+        "log of a running job",
+        "pods/log",
+        &["get"],
+    )]),
+};
 
 /// What Deck works with.
 pub struct Context {
@@ -56,8 +70,11 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (agent, config) = configure(&options.config, &loads)?;
+    let kubernetes = &options.kube;
+    let clusters =
+        Clusters::follow(kubernetes, &config, NEEDS, &loads, &mut instrumentation).await?;
     let context = Context {
-        clusters: Clusters::load(&options.kube).await?,
+        clusters,
         config,
         load_status: agent.status(),
         viewer: options.visibility.viewer()?,
@@ -122,7 +139,7 @@ impl Deck {
     /// Serves at once, and is ready when the first listing is in.
     async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
         let index: Arc<Index> = self.app.index.clone();
-        let client = self.app.clusters.infra.clone();
+        let client = self.app.clusters.infra().clone();
         let watching = tokio::spawn(feed(
             index.clone(),
             client,

@@ -15,6 +15,17 @@ use crate::{
     Context, InRepoReader, Inbox, Metrics, Options, SecretFile, Settings, plugin_config, run,
 };
 
+/// Prow's hook may `update` what ours patches.
+const NEEDS: kube::Needs = kube::Needs {
+    service: "hook",
+    infra: &[kube::Right::essential(
+        "prow.k8s.io",
+        "prowjobs",
+        &["create", "get", "list"],
+    )],
+    build: None,
+};
+
 /// Runs hook until `shutdown`.
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     service::install_crypto();
@@ -25,10 +36,12 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     let (_agent, config) = service::configure(&options.config, &loads)?;
     let (_plugin_agent, plugins) = plugin_config::follow(&options.plugins, &loads)?;
     let github = github::Client::new(&options.github, "hook")?;
+    let clusters =
+        kube::Clusters::follow(&options.kube, &config, NEEDS, &loads, &mut instrumentation).await?;
     let context = Context {
         in_repo: InRepoReader::new(github.clone(), options.in_repo())?,
         secrets: Arc::new(SecretFile::open(&options.hmac_secret_file)?),
-        cluster: kube::Clusters::load(&options.kube).await?.infra,
+        cluster: clusters.infra().clone(),
         inbox: Inbox::open(Some(&options.database)).await?,
         metrics: Metrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),

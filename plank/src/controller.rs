@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use common::{kube::Clusters, prowjob::ProwJob};
+use common::{
+    kube::{BuildClusters, Clusters},
+    prowjob::ProwJob,
+};
 use futures::{
     StreamExt,
     channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded},
@@ -51,7 +54,7 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
     let (jobs, job_writer) = store::<ProwJob>();
     let config = ctx.config.borrow().clone();
     let namespace = config.prow.prowjob_namespace.clone();
-    let infra = ctx.fence.client(&ctx.clusters.borrow().infra);
+    let infra = ctx.fence.client(ctx.clusters.infra());
     let reconciler = Arc::new(Reconciler {
         fleet: Fleet::default(),
         config: ctx.config.clone(),
@@ -171,28 +174,23 @@ async fn follow_jobs(
 }
 
 /// New limits and new clusters are reasons to look at the jobs that wait.
-async fn follow_config(follow: Follow, mut clusters: tokio::sync::watch::Receiver<Arc<Clusters>>) {
+async fn follow_config(follow: Follow, mut clusters: Clusters) {
     let reconciler = &follow.reconciler;
     let mut config = reconciler.config.clone();
-    let mut before: Option<(Arc<Clusters>, Vec<String>)> = None;
+    let mut before: Option<Arc<BuildClusters>> = None;
     loop {
-        let prow = config.borrow_and_update().prow.clone();
-        let limits = Limits::from(&prow.plank);
+        let limits = Limits::from(&config.borrow_and_update().prow.plank);
         reconciler.wake.all(reconciler.index.set_limits(limits));
-        let now = clusters.borrow_and_update().clone();
-        let same = before.as_ref().is_some_and(|(clusters, disabled)| {
-            Arc::ptr_eq(clusters, &now) && *disabled == prow.disabled_clusters
-        });
+        let now = clusters.build();
+        let same = before.as_ref().is_some_and(|it| Arc::ptr_eq(it, &now));
         if !same {
-            let known = before.as_ref().map(|(clusters, _)| clusters.as_ref());
-            follow.adjust(known, &now, &prow.disabled_clusters);
-            before = Some((now, prow.disabled_clusters.clone()));
+            follow.adjust(before.as_deref(), &now);
+            before = Some(now);
         }
         tokio::select! {
             // Whoever published it may be gone; what was last published stays in force.
             Ok(()) = config.changed() => {}
-            Ok(()) = clusters.changed() => {}
-            else => std::future::pending().await,
+            () = clusters.changed() => {}
         }
     }
 }

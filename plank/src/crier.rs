@@ -37,7 +37,7 @@ use std::{sync::Arc, time::Duration};
 use common::{
     config::{Config, LoadMetrics},
     github::{Client, Enablement},
-    kube::Clusters,
+    kube::{Clusters, Needs, Right},
     service::{
         Instrumentation, Ready, configure, install_crypto,
         lease::{self, Fence, Lease},
@@ -58,6 +58,19 @@ pub const GITHUB_REPORTER: &str = "github-reporter";
 
 /// The lease of which one holder reports. Prow's crier has none.
 pub const LEASE: &str = "prow-crier-leader-lock";
+
+const NEEDS: Needs = Needs {
+    service: "crier",
+    infra: &[Right::essential(
+        "prow.k8s.io",
+        "prowjobs",
+        &["get", "list", "watch", "patch"],
+    )],
+    build: Some(&[
+        Right::only_for("podinfo.json", "pods", &["get", "patch"]),
+        Right::only_for("events in podinfo.json", "events", &["list"]),
+    ]),
+};
 
 /// What crier works with.
 #[derive(Clone)]
@@ -145,8 +158,11 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;
+    let kubernetes = &options.kubernetes;
+    let clusters =
+        Clusters::follow(kubernetes, &config, NEEDS, &loads, &mut instrumentation).await?;
     let ctx = Context {
-        clusters: Clusters::load(&options.kubernetes).await?,
+        clusters,
         config,
         github: Client::new(&options.github, "crier")?,
         slack: Slack::new(SLACK_API, options.slack_token_files()?)?,
@@ -172,7 +188,7 @@ pub async fn lead(
         return run(ctx, shutdown).await;
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
-    let infra = ctx.clusters.infra.clone();
+    let infra = ctx.clusters.infra().clone();
     let lease = Lease::new(infra, &namespace, LEASE, identity).or_without();
     let work = |fence: Fence| {
         let clusters = ctx.clusters.fenced(&fence);

@@ -6,7 +6,11 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-use common::{kube::Clusters, prowjob::ProwJob, service::lease::Fence};
+use common::{
+    kube::{BuildClusters, ClusterClient},
+    prowjob::ProwJob,
+    service::lease::Fence,
+};
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use jiff::Timestamp;
 use kube::{
@@ -88,17 +92,11 @@ pub(crate) struct Follow {
 
 impl Follow {
     /// Brings the fleet in line with the clusters there now are.
-    pub(crate) fn adjust(&self, before: Option<&Clusters>, now: &Clusters, disabled: &[String]) {
+    pub(crate) fn adjust(&self, before: Option<&BuildClusters>, now: &BuildClusters) {
         let fleet = &self.reconciler.fleet;
-        let wanted: BTreeSet<&str> = now
-            .build
-            .keys()
-            .map(String::as_str)
-            .filter(|alias| !disabled.iter().any(|it| it == alias))
-            .chain([NO_CLUSTER])
-            .collect();
+        let wanted: BTreeSet<&str> = now.keys().map(String::as_str).chain([NO_CLUSTER]).collect();
         let stays = |alias: &str| {
-            let same = before.is_none_or(|before| before.has_same(now, alias));
+            let same = before.is_none_or(|before| is_same(before, now, alias));
             wanted.contains(alias) && (alias == NO_CLUSTER || same)
         };
         let gone: Vec<String> = {
@@ -120,15 +118,10 @@ impl Follow {
             if fleet.read().contains_key(alias) {
                 continue;
             }
-            let client = now.build.get(alias);
-            let cluster = client.map(|client| {
-                Arc::new(BuildCluster {
-                    client: self.fence.client(client),
-                    namespace: self.pod_namespace.clone(),
-                    pods: Pods::new(Timestamp::now()),
-                })
-            });
-            let member = self.start(alias, cluster);
+            let found = now.get(alias);
+            let cluster = found.map(|found| self.build_cluster(found));
+            let is_ready = found.is_some_and(|found| found.obstacle.is_none());
+            let member = self.start(alias, cluster, is_ready);
             fleet.write().insert(alias.to_owned(), member);
         }
         // Jobs of clusters that came or went have another place to be worked on.
@@ -138,12 +131,21 @@ impl Follow {
             .all(jobs.iter().map(|job| job.name_any()));
     }
 
-    fn start(&self, alias: &str, cluster: Option<Arc<BuildCluster>>) -> Member {
+    fn build_cluster(&self, found: &ClusterClient) -> Arc<BuildCluster> {
+        Arc::new(BuildCluster {
+            client: self.fence.client(&found.client),
+            namespace: self.pod_namespace.clone(),
+            pods: Pods::new(Timestamp::now()),
+        })
+    }
+
+    /// The jobs of a cluster that is not ready wait, and say so.
+    fn start(&self, alias: &str, cluster: Option<Arc<BuildCluster>>, is_ready: bool) -> Member {
         let (queue, names) = unbounded();
         let work = work::work(self.jobs.clone(), names, Arc::clone(&self.reconciler));
         let follow = follow_pods(
             alias.to_owned(),
-            cluster.clone(),
+            cluster.clone().filter(|_| is_ready),
             Arc::clone(&self.reconciler),
             self.jobs.clone(),
             self.label_selector.clone(),
@@ -159,6 +161,13 @@ impl Follow {
             queue,
             _tasks: AbortOnDropHandle::new(tasks),
         }
+    }
+}
+
+fn is_same(before: &BuildClusters, now: &BuildClusters, alias: &str) -> bool {
+    match (before.get(alias), now.get(alias)) {
+        (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+        _ => false,
     }
 }
 

@@ -20,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     config::{Config, LoadMetrics},
-    kube::Clusters,
+    kube::{Clusters, Needs, Right},
     service::{
         Instrumentation, Ready, configure, install_crypto,
         lease::{self, Fence, Lease},
@@ -34,6 +34,16 @@ pub use options::Options;
 
 /// The lease of which one holder makes `ProwJob`s. Prow's horologium has none.
 pub const LEASE: &str = "prow-horologium-leader-lock";
+
+const NEEDS: Needs = Needs {
+    service: "horologium",
+    infra: &[Right::essential(
+        "prow.k8s.io",
+        "prowjobs",
+        &["create", "list", "watch"],
+    )],
+    build: None,
+};
 
 /// What horologium works with.
 #[derive(Clone)]
@@ -56,8 +66,11 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;
+    let kubernetes = &options.kubernetes;
+    let clusters =
+        Clusters::follow(kubernetes, &config, NEEDS, &loads, &mut instrumentation).await?;
     let ctx = Context {
-        client: Clusters::load(&options.kubernetes).await?.infra,
+        client: clusters.infra().clone(),
         config,
         ready: instrumentation.ready.clone(),
         timeout_listing_prowjobs: options.timeout_listing_prowjobs.to_std(),

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use common::{
     config::{Config, LoadMetrics},
-    kube::Clusters,
+    kube::{Clusters, Needs, Right},
     service::{
         Instrumentation, Ready, configure, install_crypto,
         lease::{self, Fence, Lease},
@@ -43,11 +43,34 @@ pub use transition::Controllers;
 /// The lease of which one holder works, under Prow's name.
 pub const LEASE: &str = "prow-controller-manager-leader-lock";
 
+/// Prow asks for the same verbs of pods.
+const NEEDS: Needs = Needs {
+    service: "prow-controller-manager",
+    infra: &[Right::essential(
+        "prow.k8s.io",
+        "prowjobs",
+        &["get", "list", "watch", "patch"],
+    )],
+    build: Some(&[
+        Right::essential(
+            "",
+            "pods",
+            &["create", "delete", "list", "watch", "get", "patch"],
+        ),
+        Right::only_for("word of a missing Secret or ConfigMap", "events", &["list"]),
+        Right::only_for(
+            "storing of results in Deck's storage",
+            "secrets",
+            &["create"],
+        ),
+    ]),
+};
+
 /// What plank works with.
 #[derive(Clone)]
 pub struct Context {
     /// Build clusters may come and go; the infrastructure cluster stays.
-    pub clusters: tokio::sync::watch::Receiver<Arc<Clusters>>,
+    pub clusters: Clusters,
     /// Keeps every client from writing once it is closed.
     pub fence: Fence,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
@@ -75,7 +98,9 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;
-    let (_kubeconfigs, clusters) = Clusters::follow(&options.kubernetes, &loads).await?;
+    let kubernetes = &options.kubernetes;
+    let clusters =
+        Clusters::follow(kubernetes, &config, NEEDS, &loads, &mut instrumentation).await?;
     let ctx = Context {
         clusters,
         fence: Fence::open(),
@@ -104,7 +129,7 @@ pub async fn lead(
         return run(ctx, shutdown).await;
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
-    let infra = ctx.clusters.borrow().infra.clone();
+    let infra = ctx.clusters.infra().clone();
     let lease = Lease::new(infra, &namespace, LEASE, identity);
     let work = |fence: Fence| {
         let ctx = ctx.clone();

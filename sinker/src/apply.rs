@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Api, Client,
+    Api,
     api::{DeleteParams, Patch, PatchParams, Preconditions},
 };
 use serde_json::json;
@@ -132,9 +132,9 @@ fn tell(
     }
 }
 
-fn pods<'a>(target: &Target<'a>, pod: &PodRun) -> Option<Api<Pod>> {
-    let client: &'a Client = target.clusters.build_client(&pod.cluster)?;
-    Some(Api::namespaced(client.clone(), target.pod_namespace))
+fn pods(target: &Target<'_>, pod: &PodRun) -> Option<Api<Pod>> {
+    let client = target.clusters.build_client(&pod.cluster)?;
+    Some(Api::namespaced(client, target.pod_namespace))
 }
 
 async fn delete_pod(target: &Target<'_>, deletion: &Deletion<PodRun>) -> kube::Result<Done> {
@@ -164,7 +164,7 @@ async fn delete_job(target: &Target<'_>, job: &Run) -> kube::Result<Done> {
 }
 
 fn jobs(target: &Target<'_>) -> Api<ProwJob> {
-    Api::namespaced(target.clusters.infra.clone(), target.prowjob_namespace)
+    Api::namespaced(target.clusters.infra().clone(), target.prowjob_namespace)
 }
 
 /// Asks the server itself: a watch may not have told of a new job yet.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod apply;
+mod fleet;
 mod metrics;
 pub mod observe;
 pub mod plan;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use common::{
     config::{self, Config, LoadMetrics},
-    kube::{self as clusters, Clusters},
+    kube::{self as clusters, Clusters, Needs, Right},
     service::{
         Instrumentation, InstrumentationOptions, Ready, configure, flags, install_crypto,
         lease::{self, Lease},
@@ -58,13 +59,27 @@ pub struct Options {
 /// The lease of which one holder deletes, under Prow's name.
 pub const LEASE: &str = "prow-sinker-leaderlock";
 
+/// Prow leaves a cluster out where it may not `patch` pods, too.
+const NEEDS: Needs = Needs {
+    service: "sinker",
+    infra: &[Right::essential(
+        "prow.k8s.io",
+        "prowjobs",
+        &["get", "list", "watch", "delete"],
+    )],
+    build: Some(&[
+        Right::essential("", "pods", &["delete", "list", "watch", "get"]),
+        Right::only_for("release of pods that a reporter holds", "pods", &["patch"]),
+    ]),
+};
+
 /// What sinker works with.
 #[derive(Clone)]
 pub struct Context {
     pub clusters: Clusters,
     pub config: watch::Receiver<Arc<Config>>,
     pub metrics: Metrics,
-    /// Set once everything was listed.
+    /// Set once all `ProwJob`s were listed: a build cluster may be away.
     pub ready: Ready,
     /// Nothing is deleted, only said.
     pub dry_run: bool,
@@ -80,7 +95,8 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) =
         configure(&options.config, &loads).context("loading the configuration")?;
-    let clusters = Clusters::load(&options.kube).await?;
+    let clusters =
+        Clusters::follow(&options.kube, &config, NEEDS, &loads, &mut instrumentation).await?;
     let context = Context {
         clusters,
         config,
@@ -105,7 +121,7 @@ pub async fn lead(
         return run(context, shutdown).await;
     }
     let namespace = context.config.borrow().prow.prowjob_namespace.clone();
-    let infra = context.clusters.infra.clone();
+    let infra = context.clusters.infra().clone();
     let lease = Lease::new(infra, &namespace, LEASE, identity);
     let work = |fence: lease::Fence| {
         let clusters = context.clusters.fenced(&fence);

@@ -4,17 +4,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use common::{
-    kube::DeserializeGuard,
+    kube::{DeserializeGuard, watch_objects},
     prowjob::{ProwJobState, ProwJobType, labels},
 };
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    api::ApiResource,
-    core::Object,
-    runtime::{WatchStreamExt, watcher},
-};
+use kube::{Api, Client, Resource, ResourceExt, api::ApiResource, core::Object, runtime::watcher};
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -60,7 +55,8 @@ pub(crate) type Seen<T> = watch::Receiver<Option<Arc<HashMap<String, T>>>>;
 /// Watches the `ProwJob`s of a namespace for as long as the receiver lives.
 pub(crate) fn jobs(client: Client, namespace: &str) -> Seen<Run> {
     let api: Api<DeserializeGuard<SlimJob>> = Api::namespaced_with(client, namespace, &job_kind());
-    follow(watcher(api, watcher::Config::default()), |job| {
+    let all = watcher::Config::default();
+    follow(watch_objects(api, all, "prowjobs"), |job| {
         match &job.0 {
             Ok(job) => see_job(job),
             Err(invalid) => {
@@ -84,7 +80,8 @@ pub(crate) fn pods(client: Client, namespace: &str, cluster: &str) -> Seen<PodRu
     let api: Api<DeserializeGuard<SlimPod>> = Api::namespaced_with(client, namespace, &pod_kind());
     let ours = watcher::Config::default().labels(&format!("{}=true", labels::CREATED_BY_PROW));
     let cluster = cluster.to_owned();
-    follow(watcher(api, ours), move |pod| match &pod.0 {
+    let what = format!("pods of cluster {cluster}");
+    follow(watch_objects(api, ours, what), move |pod| match &pod.0 {
         Ok(pod) => see_pod(pod, &cluster),
         Err(invalid) => PodRun {
             cluster: cluster.clone(),
@@ -146,7 +143,7 @@ fn see_pod(pod: &SlimPod, cluster: &str) -> PodRun {
 
 /// Keeps a map up to date from a watch. The task ends when nobody looks at the map any more.
 fn follow<K, T>(
-    events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+    events: impl Stream<Item = watcher::Event<K>> + Send + 'static,
     see: impl Fn(&K) -> T + Send + 'static,
 ) -> Seen<T>
 where
@@ -155,9 +152,6 @@ where
 {
     let (sender, receiver) = watch::channel(None);
     tokio::spawn(async move {
-        let events = events
-            .inspect_err(|error| tracing::warn!(%error, "watch interrupted"))
-            .default_backoff();
         let mut events = std::pin::pin!(events);
         let mut listed = HashMap::new();
         loop {
@@ -166,20 +160,19 @@ where
                 event = events.next() => event,
             };
             match event {
-                Some(Ok(watcher::Event::Init)) => listed = HashMap::new(),
-                Some(Ok(watcher::Event::InitApply(object))) => {
+                Some(watcher::Event::Init) => listed = HashMap::new(),
+                Some(watcher::Event::InitApply(object)) => {
                     listed.insert(object.name_any(), see(&object));
                 }
-                Some(Ok(watcher::Event::InitDone)) => {
+                Some(watcher::Event::InitDone) => {
                     sender.send_replace(Some(Arc::new(std::mem::take(&mut listed))));
                 }
-                Some(Ok(watcher::Event::Apply(object))) => change(&sender, |seen| {
+                Some(watcher::Event::Apply(object)) => change(&sender, |seen| {
                     seen.insert(object.name_any(), see(&object));
                 }),
-                Some(Ok(watcher::Event::Delete(object))) => change(&sender, |seen| {
+                Some(watcher::Event::Delete(object)) => change(&sender, |seen| {
                     seen.remove(&object.name_any());
                 }),
-                Some(Err(_)) => {}
                 None => return,
             }
         }

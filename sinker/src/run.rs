@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Context, Metrics,
     apply::{self, Outcome, Tally, Target},
+    fleet::Fleet,
     metrics::ByReason,
     observe::{self, Seen},
-    plan::{Limits, Plan, PodRun, Run, plan},
+    plan::{Limits, Plan, Run, plan},
 };
 
 /// Changes are gathered for this long before the next look.
@@ -26,54 +27,51 @@ const RETRY: Duration = Duration::from_secs(30);
 
 /// Deletes what is no longer needed until `shutdown`, or once with [`Context::run_once`].
 ///
-/// Namespaces are those of the configuration at the start.
+/// Namespaces are those of the configuration at the start. With [`Context::run_once`] a failed
+/// deletion is an error, and so is a cluster whose pods could not be looked at.
 pub async fn run(mut context: Context, shutdown: CancellationToken) -> anyhow::Result<()> {
+    tokio::select! {
+        () = shutdown.cancelled() => Ok(()),
+        ended = work(&mut context) => ended,
+    }
+}
+
+async fn work(context: &mut Context) -> anyhow::Result<()> {
     let config = Arc::clone(&context.config.borrow());
     let (jobs_in, pods_in) = (&config.prow.prowjob_namespace, &config.prow.pod_namespace);
-    let mut jobs = observe::jobs(context.clusters.infra.clone(), jobs_in);
-    let mut pods: Vec<Seen<PodRun>> = context
-        .clusters
-        .build
-        .iter()
-        .map(|(alias, client)| observe::pods(client.clone(), pods_in, alias))
-        .collect();
     let target = Target {
         clusters: &context.clusters.clone(),
         prowjob_namespace: jobs_in,
         pod_namespace: pods_in,
         dry_run: context.dry_run,
     };
-    let all_listed = async {
-        observe::listed(&mut jobs).await?;
-        for pods in &mut pods {
-            observe::listed(pods).await?;
-        }
-        anyhow::Ok(())
-    };
-    tokio::select! {
-        () = shutdown.cancelled() => return Ok(()),
-        listed = all_listed => listed?,
-    }
+    let mut jobs = observe::jobs(context.clusters.infra().clone(), jobs_in);
+    let mut fleet = Fleet::new(context.clusters.clone(), pods_in);
+    observe::listed(&mut jobs).await?;
     context.ready.set(true);
+    if context.run_once {
+        fleet.settled().await;
+    }
     loop {
         let config = Arc::clone(&context.config.borrow_and_update());
-        let (next, outcome) = look(&config, &mut jobs, &mut pods, &target, &context.metrics).await;
+        let (next, outcome) = look(&config, &mut jobs, &mut fleet, &target, &context.metrics).await;
         if context.run_once {
             anyhow::ensure!(!outcome.failed(), "some deletions failed, see the log");
+            let left_out = fleet.left_out();
+            anyhow::ensure!(
+                left_out.is_empty(),
+                "pods of some clusters were not looked at: {}",
+                left_out.join("; ")
+            );
             return Ok(());
         }
         let resync = config.prow.sinker.resync_period().to_std();
         let pause = pause(Timestamp::now(), next, resync, outcome.failed());
         tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(pause) => {}
-            () = changed(&mut context, &mut jobs, &mut pods) => {
-                tokio::select! {
-                    () = shutdown.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(GATHER) => {}
-                }
-            }
+            () = changed(context, &mut jobs, &mut fleet) => tokio::time::sleep(GATHER).await,
         }
+        fleet.adjust();
     }
 }
 
@@ -81,16 +79,13 @@ pub async fn run(mut context: Context, shutdown: CancellationToken) -> anyhow::R
 async fn look(
     config: &Config,
     jobs: &mut Seen<Run>,
-    pods: &mut [Seen<PodRun>],
+    fleet: &mut Fleet,
     target: &Target<'_>,
     metrics: &Metrics,
 ) -> (Option<Timestamp>, Outcome) {
     let start = Instant::now();
     let jobs = jobs.borrow_and_update().clone().unwrap_or_default();
-    let pods: Vec<_> = pods
-        .iter_mut()
-        .map(|seen| seen.borrow_and_update().clone().unwrap_or_default())
-        .collect();
+    let pods = fleet.pods();
     let all_pods = pods.iter().flat_map(|seen| seen.values());
     let plan: Plan = plan(Timestamp::now(), jobs.values(), all_pods, &limits(config));
     let next = plan.next;
@@ -162,14 +157,12 @@ fn pause(now: Timestamp, next: Option<Timestamp>, resync: Duration, failed: bool
     resync.min(expiry).min(retry)
 }
 
-/// Ends when a watch or the configuration changed.
-async fn changed(context: &mut Context, jobs: &mut Seen<Run>, pods: &mut [Seen<PodRun>]) {
-    let pods = pods.iter_mut().map(|seen| Box::pin(seen.changed()));
+/// Ends when a watch, the clusters or the configuration changed.
+async fn changed(context: &mut Context, jobs: &mut Seen<Run>, fleet: &mut Fleet) {
     let config = context.config.changed();
-    let pods = futures::future::select_all(pods);
     tokio::select! {
         gone = jobs.changed() => pending_if(gone.is_err()).await,
-        (gone, ..) = pods => pending_if(gone.is_err()).await,
+        () = fleet.changed() => {}
         gone = config => pending_if(gone.is_err()).await,
     }
 }

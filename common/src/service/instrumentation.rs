@@ -51,15 +51,28 @@ pub struct InstrumentationOptions {
 
 /// Whether the service can do its work. Starts as no.
 #[derive(Clone, Debug, Default)]
-pub struct Ready(Arc<AtomicBool>);
+pub struct Ready(Arc<Conditions>);
+
+#[derive(Debug, Default)]
+struct Conditions {
+    set: AtomicBool,
+    /// The infrastructure cluster refuses what the work depends on.
+    forbidden: AtomicBool,
+}
 
 impl Ready {
+    /// What the service says of itself.
     pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Release);
+        self.0.set.store(ready, Ordering::Release);
+    }
+
+    /// Whether the rights are there that the work depends on; they are believed to be.
+    pub fn allow(&self, allowed: bool) {
+        self.0.forbidden.store(!allowed, Ordering::Release);
     }
 
     pub fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.set.load(Ordering::Acquire) && !self.0.forbidden.load(Ordering::Acquire)
     }
 }
 
@@ -166,6 +179,10 @@ mod tests {
         let path = "/healthz/ready";
         assert_eq!(status(&router, path).await, StatusCode::SERVICE_UNAVAILABLE);
         ready.set(true);
+        assert_eq!(status(&router, path).await, StatusCode::OK);
+        ready.allow(false);
+        assert_eq!(status(&router, path).await, StatusCode::SERVICE_UNAVAILABLE);
+        ready.allow(true);
         assert_eq!(status(&router, path).await, StatusCode::OK);
         shutdown.cancel();
         assert_eq!(status(&router, path).await, StatusCode::SERVICE_UNAVAILABLE);

@@ -145,6 +145,7 @@ impl Lease {
     /// none when there is no right to it and the work may do without.
     async fn acquire(&self, ready: &Ready, may_do_without: bool) -> Option<(Memory, Instant)> {
         let mut memory = Memory::default();
+        let mut told = false;
         loop {
             let begun = Instant::now();
             match timeout(PATIENCE, self.attempt(&mut memory, None)).await {
@@ -153,10 +154,11 @@ impl Lease {
                     return None;
                 }
                 Ok(Ok(_)) => {
-                    if !ready.get() {
+                    if !told {
                         tracing::info!(lease = self.name, "standing by: another leads");
-                        ready.set(true);
+                        told = true;
                     }
+                    ready.set(true);
                 }
                 Ok(Err(error)) => {
                     tracing::warn!(lease = self.name, "the lease cannot be had: {error}");

@@ -3,9 +3,12 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use common::{kube::DeserializeGuard, prowjob::ProwJob};
+use common::{
+    kube::{DeserializeGuard, watch_objects},
+    prowjob::ProwJob,
+};
 use futures::{StreamExt, pin_mut};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -23,21 +26,16 @@ pub(crate) async fn feed(
     shutdown: CancellationToken,
 ) {
     let api: Api<DeserializeGuard<ProwJob>> = Api::namespaced(client, &namespace);
-    let events = watcher(api, watcher::Config::default().page_size(PAGE_SIZE)).default_backoff();
+    let events = watch_objects(
+        api,
+        watcher::Config::default().page_size(PAGE_SIZE),
+        "prowjobs",
+    );
     let events = events.take_until(shutdown.cancelled_owned());
     pin_mut!(events);
     let mut listed = HashSet::new();
     while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => apply(&index, &mut listed, event),
-            Err(error) => {
-                let error = anyhow::Error::from(error);
-                warn!(
-                    error = format!("{error:#}"),
-                    namespace, "the watch of ProwJobs broke off, trying again"
-                );
-            }
-        }
+        apply(&index, &mut listed, event);
     }
 }
 

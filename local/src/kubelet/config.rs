@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use common::kube::watch_objects;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio::sync::watch;
 
@@ -17,30 +17,23 @@ const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Raises `changes` whenever a Secret or a config map may have come or changed. Ends only by being dropped.
 pub(crate) async fn watch_changes(client: Client, changes: watch::Sender<u64>) {
-    let secrets = watcher(
+    let (secrets, maps) = (
         Api::<Secret>::all(client.clone()),
-        watcher::Config::default(),
-    )
-    .default_backoff();
-    let maps = watcher(Api::<ConfigMap>::all(client), watcher::Config::default()).default_backoff();
-    let secrets = secrets.map(|event| {
-        matches!(
-            event,
-            Ok(watcher::Event::Apply(_) | watcher::Event::InitDone)
-        )
-    });
-    let maps = maps.map(|event| {
-        matches!(
-            event,
-            Ok(watcher::Event::Apply(_) | watcher::Event::InitDone)
-        )
-    });
+        Api::<ConfigMap>::all(client),
+    );
+    let all = watcher::Config::default;
+    let secrets = watch_objects(secrets, all(), "secrets").map(|event| is_change(&event));
+    let maps = watch_objects(maps, all(), "config maps").map(|event| is_change(&event));
     let mut events = futures::stream::select(secrets.boxed(), maps.boxed());
     while let Some(changed) = events.next().await {
         if changed {
             changes.send_modify(|count| *count += 1);
         }
     }
+}
+
+fn is_change<K>(event: &watcher::Event<K>) -> bool {
+    matches!(event, watcher::Event::Apply(_) | watcher::Event::InitDone)
 }
 
 /// What `resolve` makes of `sources` as soon as it is content with them; `waiting` is told what is missing until

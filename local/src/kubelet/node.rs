@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use common::kube::DeserializeGuard;
+use common::kube::{DeserializeGuard, watch_objects};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::ObjectMeta;
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::watcher;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -47,14 +46,11 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> anyhow::Resul
         refused: HashSet::new(),
     };
     let api = Api::<DeserializeGuard<Pod>>::all(node.client.clone());
-    let mut events = watcher(api, watcher::Config::default())
-        .default_backoff()
-        .boxed();
+    let mut events = watch_objects(api, watcher::Config::default(), "pods").boxed();
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(Ok(event)) => pods.on(event).await,
-                Some(Err(error)) => tracing::warn!(%error, "cannot watch pods; trying again"),
+                Some(event) => pods.on(event).await,
                 None => bail!("the watch of pods ended"),
             },
             Some(ended) = pods.tasks.join_next() => pods.on_end(ended),

@@ -60,7 +60,7 @@ pub(super) async fn run(
     shutdown: CancellationToken,
 ) {
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
-    let events = watch::prowjobs(ctx.clusters.infra.clone(), &namespace, prune);
+    let events = watch::prowjobs(ctx.clusters.infra().clone(), &namespace, prune);
     let crier = Arc::new(Crier {
         reporters,
         ctx,

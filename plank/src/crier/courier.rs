@@ -362,7 +362,7 @@ async fn write_marks(crier: &Crier, job: &ProwJob, marks: &Marks) -> Result<(), 
     crier.ctx.fence.check()?;
     let patch = Patch::Merge(json!({"status": {"prev_report_states": marks}}));
     let namespace = job.namespace().unwrap_or_default();
-    let api: Api<ProwJob> = Api::namespaced(crier.ctx.clusters.infra.clone(), &namespace);
+    let api: Api<ProwJob> = Api::namespaced(crier.ctx.clusters.infra().clone(), &namespace);
     let (name, params) = (job.name_any(), PatchParams::default());
     let written = api.patch_metadata(&name, &params, &patch);
     match tokio::time::timeout(MARK_PATIENCE, written).await {

@@ -81,7 +81,7 @@ impl GcsK8sReporter {
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
         let pod = pods.get_opt(&job.name_any()).await?;
         match pod {
-            Some(pod) if job.is_complete() => self.store(client, &pods, job, pod, to).await,
+            Some(pod) if job.is_complete() => self.store(&client, &pods, job, pod, to).await,
             Some(pod) => add_finalizer(&pods, &pod).await,
             None if job.is_complete() => Ok(Told::Done),
             // It is made right after the state is set.

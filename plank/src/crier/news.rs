@@ -43,7 +43,7 @@ impl News {
     pub(crate) async fn whole(&self) -> Result<Option<Arc<ProwJob>>, Error> {
         let read = || async {
             let namespace = self.job.namespace().unwrap_or_default();
-            let api: Api<ProwJob> = Api::namespaced(self.ctx.clusters.infra.clone(), &namespace);
+            let api: Api<ProwJob> = Api::namespaced(self.ctx.clusters.infra().clone(), &namespace);
             let job = api.get_opt(&self.job.name_any()).await?;
             Ok::<_, Error>(job.filter(|job| job.uid() == self.job.uid()).map(Arc::new))
         };

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use common::{kube::DeserializeGuard, prowjob::labels};
+use common::{
+    kube::{DeserializeGuard, watch_objects_with_failures},
+    prowjob::labels,
+};
 use futures::StreamExt;
 use jiff::Timestamp;
 use kube::{Api, api::ListParams, runtime::watcher};
@@ -31,10 +34,11 @@ pub(crate) async fn follow(
         selector.push_str(extra_selector);
     }
     let config = watcher::Config::default().labels(&selector);
-    let events = watch::events_and_failures(api, config, format!("pods of cluster {alias}"));
+    let what = format!("pods of cluster {alias}");
+    let events = watch_objects_with_failures(api, config, what.as_str());
     futures::pin_mut!(events);
     while let Some(event) = events.next().await {
-        let Some(event) = event else {
+        let Ok(event) = event else {
             // A dropped connection says little: the watch goes on where it was.
             if !answers(cluster).await {
                 tell(cluster.pods.lose(Timestamp::now()));
@@ -49,7 +53,8 @@ pub(crate) async fn follow(
             }
             continue;
         };
-        if let Some(news) = cluster.pods.apply(event) {
+        let news = watch::valid(event, &what).and_then(|event| cluster.pods.apply(event));
+        if let Some(news) = news {
             tell(news);
         }
     }

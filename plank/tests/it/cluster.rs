@@ -86,11 +86,11 @@ impl Cluster {
     }
 
     pub(crate) fn start_plank(&mut self) {
-        let clusters = Clusters::single(self.client.clone()).fixed();
+        let clusters = Clusters::single(self.client.clone());
         self.start_plank_on(clusters);
     }
 
-    pub(crate) fn start_plank_on(&mut self, clusters: watch::Receiver<Arc<Clusters>>) {
+    pub(crate) fn start_plank_on(&mut self, clusters: Clusters) {
         let (agent, receiver) = self.configuration();
         self.config = agent;
         let ctx = plank::Context {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use common::{kube::Clusters, prowjob::ProwJobState};
+use common::{
+    kube::{BuildClusters, ClusterClient, Clusters, Obstacle},
+    prowjob::ProwJobState,
+};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{Api, Client, Config, api::PostParams};
 use local::apiserver::{ApiServer, Options};
@@ -12,12 +15,27 @@ use tokio::sync::watch;
 use crate::cluster::{Cluster, description, prowjob};
 
 /// The test's cluster as `default`, and others beside it.
-fn clusters(cluster: &Cluster, others: &[(&str, Client)]) -> Clusters {
-    let mut all = Clusters::single(cluster.client.clone());
-    for (alias, client) in others {
-        all.build.insert((*alias).to_owned(), client.clone());
+struct Others {
+    default: Arc<ClusterClient>,
+    sender: watch::Sender<Arc<BuildClusters>>,
+}
+
+impl Others {
+    fn new(cluster: &Cluster, others: &[(&str, Arc<ClusterClient>)]) -> (Self, Clusters) {
+        let (sender, receiver) = watch::channel(Arc::default());
+        let default = ClusterClient::ready(cluster.client.clone());
+        let it = Self { default, sender };
+        it.publish(others);
+        (it, Clusters::new(cluster.client.clone(), receiver))
     }
-    all
+
+    fn publish(&self, others: &[(&str, Arc<ClusterClient>)]) {
+        let others = others.iter().map(|(alias, it)| (*alias, Arc::clone(it)));
+        let default = [("default", Arc::clone(&self.default))];
+        let all = default.into_iter().chain(others);
+        let all = all.map(|(alias, it)| (alias.to_owned(), it)).collect();
+        self.sender.send_replace(Arc::new(all));
+    }
 }
 
 /// Nobody listens there.
@@ -30,8 +48,8 @@ fn away() -> Client {
 #[tokio::test]
 async fn a_cluster_that_is_away_delays_only_its_own_jobs() {
     let mut cluster = Cluster::new().await;
-    let all = clusters(&cluster, &[("away", away())]);
-    cluster.start_plank_on(all.fixed());
+    let (_others, clusters) = Others::new(&cluster, &[("away", ClusterClient::ready(away()))]);
+    cluster.start_plank_on(clusters);
     for number in 0..60 {
         let name = format!("stranded-{number}");
         cluster
@@ -61,16 +79,15 @@ async fn clusters_come_and_go_while_plank_runs() {
     let _ = Api::all(second.clone())
         .create(&PostParams::default(), &namespace)
         .await;
-    let (sender, receiver) = watch::channel(Arc::new(clusters(&cluster, &[])));
-    cluster.start_plank_on(receiver);
+    let (others, clusters) = Others::new(&cluster, &[]);
+    cluster.start_plank_on(clusters);
 
     cluster.trigger("early", json!({"cluster": "second"})).await;
     let job = cluster.complete("early").await;
     let unknown = "Terminal error: no client for build cluster \"second\".";
     assert_eq!(description(&job), unknown);
 
-    let both = clusters(&cluster, &[("second", second.clone())]);
-    sender.send(Arc::new(both)).unwrap();
+    others.publish(&[("second", ClusterClient::ready(second.clone()))]);
     cluster.trigger("there", json!({"cluster": "second"})).await;
     cluster.state("there", ProwJobState::Pending).await;
     let pods: Api<Pod> = Api::default_namespaced(second);
@@ -85,11 +102,31 @@ async fn clusters_come_and_go_while_plank_runs() {
     assert!(found.is_some(), "the pod is in the second cluster");
     assert!(cluster.pods().get_opt("there").await.unwrap().is_none());
 
-    sender.send(Arc::new(clusters(&cluster, &[]))).unwrap();
+    others.publish(&[]);
     let job = cluster.complete("there").await;
     assert_eq!(description(&job), unknown, "its cluster was taken away");
     cluster.trigger("here", json!({})).await;
     cluster.pod("here").await;
+}
+
+/// A context `default` that no client can be made of is no reason to start its jobs elsewhere.
+#[tokio::test]
+async fn jobs_of_a_cluster_without_a_client_wait_for_it_and_start_when_there_is_one() {
+    let mut cluster = Cluster::new().await;
+    let (others, clusters) = Others::new(&cluster, &[]);
+    let obstacle = Obstacle::NoClient("its token file is missing".into());
+    let default = ClusterClient::unready(None, obstacle);
+    others.publish(&[("default", default)]);
+    cluster.start_plank_on(clusters);
+    cluster.trigger("pj", json!({})).await;
+    let told = "Waiting: build cluster default does not answer.";
+    let job = cluster
+        .job("pj", told, |job| description(job) == told)
+        .await;
+    assert_eq!(job.state(), ProwJobState::Triggered);
+    assert!(cluster.pods().get_opt("pj").await.unwrap().is_none());
+    others.publish(&[]);
+    cluster.pod("pj").await;
 }
 
 #[tokio::test]

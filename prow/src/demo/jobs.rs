@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, pin::pin};
 
 use common::{
-    kube::DeserializeGuard,
+    kube::{DeserializeGuard, watch_objects},
     prowjob::{ProwJob, ProwJobState, labels},
 };
 use futures::StreamExt;
 use kube::{
     Api, Client,
-    runtime::{WatchStreamExt, watcher, watcher::Event},
+    runtime::{watcher, watcher::Event},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -38,19 +38,17 @@ pub(super) async fn follow(client: Client, namespace: &str) -> watch::Receiver<J
     let (listed, is_listed) = oneshot::channel();
     let mut listed = Some(listed);
     tokio::spawn(async move {
-        let mut events = pin!(watcher(api, watcher::Config::default()).default_backoff());
+        let all = watcher::Config::default();
+        let mut events = pin!(watch_objects(api, all, "prowjobs"));
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
                 () = sender.closed() => None,
             };
             match event {
-                Some(Ok(Event::Apply(object) | Event::InitApply(object))) => keep(&sender, object),
-                Some(Ok(Event::InitDone)) => drop(listed.take().map(|listed| listed.send(()))),
-                Some(Ok(Event::Init | Event::Delete(_))) => {}
-                Some(Err(error)) => {
-                    tracing::warn!(error = format!("{error:#}"), "following ProwJobs")
-                }
+                Some(Event::Apply(object) | Event::InitApply(object)) => keep(&sender, object),
+                Some(Event::InitDone) => drop(listed.take().map(|listed| listed.send(()))),
+                Some(Event::Init | Event::Delete(_)) => {}
                 None => break,
             }
         }

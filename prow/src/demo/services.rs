@@ -189,7 +189,7 @@ impl Prow<'_> {
 
     fn plank(&self) -> anyhow::Result<plank::Context> {
         Ok(plank::Context {
-            clusters: Clusters::single(self.client.clone()).fixed(),
+            clusters: Clusters::single(self.client.clone()),
             fence: service::lease::Fence::open(),
             config: self.config.clone(),
             metrics: plank::Metrics::new(&mut Registry::default()),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use common::{
     config::Config,
-    kube::Clusters,
+    kube::infra_client,
     prowjob::{ProwJob, ProwJobState},
 };
 use kube::{Api, api::PostParams, runtime::wait};
@@ -19,8 +19,8 @@ pub(super) async fn trigger(
     config: &Config,
     job: ProwJob,
 ) -> anyhow::Result<ExitCode> {
-    let clusters = Clusters::load(&options.kubernetes).await?;
-    let jobs: Api<ProwJob> = Api::namespaced(clusters.infra, &config.prow.prowjob_namespace);
+    let client = infra_client(&options.kubernetes).await?;
+    let jobs: Api<ProwJob> = Api::namespaced(client, &config.prow.prowjob_namespace);
     let name = job.metadata.name.clone().unwrap_or_default();
     jobs.create(&PostParams::default(), &job)
         .await

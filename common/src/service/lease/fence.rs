@@ -116,6 +116,9 @@ impl Fence {
     /// under way then is dropped, so that it is not tried again.
     #[must_use]
     pub fn client(&self, client: &Client) -> Client {
+        if self.0.is_none() {
+            return client.clone();
+        }
         let namespace = client.default_namespace().to_owned();
         let (fence, client) = (self.clone(), client.clone());
         let service = tower::service_fn(move |request: Request<Body>| {

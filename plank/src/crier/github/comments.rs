@@ -111,7 +111,7 @@ impl GithubReporter {
             .join(",");
         let namespace = job.namespace().unwrap_or_default();
         let api: Api<DeserializeGuard<ProwJob>> =
-            Api::namespaced(self.ctx.clusters.infra.clone(), &namespace);
+            Api::namespaced(self.ctx.clusters.infra().clone(), &namespace);
         let mut params = ListParams::default().labels(&selector).limit(PAGE);
         let mut newest: BTreeMap<String, ProwJob> = BTreeMap::new();
         loop {

@@ -1,0 +1,80 @@
+//! One try at a build cluster: a client is made, and asked what it may do.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kube::Client;
+
+use super::{
+    Obstacle, Right, Timeouts, client,
+    contexts::ContextFile,
+    rights::{self, Missing},
+    roster::Outcome,
+};
+
+pub(super) struct Attempt {
+    /// One that was made before.
+    pub(super) client: Option<Client>,
+    /// What one is made of.
+    pub(super) context: Option<ContextFile>,
+    pub(super) timeouts: Timeouts,
+    /// Where pods are.
+    pub(super) namespace: Arc<str>,
+    pub(super) rights: &'static [Right],
+}
+
+impl Attempt {
+    pub(super) async fn run(self, alias: &str, service: &str) -> Outcome<Client> {
+        let made = match (self.client, self.context) {
+            (Some(client), _) => Ok(client),
+            (None, Some(context)) => context_client(context, self.timeouts).await,
+            (None, None) => Err(anyhow::anyhow!("the context is gone")),
+        };
+        let client = match made {
+            Ok(client) => client,
+            Err(error) => {
+                return Outcome {
+                    client: None,
+                    obstacle: Some(Obstacle::NoClient(format!("{error:#}"))),
+                };
+            }
+        };
+        let obstacle = match rights::missing(&client, &self.namespace, self.rights).await {
+            Ok(missing) => forbidden(missing, alias, service),
+            Err(error) => {
+                let error = anyhow::Error::from(error);
+                Some(Obstacle::NoAnswer(format!("{error:#}")))
+            }
+        };
+        Outcome {
+            client: Some(client),
+            obstacle,
+        }
+    }
+}
+
+/// Rights without which nothing works are an obstacle; of the others one line is logged.
+fn forbidden(missing: Vec<Missing>, alias: &str, service: &str) -> Option<Obstacle> {
+    if missing.iter().any(|it| it.right.only_for.is_none()) {
+        return Some(Obstacle::Forbidden(missing));
+    }
+    for one in missing {
+        one.warn(Some(alias), service);
+    }
+    None
+}
+
+/// Apart from everything else: a plugin that makes credentials may take as long as it likes.
+pub(super) async fn context_client(
+    context: ContextFile,
+    timeouts: Timeouts,
+) -> anyhow::Result<Client> {
+    let runtime = tokio::runtime::Handle::current();
+    let making = tokio::task::spawn_blocking(move || {
+        // Its client's own tasks run where this process's do.
+        let _entered = runtime.enter();
+        let config = runtime.block_on(context.config())?;
+        Ok(client::client(config, timeouts)?)
+    });
+    making.await.context("making a client")?
+}

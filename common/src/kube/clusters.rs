@@ -1,0 +1,148 @@
+//! The one handle by which every service reaches its clusters.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::{Request, Response};
+use kube::{Client, client::Body};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::task::AbortOnDropHandle;
+use tower::BoxError;
+
+use super::{Obstacle, roster::View};
+use crate::{prowjob::DEFAULT_CLUSTER, service::lease::Fence};
+
+/// The clusters of an installation: one that holds the `ProwJob`s, and one a name that jobs use
+/// in `cluster`. Build clusters come, go and change while a service runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Clusters {
+    infra: Client,
+    build: watch::Receiver<Arc<BuildClusters>>,
+    fence: Fence,
+    /// What keeps them up to date; it ends with the last handle.
+    _following: Option<Arc<AbortOnDropHandle<()>>>,
+}
+
+/// Build clusters by the name jobs use. One that is the same object as before is unchanged.
+pub type BuildClusters = BTreeMap<String, Arc<ClusterClient>>;
+
+/// How a build cluster is reached, and whether it can be worked on.
+#[derive(Clone)]
+pub struct ClusterClient {
+    /// Where no client can be made, one that refuses all requests and says why.
+    pub client: Client,
+    /// Why the cluster is not to be worked on; none: it is ready.
+    pub obstacle: Option<Obstacle>,
+    /// Of the view that this was made of.
+    version: u64,
+}
+
+impl ClusterClient {
+    /// A cluster that is ready.
+    pub fn ready(client: Client) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            obstacle: None,
+            version: 0,
+        })
+    }
+
+    /// A cluster that cannot be worked on; `client` is none where none can be made.
+    pub fn unready(client: Option<Client>, obstacle: Obstacle) -> Arc<Self> {
+        Arc::new(Self {
+            client: client.unwrap_or_else(|| refusing(obstacle.to_string())),
+            obstacle: Some(obstacle),
+            version: 0,
+        })
+    }
+
+    pub(super) fn of(view: View<Client>) -> Arc<Self> {
+        let obstacle = view.obstacle.as_ref().unwrap_or(&Obstacle::NotAsked);
+        let client = view
+            .client
+            .unwrap_or_else(|| refusing(obstacle.to_string()));
+        Arc::new(Self {
+            client,
+            obstacle: view.obstacle,
+            version: view.version,
+        })
+    }
+
+    pub(super) fn is_of(&self, view: &View<Client>) -> bool {
+        self.version == view.version
+    }
+}
+
+/// A client that refuses all requests and says why.
+fn refusing(why: String) -> Client {
+    let why = Arc::<str>::from(format!("this service {why}"));
+    let refuse = tower::service_fn(move |_: Request<Body>| {
+        let why = Arc::clone(&why);
+        async move { Err::<Response<Body>, BoxError>(why.as_ref().into()) }
+    });
+    Client::new(refuse, "default")
+}
+
+impl Clusters {
+    /// One cluster for everything, for as long as it is used.
+    pub fn single(client: Client) -> Self {
+        let default = ClusterClient::ready(client.clone());
+        let build = BTreeMap::from([(DEFAULT_CLUSTER.to_owned(), default)]);
+        Self::new(client, watch::channel(Arc::new(build)).1)
+    }
+
+    /// Build clusters as whoever holds the sender of `build` says.
+    pub fn new(infra: Client, build: watch::Receiver<Arc<BuildClusters>>) -> Self {
+        Self {
+            infra,
+            build,
+            fence: Fence::open(),
+            _following: None,
+        }
+    }
+
+    pub(super) fn followed_by(self, task: JoinHandle<()>) -> Self {
+        Self {
+            _following: Some(Arc::new(AbortOnDropHandle::new(task))),
+            ..self
+        }
+    }
+
+    /// Where the `ProwJob`s are.
+    pub fn infra(&self) -> &Client {
+        &self.infra
+    }
+
+    /// The build clusters there are now. Their clients know of no fence: see [`Self::fence`].
+    pub fn build(&self) -> Arc<BuildClusters> {
+        Arc::clone(&self.build.borrow())
+    }
+
+    /// A client of a build cluster, if there is one of this name.
+    pub fn build_client(&self, alias: &str) -> Option<Client> {
+        let client = self.build.borrow().get(alias)?.client.clone();
+        Some(self.fence.client(&client))
+    }
+
+    /// Ends when the build clusters are others than this handle has seen by this; never, when
+    /// nobody will change them any more.
+    pub async fn changed(&mut self) {
+        if self.build.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// The same clusters through clients that refuse to write once `fence` is closed.
+    #[must_use]
+    pub fn fenced(&self, fence: &Fence) -> Self {
+        Self {
+            infra: fence.client(&self.infra),
+            fence: fence.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// What closes when this process no longer leads.
+    pub fn fence(&self) -> &Fence {
+        &self.fence
+    }
+}

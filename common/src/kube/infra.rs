@@ -1,0 +1,167 @@
+//! The cluster that holds the `ProwJob`s. It stays the same one for as long as a service runs.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use kube::{Client, Config, client::Body, config::KubeConfigOptions};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    Needs, Options, Timeouts,
+    attempt::context_client,
+    client,
+    contexts::{ContextFile, Contexts, Origin},
+    rights,
+};
+use crate::service::Ready;
+
+/// Between two tries at what did not work.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// A client of the infrastructure cluster alone, with the credentials there are now.
+pub async fn infra_client(options: &Options) -> anyhow::Result<Client> {
+    let contexts = Contexts::read(options)?;
+    Ok(find(options, &contexts, &[]).await?.client)
+}
+
+/// The infrastructure cluster, with the context it was found by.
+pub(super) struct Infra {
+    pub(super) client: Client,
+    /// None in a cluster, and where no file was named: those credentials renew themselves.
+    context: Option<FromContext>,
+}
+
+struct FromContext {
+    server: Option<String>,
+    origin: Origin,
+    /// What requests go through.
+    current: Arc<watch::Sender<Client>>,
+    /// The change to other credentials that is under way.
+    change: Option<AbortOnDropHandle<()>>,
+}
+
+/// The cluster this process runs in, else the current context, else what kubectl would take.
+pub(super) async fn find(
+    options: &Options,
+    contexts: &Contexts,
+    disabled: &[String],
+) -> anyhow::Result<Infra> {
+    let what = "client of the infrastructure cluster";
+    let in_cluster = (!options.no_in_cluster_config)
+        .then(Config::incluster)
+        .and_then(Result::ok);
+    if let Some(mut config) = in_cluster {
+        if let Some(file) = &options.projected_token_file {
+            config.auth_info.token_file = Some(file.display().to_string());
+        }
+        return fixed(config, options.timeouts).context(what);
+    }
+    if let Some(context) = contexts.current(disabled)? {
+        let client = context_client(context.clone(), options.timeouts).await;
+        return Ok(Infra::following(client.context(what)?, context));
+    }
+    // $KUBECONFIG, else the one in the home folder.
+    let config = Config::from_kubeconfig(&KubeConfigOptions::default())
+        .await
+        .context("no cluster: run in one, or give --kubeconfig a file with a current-context")?;
+    fixed(config, options.timeouts).context(what)
+}
+
+fn fixed(config: Config, timeouts: Timeouts) -> anyhow::Result<Infra> {
+    Ok(Infra {
+        client: client::client(config, timeouts)?,
+        context: None,
+    })
+}
+
+impl Infra {
+    fn following(client: Client, context: &ContextFile) -> Self {
+        let namespace = client.default_namespace().to_owned();
+        let (current, requests) = watch::channel(client);
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let client = requests.borrow().clone();
+            async move { client.send(request).await }
+        });
+        Self {
+            client: Client::new(service, namespace),
+            context: Some(FromContext {
+                server: context.server().map(str::to_owned),
+                origin: context.origin(),
+                current: Arc::new(current),
+                change: None,
+            }),
+        }
+    }
+
+    /// Takes over credentials that have changed in the files. Another cluster is none of this
+    /// process's: all that it knows is of the first.
+    pub(super) fn follow(&mut self, contexts: &Contexts, disabled: &[String], timeouts: Timeouts) {
+        let Some(known) = &mut self.context else {
+            return;
+        };
+        let Ok(Some(context)) = contexts.current(disabled) else {
+            return;
+        };
+        let origin = context.origin();
+        if origin == known.origin {
+            return;
+        }
+        known.origin = origin;
+        if context.server() != known.server.as_deref() {
+            tracing::warn!(
+                "the kubeconfig's current context is another cluster: a restart brings it into force"
+            );
+            return;
+        }
+        let change = change(context.clone(), timeouts, Arc::clone(&known.current));
+        known.change = Some(AbortOnDropHandle::new(tokio::spawn(change)));
+    }
+}
+
+/// Until the new credentials can be used the old ones stay.
+async fn change(context: ContextFile, timeouts: Timeouts, current: Arc<watch::Sender<Client>>) {
+    let mut told = false;
+    loop {
+        match context_client(context.clone(), timeouts).await {
+            Ok(client) => {
+                tracing::info!("the infrastructure cluster's credentials have changed");
+                current.send_replace(client);
+                return;
+            }
+            Err(error) if !told => tracing::error!(
+                "the infrastructure cluster's new credentials cannot be used, the old ones stay; \
+                 trying again: {error:#}"
+            ),
+            Err(_) => {}
+        }
+        told = true;
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Asks until all rights in the namespace of the `ProwJob`s are there; the service is not ready
+/// without those that its work depends on.
+pub(super) async fn await_rights(client: Client, namespace: String, needs: Needs, ready: Ready) {
+    let mut told = Vec::new();
+    loop {
+        match rights::missing(&client, &namespace.as_str().into(), needs.infra).await {
+            Ok(missing) => {
+                let (limits, lacks): (Vec<_>, Vec<_>) = missing
+                    .into_iter()
+                    .partition(|it| it.right.only_for.is_some());
+                if lacks != told {
+                    lacks.iter().for_each(|it| it.error(None, needs.service));
+                }
+                ready.allow(lacks.is_empty());
+                if lacks.is_empty() {
+                    limits.iter().for_each(|it| it.warn(None, needs.service));
+                    return;
+                }
+                told = lacks;
+            }
+            Err(error) => tracing::debug!("rights are not known yet: {error}"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}

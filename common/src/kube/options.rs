@@ -1,0 +1,64 @@
+//! Prow's flags for finding clusters.
+
+use std::path::PathBuf;
+
+use crate::{duration::GoDuration, service::flags};
+
+/// Prow's flags for finding clusters.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
+pub struct Options {
+    /// Path to a kubeconfig file; each of its contexts is a build cluster.
+    #[arg(long)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Folder of kubeconfig files, read like --kubeconfig.
+    #[arg(long)]
+    pub kubeconfig_dir: Option<PathBuf>,
+    /// Only files of --kubeconfig-dir that end like this are read.
+    #[arg(long, default_value = "")]
+    pub kubeconfig_suffix: String,
+    /// Token file that replaces the service account's in-cluster one.
+    #[arg(long)]
+    pub projected_token_file: Option<PathBuf>,
+    /// Do not use the cluster this process runs in.
+    #[arg(
+        long,
+        value_parser = flags::boolean,
+        default_value = "false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub no_in_cluster_config: bool,
+    #[command(flatten)]
+    pub timeouts: Timeouts,
+}
+
+/// How long a cluster may be silent. Not Prow's; 0 is for ever.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(skip)]
+pub struct Timeouts {
+    /// Longest wait for a cluster's answer, and between two pieces of it. Not Prow's.
+    #[arg(
+        long = "kubernetes-client.request-timeout",
+        value_name = "DURATION",
+        default_value = "20s"
+    )]
+    pub request: GoDuration,
+    /// Longest silence of a watch, which the API breaks about every minute. Not Prow's.
+    #[arg(
+        long = "kubernetes-client.watch-timeout",
+        value_name = "DURATION",
+        default_value = "2m"
+    )]
+    pub watch: GoDuration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            request: GoDuration::from_secs(20),
+            watch: GoDuration::from_secs(120),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What holds whatever the files say, whichever clusters are disabled, and whatever fails.
+
+use std::collections::BTreeSet;
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+
+const INFRA: u32 = 0;
+const NAMES: [&str; 3] = ["default", "a", "b"];
+
+#[derive(Clone, Debug)]
+enum Event {
+    /// For each name: the version of its context, or none.
+    Files([Option<u8>; 3]),
+    Disable([bool; 3]),
+    /// The oldest try that is under way ends.
+    Settle(Ending),
+    Seconds(u8),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Ready,
+    NoClient,
+    NoAnswer,
+    Forbidden,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let context = || proptest::option::of(0..3u8);
+    prop_oneof![
+        [context(), context(), context()].prop_map(Event::Files),
+        any::<[bool; 3]>().prop_map(Event::Disable),
+        prop_oneof![
+            Just(Ending::Ready),
+            Just(Ending::NoClient),
+            Just(Ending::NoAnswer),
+            Just(Ending::Forbidden),
+        ]
+        .prop_map(Event::Settle),
+        (0..8u8).prop_map(Event::Seconds),
+    ]
+}
+
+/// The roster with its surroundings. Clients are numbers that are never used twice.
+struct World {
+    roster: Roster<u32>,
+    files: [Option<u8>; 3],
+    disabled: [bool; 3],
+    under_way: Vec<(Try<u32>, Option<u8>)>,
+    clients: u32,
+    /// Which context each client was made of.
+    made_of: BTreeMap<u32, (String, u8)>,
+    now: Duration,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world = Self {
+            roster: Roster::new(INFRA),
+            files: [None; 3],
+            disabled: [false; 3],
+            under_way: Vec::new(),
+            clients: INFRA,
+            made_of: BTreeMap::new(),
+            now: Duration::ZERO,
+        };
+        world.set();
+        world
+    }
+
+    fn version(&self, alias: &str) -> Option<u8> {
+        let index = NAMES.iter().position(|name| *name == alias).unwrap();
+        self.files[index]
+    }
+
+    fn set(&mut self) {
+        let contexts = NAMES.iter().zip(self.files);
+        let contexts = contexts
+            .filter_map(|(name, version)| Some(((*name).to_owned(), version?.to_string().into())))
+            .collect();
+        let disabled: Vec<String> = NAMES
+            .iter()
+            .zip(self.disabled)
+            .filter_map(|(name, disabled)| disabled.then(|| (*name).to_owned()))
+            .collect();
+        self.roster.set(&contexts, &disabled, self.now);
+    }
+
+    fn step(&mut self, event: &Event) {
+        match event {
+            Event::Files(files) => {
+                self.files = *files;
+                self.set();
+            }
+            Event::Disable(disabled) => {
+                self.disabled = *disabled;
+                self.set();
+            }
+            Event::Settle(ending) if !self.under_way.is_empty() => self.settle(*ending),
+            Event::Settle(_) => {}
+            Event::Seconds(seconds) => self.now += Duration::from_secs((*seconds).into()),
+        }
+        for tried in self.roster.due(self.now) {
+            let version = self.version(&tried.alias);
+            self.under_way.push((tried, version));
+        }
+    }
+
+    fn settle(&mut self, ending: Ending) {
+        let (tried, version) = self.under_way.remove(0);
+        let client = tried.client.or_else(|| {
+            (!matches!(ending, Ending::NoClient)).then(|| {
+                self.clients += 1;
+                let made_of = (tried.alias.clone(), version.expect("of a context"));
+                self.made_of.insert(self.clients, made_of);
+                self.clients
+            })
+        });
+        let obstacle = match ending {
+            Ending::Ready => None,
+            Ending::NoClient => Some(Obstacle::NoClient("no".into())),
+            Ending::NoAnswer => Some(Obstacle::NoAnswer("no".into())),
+            Ending::Forbidden => Some(Obstacle::Forbidden(Vec::new())),
+        };
+        let outcome = Outcome { client, obstacle };
+        self.roster.settle(&tried, outcome, self.now);
+    }
+
+    fn view(&self) -> BTreeMap<String, View<u32>> {
+        let view = self.roster.view();
+        view.map(|(alias, view)| (alias.to_owned(), view)).collect()
+    }
+
+    fn wanted(&self) -> BTreeSet<String> {
+        let names = NAMES.iter().enumerate();
+        names
+            .filter(|(index, name)| {
+                (self.files[*index].is_some() || **name == DEFAULT_CLUSTER)
+                    && !self.disabled[*index]
+            })
+            .map(|(_, name)| (*name).to_owned())
+            .collect()
+    }
+
+    fn check(&self) {
+        let view = self.view();
+        assert_eq!(view.keys().cloned().collect::<BTreeSet<_>>(), self.wanted());
+        for (alias, it) in &view {
+            assert!(it.client.is_some() || it.obstacle.is_some(), "{alias}");
+            match (it.client, self.version(alias)) {
+                (Some(INFRA), version) => {
+                    assert!(alias == DEFAULT_CLUSTER && version.is_none(), "{alias}");
+                }
+                (Some(client), version) => {
+                    assert_eq!(self.made_of[&client], (alias.clone(), version.unwrap()));
+                }
+                (None, _) => {}
+            }
+            // What is not ready is being tried, or will be soon.
+            let entry = &self.roster.entries[alias];
+            let tried = self
+                .under_way
+                .iter()
+                .any(|(it, _)| it.alias == *alias && it.made_of == entry.made_of);
+            let soon = entry.due.is_some_and(|due| due <= self.now + LONGEST_RETRY);
+            assert!(
+                it.obstacle.is_none() || tried || soon,
+                "{alias} is forgotten"
+            );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn of_every_course_of_events(events in vec(event(), 1..60)) {
+        let mut world = World::new();
+        for event in &events {
+            let before = (world.files, world.disabled, world.view());
+            world.step(event);
+            world.check();
+            let now = world.view();
+            for (index, name) in NAMES.iter().enumerate() {
+                let unchanged = before.0[index] == world.files[index]
+                    && before.1[index] == world.disabled[index];
+                let (Some(was), Some(is)) = (before.2.get(*name), now.get(*name)) else {
+                    continue;
+                };
+                if unchanged && was.client.is_some() {
+                    prop_assert_eq!(was.client, is.client, "{} keeps its client", name);
+                }
+                if was.version == is.version {
+                    prop_assert_eq!(&was.obstacle, &is.obstacle);
+                    prop_assert_eq!(was.client, is.client);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_answers_in_the_end_is_ready_in_the_end(
+        events in vec(event(), 0..30),
+        files in [Just(Some(7)), Just(Some(7)), Just(None)],
+    ) {
+        let mut world = World::new();
+        events.iter().for_each(|event| world.step(event));
+        world.step(&Event::Files(files));
+        world.step(&Event::Disable([false; 3]));
+        for _ in 0..60 {
+            world.step(&Event::Settle(Ending::Ready));
+            world.step(&Event::Seconds(5));
+        }
+        let view = world.view();
+        prop_assert_eq!(view.len(), 2);
+        prop_assert!(view.values().all(|it| it.client.is_some() && it.obstacle.is_none()));
+    }
+}
