@@ -5,6 +5,7 @@ pub mod cron;
 pub mod db;
 pub mod digest;
 pub mod duration;
+pub mod expansion;
 pub mod github;
 pub mod installation;
 pub mod kube;

@@ -12,19 +12,22 @@ mod sidecar;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod words;
 mod wrap;
 
 use common::prowjob::{ProwJob, labels};
 use podutils::JobSpec;
 use serde_json::{Map, Value, json};
 
-use json::{list, objects};
+use json::{list, objects, text};
 
 pub(crate) use clone::CODE;
 pub use storage::{TOKEN_KEY, needs_token, token_secret_name};
 
 /// The name of a job's container if it has only one.
 pub use common::storage::paths::TEST_CONTAINER;
+
+const TERMINATION_MESSAGE_POLICY: &str = "terminationMessagePolicy";
 
 /// Why a job can have no pod. Permanent: only another spec would change it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -110,9 +113,10 @@ fn make(
     }
     for group in ["containers", "initContainers"] {
         for container in objects(&mut spec, group)? {
-            container
-                .entry("terminationMessagePolicy")
-                .or_insert_with(|| "FallbackToLogsOnError".into());
+            if text(container, TERMINATION_MESSAGE_POLICY).is_empty() {
+                let policy = "FallbackToLogsOnError".into();
+                container.insert(TERMINATION_MESSAGE_POLICY.into(), policy);
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use common::expansion;
 use k8s_openapi::api::core::v1::{Container, EnvVar, Pod};
 
 /// An object of the pod's namespace that a container or a volume takes values from.
@@ -191,31 +192,12 @@ fn field(path: &str, pod: &Pod, node: &str) -> Option<String> {
     Some(value)
 }
 
-/// `$(NAME)` replaced by its value; an unknown name stays as written and `$$` stands for one `$`.
+/// `text` with `$(NAME)` replaced by the values of `env`.
 pub(crate) fn expand(text: &str, env: &[(String, String)]) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        let tail = &rest[at + 1..];
-        if let Some(after) = tail.strip_prefix('$') {
-            out.push('$');
-            rest = after;
-        } else if let Some((name, after)) =
-            tail.strip_prefix('(').and_then(|tail| tail.split_once(')'))
-        {
-            match env.iter().find(|(known, _)| known == name) {
-                Some((_, value)) => out.push_str(value),
-                None => out.extend(["$(", name, ")"]),
-            }
-            rest = after;
-        } else {
-            out.push('$');
-            rest = tail;
-        }
-    }
-    out.push_str(rest);
-    out
+    expansion::expand(text, |name| {
+        let variable = env.iter().find(|(known, _)| known == name);
+        variable.map(|(_, value)| value)
+    })
 }
 
 #[cfg(test)]
@@ -223,27 +205,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn references_expand_as_in_kubernetes() {
-        let env = [
-            ("A".to_owned(), "1".to_owned()),
-            ("B".to_owned(), "$(A)".to_owned()),
-        ];
-        for (text, expected) in [
-            ("plain", "plain"),
-            ("$(A)-$(A)", "1-1"),
-            (
-                "a value is not expanded again: $(B)",
-                "a value is not expanded again: $(A)",
-            ),
-            ("$(UNKNOWN) $(A", "$(UNKNOWN) $(A"),
-            ("$$(A) $$ $A", "$(A) $ $A"),
-            ("$", "$"),
-        ] {
-            assert_eq!(expand(text, &env), expected, "{text}");
-        }
-    }
 
     fn container(spec: serde_json::Value) -> Container {
         serde_json::from_value(spec).unwrap()

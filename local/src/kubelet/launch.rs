@@ -134,9 +134,6 @@ pub(crate) struct Isolated<'a> {
 pub(crate) fn launch(inputs: Inputs<'_>, isolated: Option<&Isolated<'_>>) -> Launch {
     let container = inputs.container;
     let mut env = inputs.env;
-    if !env.iter().any(|(name, _)| name == "PATH") {
-        env.push(("PATH".to_owned(), inputs.path.to_owned()));
-    }
     let mut words = container
         .command
         .iter()
@@ -152,6 +149,10 @@ pub(crate) fn launch(inputs: Inputs<'_>, isolated: Option<&Isolated<'_>>) -> Lau
                 .map(|word| expand(word, &env)),
         )
         .collect();
+    // As a variable of an image, which no reference means.
+    if !env.iter().any(|(name, _)| name == "PATH") {
+        env.push(("PATH".to_owned(), inputs.path.to_owned()));
+    }
     let utility = if command.is_none() {
         inputs.utility
     } else {
@@ -317,14 +318,18 @@ mod tests {
     #[test]
     fn a_command_is_run_with_volumes_at_their_paths() {
         let launch = launched(
-            json!({"name": "c", "command": ["sh", "-c"], "args": ["echo $(X)"], "workingDir": "/w", "volumeMounts": [
+            json!({"name": "c", "command": ["sh", "-c"], "args": ["echo $(X) $(PATH)"], "workingDir": "/w", "volumeMounts": [
                 {"name": "key", "mountPath": "/logs/deep/key"}, {"name": "logs", "mountPath": "/logs", "subPath": "s"}]}),
             None,
             true,
         );
         assert_eq!(
             (launch.program.as_str(), launch.args, launch.dir),
-            ("sh", vec!["-c".into(), "echo 1".into()], "/w".into())
+            (
+                "sh",
+                vec!["-c".into(), "echo 1 $(PATH)".into()],
+                "/w".into()
+            )
         );
         assert!(launch.env.contains(&("PATH".into(), "/bin".into())));
         let binds: Vec<_> = launch

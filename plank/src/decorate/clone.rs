@@ -1,5 +1,6 @@
 //! The init container that checks the code out, and the secrets that only it may see.
 
+use common::expansion::literal;
 use common::prowjob::{DecorationConfig, ProwJobSpec, Refs, SecretKey};
 use podutils::clonerefs;
 use serde_json::{Value, json};
@@ -70,7 +71,7 @@ pub(super) fn clone(spec: &ProwJobSpec, config: &DecorationConfig) -> Result<Opt
     if !secrets.cookie_path.is_empty() {
         container.insert(
             "args".into(),
-            json!([format!("--cookiefile={}", secrets.cookie_path)]),
+            json!([literal(&format!("--cookiefile={}", secrets.cookie_path))]),
         );
     }
     container.insert(

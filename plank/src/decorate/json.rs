@@ -1,5 +1,6 @@
 //! Editing a pod spec as JSON, and writing JSON as Go writes it.
 
+use common::expansion::literal;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -59,7 +60,13 @@ pub(super) fn texts(object: &Object, key: &str) -> Result<Vec<String>, Error> {
     }
 }
 
+/// A variable whose value arrives as it is, whatever `$(…)` and `$$` it holds.
 pub(super) fn variable(name: &str, value: &str) -> Value {
+    variable_as_written(name, &literal(value))
+}
+
+/// A variable that the kubelet expands.
+pub(super) fn variable_as_written(name: &str, value: &str) -> Value {
     json!({"name": name, "value": value})
 }
 

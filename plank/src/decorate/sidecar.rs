@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::{
     Error,
     clone::CLONE_LOG,
-    json::{Object, go_json, mount, objects, text, variable},
+    json::{Object, go_json, mount, objects, text, variable, variable_as_written},
     storage::BlobStorage,
+    words::literal_for,
     wrap::{ARTIFACTS, image},
 };
 
@@ -90,7 +91,11 @@ pub(super) fn sidecar(
             "env".to_owned(),
             json!([
                 variable(JobSpec::ENV, job_spec),
-                variable(sidecar::Options::ENV, &go_json(&options)),
+                // The job's words stand in it, which nobody reads.
+                variable_as_written(
+                    sidecar::Options::ENV,
+                    &literal_for(&go_json(&options), &[JobSpec::ENV]),
+                ),
             ]),
         ),
         ("volumeMounts".to_owned(), mounts.into()),

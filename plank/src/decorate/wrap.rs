@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use super::{
     Error, clone,
     environment::{Environment, variables},
-    json::{Object, empty_dir, go_json, list, mount, objects, text, texts, variable},
+    json::{Object, empty_dir, list, mount, objects, text, texts},
     resources, restricted, sidecar, storage,
+    words::Scope,
 };
 
 pub(super) const ARTIFACTS: &str = "/logs/artifacts";
 const ENTRYPOINT: &str = "/tools/entrypoint";
-const ENTRYPOINT_OPTIONS: &str = "ENTRYPOINT_OPTIONS";
 
 /// `run` is the pod's name and its build id, `output` as for [`storage::storage`].
 pub(super) fn decorate(
@@ -138,9 +138,9 @@ fn wrap_containers(
             };
             container.insert("command".into(), json!([ENTRYPOINT]));
             container.remove("args");
-            let env = list(container, "env")?;
-            env.extend(variables(environment));
-            env.push(variable(ENTRYPOINT_OPTIONS, &go_json(&options)));
+            list(container, "env")?.extend(variables(environment));
+            let options = Scope::of(container).variables(&options);
+            list(container, "env")?.extend(options);
             let mounts = list(container, "volumeMounts")?;
             mounts.extend([mount("logs", "/logs"), mount("tools", "/tools")]);
             if let Some(folder) = working_dir {

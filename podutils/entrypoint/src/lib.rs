@@ -2,20 +2,19 @@
 
 mod duration;
 mod log;
-mod marker;
+pub mod marker;
 mod options;
 mod place;
 mod process;
 mod supervise;
+mod variables;
 
 pub use options::{DEFAULT_GRACE_PERIOD, DEFAULT_TIMEOUT, Options, WrapperOptions};
 pub use supervise::{ABORTED_CODE, INTERNAL_ERROR_CODE, PREVIOUS_FAILED_CODE};
+pub use variables::{ARGUMENT_ENV, OPTIONS_ENV, PLAIN_OPTIONS_ENV};
 
 use std::io::Write;
 use std::process::ExitCode;
-
-/// The environment variable that holds [`Options`] as JSON; if it is set, flags are ignored.
-pub const OPTIONS_ENV: &str = "ENTRYPOINT_OPTIONS";
 
 /// Runs this process as the entrypoint: options from the environment or the command line.
 ///
@@ -23,29 +22,46 @@ pub const OPTIONS_ENV: &str = "ENTRYPOINT_OPTIONS";
 /// process does.
 #[must_use]
 pub fn main() -> ExitCode {
-    let env = std::env::var(OPTIONS_ENV).ok();
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let result = Options::load(env.as_deref(), &args).and_then(|options| {
-        if options.copy_mode_only {
-            place::place(&options.copy_dst).map(|()| 0).map_err(|e| {
-                format!(
-                    "could not place the entrypoint at {}: {e}",
-                    options.copy_dst
-                )
-            })
-        } else {
-            options.validate()?;
-            Ok(supervise::run(&options))
-        }
-    });
-    match result {
-        Ok(code) => ExitCode::from(process_exit_code(code)),
-        Err(message) => {
-            // Nobody is left to tell if stderr is closed.
-            let _ = writeln!(std::io::stderr(), "entrypoint: {message}");
-            ExitCode::from(process_exit_code(INTERNAL_ERROR_CODE))
+    let variable = |name: &str| {
+        // What is not UTF-8 is no JSON either, and is told as that.
+        std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+    };
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let code = match Options::load(variable, &args) {
+        Ok(options) if options.copy_mode_only => place_at(&options.copy_dst),
+        Ok(options) => match options.validate() {
+            Ok(()) => supervise::run(&options),
+            Err(message) => fail(&options.wrapper, &message),
+        },
+        Err(message) => fail(&variables::files(variable), &message),
+    };
+    ExitCode::from(process_exit_code(code))
+}
+
+fn place_at(destination: &str) -> i32 {
+    match place::place(destination) {
+        Ok(()) => 0,
+        Err(e) => {
+            tell(&format!(
+                "could not place the entrypoint at {destination}: {e}"
+            ));
+            INTERNAL_ERROR_CODE
         }
     }
+}
+
+fn fail(files: &WrapperOptions, message: &str) -> i32 {
+    tell(message);
+    supervise::fail(files, message);
+    INTERNAL_ERROR_CODE
+}
+
+fn tell(message: &str) {
+    // Nobody is left to tell if stderr is closed.
+    let _ = writeln!(std::io::stderr(), "entrypoint: {message}");
 }
 
 /// What the kernel makes of an exit code: its lowest eight bits (-1 becomes 255).

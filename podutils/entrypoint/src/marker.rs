@@ -1,75 +1,196 @@
 //! The marker file: how a container tells the sidecar, and the next container, how it ended.
+//!
+//! Beside it, until it is written, stands a file that this process holds locked. Whoever finds
+//! the lock free and no marker knows that nothing more will come: the process was killed. Prow's
+//! entrypoint has no such file, and its end without a marker is not noticed.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Writes the code so that a reader sees either no file or the whole number.
-pub(crate) fn write(path: &Path, code: i32) -> io::Result<()> {
-    let staging = staging_path(path);
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir)?;
+use nix::fcntl::{OFlag, posix_fallocate};
+
+/// More than any code takes: an `i32` has at most eleven characters.
+const ROOM: &[u8] = &[b' '; 32];
+/// More than this is no code.
+const LIMIT: u64 = 64;
+
+/// What a marker tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nothing yet.
+    Open,
+    /// The container ended with this code.
+    Ended(i32),
+    /// The container ended and left no code: its entrypoint was killed, or could not write.
+    Abandoned,
+}
+
+/// How the container of `marker` is. Never waits, whatever stands under that name.
+///
+/// # Errors
+///
+/// If the marker is there and cannot be read, or holds no code.
+pub fn look(marker: &Path) -> io::Result<State> {
+    if let Some(code) = read(marker)? {
+        return Ok(State::Ended(code));
     }
-    let result = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&staging)?;
+    if !is_let_go(&lock_path(marker)) {
+        return Ok(State::Open);
+    }
+    // It may have been written since it was looked for.
+    let code = read(marker)?;
+    Ok(code.map_or(State::Abandoned, State::Ended))
+}
+
+/// The code in a marker; `None` while it is not there.
+fn read(marker: &Path) -> io::Result<Option<i32>> {
+    let file = match open(marker) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let mut text = String::new();
+    file.take(LIMIT).read_to_string(&mut text)?;
+    let code = text.trim().parse();
+    code.map(Some)
+        .map_err(|_| io::Error::other("it holds no exit code"))
+}
+
+/// Whether the lock is there and nobody holds it.
+fn is_let_go(lock: &Path) -> bool {
+    open(lock).is_ok_and(|file| file.try_lock_shared().is_ok())
+}
+
+/// Opens a regular file; a pipe would make the reader wait for a writer.
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no regular file")),
+    }
+}
+
+/// A marker that is not written yet: locked, and with the room that the code will need, so that
+/// a disk that is full by then does not matter.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    file: File,
+}
+
+impl Reserved {
+    /// Once this returns the lock is seen and held; it goes with the process, however that ends.
+    pub(crate) fn new(marker: &Path) -> io::Result<Self> {
+        let staging = staging_path(marker);
+        let mut file = create(&staging)?;
+        file.lock()?;
+        // A disk that is full already has room for a name, at least.
+        let _ = posix_fallocate(&file, 0, ROOM.len() as i64);
+        let _ = file.write_all(ROOM);
+        fs::rename(&staging, lock_path(marker))?;
+        Ok(Self { file })
+    }
+
+    /// Writes the code so that a reader sees either no marker or the whole number.
+    pub(crate) fn write(mut self, marker: &Path, code: i32) -> io::Result<()> {
+        let text = code.to_string();
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(text.as_bytes())?;
+        self.file.set_len(text.len() as u64)?;
+        fs::rename(lock_path(marker), marker)
+    }
+}
+
+/// As [`Reserved::write`], where nothing could be reserved.
+pub(crate) fn write(marker: &Path, code: i32) -> io::Result<()> {
+    let staging = staging_path(marker);
+    let result = create(&staging).and_then(|mut file| {
         file.write_all(code.to_string().as_bytes())?;
-        // The sidecar may run as another user.
-        file.set_permissions(Permissions::from_mode(0o777))?;
-        file.sync_all()?;
-        fs::rename(&staging, path)
-    })();
+        fs::rename(&staging, marker)
+    });
     if result.is_err() {
         let _ = fs::remove_file(&staging);
     }
     result
 }
 
-/// The code in a marker; `None` while it is not there.
-pub(crate) fn read(path: &Path) -> io::Result<Option<i32>> {
-    match fs::read_to_string(path) {
-        Ok(text) => text.trim().parse().map(Some).map_err(io::Error::other),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
+/// An empty file that everybody may read and lock: the sidecar may run as another user.
+fn create(path: &Path) -> io::Result<File> {
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
     }
+    let file = File::create(path)?;
+    file.set_permissions(Permissions::from_mode(0o777))?;
+    Ok(file)
 }
 
-fn staging_path(path: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}", std::process::id()));
-    path.with_file_name(name)
+fn lock_path(marker: &Path) -> PathBuf {
+    beside(marker, "lock")
+}
+
+fn staging_path(marker: &Path) -> PathBuf {
+    beside(marker, &std::process::id().to_string())
+}
+
+fn beside(marker: &Path, end: &str) -> PathBuf {
+    let name = marker.file_name().unwrap_or_default().to_string_lossy();
+    marker.with_file_name(format!(".{name}.{end}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use nix::{sys::stat::Mode, unistd::mkfifo};
+
     use super::*;
 
-    #[test]
-    fn what_is_written_is_read_and_nothing_else_is_left() {
+    fn marker() -> (tempfile::TempDir, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("logs/marker-file.txt");
-        assert_eq!(read(&path).unwrap(), None);
-        for code in [0, -1, 1130] {
-            write(&path, code).unwrap();
-            assert_eq!(read(&path).unwrap(), Some(code));
-        }
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o777
-        );
+        (dir, path)
     }
 
     #[test]
-    fn a_marker_that_is_no_number_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("marker");
+    fn what_is_written_is_read_and_nothing_else_is_left() {
+        let (_dir, path) = marker();
+        assert_eq!(look(&path).unwrap(), State::Open);
+        for code in [0, -1, 1130, i32::MIN] {
+            let reserved = Reserved::new(&path).unwrap();
+            reserved.write(&path, code).unwrap();
+            assert_eq!(look(&path).unwrap(), State::Ended(code));
+            write(&path, 7).unwrap();
+            assert_eq!(look(&path).unwrap(), State::Ended(7));
+        }
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o777);
+    }
+
+    #[test]
+    fn a_lock_that_is_let_go_without_a_marker_is_an_end() {
+        let (_dir, path) = marker();
+        let reserved = Reserved::new(&path).unwrap();
+        assert_eq!(look(&path).unwrap(), State::Open);
+        drop(reserved);
+        assert_eq!(look(&path).unwrap(), State::Abandoned);
+    }
+
+    #[test]
+    fn what_is_no_marker_is_an_error_and_no_wait() {
+        let (_dir, path) = marker();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "soon").unwrap();
-        assert!(read(&path).is_err());
+        let told = look(&path).unwrap_err().to_string();
+        assert_eq!(told, "it holds no exit code");
+        fs::remove_file(&path).unwrap();
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        let told = look(&path).unwrap_err().to_string();
+        assert_eq!(told, "it is no regular file");
+        fs::remove_file(&path).unwrap();
+        mkfifo(&lock_path(&path), Mode::S_IRWXU).unwrap();
+        assert_eq!(look(&path).unwrap(), State::Open);
     }
 }

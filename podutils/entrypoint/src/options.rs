@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::duration;
+use crate::{duration, variables};
 
 /// How long the process may run when the options do not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
@@ -73,11 +73,17 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Options {
-    /// Options from the value of `ENTRYPOINT_OPTIONS`, or from the arguments if it is not set.
-    pub(crate) fn load(env: Option<&str>, args: &[String]) -> Result<Self, String> {
-        let mut options = match env {
-            Some(json) => serde_json::from_str(json)
-                .map_err(|e| format!("{} is not valid: {e}", crate::OPTIONS_ENV))?,
+    /// Options from the environment, or from the arguments where it holds none.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read; the message says in which variable or flag.
+    pub fn load(
+        variable: impl Fn(&str) -> Option<String>,
+        args: &[String],
+    ) -> Result<Self, String> {
+        let mut options = match variables::read(variable) {
+            Some(options) => options?,
             None => Self::from_args(args)?,
         };
         if options.timeout.is_zero() {
@@ -185,6 +191,14 @@ mod tests {
 
     const FROM_PLANK: &str = r#"{"timeout":7200000000000,"grace_period":10000000000,"artifact_dir":"/logs/artifacts","args":["/bin/thing","some","args"],"container_name":"test","process_log":"/logs/process-log.txt","marker_file":"/logs/marker-file.txt","metadata_file":"/logs/artifacts/metadata.json"}"#;
 
+    fn variable(json: &str) -> impl Fn(&str) -> Option<String> {
+        move |name| (name == crate::OPTIONS_ENV).then(|| json.to_owned())
+    }
+
+    fn from(json: &str) -> Result<Options, String> {
+        Options::load(variable(json), &[])
+    }
+
     fn args(line: &str) -> Vec<String> {
         line.split_whitespace().map(str::to_owned).collect()
     }
@@ -199,7 +213,7 @@ mod tests {
 
     #[test]
     fn zero_durations_become_the_defaults() {
-        let options = Options::load(Some(r#"{"timeout":0,"grace_period":0}"#), &[]).unwrap();
+        let options = from(r#"{"timeout":0,"grace_period":0}"#).unwrap();
         assert_eq!(
             (options.timeout, options.grace_period),
             (DEFAULT_TIMEOUT, DEFAULT_GRACE_PERIOD)
@@ -209,14 +223,14 @@ mod tests {
 
     #[test]
     fn the_environment_beats_the_flags() {
-        let options = Options::load(Some(r#"{"args":["a"]}"#), &args("--bogus")).unwrap();
+        let options = Options::load(variable(r#"{"args":["a"]}"#), &args("--bogus")).unwrap();
         assert_eq!(options.wrapper.args, ["a"]);
     }
 
     #[test]
     fn flags_are_read_as_go_reads_them() {
         let line = "-timeout=5s --grace-period 2s --process-log=/p -marker-file /m --always-zero=false -- sh -c x";
-        let options = Options::load(None, &args(line)).unwrap();
+        let options = Options::load(|_| None, &args(line)).unwrap();
         assert_eq!(options.timeout, Duration::from_secs(5));
         assert_eq!(options.grace_period, Duration::from_secs(2));
         assert_eq!(options.wrapper.process_log, "/p");
@@ -228,7 +242,7 @@ mod tests {
 
     #[test]
     fn flags_end_at_the_first_word_that_is_none() {
-        let options = Options::load(None, &args("--copy-mode-only cmd --timeout=1s")).unwrap();
+        let options = Options::load(|_| None, &args("--copy-mode-only cmd --timeout=1s")).unwrap();
         assert!(options.copy_mode_only);
         assert_eq!(options.wrapper.args, ["cmd", "--timeout=1s"]);
     }
@@ -244,10 +258,10 @@ mod tests {
                 "invalid boolean value \"maybe\" for -always-zero",
             ),
         ] {
-            assert_eq!(Options::load(None, &args(line)).unwrap_err(), expected);
+            assert_eq!(Options::load(|_| None, &args(line)).unwrap_err(), expected);
         }
-        assert!(Options::load(Some("{"), &[]).is_err());
-        assert!(Options::load(Some(r#"{"timeout":-1}"#), &[]).is_err());
-        assert!(Options::load(None, &[]).unwrap().validate().is_err());
+        assert!(from("{").is_err());
+        assert!(from(r#"{"timeout":-1}"#).is_err());
+        assert!(Options::load(|_| None, &[]).unwrap().validate().is_err());
     }
 }

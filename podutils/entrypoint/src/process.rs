@@ -17,6 +17,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
+use crate::variables;
+
 /// SIGINT, SIGTERM and SIGCHLD as a file descriptor to poll, instead of handlers.
 ///
 /// Blocking them first and for good is what closes the gap in which one could get lost.
@@ -64,6 +66,7 @@ impl Process {
             .map(|a| CString::new(a.as_str()))
             .collect::<Result<_, _>>()?;
         let env: Vec<CString> = std::env::vars_os()
+            .filter(|(name, _)| !variables::is_own(name))
             .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
             .collect::<Result<_, _>>()?;
         let program = args.first().ok_or(Errno::EINVAL)?;

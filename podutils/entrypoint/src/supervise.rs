@@ -12,10 +12,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 
+use crate::duration;
 use crate::log::Tee;
-use crate::options::Options;
+use crate::marker::{self, Reserved, State};
+use crate::options::{Options, WrapperOptions};
 use crate::process::{self, Process};
-use crate::{duration, marker};
 
 /// The entrypoint itself failed, or the process ran into its timeout.
 pub const INTERNAL_ERROR_CODE: i32 = 127;
@@ -33,22 +34,52 @@ const MARKER_POLL: Duration = Duration::from_millis(100);
 
 /// Runs the process and leaves its code in the marker file; what to exit with is returned.
 pub(crate) fn run(options: &Options) -> i32 {
-    let mut tee = match open(options) {
-        Ok(file) => Tee::new(Some(file)),
+    let marker = Path::new(&options.wrapper.marker_file);
+    let reserved = Reserved::new(marker);
+    let (mut tee, code) = match open(options) {
+        Ok(file) => (Tee::new(Some(file)), None),
         Err(message) => {
             let mut tee = Tee::new(None);
             tee.error(&message);
-            return finish(options, &mut tee, INTERNAL_ERROR_CODE);
+            (tee, Some(INTERNAL_ERROR_CODE))
         }
     };
-    let code = match process::signals() {
+    if let Err(e) = &reserved {
+        tee.error(&format!(
+            "Could not reserve the marker file {}, so nobody will notice if this process is killed: {e}",
+            marker.display()
+        ));
+    }
+    let code = code.unwrap_or_else(|| match process::signals() {
         Ok(signals) => execute(options, &mut tee, &signals),
         Err(e) => {
             tee.error(&format!("Could not take over signals: {e}"));
             INTERNAL_ERROR_CODE
         }
+    });
+    let written = match reserved {
+        Ok(reserved) => reserved.write(marker, code),
+        Err(_) => marker::write(marker, code),
     };
-    finish(options, &mut tee, code)
+    if let Err(e) = written {
+        tee.error(&format!(
+            "Could not write the marker file {}: {e}",
+            marker.display()
+        ));
+        return INTERNAL_ERROR_CODE;
+    }
+    if options.always_zero { 0 } else { code }
+}
+
+/// Leaves `message` in the log and the code of a failure in the marker, as far as they are known.
+pub(crate) fn fail(files: &WrapperOptions, message: &str) {
+    if let Ok(file) = create_log(&files.process_log) {
+        Tee::new(Some(file)).error(message);
+    }
+    if !files.marker_file.is_empty() {
+        // Without a marker plank still sees that the container has ended.
+        let _ = marker::write(Path::new(&files.marker_file), INTERNAL_ERROR_CODE);
+    }
 }
 
 fn open(options: &Options) -> Result<File, String> {
@@ -60,20 +91,15 @@ fn open(options: &Options) -> Result<File, String> {
             )
         })?;
     }
-    let log = Path::new(&options.wrapper.process_log);
+    create_log(&options.wrapper.process_log)
+}
+
+fn create_log(path: &str) -> Result<File, String> {
+    let log = Path::new(path);
     log.parent()
         .map_or(Ok(()), fs::create_dir_all)
         .and_then(|()| File::create(log))
-        .map_err(|e| format!("could not create the process log {}: {e}", log.display()))
-}
-
-fn finish(options: &Options, tee: &mut Tee, code: i32) -> i32 {
-    let path = &options.wrapper.marker_file;
-    if let Err(e) = marker::write(Path::new(path), code) {
-        tee.error(&format!("Could not write the marker file {path}: {e}"));
-        return INTERNAL_ERROR_CODE;
-    }
-    if options.always_zero { 0 } else { code }
+        .map_err(|e| format!("could not create the process log {path}: {e}"))
 }
 
 fn execute(options: &Options, tee: &mut Tee, signals: &SignalFd) -> i32 {
@@ -106,13 +132,17 @@ fn execute(options: &Options, tee: &mut Tee, signals: &SignalFd) -> i32 {
 /// Waits until the container before this one has ended; `Err` is the code to end with.
 fn await_previous(path: &Path, tee: &mut Tee, signals: &SignalFd) -> Result<(), i32> {
     loop {
-        match marker::read(path) {
-            Ok(Some(0)) => return Ok(()),
-            Ok(Some(code)) => {
+        match marker::look(path) {
+            Ok(State::Ended(0)) => return Ok(()),
+            Ok(State::Ended(code)) => {
                 tee.info(&format!("Skipping as previous step exited {code}"));
                 return Err(PREVIOUS_FAILED_CODE);
             }
-            Ok(None) => {}
+            Ok(State::Abandoned) => {
+                tee.info("Skipping as previous step was killed");
+                return Err(PREVIOUS_FAILED_CODE);
+            }
+            Ok(State::Open) => {}
             Err(e) => {
                 tee.error(&format!(
                     "Could not read the previous marker {}: {e}",

@@ -1,5 +1,7 @@
 //! The entrypoint as a pod sees it: a binary, an environment variable, files and signals.
 
+mod ends;
+
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};

@@ -1,0 +1,146 @@
+//! `$(NAME)` in a container's variables, command and args, as the kubelet reads it.
+//!
+//! A variable's value is expanded with the variables defined before it, command and args with
+//! all of them. An unknown name stays as it is written, and `$$` stands for one `$`. Source:
+//! `third_party/forked/golang/expansion` of k8s.io/kubernetes.
+
+use std::borrow::Cow;
+
+/// A piece of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// Means itself.
+    Text(&'a str),
+    /// `$$`.
+    Dollar,
+    /// `$(NAME)`.
+    Reference(&'a str),
+}
+
+/// The pieces of `text` in their order.
+pub fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (part, length) = first(rest)?;
+        rest = &rest[length..];
+        Some(part)
+    })
+}
+
+/// The first piece and how many bytes it takes.
+fn first(text: &str) -> Option<(Part<'_>, usize)> {
+    let Some(tail) = text.strip_prefix('$') else {
+        let length = text.find('$').unwrap_or(text.len());
+        return (length > 0).then(|| (Part::Text(&text[..length]), length));
+    };
+    if tail.starts_with('$') {
+        return Some((Part::Dollar, 2));
+    }
+    let name = tail.strip_prefix('(').and_then(|name| name.split_once(')'));
+    match name {
+        Some((name, _)) => Some((Part::Reference(name), name.len() + 3)),
+        None => Some((Part::Text("$"), 1)),
+    }
+}
+
+/// `text` with every name that `value_of` knows replaced by its value, which is not read again.
+pub fn expand<V: AsRef<str>>(text: &str, value_of: impl Fn(&str) -> Option<V>) -> String {
+    let mut out = String::with_capacity(text.len());
+    for part in parts(text) {
+        match part {
+            Part::Text(text) => out.push_str(text),
+            Part::Dollar => out.push('$'),
+            Part::Reference(name) => match value_of(name) {
+                Some(value) => out.push_str(value.as_ref()),
+                None => out.extend(["$(", name, ")"]),
+            },
+        }
+    }
+    out
+}
+
+/// What has to be written so that `text` arrives as it is, whichever names are known.
+#[must_use]
+pub fn literal(text: &str) -> Cow<'_, str> {
+    literal_among(text, |_| true)
+}
+
+/// As [`literal`], where only names that `may_be_known` says yes to can have a value.
+#[must_use]
+pub fn literal_among(text: &str, may_be_known: impl Fn(&str) -> bool) -> Cow<'_, str> {
+    let changes = parts(text).any(|part| match part {
+        Part::Text(_) => false,
+        Part::Dollar => true,
+        Part::Reference(name) => may_be_known(name),
+    });
+    if changes || splits_a_character(text) {
+        Cow::Owned(text.replace('$', "$$"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// The kubelet takes the byte after a `$` for a character of its own, which breaks one of several
+/// bytes.
+fn splits_a_character(text: &str) -> bool {
+    text.as_bytes()
+        .windows(2)
+        .any(|pair| pair[0] == b'$' && !pair[1].is_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn known(name: &str) -> Option<&'static str> {
+        match name {
+            "A" => Some("1"),
+            "B" => Some("$(A)"),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn references_expand_as_in_kubernetes() {
+        for (text, expected) in [
+            ("plain", "plain"),
+            ("$(A)-$(A)", "1-1"),
+            (
+                "a value is not expanded again: $(B)",
+                "a value is not expanded again: $(A)",
+            ),
+            ("$(UNKNOWN) $(A", "$(UNKNOWN) $(A"),
+            ("$(echo $(A))", "$(echo $(A))"),
+            ("$$(A) $$ $A", "$(A) $ $A"),
+            ("$$$(A)", "$1"),
+            ("$", "$"),
+            ("", ""),
+        ] {
+            assert_eq!(expand(text, known), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_would_change_is_written_otherwise() {
+        for (text, expected) in [
+            ("costs $5, $HOME, $(A", "costs $5, $HOME, $(A"),
+            ("$(A) $B", "$$(A) $$B"),
+            ("a$$", "a$$$$"),
+            ("$\u{20ac}", "$$\u{20ac}"),
+        ] {
+            assert_eq!(literal(text), expected, "{text}");
+        }
+        assert_eq!(literal_among("$(date)", |name| name == "A"), "$(date)");
+    }
+
+    proptest! {
+        #[test]
+        fn a_literal_arrives_as_it_is(text in r"([$()A-C]|.){0,12}") {
+            prop_assert_eq!(expand(&literal(&text), |_| Some("known")), text.clone());
+            let among = literal_among(&text, |name| known(name).is_some());
+            prop_assert_eq!(expand(&among, known), text);
+        }
+    }
+}

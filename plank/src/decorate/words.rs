@@ -1,0 +1,179 @@
+//! A job's own words inside `ENTRYPOINT_OPTIONS`, where the kubelet expands `$(NAME)` in JSON.
+//!
+//! In a pod without decoration the kubelet expands each word by itself. Inside of JSON a value
+//! with a quote breaks the whole, and a word can end in the middle of a reference. So what upstream
+//! writes is written only where it arrives as it should; else plank expands what it can see, and
+//! leaves the rest to variables that our entrypoint reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::expansion::{Part, literal_among, parts};
+use podutils::entrypoint::{ARGUMENT_ENV, OPTIONS_ENV, Options, PLAIN_OPTIONS_ENV};
+use serde_json::Value;
+
+use super::json::{Object, go_json, text, variable_as_written};
+
+/// In a text with values that only the kubelet knows, around the name of each: characters that
+/// no text has (they stand for nothing).
+const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
+
+/// What a reference stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// This, as plank can see itself.
+    Value(String),
+    /// What only the kubelet knows, and no character of it is special in JSON.
+    Plain,
+    /// What only the kubelet knows.
+    Opaque,
+}
+
+/// What the references in the words of one container stand for.
+#[derive(Debug, Default)]
+pub(super) struct Scope {
+    variables: BTreeMap<String, Meaning>,
+    /// The prefixes of whole Secrets and config maps.
+    from: BTreeSet<String>,
+}
+
+impl Scope {
+    /// After all variables of `container`, as the kubelet defines them.
+    pub(super) fn of(container: &Object) -> Self {
+        let objects = |key: &str| {
+            container
+                .get(key)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+        };
+        let mut scope = Self {
+            from: objects("envFrom")
+                .map(|from| from["prefix"].as_str().unwrap_or_default().to_owned())
+                .collect(),
+            ..Self::default()
+        };
+        for variable in objects("env").filter_map(Value::as_object) {
+            let meaning = match variable.get("valueFrom") {
+                None | Some(Value::Null) => scope.meaning_of_text(text(variable, "value")),
+                Some(from) => meaning_of_source(from),
+            };
+            scope
+                .variables
+                .insert(text(variable, "name").to_owned(), meaning);
+        }
+        scope
+    }
+
+    fn meaning(&self, name: &str) -> Option<Meaning> {
+        if let Some(meaning) = self.variables.get(name) {
+            return Some(meaning.clone());
+        }
+        let of_key = |prefix: &String| name.strip_prefix(prefix.as_str()).is_some_and(is_key);
+        if self.from.iter().any(of_key) {
+            return Some(Meaning::Opaque);
+        }
+        is_of_service(name).then_some(Meaning::Plain)
+    }
+
+    fn meaning_of_text(&self, text: &str) -> Meaning {
+        let expanded = self.expand(text);
+        if !expanded.contains(MARKS) {
+            return Meaning::Value(expanded);
+        }
+        let special = |c: char| c == '"' || c == '\\' || c.is_control();
+        match self.is_opaque(text) || expanded.contains(special) {
+            true => Meaning::Opaque,
+            false => Meaning::Plain,
+        }
+    }
+
+    fn is_opaque(&self, text: &str) -> bool {
+        parts(text).any(|part| match part {
+            Part::Reference(name) => self.meaning(name) == Some(Meaning::Opaque),
+            Part::Text(_) | Part::Dollar => false,
+        })
+    }
+
+    /// As the kubelet expands it, with marks for what only the kubelet knows.
+    fn expand(&self, text: &str) -> String {
+        common::expansion::expand(text, |name| {
+            self.meaning(name).map(|meaning| match meaning {
+                Meaning::Value(value) => value,
+                Meaning::Plain | Meaning::Opaque => format!("{}{name}{}", MARKS[0], MARKS[1]),
+            })
+        })
+    }
+
+    /// The variables that tell the entrypoint `options`, whose words are as the job has them.
+    pub(super) fn variables(&self, options: &Options) -> Vec<Value> {
+        let words = &options.wrapper.args;
+        let mut all: Vec<Value> = Vec::new();
+        if words.iter().any(|word| self.is_opaque(word)) {
+            let mut plain = options.clone();
+            for (place, word) in words
+                .iter()
+                .enumerate()
+                .filter(|(_, word)| self.is_opaque(word))
+            {
+                plain.wrapper.args[place].clear();
+                all.push(variable_as_written(&format!("{ARGUMENT_ENV}{place}"), word));
+            }
+            all.push(variable_as_written(PLAIN_OPTIONS_ENV, &self.write(&plain)));
+        }
+        all.push(variable_as_written(OPTIONS_ENV, &self.write(options)));
+        all
+    }
+
+    /// JSON that the kubelet makes `options` of, with each word as in a pod without decoration.
+    fn write(&self, options: &Options) -> String {
+        let mut wanted = options.clone();
+        for word in &mut wanted.wrapper.args {
+            *word = self.expand(word);
+        }
+        let upstream = go_json(options);
+        let arrives = serde_json::from_str::<Options>(&self.expand(&upstream));
+        if arrives.is_ok_and(|arrives| arrives == wanted) {
+            return upstream;
+        }
+        go_json(&wanted)
+            .replace('$', "$$")
+            .replace(MARKS[0], "$(")
+            .replace(MARKS[1], ")")
+    }
+}
+
+/// What `valueFrom` gives: fields of a pod but for its labels and annotations are names, ids,
+/// addresses and numbers.
+fn meaning_of_source(from: &Value) -> Meaning {
+    let field = from["fieldRef"]["fieldPath"].as_str();
+    let named = field.is_some_and(|path| !path.contains('['));
+    match named || from["resourceFieldRef"].is_object() {
+        true => Meaning::Plain,
+        false => Meaning::Opaque,
+    }
+}
+
+/// The keys that Secrets and config maps can have.
+fn is_key(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !name.is_empty() && name.bytes().all(allowed)
+}
+
+/// The variables that the kubelet adds for each Service of the namespace: addresses and ports.
+fn is_of_service(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let ends = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT"];
+    name.bytes().all(allowed)
+        && (ends.iter().any(|end| name.ends_with(end))
+            || name.contains("_SERVICE_PORT_")
+            || name.contains("_PORT_"))
+}
+
+/// What has to be written so that `json` arrives as it is in a container with the variables
+/// `names`; upstream's text wherever that does.
+pub(super) fn literal_for(json: &str, names: &[&str]) -> String {
+    literal_among(json, |name| names.contains(&name) || is_of_service(name)).into_owned()
+}
+
+#[cfg(test)]
+mod tests;
