@@ -13,6 +13,7 @@ mod http;
 mod key;
 mod local;
 mod object;
+mod page;
 pub mod paths;
 pub mod token;
 
@@ -21,11 +22,14 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use crate::causes::causes;
+
 pub use bucket::{Bucket, Provider};
 pub use content_type::content_type;
 pub use credentials::Credentials;
 pub use key::validate as validate_key;
 pub use object::{Attributes, Body, Listing, Object, ObjectInfo};
+pub use page::{ListingPage, PAGE_NAMES};
 
 /// What a caller can react to.
 #[derive(Debug, thiserror::Error)]
@@ -45,20 +49,28 @@ pub enum Error {
     /// This kind of bucket cannot do that.
     #[error("{0} is not supported by {1}")]
     Unsupported(&'static str, Provider),
-    /// Anything else: the network, the disk, the service.
+    /// The service's final word on this request, such as a limit that it would exceed; trying
+    /// again is of no use.
+    #[error("{0} was refused: {1}")]
+    Refused(String, String),
+    /// The disk of the storage has no room; trying again helps once somebody makes some.
+    #[error("{0} could not be stored: the storage's disk is full")]
+    Full(String),
+    /// Anything else: the network, the disk, the service; with every cause.
     #[error("storage: {0}")]
-    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Other(String),
 }
 
 impl Error {
     fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Other(error.into())
+        let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+        Self::Other(causes(error.as_ref()))
     }
 
     /// Whether the same call may go well later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Other(_))
+        matches!(self, Self::Other(_) | Self::Full(_))
     }
 }
 
@@ -175,6 +187,8 @@ impl Storage {
 
     /// What lies in the folder `prefix` (the bucket's root if empty): everything below it, or
     /// with `delimiter` its own objects and, as [`Listing::prefixes`], its folders.
+    ///
+    /// Deck's storage lists to who has a token, and only what the token allows.
     pub async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
         let prefix = prefix.trim_end_matches('/');
         if !prefix.is_empty() {
@@ -183,7 +197,7 @@ impl Storage {
         match &self.backend {
             Backend::Cloud(b) => b.list(prefix, delimiter).await,
             Backend::Local(b) => b.list(prefix, delimiter).await,
-            Backend::Http(_) => Err(Error::Unsupported("listing", Provider::Storage)),
+            Backend::Http(b) => b.list(prefix, delimiter).await,
         }
     }
 }

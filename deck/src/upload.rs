@@ -1,52 +1,72 @@
 //! What pods put into Deck's storage: by whom, how much, and that half an object is none.
 
-use std::collections::HashMap;
+mod ledger;
+mod meter;
+mod room;
+
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::storage::token::{self, TokenError};
-use common::storage::{Attributes, Body, Storage};
-use futures::{Stream, StreamExt, TryStreamExt};
+use common::storage::{Attributes, Body, Error, Listing, Storage};
+use futures::{FutureExt, Stream, TryFutureExt, TryStreamExt};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::keys::run_of;
 use crate::options::OwnStorage;
+use ledger::{Claim, Ledger, Share};
+use meter::{Cut, Meter};
+pub(crate) use room::Kind;
+use room::Limits;
 
 /// Uploads at once; each may hold some megabytes on its way to the disk.
 const AT_ONCE: usize = 32;
-/// Runs whose size is remembered; beyond them it is counted again.
-const REMEMBERED: usize = 10_000;
+/// How long an upload waits for its turn before its sender is asked to come again.
+const TURN: Duration = Duration::from_secs(30);
 /// An object that must not replace another is read whole first, so it has to be small.
-const MAX_IF_ABSENT: usize = 1 << 20;
+const MAX_IF_ABSENT: u64 = 1 << 20;
 
 /// Why an upload did not happen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error(transparent)]
     Token(#[from] TokenError),
-    #[error("an object may have {0} bytes")]
+    #[error("an object of this kind may have {0} bytes (--storage-max-object-size)")]
     ObjectTooLarge(u64),
-    #[error("a run may keep {0} bytes")]
-    RunTooLarge(u64),
+    #[error(
+        "the {} of a run may have {room} bytes together, and it keeps {kept} already (--storage-max-job-size)",
+        kind.plural()
+    )]
+    RunTooLarge { kind: Kind, room: u64, kept: u64 },
     /// `If-None-Match: *` and there is one.
     #[error("the object exists")]
     Exists,
     /// The sender went away or broke the protocol.
     #[error("the upload broke off")]
     Broken,
+    #[error("too many uploads at once")]
+    Busy,
     #[error(transparent)]
-    Storage(common::storage::Error),
+    Storage(Error),
+}
+
+/// What is put.
+pub(crate) struct Put<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) attributes: &'a Attributes,
+    /// What the sender announced, in bytes.
+    pub(crate) length: Option<u64>,
+    pub(crate) only_if_absent: bool,
+    pub(crate) now: Timestamp,
 }
 
 #[derive(Debug)]
 pub(crate) struct Uploads {
     own: OwnStorage,
     slots: Semaphore,
-    /// Bytes kept by run, by its folder.
-    sizes: Mutex<HashMap<String, u64>>,
+    ledger: Ledger,
 }
 
 impl Uploads {
@@ -54,7 +74,7 @@ impl Uploads {
         Self {
             own,
             slots: Semaphore::new(AT_ONCE),
-            sizes: Mutex::default(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -62,167 +82,134 @@ impl Uploads {
         &self.own.storage
     }
 
-    /// Whether `token` may write `key`.
-    pub(crate) fn check(&self, token: &str, now: Timestamp, key: &str) -> Result<(), Refusal> {
-        Ok(token::verify(&self.own.key, token, now, key)?)
+    fn limits(&self) -> Limits {
+        Limits {
+            object: self.own.max_object_size,
+            run: self.own.max_job_size,
+        }
     }
 
-    /// Stores `body` under `key`. `length` is what the sender announced.
+    /// Whether `token` may write and read `key`.
+    pub(crate) fn check(&self, token: &str, now: Timestamp, key: &str) -> Result<(), TokenError> {
+        token::verify(&self.own.key, token, now, key)
+    }
+
+    /// Whether `token` may list `folder`.
+    pub(crate) fn check_listing(
+        &self,
+        token: &str,
+        now: Timestamp,
+        folder: &str,
+    ) -> Result<(), TokenError> {
+        token::verify_listing(&self.own.key, token, now, folder)
+    }
+
+    /// Stores `body`, unless it would become too large or fill what is kept for other objects.
     pub(crate) async fn put<E>(
         &self,
-        key: &str,
-        attributes: &Attributes,
-        length: Option<u64>,
-        only_if_absent: bool,
+        put: &Put<'_>,
         body: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     ) -> Result<(), Refusal>
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        let _slot = self
-            .slots
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
-        let dir = run_of(key).map_or("", |run| run.dir);
-        let room = self.room(dir, length).await?;
-        let max = self.own.max_object_size;
-        if length.is_some_and(|length| length > max) {
-            return Err(Refusal::ObjectTooLarge(max));
+        let dir = run_of(put.key).map_or("", |run| run.dir);
+        let kind = Kind::of(put.key, dir);
+        let mut size = self.limits().size(kind);
+        if put.only_if_absent {
+            size = size.min(MAX_IF_ABSENT);
         }
-        let meter = Arc::new(Meter::new(max.min(room)));
+        if put.length.is_some_and(|length| length > size) {
+            return Err(Refusal::ObjectTooLarge(size));
+        }
+        let account = self.ledger.account(dir);
+        let waiting = async {
+            let turn = account.turn(put.key).await;
+            let slot = self.slots.acquire().await;
+            (turn, slot.expect("the semaphore is never closed"))
+        };
+        let _turn = tokio::time::timeout(TURN, waiting)
+            .await
+            .map_err(|_| Refusal::Busy)?;
+        let room = self.limits().room(kind);
+        let no_room = || Refusal::RunTooLarge {
+            kind,
+            room,
+            kept: account.kept(),
+        };
+        let share = match kind {
+            Kind::Pointer => None,
+            _ => Some(self.reserve(put, dir, room).await?.ok_or_else(no_room)?),
+        };
+        let meter = Meter::new(size, share);
         let body = meter.clone().measure(body);
-        let result = if only_if_absent {
-            self.put_if_absent(key, attributes, body).await
+        let stored = if put.only_if_absent {
+            self.put_if_absent(put, body).await
         } else {
             self.storage()
-                .put(key, Body::stream(body), attributes)
+                .put(put.key, Body::stream(body), put.attributes)
                 .await
                 .map_err(Refusal::Storage)
         };
-        match result {
-            Ok(()) => {
-                self.add(dir, meter.seen.load(Ordering::Relaxed));
+        match (stored, meter.cut()) {
+            (Ok(()), _) => {
+                meter.commit();
                 Ok(())
             }
-            Err(_) if meter.exceeded.load(Ordering::Relaxed) && room < max => {
-                Err(Refusal::RunTooLarge(self.own.max_job_size))
-            }
-            Err(_) if meter.exceeded.load(Ordering::Relaxed) => Err(Refusal::ObjectTooLarge(max)),
-            Err(_) if meter.broken.load(Ordering::Relaxed) => Err(Refusal::Broken),
-            Err(refusal) => Err(refusal),
+            (Err(_), Some(Cut::ObjectTooLarge)) => Err(Refusal::ObjectTooLarge(size)),
+            (Err(_), Some(Cut::NoRoom)) => Err(no_room()),
+            (Err(_), Some(Cut::Broken)) => Err(Refusal::Broken),
+            (Err(refusal), None) => Err(refusal),
         }
     }
 
     async fn put_if_absent(
         &self,
-        key: &str,
-        attributes: &Attributes,
+        put: &Put<'_>,
         body: impl Stream<Item = io::Result<Bytes>> + Send,
     ) -> Result<(), Refusal> {
         let whole = body
             .try_fold(Vec::new(), async |mut whole: Vec<u8>, chunk| {
-                if whole.len() + chunk.len() > MAX_IF_ABSENT {
-                    return Err(io::ErrorKind::FileTooLarge.into());
-                }
                 whole.extend_from_slice(&chunk);
                 Ok(whole)
             })
             .await
-            .map_err(|_| Refusal::ObjectTooLarge(MAX_IF_ABSENT as u64))?;
-        match self.storage().put_if_absent(key, whole, attributes).await {
+            // Why it ended is told by its meter.
+            .map_err(|_| Refusal::Broken)?;
+        let stored = self
+            .storage()
+            .put_if_absent(put.key, whole, put.attributes)
+            .await;
+        match stored {
             Ok(true) => Ok(()),
             Ok(false) => Err(Refusal::Exists),
             Err(error) => Err(Refusal::Storage(error)),
         }
     }
 
-    /// Bytes the run may still add. Before it says no, it counts again: objects may have been
-    /// replaced by smaller ones.
-    async fn room(&self, dir: &str, length: Option<u64>) -> Result<u64, Refusal> {
-        if dir.is_empty() {
-            return Ok(u64::MAX);
-        }
-        let wanted = length.unwrap_or(1);
-        let max = self.own.max_job_size;
-        let known = self
-            .sizes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(dir)
-            .copied();
-        let used = match known {
-            Some(used) if used.saturating_add(wanted) <= max => used,
-            _ => self.count(dir).await?,
+    /// Room in the run's folder; `None`: there is none.
+    async fn reserve(&self, put: &Put<'_>, dir: &str, room: u64) -> Result<Option<Share>, Refusal> {
+        let replaced = match self.storage().head(put.key).await {
+            Ok(object) => object.size,
+            Err(Error::NotFound(_)) => 0,
+            Err(error) => return Err(Refusal::Storage(error)),
         };
-        if used.saturating_add(wanted) > max {
-            return Err(Refusal::RunTooLarge(max));
-        }
-        Ok(max - used)
-    }
-
-    async fn count(&self, dir: &str) -> Result<u64, Refusal> {
-        let listing = self
-            .storage()
-            .list(dir, false)
+        let claim = Claim {
+            replaced,
+            announced: put.length,
+        };
+        let list = || {
+            let listing = self.storage().list(dir, false);
+            let sum = |listing: Listing| listing.objects.iter().map(|object| object.size).sum();
+            listing.map_ok(sum).boxed()
+        };
+        let account = self.ledger.account(dir);
+        account
+            .reserve(claim, room, put.now, list)
             .await
-            .map_err(Refusal::Storage)?;
-        let used = listing.objects.iter().map(|object| object.size).sum();
-        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        if sizes.len() >= REMEMBERED {
-            sizes.clear();
-        }
-        sizes.insert(dir.to_owned(), used);
-        Ok(used)
-    }
-
-    fn add(&self, dir: &str, bytes: u64) {
-        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(used) = sizes.get_mut(dir) {
-            *used = used.saturating_add(bytes);
-        }
+            .map_err(Refusal::Storage)
     }
 }
 
-/// Counts a body on its way and ends it when it is too long.
-struct Meter {
-    limit: u64,
-    seen: AtomicU64,
-    exceeded: AtomicBool,
-    broken: AtomicBool,
-}
-
-impl Meter {
-    fn new(limit: u64) -> Self {
-        Self {
-            limit,
-            seen: AtomicU64::new(0),
-            exceeded: AtomicBool::new(false),
-            broken: AtomicBool::new(false),
-        }
-    }
-
-    fn measure<E>(
-        self: Arc<Self>,
-        body: impl Stream<Item = Result<Bytes, E>> + Send,
-    ) -> impl Stream<Item = io::Result<Bytes>> + Send
-    where
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        body.map(move |chunk| match chunk {
-            Ok(chunk) => {
-                let seen =
-                    self.seen.fetch_add(chunk.len() as u64, Ordering::Relaxed) + chunk.len() as u64;
-                if seen > self.limit {
-                    self.exceeded.store(true, Ordering::Relaxed);
-                    return Err(io::ErrorKind::FileTooLarge.into());
-                }
-                Ok(chunk)
-            }
-            Err(error) => {
-                self.broken.store(true, Ordering::Relaxed);
-                Err(io::Error::other(error))
-            }
-        })
-    }
-}
+#[cfg(test)]
+mod tests;

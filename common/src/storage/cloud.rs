@@ -4,25 +4,28 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use futures::stream::{StreamExt, TryStreamExt};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{
-    Attribute, GetOptions, GetRange, ObjectStore, PutMode, PutMultipartOptions, PutOptions,
-    WriteMultipart,
+    Attribute, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions,
+    PutOptions, WriteMultipart,
 };
 
 use super::credentials::S3Credentials;
 use super::object::{Attributes, Body, Listing, Object, ObjectInfo};
 use super::{Bucket, Credentials, Error, Provider, ReadRange};
+use crate::causes::causes;
 
 /// A part of a multipart upload, and the most that a stream holds back before it becomes one.
 /// S3 allows 10,000 parts, so an object may have 80 GB.
 const PART: usize = 8 << 20;
 /// Parts under way at once.
 const PARTS_AT_ONCE: usize = 2;
+/// Times that an object may be replaced while a part of it is asked for.
+const REPLACED: usize = 5;
 
 /// A bucket and the folder in it that keys are relative to.
 #[derive(Debug, Clone)]
@@ -34,7 +37,7 @@ pub(super) struct Cloud {
 impl Cloud {
     pub(super) fn open(bucket: &Bucket, credentials: &Credentials) -> Result<Self, Error> {
         let bad =
-            |e: object_store::Error| Error::InvalidBucket(bucket.url().to_owned(), e.to_string());
+            |e: object_store::Error| Error::InvalidBucket(bucket.url().to_owned(), causes(&e));
         let store: Arc<dyn ObjectStore> = match bucket.provider() {
             Provider::S3 => Arc::new(s3(bucket, credentials)?.build().map_err(bad)?),
             Provider::Az => {
@@ -120,23 +123,13 @@ impl Cloud {
             .map_err(|e| error(key, e))?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
         upload.put(first.freeze());
-        loop {
-            match stream.next().await {
-                Some(Ok(chunk)) => {
-                    upload
-                        .wait_for_capacity(PARTS_AT_ONCE)
-                        .await
-                        .map_err(|e| error(key, e))?;
-                    upload.put(chunk);
-                }
-                // Half an object must not become one.
-                Some(Err(e)) => {
-                    upload.abort().await.map_err(|e| error(key, e))?;
-                    return Err(Error::other(e));
-                }
-                None => return upload.finish().await.map(|_| ()).map_err(|e| error(key, e)),
-            }
+        if let Err(e) = write_parts(key, &mut upload, stream).await {
+            // Half an object must not become one. Why it is half is what counts; parts that
+            // cannot be removed either are the bucket's lifecycle's.
+            let _ = upload.abort().await;
+            return Err(e);
         }
+        upload.finish().await.map(drop).map_err(|e| error(key, e))
     }
 
     pub(super) async fn put_if_absent(
@@ -179,38 +172,48 @@ impl Cloud {
     }
 
     pub(super) async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
+        self.read_with_meta(key, range)
+            .await
+            .map(|(object, _)| object)
+    }
+
+    /// The object, and what the store knows of it.
+    pub(super) async fn read_with_meta(
+        &self,
+        key: &str,
+        range: ReadRange,
+    ) -> Result<(Object, ObjectMeta), Error> {
         let path = self.path(key)?;
-        // Not one of these services answers a range outside the object alike, nor an empty one:
-        // so ask for the size first, unless all of it is wanted.
-        let range = match range {
-            ReadRange::All => None,
-            range => {
-                let head = GetOptions {
+        let get = async |options| self.store.get_opts(&path, options).await;
+        for _ in 0..REPLACED {
+            let mut options = GetOptions::default();
+            // Not one of these services answers a range outside the object alike, nor an empty
+            // one: so ask for the size first, unless all of it is wanted.
+            if !matches!(range, ReadRange::All) {
+                let head = get(GetOptions {
                     head: true,
                     ..GetOptions::default()
-                };
-                let head = self
-                    .store
-                    .get_opts(&path, head)
-                    .await
-                    .map_err(|e| error(key, e))?;
+                });
+                let head = head.await.map_err(|e| error(key, e))?;
                 let range = range.within(head.meta.size);
+                let meta = head.meta.clone();
                 if range.is_empty() {
-                    return Ok(object(key, head, Some(range)));
+                    return Ok((object(key, head, Some(range)), meta));
                 }
-                Some(GetRange::Bounded(range))
+                options.range = Some(GetRange::Bounded(range));
+                options.if_match = meta.e_tag;
             }
-        };
-        let options = GetOptions {
-            range,
-            ..GetOptions::default()
-        };
-        let result = self
-            .store
-            .get_opts(&path, options)
-            .await
-            .map_err(|e| error(key, e))?;
-        Ok(object(key, result, None))
+            match get(options).await {
+                Ok(result) => {
+                    let meta = result.meta.clone();
+                    return Ok((object(key, result, None), meta));
+                }
+                // It has been replaced since it told its size.
+                Err(object_store::Error::Precondition { .. }) => {}
+                Err(e) => return Err(error(key, e)),
+            }
+        }
+        Err(Error::other(format!("{key} is replaced again and again")))
     }
 
     pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
@@ -250,6 +253,21 @@ impl Cloud {
         listing.prefixes.sort();
         Ok(listing)
     }
+}
+
+async fn write_parts(
+    key: &str,
+    upload: &mut WriteMultipart,
+    mut stream: BoxStream<'static, std::io::Result<Bytes>>,
+) -> Result<(), Error> {
+    while let Some(chunk) = stream.try_next().await.map_err(Error::other)? {
+        upload
+            .wait_for_capacity(PARTS_AT_ONCE)
+            .await
+            .map_err(|e| error(key, e))?;
+        upload.put(chunk);
+    }
+    Ok(())
 }
 
 fn s3(bucket: &Bucket, credentials: &Credentials) -> Result<AmazonS3Builder, Error> {
@@ -306,13 +324,55 @@ fn modified(meta: &object_store::ObjectMeta) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).ok()
 }
 
-fn error(key: &str, error: object_store::Error) -> Error {
+pub(super) fn error(key: &str, error: object_store::Error) -> Error {
     use object_store::Error as E;
     match error {
         E::NotFound { .. } => Error::NotFound(key.to_owned()),
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } => Error::Forbidden(key.to_owned()),
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
+            Error::Forbidden(format!("{key} ({})", causes(&error)))
+        }
+        E::NotSupported { .. } | E::NotImplemented { .. } => {
+            Error::Refused(key.to_owned(), causes(&error))
+        }
         E::InvalidPath { .. } => Error::InvalidKey(key.to_owned(), "the store does not take it"),
-        other => Error::other(other),
+        other => {
+            let said = io_kind(&other).and_then(|kind| of_kind(key, kind));
+            said.unwrap_or_else(|| Error::other(other))
+        }
+    }
+}
+
+pub(super) fn io_error(key: &str, error: std::io::Error) -> Error {
+    of_kind(key, error.kind()).unwrap_or_else(|| Error::other(error))
+}
+
+/// The kind of the file system's error that led to this one, if one did.
+fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return Some(io.kind());
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// What a caller can react to.
+fn of_kind(key: &str, kind: std::io::ErrorKind) -> Option<Error> {
+    use std::io::ErrorKind as K;
+    match kind {
+        K::StorageFull | K::QuotaExceeded => Some(Error::Full(key.to_owned())),
+        // A folder cannot hold `a` and `a/b`.
+        K::IsADirectory | K::NotADirectory => Some(Error::InvalidKey(
+            key.to_owned(),
+            "there is a folder of that name, or an object where its folder would be",
+        )),
+        K::InvalidFilename => Some(Error::InvalidKey(
+            key.to_owned(),
+            "a segment of it is too long for a file's name",
+        )),
+        _ => None,
     }
 }
 

@@ -7,6 +7,8 @@ const MAX_LENGTH: usize = 1024;
 
 /// Where a folder keeps the attributes of its objects; no object may be below it.
 pub(super) const RESERVED: &str = ".attributes";
+/// Where a folder keeps objects that are being written; no object may be below it.
+pub(super) const STAGING: &str = ".staging";
 
 /// Accepts `a/b/c`: relative, no empty, `.` or `..` segment, no control characters, at most
 /// 1024 bytes.
@@ -27,7 +29,7 @@ fn fault(key: &str) -> Option<&'static str> {
     if key.chars().any(char::is_control) {
         return Some("it has a control character");
     }
-    if key.split('/').next() == Some(RESERVED) {
+    if [Some(RESERVED), Some(STAGING)].contains(&key.split('/').next()) {
         return Some("its first segment is reserved");
     }
     key.split('/').find_map(|segment| match segment {
@@ -71,6 +73,7 @@ mod tests {
             "a\0b",
             "a\nb",
             ".attributes/x",
+            ".staging/x",
             &too_long,
         ] {
             assert!(validate(key).is_err(), "{key:?}");

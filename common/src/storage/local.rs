@@ -1,39 +1,61 @@
 //! A folder of this machine. Objects are its files; attributes that a name does not tell are
 //! JSON files of the same names below `.attributes/`.
+//!
+//! An object is written below `.staging/`, then its attributes become known, then it is renamed
+//! into its place: a reader sees the old object with the old attributes or the new with the new,
+//! wherever a writer is killed.
+
+mod record;
+mod staging;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutPayload};
+use tokio::sync::Mutex;
 
-use super::cloud::Cloud;
+use super::cloud::{self, Cloud};
 use super::content_type::content_type;
-use super::key::RESERVED;
+use super::key::{RESERVED, STAGING};
 use super::object::{Attributes, Body, Listing, Object};
 use super::{Bucket, Error, ReadRange};
+use record::{Record, Version};
+use staging::Staged;
 
 /// More is no attribute file of ours.
-const ATTRIBUTES_LIMIT: usize = 64 << 10;
+const ATTRIBUTES_LIMIT: usize = 256 << 10;
+/// Keys share so many locks.
+const LOCKS: usize = 64;
 
 /// A folder; writes go to a staging file that is renamed into place.
 #[derive(Debug)]
 pub(super) struct Local {
     files: Cloud,
+    folder: Arc<LocalFileSystem>,
+    /// One writer at a time decides what an object's next version is.
+    locks: [Mutex<()>; LOCKS],
+    hasher: RandomState,
 }
 
 impl Local {
     pub(super) fn open(bucket: &Bucket) -> Result<Self, Error> {
         let bad = |why: String| Error::InvalidBucket(bucket.url().to_owned(), why);
         std::fs::create_dir_all(bucket.path()).map_err(|e| bad(e.to_string()))?;
-        // An object that was taken is still there after the power goes.
-        let files = LocalFileSystem::new_with_prefix(bucket.path())
-            .map_err(|e| bad(e.to_string()))?
-            .with_fsync(true);
+        staging::remove_leftovers(&PathBuf::from(bucket.path()).join(STAGING));
+        let folder = LocalFileSystem::new_with_prefix(bucket.path())
+            .map_err(|e| bad(crate::causes::causes(&e)))?;
+        let folder = Arc::new(folder);
         Ok(Self {
-            files: Cloud::new(Arc::new(files), ""),
+            files: Cloud::new(folder.clone(), ""),
+            folder,
+            locks: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
         })
     }
 
@@ -43,8 +65,7 @@ impl Local {
         body: Body,
         attributes: &Attributes,
     ) -> Result<(), Error> {
-        self.put_attributes(key, attributes).await?;
-        self.files.put(key, body, &Attributes::default()).await
+        self.write(key, body, attributes, true).await.map(drop)
     }
 
     pub(super) async fn put_if_absent(
@@ -53,58 +74,168 @@ impl Local {
         body: Bytes,
         attributes: &Attributes,
     ) -> Result<bool, Error> {
-        let written = self
-            .files
-            .put_if_absent(key, body, &Attributes::default())
-            .await?;
-        if written {
-            self.put_attributes(key, attributes).await?;
+        let there = match self.version(key).await {
+            Ok(_) => true,
+            Err(Error::NotFound(_)) => false,
+            Err(e) => return Err(e),
+        };
+        if there {
+            return Ok(false);
         }
-        Ok(written)
+        self.write(key, Body::Bytes(body), attributes, false).await
+    }
+
+    /// Writes an object; `false` if one is there and must stay.
+    async fn write(
+        &self,
+        key: &str,
+        body: Body,
+        attributes: &Attributes,
+        replace: bool,
+    ) -> Result<bool, Error> {
+        let to = self.path(key)?;
+        let staged_key = format!("{STAGING}/{}", uuid::Uuid::new_v4());
+        let staged = Staged::new(self.path(&staged_key)?);
+        self.files
+            .put(&staged_key, body, &Attributes::default())
+            .await?;
+
+        let lock = usize::try_from(self.hasher.hash_one(key) % LOCKS as u64).unwrap_or(0);
+        let _writing = self.locks[lock].lock().await;
+        let current = match self.version(key).await {
+            Ok(version) => Some(version),
+            Err(Error::NotFound(_)) => None,
+            Err(e) => return Err(e),
+        };
+        let (staged, next) = blocking(key, move || {
+            let next = staged.sync(current.map(|current| time(current.modified)))?;
+            Ok((staged, next))
+        })
+        .await?;
+        let next = Version {
+            modified: nanoseconds(next.0),
+            size: next.1,
+        };
+        self.announce(key, current, next, attributes).await?;
+        blocking(key, move || staged.publish(&to, replace)).await
+    }
+
+    /// Makes the attributes of the next version known, before it is there.
+    async fn announce(
+        &self,
+        key: &str,
+        current: Option<Version>,
+        next: Version,
+        attributes: &Attributes,
+    ) -> Result<(), Error> {
+        let record = self.record(key).await?;
+        let is_implied = *attributes == Attributes::default() || *attributes == implied(key);
+        if record.is_none() && is_implied {
+            return Ok(());
+        }
+        let of_current = |version| {
+            let known = record.as_ref().and_then(|record| record.of(version));
+            (version, known.cloned().unwrap_or_else(|| implied(key)))
+        };
+        let current = current.map(of_current);
+        let attributes = if is_implied {
+            implied(key)
+        } else {
+            attributes.clone()
+        };
+        let record = Record::with(record, (next, attributes), current);
+        let json = serde_json::to_vec(&record).map_err(Error::other)?;
+        let staged_key = format!("{STAGING}/{}", uuid::Uuid::new_v4());
+        let staged = Staged::new(self.path(&staged_key)?);
+        self.files
+            .put(
+                &staged_key,
+                Body::Bytes(json.into()),
+                &Attributes::default(),
+            )
+            .await?;
+        let to = self.path(&attributes_key(key))?;
+        let publish = move || {
+            staged.sync(None)?;
+            staged.publish(&to, true)
+        };
+        blocking(key, publish).await.map(drop)
     }
 
     pub(super) async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
-        let mut object = self.files.read(key, range).await?;
-        object.attributes = self.attributes(key).await?;
+        let (mut object, meta) = self.files.read_with_meta(key, range).await?;
+        let record = self.record(key).await?;
+        let attributes = record
+            .as_ref()
+            .and_then(|record| record.of(version(&meta)))
+            .cloned();
+        object.attributes = attributes.unwrap_or_else(|| implied(key));
         Ok(object)
     }
 
     pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
+        let is_ours = |name: &str| {
+            let first = name.split('/').next();
+            [Some(RESERVED), Some(STAGING)].contains(&first)
+        };
         let mut listing = self.files.list(prefix, delimiter).await?;
-        listing.prefixes.retain(|prefix| prefix != RESERVED);
-        listing
-            .objects
-            .retain(|object| object.key.split('/').next() != Some(RESERVED));
+        listing.prefixes.retain(|prefix| !is_ours(prefix));
+        listing.objects.retain(|object| !is_ours(&object.key));
         Ok(listing)
     }
 
-    async fn put_attributes(&self, key: &str, attributes: &Attributes) -> Result<(), Error> {
-        let path = Path::parse(attributes_key(key)).map_err(Error::other)?;
-        let result = if *attributes == Attributes::default() || *attributes == implied(key) {
-            self.files.store.delete(&path).await
-        } else {
-            let json = serde_json::to_vec(attributes).map_err(Error::other)?;
-            self.files
-                .store
-                .put(&path, PutPayload::from(json))
-                .await
-                .map(|_| ())
-        };
-        match result {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(e) => Err(Error::other(e)),
-        }
+    async fn version(&self, key: &str) -> Result<Version, Error> {
+        let head = ReadRange::Bounded(0..0);
+        let (_, meta) = self.files.read_with_meta(key, head).await?;
+        Ok(version(&meta))
     }
 
-    async fn attributes(&self, key: &str) -> Result<Attributes, Error> {
+    async fn record(&self, key: &str) -> Result<Option<Record>, Error> {
         match self.files.read(&attributes_key(key), ReadRange::All).await {
             Ok(object) => {
-                serde_json::from_slice(&object.bytes(ATTRIBUTES_LIMIT).await?).map_err(Error::other)
+                let json = object.bytes(ATTRIBUTES_LIMIT).await?;
+                serde_json::from_slice(&json)
+                    .map(Some)
+                    .map_err(Error::other)
             }
-            Err(Error::NotFound(_)) => Ok(implied(key)),
+            // Attributes of an object that is gone may stand where the folder would be.
+            Err(Error::NotFound(_) | Error::InvalidKey(..)) => Ok(None),
             Err(e) => Err(e),
         }
     }
+
+    fn path(&self, key: &str) -> Result<PathBuf, Error> {
+        let path = Path::parse(key).map_err(Error::other)?;
+        self.folder
+            .path_to_filesystem(&path)
+            .map_err(|e| cloud::error(key, e))
+    }
+}
+
+fn version(meta: &object_store::ObjectMeta) -> Version {
+    Version {
+        modified: meta.last_modified.timestamp_nanos_opt().unwrap_or(0),
+        size: meta.size,
+    }
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(0))
+}
+
+fn time(nanoseconds: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
+}
+
+/// Work on the file system, away from the runtime.
+async fn blocking<T: Send + 'static>(
+    key: &str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(Error::other)?
+        .map_err(|e| cloud::io_error(key, e))
 }
 
 fn attributes_key(key: &str) -> String {
@@ -120,206 +251,4 @@ fn implied(key: &str) -> Attributes {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures::StreamExt;
-    use tempfile::TempDir;
-
-    use crate::storage::{Credentials, ObjectInfo, Storage};
-
-    use super::*;
-
-    fn folder() -> (TempDir, Storage) {
-        let dir = tempfile::tempdir().unwrap();
-        let url = format!("file://{}", dir.path().join("new/folder").display());
-        let storage = Storage::open(&url, &Credentials::default()).unwrap();
-        (dir, storage)
-    }
-
-    async fn text(object: Object) -> String {
-        String::from_utf8(object.bytes(1 << 20).await.unwrap().to_vec()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn what_is_put_comes_back_with_its_attributes() {
-        let (_dir, storage) = folder();
-        let attributes = Attributes {
-            content_type: Some("text/plain".into()),
-            content_encoding: Some("gzip".into()),
-            cache_control: None,
-            metadata: BTreeMap::from([("link".into(), "gs://b/x".into())]),
-        };
-        storage
-            .put("logs/j/1/x", "body", &attributes)
-            .await
-            .unwrap();
-        let object = storage.get("logs/j/1/x").await.unwrap();
-        assert_eq!((object.size, &object.attributes), (4, &attributes));
-        assert!(object.modified.is_some());
-        assert_eq!(text(object).await, "body");
-
-        storage
-            .put("logs/j/1/x", "again", &Attributes::default())
-            .await
-            .unwrap();
-        let object = storage.get("logs/j/1/x").await.unwrap();
-        assert_eq!(object.attributes, Attributes::default());
-        assert_eq!(text(object).await, "again");
-    }
-
-    #[tokio::test]
-    async fn a_name_tells_its_type_without_a_file() {
-        let (dir, storage) = folder();
-        storage
-            .put(
-                "a.txt",
-                "",
-                &Attributes::of_type("text/plain; charset=utf-8"),
-            )
-            .await
-            .unwrap();
-        assert_eq!(
-            storage
-                .head("a.txt")
-                .await
-                .unwrap()
-                .attributes
-                .content_type
-                .unwrap(),
-            "text/plain; charset=utf-8"
-        );
-        assert!(!dir.path().join("new/folder/.attributes").exists());
-    }
-
-    #[tokio::test]
-    async fn parts_are_read_and_ends_are_no_error() {
-        let (_dir, storage) = folder();
-        storage
-            .put("k", "0123456789", &Attributes::default())
-            .await
-            .unwrap();
-        for (object, range, expected) in [
-            (storage.get_range("k", 2..4).await, 2..4, "23"),
-            (storage.get_range("k", 8..99).await, 8..10, "89"),
-            (storage.get_range("k", 50..99).await, 10..10, ""),
-            (storage.tail("k", 3).await, 7..10, "789"),
-            (storage.tail("k", 30).await, 0..10, "0123456789"),
-            (storage.head("k").await, 0..0, ""),
-        ] {
-            let object = object.unwrap();
-            assert_eq!((object.size, object.range.clone()), (10, range));
-            assert_eq!(text(object).await, expected);
-        }
-        assert!(matches!(
-            storage.tail("none", 1).await,
-            Err(Error::NotFound(_))
-        ));
-        assert!(storage.get("k").await.unwrap().bytes(9).await.is_err());
-    }
-
-    #[tokio::test]
-    async fn a_large_stream_arrives_whole_and_a_broken_one_not_at_all() {
-        let (_dir, storage) = folder();
-        let chunk = Bytes::from(vec![b'x'; 1 << 20]);
-        let chunks: Vec<std::io::Result<Bytes>> = (0..20).map(|_| Ok(chunk.clone())).collect();
-        storage
-            .put(
-                "big",
-                Body::stream(futures::stream::iter(chunks)),
-                &Attributes::default(),
-            )
-            .await
-            .unwrap();
-        assert_eq!(storage.head("big").await.unwrap().size, 20 << 20);
-
-        for good in [1, 20] {
-            let chunks: Vec<std::io::Result<Bytes>> = (0..good)
-                .map(|_| Ok(chunk.clone()))
-                .chain([Err(std::io::Error::other("torn"))])
-                .collect();
-            let body = Body::stream(futures::stream::iter(chunks));
-            assert!(
-                storage
-                    .put("torn", body, &Attributes::default())
-                    .await
-                    .is_err()
-            );
-            assert!(matches!(storage.get("torn").await, Err(Error::NotFound(_))));
-        }
-        storage
-            .put(
-                "empty",
-                Body::stream(futures::stream::empty().boxed()),
-                &Attributes::default(),
-            )
-            .await
-            .unwrap();
-        assert_eq!(storage.head("empty").await.unwrap().size, 0);
-    }
-
-    #[tokio::test]
-    async fn the_first_of_two_stays() {
-        let (_dir, storage) = folder();
-        assert!(
-            storage
-                .put_if_absent("k", "one", &Attributes::default())
-                .await
-                .unwrap()
-        );
-        assert!(
-            !storage
-                .put_if_absent("k", "two", &Attributes::default())
-                .await
-                .unwrap()
-        );
-        assert_eq!(text(storage.get("k").await.unwrap()).await, "one");
-    }
-
-    #[tokio::test]
-    async fn lists_folders_without_its_own_files() {
-        let (_dir, storage) = folder();
-        let attributes = Attributes::of_type("x/y");
-        for key in ["logs/j/1/a", "logs/j/2/a", "logs/j/latest", "top"] {
-            storage.put(key, "z", &attributes).await.unwrap();
-        }
-        let keys =
-            |objects: &[ObjectInfo]| objects.iter().map(|o| o.key.clone()).collect::<Vec<_>>();
-        let listing = storage.list("logs/j/", true).await.unwrap();
-        assert_eq!(listing.prefixes, ["logs/j/1", "logs/j/2"]);
-        assert_eq!(keys(&listing.objects), ["logs/j/latest"]);
-        let listing = storage.list("", true).await.unwrap();
-        assert_eq!(
-            (listing.prefixes, keys(&listing.objects)),
-            (vec!["logs".to_owned()], vec!["top".to_owned()])
-        );
-        assert_eq!(storage.list("", false).await.unwrap().objects.len(), 4);
-        assert_eq!(
-            storage.list("nothing/here", true).await.unwrap(),
-            Listing::default()
-        );
-    }
-
-    #[tokio::test]
-    async fn nothing_leads_out_of_the_folder() {
-        let (dir, storage) = folder();
-        std::fs::write(dir.path().join("secret"), "s").unwrap();
-        for key in [
-            "../../secret",
-            "/etc/passwd",
-            "a/../../../secret",
-            ".attributes/x",
-        ] {
-            assert!(
-                matches!(storage.get(key).await, Err(Error::InvalidKey(..))),
-                "{key}"
-            );
-            assert!(
-                storage.put(key, "x", &Attributes::default()).await.is_err(),
-                "{key}"
-            );
-        }
-        assert!(matches!(
-            storage.get("%2e%2e/%2e%2e/secret").await,
-            Err(Error::NotFound(_))
-        ));
-    }
-}
+mod tests;

@@ -137,9 +137,11 @@ pub struct Listing {
 }
 
 /// An object in a [`Listing`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectInfo {
     pub key: String,
+    /// In bytes, as stored.
     pub size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<Timestamp>,
 }

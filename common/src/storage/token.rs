@@ -1,4 +1,4 @@
-//! The right of one pod to write its own run through Deck, and nothing else.
+//! The right of one pod to write and read its own run through Deck, and nothing else.
 //!
 //! A token is `v1.<expiry>.<prefix>.<mac>`: seconds since 1970, the run's folder in base64url,
 //! and an HMAC-SHA256 over both under a key that plank and Deck share.
@@ -39,8 +39,39 @@ pub fn sign(key: &[u8], prefix: &str, expiry: Timestamp) -> String {
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac))
 }
 
-/// Checks that `token` allows to write (or read) `path`, a key, at the time `now`.
+/// Whether this has the form of a token of ours, good or not: other bearers are other doors'.
+#[must_use]
+pub fn is_ours(token: &str) -> bool {
+    token.starts_with("v1.")
+}
+
+/// Checks that `token` allows to write and read `path`, a key, at the time `now`.
 pub fn verify(key: &[u8], token: &str, now: Timestamp, path: &str) -> Result<(), TokenError> {
+    let prefix = open(key, token, now)?;
+    check(allows(&prefix, path))
+}
+
+/// Checks that `token` allows to list `folder`, at the time `now`: the run's own or one in it.
+pub fn verify_listing(
+    key: &[u8],
+    token: &str,
+    now: Timestamp,
+    folder: &str,
+) -> Result<(), TokenError> {
+    let prefix = open(key, token, now)?;
+    check(is_folder(&prefix) && (prefix == folder || is_below(&prefix, folder)))
+}
+
+fn check(allowed: bool) -> Result<(), TokenError> {
+    if allowed {
+        Ok(())
+    } else {
+        Err(TokenError::OtherRun)
+    }
+}
+
+/// The folder that a token of ours is for, while it lasts.
+fn open(key: &[u8], token: &str, now: Timestamp) -> Result<String, TokenError> {
     let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
     let signature = URL_SAFE_NO_PAD
         .decode(signature)
@@ -64,21 +95,24 @@ pub fn verify(key: &[u8], token: &str, now: Timestamp, path: &str) -> Result<(),
     if now.as_second() >= expiry {
         return Err(TokenError::Expired);
     }
-    if allows(&prefix, path) {
-        Ok(())
-    } else {
-        Err(TokenError::OtherRun)
-    }
+    Ok(prefix)
 }
 
 fn allows(prefix: &str, path: &str) -> bool {
-    let below = || {
-        path.strip_prefix(prefix)
-            .is_some_and(|rest| rest.starts_with('/'))
-    };
+    is_folder(prefix)
+        && object_key::validate(path).is_ok()
+        && (is_below(prefix, path) || paths::belonging(prefix).iter().any(|own| own == path))
+}
+
+fn is_folder(prefix: &str) -> bool {
+    object_key::validate(prefix).is_ok()
+}
+
+fn is_below(prefix: &str, path: &str) -> bool {
     object_key::validate(path).is_ok()
-        && object_key::validate(prefix).is_ok()
-        && (below() || paths::belonging(prefix).iter().any(|own| own == path))
+        && path
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn mac(key: &[u8], signed: &str) -> Hmac<Sha256> {
@@ -124,6 +158,38 @@ mod tests {
         ] {
             assert_eq!(verify(KEY, &token, at(999), path), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn lists_its_own_folder_and_no_other() {
+        let token = sign(KEY, DIR, at(1000));
+        for (folder, expected) in [
+            (DIR, Ok(())),
+            ("pr-logs/pull/o_r/7/unit/1234/artifacts", Ok(())),
+            ("pr-logs/pull/o_r/7/unit", Err(TokenError::OtherRun)),
+            ("pr-logs/pull/o_r/7/unit/12345", Err(TokenError::OtherRun)),
+            (
+                "pr-logs/pull/o_r/7/unit/1234/../1235",
+                Err(TokenError::OtherRun),
+            ),
+            ("pr-logs/directory/unit", Err(TokenError::OtherRun)),
+            ("", Err(TokenError::OtherRun)),
+        ] {
+            assert_eq!(
+                verify_listing(KEY, &token, at(999), folder),
+                expected,
+                "{folder}"
+            );
+        }
+        assert_eq!(
+            verify_listing(KEY, &token, at(1000), DIR),
+            Err(TokenError::Expired)
+        );
+        let everything = sign(KEY, "", at(1000));
+        assert_eq!(
+            verify_listing(KEY, &everything, at(1), ""),
+            Err(TokenError::OtherRun)
+        );
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) async fn object(
     headers: HeaderMap,
 ) -> Response {
     match locate(&app, &path) {
-        Ok(Some(place)) => serve(&app, &place, &headers).await,
+        Ok(Some(place)) => serve(&app, &place, &headers, Reader::Viewer).await,
         Ok(None) => text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT),
         Err(error) => failed(&path, error),
     }
@@ -43,9 +43,23 @@ pub(super) fn locate(app: &App, path: &str) -> Result<Option<Place>, Error> {
         .locate(path, settings.buckets.iter().map(String::as_str).chain(own))
 }
 
+/// Who asks for an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// Sees what this Deck shows.
+    Viewer,
+    /// Has shown the token of the run that the object belongs to.
+    Run,
+}
+
 /// One object, in part if that is what is asked for.
-pub(super) async fn serve(app: &App, place: &Place, headers: &HeaderMap) -> Response {
-    match answer(app, place, headers).await {
+pub(super) async fn serve(
+    app: &App,
+    place: &Place,
+    headers: &HeaderMap,
+    reader: Reader,
+) -> Response {
+    match answer(app, place, headers, reader).await {
         Ok(response) => response,
         Err(Error::NotFound(_)) => text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT),
         Err(Error::InvalidKey(..)) => {
@@ -55,14 +69,23 @@ pub(super) async fn serve(app: &App, place: &Place, headers: &HeaderMap) -> Resp
     }
 }
 
-async fn answer(app: &App, place: &Place, headers: &HeaderMap) -> Result<Response, Error> {
-    if let Some(run) = run_of(&place.key)
+async fn answer(
+    app: &App,
+    place: &Place,
+    headers: &HeaderMap,
+    reader: Reader,
+) -> Result<Response, Error> {
+    if reader == Reader::Viewer
+        && let Some(run) = run_of(&place.key)
         && !may_view(app, place, &run).await?
     {
         return Ok(text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT));
     }
     let head = place.storage.head(&place.key).await?;
-    if stored_run::noted(&head.attributes).is_some_and(|subject| !app.may_view_subject(&subject)) {
+    if reader == Reader::Viewer
+        && stored_run::noted(&head.attributes)
+            .is_some_and(|subject| !app.may_view_subject(&subject))
+    {
         return Ok(text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT));
     }
     let etag = etag(&head);
@@ -183,7 +206,7 @@ fn value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
-fn failed(key: &str, error: Error) -> Response {
+pub(super) fn failed(key: &str, error: Error) -> Response {
     let error = anyhow::Error::from(error);
     tracing::warn!(
         key,

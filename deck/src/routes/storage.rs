@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use common::storage::{Attributes, Provider, validate_key};
+use common::storage::{
+    Attributes, Error, ListingPage, PAGE_NAMES, Provider, Storage, token, validate_key,
+};
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use jiff::Timestamp;
+use serde::Deserialize;
 
-use super::{artifact, text};
+use super::artifact::{self, Reader};
+use super::{NO_STORE, text};
 use crate::app::App;
 use crate::buckets::Place;
 use crate::keys::run_of;
 use crate::stored_run::{HIDDEN, TENANT};
-use crate::upload::Refusal;
+use crate::upload::{Put, Refusal};
 
 const NOT_KEPT: &str = "This Deck keeps no objects.\n";
 const NO_KEY: &str = "That is no name for an object.\n";
@@ -23,23 +28,71 @@ const METADATA: &str = "x-object-meta-";
 /// All metadata of one object.
 const MAX_METADATA: usize = 8 << 10;
 
+/// An object, or with `?list` a page of a listing; a run's token opens the run's own, hidden or not.
 pub(super) async fn get(
     State(app): State<Arc<App>>,
     Path(key): Path<String>,
+    Query(query): Query<ListingQuery>,
     headers: HeaderMap,
 ) -> Response {
-    let Some(own) = app.buckets.own() else {
+    let (Some(own), Some(uploads)) = (app.buckets.own(), &app.uploads) else {
         return text(StatusCode::NOT_FOUND, NOT_KEPT);
     };
     if validate_key(&key).is_err() {
         return text(StatusCode::BAD_REQUEST, NO_KEY);
     }
+    // A bearer of another kind is for what stands before this Deck.
+    let token = bearer(&headers).filter(|token| token::is_ours(token));
+    let now = Timestamp::now();
+    if query.list.is_some() {
+        let Some(token) = token else {
+            return text(StatusCode::UNAUTHORIZED, "A listing needs a token.\n");
+        };
+        if let Err(error) = uploads.check_listing(token, now, &key) {
+            return refused(&key, &error.into());
+        }
+        return list(own, &key, &query).await;
+    }
+    let reader = match token.map(|token| uploads.check(token, now, &key)) {
+        None => Reader::Viewer,
+        Some(Ok(())) => Reader::Run,
+        Some(Err(error)) => return refused(&key, &error.into()),
+    };
     let place = Place {
         storage: own.clone(),
         key,
         bucket: Provider::Storage.to_string(),
     };
-    artifact::serve(&app, &place, &headers).await
+    artifact::serve(&app, &place, &headers, reader).await
+}
+
+/// What is asked of a folder: see [`ListingPage`].
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ListingQuery {
+    list: Option<String>,
+    delimiter: Option<String>,
+    after: String,
+}
+
+async fn list(own: &Storage, folder: &str, query: &ListingQuery) -> Response {
+    let delimiter = match query.delimiter.as_deref() {
+        None | Some("") => false,
+        Some("/") => true,
+        Some(_) => return text(StatusCode::BAD_REQUEST, "The delimiter has to be /.\n"),
+    };
+    match own.list(folder, delimiter).await {
+        Ok(listing) => {
+            let page = ListingPage::of(listing, &query.after, PAGE_NAMES);
+            (NO_STORE, Json(page)).into_response()
+        }
+        Err(error) => artifact::failed(folder, error),
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    value.strip_prefix("Bearer ").map(str::trim)
 }
 
 pub(super) async fn put(
@@ -58,28 +111,25 @@ pub(super) async fn put(
         return text(StatusCode::BAD_REQUEST, NO_KEY);
     }
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(token) = header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "))
-    else {
+    let Some(token) = bearer(&headers) else {
         return text(StatusCode::UNAUTHORIZED, "An upload needs a token.\n");
     };
-    if let Err(refusal) = uploads.check(token.trim(), Timestamp::now(), &key) {
-        return refused(&key, &refusal);
+    if let Err(error) = uploads.check(token, Timestamp::now(), &key) {
+        return refused(&key, &error.into());
     }
     let Some(attributes) = attributes(&app, &key, &headers) else {
         return text(StatusCode::BAD_REQUEST, "The metadata is too large.\n");
     };
     let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let only_if_absent = header(header::IF_NONE_MATCH) == Some("*");
-    match uploads
-        .put(
-            &key,
-            &attributes,
-            length,
-            only_if_absent,
-            body.into_data_stream(),
-        )
-        .await
-    {
+    let put = Put {
+        key: &key,
+        attributes: &attributes,
+        length,
+        only_if_absent,
+        now: Timestamp::now(),
+    };
+    match uploads.put(&put, body.into_data_stream()).await {
         Ok(()) => StatusCode::CREATED.into_response(),
         Err(refusal) => refused(&key, &refusal),
     }
@@ -91,14 +141,23 @@ fn refused(key: &str, refusal: &Refusal) -> Response {
             StatusCode::FORBIDDEN,
             "The token does not allow this.\n".to_owned(),
         ),
-        Refusal::ObjectTooLarge(_) | Refusal::RunTooLarge(_) => (
+        Refusal::ObjectTooLarge(_) | Refusal::RunTooLarge { .. } => (
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("Too large: {refusal}.\n"),
         ),
         Refusal::Exists => return StatusCode::PRECONDITION_FAILED.into_response(),
+        // Not for ever: what broke off may come again.
         Refusal::Broken => (
-            StatusCode::BAD_REQUEST,
+            StatusCode::REQUEST_TIMEOUT,
             "The upload broke off.\n".to_owned(),
+        ),
+        Refusal::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many uploads at once. Try again in a moment.\n".to_owned(),
+        ),
+        Refusal::Storage(Error::Full(_)) => (
+            StatusCode::INSUFFICIENT_STORAGE,
+            "The disk of Deck's storage is full.\n".to_owned(),
         ),
         Refusal::Storage(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -110,7 +169,7 @@ fn refused(key: &str, refusal: &Refusal) -> Response {
         key,
         status = status.as_u16(),
         error,
-        "an upload was refused"
+        "a request for storage was refused"
     );
     text(status, says)
 }

@@ -3,6 +3,7 @@
 use common::storage::{Attributes, Credentials, Error, Storage, token};
 use jiff::Timestamp;
 use reqwest::Method;
+use serde_json::json;
 
 use crate::harness::{Deck, KEY, Setup, in_an_hour};
 
@@ -220,10 +221,19 @@ async fn sizes_have_ends() {
             .await
     };
     assert_eq!(put("a", 101).await, 413);
-    for (name, expected) in [("a", 201), ("b", 201), ("c", 413), ("a", 413)] {
-        assert_eq!(put(name, 90).await, expected, "{name}");
+    for (name, size, expected) in [
+        ("a", 90, 201),
+        ("b", 90, 201),
+        ("c", 90, 413),
+        ("artifacts/x", 6, 413),
+        ("a", 90, 201),
+        ("c", 50, 201),
+        ("finished.json", 15, 201),
+        ("finished.json", 20, 201),
+        ("prowjob.json", 1, 413),
+    ] {
+        assert_eq!(put(name, size).await, expected, "{name} of {size}");
     }
-    assert_eq!(put("c", 50).await, 201);
     // Of unknown length: stopped on the way, and nothing of it stays.
     let body = futures::stream::iter((0..3).map(|_| Ok::<_, std::io::Error>("x".repeat(40))));
     let request = deck
@@ -237,4 +247,84 @@ async fn sizes_have_ends() {
         .unwrap();
     assert_eq!(answer.status(), 413);
     assert_eq!(deck.get("/storage/logs/nightly/6/d").await.0, 404);
+}
+
+fn client(deck: &Deck, dir: &str) -> Storage {
+    let credentials = Credentials {
+        storage_token: Some(token::sign(KEY, dir, in_an_hour()).into()),
+        ..Credentials::default()
+    };
+    Storage::open(&deck.url("/storage"), &credentials).unwrap()
+}
+
+#[tokio::test]
+async fn a_run_reads_and_lists_its_own_folder_also_when_it_is_hidden() {
+    const DIR: &str = "pr-logs/pull/hush_r/7/unit/5";
+    let deck = Deck::with(Setup {
+        deck: json!({"hidden_repos": ["hush/r"]}),
+        ..Setup::default()
+    })
+    .await;
+    let storage = client(&deck, DIR);
+    let plain = Attributes::default();
+    for name in ["build-log.txt", "artifacts/junit_unit.xml", "artifacts/a/b"] {
+        storage
+            .put(&format!("{DIR}/{name}"), "x", &plain)
+            .await
+            .unwrap();
+    }
+    let keys = |listing: &common::storage::Listing| {
+        let keys = listing.objects.iter().map(|object| object.key.as_str());
+        keys.collect::<Vec<_>>().join(" ")
+    };
+    let all = storage.list(DIR, false).await.unwrap();
+    assert_eq!(
+        keys(&all),
+        "pr-logs/pull/hush_r/7/unit/5/artifacts/a/b pr-logs/pull/hush_r/7/unit/5/artifacts/junit_unit.xml pr-logs/pull/hush_r/7/unit/5/build-log.txt"
+    );
+    assert_eq!(all.objects[0].size, 1);
+    let level = storage
+        .list(&format!("{DIR}/artifacts"), true)
+        .await
+        .unwrap();
+    assert_eq!(level.prefixes, ["pr-logs/pull/hush_r/7/unit/5/artifacts/a"]);
+    assert_eq!(
+        keys(&level),
+        "pr-logs/pull/hush_r/7/unit/5/artifacts/junit_unit.xml"
+    );
+    assert_eq!(
+        storage.list(&format!("{DIR}/none"), false).await.unwrap(),
+        common::storage::Listing::default()
+    );
+    let report = storage
+        .get(&format!("{DIR}/artifacts/junit_unit.xml"))
+        .await
+        .unwrap();
+    assert_eq!(report.bytes(10).await.unwrap(), "x");
+
+    let stranger = client(&deck, "pr-logs/pull/hush_r/7/unit/6");
+    assert!(matches!(
+        stranger.list(DIR, false).await,
+        Err(Error::Forbidden(_))
+    ));
+    assert!(matches!(
+        stranger.get(&format!("{DIR}/build-log.txt")).await,
+        Err(Error::Forbidden(_))
+    ));
+    let listing = format!("/storage/{DIR}?list");
+    assert_eq!(deck.get(&listing).await.0, 401, "nobody lists without");
+    assert_eq!(
+        deck.get(&format!("/storage/{DIR}/build-log.txt")).await.0,
+        404,
+        "hidden from everybody else"
+    );
+}
+
+#[tokio::test]
+async fn a_bearer_of_another_kind_reads_what_everybody_reads() {
+    let deck = Deck::start().await;
+    assert_eq!(deck.put(DIR, &format!("{DIR}/x"), "public").await, 201);
+    let request = deck.http.get(deck.url(&format!("/storage/{DIR}/x")));
+    let answer = request.bearer_auth("a.proxys.token").send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), "public");
 }

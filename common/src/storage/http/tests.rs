@@ -75,13 +75,17 @@ async fn serve(State(objects): State<Objects>, request: Request) -> Response {
     (StatusCode::PARTIAL_CONTENT, kept, part).into_response()
 }
 
-async fn server() -> (String, Objects) {
-    let objects = Objects::default();
+async fn listen(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/storage", listener.local_addr().unwrap());
-    let router = Router::new().fallback(serve).with_state(objects.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (url, objects)
+    url
+}
+
+async fn server() -> (String, Objects) {
+    let objects = Objects::default();
+    let router = Router::new().fallback(serve).with_state(objects.clone());
+    (listen(router).await, objects)
 }
 
 fn open(url: &str, token: &str) -> Storage {
@@ -180,9 +184,155 @@ async fn refusals_are_told_apart() {
     );
     assert!(objects.lock().unwrap().is_empty());
     assert!(storage.list("", true).await.is_err());
-    let away = open("http://127.0.0.1:1/storage", "t0ken")
-        .get("k")
+}
+
+#[tokio::test]
+async fn an_error_tells_its_innermost_cause_and_whether_to_try_again() {
+    let (url, _objects) = server().await;
+    let refusing = |code: u16, says: &'static str| async move {
+        let router = Router::new().fallback(move || async move {
+            (
+                StatusCode::from_u16(code).unwrap(),
+                format!("{says}\nmore\n"),
+            )
+        });
+        listen(router).await
+    };
+    let (forged, plain) = (open(&url, "t0ken"), Attributes::default());
+    for (what, url, transient, told) in [
+        (
+            "nobody listens",
+            "http://127.0.0.1:1/storage".to_owned(),
+            true,
+            "Connection refused",
+        ),
+        (
+            "no such name",
+            "http://no.such.host.invalid/storage".to_owned(),
+            true,
+            "dns error",
+        ),
+        (
+            "no TLS there",
+            url.replace("http:", "https:"),
+            true,
+            "InvalidContentType",
+        ),
+        (
+            "too large",
+            refusing(413, "Too large: a run may keep 5 bytes.").await,
+            false,
+            "413 Payload Too Large: Too large: a run may keep 5 bytes.",
+        ),
+        (
+            "moved",
+            refusing(301, "Over there.").await,
+            false,
+            "301 Moved Permanently",
+        ),
+        (
+            "not allowed",
+            refusing(403, "The token has expired.").await,
+            false,
+            "The token has expired.",
+        ),
+        ("broke off", refusing(408, "Broke off.").await, true, "408"),
+        ("starting", refusing(503, "Soon.").await, true, "Soon."),
+    ] {
+        let storage = open(&url, "t0ken");
+        let put = storage.put("k", "v", &plain).await;
+        let error = put.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(told), "{what}: {text}");
+        assert!(!text.contains("more"), "{what}: {text}");
+        assert_eq!(error.is_transient(), transient, "{what}: {text}");
+    }
+    let attributes = Attributes::of_type("text/\u{7}");
+    let error = forged.put("k", "v", &attributes).await.unwrap_err();
+    assert!(!error.is_transient(), "{error}");
+}
+
+/// With less patience than a person has.
+fn impatient(url: &str, stall: Duration) -> Http {
+    let credentials = Credentials {
+        storage_token: Some("t0ken".to_owned().into()),
+        ..Credentials::default()
+    };
+    Http {
+        stall,
+        ..Http::open(&Bucket::parse(url).unwrap(), &credentials).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_upload_may_take_long_as_long_as_bytes_flow() {
+    let (url, objects) = server().await;
+    let storage = impatient(&url, Duration::from_millis(400));
+    let drops = futures::stream::unfold(0, |n| async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        (n < 10).then(|| (Ok(Bytes::from_static(b"drop")), n + 1))
+    });
+    storage
+        .put("k", Body::stream(drops), &Attributes::default())
         .await
-        .unwrap_err();
-    assert!(away.is_transient(), "{away}");
+        .expect("a second in all, and never still for longer than a tenth");
+    assert_eq!(objects.lock().unwrap()["/storage/k"].1.len(), 40);
+}
+
+#[tokio::test]
+async fn an_upload_that_stands_still_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/storage", listener.local_addr().unwrap());
+    let storage = impatient(&url, Duration::from_millis(200));
+    let endless = futures::stream::repeat_with(|| Ok(Bytes::from(vec![b'x'; 64 << 10])));
+    let small = Body::Bytes(Bytes::from_static(b"x"));
+    // The system takes the connection, and nobody reads it.
+    for body in [Body::stream(endless), small] {
+        let error = storage
+            .put("k", body, &Attributes::default())
+            .await
+            .unwrap_err();
+        assert!(error.is_transient());
+        assert!(error.to_string().contains("took no byte"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_in_memory_has_its_length_told() {
+    let (url, objects) = server().await;
+    let large = vec![b'x'; 100_000];
+    open(&url, "t0ken")
+        .put("k", large.clone(), &Attributes::default())
+        .await
+        .unwrap();
+    let (headers, body) = objects.lock().unwrap()["/storage/k"].clone();
+    assert_eq!(headers["content-length"], "100000");
+    assert_eq!(body, large);
+}
+
+#[tokio::test]
+async fn a_listing_comes_page_by_page_and_has_an_end() {
+    async fn pages(request: Request) -> String {
+        let name = |n| format!("d/{n}");
+        let at = match request.uri().query().unwrap() {
+            "list&delimiter=%2F" => 1,
+            "list&delimiter=%2F&after=d%2F1" => 2,
+            // A server that goes round in circles.
+            _ => 1,
+        };
+        let next = if request.uri().path().ends_with("/e") || at == 1 {
+            format!(r#","next":"{}""#, name(at))
+        } else {
+            String::new()
+        };
+        let object = format!(r#"{{"key":"{}","size":{at}}}"#, name(at));
+        format!(r#"{{"objects":[{object}]{next}}}"#)
+    }
+    let url = listen(Router::new().fallback(pages)).await;
+    let storage = open(&url, "t0ken");
+    let listing = storage.list("d", true).await.unwrap();
+    let keys: Vec<_> = listing.objects.iter().map(|o| o.key.as_str()).collect();
+    assert_eq!(keys, ["d/1", "d/2"]);
+    let error = storage.list("e", true).await.unwrap_err();
+    assert!(error.to_string().contains("same page"), "{error}");
 }

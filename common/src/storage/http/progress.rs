@@ -1,0 +1,115 @@
+//! A request's body that is watched on its way: an upload may take as long as it likes, but not
+//! stand still.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::{Either, select};
+use futures::stream::{self, BoxStream, StreamExt};
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, sleep_until};
+
+use crate::storage::object::Body;
+
+/// Bytes that count as a step. On a slow line a larger one would look like none.
+const STEP: usize = 16 << 10;
+
+/// When bytes were last taken from a body.
+#[derive(Debug, Clone)]
+pub(super) struct Progress(Arc<Mutex<Instant>>);
+
+impl Progress {
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn made(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// What `sending` gives; `None` once nothing has moved for `stall`.
+    pub(super) async fn guard<T>(
+        &self,
+        stall: Duration,
+        sending: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut sending = std::pin::pin!(sending);
+        loop {
+            let last = self.last();
+            let stalled = std::pin::pin!(sleep_until(last + stall));
+            match select(sending.as_mut(), stalled).await {
+                Either::Left((done, _)) => return Some(done),
+                Either::Right(_) if self.last() == last => return None,
+                Either::Right(_) => {}
+            }
+        }
+    }
+}
+
+/// A body in small steps, each of which is progress.
+pub(super) struct Watched {
+    /// Never locked: it makes the body `Sync`, which reqwest asks for.
+    chunks: Mutex<BoxStream<'static, io::Result<Bytes>>>,
+    chunk: Bytes,
+    /// Bytes left, where that is known.
+    left: Option<u64>,
+    progress: Progress,
+}
+
+impl Watched {
+    pub(super) fn new(body: Body) -> (Self, Progress) {
+        let progress = Progress(Arc::new(Mutex::new(Instant::now())));
+        let (chunks, chunk, left) = match body {
+            Body::Stream(chunks) => (chunks, Bytes::new(), None),
+            Body::Bytes(bytes) => {
+                let length = bytes.len() as u64;
+                (stream::empty().boxed(), bytes, Some(length))
+            }
+        };
+        let watched = Self {
+            chunks: Mutex::new(chunks),
+            chunk,
+            left,
+            progress: progress.clone(),
+        };
+        (watched, progress)
+    }
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        while self.chunk.is_empty() {
+            let chunks = self.chunks.get_mut();
+            let chunks = chunks.unwrap_or_else(PoisonError::into_inner);
+            match ready!(chunks.poll_next_unpin(cx)) {
+                Some(Ok(chunk)) => self.chunk = chunk,
+                Some(Err(e)) => return Poll::Ready(Some(Err(e))),
+                None => return Poll::Ready(None),
+            }
+        }
+        self.progress.made();
+        let step = self.chunk.len().min(STEP);
+        let step = self.chunk.split_to(step);
+        self.left = self.left.map(|left| left - step.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(step))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.left
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}

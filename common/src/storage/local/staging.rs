@@ -1,0 +1,125 @@
+//! Files on their way into a folder: written beside their place, then put there at once.
+
+use std::fs::{self, File, FileTimes};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// What a write left that never ended is removed after this.
+const LEFTOVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A file that is removed unless it is moved into its place.
+#[derive(Debug)]
+pub(super) struct Staged {
+    path: Option<PathBuf>,
+}
+
+impl Staged {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path: Some(path) }
+    }
+
+    /// Its time of change and its size, once they are on the disk; never those of `other`.
+    pub(super) fn sync(&self, other: Option<SystemTime>) -> io::Result<(SystemTime, u64)> {
+        let path = self.path.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let file = File::options().read(true).write(true).open(path)?;
+        let metadata = file.metadata()?;
+        let mut modified = metadata.modified()?;
+        if other == Some(modified) {
+            // The clock of files has coarse ticks.
+            modified += Duration::from_nanos(1);
+            file.set_times(FileTimes::new().set_modified(modified))?;
+        }
+        file.sync_all()?;
+        Ok((modified, metadata.len()))
+    }
+
+    /// Moves it to `to`; `false` if something is there and must stay.
+    pub(super) fn publish(mut self, to: &Path, replace: bool) -> io::Result<bool> {
+        let from = self.path.clone().ok_or(io::ErrorKind::NotFound)?;
+        let parent = to.parent().unwrap_or(Path::new("/"));
+        create_folders(parent)?;
+        if replace {
+            fs::rename(&from, to)?;
+            self.path = None;
+        } else {
+            match fs::hard_link(&from, to) {
+                Ok(()) => {}
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+                Err(e) => return Err(e),
+            }
+        }
+        File::open(parent)?.sync_all()?;
+        Ok(true)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(path) = self.path.take() {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// Folders that are still there after the power goes.
+fn create_folders(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let Some(parent) = folder.parent() else {
+        return Ok(());
+    };
+    create_folders(parent)?;
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => File::open(parent)?.sync_all(),
+    }
+}
+
+/// Removes what writes have left that were killed. What cannot be removed now can be later.
+pub(super) fn remove_leftovers(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.map(|modified| modified.elapsed().unwrap_or_default());
+        if age.is_ok_and(|age| age > LEFTOVER) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_old_leftovers_go() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, hours) in [("new", 1), ("old", 25)] {
+            let file = File::create(folder.path().join(name)).unwrap();
+            let time = SystemTime::now() - Duration::from_secs(hours * 3600);
+            file.set_modified(time).unwrap();
+        }
+        remove_leftovers(folder.path());
+        assert!(folder.path().join("new").exists());
+        assert!(!folder.path().join("old").exists());
+        remove_leftovers(&folder.path().join("none"));
+    }
+
+    #[test]
+    fn two_files_never_have_one_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        fs::write(&path, "x").unwrap();
+        let staged = Staged::new(path.clone());
+        let (first, size) = staged.sync(None).unwrap();
+        let (second, _) = staged.sync(Some(first)).unwrap();
+        assert_ne!(first, second);
+        assert_eq!(size, 1);
+        drop(staged);
+        assert!(!path.exists(), "what is not published goes");
+    }
+}

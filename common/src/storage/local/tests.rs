@@ -1,0 +1,336 @@
+use futures::StreamExt;
+use tempfile::TempDir;
+
+use crate::storage::{Credentials, ObjectInfo, Storage};
+
+use super::*;
+
+fn folder() -> (TempDir, Storage) {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", dir.path().join("new/folder").display());
+    let storage = Storage::open(&url, &Credentials::default()).unwrap();
+    (dir, storage)
+}
+
+async fn text(object: Object) -> String {
+    String::from_utf8(object.bytes(1 << 20).await.unwrap().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_put_comes_back_with_its_attributes() {
+    let (_dir, storage) = folder();
+    let attributes = Attributes {
+        content_type: Some("text/plain".into()),
+        content_encoding: Some("gzip".into()),
+        cache_control: None,
+        metadata: BTreeMap::from([("link".into(), "gs://b/x".into())]),
+    };
+    storage
+        .put("logs/j/1/x", "body", &attributes)
+        .await
+        .unwrap();
+    let object = storage.get("logs/j/1/x").await.unwrap();
+    assert_eq!((object.size, &object.attributes), (4, &attributes));
+    assert!(object.modified.is_some());
+    assert_eq!(text(object).await, "body");
+
+    storage
+        .put("logs/j/1/x", "again", &Attributes::default())
+        .await
+        .unwrap();
+    let object = storage.get("logs/j/1/x").await.unwrap();
+    assert_eq!(object.attributes, Attributes::default());
+    assert_eq!(text(object).await, "again");
+}
+
+#[tokio::test]
+async fn a_name_tells_its_type_without_a_file() {
+    let (dir, storage) = folder();
+    storage
+        .put(
+            "a.txt",
+            "",
+            &Attributes::of_type("text/plain; charset=utf-8"),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        storage
+            .head("a.txt")
+            .await
+            .unwrap()
+            .attributes
+            .content_type
+            .unwrap(),
+        "text/plain; charset=utf-8"
+    );
+    assert!(!dir.path().join("new/folder/.attributes").exists());
+}
+
+#[tokio::test]
+async fn parts_are_read_and_ends_are_no_error() {
+    let (_dir, storage) = folder();
+    storage
+        .put("k", "0123456789", &Attributes::default())
+        .await
+        .unwrap();
+    for (object, range, expected) in [
+        (storage.get_range("k", 2..4).await, 2..4, "23"),
+        (storage.get_range("k", 8..99).await, 8..10, "89"),
+        (storage.get_range("k", 50..99).await, 10..10, ""),
+        (storage.tail("k", 3).await, 7..10, "789"),
+        (storage.tail("k", 30).await, 0..10, "0123456789"),
+        (storage.head("k").await, 0..0, ""),
+    ] {
+        let object = object.unwrap();
+        assert_eq!((object.size, object.range.clone()), (10, range));
+        assert_eq!(text(object).await, expected);
+    }
+    assert!(matches!(
+        storage.tail("none", 1).await,
+        Err(Error::NotFound(_))
+    ));
+    assert!(storage.get("k").await.unwrap().bytes(9).await.is_err());
+}
+
+#[tokio::test]
+async fn a_large_stream_arrives_whole_and_a_broken_one_not_at_all() {
+    let (_dir, storage) = folder();
+    let chunk = Bytes::from(vec![b'x'; 1 << 20]);
+    let chunks: Vec<std::io::Result<Bytes>> = (0..20).map(|_| Ok(chunk.clone())).collect();
+    storage
+        .put(
+            "big",
+            Body::stream(futures::stream::iter(chunks)),
+            &Attributes::default(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(storage.head("big").await.unwrap().size, 20 << 20);
+
+    for good in [1, 20] {
+        let chunks: Vec<std::io::Result<Bytes>> = (0..good)
+            .map(|_| Ok(chunk.clone()))
+            .chain([Err(std::io::Error::other("torn"))])
+            .collect();
+        let body = Body::stream(futures::stream::iter(chunks));
+        assert!(
+            storage
+                .put("torn", body, &Attributes::default())
+                .await
+                .is_err()
+        );
+        assert!(matches!(storage.get("torn").await, Err(Error::NotFound(_))));
+    }
+    storage
+        .put(
+            "empty",
+            Body::stream(futures::stream::empty().boxed()),
+            &Attributes::default(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(storage.head("empty").await.unwrap().size, 0);
+}
+
+#[tokio::test]
+async fn the_first_of_two_stays() {
+    let (_dir, storage) = folder();
+    assert!(
+        storage
+            .put_if_absent("k", "one", &Attributes::default())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !storage
+            .put_if_absent("k", "two", &Attributes::default())
+            .await
+            .unwrap()
+    );
+    assert_eq!(text(storage.get("k").await.unwrap()).await, "one");
+}
+
+#[tokio::test]
+async fn lists_folders_without_its_own_files() {
+    let (_dir, storage) = folder();
+    let attributes = Attributes::of_type("x/y");
+    for key in ["logs/j/1/a", "logs/j/2/a", "logs/j/latest", "top"] {
+        storage.put(key, "z", &attributes).await.unwrap();
+    }
+    let keys = |objects: &[ObjectInfo]| objects.iter().map(|o| o.key.clone()).collect::<Vec<_>>();
+    let listing = storage.list("logs/j/", true).await.unwrap();
+    assert_eq!(listing.prefixes, ["logs/j/1", "logs/j/2"]);
+    assert_eq!(keys(&listing.objects), ["logs/j/latest"]);
+    let listing = storage.list("", true).await.unwrap();
+    assert_eq!(
+        (listing.prefixes, keys(&listing.objects)),
+        (vec!["logs".to_owned()], vec!["top".to_owned()])
+    );
+    assert_eq!(storage.list("", false).await.unwrap().objects.len(), 4);
+    assert_eq!(
+        storage.list("nothing/here", true).await.unwrap(),
+        Listing::default()
+    );
+}
+
+#[tokio::test]
+async fn nothing_leads_out_of_the_folder() {
+    let (dir, storage) = folder();
+    std::fs::write(dir.path().join("secret"), "s").unwrap();
+    for key in [
+        "../../secret",
+        "/etc/passwd",
+        "a/../../../secret",
+        ".attributes/x",
+    ] {
+        assert!(
+            matches!(storage.get(key).await, Err(Error::InvalidKey(..))),
+            "{key}"
+        );
+        assert!(
+            storage.put(key, "x", &Attributes::default()).await.is_err(),
+            "{key}"
+        );
+    }
+    assert!(matches!(
+        storage.get("%2e%2e/%2e%2e/secret").await,
+        Err(Error::NotFound(_))
+    ));
+}
+
+/// What a reader sees: the bytes, and the attributes they came with.
+async fn seen(storage: &Storage) -> Option<(String, Option<String>)> {
+    match storage.get("k").await {
+        Ok(object) => {
+            let attributes = object.attributes.content_type.clone();
+            Some((text(object).await, attributes))
+        }
+        Err(Error::NotFound(_)) => None,
+        Err(e) => panic!("{e}"),
+    }
+}
+
+/// An object that says in its bytes what its attributes should be; all are of one length.
+fn version(n: u32) -> (String, Attributes) {
+    let name = format!("type/{n:03}");
+    // Every other one has the attributes that its name implies.
+    let attributes = if n % 2 == 0 {
+        Attributes::of_type(&name)
+    } else {
+        Attributes::default()
+    };
+    (name, attributes)
+}
+
+fn is_whole((bytes, attributes): &(String, Option<String>)) -> bool {
+    let n: u32 = bytes.trim_start_matches("type/").parse().unwrap();
+    *attributes == version(n).1.content_type
+}
+
+/// Runs a future until it has been woken `steps` times, then drops it, as a kill would.
+async fn killed_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    let mut step = 0;
+    std::future::poll_fn(|cx| {
+        if step == steps {
+            return std::task::Poll::Ready(None);
+        }
+        step += 1;
+        work.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn wherever_a_write_is_killed_the_object_is_the_old_or_the_new() {
+    for first in [None, Some(2), Some(3)] {
+        for next in [4, 5] {
+            let mut steps = 0;
+            loop {
+                let (_dir, storage) = folder();
+                if let Some(first) = first {
+                    let (bytes, attributes) = version(first);
+                    storage.put("k", bytes, &attributes).await.unwrap();
+                }
+                let (bytes, attributes) = version(next);
+                let body = Body::stream(futures::stream::iter([
+                    Ok(Bytes::from(bytes[..4].to_owned())),
+                    Ok(Bytes::from(bytes[4..].to_owned())),
+                ]));
+                let done = killed_after(steps, storage.put("k", body, &attributes)).await;
+                // As after a restart: nothing is known but what is on the disk.
+                let url = storage.bucket().url().to_owned();
+                let again = Storage::open(&url, &Credentials::default()).unwrap();
+                let what = format!("{first:?} to {next}, {steps} steps");
+                match seen(&again).await {
+                    None => assert!(first.is_none() && done.is_none(), "{what}"),
+                    Some(object) => {
+                        assert!(is_whole(&object), "{what}: {object:?}");
+                        assert!(done.is_none() || object.0 == bytes, "{what}: {object:?}");
+                    }
+                }
+                // And it can be written again.
+                let (bytes, attributes) = version(6);
+                again.put("k", bytes, &attributes).await.unwrap();
+                assert!(is_whole(&seen(&again).await.unwrap()), "{what}");
+                assert_eq!(again.list("", false).await.unwrap().objects.len(), 1);
+                if done.is_some() {
+                    break;
+                }
+                steps += 1;
+            }
+            assert!(steps > 4, "there are steps to be killed at: {steps}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn readers_and_writers_at_once_see_whole_objects() {
+    let (_dir, storage) = folder();
+    let (bytes, attributes) = version(0);
+    storage.put("k", bytes, &attributes).await.unwrap();
+    let writers: Vec<_> = (0..3)
+        .map(|writer| {
+            let storage = storage.clone();
+            tokio::spawn(async move {
+                for n in 0..40 {
+                    let (bytes, attributes) = version(writer * 300 + n);
+                    storage.put("k", bytes, &attributes).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    while writers.iter().any(|writer| !writer.is_finished()) {
+        let object = seen(&storage).await.unwrap();
+        assert!(is_whole(&object), "{object:?}");
+        let end = storage.tail("k", 3).await.unwrap();
+        assert_eq!(end.range, 5..8);
+        text(end).await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert!(is_whole(&seen(&storage).await.unwrap()));
+}
+
+#[tokio::test]
+async fn what_can_never_be_stored_is_no_reason_to_try_again() {
+    let (_dir, storage) = folder();
+    let plain = Attributes::default();
+    storage.put("a/b", "x", &plain).await.unwrap();
+    storage.put("c", "x", &plain).await.unwrap();
+    let too_long = "x".repeat(300);
+    for key in ["a", "c/d", &too_long] {
+        let error = storage.put(key, "x", &plain).await.unwrap_err();
+        assert!(matches!(error, Error::InvalidKey(..)), "{key}: {error}");
+    }
+    let longest = "x".repeat(255);
+    storage.put(&longest, "x", &plain).await.unwrap();
+    let names = |dir: &std::path::Path| {
+        let entries = std::fs::read_dir(dir).unwrap();
+        entries.count()
+    };
+    let staging = std::path::Path::new(storage.bucket().path()).join(STAGING);
+    assert_eq!(names(&staging), 0, "nothing half is left behind");
+}

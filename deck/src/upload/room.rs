@@ -1,0 +1,113 @@
+//! How much of a run's room each kind of object may fill, so that a job's artifacts never take
+//! the place of its log, nor its log that of its result.
+
+/// What an object is to its run, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// What the test left: below `artifacts/`.
+    Artifact,
+    /// Of the run's own files, those that may be long.
+    Log,
+    /// `finished.json` and the others that say how the run went.
+    Result,
+    /// An alias or a latest build: one line.
+    Pointer,
+}
+
+impl Kind {
+    /// `dir` is the folder of the run that `key` belongs to, empty if it lies in none.
+    pub(super) fn of(key: &str, dir: &str) -> Self {
+        let Some(name) = key.strip_prefix(dir).filter(|_| !dir.is_empty()) else {
+            return Self::Pointer;
+        };
+        let is_artifact = name
+            .rsplit_once('/')
+            .is_some_and(|(folders, _)| folders.split('/').any(|folder| folder == "artifacts"));
+        if is_artifact {
+            Self::Artifact
+        } else if name.ends_with(".json") {
+            Self::Result
+        } else {
+            Self::Log
+        }
+    }
+
+    /// What the refusal calls it.
+    pub(super) fn plural(self) -> &'static str {
+        match self {
+            Self::Artifact => "artifacts",
+            Self::Log => "logs and artifacts",
+            Self::Result | Self::Pointer => "files",
+        }
+    }
+}
+
+/// Bytes that results have to themselves, at most.
+const RESULTS: u64 = 16 << 20;
+/// Bytes of an alias or a latest build.
+pub(super) const POINTER: u64 = 64 << 10;
+
+/// How large things may become, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) object: u64,
+    pub(super) run: u64,
+}
+
+impl Limits {
+    /// The most that a run may keep when an object of this kind has come.
+    pub(super) fn room(self, kind: Kind) -> u64 {
+        let results = RESULTS.min(self.run / 64);
+        let logs = self.object.min(self.run / 4);
+        match kind {
+            Kind::Artifact => self.run - results - logs,
+            Kind::Log => self.run - results,
+            Kind::Result | Kind::Pointer => self.run,
+        }
+    }
+
+    pub(super) fn size(self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Pointer => self.object.min(POINTER),
+            _ => self.object,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_by_their_names() {
+        let dir = "logs/j/1";
+        for (key, dir, expected) in [
+            ("logs/j/1/artifacts/a.json", dir, Kind::Artifact),
+            ("logs/j/1/sub/artifacts/d/a", dir, Kind::Artifact),
+            ("logs/j/1/build-log.txt", dir, Kind::Log),
+            ("logs/j/1/artifacts", dir, Kind::Log),
+            ("logs/j/1/finished.json", dir, Kind::Result),
+            ("logs/j/latest-build.txt", "", Kind::Pointer),
+        ] {
+            assert_eq!(Kind::of(key, dir), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn each_kind_leaves_room_for_the_next() {
+        let limits = Limits {
+            object: 1 << 30,
+            run: 10 << 30,
+        };
+        assert_eq!(limits.room(Kind::Artifact), (9 << 30) - (16 << 20));
+        assert_eq!(limits.room(Kind::Log), (10 << 30) - (16 << 20));
+        assert_eq!(limits.room(Kind::Result), 10 << 30);
+        for run in [0, 1, 63, 1000, u64::MAX] {
+            let limits = Limits {
+                object: u64::MAX,
+                run,
+            };
+            assert!(limits.room(Kind::Artifact) <= limits.room(Kind::Log));
+        }
+    }
+}

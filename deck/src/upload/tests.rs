@@ -1,0 +1,206 @@
+use std::collections::BTreeMap;
+
+use common::storage::Credentials;
+use futures::stream;
+use proptest::prelude::*;
+
+use super::*;
+
+const DIR: &str = "logs/j/1";
+const LIMITS: Limits = Limits {
+    object: 40,
+    run: 128,
+};
+
+fn uploads() -> (tempfile::TempDir, Uploads) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", folder.path().display());
+    let own = OwnStorage {
+        storage: Storage::open(&url, &Credentials::default()).unwrap(),
+        key: Vec::new(),
+        max_object_size: LIMITS.object,
+        max_job_size: LIMITS.run,
+    };
+    (folder, Uploads::new(own))
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put {
+        name: usize,
+        size: u64,
+        announced: bool,
+        only_if_absent: bool,
+        /// The sender goes away after that many bytes.
+        breaks: Option<u64>,
+    },
+    /// Somebody deletes the file, and Deck starts anew.
+    Delete(usize),
+}
+
+const NAMES: [&str; 6] = [
+    "artifacts/a",
+    "artifacts/d/b",
+    "artifacts/c",
+    "build-log.txt",
+    "other-build-log.txt",
+    "finished.json",
+];
+
+fn step() -> impl Strategy<Value = Step> {
+    let put = (
+        0..NAMES.len(),
+        0..48_u64,
+        any::<bool>(),
+        prop::bool::weighted(0.2),
+        prop::option::weighted(0.2, 0..48_u64),
+    );
+    prop_oneof![
+        8 => put.prop_map(|(name, size, announced, only_if_absent, breaks)| Step::Put {
+            name, size, announced, only_if_absent, breaks,
+        }),
+        1 => (0..NAMES.len()).prop_map(Step::Delete),
+    ]
+}
+
+/// What should be there: sizes by name.
+type Model = BTreeMap<usize, u64>;
+
+fn expected(model: &Model, step: &Step) -> &'static str {
+    let Step::Put {
+        name,
+        size,
+        announced,
+        only_if_absent,
+        breaks,
+    } = step
+    else {
+        return "";
+    };
+    let key = format!("{DIR}/{}", NAMES[*name]);
+    let room = LIMITS.room(Kind::of(&key, DIR));
+    let replaced = model.get(name).copied().unwrap_or(0);
+    let kept: u64 = model.values().sum();
+    let fits = |size: u64| size <= replaced || kept + (size - replaced) <= room;
+    let comes = breaks.map_or(*size, |breaks| breaks.min(*size));
+    let checked = if *announced { *size } else { comes };
+    // Byte by byte: what is reached first.
+    let first_without_room = (0..=checked).find(|size| !fits(*size));
+    match () {
+        () if *announced && checked > LIMITS.object => "object",
+        () if first_without_room.is_some_and(|size| size <= LIMITS.object) => "run",
+        () if checked > LIMITS.object => "object",
+        () if breaks.is_some_and(|breaks| breaks < *size) => "broken",
+        () if *only_if_absent && model.contains_key(name) => "exists",
+        () => "stored",
+    }
+}
+
+async fn put(uploads: &Uploads, step: &Step) -> &'static str {
+    let Step::Put {
+        name,
+        size,
+        announced,
+        only_if_absent,
+        breaks,
+    } = step
+    else {
+        return "";
+    };
+    let comes = breaks.map_or(*size, |breaks| breaks.min(*size));
+    let pieces: Vec<_> = (0..comes)
+        .map(|_| Ok(Bytes::from_static(b"x")))
+        .chain((comes < *size).then(|| Err(io::Error::other("gone"))))
+        .collect();
+    let put = Put {
+        key: &format!("{DIR}/{}", NAMES[*name]),
+        attributes: &Attributes::of_type("application/x-thing"),
+        length: announced.then_some(*size),
+        only_if_absent: *only_if_absent,
+        now: Timestamp::UNIX_EPOCH,
+    };
+    match uploads.put(&put, stream::iter(pieces)).await {
+        Ok(()) => "stored",
+        Err(Refusal::ObjectTooLarge(_)) => "object",
+        Err(Refusal::RunTooLarge { .. }) => "run",
+        Err(Refusal::Broken) => "broken",
+        Err(Refusal::Exists) => "exists",
+        Err(other) => panic!("{other}"),
+    }
+}
+
+async fn play(steps: &[Step]) {
+    let (folder, mut uploads) = uploads();
+    let mut model = Model::new();
+    for step in steps {
+        if let Step::Delete(name) = step {
+            let _ = std::fs::remove_file(folder.path().join(DIR).join(NAMES[*name]));
+            model.remove(name);
+            uploads.ledger = Ledger::default();
+            continue;
+        }
+        let wanted = expected(&model, step);
+        assert_eq!(put(&uploads, step).await, wanted, "{step:?} {model:?}");
+        if let (Step::Put { name, size, .. }, "stored") = (step, wanted) {
+            model.insert(*name, *size);
+        }
+        let listing = uploads.storage().list(DIR, false).await.unwrap();
+        let listed: u64 = listing.objects.iter().map(|object| object.size).sum();
+        assert_eq!(listed, model.values().sum::<u64>(), "nothing half is there");
+        if wanted == "stored" {
+            assert_eq!(uploads.ledger.account(DIR).kept(), listed, "{step:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_account_is_what_a_listing_gives(steps in prop::collection::vec(step(), 1..24)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(play(&steps));
+    }
+}
+
+#[tokio::test]
+async fn artifacts_leave_room_for_log_and_result() {
+    let (_folder, uploads) = uploads();
+    let of = |name, size| Step::Put {
+        name,
+        size,
+        announced: true,
+        only_if_absent: false,
+        breaks: None,
+    };
+    for (name, size, expected) in [
+        (0, 40, "stored"),
+        (1, 40, "stored"),
+        (2, 40, "run"),
+        (3, 32, "stored"),
+        (2, 15, "run"),
+        (5, 3, "stored"),
+        (5, 16, "stored"),
+        (3, 32, "stored"),
+    ] {
+        let step = of(name, size);
+        assert_eq!(put(&uploads, &step).await, expected, "{step:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_alias_is_a_line_and_no_file() {
+    let (_folder, uploads) = uploads();
+    let put = Put {
+        key: "logs/j/latest-build.txt",
+        attributes: &Attributes::default(),
+        length: Some(room::POINTER + 1),
+        only_if_absent: false,
+        now: Timestamp::UNIX_EPOCH,
+    };
+    let body = stream::empty::<io::Result<Bytes>>();
+    assert!(matches!(
+        uploads.put(&put, body).await,
+        Err(Refusal::ObjectTooLarge(40))
+    ));
+}
