@@ -2,15 +2,20 @@
 # upstream's path, so that a manifest that carries nothing but `args` keeps working.
 
 FROM rust:1.95-bookworm AS build
+# cargo's profile; `quick` builds in a tenth of the time.
+ARG PROFILE=release
 WORKDIR /src
 COPY . .
+# cargo goes by times, and what the cached folder holds may be of another checkout: all of ours is
+# newer.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked --workspace --bin prow \
+    find . -path ./target -prune -o -type f -exec touch {} + \
+    && cargo build --profile "$PROFILE" --locked --workspace --bin prow \
     && RUSTFLAGS="-C target-feature=+crt-static" cargo build --profile small --locked \
         --package entrypoint --target x86_64-unknown-linux-gnu \
     && mkdir /out \
-    && cp target/release/prow /out/prow \
+    && cp "target/$PROFILE/prow" /out/prow \
     && cp target/x86_64-unknown-linux-gnu/small/entrypoint /out/entrypoint
 
 FROM debian:bookworm-slim AS prow
@@ -43,13 +48,18 @@ ENTRYPOINT ["/ko-app/deck"]
 FROM prow AS sinker
 ENTRYPOINT ["/ko-app/sinker"]
 
-FROM prow AS clonerefs
+# Jobs run as any user: what runs beside them reads all they leave, and git and ssh find a home.
+FROM prow AS utility
+USER 0:0
+ENV HOME=/tmp
+
+FROM utility AS clonerefs
 ENTRYPOINT ["/ko-app/clonerefs"]
 
-FROM prow AS initupload
+FROM utility AS initupload
 ENTRYPOINT ["/ko-app/initupload"]
 
-FROM prow AS sidecar
+FROM utility AS sidecar
 ENTRYPOINT ["/ko-app/sidecar"]
 
 # Copied into any image a job names, so it brings nothing and needs nothing.

@@ -2,7 +2,8 @@
 //!
 //! State is bare repositories and one `SQLite` file. Clients cannot tell it from GitHub within the
 //! scope of the README; a route outside of it answers 501 and is told of by [`Github::unbuilt`].
-//! It is reached on loopback only: any other `Host`, and whatever a web page sends, is refused.
+//! It is reached on loopback only, unless [`Options::beyond_loopback`] is set; any other `Host`, and
+//! whatever a web page sends, is refused.
 
 pub(crate) mod access;
 mod answer;
@@ -24,6 +25,7 @@ mod smart_http;
 mod store;
 
 use std::{
+    net::SocketAddr,
     ops::Deref,
     os::unix::fs::DirBuilderExt as _,
     path::PathBuf,
@@ -51,6 +53,9 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// How long a token of an installation lives; GitHub's is one hour.
     pub token_lifetime: Duration,
+    /// Lets it listen on an address that other machines reach: for a network of its own, since who
+    /// reaches it may act as a user whose token is known. The address is its URL, and the only `Host`.
+    pub beyond_loopback: bool,
 }
 
 impl Default for Options {
@@ -58,6 +63,7 @@ impl Default for Options {
         Options {
             data: None,
             token_lifetime: Duration::from_secs(3600),
+            beyond_loopback: false,
         }
     }
 }
@@ -72,7 +78,8 @@ impl Github {
     /// Serves on `listener` until `shutdown`. Deliveries left over from an earlier run are sent.
     ///
     /// # Errors
-    /// When the data folder cannot be used, or another process uses it.
+    /// When the data folder cannot be used, or another process uses it; and for an address that the
+    /// options do not allow.
     pub async fn start(
         options: Options,
         listener: TcpListener,
@@ -82,7 +89,8 @@ impl Github {
             .local_addr()
             .context("address of the GitHub stand-in")?;
         anyhow::ensure!(
-            address.ip().is_loopback(),
+            address.ip().is_loopback()
+                || (options.beyond_loopback && !address.ip().is_unspecified()),
             "the GitHub stand-in serves on loopback only, not on {address}"
         );
         let (folder, temporary) = match &options.data {
@@ -101,8 +109,8 @@ impl Github {
         std::fs::create_dir_all(folder.join("repos"))?;
         let store = Store::open(options.data.as_deref()).await?;
         let context = Context(Arc::new(Inner {
-            url: format!("http://127.0.0.1:{}", address.port()),
-            port: address.port(),
+            url: format!("http://{address}"),
+            hosts: hosts(address),
             store,
             repos: folder.join("repos"),
             token_lifetime: options.token_lifetime,
@@ -125,11 +133,20 @@ impl Github {
         Ok(Github { context })
     }
 
-    /// `http://127.0.0.1:PORT`, of REST, git and pages alike.
+    /// `http://ADDRESS:PORT`, of REST, git and pages alike.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.context.url
     }
+}
+
+/// The names it is called by.
+fn hosts(address: SocketAddr) -> Vec<String> {
+    let mut hosts = vec![address.to_string()];
+    if address.ip().is_loopback() {
+        hosts.push(format!("localhost:{}", address.port()));
+    }
+    hosts
 }
 
 /// What every route has at hand.
@@ -146,7 +163,8 @@ impl Deref for Context {
 
 pub(crate) struct Inner {
     pub(crate) url: String,
-    pub(crate) port: u16,
+    /// The `Host`s that are served.
+    pub(crate) hosts: Vec<String>,
     pub(crate) store: Store,
     pub(crate) repos: PathBuf,
     pub(crate) token_lifetime: Duration,

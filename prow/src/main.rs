@@ -3,6 +3,7 @@
 
 mod check;
 mod demo;
+mod github;
 mod mkpj;
 mod mkpod;
 mod print;

@@ -6,7 +6,7 @@ use common::service;
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
-use crate::{check, demo, mkpj, mkpod, schema};
+use crate::{check, demo, github, mkpj, mkpod, schema};
 
 /// A name this binary answers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(crate) enum Program {
     Schema,
     Mkpj,
     Mkpod,
+    /// The GitHub stand-in alone, for `make test-node`.
+    Github,
     /// One container of the pod runner; started by the runner alone.
     Container,
     /// A name of Prow's that nothing is behind yet.
@@ -33,7 +35,7 @@ pub(crate) enum Program {
 }
 
 /// Names as a person types them and as images are called.
-const NAMES: [(&str, Program); 20] = [
+const NAMES: [(&str, Program); 21] = [
     ("hook", Program::Hook),
     ("plank", Program::ControllerManager),
     ("prow-controller-manager", Program::ControllerManager),
@@ -45,6 +47,7 @@ const NAMES: [(&str, Program); 20] = [
     ("entrypoint", Program::Entrypoint),
     ("sidecar", Program::Sidecar),
     ("demo", Program::Demo),
+    ("github", Program::Github),
     ("container", Program::Container),
     ("horologium", Program::Horologium),
     ("checkconfig", Program::Check),
@@ -102,6 +105,7 @@ impl Program {
             Self::Sidecar => podutils::sidecar::main(),
             Self::Entrypoint => entrypoint::main(),
             Self::Container => local::kubelet::container_main(),
+            Self::Github => github::main(flags),
             Self::Demo => demo::main(flags),
             Self::Check => check::main(flags),
             Self::Schema => schema::main(flags),

@@ -21,9 +21,9 @@ const RATE_LIMIT: u64 = 5000;
 /// No JSON body that the stand-in understands is larger.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// Refuses what does not come from a client of this machine on purpose: another name for the
-/// server (DNS rebinding), and anything a web page sends.
-pub(crate) async fn local_only(
+/// Refuses what no client sends on purpose: another name for the server (DNS rebinding), and
+/// anything a web page sends.
+pub(crate) async fn clients_only(
     State(context): State<Context>,
     request: Request<Body>,
     next: Next,
@@ -33,11 +33,7 @@ pub(crate) async fn local_only(
         .get(header::HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    let known = [
-        format!("127.0.0.1:{}", context.port),
-        format!("localhost:{}", context.port),
-    ];
-    if !known.iter().any(|known| known == host) {
+    if !context.hosts.iter().any(|known| known == host) {
         return Error::Forbidden("This host name is not served".to_owned()).into_response();
     }
     if request.headers().contains_key(header::ORIGIN) {

@@ -78,7 +78,7 @@ pub(crate) fn router(context: &Context) -> Router {
         .route("/{owner}/{repo}/git-upload-pack", post(smart_http::serve))
         .route("/{owner}/{repo}/git-receive-pack", post(smart_http::serve))
         .merge(api)
-        .layer(layer(context.clone(), guard::local_only))
+        .layer(layer(context.clone(), guard::clients_only))
         .with_state(context.clone())
 }
 

@@ -107,6 +107,35 @@ fn every_flag_is_one_that_the_program_has() {
     }
 }
 
+/// With `latest`, or without a tag, the kubelet asks a registry each time, where nobody has these.
+#[test]
+fn every_image_is_one_that_make_image_builds_and_none_is_pulled_anew() {
+    let make = Command::new("make")
+        .args(["--silent", "images"])
+        .current_dir(k8s().join(".."))
+        .output()
+        .expect("make is installed: apt-get install make");
+    let built = String::from_utf8(make.stdout).unwrap();
+    let built: BTreeSet<&str> = built.split_whitespace().collect();
+    let tag = concat!(":v", env!("CARGO_PKG_VERSION"));
+    assert!(built.len() > 1 && built.iter().all(|image| image.ends_with(tag)));
+    let documents = yaml(&rendered());
+    for deployment in of_kind(&documents, "Deployment") {
+        let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+        let image = container["image"].as_str().unwrap();
+        assert!(built.contains(image), "{image}");
+        assert_eq!(container["imagePullPolicy"], "IfNotPresent", "{image}");
+    }
+    let map = of_kind(&documents, "ConfigMap").find(|map| map["metadata"]["name"] == "config");
+    let config = yaml(map.unwrap()["data"]["config.yaml"].as_str().unwrap());
+    let images =
+        &config[0]["plank"]["default_decoration_config_entries"][0]["config"]["utility_images"];
+    for program in ["clonerefs", "initupload", "entrypoint", "sidecar"] {
+        let image = images[program].as_str().unwrap();
+        assert!(built.contains(image), "{image}");
+    }
+}
+
 #[test]
 fn the_promises_of_the_tutorial_hold() {
     let documents = yaml(&rendered());

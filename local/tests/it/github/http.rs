@@ -1,7 +1,10 @@
 //! What holds for every request.
 
+use local::github::{Github, Options};
 use reqwest::Method;
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::world::World;
 
@@ -35,6 +38,33 @@ async fn only_this_machine_and_no_web_page() {
         )
         .await;
     assert_eq!(pages.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_others_reach_is_served_when_it_is_asked_for() {
+    common::service::install_crypto();
+    let start = async |address: &str, beyond_loopback| {
+        let options = Options {
+            beyond_loopback,
+            ..Options::default()
+        };
+        let listener = TcpListener::bind(address).await.unwrap();
+        Github::start(options, listener, CancellationToken::new()).await
+    };
+    // No single address, so nothing that a URL could begin with.
+    for asked in [false, true] {
+        let refusal = start("0.0.0.0:0", asked).await.unwrap_err().to_string();
+        assert!(refusal.contains("loopback only"), "{refusal}");
+    }
+    let github = start("127.0.0.2:0", true).await.unwrap();
+    assert!(github.url().starts_with("http://127.0.0.2:"));
+    let meta = format!("{}/users/nobody", github.url());
+    let answer = reqwest::get(&meta).await.unwrap();
+    assert_eq!(answer.status(), 404, "served, and nobody is there");
+    let elsewhere = reqwest::Client::new()
+        .get(&meta)
+        .header("host", "127.0.0.1");
+    assert_eq!(elsewhere.send().await.unwrap().status(), 403);
 }
 
 #[tokio::test(flavor = "multi_thread")]

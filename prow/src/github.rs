@@ -1,0 +1,94 @@
+//! `prow github`: the GitHub stand-in alone, at an address of a network of its own, for services
+//! that run elsewhere. `make test-node` needs it, and nobody else: it is not in the usage.
+
+use std::{ffi::OsString, fs, net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use common::service;
+use local::github::{self, Github, Level, Permissions, RepoOptions};
+use tokio::net::TcpListener;
+
+use crate::program::{complain, runtime};
+
+const APP: &str = "prow";
+const MEMBER: &str = "you";
+
+/// Serves a GitHub with one repository, a member of its organisation, and an App that is
+/// installed there and asks for what the README says it needs.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "prow github")]
+struct Options {
+    /// Where to listen, and what its URLs begin with.
+    #[arg(long, value_name = "IP:PORT")]
+    address: SocketAddr,
+    /// State, and what the seeding gives out: `app-id`, `private-key.pem` and `token`, the
+    /// member's.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    #[arg(long, value_name = "ORG/REPO")]
+    repo: String,
+    /// Where the App's webhooks go.
+    #[arg(long, value_name = "URL")]
+    webhook: String,
+    /// File with the secret that webhooks are signed with.
+    #[arg(long, value_name = "FILE")]
+    secret_file: PathBuf,
+}
+
+/// Runs until it is told to stop, with the command line after its name.
+pub(crate) fn main(flags: impl Iterator<Item = OsString>) -> ExitCode {
+    let options = match service::flags::parse_command::<Options>(flags) {
+        Ok(options) => options,
+        Err(error) => error.exit(),
+    };
+    service::install_crypto();
+    match runtime().block_on(serve(&options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("prow github: {error:#}")),
+    }
+}
+
+async fn serve(options: &Options) -> anyhow::Result<()> {
+    let shutdown = service::shutdown_signal();
+    let listener = TcpListener::bind(options.address)
+        .await
+        .with_context(|| format!("--address {}", options.address))?;
+    let stand_in = github::Options {
+        data: Some(options.data.clone()),
+        beyond_loopback: true,
+        ..github::Options::default()
+    };
+    let github = Github::start(stand_in, listener, shutdown.clone()).await?;
+    seed(&github, options).await?;
+    shutdown.cancelled().await;
+    Ok(())
+}
+
+async fn seed(github: &Github, options: &Options) -> anyhow::Result<()> {
+    let secret = fs::read_to_string(&options.secret_file)
+        .with_context(|| format!("--secret-file {}", options.secret_file.display()))?;
+    let (org, repo) = options.repo.split_once('/').context("--repo: no slash")?;
+    let app = github
+        .add_app(APP, &options.webhook, secret.trim_end())
+        .await?;
+    let token = github.add_user(MEMBER).await?;
+    github.add_org(org, &[MEMBER]).await?;
+    github.add_repo(org, repo, RepoOptions::default()).await?;
+    github.install_app(APP, org, permissions()).await?;
+    let give = |name: &str, text: &str| fs::write(options.data.join(name), text);
+    give("app-id", &app.app_id.to_string())?;
+    give("private-key.pem", &app.private_key_pem)?;
+    // The last: who waits for it finds all of them.
+    give("token", &token)?;
+    Ok(())
+}
+
+fn permissions() -> Permissions {
+    Permissions::from([
+        ("contents", Level::Write),
+        ("issues", Level::Write),
+        ("members", Level::Read),
+        ("pull_requests", Level::Write),
+        ("statuses", Level::Write),
+    ])
+}
