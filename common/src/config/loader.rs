@@ -162,7 +162,7 @@ impl Source for Loader {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        self.look.folders()
+        self.look.watched()
     }
 }
 

@@ -51,7 +51,7 @@ impl Follower {
         let ended = Arc::new(AtomicBool::new(false));
         let thread = Thread {
             source,
-            folders: Folders::new(bell.clone()),
+            watched: Watched::new(bell.clone()),
             rings,
             ended: Arc::clone(&ended),
             failed_at: None,
@@ -74,7 +74,7 @@ impl Drop for Follower {
 
 struct Thread<S> {
     source: S,
-    folders: Folders,
+    watched: Watched,
     rings: Receiver<()>,
     ended: Arc<AtomicBool>,
     failed_at: Option<Instant>,
@@ -83,7 +83,7 @@ struct Thread<S> {
 impl<S: Source> Thread<S> {
     fn run(mut self, take: impl Fn(Result<Arc<S::Value>, Errors>)) {
         loop {
-            self.folders.watch(self.source.watched());
+            self.watched.watch(self.source.watched());
             self.wait_for_change();
             if self.ended.load(Ordering::Acquire) {
                 return;
@@ -127,13 +127,13 @@ impl<S: Source> Thread<S> {
     }
 }
 
-/// The folders whose changes the system tells of.
-struct Folders {
+/// The files and folders whose changes the system tells of.
+struct Watched {
     watcher: Option<RecommendedWatcher>,
-    watched: BTreeSet<PathBuf>,
+    paths: BTreeSet<PathBuf>,
 }
 
-impl Folders {
+impl Watched {
     fn new(bell: SyncSender<()>) -> Self {
         let ring = move |event: notify::Result<Event>| {
             // An error may be a lost event.
@@ -150,31 +150,31 @@ impl Folders {
             .ok();
         Self {
             watcher,
-            watched: BTreeSet::new(),
+            paths: BTreeSet::new(),
         }
     }
 
-    /// Watches `folders` and no others. What cannot be watched is tried again the next time,
-    /// and left to the clock until then.
-    fn watch(&mut self, folders: Vec<PathBuf>) {
+    /// Watches `paths` and no others. What cannot be watched is tried again the next time, and
+    /// left to the clock until then.
+    fn watch(&mut self, paths: Vec<PathBuf>) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        let wanted: BTreeSet<_> = folders.into_iter().collect();
-        for gone in self.watched.difference(&wanted) {
-            // It may be gone because the folder is.
+        let wanted: BTreeSet<_> = paths.into_iter().collect();
+        for gone in self.paths.difference(&wanted) {
+            // It may be gone because the path is.
             let _ = watcher.unwatch(gone);
         }
-        // A folder that took another's place has the same name: watching again follows it.
-        let watched = wanted.into_iter().filter(|folder| {
+        // What took another's place has the same name: watching again follows it.
+        let watched = wanted.into_iter().filter(|path| {
             watcher
-                .watch(folder, RecursiveMode::NonRecursive)
+                .watch(path, RecursiveMode::NonRecursive)
                 .inspect_err(|error| {
-                    tracing::debug!(folder = %folder.display(), "a folder is not watched: {error}");
+                    tracing::debug!(path = %path.display(), "not watched: {error}");
                 })
                 .is_ok()
         });
-        self.watched = watched.collect();
+        self.paths = watched.collect();
     }
 }
 

@@ -24,7 +24,8 @@ pub trait Source: Send + 'static {
     /// no contents: it is asked each second.
     fn is_stale(&self) -> bool;
 
-    /// Every folder in which something may change, nested ones by themselves.
+    /// What the system is asked to tell of: files, and folders whose every file counts, nested
+    /// ones by themselves. Not the folder of a single file: others may write beside it.
     fn watched(&self) -> Vec<PathBuf>;
 }
 
@@ -67,7 +68,7 @@ impl<T: Send + Sync + 'static> Source for Files<T> {
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        self.look.folders()
+        self.look.watched()
     }
 }
 
@@ -100,22 +101,18 @@ impl Look {
         self.stamps != Stamps::of(&self.paths)
     }
 
-    /// Every folder that something was seen in.
-    pub(in crate::config) fn folders(&self) -> Vec<PathBuf> {
-        let named = self.paths.iter().map(|path| folder_of(path));
+    /// The files, and every folder that something was seen in. What is not there is left to the
+    /// clock.
+    pub(in crate::config) fn watched(&self) -> Vec<PathBuf> {
+        let named = self
+            .paths
+            .iter()
+            .filter(|path| self.stamps.get(path).is_some());
         let nested = self.stamps.0.iter().filter(|(_, stamp)| stamp.is_folder);
-        let mut all: Vec<_> = named.chain(nested.map(|(path, _)| path.clone())).collect();
+        let mut all: Vec<_> = named.chain(nested.map(|(path, _)| path)).cloned().collect();
         all.sort_unstable();
         all.dedup();
         all
-    }
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) => parent.to_owned(),
-        None => path.to_owned(),
     }
 }
 

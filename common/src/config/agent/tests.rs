@@ -123,6 +123,42 @@ fn a_file_in_a_folder_that_was_made_later_is_served() {
 }
 
 #[test]
+fn a_single_file_is_followed_through_every_change_and_no_other_file_is_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.yaml");
+    let jobs = folder.path().join("jobs");
+    fs::create_dir_all(jobs.join("nested")).unwrap();
+    fs::write(jobs.join("nested/a"), "").unwrap();
+    fs::write(&file, "one").unwrap();
+    let path = file.clone();
+    let mut source = Files::new([file.clone(), jobs.clone()], move || {
+        Ok(fs::read_to_string(&path).unwrap_or_default())
+    });
+    source.load().unwrap();
+    assert_eq!(
+        source.watched(),
+        [file.clone(), jobs.clone(), jobs.join("nested")],
+        "not the folder of the file: a database may lie there, too"
+    );
+
+    let (agent, _) = Agent::follow("config", source, &LoadMetrics::default()).unwrap();
+    let becomes = |text: &str| within(TWO_SECONDS, text, || agent.config().as_str() == text);
+    fs::write(&file, "two").unwrap();
+    becomes("two");
+    for text in ["three", "four"] {
+        fs::write(folder.path().join("other"), text).unwrap();
+        fs::rename(folder.path().join("other"), &file).unwrap();
+        becomes(text);
+    }
+    fs::remove_file(&file).unwrap();
+    becomes("");
+    fs::write(&file, "five").unwrap();
+    becomes("five");
+    fs::write(&file, "six").unwrap();
+    becomes("six");
+}
+
+#[test]
 fn a_mounted_config_map_is_swapped() {
     let mount = |folder: &Path, version: &str, text: &str| {
         let data = folder.join(version);
