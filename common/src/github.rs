@@ -9,6 +9,7 @@ mod api;
 mod app;
 mod auth;
 mod checks;
+mod deliveries;
 mod enablement;
 mod error;
 mod inventory;
@@ -25,6 +26,7 @@ pub use checks::{
     CheckAnnotation, CheckApp, CheckConclusion, CheckOutput, CheckRun, CheckRunChange,
     CheckRunOutput, CheckStatus, MAX_ANNOTATIONS, NewCheckRun,
 };
+pub use deliveries::{HookDeliveries, HookDelivery};
 pub use enablement::Enablement;
 pub use error::Error;
 pub use options::Options;
