@@ -62,7 +62,9 @@ async fn on_disk(path: &Path) -> anyhow::Result<Db> {
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(10));
+        .busy_timeout(Duration::from_secs(10))
+        // After a burst the log beside the database gives its disk back.
+        .pragma("journal_size_limit", "16777216");
     let pool = SqlitePoolOptions::new()
         .max_connections(4)
         .connect_with(options)

@@ -35,8 +35,12 @@ const MAX_BACKOFF: SignedDuration = SignedDuration::from_mins(5);
 /// One attempt. Long enough for the first mirror of a large repository.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Between two looks for bodies that are no longer needed.
-const CLEANING: Duration = Duration::from_secs(60 * 60);
+/// At the end, work may end by itself for this long. What is cut off is taken up by the next
+/// process, which does not start before this one has ended.
+const LAST_WORK: Duration = Duration::from_secs(1);
+
+/// For what was cut off to let go.
+const LETTING_GO: Duration = Duration::from_millis(500);
 
 /// When the database refuses to answer.
 const PAUSE: SignedDuration = SignedDuration::from_secs(5);
@@ -44,11 +48,9 @@ const PAUSE: SignedDuration = SignedDuration::from_secs(5);
 /// The longest wait between two tries to record how an attempt ended.
 const LONGEST_RECORD_WAIT: Duration = Duration::from_secs(30);
 
-/// Works until `shutdown`, then finishes what it began, for at most the grace period. What is
-/// cut off is taken up again by the next process.
+/// Works until `shutdown`, and ends within two seconds of it.
 pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
     let mut running = JoinSet::new();
-    let mut cleaning = tokio::time::interval(CLEANING);
     while !shutdown.is_cancelled() {
         let now = Timestamp::now();
         let due = match fill(&shared, &mut running, now).await {
@@ -63,19 +65,15 @@ pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
             Some(_) = running.join_next() => {}
             () = shared.inbox.work() => {}
             () = sleep_until(due) => {}
-            _ = cleaning.tick() => {
-                if let Err(error) = shared.inbox.drop_old_bodies(now).await {
-                    tracing::warn!("old deliveries could not be cleaned up: {error:#}");
-                }
-            }
         }
     }
+    let last_work = shared.settings.grace_period.min(LAST_WORK);
     let drained = async { while running.join_next().await.is_some() {} };
-    if tokio::time::timeout(shared.settings.grace_period, drained)
-        .await
-        .is_err()
-    {
-        tracing::warn!("deliveries were still being worked on; the next start takes them up");
+    if tokio::time::timeout(last_work, drained).await.is_err() {
+        let count = running.len();
+        tracing::info!("{count} deliveries are still worked on; the next start takes them up");
+        // Only what does not yield takes longer.
+        let _ = tokio::time::timeout(LETTING_GO, running.shutdown()).await;
     }
 }
 

@@ -343,12 +343,16 @@ impl Outline {
         Some(full_name.split_once('/').unwrap_or((full_name, "")))
     }
 
+    /// Of the issue or pull request.
+    pub(crate) fn number(&self) -> Option<u64> {
+        let of = |numbered: &Option<Numbered>| numbered.as_ref().and_then(|it| it.number);
+        of(&self.pull_request).or(of(&self.issue)).or(self.number)
+    }
+
     /// Events of one pull request, and pushes to one ref, are acted on in order.
     pub(crate) fn lane(&self, identity: &Identity, event: &str, guid: &str) -> String {
         let Identity { org, repo } = identity;
-        let of = |numbered: &Option<Numbered>| numbered.as_ref().and_then(|it| it.number);
-        let number = of(&self.pull_request).or(of(&self.issue)).or(self.number);
-        match (event, number, &self.git_ref) {
+        match (event, self.number(), &self.git_ref) {
             ("push", _, Some(git_ref)) => format!("{org}/{repo}@{git_ref}"),
             (_, Some(number), _) => format!("{org}/{repo}#{number}"),
             // Nothing to keep in order with.

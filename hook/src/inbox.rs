@@ -2,25 +2,36 @@
 //!
 //! webhook → `accept` → commit → 200; dispatch → `claim` → plugins → `finish`. The tables belong
 //! to one process. All writing goes through one task, so that what arrives together is committed
-//! together; see [`writer`].
+//! together; see [`writer`]. What is written is in [`statements`], what goes again in [`sweep`].
 
+mod statements;
+mod sweep;
 mod writer;
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use common::db::{self, Db};
-use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Notify, mpsc, oneshot};
+use jiff::Timestamp;
+use tokio::{
+    sync::{Notify, mpsc},
+    time::MissedTickBehavior,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::webhook::Identity;
-use writer::Write;
+use statements::{Accept, Claim, Finish};
+use sweep::Sweep;
+use writer::{Queued, Queues, Request, Write};
 
-const MIGRATIONS: &[(&str, &str)] = &[("0001_deliveries", include_str!("inbox/schema.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("0001_deliveries", include_str!("inbox/schema.sql")),
+    ("0002_backlog", include_str!("inbox/0002_backlog.sql")),
+];
 
-/// Bodies of deliveries that were acted on are kept this long; the rows stay.
-const KEEP_BODIES: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Between two looks for what is no longer needed.
+const SWEEPING: Duration = Duration::from_secs(60);
 
 /// A verified delivery that is not stored yet.
 #[derive(Debug)]
@@ -42,16 +53,6 @@ pub(crate) enum Accepted {
     Known,
     /// Seen before, and given up: gets another chance.
     Revived,
-}
-
-impl fmt::Display for Accepted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::New => "new",
-            Self::Known => "already taken care of",
-            Self::Revived => "it had failed and is queued again",
-        })
-    }
 }
 
 /// A delivery that somebody works on.
@@ -89,12 +90,19 @@ pub(crate) struct Reason {
 }
 
 /// The store of deliveries. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Inbox {
     db: Db,
-    writes: mpsc::Sender<Write>,
+    writes: mpsc::Sender<Box<dyn Queued>>,
+    leisurely: mpsc::Sender<Box<dyn Queued>>,
     /// Told after every commit that gives the dispatcher something to do.
     work: Arc<Notify>,
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").finish_non_exhaustive()
+    }
 }
 
 impl Inbox {
@@ -102,23 +110,31 @@ impl Inbox {
     /// were being worked on when the last process ended are queued again.
     pub async fn open(path: Option<&Path>) -> anyhow::Result<Self> {
         let db = db::open(path, MIGRATIONS).await?;
-        let recovered =
-            sqlx::query("UPDATE deliveries SET state = 'queued' WHERE state = 'running'")
-                .execute(&*db)
-                .await?
-                .rows_affected();
+        let mut transaction = db.begin().await?;
+        let recovered = statements::recover(&mut transaction, Timestamp::now()).await?;
+        transaction.commit().await?;
         if recovered > 0 {
             tracing::info!("{recovered} deliveries of the last run are taken up again");
         }
         let work = Arc::new(Notify::new());
         let (writes, queue) = mpsc::channel(1024);
-        tokio::spawn(writer::run(db.clone(), queue, Arc::clone(&work)));
-        Ok(Self { db, writes, work })
+        let (leisurely, later) = mpsc::channel(1);
+        let queues = Queues {
+            writes: queue,
+            leisurely: later,
+        };
+        tokio::spawn(writer::run(db.clone(), queues, Arc::clone(&work)));
+        Ok(Self {
+            db,
+            writes,
+            leisurely,
+            work,
+        })
     }
 
     /// Returns once the delivery is on disk.
     pub(crate) async fn accept(&self, delivery: NewDelivery) -> anyhow::Result<Accepted> {
-        self.write(|reply| Write::Accept(delivery, reply)).await
+        write(&self.writes, Accept(delivery)).await
     }
 
     /// Takes up to `limit` deliveries whose turn it is.
@@ -127,7 +143,7 @@ impl Inbox {
         now: Timestamp,
         limit: usize,
     ) -> anyhow::Result<Vec<Delivery>> {
-        self.write(|reply| Write::Claim { now, limit, reply }).await
+        write(&self.writes, Claim { now, limit }).await
     }
 
     /// Records how the work on a delivery ended, and why.
@@ -139,33 +155,65 @@ impl Inbox {
         now: Timestamp,
     ) -> anyhow::Result<()> {
         let (id, attempt) = (delivery.id, delivery.attempt);
-        self.write(|reply| Write::Finish {
+        let end = Finish {
             id,
             attempt,
             outcome,
             reasons,
             now,
-            reply,
-        })
-        .await
+        };
+        write(&self.writes, end).await
     }
 
-    /// Drops the bodies nobody will look at again. Returns how many.
-    pub(crate) async fn drop_old_bodies(&self, now: Timestamp) -> anyhow::Result<u64> {
-        let before = now - KEEP_BODIES;
-        self.write(|reply| Write::DropBodies { before, reply })
-            .await
+    /// Removes what is no longer needed, every now and then, until `shutdown`. Other writes go
+    /// first.
+    pub(crate) async fn keep_small(self, shutdown: CancellationToken) {
+        let mut looks = tokio::time::interval(SWEEPING);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = looks.tick() => {}
+            }
+            let swept = tokio::select! {
+                () = shutdown.cancelled() => return,
+                swept = self.sweep(Timestamp::now(), sweep::MAX_BYTES) => swept,
+            };
+            if let Err(error) = swept {
+                tracing::warn!("old deliveries could not be cleaned up: {error:#}");
+            }
+        }
     }
 
-    /// When the next waiting delivery becomes due, if it is not due yet.
+    /// Step by step, until nothing is left to remove. Returns how much has gone.
+    async fn sweep(&self, now: Timestamp, max_bytes: i64) -> anyhow::Result<u64> {
+        let mut all = 0;
+        loop {
+            match write(&self.leisurely, Sweep { now, max_bytes }).await? {
+                0 => return Ok(all),
+                gone => all += gone,
+            }
+        }
+    }
+
+    /// When the turn of the next waiting delivery comes, if it has not come yet.
     pub(crate) async fn next_due(&self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
         let next: Option<i64> = sqlx::query_scalar(
-            "SELECT MIN(next_attempt_at) FROM deliveries WHERE state = 'queued' AND next_attempt_at > $1",
+            "SELECT due_at FROM deliveries WHERE due_at > $1 ORDER BY due_at LIMIT 1",
         )
         .bind(now.as_millisecond())
-        .fetch_one(&*self.db)
+        .fetch_optional(&*self.db)
         .await?;
         Ok(next.and_then(|next| Timestamp::from_millisecond(next).ok()))
+    }
+
+    /// Whether a delivery was ever stored, as far back as is kept.
+    pub(crate) async fn knows(&self, guid: &str) -> anyhow::Result<bool> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT id FROM deliveries WHERE guid = $1")
+            .bind(guid)
+            .fetch_optional(&*self.db)
+            .await?;
+        Ok(found.is_some())
     }
 
     /// Resolves when something was committed that may be claimed.
@@ -180,20 +228,21 @@ impl Inbox {
             .await
             .is_ok()
     }
+}
 
-    async fn write<T>(
-        &self,
-        write: impl FnOnce(oneshot::Sender<anyhow::Result<T>>) -> Write,
-    ) -> anyhow::Result<T> {
-        let (reply, answer) = oneshot::channel();
-        self.writes
-            .send(write(reply))
-            .await
-            .context("the writer of the inbox has stopped")?;
-        answer
-            .await
-            .context("the writer of the inbox has stopped")?
-    }
+async fn write<W: Write>(
+    queue: &mpsc::Sender<Box<dyn Queued>>,
+    write: W,
+) -> anyhow::Result<W::Done> {
+    let (request, answer) = Request::new(write);
+    queue
+        .send(request)
+        .await
+        .ok()
+        .context("the writer of the inbox has stopped")?;
+    answer
+        .await
+        .context("the writer of the inbox has stopped")?
 }
 
 #[cfg(test)]

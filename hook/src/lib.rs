@@ -5,6 +5,7 @@ mod event;
 mod inbox;
 mod inrepo;
 mod metrics;
+mod missed;
 mod options;
 mod plugin_config;
 mod plugins;
@@ -19,7 +20,11 @@ use common::{
     github, installation,
     service::{Ready, ServeOptions, serve},
 };
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -32,11 +37,15 @@ pub use plugins::trigger::{Contexts, Filter, select};
 pub use start::main;
 pub use webhook::SecretFile;
 
+use missed::Missed;
 use prowjobs::ProwJobs;
-use webhook::Endpoint;
+use webhook::{Endpoint, Log, Room};
 
 /// The longest wait between two tries to reach the cluster at the start.
 const MAX_START_BACKOFF: Duration = Duration::from_secs(10);
+
+/// For requests that are open when everything else has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// What hook works with.
 pub struct Context {
@@ -50,7 +59,7 @@ pub struct Context {
     pub secrets: Arc<SecretFile>,
     pub in_repo: InRepoReader,
     pub metrics: Metrics,
-    /// Set once deliveries are both taken and worked on.
+    /// Set once deliveries are taken. They are worked on when the cluster can be reached.
     pub ready: Ready,
     pub settings: Settings,
 }
@@ -61,10 +70,17 @@ pub struct Settings {
     pub webhook_path: String,
     /// Nothing is changed on GitHub or in the cluster.
     pub dry_run: bool,
+    /// For work to end by itself once hook is to end; more than a second changes nothing.
     pub grace_period: Duration,
     /// For the whole of one payload to arrive. GitHub itself gives up after 10 s.
     pub body_timeout: Duration,
     pub enablement: github::Enablement,
+    /// After the start, until GitHub is asked for what it could not deliver meanwhile: it sends
+    /// that at once, and has to find the way.
+    pub ask_after: Duration,
+    /// As `ask_after`, after hook had to refuse what may have been good. Anybody can cause that,
+    /// so this bounds how often GitHub is asked.
+    pub ask_again_after: Duration,
 }
 
 impl Default for Settings {
@@ -74,8 +90,10 @@ impl Default for Settings {
             webhook_path: "/hook".into(),
             dry_run: false,
             grace_period: Duration::from_secs(180),
-            body_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(10),
             enablement: github::Enablement::default(),
+            ask_after: Duration::from_secs(15),
+            ask_again_after: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -96,32 +114,48 @@ pub(crate) struct Shared {
 /// Takes deliveries on `listener` and works them off until `shutdown`.
 ///
 /// Deliveries are taken at once; work on them begins when the cluster can be reached. Where
-/// `ProwJob`s live is settled at the start.
+/// `ProwJob`s live is settled at the start. At the end work stops first, and deliveries are taken
+/// until it has.
 pub async fn run(
     ctx: Context,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let missed = Arc::new(Notify::new());
     let endpoint = Endpoint {
         secrets: ctx.secrets,
         inbox: ctx.inbox.clone(),
         metrics: ctx.metrics.clone(),
         body_timeout: ctx.settings.body_timeout,
-        room: Arc::new(tokio::sync::Semaphore::new(webhook::ROOM)),
+        room: Room::default(),
+        log: Log::default(),
+        missed: Arc::clone(&missed),
     };
     let router = webhook::router(endpoint, &ctx.settings.webhook_path);
     let serving = ServeOptions {
         // The endpoint has a limit for the whole of a body, and an answer to give.
         body_timeout: 2 * ctx.settings.body_timeout,
-        grace: ctx.settings.grace_period,
+        grace: LAST_ANSWERS,
         ..ServeOptions::default()
     };
-    let server = tokio::spawn(serve(listener, router, serving, shutdown.clone()));
+    let worked = CancellationToken::new();
+    let server = tokio::spawn(serve(listener, router, serving, worked.clone()));
+    ctx.ready.set(ctx.inbox.is_ready().await);
+
+    // Ended with this function, at the latest.
+    let mut beside = JoinSet::new();
+    beside.spawn(ctx.inbox.clone().keep_small(shutdown.clone()));
+    let missed = Missed {
+        github: ctx.github.clone(),
+        inbox: ctx.inbox.clone(),
+        settings: ctx.settings.clone(),
+        refused: missed,
+    };
+    beside.spawn(missed.run(shutdown.clone()));
 
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
     let dry_run = ctx.settings.dry_run;
     if let Some(installation) = installation(&ctx.cluster, &namespace, dry_run, &shutdown).await {
-        let ready = ctx.ready;
         let shared = Arc::new(Shared {
             config: ctx.config,
             plugins: ctx.plugins,
@@ -133,9 +167,9 @@ pub async fn run(
             prowjobs: ProwJobs::new(ctx.cluster, namespace),
             installation,
         });
-        ready.set(shared.inbox.is_ready().await);
         dispatch::run(shared, shutdown).await;
     }
+    worked.cancel();
     server.await?
 }
 

@@ -32,7 +32,8 @@ pub struct Options {
         default_missing_value = "true"
     )]
     pub dry_run: bool,
-    /// For work that has begun when hook is to end.
+    /// For work that has begun when hook is to end; more than a second changes nothing, since
+    /// the next process takes up what is cut off.
     #[arg(long, default_value = "180s")]
     pub grace_period: GoDuration,
     /// The webhook's secret: one token, or a YAML map of tokens by `org/repo`, `org` and `*`.

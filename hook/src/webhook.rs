@@ -3,23 +3,22 @@
 //! socket → checks → [`Inbox`](crate::inbox::Inbox) → commit → 200. What a delivery means is not
 //! looked at here, beyond the repository it names.
 
+mod body;
 mod identity;
+mod log;
 mod secrets;
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
     extract::{Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode},
     response::{IntoResponse, Response},
     routing::any,
 };
-use bytes::{Bytes, BytesMut};
-use futures::StreamExt as _;
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
 use crate::{
     event::Outline,
@@ -27,12 +26,12 @@ use crate::{
     metrics::Metrics,
 };
 use identity::Claim;
+use log::Known;
 
+pub(crate) use body::Room;
 pub(crate) use identity::Identity;
+pub(crate) use log::Log;
 pub use secrets::SecretFile;
-
-/// GitHub itself sends no more than 25 MB.
-const MAX_BODY: usize = 25 * 1024 * 1024;
 
 /// What the endpoint needs to answer.
 pub(crate) struct Endpoint {
@@ -40,12 +39,11 @@ pub(crate) struct Endpoint {
     pub(crate) inbox: Inbox,
     pub(crate) metrics: Metrics,
     pub(crate) body_timeout: Duration,
-    /// KiB that payloads of all requests may take together before they are stored.
-    pub(crate) room: Arc<Semaphore>,
+    pub(crate) room: Room,
+    pub(crate) log: Log,
+    /// Told when a delivery was refused that another attempt may bring in.
+    pub(crate) missed: Arc<Notify>,
 }
-
-/// 256 MiB: ten of the largest payloads at once, whoever sends them.
-pub(crate) const ROOM: usize = 256 * 1024;
 
 /// The routes of the public port. Every path that is not the webhook's answers an empty 200, as
 /// load balancers have come to expect of hook.
@@ -72,49 +70,84 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// Why a delivery was not taken: what its sender hears, and what the operator reads besides.
+#[derive(Debug)]
+struct Refused {
+    refusal: Refusal,
+    cause: Option<anyhow::Error>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            cause: None,
+        }
+    }
+}
+
 async fn receive(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
-    let answer = match accept(&endpoint, request).await {
-        Ok(()) => (StatusCode::OK, "200 Delivery stored\n").into_response(),
-        Err(refusal) => refusal.into_response(),
+    let mut known = Known::default();
+    let answer = match accept(&endpoint, request, &mut known).await {
+        Ok(accepted) => {
+            endpoint.log.accepted(&known, accepted);
+            (StatusCode::OK, "200 Delivery stored\n").into_response()
+        }
+        Err(Refused { refusal, cause }) => {
+            endpoint.log.refused(&known, refusal, cause.as_ref());
+            // As far as we know, it was a good one.
+            if refusal.0.is_server_error() || refusal.0 == StatusCode::REQUEST_TIMEOUT {
+                endpoint.missed.notify_one();
+            }
+            refusal.into_response()
+        }
     };
     endpoint.metrics.answered(answer.status());
     answer
 }
 
-async fn accept(endpoint: &Endpoint, request: Request) -> Result<(), Refusal> {
+/// `known` says, also of what is refused, as much as was found out.
+async fn accept(
+    endpoint: &Endpoint,
+    request: Request,
+    known: &mut Known,
+) -> Result<Accepted, Refused> {
     let (parts, body) = request.into_parts();
+    known.read_headers(&parts.headers);
     let Headers {
         event,
         guid,
         signature,
     } = check_headers(&parts.method, &parts.headers)?;
     // The room is given back once the delivery is stored or refused.
-    let (body, _room) = read_body(&parts.headers, body, endpoint).await?;
-    let identity = check_body(&endpoint.secrets.secrets(), &signature, &body)?;
-    let lane = check_outline(&identity, &event, &guid, &body)?;
+    let (body, _room) =
+        body::read(&parts.headers, body, &endpoint.room, endpoint.body_timeout).await?;
+    let claim = identity::read(&body);
+    known.read_claim(&claim, &body);
+    let identity = check_body(&endpoint.secrets.secrets(), claim, &signature, &body)?;
+    let outline = Outline::parse(&body);
+    known.number = outline.number();
+    check_base(&identity, &outline)?;
     endpoint.metrics.received(&event);
     let delivery = NewDelivery {
-        guid: guid.clone(),
+        lane: outline.lane(&identity, &event, &guid),
+        guid,
         event,
         identity,
-        lane,
         body,
         received_at: Timestamp::now(),
     };
-    match endpoint.inbox.accept(delivery).await {
-        Ok(Accepted::New) => Ok(()),
-        Ok(accepted) => {
-            tracing::info!(delivery = guid, "delivery came again: {accepted}");
-            Ok(())
-        }
-        Err(error) => {
-            tracing::error!(delivery = guid, "delivery could not be stored: {error:#}");
-            Err(Refusal(
+    endpoint
+        .inbox
+        .accept(delivery)
+        .await
+        .map_err(|cause| Refused {
+            refusal: Refusal(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the delivery could not be stored",
-            ))
-        }
-    }
+            ),
+            cause: Some(cause),
+        })
 }
 
 /// The headers a delivery is known by.
@@ -132,13 +165,7 @@ fn check_headers(method: &Method, headers: &HeaderMap) -> Result<Headers, Refusa
             "only POST is taken here",
         ));
     }
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .filter(|value| !value.is_empty())
-            .map(str::to_owned)
-    };
+    let text = |name| header_text(headers, name).map(str::to_owned);
     let missing = |text| Refusal(StatusCode::BAD_REQUEST, text);
     let event = text("x-github-event").ok_or(missing("the header X-GitHub-Event is missing"))?;
     let guid =
@@ -160,59 +187,17 @@ fn check_headers(method: &Method, headers: &HeaderMap) -> Result<Headers, Refusa
     })
 }
 
-async fn read_body(
-    headers: &HeaderMap,
-    body: Body,
-    endpoint: &Endpoint,
-) -> Result<(Bytes, Vec<OwnedSemaphorePermit>), Refusal> {
-    const TOO_LARGE: Refusal = Refusal(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "the payload is larger than 25 MB",
-    );
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > MAX_BODY) {
-        return Err(TOO_LARGE);
-    }
-    let collect = async {
-        let mut stream = body.into_data_stream();
-        let mut whole = BytesMut::new();
-        let mut room = Vec::new();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|_| {
-                Refusal(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "the payload could not be read",
-                )
-            })?;
-            if whole.len() + chunk.len() > MAX_BODY {
-                return Err(TOO_LARGE);
-            }
-            let kib = u32::try_from(chunk.len().div_ceil(1024)).unwrap_or(u32::MAX);
-            let permit = Arc::clone(&endpoint.room).try_acquire_many_owned(kib);
-            room.push(permit.map_err(|_| {
-                Refusal(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "too many payloads at once; send it again",
-                )
-            })?);
-            whole.extend_from_slice(&chunk);
-        }
-        Ok((whole.freeze(), room))
-    };
-    tokio::time::timeout(endpoint.body_timeout, collect)
-        .await
-        .unwrap_or(Err(Refusal(
-            StatusCode::REQUEST_TIMEOUT,
-            "the payload took too long to arrive",
-        )))
+/// `None` for an empty one, too.
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let value = headers.get(name)?.to_str().ok()?;
+    (!value.is_empty()).then_some(value)
 }
 
 /// Finds the key by what the body says about itself, then checks the signature, then whether
 /// the body is a payload at all.
 fn check_body(
     secrets: &secrets::Secrets,
+    claim: Claim,
     signature: &str,
     body: &[u8],
 ) -> Result<Identity, Refusal> {
@@ -221,7 +206,7 @@ fn check_body(
         .strip_prefix("sha256=")
         .and_then(|digest| hex::decode(digest).ok())
         .ok_or(forbidden("the signature is not of the form sha256=<hex>"))?;
-    let (identity, whole) = match identity::read(body) {
+    let (identity, whole) = match claim {
         Claim::Payload(identity) => (identity, true),
         Claim::Broken(identity) => (identity, false),
         Claim::Contradiction => {
@@ -242,25 +227,15 @@ fn check_body(
     Ok(identity)
 }
 
-/// The lane of a verified payload. Its pull request must belong to the repository it was signed
-/// for.
-fn check_outline(
-    identity: &Identity,
-    event: &str,
-    guid: &str,
-    body: &[u8],
-) -> Result<String, Refusal> {
-    let outline = Outline::parse(body);
-    if outline
-        .base_repository()
-        .is_some_and(|(org, repo)| !identity.is(org, repo))
-    {
-        return Err(Refusal(
+/// The pull request of a verified payload must belong to the repository it was signed for.
+fn check_base(identity: &Identity, outline: &Outline) -> Result<(), Refusal> {
+    match outline.base_repository() {
+        Some((org, repo)) if !identity.is(org, repo) => Err(Refusal(
             StatusCode::FORBIDDEN,
             "the pull request belongs to another repository",
-        ));
+        )),
+        _ => Ok(()),
     }
-    Ok(outline.lane(identity, event, guid))
 }
 
 #[cfg(test)]
@@ -347,8 +322,8 @@ mod tests {
             serde_json::json!({"number": 7, "pull_request": {"base": {"repo": {"full_name": full_name}}}})
                 .to_string()
         };
-        let lane = |body: &str| check_outline(&identity, "pull_request", "g", body.as_bytes());
-        assert_eq!(lane(&body("o/r")), Ok("o/r#7".to_owned()));
-        assert_eq!(lane(&body("o/x")).unwrap_err().0, StatusCode::FORBIDDEN);
+        let check = |body: &str| check_base(&identity, &Outline::parse(body.as_bytes()));
+        assert_eq!(check(&body("o/r")), Ok(()));
+        assert_eq!(check(&body("o/x")).unwrap_err().0, StatusCode::FORBIDDEN);
     }
 }

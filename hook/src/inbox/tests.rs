@@ -1,6 +1,12 @@
 use std::path::PathBuf;
 
+use jiff::SignedDuration;
+
 use super::*;
+
+mod cost;
+mod full;
+mod migration;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -110,7 +116,9 @@ async fn what_was_committed_survives_and_what_ran_runs_again() {
             Err(_) => tokio::task::yield_now().await,
         }
     };
-    assert_eq!(guids(&inbox, 2).await, ["ran", "waited"]);
+    let claimed = inbox.claim(Timestamp::now(), 10).await.unwrap();
+    let claimed: Vec<_> = claimed.iter().map(|delivery| &delivery.guid).collect();
+    assert_eq!(claimed, ["ran", "waited"]);
 }
 
 #[tokio::test]
@@ -132,18 +140,103 @@ async fn many_at_once_are_each_answered() {
 }
 
 #[tokio::test]
-async fn old_bodies_go_and_decisions_stay() {
+async fn lanes_take_turns_however_long_one_is() {
     let inbox = Inbox::open(None).await.unwrap();
-    inbox.accept(new("g", "l", 1)).await.unwrap();
-    let delivery = claim(&inbox, 1).await.remove(0);
-    end(&inbox, &delivery, Outcome::Done, 2).await;
-    let days = |days: i64| at(2) + SignedDuration::from_hours(24 * days);
-    assert_eq!(inbox.drop_old_bodies(days(6)).await.unwrap(), 0);
-    assert_eq!(inbox.drop_old_bodies(days(8)).await.unwrap(), 1);
-    let reason: String = sqlx::query_scalar("SELECT reason FROM decisions WHERE delivery = $1")
-        .bind(delivery.id)
+    for (guid, lane) in [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b")] {
+        inbox.accept(new(guid, lane, 1)).await.unwrap();
+    }
+    let mut order = Vec::new();
+    for second in 2..6 {
+        let delivery = inbox.claim(at(second), 1).await.unwrap().remove(0);
+        end(&inbox, &delivery, Outcome::Done, second).await;
+        order.push(delivery.guid);
+    }
+    assert_eq!(order, ["a1", "b1", "a2", "a3"]);
+}
+
+#[tokio::test]
+async fn what_is_sent_again_waits_for_its_lane() {
+    let inbox = Inbox::open(None).await.unwrap();
+    inbox.accept(new("a1", "a", 1)).await.unwrap();
+    inbox.accept(new("a2", "a", 1)).await.unwrap();
+    let first = claim(&inbox, 1).await.remove(0);
+    end(&inbox, &first, Outcome::Failed("x".into()), 2).await;
+    let second = claim(&inbox, 2).await.remove(0);
+    assert_eq!(
+        inbox.accept(new("a1", "a", 3)).await.unwrap(),
+        Accepted::Revived
+    );
+    assert!(guids(&inbox, 4).await.is_empty(), "a1 waits for a2");
+    end(&inbox, &second, Outcome::Done, 5).await;
+    assert_eq!(guids(&inbox, 5).await, ["a1"]);
+}
+
+/// Rows of a table.
+async fn rows(inbox: &Inbox, table: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM {table}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
         .fetch_one(&*inbox.db)
         .await
-        .unwrap();
-    assert_eq!(reason, "because");
+        .unwrap()
+}
+
+#[tokio::test]
+async fn payloads_go_first_then_the_rest_and_what_waits_stays() {
+    let inbox = Inbox::open(None).await.unwrap();
+    for (guid, outcome) in [
+        ("done", Some(Outcome::Done)),
+        ("failed", Some(Outcome::Failed("x".into()))),
+        ("dead", Some(Outcome::Dead("x".into()))),
+        ("waits", None),
+    ] {
+        inbox.accept(new(guid, guid, 1)).await.unwrap();
+        if let Some(outcome) = outcome {
+            let delivery = claim(&inbox, 1).await.remove(0);
+            end(&inbox, &delivery, outcome, 2).await;
+        }
+    }
+    let hours = |hours: i64| at(3) + SignedDuration::from_hours(hours);
+    for (hour, bodies, deliveries) in [
+        (0, 4, 4),
+        (23, 4, 4),
+        (24, 3, 4),
+        (24 * 7 - 1, 3, 4),
+        (24 * 7, 1, 4),
+        (24 * 30 - 1, 1, 4),
+        (24 * 30, 1, 1),
+    ] {
+        inbox.sweep(hours(hour), i64::MAX).await.unwrap();
+        let found = (
+            rows(&inbox, "bodies").await,
+            rows(&inbox, "deliveries").await,
+        );
+        assert_eq!(found, (bodies, deliveries), "after {hour} hours");
+        assert_eq!(
+            rows(&inbox, "decisions").await,
+            deliveries - 1,
+            "of each that ended"
+        );
+    }
+    assert_eq!(guids(&inbox, 10).await, ["waits"]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_too_large_forgets_what_nobody_needs() {
+    let inbox = Inbox::open(None).await.unwrap();
+    for guid in ["failed", "waits"] {
+        inbox.accept(new(guid, guid, 1)).await.unwrap();
+    }
+    let delivery = inbox.claim(at(1), 1).await.unwrap().remove(0);
+    end(&inbox, &delivery, Outcome::Failed("x".into()), 2).await;
+    inbox.sweep(at(3), 0).await.unwrap();
+    assert_eq!(rows(&inbox, "bodies").await, 1);
+    let days = |days: i64| at(3) + SignedDuration::from_hours(24 * days);
+    inbox.sweep(days(3), 0).await.unwrap();
+    assert!(
+        inbox.knows("failed").await.unwrap(),
+        "GitHub may send it again"
+    );
+    inbox.sweep(days(4), 0).await.unwrap();
+    assert!(!inbox.knows("failed").await.unwrap());
+    assert_eq!(guids(&inbox, 10).await, ["waits"]);
 }

@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::world::{World, eventually, http, sign};
+use crate::world::{Choice, World, eventually, http, sign};
 
 const TOO_MUCH: usize = 25 * 1024 * 1024 + 1;
 
@@ -186,6 +186,47 @@ async fn a_body_is_cut_off_by_length_while_streaming_and_by_time() {
 
     let answer = by_hand(&world, "Content-Length: 10", b"{", 1).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "too slow: {answer}");
+}
+
+/// A connection that began an unsigned delivery and falls silent.
+async fn silent(world: &World, framing: &str, pieces: &[u8]) -> TcpStream {
+    let address = world.hook.url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /hook HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: ping\r\nX-GitHub-Delivery: g\r\n\
+         X-Hub-Signature-256: sha256=00\r\nContent-Type: application/json\r\n{framing}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Who is refused meanwhile need not send it all.
+    let _ = stream.write_all(pieces).await;
+    stream
+}
+
+async fn pings_are_taken(world: &World, attack: &str) {
+    for number in 0..20 {
+        let guid = format!("{attack} {number}");
+        let status = world.hook.deliver("ping", &guid, &json!({})).await;
+        assert_eq!(status, 200, "{guid}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_bodies_do_not_shut_the_door() {
+    let world = World::with(Choice {
+        body_timeout: Duration::from_secs(10),
+        ..Choice::default()
+    })
+    .await;
+    let pieces = b"1\r\n \r\n".repeat(262_144);
+    let _one = silent(&world, "Transfer-Encoding: chunked", &pieces).await;
+    pings_are_taken(&world, "one connection of many pieces").await;
+
+    let body = vec![b' '; 24_000_000];
+    let mut many = Vec::new();
+    for _ in 0..11 {
+        many.push(silent(&world, "Content-Length: 25000000", &body).await);
+    }
+    pings_are_taken(&world, "eleven of 24 MB").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! A GitHub with people and a repository, a cluster, and a hook between them.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     sync::{
@@ -69,6 +70,11 @@ pub(crate) struct Choice {
     /// Git reaches the repositories as long as this is set.
     pub(crate) git_door: Option<Arc<AtomicBool>>,
     pub(crate) dry_run: bool,
+    pub(crate) body_timeout: Duration,
+    /// When GitHub is asked for what it could not deliver.
+    pub(crate) ask_after: Duration,
+    /// … and after a refusal.
+    pub(crate) ask_again_after: Duration,
 }
 
 impl Default for Choice {
@@ -79,6 +85,9 @@ impl Default for Choice {
             in_repo: false,
             git_door: None,
             dry_run: false,
+            body_timeout: Duration::from_millis(500),
+            ask_after: Duration::from_secs(3600),
+            ask_again_after: Duration::from_secs(3600),
         }
     }
 }
@@ -175,6 +184,22 @@ impl World {
         (hook, self.api, self.folder)
     }
 
+    /// Hook goes away. The place where GitHub looks for it stays free.
+    pub(crate) async fn leave(self) -> Away {
+        let address = self.hook.url.strip_prefix("http://").unwrap();
+        let address = address.parse().unwrap();
+        self.hook.stop().await;
+        Away {
+            github: self.github,
+            api: self.api,
+            maria: self.maria,
+            stan: self.stan,
+            client: self.client,
+            folder: self.folder,
+            address,
+        }
+    }
+
     /// Waits until every webhook was sent and every delivery worked off.
     pub(crate) async fn idle(&self) {
         self.github.settled().await;
@@ -266,6 +291,40 @@ impl World {
     }
 }
 
+/// A [`World`] whose hook is away.
+pub(crate) struct Away {
+    pub(crate) github: Github,
+    pub(crate) maria: Person,
+    api: ApiServer,
+    stan: Person,
+    client: github::Client,
+    folder: TempDir,
+    address: SocketAddr,
+}
+
+impl Away {
+    /// Hook comes back, on the same data.
+    pub(crate) async fn come_back(self, choice: Choice) -> World {
+        let parts = Parts {
+            client: self.client.clone(),
+            git_base: self.github.url().to_owned(),
+            cluster: self.api.client("default"),
+            folder: self.folder.path().to_owned(),
+            choice,
+        };
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        World {
+            hook: Hook::start(parts, listener).await,
+            github: self.github,
+            api: self.api,
+            maria: self.maria,
+            stan: self.stan,
+            client: self.client,
+            folder: self.folder,
+        }
+    }
+}
+
 /// What a hook is made of, so that a second one can be started on the same data.
 pub(crate) struct Parts {
     pub(crate) client: github::Client,
@@ -328,7 +387,9 @@ impl Hook {
             ready: ready.clone(),
             settings: Settings {
                 dry_run: choice.dry_run,
-                body_timeout: Duration::from_millis(500),
+                body_timeout: choice.body_timeout,
+                ask_after: choice.ask_after,
+                ask_again_after: choice.ask_again_after,
                 ..Settings::default()
             },
         };
@@ -343,10 +404,16 @@ impl Hook {
         }
     }
 
-    /// Ends it, and waits until its database is free.
-    pub(crate) async fn stop(self) {
+    /// Tells it to end.
+    pub(crate) fn end(&self) {
         self.shutdown.cancel();
+    }
+
+    /// Ends it, and waits until it has; where its database is.
+    pub(crate) async fn stop(self) -> PathBuf {
+        self.end();
         self.task.await.unwrap().unwrap();
+        self.database
     }
 
     /// Waits until no delivery is waiting or worked on.

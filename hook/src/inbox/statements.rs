@@ -1,0 +1,218 @@
+//! What is written about deliveries. Each statement finds its rows by an index, however many
+//! deliveries wait; `tests::cost` counts.
+
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
+
+use super::{Accepted, Delivery, NewDelivery, Outcome, Reason, writer::Write};
+use crate::webhook::Identity;
+
+/// Payloads of deliveries that were acted on are kept this long, for who wants to look.
+const KEEP_DONE: SignedDuration = SignedDuration::from_hours(24);
+
+/// Payloads of deliveries that failed: somebody may want to mend and replay them.
+const KEEP_FAILED: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Stores a delivery.
+pub(super) struct Accept(pub(super) NewDelivery);
+
+impl Write for Accept {
+    type Done = Accepted;
+
+    fn apply<'a>(
+        &'a self,
+        connection: &'a mut SqliteConnection,
+    ) -> BoxFuture<'a, Result<Accepted, sqlx::Error>> {
+        Box::pin(accept(connection, &self.0))
+    }
+}
+
+async fn accept(
+    connection: &mut SqliteConnection,
+    delivery: &NewDelivery,
+) -> Result<Accepted, sqlx::Error> {
+    let at = delivery.received_at.as_millisecond();
+    // A delivery id is no secret: who may sign for one repository must not put its payload into
+    // another's delivery.
+    let row: Option<(i64, i64)> = sqlx::query_as(
+        "INSERT INTO deliveries (guid, event, org, repo, lane, received_at, state, due_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'queued', CASE WHEN EXISTS (
+             SELECT 1 FROM deliveries WHERE lane = $5 AND finished_at IS NULL) THEN NULL ELSE $6 END)
+         ON CONFLICT (guid) DO UPDATE
+         SET state = 'queued', attempts = 0, lane = excluded.lane, due_at = excluded.due_at,
+             finished_at = NULL, body_until = NULL
+         WHERE state IN ('failed', 'dead')
+           AND event = excluded.event AND org = excluded.org AND repo = excluded.repo
+         RETURNING id, received_at",
+    )
+    .bind(&delivery.guid)
+    .bind(&delivery.event)
+    .bind(&delivery.identity.org)
+    .bind(&delivery.identity.repo)
+    .bind(&delivery.lane)
+    .bind(at)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((id, first)) = row else {
+        return Ok(Accepted::Known);
+    };
+    sqlx::query(
+        "INSERT INTO bodies (delivery, body) VALUES ($1, $2)
+         ON CONFLICT (delivery) DO UPDATE SET body = excluded.body",
+    )
+    .bind(id)
+    .bind(&delivery.body[..])
+    .execute(connection)
+    .await?;
+    Ok(if first == at {
+        Accepted::New
+    } else {
+        Accepted::Revived
+    })
+}
+
+/// Takes up to `limit` deliveries whose turn it is, of each lane the first. Lanes take turns:
+/// who waits longest for its turn comes first, however long its lane is.
+pub(super) struct Claim {
+    pub(super) now: Timestamp,
+    pub(super) limit: usize,
+}
+
+impl Write for Claim {
+    type Done = Vec<Delivery>;
+    const BRINGS_WORK: bool = false;
+
+    fn apply<'a>(
+        &'a self,
+        connection: &'a mut SqliteConnection,
+    ) -> BoxFuture<'a, Result<Vec<Delivery>, sqlx::Error>> {
+        Box::pin(claim(connection, self.now, self.limit))
+    }
+}
+
+async fn claim(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<Delivery>, sqlx::Error> {
+    let rows = sqlx::query(
+        "UPDATE deliveries SET state = 'running', attempts = attempts + 1, due_at = NULL
+         WHERE id IN (SELECT id FROM deliveries WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2)
+         RETURNING id, guid, event, org, repo, attempts,
+             (SELECT body FROM bodies WHERE delivery = deliveries.id) AS body",
+    )
+    .bind(now.as_millisecond())
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .await?;
+    let mut claimed = rows
+        .iter()
+        .map(delivery)
+        .collect::<Result<Vec<_>, sqlx::Error>>()?;
+    claimed.sort_by_key(|delivery| delivery.id);
+    Ok(claimed)
+}
+
+fn delivery(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
+    Ok(Delivery {
+        id: row.try_get("id")?,
+        guid: row.try_get("guid")?,
+        event: row.try_get("event")?,
+        identity: Identity {
+            org: row.try_get("org")?,
+            repo: row.try_get("repo")?,
+        },
+        // One without a payload fails by itself, and keeps no other from being claimed.
+        body: row.try_get::<Option<_>, _>("body")?.unwrap_or_default(),
+        attempt: row.try_get("attempts")?,
+    })
+}
+
+/// Records how the work on a delivery ended, and why.
+pub(super) struct Finish {
+    pub(super) id: i64,
+    pub(super) attempt: u32,
+    pub(super) outcome: Outcome,
+    pub(super) reasons: Vec<Reason>,
+    pub(super) now: Timestamp,
+}
+
+impl Write for Finish {
+    type Done = ();
+
+    fn apply<'a>(
+        &'a self,
+        connection: &'a mut SqliteConnection,
+    ) -> BoxFuture<'a, Result<(), sqlx::Error>> {
+        Box::pin(finish(connection, self))
+    }
+}
+
+async fn finish(connection: &mut SqliteConnection, end: &Finish) -> Result<(), sqlx::Error> {
+    let now = end.now.as_millisecond();
+    let (state, due, keep, error) = match &end.outcome {
+        Outcome::Done => ("done", None, Some(KEEP_DONE), None),
+        Outcome::Retry { at, error } => ("queued", Some(at.as_millisecond()), None, Some(error)),
+        Outcome::Failed(error) => ("failed", None, Some(KEEP_FAILED), Some(error)),
+        Outcome::Dead(error) => ("dead", None, Some(KEEP_FAILED), Some(error)),
+    };
+    let lane: Option<String> = sqlx::query_scalar(
+        "UPDATE deliveries SET state = $2, due_at = $3, finished_at = $4, body_until = $5, error = $6
+         WHERE id = $1 RETURNING lane",
+    )
+    .bind(end.id)
+    .bind(state)
+    .bind(due)
+    .bind(keep.map(|_| now))
+    .bind(keep.map(|keep| (end.now + keep).as_millisecond()))
+    .bind(error)
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let (Some(lane), Some(_)) = (lane, keep) {
+        let next = "UPDATE deliveries SET due_at = $2
+             WHERE id = (SELECT id FROM deliveries WHERE lane = $1 AND finished_at IS NULL ORDER BY id LIMIT 1)
+               AND state = 'queued' AND due_at IS NULL";
+        sqlx::query(next)
+            .bind(lane)
+            .bind(now)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for reason in &end.reasons {
+        sqlx::query(
+            "INSERT INTO decisions (delivery, attempt, plugin, reason, made_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(end.id)
+        .bind(end.attempt)
+        .bind(reason.plugin)
+        .bind(&reason.text)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Queues again what was being worked on when the last process ended, and gives every lane that
+/// waits its first. Returns how many were being worked on.
+pub(super) async fn recover(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+) -> Result<u64, sqlx::Error> {
+    let cut_off = sqlx::query(
+        "UPDATE deliveries SET state = 'queued', due_at = NULL
+         WHERE finished_at IS NULL AND state = 'running'",
+    )
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "UPDATE deliveries SET due_at = $1 WHERE id IN (
+             SELECT MIN(id) FROM deliveries WHERE finished_at IS NULL
+             GROUP BY lane HAVING MAX(due_at) IS NULL)",
+    )
+    .bind(now.as_millisecond())
+    .execute(connection)
+    .await?;
+    Ok(cut_off.rows_affected())
+}

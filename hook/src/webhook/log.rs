@@ -1,0 +1,188 @@
+//! One line of the log for each delivery: `kubectl logs` shows what came and what became of it.
+//!
+//! Anybody may send what is refused, so that there are only so many lines of refusals, for each
+//! status by itself: strangers' bad signatures do not hide that the disk is full.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+
+use super::{Claim, Identity, Refusal, header_text};
+use crate::{event::Outline, inbox::Accepted};
+
+/// Lines of one status that may come at once.
+const BURST: u32 = 10;
+
+/// After that, one more each time that this has passed.
+const EVERY: Duration = Duration::from_secs(6);
+
+/// The longest name in a line, in characters. Names in what is refused are a stranger's.
+const MAX_NAME: usize = 100;
+
+/// What is known of a delivery by the time it is answered.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    event: String,
+    guid: String,
+    /// In a refusal: as the payload claims.
+    identity: Identity,
+    /// Of the issue or pull request, once the payload is verified.
+    pub(super) number: Option<u64>,
+    body: Bytes,
+}
+
+impl Known {
+    pub(super) fn read_headers(&mut self, headers: &HeaderMap) {
+        let text = |name| header_text(headers, name).unwrap_or_default().to_owned();
+        self.event = text("x-github-event");
+        self.guid = text("x-github-delivery");
+    }
+
+    pub(super) fn read_claim(&mut self, claim: &Claim, body: &Bytes) {
+        if let Claim::Payload(identity) | Claim::Broken(identity) = claim {
+            self.identity = identity.clone();
+        }
+        self.body = body.clone();
+    }
+}
+
+/// Writes the lines.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    refusals: Mutex<HashMap<StatusCode, Tap>>,
+}
+
+impl Log {
+    pub(super) fn accepted(&self, known: &Known, accepted: Accepted) {
+        let message = match accepted {
+            Accepted::New => "delivery taken",
+            Accepted::Known => "delivery came again: already taken care of",
+            Accepted::Revived => "delivery came again: it had failed and is queued again",
+        };
+        tracing::info!(
+            delivery = field(&known.guid),
+            event = field(&known.event),
+            org = field(&known.identity.org),
+            repo = field(&known.identity.repo),
+            pr = known.number,
+            "{message}"
+        );
+    }
+
+    /// `cause` is for the operator alone.
+    pub(super) fn refused(&self, known: &Known, refusal: Refusal, cause: Option<&anyhow::Error>) {
+        let Refusal(status, text) = refusal;
+        let Some(left_out) = self.admit(status, Instant::now()) else {
+            return;
+        };
+        tracing::warn!(
+            delivery = field(&known.guid),
+            event = field(&known.event),
+            org = field(&known.identity.org),
+            repo = field(&known.identity.repo),
+            pr = known
+                .number
+                .or_else(|| Outline::parse(&known.body).number()),
+            code = status.as_u16(),
+            error = cause.map(|error| format!("{error:#}")),
+            lines_left_out = (left_out > 0).then_some(left_out),
+            "delivery refused: {text}"
+        );
+    }
+
+    fn admit(&self, status: StatusCode, now: Instant) -> Option<u64> {
+        let mut taps = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        taps.entry(status)
+            .or_insert_with(|| Tap::new(now))
+            .admit(now)
+    }
+}
+
+/// `None` for what is not known.
+fn field(name: &str) -> Option<&str> {
+    let end = name.char_indices().nth(MAX_NAME);
+    let short = end.map_or(name, |(end, _)| &name[..end]);
+    (!short.is_empty()).then_some(short)
+}
+
+/// Lets a burst through, and then a little.
+#[derive(Debug)]
+struct Tap {
+    left: u32,
+    /// Up to when time was turned into lines.
+    filled: Instant,
+    left_out: u64,
+}
+
+impl Tap {
+    fn new(now: Instant) -> Self {
+        Self {
+            left: BURST,
+            filled: now,
+            left_out: 0,
+        }
+    }
+
+    /// Whether there may be a line; how many there were not since the one before.
+    fn admit(&mut self, now: Instant) -> Option<u64> {
+        let passed = now.saturating_duration_since(self.filled);
+        let more = u32::try_from(passed.as_millis() / EVERY.as_millis()).unwrap_or(u32::MAX);
+        if more >= BURST - self.left {
+            (self.left, self.filled) = (BURST, now);
+        } else {
+            self.left += more;
+            self.filled += EVERY * more;
+        }
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                Some(std::mem::take(&mut self.left_out))
+            }
+            None => {
+                self.left_out += 1;
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_leaves_a_few_lines_and_says_how_many_it_lacks() {
+        let start = Instant::now();
+        let mut tap = Tap::new(start);
+        let flood = |tap: &mut Tap, second| {
+            let now = start + Duration::from_secs(second);
+            (0..1000).filter_map(|_| tap.admit(now)).collect::<Vec<_>>()
+        };
+        assert_eq!(flood(&mut tap, 0), [0; 10]);
+        assert_eq!(flood(&mut tap, 5), [0; 0]);
+        assert_eq!(flood(&mut tap, 6), [1990]);
+        assert_eq!(flood(&mut tap, 19), [999, 0]);
+        // The second that was left over counts.
+        assert_eq!(flood(&mut tap, 24), [998]);
+        assert_eq!(flood(&mut tap, 10_000).len(), 10);
+    }
+
+    #[test]
+    fn each_status_has_lines_of_its_own() {
+        let (log, now) = (Log::default(), Instant::now());
+        while log.admit(StatusCode::FORBIDDEN, now).is_some() {}
+        assert_eq!(log.admit(StatusCode::INTERNAL_SERVER_ERROR, now), Some(0));
+    }
+
+    #[test]
+    fn names_are_cut_between_characters() {
+        assert_eq!(field("acme"), Some("acme"));
+        assert_eq!(field(&"ä".repeat(1000)), Some("ä".repeat(100).as_str()));
+        assert_eq!(field(""), None);
+    }
+}

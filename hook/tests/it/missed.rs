@@ -1,0 +1,121 @@
+//! What GitHub could not deliver arrives when hook is back, once.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::world::{Choice, World, eventually};
+
+fn at_once() -> Choice {
+    Choice {
+        ask_after: Duration::ZERO,
+        ..Choice::default()
+    }
+}
+
+/// Status codes of all attempts at an event's deliveries, oldest first.
+async fn codes(github: &local::github::Github, event: &str) -> Vec<u16> {
+    let mut deliveries = github.deliveries("prow").await.unwrap();
+    deliveries.retain(|delivery| delivery.event == event);
+    deliveries
+        .iter()
+        .map(|delivery| delivery.status_code)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happened_while_hook_was_away_is_acted_on_once() {
+    let world = World::new().await;
+    let (work, number) = world.open_pull("a.txt", "a\n").await;
+    assert_eq!(world.states().await, ["unit triggered"]);
+
+    let away = world.leave().await;
+    let comment = format!("/repos/acme/widgets/issues/{number}/comments");
+    away.maria
+        .post(&comment, &json!({"body": "/test slow"}))
+        .await;
+    work.push("b.txt", "b\n");
+    away.github.settled().await;
+    away.maria
+        .post(&comment, &json!({"body": "/test slow"}))
+        .await;
+    away.github.settled().await;
+    let failed = away.github.deliveries("prow").await.unwrap();
+    let failed = failed.iter().filter(|delivery| delivery.status_code != 200);
+    assert_eq!(failed.count(), 4, "two comments, a push and a synchronize");
+
+    let world = away.come_back(at_once()).await;
+    eventually("every delivery has arrived", async || {
+        codes(&world.github, "issue_comment").await == [0, 0, 200, 200]
+            && codes(&world.github, "pull_request").await == [200, 0, 200]
+    })
+    .await;
+    // Both comments speak of the head as it is now; the second finds the first one's job.
+    let states = world.states().await;
+    assert_eq!(
+        states,
+        [
+            "slow aborted",
+            "slow triggered",
+            "unit aborted",
+            "unit triggered"
+        ],
+    );
+    let once =
+        "event IN ('issue_comment', 'push', 'pull_request') AND state = 'done' AND attempts = 1";
+    let count = world.hook.count(once).await;
+    let all = world
+        .hook
+        .count("event IN ('issue_comment', 'push', 'pull_request')")
+        .await;
+    assert_eq!(count, all);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_asks_for_nothing() {
+    let world = World::new().await;
+    let (work, _) = world.open_pull("a.txt", "a\n").await;
+    world.idle().await;
+    let away = world.leave().await;
+    work.push("b.txt", "b\n");
+    away.github.settled().await;
+    let before = away.github.deliveries("prow").await.unwrap().len();
+    let world = away
+        .come_back(Choice {
+            dry_run: true,
+            ..at_once()
+        })
+        .await;
+    world.idle().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let after = world.github.deliveries("prow").await.unwrap().len();
+    assert_eq!(after, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_full_disk_refused_is_asked_for_when_there_is_room() {
+    let world = World::with(Choice {
+        ask_again_after: Duration::from_secs(3),
+        ..at_once()
+    })
+    .await;
+    world.idle().await;
+    world
+        .hook
+        .execute(
+            "CREATE TRIGGER no_room BEFORE INSERT ON bodies
+             BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END",
+        )
+        .await;
+    let (_work, _) = world.open_pull("a.txt", "a\n").await;
+    world.github.settled().await;
+    assert_eq!(codes(&world.github, "pull_request").await, [500]);
+    assert_eq!(world.hook.count("event = 'pull_request'").await, 0);
+
+    world.hook.execute("DROP TRIGGER no_room").await;
+    eventually("it has arrived", async || {
+        codes(&world.github, "pull_request").await == [500, 200]
+    })
+    .await;
+    assert_eq!(world.states().await, ["unit triggered"]);
+}
