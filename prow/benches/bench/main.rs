@@ -3,12 +3,15 @@
 //!
 //! Not a test: nothing fails for being slow. Each figure is a median, since machines are noisy.
 
+mod apis;
+mod backlog;
 mod choose;
 mod config;
 mod corpus;
 mod figure;
 mod in_repo;
 mod plank;
+mod process;
 
 use std::{env, fs, path::Path};
 
@@ -22,10 +25,11 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 /// A part of the figures, by the word that stands before the slash in their names.
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Figure>>);
 
-const ALL: [Bench; 4] = [
+const ALL: [Bench; 5] = [
     ("config", config::run),
     ("choose", choose::run),
     ("in-repo", in_repo::run),
+    ("hook", backlog::run),
     ("plank", plank::run),
 ];
 

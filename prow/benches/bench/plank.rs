@@ -3,8 +3,6 @@
 //! Everything else is this process: who makes `ProwJob`s, the hand that plays kubelet, and, where it
 //! is the embedded one, the API.
 
-mod apis;
-mod process;
 mod work;
 
 use std::{
@@ -16,9 +14,11 @@ use anyhow::Context as _;
 use common::prowjob::ProwJobState;
 use local::testing::Cluster;
 
-use crate::figure::Figure;
-use apis::{Embedded, Real};
-use process::Process;
+use crate::{
+    apis::{Embedded, Real},
+    figure::Figure,
+    process::Process,
+};
 use work::Play;
 
 const BURST: usize = 2000;

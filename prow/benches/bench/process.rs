@@ -11,18 +11,20 @@ use anyhow::Context as _;
 
 use crate::figure::peak_mb;
 
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
+    metrics: u16,
 }
 
 impl Process {
     /// `folder` has `config.yaml`, and takes the log.
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &str,
         flags: &[&str],
         folder: &Path,
         kubeconfig: &Path,
     ) -> anyhow::Result<Self> {
+        let metrics = free_port()?;
         let child = Command::new(env!("CARGO_BIN_EXE_prow"))
             .arg(name)
             .arg("--dry-run=false")
@@ -32,7 +34,7 @@ impl Process {
             ))
             .arg(format!("--kubeconfig={}", kubeconfig.display()))
             .arg(format!("--health-port={}", free_port()?))
-            .arg(format!("--metrics-port={}", free_port()?))
+            .arg(format!("--metrics-port={metrics}"))
             .args(flags)
             .env_clear()
             .stdin(Stdio::null())
@@ -40,16 +42,22 @@ impl Process {
             .stderr(File::create(folder.join(format!("{name}.log")))?)
             .spawn()
             .context(name.to_owned())?;
-        Ok(Self { child })
+        Ok(Self { child, metrics })
+    }
+
+    /// What it shows of itself.
+    pub(crate) async fn metrics(&self) -> anyhow::Result<String> {
+        let address = format!("http://127.0.0.1:{}/metrics", self.metrics);
+        Ok(reqwest::get(address).await?.text().await?)
     }
 
     /// Peak of resident memory.
-    pub(super) fn peak_mb(&self) -> anyhow::Result<f64> {
+    pub(crate) fn peak_mb(&self) -> anyhow::Result<f64> {
         peak_mb(&self.child.id().to_string())
     }
 
     /// Time on a processor until now, by user and system.
-    pub(super) fn processor(&self) -> anyhow::Result<Duration> {
+    pub(crate) fn processor(&self) -> anyhow::Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // proc(5): the name in parentheses is the second field; utime and stime are 14 and 15.
         let (_, fields) = stat.rsplit_once(')').context("a name in parentheses")?;
@@ -68,7 +76,7 @@ impl Drop for Process {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> anyhow::Result<u16> {
+pub(crate) fn free_port() -> anyhow::Result<u16> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
     Ok(listener.local_addr()?.port())
 }

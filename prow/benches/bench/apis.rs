@@ -1,4 +1,4 @@
-//! The two Kubernetes APIs that plank is measured on.
+//! The two Kubernetes APIs that services are measured on.
 
 use std::{
     env,
@@ -14,13 +14,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A kube-apiserver with etcd, or the cluster that `PROW_TEST_KUBECONFIG` names.
-pub(super) struct Real {
+pub(crate) struct Real {
     kubeconfig: PathBuf,
     script: Child,
 }
 
 impl Real {
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut script = Command::new(root.join(".ci/with-cluster"))
             .args(["sh", "-c", r#"echo "$PROW_TEST_KUBECONFIG"; exec cat"#])
@@ -36,7 +36,7 @@ impl Real {
         Ok(Self { kubeconfig, script })
     }
 
-    pub(super) fn kubeconfig(&self) -> &Path {
+    pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 }
@@ -50,13 +50,13 @@ impl Drop for Real {
 }
 
 /// The embedded API of this process, in memory and served on a port.
-pub(super) struct Embedded {
+pub(crate) struct Embedded {
     folder: TempDir,
     _stop: DropGuard,
 }
 
 impl Embedded {
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let logs = folder.path().join("logs");
         let api = ApiServer::start(Options { db: None, logs }).await?;
@@ -71,7 +71,7 @@ impl Embedded {
         Ok(embedded)
     }
 
-    pub(super) fn kubeconfig(&self) -> PathBuf {
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
     }
 }
