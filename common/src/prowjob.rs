@@ -22,7 +22,7 @@ pub use refs::{Pull, Refs};
 pub use spec::{
     GithubTeamSlug, JenkinsSpec, ProwJob, ProwJobAgent, ProwJobDefault, ProwJobSpec, ProwJobType,
     ReporterConfig, RerunAuthConfig, ResultStoreConfig, SlackReporterConfig, StringMap,
-    TektonPipelineRunSpec, null_default,
+    TektonPipelineRunSpec, null_default, null_defaults,
 };
 pub use status::{ProwJobState, ProwJobStatus, WAITING};
 

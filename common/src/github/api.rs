@@ -1,5 +1,6 @@
 //! The calls, one function each.
 
+use anyhow::anyhow;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -7,7 +8,6 @@ use serde_json::{Value, json};
 use super::{
     Client, Error, IssueComment, PullRequest, Result, Status,
     transport::{Answer, Call},
-    types::Label,
 };
 
 const MAX_COMMENT_PAGES: u32 = 100;
@@ -32,9 +32,29 @@ impl Client {
     }
 
     pub async fn pull_request(&self, org: &str, repo: &str, number: u64) -> Result<PullRequest> {
-        self.get(org, &format!("{}/pulls/{number}", repo_path(org, repo)))
-            .await?
-            .json()
+        let path = format!("{}/pulls/{number}", repo_path(org, repo));
+        let pull: PullRequest = self.get(org, &path).await?.json()?;
+        if pull.number != number {
+            return Err(Error::Other(anyhow!(
+                "GET {path}: GitHub's answer is another pull request, or none"
+            )));
+        }
+        Ok(pull)
+    }
+
+    /// The pull request if GitHub has it. It may not have it yet right after it told of it.
+    pub async fn pull_request_if_there(
+        &self,
+        org: &str,
+        repo: &str,
+        number: u64,
+    ) -> Result<Option<PullRequest>> {
+        let path = format!("{}/pulls/{number}", repo_path(org, repo));
+        match self.lookup(org, &path).await {
+            Ok(answer) => Ok(Some(answer.json()?)),
+            Err(Error::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Names of the files a pull request changes; of a renamed one, both names. GitHub lists
@@ -165,16 +185,6 @@ impl Client {
         or_absent(self.write(org, Method::DELETE, &path, None).await)
     }
 
-    pub async fn labels(&self, org: &str, repo: &str, number: u64) -> Result<Vec<String>> {
-        let labels: Vec<Label> = self
-            .all(
-                org,
-                &format!("{}/issues/{number}/labels", repo_path(org, repo)),
-            )
-            .await?;
-        Ok(labels.into_iter().map(|label| label.name).collect())
-    }
-
     pub async fn add_label(&self, org: &str, repo: &str, number: u64, label: &str) -> Result<()> {
         let path = format!("{}/issues/{number}/labels", repo_path(org, repo));
         self.write(
@@ -225,6 +235,8 @@ impl Client {
     ) -> Result<Answer> {
         let call = Call {
             body,
+            // What is to be deleted may be gone. All else is written to what GitHub told of.
+            expects: method != Method::DELETE,
             ..Call::new(method, path)
         };
         self.call(org, &call).await
@@ -232,7 +244,11 @@ impl Client {
 
     /// GitHub answers 204 for yes, 404 or a redirect for no.
     async fn is_there(&self, org: &str, path: &str) -> Result<bool> {
-        match self.lookup(org, path).await {
+        let call = Call {
+            follows: false,
+            ..Call::new(Method::GET, path)
+        };
+        match self.call(org, &call).await {
             Ok(answer) => Ok(answer.status == StatusCode::NO_CONTENT),
             Err(Error::NotFound(_)) => Ok(false),
             Err(error) => Err(error),

@@ -1,10 +1,15 @@
 //! Sends one request, again where that is safe, and tells a rate limit from a refusal.
 
+mod limit;
+mod redirect;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use octocrab::Octocrab;
@@ -16,14 +21,23 @@ use super::{Error, Options, Result};
 /// Largest answer that is read, in bytes; GitHub's own pages stay far below.
 const MAX_BODY: usize = 32 << 20;
 
+/// Redirects that one request follows.
+const MAX_REDIRECTS: usize = 5;
+
 pub(super) struct Transport {
-    /// The API's base URLs, in order of preference.
-    endpoints: Vec<Octocrab>,
+    /// In order of preference.
+    endpoints: Vec<Endpoint>,
     timeout: Duration,
     max_retries: u32,
     max_404_retries: u32,
     longest_wait: Duration,
     first_delay: Duration,
+}
+
+/// One base URL of the API. Its client follows no redirect: that would make a GET of a POST.
+struct Endpoint {
+    base: Uri,
+    client: Octocrab,
 }
 
 /// A request as its caller sees it.
@@ -35,6 +49,8 @@ pub(super) struct Call<'a> {
     /// The thing asked for is known to exist: a 404 may be GitHub lagging behind its own
     /// webhook, and is tried again.
     pub(super) expects: bool,
+    /// A redirect is gone after. Without it, it is the answer.
+    pub(super) follows: bool,
 }
 
 impl<'a> Call<'a> {
@@ -44,11 +60,21 @@ impl<'a> Call<'a> {
             path,
             body: None,
             expects: false,
+            follows: true,
         }
+    }
+
+    /// Whether doing it twice does it once.
+    fn is_repeatable(&self) -> bool {
+        self.method != Method::POST
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
     }
 }
 
-/// A success, or a redirect that means "no".
+/// A success, or a redirect for a call that follows none.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -62,22 +88,48 @@ impl Answer {
     }
 }
 
+/// A request without an answer.
+struct Lost {
+    error: anyhow::Error,
+    /// No connection came about, so that nobody has seen the request.
+    unsent: bool,
+}
+
+impl From<anyhow::Error> for Lost {
+    fn from(error: anyhow::Error) -> Self {
+        Self {
+            error,
+            unsent: false,
+        }
+    }
+}
+
+impl Endpoint {
+    fn new(base: &str, agent: &str) -> anyhow::Result<Self> {
+        let client = Octocrab::builder()
+            .base_uri(base)
+            .with_context(|| format!("--github-endpoint {base}"))?
+            .set_connect_timeout(Some(Duration::from_secs(10)))
+            .add_retry_config(octocrab::service::middleware::retry::RetryConfig::None)
+            .add_header(header::USER_AGENT, agent.to_owned())
+            .build()
+            .context("GitHub client")?;
+        Ok(Self {
+            base: base.parse()?,
+            client,
+        })
+    }
+}
+
 impl Transport {
     pub(super) fn new(options: &Options, component: &str) -> anyhow::Result<Self> {
         options.validate()?;
         let agent = format!("{component}/{}", env!("CARGO_PKG_VERSION"));
-        let endpoints = options.github_endpoint.iter().map(|base| {
-            Octocrab::builder()
-                .base_uri(base.as_str())
-                .with_context(|| format!("--github-endpoint {base}"))?
-                .set_connect_timeout(Some(Duration::from_secs(10)))
-                .add_retry_config(octocrab::service::middleware::retry::RetryConfig::None)
-                .add_header(header::USER_AGENT, agent.clone())
-                .build()
-                .context("GitHub client")
-        });
+        let endpoints = options.github_endpoint.iter();
         Ok(Self {
-            endpoints: endpoints.collect::<anyhow::Result<_>>()?,
+            endpoints: endpoints
+                .map(|base| Endpoint::new(base, &agent))
+                .collect::<anyhow::Result<_>>()?,
             timeout: options.request_timeout.to_std(),
             max_retries: options.max_retries,
             max_404_retries: options.max_404_retries,
@@ -89,25 +141,27 @@ impl Transport {
     /// Sends `call` until there is an answer that another try would not change.
     ///
     /// Only what can be done twice is repeated after a lost connection or a 5xx: a POST may
-    /// have done its work before the answer was lost. A rate limit did nothing, so that any
-    /// request waits for it, up to `--github-client.backoff-timeout`.
+    /// have done its work before the answer was lost. A connection that never came about and a
+    /// rate limit did nothing, so that any request is sent again; for a rate limit it waits, up
+    /// to `--github-client.backoff-timeout`.
     pub(super) async fn send(
         &self,
         call: &Call<'_>,
         token: Option<&SecretString>,
     ) -> Result<Answer> {
-        let repeatable = call.method != Method::POST;
         let mut delay = self.first_delay;
         let mut attempt = 0;
         loop {
-            let endpoint = &self.endpoints[attempt as usize % self.endpoints.len()];
-            let (wait, error) = match self.once(endpoint, call, token).await {
-                Ok(answer) if answer.status.is_success() || answer.status.is_redirection() => {
+            let (wait, error) = match self.reach(attempt, call, token).await {
+                Ok(answer) if answer.status.is_success() => return Ok(answer),
+                Ok(answer) if answer.status.is_redirection() && !call.follows => {
                     return Ok(answer);
                 }
-                Ok(answer) => self.judge(call, &answer, attempt, repeatable)?,
-                Err(error) if repeatable => (delay, Error::Other(error)),
-                Err(error) => return Err(Error::Other(error)),
+                Ok(answer) => self.judge(call, &answer, attempt)?,
+                Err(lost) if lost.unsent || call.is_repeatable() => {
+                    (delay, Error::Other(lost.error))
+                }
+                Err(lost) => return Err(Error::Other(lost.error)),
             };
             if attempt == self.max_retries {
                 return Err(error);
@@ -120,16 +174,15 @@ impl Transport {
 
     /// Whether a refusal is worth another try: how long to wait first, and what to say when
     /// there is none left.
-    fn judge(
-        &self,
-        call: &Call<'_>,
-        answer: &Answer,
-        attempt: u32,
-        repeatable: bool,
-    ) -> Result<(Duration, Error)> {
-        if let Some(reset) = rate_limit(answer.status, &answer.headers, Timestamp::now()) {
-            let wait =
-                Duration::try_from(reset.duration_since(Timestamp::now())).unwrap_or_default();
+    fn judge(&self, call: &Call<'_>, answer: &Answer, attempt: u32) -> Result<(Duration, Error)> {
+        let Answer {
+            status,
+            headers,
+            body,
+        } = answer;
+        let now = Timestamp::now();
+        if let Some(reset) = limit::end(*status, headers, body, now) {
+            let wait = Duration::try_from(reset.duration_since(now)).unwrap_or_default();
             let error = Error::RateLimited { reset };
             return if wait <= self.longest_wait {
                 Ok((wait, error))
@@ -137,14 +190,17 @@ impl Transport {
                 Err(error)
             };
         }
-        let error = Error::from_response(
-            &format!("{} {}", call.method, call.path),
-            answer.status,
-            &answer.body,
-        );
-        let again = match answer.status {
+        if status.is_redirection() {
+            return Err(Error::Other(redirect::refusal(
+                &call.name(),
+                *status,
+                headers,
+            )));
+        }
+        let error = Error::from_response(&call.name(), *status, body);
+        let again = match *status {
             StatusCode::NOT_FOUND => call.expects && attempt < self.max_404_retries,
-            status => status.is_server_error() && repeatable,
+            status => status.is_server_error() && call.is_repeatable(),
         };
         let delay = self.first_delay * 2_u32.saturating_pow(attempt.min(16));
         if again {
@@ -154,36 +210,53 @@ impl Transport {
         }
     }
 
-    async fn once(
+    /// One attempt: at the first endpoint in turn that can be reached.
+    async fn reach(
         &self,
-        octocrab: &Octocrab,
+        attempt: u32,
         call: &Call<'_>,
         token: Option<&SecretString>,
-    ) -> anyhow::Result<Answer> {
-        let mut request = Request::builder()
-            .method(&call.method)
-            .uri(call.path)
-            .header(header::ACCEPT, "application/vnd.github+json")
-            .header("x-github-api-version", "2022-11-28");
-        if let Some(token) = token {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
-            value.set_sensitive(true);
-            request = request.header(header::AUTHORIZATION, value);
-        }
-        let body = match call.body {
-            Some(json) => {
-                request = request.header(header::CONTENT_TYPE, "application/json");
-                json.to_string()
+    ) -> std::result::Result<Answer, Lost> {
+        let mut unreached = None;
+        for turn in 0..self.endpoints.len() {
+            let endpoint = &self.endpoints[(attempt as usize + turn) % self.endpoints.len()];
+            match self.follow(endpoint, call, token).await {
+                Err(lost) if lost.unsent => unreached = Some(lost),
+                done => return done,
             }
-            None => String::new(),
-        };
-        let request = request.body(body)?;
+        }
+        Err(unreached.unwrap_or_else(|| anyhow!("no --github-endpoint is given").into()))
+    }
+
+    /// Goes after redirects that keep the request what it is.
+    async fn follow(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call<'_>,
+        token: Option<&SecretString>,
+    ) -> std::result::Result<Answer, Lost> {
+        let mut answer = self.once(endpoint, call, call.path, token).await?;
+        for _ in 0..MAX_REDIRECTS {
+            let target = redirect::target(&endpoint.base, &call.method, &answer);
+            let Some(path) = target.filter(|_| call.follows) else {
+                break;
+            };
+            answer = self.once(endpoint, call, &path, token).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn once(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call<'_>,
+        path: &str,
+        token: Option<&SecretString>,
+    ) -> std::result::Result<Answer, Lost> {
+        let request = request(call, path, token)?;
         let exchange = async {
-            // octocrab's error carries a backtrace in its Display; its source is the text.
-            let response = octocrab
-                .send(request.map(Into::into))
-                .await
-                .map_err(plain)?;
+            let response = endpoint.client.send(request.map(Into::into)).await;
+            let response = response.map_err(lost)?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, MAX_BODY)
                 .collect()
@@ -198,85 +271,55 @@ impl Transport {
         };
         tokio::time::timeout(self.timeout, exchange)
             .await
-            .unwrap_or_else(|_| Err(anyhow!("no answer within {:?}", self.timeout)))
-            .with_context(|| format!("{} {}", call.method, call.path))
+            .unwrap_or_else(|_| Err(anyhow!("no answer within {:?}", self.timeout).into()))
+            .map_err(|Lost { error, unsent }| Lost {
+                error: error.context(call.name()),
+                unsent,
+            })
     }
 }
 
-fn plain(error: octocrab::Error) -> anyhow::Error {
-    match std::error::Error::source(&error) {
-        Some(source) => anyhow!("{source}"),
-        None => anyhow!("GitHub client failed"),
+fn request(
+    call: &Call<'_>,
+    path: &str,
+    token: Option<&SecretString>,
+) -> anyhow::Result<Request<String>> {
+    let mut request = Request::builder()
+        .method(&call.method)
+        .uri(path)
+        .header(header::ACCEPT, "application/vnd.github+json")
+        .header("x-github-api-version", "2022-11-28");
+    if let Some(token) = token {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))?;
+        value.set_sensitive(true);
+        request = request.header(header::AUTHORIZATION, value);
     }
-}
-
-/// When the limit that caused this answer ends; `None` when it is no limit.
-///
-/// GitHub answers 403 or 429, with `retry-after`, or with an exhausted `x-ratelimit-remaining`
-/// and the time of the reset.
-fn rate_limit(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
-    if status != StatusCode::FORBIDDEN && status != StatusCode::TOO_MANY_REQUESTS {
-        return None;
-    }
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse::<i64>().ok();
-    let in_seconds =
-        |seconds: i64| Timestamp::from_second(now.as_second().saturating_add(seconds)).ok();
-    if let Some(seconds) = number("retry-after") {
-        return in_seconds(seconds.saturating_add(1));
-    }
-    if number("x-ratelimit-remaining") == Some(0) {
-        return Timestamp::from_second(number("x-ratelimit-reset")?.saturating_add(1)).ok();
-    }
-    (status == StatusCode::TOO_MANY_REQUESTS)
-        .then(|| in_seconds(60))
-        .flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tells_a_limit_from_a_refusal() {
-        let now = Timestamp::from_second(1_000).unwrap();
-        let headers = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
-            pairs
-                .iter()
-                .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)))
-                .collect()
-        };
-        let exhausted = [
-            ("x-ratelimit-remaining", "0"),
-            ("x-ratelimit-reset", "1100"),
-        ];
-        for (what, status, pairs, ends) in [
-            ("a plain 403", 403, &[][..], None),
-            (
-                "quota left",
-                403,
-                &[
-                    ("x-ratelimit-remaining", "10"),
-                    ("x-ratelimit-reset", "1100"),
-                ],
-                None,
-            ),
-            ("quota gone", 403, &exhausted, Some(1101)),
-            ("told when", 403, &[("retry-after", "30")], Some(1031)),
-            ("a bare 429", 429, &[], Some(1060)),
-            ("a success with an empty quota", 200, &exhausted, None),
-            (
-                "a value that is no number",
-                429,
-                &[("retry-after", "soon")],
-                Some(1060),
-            ),
-        ] {
-            let ends = ends.map(|second| Timestamp::from_second(second).unwrap());
-            assert_eq!(
-                rate_limit(StatusCode::from_u16(status).unwrap(), &headers(pairs), now),
-                ends,
-                "{what}"
-            );
+    let body = match call.body {
+        Some(json) => {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            json.to_string()
         }
+        None => String::new(),
+    };
+    Ok(request.body(body)?)
+}
+
+/// octocrab's error carries a backtrace in its Display; its source is the text.
+fn lost(error: octocrab::Error) -> Lost {
+    let Some(source) = std::error::Error::source(&error) else {
+        return anyhow!("GitHub client failed").into();
+    };
+    Lost {
+        unsent: is_unsent(source),
+        error: anyhow!("{source}"),
     }
+}
+
+/// Whether no connection came about: refused, unresolved, timed out, or without TLS.
+fn is_unsent(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        error
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect)
+    })
 }

@@ -1,41 +1,51 @@
 //! GitHub's objects, with the fields Prow looks at. The same types read REST answers and
 //! webhook payloads.
+//!
+//! What is missing or null is the zero value, as in Go: GitHub leaves fields out where nobody
+//! expects it.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::prowjob::{null_default, null_defaults};
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct PullRequest {
+    #[serde(deserialize_with = "null_default")]
     pub number: u64,
-    #[serde(default)]
+    #[serde(deserialize_with = "null_default")]
     pub title: String,
     /// `open` or `closed`.
-    #[serde(default)]
+    #[serde(deserialize_with = "null_default")]
     pub state: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "null_default")]
     pub draft: bool,
-    #[serde(default)]
-    pub merged: bool,
     /// `None` while GitHub has not worked it out.
-    #[serde(default)]
     pub mergeable: Option<bool>,
-    #[serde(default, deserialize_with = "or_ghost")]
+    /// Moved by every change, to the second.
+    pub updated_at: Option<Timestamp>,
+    #[serde(deserialize_with = "null_default")]
     pub user: User,
-    #[serde(default, deserialize_with = "label_names")]
+    #[serde(deserialize_with = "label_names")]
     pub labels: Vec<String>,
+    #[serde(deserialize_with = "null_default")]
     pub base: Branch,
+    #[serde(deserialize_with = "null_default")]
     pub head: Branch,
-    #[serde(default)]
+    #[serde(deserialize_with = "null_default")]
     pub html_url: String,
 }
 
 /// One end of a pull request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Branch {
-    #[serde(rename = "ref")]
+    #[serde(rename = "ref", deserialize_with = "null_default")]
     pub git_ref: String,
+    #[serde(deserialize_with = "null_default")]
     pub sha: String,
     /// `None` when the fork was deleted.
-    #[serde(default)]
     pub repo: Option<Repo>,
 }
 
@@ -47,16 +57,20 @@ pub struct Repo {
     pub html_url: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct RepoObject {
+    #[serde(deserialize_with = "null_default")]
     name: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "null_default")]
     html_url: String,
+    #[serde(deserialize_with = "null_default")]
     owner: Owner,
 }
 
 /// Push payloads call the owner's login `name`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Owner {
     login: Option<String>,
     name: Option<String>,
@@ -74,12 +88,14 @@ impl From<RepoObject> for Repo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct User {
+    #[serde(deserialize_with = "or_ghost")]
     pub login: String,
     /// `User`, `Bot` or `Organization`.
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", deserialize_with = "null_default")]
     pub kind: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "null_default")]
     pub html_url: String,
 }
 
@@ -94,17 +110,20 @@ impl Default for User {
     }
 }
 
-fn or_ghost<'de, D: Deserializer<'de>>(deserializer: D) -> Result<User, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+fn or_ghost<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let login = Option::<String>::deserialize(deserializer)?;
+    Ok(login.unwrap_or_else(|| User::default().login))
 }
 
-#[derive(Deserialize)]
-pub(super) struct Label {
-    pub(super) name: String,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Label {
+    #[serde(deserialize_with = "null_default")]
+    name: String,
 }
 
 fn label_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let labels = Option::<Vec<Label>>::deserialize(deserializer)?.unwrap_or_default();
+    let labels: Vec<Label> = null_defaults(deserializer)?;
     Ok(labels.into_iter().map(|label| label.name).collect())
 }
 
@@ -114,11 +133,11 @@ pub struct Status {
     pub state: StatusState,
     pub context: String,
     /// GitHub takes at most 140 characters.
-    #[serde(default, deserialize_with = "crate::prowjob::null_default")]
+    #[serde(default, deserialize_with = "null_default")]
     pub description: String,
     #[serde(
         default,
-        deserialize_with = "crate::prowjob::null_default",
+        deserialize_with = "null_default",
         skip_serializing_if = "String::is_empty"
     )]
     pub target_url: String,
@@ -136,10 +155,10 @@ pub enum StatusState {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct IssueComment {
     pub id: u64,
-    #[serde(default, deserialize_with = "or_ghost")]
+    #[serde(default, deserialize_with = "null_default")]
     pub user: User,
-    #[serde(default, deserialize_with = "crate::prowjob::null_default")]
+    #[serde(default, deserialize_with = "null_default")]
     pub body: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_default")]
     pub html_url: String,
 }

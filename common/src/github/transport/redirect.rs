@@ -1,0 +1,90 @@
+//! Which redirects are gone after.
+//!
+//! GitHub sends 301, 302 and 307 for a renamed repository. A write is repeated at the new place
+//! only by 307 and 308: a client that follows the others sends a GET, gets a 200, and nothing was
+//! written.
+
+use anyhow::anyhow;
+use http::{HeaderMap, Method, StatusCode, Uri, header};
+
+use super::Answer;
+
+/// Path and query where `answer` sends a request of `method`; `None` when it is no redirect, or
+/// one that is not gone after: to another host it would carry the token there.
+pub(super) fn target(base: &Uri, method: &Method, answer: &Answer) -> Option<String> {
+    let keeps_method = matches!(
+        answer.status,
+        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+    );
+    let for_reads = matches!(
+        answer.status,
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER
+    );
+    if !keeps_method && !(for_reads && *method == Method::GET) {
+        return None;
+    }
+    below(base, location(&answer.headers)?)
+}
+
+/// Why a redirect is an error, and what to do about it.
+pub(super) fn refusal(what: &str, status: StatusCode, headers: &HeaderMap) -> anyhow::Error {
+    let to = location(headers).unwrap_or("nowhere");
+    anyhow!(
+        "{what}: GitHub answered {status} to {to:?}, where this request is not sent: if GitHub's \
+         API moved, give its new address by --github-endpoint; if the repository moved, its new \
+         name belongs into the configuration"
+    )
+}
+
+fn location(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::LOCATION)?.to_str().ok()
+}
+
+/// The path and query of `location` where it lies below `base`.
+fn below(base: &Uri, location: &str) -> Option<String> {
+    let uri: Uri = location.parse().ok()?;
+    let same = match uri.authority() {
+        Some(authority) => Some(authority) == base.authority() && uri.scheme() == base.scheme(),
+        None => location.starts_with('/') && !location.starts_with("//"),
+    };
+    let path = uri.path_and_query()?.as_str();
+    let folder = base.path().trim_end_matches('/');
+    let inside = path.strip_prefix(folder)?.starts_with('/');
+    (same && inside).then(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_lies_below_the_endpoint_is_gone_after() {
+        let github = "https://api.github.com";
+        let enterprise = "https://ghe.example/api/v3/";
+        for (base, location, path) in [
+            (
+                github,
+                "https://api.github.com/repositories/1?page=2",
+                Some("/repositories/1?page=2"),
+            ),
+            (github, "/repositories/1", Some("/repositories/1")),
+            (github, "http://api.github.com/repositories/1", None),
+            (github, "https://api.github.com:8443/repositories/1", None),
+            (github, "https://evil.example/repositories/1", None),
+            (github, "//evil.example/repositories/1", None),
+            (github, "https://api.github.com@evil.example/", None),
+            (github, "repositories/1", None),
+            (github, "", None),
+            (
+                enterprise,
+                "https://ghe.example/api/v3/repositories/1",
+                Some("/api/v3/repositories/1"),
+            ),
+            (enterprise, "https://ghe.example/login", None),
+            (enterprise, "https://ghe.example/api/v3evil", None),
+        ] {
+            let found = below(&base.parse().unwrap(), location);
+            assert_eq!(found.as_deref(), path, "{location} of {base}");
+        }
+    }
+}
