@@ -1,25 +1,26 @@
 //! Why a run failed, in a few lines: the value that comment, check run and Deck show.
 //!
 //! ```text
-//! description, JUnit files, the end of the log ─► compose ─► Digest ─► failure.json
+//! description, JUnit files, the end of the log, or of a failed clone ─► compose ─► Digest ─► failure.json
 //! ```
 //!
 //! Pure: bytes in, a small value out. Everything in it is a stranger's text, so every field is
 //! one line of plain characters and bounded, also when it is read back ([`Digest::parse`]). It is
 //! computed from what is stored, so from what was censored; of a run whose files do not say that
-//! they were, only names of tests go in. How a page or a comment shows it is theirs.
+//! they were, only names of tests go in, and what git said of a clone: no job had run by then. How a page or a comment shows it is theirs.
 
 mod classes;
 mod compose;
 mod frame;
 pub mod junit;
 pub mod log;
+mod own;
 mod place;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
-pub use compose::{Sources, compose};
+pub use compose::{Setup, Sources, compose};
 
 /// Tests that are named; all are counted.
 pub const MAX_TESTS: usize = 20;
@@ -54,7 +55,7 @@ pub struct Digest {
     /// The first [`MAX_TESTS`] that failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<FailedTest>,
-    /// The container whose log the lines are of.
+    /// The container whose log the lines are of; empty where there is but one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub container: String,
     /// In the log's order, with gaps.
@@ -68,6 +69,8 @@ pub struct Digest {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// The clone, before anything of the job ran.
+    Clone,
     /// The pod, not what ran in it: out of memory, evicted, no image, out of time.
     Pod,
     /// Tests that failed.

@@ -9,8 +9,9 @@ mod pod;
 mod stored;
 mod window;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use common::storage::paths;
 use futures::stream::BoxStream;
 
 pub(crate) use follow::follow;
@@ -33,6 +34,11 @@ pub(crate) enum Error {
     /// The container is about to start.
     #[error("the container has not started")]
     NotStarted,
+    /// The pod would be in a cluster that no kubeconfig context names.
+    #[error(
+        "There is no log: no context of the kubeconfig is named {0}, so nothing runs in a build cluster of that name"
+    )]
+    NoSuchCluster(Arc<str>),
     #[error(transparent)]
     Other(#[from] anyhow::Error),
 }
@@ -57,11 +63,11 @@ pub(crate) async fn now(app: &App, job: &Job, container: &str) -> Result<LogStre
     }
 }
 
-/// The log that the run's sidecar uploaded.
+/// The log that the run's pod uploaded.
 async fn stored_of(app: &App, job: &Job, container: &str) -> Result<LogStream, Error> {
     let place = app
         .place_of(job)
         .map_err(Error::Other)?
         .ok_or(Error::Absent)?;
-    stored(&place, &paths::build_log(container)).await
+    stored(&place, container, job.containers.len()).await
 }

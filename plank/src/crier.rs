@@ -24,13 +24,16 @@ mod gcsk8s;
 mod github;
 mod metrics;
 mod news;
+mod obituary;
 mod options;
 mod prepare;
 mod pull_queue;
 mod quote;
 pub mod report;
 mod reporter;
+mod seats;
 mod slack;
+mod slot;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,11 +1,13 @@
 //! What plank keeps of a pod: enough to judge it, a few hundred bytes instead of the object.
 
+mod failed_init;
 mod pod;
 
 use common::prowjob::labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ContainerStatus;
 
+pub use failed_init::FailedInit;
 pub use pod::Pod;
 
 /// The finalizer by which crier, Prow's or ours, keeps a pod until `podinfo.json` is stored.
@@ -35,6 +37,8 @@ pub struct PodView {
     pub unschedulable: String,
     /// It needs a Secret or a `ConfigMap` to start.
     pub mounts_references: bool,
+    /// The init container that ended it before its test began.
+    pub failed_init: Option<FailedInit>,
     /// Of init containers, then of containers.
     pub containers: Vec<ContainerView>,
 }
@@ -193,6 +197,8 @@ impl From<&Pod> for PodView {
         let meta = &pod.metadata;
         let status = pod.status.clone();
         let label = |key: &str| meta.labels.as_ref()?.get(key).cloned();
+        let inits = status.init_container_statuses.as_deref();
+        let failed_init = failed_init::failed_init(inits.unwrap_or_default());
         let statuses = [status.init_container_statuses, status.container_statuses];
         let conditions = status.conditions.unwrap_or_default();
         let condition = |kind: &str, is: &str| {
@@ -228,6 +234,7 @@ impl From<&Pod> for PodView {
                 .and_then(|condition| condition.message.clone())
                 .unwrap_or_default(),
             mounts_references: mounts_references(pod),
+            failed_init,
             containers: statuses
                 .iter()
                 .flatten()

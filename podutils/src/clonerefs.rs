@@ -4,6 +4,7 @@
 //! may choose (names, refs, paths) is checked before it comes near a command line.
 
 mod credentials;
+mod explain;
 mod flags;
 mod git;
 mod options;
@@ -14,6 +15,7 @@ mod validate;
 
 use std::process::ExitCode;
 
+pub use explain::{CloneFailure, explain};
 pub use options::Options;
 pub use record::{Command, Record};
 pub use run::run;

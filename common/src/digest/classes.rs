@@ -33,7 +33,16 @@ const TABLE: &[(u32, Level, &str)] = &[
     (0, W, r"^::warning(?P<command> [^:]*)?::(?P<message>.*)"),
     (0, N, r"^::notice(?P<command> [^:]*)?::(?P<message>.*)"),
     // entrypoint
-    (100, F, r"Process did not finish before \S+ timeout"),
+    (
+        100,
+        F,
+        r"^timed out after |Process did not finish before \S+ timeout",
+    ),
+    (
+        85,
+        F,
+        r"^(?:Could not start the process|Entrypoint received interrupt: )",
+    ),
     // Rust
     (
         95,
@@ -162,6 +171,9 @@ const TABLE: &[(u32, Level, &str)] = &[
         F,
         r"(?i)(?-u:\b)exit(?:ed)?(?: with)?(?: a)?(?: non-zero)? (?:status|code):? [1-9]",
     ),
+    // What scripts and small runners print of a test
+    (80, F, r"^\s*FAIL(?:ED|URE)?:?\s+\S"),
+    (20, F, r"^\s*FAIL"),
     // What calls itself an error
     (0, F, r"(?i)(?-u:\b)(?:0|no) (?:errors?|failures)(?-u:\b)"),
     (45, F, r"(?i)^\W{0,4}(?:error|fatal)(?-u:\b)"),
@@ -215,6 +227,12 @@ mod tests {
             ("    --- FAIL: TestFoo/sub (0.00s)", 95),
             ("--- PASS: TestFoo (0.00s)", 0),
             ("FAIL\texample.com/p\t0.003s", 50),
+            ("FAIL  divide: expected 2, found 3", 80),
+            ("  FAIL  divide: expected 2, found 3", 80),
+            ("FAILED: adds", 80),
+            ("FAIL", 20),
+            ("failure is not an option", 0),
+            ("timed out after 8 s", 100),
             ("pkg/a.go:12:3: undefined: x", 88),
             ("src/a.ts(3,5): error TS2345: no", 90),
             ("src/a.ts:3:5 - error TS2345: no", 90),

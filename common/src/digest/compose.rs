@@ -3,7 +3,7 @@
 use crate::prowjob::ProwJobState;
 
 use super::{
-    Digest, FailedTest, Kind, MAX_ANNOTATIONS, MAX_TESTS, Note, junit::Report, log::Findings,
+    Digest, FailedTest, Kind, Line, MAX_ANNOTATIONS, MAX_TESTS, Note, junit::Report, log::Findings,
 };
 
 /// What is known of a run that failed.
@@ -12,11 +12,21 @@ pub struct Sources<'a> {
     pub state: ProwJobState,
     /// Of the `ProwJob`: plank says there what happened to the pod.
     pub description: &'a str,
+    /// Of a run that ended before its test began.
+    pub setup: Option<&'a Setup>,
     /// Whether the stored files are known to be censored. If not, nothing goes in but names.
     pub censored: bool,
     pub tests: &'a Report,
     /// By container.
     pub logs: &'a [(String, Findings)],
+}
+
+/// Why a run ended before its test began. Nothing of the job is in it: there was no job yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Setup {
+    pub summary: String,
+    /// What was run and what it said.
+    pub lines: Vec<String>,
 }
 
 /// Words of a description that name a fault of the pod, whatever the state.
@@ -38,6 +48,9 @@ const POD_FAULTS: [&str; 12] = [
 /// The digest of a run. Says why where nothing can be said.
 #[must_use]
 pub fn compose(sources: &Sources<'_>) -> Digest {
+    if let Some(setup) = sources.setup {
+        return of_setup(setup);
+    }
     let log = sources
         .logs
         .iter()
@@ -93,6 +106,27 @@ pub fn compose(sources: &Sources<'_>) -> Digest {
     digest.bounded()
 }
 
+/// Git's lines have no numbers: the log of the clone is not the job's.
+fn of_setup(setup: &Setup) -> Digest {
+    let tells = |text: &str| {
+        ["CONFLICT (", "fatal: ", "error: "]
+            .iter()
+            .any(|it| text.starts_with(it))
+    };
+    let line = |text: &String| Line {
+        text: text.clone(),
+        error: tells(text),
+        ..Line::default()
+    };
+    let digest = Digest {
+        kind: Kind::Clone,
+        summary: setup.summary.clone(),
+        lines: setup.lines.iter().map(line).collect(),
+        ..Digest::default()
+    };
+    digest.bounded()
+}
+
 /// Failed tests and their number: of the `JUnit` files, else those the log names.
 fn tests(sources: &Sources<'_>, log: Option<&Findings>) -> (Vec<FailedTest>, u64) {
     let named = |name: &String| FailedTest {
@@ -114,11 +148,14 @@ fn tests(sources: &Sources<'_>, log: Option<&Findings>) -> (Vec<FailedTest>, u64
     (tests.collect(), failed)
 }
 
-/// An `error` is never the doing of what ran.
+/// An `error` is never the doing of what ran; a `Job failed` that says more than that was found
+/// out by looking at the pod.
 fn pod_fault<'a>(sources: &Sources<'a>) -> Option<&'a str> {
     let description = sources.description;
     let lower = description.to_lowercase();
-    let named = POD_FAULTS.iter().any(|fault| lower.contains(fault));
+    let named = POD_FAULTS.iter().any(|fault| lower.contains(fault))
+        || description.starts_with("Job failed: ")
+        || description.starts_with("Job failed in ");
     let is_fault = named || (sources.state == ProwJobState::Error && !description.is_empty());
     is_fault.then_some(description)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{
-    Annotation, Level, Line, MAX_ANNOTATIONS, MAX_LINE, MAX_MESSAGE, MAX_NAME, classes,
+    Annotation, Level, Line, MAX_ANNOTATIONS, MAX_LINE, MAX_MESSAGE, MAX_NAME, classes, own,
     place::Place, text,
 };
 
@@ -112,7 +112,15 @@ impl<'a> Lines<'a> {
         let start = index
             .checked_sub(1)
             .map_or(0, |before| self.ends[before] + 1);
-        text::line(&self.bytes[start..*end], max)
+        shown(&self.bytes[start..*end], max)
+    }
+}
+
+/// A line as people read it: of a program of Prow's what it says, of others what it shows.
+fn shown(raw: &[u8], max: usize) -> String {
+    match own::said(raw) {
+        Some(said) => text::line(said.as_bytes(), max),
+        None => text::line(raw, max),
     }
 }
 
@@ -248,7 +256,9 @@ fn said(line: &str) -> String {
     let message = line
         .strip_prefix("::")
         .and_then(|command| command.split_once("::"));
-    message.map_or(line, |(_, message)| message).to_owned()
+    message
+        .map_or(line.trim_start(), |(_, message)| message)
+        .to_owned()
 }
 
 /// The parameters of a workflow command: ` file=a.go,line=3,col=5`.

@@ -21,6 +21,7 @@ fn digest_of(log: &str, junit: &[&str], censored: bool, description: &str) -> Di
     compose(&Sources {
         state: ProwJobState::Failure,
         description,
+        setup: None,
         censored,
         tests: &tests,
         logs: &[("test".to_owned(), findings(log.as_bytes()))],
@@ -61,7 +62,7 @@ fn logs_of_many_tools() {
             "go test",
             include_str!("logs/go.txt"),
             "2 tests failed: TestAdd, TestAdd/negative",
-            &[8, 9, 7, 12, 13, 6],
+            &[8, 9, 7, 11, 12, 13, 6],
             &[
                 "Failure sum_test.go:18 adding",
                 "Failure pkg/sum/sum_test.go:19 Add(-1, 1) = 2, want 0",
@@ -203,11 +204,78 @@ fn failing_silently_is_forbidden() {
     let none = compose(&Sources {
         state: ProwJobState::Failure,
         description: "Job failed.",
+        setup: None,
         censored: true,
         tests: &Report::default(),
         logs: &[],
     });
     assert_eq!(none.summary, "This run left no log.");
+}
+
+#[test]
+fn a_failed_clone_is_told_whatever_is_censored() {
+    let setup = Setup {
+        summary: "conflict in a with main: rebase #7".into(),
+        lines: vec![
+            "$ git merge x".into(),
+            "CONFLICT (content): \u{1b}[31mx".into(),
+        ],
+    };
+    let digest = compose(&Sources {
+        state: ProwJobState::Failure,
+        description: "Job failed in initupload: timed out",
+        setup: Some(&setup),
+        censored: false,
+        tests: &Report::default(),
+        logs: &[],
+    });
+    assert_eq!(
+        (digest.kind, digest.summary.as_str(), digest.note),
+        (Kind::Clone, "conflict in a with main: rebase #7", None)
+    );
+    assert_eq!(digest.lines[1].text, "CONFLICT (content): x");
+    assert_within_bounds(&digest);
+}
+
+#[test]
+fn json_of_the_entrypoint_is_never_quoted() {
+    let json = |message: &str| {
+        format!(
+            r#"{{"component":"entrypoint","level":"error","msg":"{message}","severity":"error","time":"t"}}"#
+        )
+    };
+    let log = format!(
+        "step 1\n{}\n{}\n",
+        json("Process did not finish before 8s timeout"),
+        json("Process gracefully exited before 15s grace period"),
+    );
+    let digest = of(&log);
+    assert_eq!(digest.summary, "timed out after 8 s");
+    let shown: Vec<&str> = digest.lines.iter().map(|line| line.text.as_str()).collect();
+    assert_eq!(
+        shown,
+        [
+            "step 1",
+            "timed out after 8 s",
+            "Process gracefully exited before 15s grace period"
+        ]
+    );
+}
+
+#[test]
+fn a_line_that_starts_with_fail_is_a_find() {
+    let digest = of("ok    add\nFAIL  divide: expected 2, found 3\n3 passed, 1 failed\n");
+    assert_eq!(digest.summary, "FAIL  divide: expected 2, found 3");
+    assert_eq!((digest.note, finds(&digest)), (None, vec![2]));
+}
+
+#[test]
+fn the_end_of_a_line_without_end_is_shown() {
+    let progress: String = (0..200_000).map(|n| format!("\r{n}%")).collect();
+    let digest = of(&format!("start\n{progress}\rerror: the disk is full"));
+    assert_eq!(digest.summary, "error: the disk is full");
+    let words = of(&"y".repeat(3 << 20));
+    assert!(words.lines.last().unwrap().text.starts_with("yyyy"));
 }
 
 #[test]
@@ -228,6 +296,7 @@ fn of_several_containers_the_one_that_tells_most() {
     let digest = compose(&Sources {
         state: ProwJobState::Failure,
         description: "",
+        setup: None,
         censored: true,
         tests: &Report::default(),
         logs: &logs,
@@ -350,6 +419,7 @@ proptest! {
         let digest = compose(&Sources {
             state: ProwJobState::Failure,
             description: &description,
+            setup: None,
             censored,
             tests: &tests,
             logs: &[("test".to_owned(), findings(&log))],

@@ -8,12 +8,16 @@ const MAX_RAW: usize = 4096;
 ///
 /// Characters that reorder or hide text are left out: what a reader sees is what is there.
 pub(super) fn line(raw: &[u8], max: usize) -> String {
+    let raw = raw.trim_ascii_end();
+    // Before anything is cut: of a progress bar the last state counts, however long it went on.
+    let shown = raw
+        .rsplit(|byte| *byte == b'\r')
+        .find(|part| !part.is_empty());
+    let raw = shown.unwrap_or_default();
     let cut = raw.len() > MAX_RAW;
-    let raw = String::from_utf8_lossy(&raw[..raw.len().min(MAX_RAW)]);
-    let raw = raw.trim_end_matches(['\r', '\n', ' ', '\t']);
-    let shown = raw.rsplit('\r').find(|part| !part.is_empty());
-    let mut text = String::with_capacity(shown.map_or(0, str::len));
-    let mut characters = shown.unwrap_or_default().chars();
+    let shown = String::from_utf8_lossy(&raw[..raw.len().min(MAX_RAW)]);
+    let mut text = String::with_capacity(shown.len());
+    let mut characters = shown.chars();
     while let Some(character) = characters.next() {
         match character {
             '\u{1b}' => skip_escape(&mut characters),

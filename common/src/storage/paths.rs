@@ -28,13 +28,13 @@ pub const ARTIFACTS: &str = "artifacts";
 pub const TEST_CONTAINER: &str = "test";
 const LATEST: &str = "latest-build.txt";
 
-/// What a container's log is called.
+/// What the log of a container is called, of a test that has so many.
 #[must_use]
-pub fn build_log(container: &str) -> String {
-    if container == TEST_CONTAINER {
-        BUILD_LOG.to_owned()
-    } else {
+pub fn build_log(container: &str, containers: usize) -> String {
+    if containers > 1 {
         format!("{container}-{BUILD_LOG}")
+    } else {
+        BUILD_LOG.to_owned()
     }
 }
 

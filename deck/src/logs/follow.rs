@@ -74,14 +74,14 @@ impl Follower {
                         (pause * 2).min(LONGEST_PAUSE)
                     };
                 }
-                Err(Error::Absent | Error::NotStarted) if !complete => {}
-                Err(Error::Absent | Error::NotStarted) => {
+                Err(Error::Absent | Error::NotStarted | Error::NoSuchCluster(_)) if !complete => {}
+                Err(Error::Absent | Error::NotStarted | Error::NoSuchCluster(_)) => {
                     let since = *complete_since.get_or_insert_with(Instant::now);
                     match stored_of(&self.app, &self.job, &self.container).await {
                         Ok(log) => return self.copy(log).await,
-                        Err(Error::Absent | Error::NotStarted) if since.elapsed() < PATIENCE => {}
-                        Err(Error::Absent | Error::NotStarted) => return Ok(()),
                         Err(Error::Other(error)) => return Err(error),
+                        Err(_) if since.elapsed() < PATIENCE => {}
+                        Err(_) => return Ok(()),
                     }
                 }
                 Err(Error::Other(error)) => return Err(error),

@@ -10,10 +10,25 @@ pub(crate) fn push_line(html: &mut String, number: u64, line: &str) {
     );
 }
 
-/// In the place of `lines` that are not shown.
+/// In the place of `lines` that are not shown; nothing, where there are none.
 pub(crate) fn push_gap(html: &mut String, lines: u64) {
+    if lines == 0 {
+        return;
+    }
+    let lines = match lines {
+        1 => "1 line is".to_owned(),
+        lines => format!("{lines} lines are"),
+    };
     let _ = writeln!(
         html,
-        "<div class=\"gap\">{lines} lines are not shown here; the raw log has them.</div>"
+        "<div class=\"gap\">{lines} not shown here; the raw log has all.</div>"
+    );
+}
+
+/// Before the end of a line that is too long to be shown.
+pub(crate) fn push_cut(html: &mut String, number: u64) {
+    let _ = writeln!(
+        html,
+        "<div class=\"gap\">Only the end of line {number} is shown here; the raw log has all of it.</div>"
     );
 }

@@ -1,6 +1,5 @@
 //! The log of a pod, through the build cluster's API. Reading logs is the only right it needs.
 
-use anyhow::anyhow;
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt, StreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
@@ -24,7 +23,7 @@ pub(super) async fn open(
     let client = app
         .clusters
         .build_client(&job.cluster)
-        .ok_or_else(|| anyhow!("build cluster {} is not configured", job.cluster))?;
+        .ok_or_else(|| Error::NoSuchCluster(job.cluster.clone()))?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), &app.settings().pod_namespace);
     let parameters = LogParams {
         container: Some(container.to_owned()),

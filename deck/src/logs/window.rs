@@ -3,7 +3,7 @@
 use futures::TryStreamExt;
 
 use super::LogStream;
-use super::markup::{push_gap, push_line};
+use super::markup::{push_cut, push_gap, push_line};
 use crate::ansi::Terminal;
 
 /// Bytes kept of the beginning, and of the end.
@@ -15,7 +15,7 @@ const TAIL: usize = 256 << 10;
 pub(crate) struct Excerpt {
     /// Lines as HTML.
     pub(crate) html: String,
-    /// Whole lines, shown or not.
+    /// Whole lines, shown or not; with the last one, where only its end is shown.
     pub(crate) lines: u64,
     /// Of the whole log.
     pub(crate) bytes: u64,
@@ -75,17 +75,33 @@ impl Window {
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1)];
         render(&mut excerpt.html, head, 1, false);
-        let from = self.tail.len().saturating_sub(TAIL);
-        let line = self.tail[from..]
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(self.tail.len(), |at| from + at + 1);
-        let tail = &self.tail[line..];
-        let first = self.newlines - newlines(tail) + 1;
-        push_gap(&mut excerpt.html, first - 1 - newlines(head));
-        render(&mut excerpt.html, tail, first, complete);
+        let tail = &self.tail[self.tail.len().saturating_sub(TAIL)..];
+        let start = tail.iter().position(|byte| *byte == b'\n');
+        let whole = &tail[start.map_or(tail.len(), |at| at + 1)..];
+        let shown = newlines(head);
+        if whole.is_empty() {
+            // The last line alone is longer: its end is what a reader looks for.
+            let ended = tail.last() == Some(&b'\n');
+            let number = self.newlines + u64::from(!ended);
+            push_gap(&mut excerpt.html, number - 1 - shown);
+            if ended || complete {
+                excerpt.lines = number;
+                push_cut(&mut excerpt.html, number);
+                render(&mut excerpt.html, at_character(tail), number, true);
+            }
+            return excerpt;
+        }
+        let first = self.newlines - newlines(whole) + 1;
+        push_gap(&mut excerpt.html, first - 1 - shown);
+        render(&mut excerpt.html, whole, first, complete);
         excerpt
     }
+}
+
+/// Without the rest of a character that was cut.
+fn at_character(text: &[u8]) -> &[u8] {
+    let rest = text.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80);
+    &text[rest.count()..]
 }
 
 fn newlines(bytes: &[u8]) -> u64 {
@@ -142,6 +158,31 @@ mod tests {
                 .lines,
             0
         );
+    }
+
+    #[tokio::test]
+    async fn of_a_line_longer_than_the_window_the_end_is_shown() {
+        let long = |end: &str| "ä".repeat(1 << 20) + end;
+        for (end, complete, lines, shown) in [
+            (long("the reason"), true, 21, true),
+            (long("the reason\n"), true, 21, true),
+            (long("the reason\n"), false, 21, true),
+            (long("the reason"), false, 20, false),
+        ] {
+            let cut = excerpt(1..=20, &end, complete).await;
+            assert_eq!((cut.lines, cut.cut), (lines, true));
+            assert!(cut.html.contains("line 20<"), "what comes before it");
+            assert_eq!(cut.html.contains("äthe reason</span>"), shown);
+            assert_eq!(cut.html.contains("Only the end of line 21"), shown);
+            assert!(!cut.html.contains('\u{fffd}') && cut.html.len() < 1 << 20);
+        }
+        let only = excerpt(1..=0, &long("the reason"), true).await;
+        assert!(
+            only.html
+                .starts_with("<div class=\"gap\">Only the end of line 1")
+        );
+        let next = excerpt(1..=20, &long("\nthe reason"), true).await;
+        assert!(next.html.contains("1 line is not shown here") && next.html.contains("the reason"));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! `/view/…`: one run, with its log and what it left.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ struct LogView {
     container: String,
     html: String,
     /// In the place of lines, when there are none.
-    message: &'static str,
+    message: Cow<'static, str>,
     meta: String,
     raw: String,
     /// Where the rest is heard; empty when there is none to come.
@@ -257,7 +258,7 @@ async fn log(app: &App, run: &Run, container: &str) -> LogView {
     };
     let read = timeout(PATIENCE, async {
         let log = match (&run.place, run.exists) {
-            (Some(place), false) => logs::stored(place, &paths::build_log(container)).await?,
+            (Some(place), false) => logs::stored(place, container, job.containers.len()).await?,
             _ => logs::now(app, job, container).await?,
         };
         Ok::<_, logs::Error>(Excerpt::read(log, !live).await?)
@@ -265,6 +266,10 @@ async fn log(app: &App, run: &Run, container: &str) -> LogView {
     let excerpt = match read.await {
         Ok(Ok(excerpt)) => excerpt,
         Ok(Err(logs::Error::Absent | logs::Error::NotStarted)) => Excerpt::default(),
+        Ok(Err(error @ logs::Error::NoSuchCluster(_))) => {
+            view.message = format!("{error}.").into();
+            Excerpt::default()
+        }
         Ok(Err(logs::Error::Other(error))) => {
             let (prowjob, error) = (job.name.as_ref(), format!("{error:#}"));
             tracing::warn!(
@@ -273,11 +278,11 @@ async fn log(app: &App, run: &Run, container: &str) -> LogView {
                 error,
                 "a log cannot be read"
             );
-            view.message = "The log cannot be read now. Try again in a moment.";
+            view.message = "The log cannot be read now. Try again in a moment.".into();
             Excerpt::default()
         }
         Err(_) => {
-            view.message = "The log takes too long to read. Try again in a moment.";
+            view.message = "The log takes too long to read. Try again in a moment.".into();
             Excerpt::default()
         }
     };
@@ -293,14 +298,16 @@ async fn log(app: &App, run: &Run, container: &str) -> LogView {
     if excerpt.bytes > 0 {
         view.meta = format!("{} · {}", lines(excerpt.lines), size(excerpt.bytes));
         view.raw = match &run.place {
-            Some(place) if !live => address(place, &paths::build_log(container)),
+            Some(place) if !live => {
+                address(place, &paths::build_log(container, job.containers.len()))
+            }
             _ => format!("/log?{query}"),
         };
     } else if view.message.is_empty() {
         view.message = if live {
-            "The log has not begun."
+            "The log has not begun.".into()
         } else {
-            "There is no log of this run."
+            "There is no log of this run.".into()
         };
     }
     view.html = excerpt.html;

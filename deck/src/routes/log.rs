@@ -66,6 +66,9 @@ pub(super) async fn plain(State(app): State<Arc<App>>, Query(wanted): Query<Want
             StatusCode::NOT_FOUND,
             "The log of this run has not begun.\n",
         ),
+        Err(error @ logs::Error::NoSuchCluster(_)) => {
+            text(StatusCode::NOT_FOUND, format!("{error}.\n"))
+        }
         Err(logs::Error::Other(error)) => {
             let (prowjob, error) = (job.name.as_ref(), format!("{error:#}"));
             tracing::warn!(prowjob, job = wanted.job, error, "a log cannot be read");

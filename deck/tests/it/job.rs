@@ -261,3 +261,64 @@ async fn a_huge_log_makes_a_small_page() {
     assert!(page.len() < 3 << 20, "{}", page.len());
     assert!(page.contains("id=\"L300000\"") && page.contains("lines are not shown here"));
 }
+
+#[tokio::test]
+async fn each_of_several_containers_has_its_log() {
+    let deck = Deck::start().await;
+    let mut job = decorated();
+    job["spec"]["pod_spec"]["containers"] = json!([{"name": "lint"}, {"name": "test"}]);
+    deck.create(prowjob("1", "unit", 1, "failure", &job)).await;
+    deck.page_with("/", "job-1").await;
+    deck.put(DIR, &format!("{DIR}/build-log.txt"), "git clone\n")
+        .await;
+    let log = |container: &str| format!("/log?job=unit&id=101&container={container}");
+    assert_eq!(
+        deck.get(&log("test")).await,
+        (200, "git clone\n".into()),
+        "of a clone that failed there is but one"
+    );
+    for container in ["lint", "test"] {
+        let key = format!("{DIR}/{container}-build-log.txt");
+        deck.put(DIR, &key, &format!("of {container}\n")).await;
+        let (status, text) = deck.get(&log(container)).await;
+        assert_eq!((status, text), (200, format!("of {container}\n")));
+        let path = format!("/view/prowjob/unit/101?container={container}");
+        let (_, page) = deck.get(&path).await;
+        assert!(page.contains(&format!(">of {container}</span>")), "{page}");
+        assert!(page.contains(&format!("href=\"/storage/{key}\"")), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_build_cluster_that_nobody_knows_is_named() {
+    let deck = Deck::start().await;
+    let cluster = json!({"spec": {"cluster": "nosuch"}});
+    for (name, minute, state) in [("1", 1, "error"), ("2", 2, "pending")] {
+        deck.create(prowjob(name, "unit", minute, state, &cluster))
+            .await;
+    }
+    deck.page_with("/", "job-2").await;
+    let why = "no context of the kubeconfig is named nosuch";
+    for id in ["101", "102"] {
+        let (_, page) = deck.get(&format!("/view/prowjob/unit/{id}")).await;
+        assert!(page.contains(why), "{page}");
+        assert!(!page.contains("cannot be read now"), "{page}");
+        let (status, text) = deck.get(&format!("/log?job=unit&id={id}")).await;
+        assert_eq!(status, 404);
+        assert!(text.contains(why), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn of_one_endless_line_the_end_is_shown() {
+    let deck = Deck::start().await;
+    deck.create(prowjob("1", "unit", 1, "failure", &decorated()))
+        .await;
+    deck.page_with("/", "job-1").await;
+    let log = format!("start\n{}the reason", "x".repeat(2 << 20));
+    deck.put(DIR, &format!("{DIR}/build-log.txt"), &log).await;
+    let (_, page) = deck.get("/view/prowjob/unit/101").await;
+    assert!(page.len() < 1 << 20, "{}", page.len());
+    assert!(page.contains("the reason</span>"), "the end of the line");
+    assert!(page.contains("Only the end of line 2 is shown here"));
+}

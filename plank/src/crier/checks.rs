@@ -1,13 +1,13 @@
 //! The reporter of check runs, beside statuses: `github_reporter.checks`. Prow has none.
 //!
 //! A check run is found again by its name, its App and the name of the `ProwJob`, so that
-//! nothing of it has to be written down. Only Apps have check runs; where GitHub refuses them,
-//! nothing more is tried in that organisation.
+//! nothing of it has to be written down. Only Apps have check runs; where GitHub says that ours may
+//! not write them, nothing more is tried in that organisation for an hour.
 
 pub mod plan;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,6 +19,7 @@ use common::{
 };
 use futures::future::BoxFuture;
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 use super::{
     Context,
@@ -29,14 +30,16 @@ use super::{
 
 /// Bound on one check run, with all its annotations.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// How long a missing permission is not asked for again.
+const REFUSAL: Duration = Duration::from_hours(1);
 /// Folders of a commit that are looked into for files with annotations.
 const MAX_FOLDERS: usize = 20;
 
 pub(super) struct CheckReporter {
     ctx: Arc<Context>,
     workers: Workers,
-    /// Organisations where the client may not write check runs.
-    refused: Mutex<HashSet<String>>,
+    /// Organisations where the client may not write check runs, and when it was told so.
+    refused: Mutex<HashMap<String, Instant>>,
 }
 
 impl CheckReporter {
@@ -48,8 +51,21 @@ impl CheckReporter {
         }
     }
 
-    fn refused(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_refused(&self, org: &str) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused
+            .get(org)
+            .is_some_and(|since| since.elapsed() < REFUSAL)
+    }
+
+    /// A missing permission; other refusals are of one repository or one commit.
+    fn refuse(&self, org: &str, why: &str) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.insert(org.to_owned(), Instant::now());
+        tracing::error!(
+            org,
+            "no check runs here for an hour: they need a GitHub App with checks: write. {why}"
+        );
     }
 
     async fn tell(&self, news: &News) -> Result<(), Error> {
@@ -58,7 +74,7 @@ impl CheckReporter {
         let Some(report) = report::report(job, &config) else {
             return Ok(());
         };
-        if self.refused().contains(&report.org) {
+        if self.is_refused(&report.org) {
             return Ok(());
         }
         let prepared = news.prepared().await;
@@ -82,16 +98,15 @@ impl CheckReporter {
             .run(self.send(job, &report, change, remarks))
             .await
         {
-            Err(Error::GitHub(GitHubError::Forbidden(why))) => {
-                if self.refused().insert(report.org.clone()) {
-                    tracing::error!(
-                        org,
-                        "no check runs here: they need a GitHub App with checks: write. {why}"
-                    );
-                }
+            Err(Error::GitHub(GitHubError::Forbidden(why))) if plan::lacks_permission(&why) => {
+                self.refuse(org, &why);
                 Ok(())
             }
-            Err(Error::GitHub(error @ (GitHubError::NotFound(_) | GitHubError::Invalid(_)))) => {
+            Err(Error::GitHub(
+                error @ (GitHubError::Forbidden(_)
+                | GitHubError::NotFound(_)
+                | GitHubError::Invalid(_)),
+            )) => {
                 tracing::warn!(
                     prowjob = name,
                     job = job.spec.job,
@@ -163,7 +178,11 @@ impl CheckReporter {
                 continue;
             }
             let Report { org, repo, sha, .. } = report;
-            let names = self.ctx.github.folder(org, repo, sha, folder).await?;
+            let names = match self.ctx.github.folder(org, repo, sha, folder).await {
+                // Without the right to read files there are no annotations, and a check run.
+                Err(GitHubError::Forbidden(_)) => return Ok(Vec::new()),
+                names => names?,
+            };
             folders.insert(folder, names);
         }
         Ok(plan::annotations(remarks, &folders))

@@ -1,6 +1,7 @@
 //! Watches jobs and gives each of which there is something to tell to a courier.
 //!
-//! Only those are kept in memory, and of them only what reporters look at.
+//! Only those are kept in memory, and those that have not ended: should one be deleted, its end
+//! is told in its place. Of each only what reporters look at is kept.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,50 +14,52 @@ use common::{
     prowjob::{DecorationConfig, ProwJob, ProwJobSpec, ProwJobState},
 };
 use futures::StreamExt;
+use jiff::Timestamp;
 use kube::{ResourceExt, runtime::watcher::Event};
-use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, courier, reporter::Reporter};
+use super::{
+    Context,
+    obituary::obituary,
+    reporter::Reporter,
+    seats::{Queue, Seats},
+    slot::Slot,
+};
 use crate::watch;
 
 /// How long reports that are under way may take once crier is to end.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Jobs that are told of at once.
+const SEATS: usize = 1000;
 
 /// What couriers work with.
 pub(super) struct Crier {
     pub(super) ctx: Arc<Context>,
     pub(super) reporters: Vec<Box<dyn Reporter>>,
     pub(super) shutdown: CancellationToken,
-    /// The jobs that have a courier.
+    /// The jobs of which there is something to tell.
     slots: Mutex<HashMap<String, Arc<Slot>>>,
-}
-
-/// Where a courier finds the newest state of its job.
-pub(super) struct Slot {
-    /// `None` once the job is gone.
-    job: Mutex<Option<Arc<ProwJob>>>,
-    pub(super) changed: Notify,
-}
-
-impl Slot {
-    pub(super) fn job(&self) -> Option<Arc<ProwJob>> {
-        self.job
-            .lock()
-            .expect("nothing panics under this lock")
-            .clone()
-    }
-
-    fn set(&self, job: Option<Arc<ProwJob>>) {
-        *self.job.lock().expect("nothing panics under this lock") = job;
-        self.changed.notify_one();
-    }
+    /// The jobs that have not ended, as they were last seen.
+    open: Mutex<HashMap<String, Arc<ProwJob>>>,
+    /// Those of the slots that wait for a courier.
+    pub(super) queue: Queue,
 }
 
 /// Has these reporters told of all jobs until `shutdown`.
 pub(super) async fn run(
     ctx: Arc<Context>,
     reporters: Vec<Box<dyn Reporter>>,
+    shutdown: CancellationToken,
+) {
+    run_with(ctx, reporters, SEATS, shutdown).await;
+}
+
+/// The same with so many jobs at once.
+pub(super) async fn run_with(
+    ctx: Arc<Context>,
+    reporters: Vec<Box<dyn Reporter>>,
+    seats: usize,
     shutdown: CancellationToken,
 ) {
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
@@ -66,19 +69,17 @@ pub(super) async fn run(
         ctx,
         shutdown: shutdown.clone(),
         slots: Mutex::default(),
+        open: Mutex::default(),
+        queue: Queue::default(),
     });
-    let mut couriers = JoinSet::new();
+    let mut seats = Seats::new(seats);
     let mut listed = HashSet::new();
     futures::pin_mut!(events);
     loop {
+        seats.fill(&crier);
         let event = tokio::select! {
             () = shutdown.cancelled() => break,
-            Some(ended) = couriers.join_next() => {
-                if let Err(error) = ended {
-                    tracing::error!("a courier panicked: {error}");
-                }
-                continue;
-            }
+            () = seats.next(&crier) => continue,
             event = events.next() => event,
         };
         match event {
@@ -86,18 +87,17 @@ pub(super) async fn run(
             Some(Event::Init) => listed.clear(),
             Some(Event::InitApply(job)) => {
                 listed.insert(job.name_any());
-                crier.take(job, &mut couriers);
+                crier.take(job);
             }
             Some(Event::InitDone) => {
                 crier.retain(&std::mem::take(&mut listed));
                 crier.ctx.ready.set(true);
             }
-            Some(Event::Apply(job)) => crier.take(job, &mut couriers),
-            Some(Event::Delete(job)) => crier.forget(&job.name_any()),
+            Some(Event::Apply(job)) => crier.take(job),
+            Some(Event::Delete(job)) => crier.bury(&job.name_any(), Some(job)),
         }
     }
-    let all = async { while couriers.join_next().await.is_some() {} };
-    if tokio::time::timeout(GRACE, all).await.is_err() {
+    if tokio::time::timeout(GRACE, seats.finish()).await.is_err() {
         tracing::warn!("reports were still under way; they are made again at the next start");
     }
 }
@@ -107,39 +107,82 @@ impl Crier {
         self.slots.lock().expect("nothing panics under this lock")
     }
 
-    fn take(self: &Arc<Self>, job: ProwJob, couriers: &mut JoinSet<()>) {
+    fn open(&self) -> MutexGuard<'_, HashMap<String, Arc<ProwJob>>> {
+        self.open.lock().expect("nothing panics under this lock")
+    }
+
+    fn take(&self, job: ProwJob) {
+        let job = Arc::new(job);
+        let name = job.name_any();
+        if job.is_complete() || !is_enabled(&self.ctx.settings.enablement, &job.spec) {
+            self.open().remove(&name);
+        } else {
+            self.open().insert(name, Arc::clone(&job));
+        }
+        self.give(job, false);
+    }
+
+    /// Gives the job to its courier, or lets it wait for one if there is something to tell.
+    fn give(&self, job: Arc<ProwJob>, gone: bool) {
+        let name = job.name_any();
         let mut slots = self.slots();
-        if let Some(slot) = slots.get(&job.name_any()) {
-            slot.set(Some(Arc::new(job)));
-        } else if self.reporters.iter().any(|it| self.is_due(&**it, &job)) {
-            let name = job.name_any();
-            let slot = Arc::new(Slot {
-                job: Mutex::new(Some(Arc::new(job))),
-                changed: Notify::new(),
-            });
-            slots.insert(name.clone(), Arc::clone(&slot));
-            couriers.spawn(courier::run(Arc::clone(self), name, slot));
-        }
-    }
-
-    fn forget(&self, name: &str) {
-        if let Some(slot) = self.slots().get(name) {
-            slot.set(None);
-        }
-    }
-
-    fn retain(&self, names: &HashSet<String>) {
-        for (name, slot) in self.slots().iter() {
-            if !names.contains(name) {
-                slot.set(None);
+        if let Some(slot) = slots.get(&name) {
+            slot.set(Some(job), gone);
+            if slot.queue() {
+                self.queue.push(name);
             }
+        } else if self.reporters.iter().any(|it| self.is_due(&**it, &job)) {
+            slots.insert(name.clone(), Arc::new(Slot::new(job, gone)));
+            self.queue.push(name);
+        }
+    }
+
+    pub(super) fn slot(&self, name: &str) -> Option<Arc<Slot>> {
+        self.slots().get(name).cloned()
+    }
+
+    /// A rest is over.
+    pub(super) fn wake(&self, name: &str) {
+        if self.slot(name).is_some_and(|slot| slot.queue()) {
+            self.queue.push(name.to_owned());
+        }
+    }
+
+    /// The job is gone. `last` is how the watch saw it then, if it did.
+    fn bury(&self, name: &str, last: Option<ProwJob>) {
+        let open = self.open().remove(name);
+        let last = open.and_then(|open| last.map(Arc::new).or(Some(open)));
+        let last = last.and_then(|last| obituary(&last, Timestamp::now()));
+        if let Some(obituary) = last {
+            tracing::warn!(
+                prowjob = name,
+                job = obituary.spec.job,
+                "deleted before it had ended; telling so in its place"
+            );
+            self.give(Arc::new(obituary), true);
+        } else if let Some(slot) = self.slot(name) {
+            slot.set(None, true);
+            self.wake(name);
+        }
+    }
+
+    /// After a listing: who is not in it is gone.
+    fn retain(&self, names: &HashSet<String>) {
+        let missing = |name: &&String| !names.contains(*name);
+        let mut gone: HashSet<String> = self.open().keys().filter(missing).cloned().collect();
+        let slots = self.slots();
+        let told = slots.iter().filter(|(_, slot)| !slot.job().1);
+        gone.extend(told.map(|(name, _)| name).filter(missing).cloned());
+        drop(slots);
+        for name in gone {
+            self.bury(&name, None);
         }
     }
 
     /// Ends a courier's work, unless its job is not `last` any more.
     pub(super) fn leave(&self, name: &str, slot: &Slot, last: Option<&Arc<ProwJob>>) -> bool {
         let mut slots = self.slots();
-        let same = match (slot.job(), last) {
+        let same = match (slot.job().0, last) {
             (Some(now), Some(last)) => Arc::ptr_eq(&now, last),
             (now, last) => now.is_none() && last.is_none(),
         };

@@ -1,18 +1,22 @@
 //! Works out why a run failed, from what its pod stored: once, then it is read.
 //!
 //! ```text
-//! finished.json (censored?), junit*.xml, logs ─► common::digest ─► failure.json ─► comment, check run, Deck
+//! clone-records.json, finished.json (censored?), junit*.xml, logs
+//!                     └─► common::digest ─► failure.json ─► comment, check run, Deck
 //! ```
 
 pub mod markdown;
+#[cfg(test)]
+mod reasons;
 
 use common::{
-    digest::{Digest, Sources, compose, junit, log},
+    digest::{Digest, Setup, Sources, compose, junit, log},
     prowjob::{ProwJob, Refs},
     storage::{Object, paths},
 };
 use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use podutils::clonerefs::{Record, explain};
 use serde::Deserialize;
 
 use super::{
@@ -66,9 +70,11 @@ pub(super) async fn digest(ctx: &Context, news: &News) -> Result<Option<Digest>,
     let censored = finished
         .as_ref()
         .is_some_and(|finished| finished.metadata.censored);
+    let setup = setup(&folder).await?;
     let roots = roots(&news.job);
     let tests = reports(&folder, &roots).await?;
-    let logs = if censored {
+    // Where the clone failed, the only log is the clone's.
+    let logs = if censored && setup.is_none() {
         logs(&folder, &containers(news).await?, &roots).await?
     } else {
         Vec::new()
@@ -77,6 +83,7 @@ pub(super) async fn digest(ctx: &Context, news: &News) -> Result<Option<Digest>,
     let digest = compose(&Sources {
         state: news.job.state(),
         description: status.map_or("", |status| &status.description),
+        setup: setup.as_ref(),
         censored,
         tests: &tests,
         logs: &logs,
@@ -86,6 +93,16 @@ pub(super) async fn digest(ctx: &Context, news: &News) -> Result<Option<Digest>,
         folder.put_if_absent(paths::FAILURE, json).await?;
     }
     Ok(Some(digest))
+}
+
+/// Why the clone failed, if it did.
+async fn setup(folder: &Folder) -> Result<Option<Setup>, Error> {
+    let records = folder.get(paths::CLONE_RECORDS).await?.unwrap_or_default();
+    let records: Vec<Record> = serde_json::from_slice(&records).unwrap_or_default();
+    Ok(explain(&records).map(|failure| Setup {
+        summary: failure.summary,
+        lines: failure.lines,
+    }))
 }
 
 /// The result that the run's own pod uploaded; the sidecar says there whether everything that it
@@ -157,13 +174,15 @@ async fn logs(
     roots: &[String],
 ) -> Result<Vec<(String, log::Findings)>, Error> {
     let mut all = Vec::new();
+    let single = containers.len() == 1;
     for container in containers {
-        if let Some(tail) = tail(folder, &paths::build_log(container)).await? {
+        let name = paths::build_log(container, containers.len());
+        if let Some(tail) = tail(folder, &name).await? {
             let roots = roots.to_vec();
-            all.push((
-                container.clone(),
-                blocking(move || tail.findings(&roots)).await,
-            ));
+            let found = blocking(move || tail.findings(&roots)).await;
+            // A reader need not be told which, where there is but one.
+            let container = if single { "" } else { container };
+            all.push((container.to_owned(), found));
         }
     }
     Ok(all)

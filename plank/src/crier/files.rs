@@ -24,7 +24,7 @@ pub(super) fn pretty(value: &impl Serialize) -> Vec<u8> {
     text
 }
 
-/// `started.json` of a job that is about something in a repository; others have none of crier's.
+/// `started.json` of a job that has a start; Prow's crier writes none for a job without references.
 pub(super) fn started(job: &ProwJob, records: &[Record]) -> Option<Value> {
     let spec = job_spec(job)?;
     let start = job.status.as_ref()?.start_time.as_ref();
@@ -63,7 +63,7 @@ fn job_spec(job: &ProwJob) -> Option<JobSpec> {
         job_type: job.spec.job_type,
         job: job.spec.job.clone(),
         build_id: job.status.as_ref()?.build_id.clone(),
-        refs: Some(job.spec.refs.clone()?),
+        refs: job.spec.refs.clone(),
         extra_refs: job.spec.extra_refs.clone(),
         ..JobSpec::default()
     })
@@ -114,7 +114,9 @@ mod tests {
             })
         );
         job.spec.refs = None;
-        assert_eq!(started(&job, &[]), None, "a periodic");
+        let periodics = started(&job, &[]).unwrap();
+        assert_eq!(periodics["timestamp"], 1_785_542_400);
+        assert_eq!(periodics["metadata"]["uploader"], "crier");
         job.status.as_mut().unwrap().completion_time = None;
         assert_eq!(finished(&job), None, "a job that runs");
     }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     prowjob::{ProwJob, ProwJobState},
-    storage::{self, paths},
+    storage::paths,
 };
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -38,11 +38,16 @@ impl GcsReporter {
         let Some(to) = destination(&self.ctx.config.borrow().prow, &news.job) else {
             return Ok(());
         };
-        let Some(job) = news.whole().await? else {
-            return Ok(());
+        let job = if news.gone {
+            Arc::clone(&news.job)
+        } else {
+            match news.whole().await? {
+                Some(job) => job,
+                None => return Ok(()),
+            }
         };
         let place = format!("{}/{}", to.bucket, to.dir);
-        match self.write(to, &job).await {
+        match self.write(to, &job, news.gone).await {
             Err(Error::Storage(error)) if !error.is_transient() => {
                 give_up(&job, &place, &error);
                 Ok(())
@@ -51,22 +56,35 @@ impl GcsReporter {
         }
     }
 
-    async fn write(&self, to: Destination, job: &ProwJob) -> Result<(), Error> {
+    async fn write(&self, to: Destination, job: &ProwJob, gone: bool) -> Result<(), Error> {
         let folder = self.ctx.buckets.folder(to, Timestamp::now())?;
         write_started(&folder, job).await?;
         if let Some(finished) = files::finished(job) {
             let finished = files::pretty(&finished);
             folder.put_if_absent(paths::FINISHED, finished).await?;
         }
-        let mut job = job.clone();
+        let mut job = if gone {
+            with_end(&folder, job).await?
+        } else {
+            job.clone()
+        };
         job.managed_fields_mut().clear();
         folder.put(paths::PROW_JOB, files::pretty(&job)).await?;
         Ok(())
     }
 }
 
+/// The object as it was stored, with the end that its obituary tells: that is but a part of it.
+async fn with_end(folder: &Folder, obituary: &ProwJob) -> Result<ProwJob, Error> {
+    let stored = folder.get(paths::PROW_JOB).await?.unwrap_or_default();
+    let stored = serde_json::from_slice::<ProwJob>(&stored).ok();
+    let mut job = stored.unwrap_or_else(|| obituary.clone());
+    job.status.clone_from(&obituary.status);
+    Ok(job)
+}
+
 /// Tells the operator of files that no later try can write.
-pub(super) fn give_up(job: &ProwJob, place: &str, error: &storage::Error) {
+pub(super) fn give_up(job: &ProwJob, place: &str, error: &dyn std::fmt::Display) {
     tracing::error!(
         prowjob = job.name_any(),
         job = job.spec.job,

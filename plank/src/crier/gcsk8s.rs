@@ -1,7 +1,7 @@
 //! The reporter `gcsk8sreporter`: what the cluster knows of a job's pod, in `podinfo.json`.
 //!
-//! A finalizer keeps the pod until that is written. The pod has no secret in it: tokens and keys
-//! are in Secrets that it mounts.
+//! A finalizer keeps the pod until that is written, but never for ever: see [`gives_up`]. The pod
+//! has no secret in it: tokens and keys are in Secrets that it mounts.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use common::{
     storage::paths,
 };
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::{
     Api, Client, ResourceExt,
@@ -34,6 +34,13 @@ use crate::{
 
 /// Bound on one job's pod.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Bound on its file, so that a storage that does not answer leaves time for the pod.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+/// How long after its job's end a pod is kept for a storage that does not answer.
+const KEPT: SignedDuration = SignedDuration::from_hours(1);
+/// How long past its grace period a pod may go on that is being deleted: a lost node never
+/// confirms.
+const DELETION_MARGIN: SignedDuration = SignedDuration::from_secs(30);
 /// The most that are stored of one pod.
 const MAX_EVENTS: u32 = 500;
 
@@ -63,10 +70,7 @@ impl GcsK8sReporter {
 
     async fn tell(&self, job: &ProwJob) -> Result<Told, Error> {
         let config = Arc::clone(&self.ctx.config.borrow());
-        // Without a place for its file, a pod would keep the finalizer for ever.
-        let Some(to) = destination(&config.prow, job) else {
-            return Ok(Told::Done);
-        };
+        let to = destination(&config.prow, job);
         let alias = job.spec.cluster_alias();
         let Some(client) = self.ctx.clusters.build_client(alias) else {
             tracing::warn!(
@@ -80,48 +84,90 @@ impl GcsK8sReporter {
         let namespace = &config.prow.pod_namespace;
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
         let pod = pods.get_opt(&job.name_any()).await?;
+        let now = Timestamp::now();
+        let aborted = job.state() == ProwJobState::Aborted;
         match pod {
-            Some(pod) if job.is_complete() => self.store(&client, &pods, job, pod, to).await,
-            Some(pod) => add_finalizer(&pods, &pod).await,
+            Some(pod) if job.is_complete() || (aborted && is_ending(&pod, now)) => {
+                if let Some(to) = to {
+                    self.store(&client, job, &pod, to).await?;
+                }
+                release(&pods, &pod).await
+            }
             None if job.is_complete() => Ok(Told::Done),
-            // It is made right after the state is set.
-            None => Ok(Told::NotYet),
+            // Without a place for its file, a pod would keep the finalizer for nothing.
+            _ if to.is_none() => Ok(Told::Done),
+            Some(pod) if !aborted => add_finalizer(&pods, &pod).await,
+            // A pod is made right after the state is set, or is about to end.
+            _ => Ok(Told::NotYet),
         }
     }
 
+    /// Writes the file. What cannot be written is given up, at once or in time.
     async fn store(
         &self,
         client: &Client,
-        pods: &Api<Pod>,
         job: &ProwJob,
-        mut pod: Pod,
+        pod: &Pod,
         to: Destination,
-    ) -> Result<Told, Error> {
-        let (name, uid) = (pod.name_any(), pod.uid().unwrap_or_default());
+    ) -> Result<(), Error> {
         let place = format!("{}/{}", to.bucket, to.dir);
-        let held = pod.finalizers().iter().any(|it| it == REPORT_FINALIZER);
-        let events = events(client, &pod).await;
-        let node = node(client, &pod).await;
+        let events = events(client, pod).await;
+        let node = node(client, pod).await;
+        let mut pod = pod.clone();
         pod.managed_fields_mut().clear();
         let report = files::pretty(&PodReport { pod, events, node });
-        let written = match self.ctx.buckets.folder(to, Timestamp::now()) {
-            Ok(folder) => folder.put(paths::POD_INFO, report).await,
-            Err(error) => Err(error),
+        let write = async {
+            let folder = self.ctx.buckets.folder(to, Timestamp::now())?;
+            folder.put(paths::POD_INFO, report).await
         };
-        match written {
-            Err(error) if error.is_transient() => return Err(error.into()),
-            Err(error) => give_up(job, &place, &error),
-            Ok(()) => {}
+        let written = match tokio::time::timeout(WRITE_PATIENCE, write).await {
+            Ok(written) => written.map_err(Error::from),
+            Err(_) => Err(Error::TimedOut),
+        };
+        let Err(error) = written else {
+            return Ok(());
+        };
+        let passing = !matches!(&error, Error::Storage(error) if !error.is_transient());
+        if passing && !gives_up(job, Timestamp::now()) {
+            return Err(error);
         }
-        if !held {
-            return Ok(Told::Done);
-        }
-        match remove_finalizer(pods, &name, &uid).await {
-            Ok(()) => Ok(Told::Done),
-            Err(writer::Error::Api(error)) => Err(error.into()),
-            Err(_) => Ok(Told::NotYet),
-        }
+        give_up(job, &place, &error);
+        Ok(())
     }
+}
+
+/// Lets the pod go, if it is kept.
+async fn release(pods: &Api<Pod>, pod: &Pod) -> Result<Told, Error> {
+    if !pod.finalizers().iter().any(|it| it == REPORT_FINALIZER) {
+        return Ok(Told::Done);
+    }
+    let uid = pod.uid().unwrap_or_default();
+    match remove_finalizer(pods, &pod.name_any(), &uid).await {
+        Ok(()) => Ok(Told::Done),
+        Err(writer::Error::Api(error)) => Err(error.into()),
+        Err(_) => Ok(Told::NotYet),
+    }
+}
+
+/// Whether a pod is over but for who keeps it: nothing in it changes any more.
+fn is_ending(pod: &Pod, now: Timestamp) -> bool {
+    let Some(by) = &pod.metadata.deletion_timestamp else {
+        return false;
+    };
+    let status = pod.status.clone().unwrap_or_default();
+    let ended = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
+    ended
+        || by
+            .0
+            .saturating_add(DELETION_MARGIN)
+            .is_ok_and(|by| now >= by)
+}
+
+/// Whether the job ended so long ago that its pod is let go without `podinfo.json`.
+fn gives_up(job: &ProwJob, now: Timestamp) -> bool {
+    let status = job.status.as_ref();
+    let completed = status.and_then(|status| status.completion_time.as_ref());
+    completed.is_some_and(|completed| now.duration_since(completed.0) >= KEPT)
 }
 
 async fn add_finalizer(pods: &Api<Pod>, pod: &Pod) -> Result<Told, Error> {
@@ -190,7 +236,9 @@ impl Reporter for GcsK8sReporter {
         job.spec.agent.is_kubernetes()
             && status.pending_time.is_some()
             && !status.build_id.is_empty()
-            && (status.state == ProwJobState::Pending || job.is_complete())
+            // Plank completes an aborted job when its pod is gone, which is kept for us.
+            && (matches!(status.state, ProwJobState::Pending | ProwJobState::Aborted)
+                || job.is_complete())
             && is_chosen(
                 &job.name_any(),
                 self.ctx.settings.kubernetes_report_fraction,
@@ -222,7 +270,46 @@ fn crc32c(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
     use super::*;
+
+    #[test]
+    fn a_pod_that_is_over_but_for_us_is_let_go() {
+        let now: Timestamp = "2026-08-01T00:10:00Z".parse().unwrap();
+        let pod = |deleted: Option<&str>, phase: &str| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": {"deletionTimestamp": deleted}, "status": {"phase": phase},
+            }))
+            .unwrap()
+        };
+        for (deleted, phase, expected) in [
+            (None, "Failed", false),
+            (Some("2026-08-01T00:09:45Z"), "Running", false),
+            (Some("2026-08-01T00:09:45Z"), "Failed", true),
+            (Some("2026-08-01T00:10:20Z"), "Succeeded", true),
+            (Some("2026-08-01T00:09:30Z"), "Running", true),
+        ] {
+            assert_eq!(is_ending(&pod(deleted, phase), now), expected, "{phase}");
+        }
+    }
+
+    #[test]
+    fn a_storage_that_is_away_keeps_a_pod_for_an_hour() {
+        let now: Timestamp = "2026-08-01T01:00:00Z".parse().unwrap();
+        for (completed, expected) in [
+            (None, false),
+            (Some("2026-08-01T00:00:01Z"), false),
+            (Some("2026-08-01T00:00:00Z"), true),
+        ] {
+            let mut job = ProwJob::new("pj", Default::default());
+            job.status = Some(common::prowjob::ProwJobStatus {
+                completion_time: completed.map(|time: &str| Time(time.parse().unwrap())),
+                ..Default::default()
+            });
+            assert_eq!(gives_up(&job, now), expected);
+        }
+    }
 
     #[test]
     fn the_same_jobs_are_chosen_as_by_prow() {

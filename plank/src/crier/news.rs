@@ -16,15 +16,18 @@ use super::{
 pub(crate) struct News {
     /// The job as the watch shows it, without what [`super::controller`] prunes.
     pub(crate) job: Arc<ProwJob>,
+    /// The object is deleted, and the job its obituary.
+    pub(crate) gone: bool,
     ctx: Arc<Context>,
     whole: OnceCell<Option<Arc<ProwJob>>>,
     prepared: Arc<OnceCell<Arc<Prepared>>>,
 }
 
 impl News {
-    pub(super) fn new(job: Arc<ProwJob>, ctx: Arc<Context>) -> Self {
+    pub(super) fn new(job: Arc<ProwJob>, ctx: Arc<Context>, gone: bool) -> Self {
         Self {
             job,
+            gone,
             ctx,
             whole: OnceCell::new(),
             prepared: Arc::default(),
@@ -35,7 +38,7 @@ impl News {
     pub(super) fn again(&self, job: Arc<ProwJob>) -> Self {
         Self {
             prepared: Arc::clone(&self.prepared),
-            ..Self::new(job, Arc::clone(&self.ctx))
+            ..Self::new(job, Arc::clone(&self.ctx), self.gone)
         }
     }
 

@@ -1,12 +1,12 @@
 //! The reporter of jobs on Slack: `slack_reporter_configs`, and `reporter_config.slack` of a job.
 
 mod client;
+mod target;
 
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    config::{ProwConfig, SLACK_REPORT},
-    prowjob::{ProwJob, ProwJobSpec, SlackReporterConfig},
+    prowjob::{ProwJob, SlackReporterConfig},
     template::Template,
 };
 use futures::future::BoxFuture;
@@ -21,6 +21,7 @@ use super::{
 
 pub(super) use client::{DEFAULT_HOST, Error};
 pub use client::{SLACK_API, Slack};
+use target::{is_told, target};
 
 /// Bound on one message.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -39,7 +40,7 @@ impl SlackReporter {
     }
 
     async fn tell(&self, news: &News) -> Result<(), ReportError> {
-        let target = target(&self.ctx.config.borrow().prow, &news.job.spec);
+        let target = target(&self.ctx.config.borrow(), &news.job.spec);
         let Some(job) = news.whole().await? else {
             return Ok(());
         };
@@ -90,7 +91,7 @@ impl Reporter for SlackReporter {
     }
 
     fn is_due(&self, job: &ProwJob) -> bool {
-        is_told(&self.ctx.config.borrow().prow, job)
+        is_told(&self.ctx.config.borrow(), job)
     }
 
     fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, ReportError>> {
@@ -101,60 +102,83 @@ impl Reporter for SlackReporter {
     }
 }
 
-/// Whether the job's state is one that Slack hears of.
-fn is_told(config: &ProwConfig, job: &ProwJob) -> bool {
-    let target = target(config, &job.spec);
-    let states = target.job_states_to_report.unwrap_or_default();
-    let entry = config.slack_reporter_for(&job.spec);
-    let kind = entry.is_some_and(|entry| entry.job_types_to_report.contains(&job.spec.job_type));
-    // Who names a channel for a job wants to hear of it, whatever its type.
-    let own_channel = own(&job.spec).is_some_and(|own| !own.channel.is_empty());
-    target.report != Some(false) && states.contains(&job.state()) && (kind || own_channel)
-}
-
-fn own(spec: &ProwJobSpec) -> Option<&SlackReporterConfig> {
-    spec.reporter_config.as_ref()?.slack.as_ref()
-}
-
-/// What the job says, and for the rest what the installation says.
-fn target(config: &ProwConfig, spec: &ProwJobSpec) -> SlackReporterConfig {
-    let own = own(spec).cloned().unwrap_or_default();
-    let entry = config.slack_reporter_for(spec);
-    let default = entry.map(|entry| entry.config.clone()).unwrap_or_default();
-    let or = |own: String, default: String| if own.is_empty() { default } else { own };
-    SlackReporterConfig {
-        host: or(or(own.host, default.host), DEFAULT_HOST.into()),
-        channel: or(own.channel, default.channel),
-        job_states_to_report: own.job_states_to_report.or(default.job_states_to_report),
-        report_template: or(
-            or(own.report_template, default.report_template),
-            SLACK_REPORT.into(),
-        ),
-        report: own.report.or(default.report),
-    }
-}
-
 fn text(target: &SlackReporterConfig, job: &ProwJob) -> Result<String, common::template::Error> {
     Template::parse(&target.report_template)?.render_job(&quote::for_slack(job))
 }
 
 #[cfg(test)]
 mod tests {
-    use common::prowjob::{ProwJobState, ProwJobStatus, ProwJobType, Pull, Refs, ReporterConfig};
+    use common::{
+        config::{Config, JobBase, Presubmit},
+        prowjob::{ProwJobState, ProwJobStatus, ProwJobType, Pull, Refs, ReporterConfig},
+    };
     use serde_json::{Value, json};
 
     use super::*;
 
-    fn config() -> ProwConfig {
-        serde_json::from_value(json!({"slack_reporter_configs": {
+    fn config() -> Config {
+        let prow = serde_json::from_value(json!({"slack_reporter_configs": {
             "*": {"channel": "all", "job_types_to_report": ["periodic"],
                 "job_states_to_report": ["failure", "error"]},
             "o": {"channel": "org", "host": "other", "job_types_to_report": ["presubmit"],
                 "job_states_to_report": ["failure"]},
             "o/silent": {"channel": "org", "job_types_to_report": ["presubmit"],
                 "job_states_to_report": ["failure"], "report": false},
-        }}))
-        .unwrap()
+            "o/free": {"channel": "org", "job_types_to_report": ["presubmit"],
+                "job_states_to_report": ["failure"], "allow_in_repo_jobs": true},
+        }}));
+        Config {
+            prow: prow.unwrap(),
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn a_job_of_a_repository_chooses_no_channel_and_no_words() {
+        let mut config = config();
+        let enabled = &mut config.prow.in_repo_config.enabled;
+        enabled.insert("o".into(), true);
+        let own = json!({"channel": "mine", "host": "h", "report_template": "<!channel>",
+            "job_states_to_report": ["error"]});
+        let central = |slack: &Value| {
+            let mut base = JobBase {
+                name: "unit".into(),
+                ..JobBase::default()
+            };
+            base.reporter_config = Some(ReporterConfig {
+                slack: serde_json::from_value(slack.clone()).unwrap(),
+            });
+            Arc::new(Presubmit {
+                base,
+                ..Presubmit::default()
+            })
+        };
+        let jobs = &mut config.jobs.presubmits;
+        jobs.insert("o/central".into(), vec![central(&own)]);
+        jobs.insert("o/other".into(), vec![central(&json!({"channel": "ci"}))]);
+        for (repo, chooses) in [
+            (Some("r"), false),
+            (Some("central"), true),
+            (Some("other"), false),
+            (Some("free"), true),
+            (None, true),
+        ] {
+            let job = job(repo, ProwJobState::Error, own.clone());
+            let target = target(&config, &job.spec);
+            let words = [&target.channel, &target.host, &target.report_template];
+            assert_eq!(
+                words.map(String::as_str) == ["mine", "h", "<!channel>"],
+                chooses,
+                "{repo:?}"
+            );
+            assert!(
+                chooses
+                    || !words
+                        .iter()
+                        .any(|word| ["mine", "h", "<!channel>"].contains(&word.as_str()))
+            );
+            assert!(is_told(&config, &job), "its states are its own");
+        }
     }
 
     fn job(repo: Option<&str>, state: ProwJobState, own: Value) -> ProwJob {
@@ -229,7 +253,7 @@ mod tests {
         other.spec.reporter_config = None;
         assert!(!is_told(&config(), &other), "a type that is not listed");
         assert!(
-            !is_told(&ProwConfig::default(), &other),
+            !is_told(&Config::default(), &other),
             "nothing is configured"
         );
     }

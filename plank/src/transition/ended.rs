@@ -2,8 +2,11 @@
 
 use common::prowjob::ProwJobState;
 
-use super::{Decision, complete, starting::reason_and_message};
-use crate::pod_view::{ContainerState, PodView};
+use super::{
+    Decision, complete,
+    starting::{reason_and_message, short},
+};
+use crate::pod_view::{ContainerState, FailedInit, PodView};
 
 pub(super) fn succeeded(pod: &PodView) -> Decision {
     let done = pod.containers.iter().all(|container| {
@@ -61,7 +64,24 @@ pub(super) fn failed(pod: &PodView) -> Decision {
             "a container ran out of memory",
         );
     }
+    if let Some(init) = &pod.failed_init {
+        let why = "an init container failed";
+        return complete(ProwJobState::Failure, before_the_test(init), why);
+    }
     complete(ProwJobState::Failure, "Job failed.", "the pod failed")
+}
+
+/// A pod utility's own words, else the exit code.
+fn before_the_test(init: &FailedInit) -> String {
+    let FailedInit {
+        name,
+        exit_code,
+        said,
+    } = init;
+    match said.as_str() {
+        "" => format!("Job failed in init container {name}: it ended with exit code {exit_code}."),
+        said => format!("Job failed in {name}: {}", short(said)),
+    }
 }
 
 /// The container that the runtime could not start, and why.

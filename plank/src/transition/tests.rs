@@ -12,7 +12,7 @@ use jiff::{Timestamp, ToSpan};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
-use crate::pod_view::{ContainerState, ContainerView};
+use crate::pod_view::{ContainerState, ContainerView, FailedInit};
 
 const NOW: &str = "2026-08-01T12:00:00Z";
 

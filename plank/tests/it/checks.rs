@@ -15,7 +15,7 @@ use crate::{
 const REPORTER: &str = "github-check-reporter";
 
 impl World {
-    fn with_checks(&self) -> Context {
+    pub(crate) fn with_checks(&self) -> Context {
         let bucket = format!("file://{}", self.bucket_dir().display());
         self.context(json!({
             "github_reporter": {"checks": true},
@@ -25,12 +25,12 @@ impl World {
         }))
     }
 
-    fn bucket_dir(&self) -> PathBuf {
+    pub(crate) fn bucket_dir(&self) -> PathBuf {
         self.cluster.dir.path().join("bucket")
     }
 
     /// A client that is an App.
-    async fn app(&self) -> github::Client {
+    pub(crate) async fn app(&self) -> github::Client {
         let app = self.github.add_app("prow", "", "secret").await.unwrap();
         let scopes = ["checks", "contents", "issues", "pull_requests", "statuses"];
         let permissions = Permissions::from(scopes.map(|scope| (scope, Level::Write)));
@@ -68,7 +68,7 @@ impl World {
         folder
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.github.url());
         let client = reqwest::Client::new();
         let answer = client

@@ -9,6 +9,7 @@ mod fleet;
 mod horologium;
 mod leases;
 mod limits;
+mod reasons;
 mod runner;
 mod slack;
 mod states;

@@ -9,7 +9,7 @@ use serde_json::Map;
 use tracing::error;
 
 use crate::JobSpec;
-use crate::clonerefs::Record;
+use crate::clonerefs::{Record, explain};
 use crate::metadata::{Finished, Outcome, Started};
 use crate::upload::{Target, Upload, Uploader};
 
@@ -48,11 +48,9 @@ pub async fn run(options: &Options, spec: &JobSpec, now: Timestamp) -> anyhow::R
             first.reason
         );
     }
-    if failed {
-        error!(
-            "the repositories could not be cloned, see {}",
-            target.key(paths::CLONE_LOG)
-        );
+    if let Some(failure) = explain(&records) {
+        // The kubelet makes the last line the container's message, which plank shows.
+        error!(log = target.key(paths::CLONE_LOG), "{}", failure.summary);
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

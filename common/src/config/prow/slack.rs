@@ -18,6 +18,10 @@ pub const SLACK_REPORT: &str = "Job {{.Spec.Job}} of type {{.Spec.Type}} ended w
 #[serde(default)]
 pub struct SlackReporter {
     pub job_types_to_report: Vec<ProwJobType>,
+    /// Whether jobs of in-repo configuration may choose a host, a channel and a template. Not
+    /// Prow's: there whoever may start a job of a pull request chooses them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_in_repo_jobs: bool,
     #[serde(flatten)]
     pub config: SlackReporterConfig,
 }

@@ -77,6 +77,17 @@ pub(super) fn with(change: &CheckRunChange, batch: &[CheckAnnotation]) -> CheckR
     change
 }
 
+/// Whether a refusal says that the client may not have check runs at all. GitHub's words to an App
+/// without the permission, and to who is no App; others are about an archived repository, say.
+pub(super) fn lacks_permission(refusal: &str) -> bool {
+    [
+        "Resource not accessible by",
+        "You must authenticate via a GitHub App",
+    ]
+    .iter()
+    .any(|words| refusal.contains(words))
+}
+
 /// A path's folder, empty for the root, and its name.
 pub(super) fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))

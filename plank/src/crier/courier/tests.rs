@@ -13,8 +13,12 @@ use common::{
     service::{self, Ready},
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::PostParams;
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
 use local::apiserver::{self, ApiServer};
+use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -87,6 +91,25 @@ struct World {
 
 impl World {
     async fn new(reporters: &[(&'static str, &Arc<Script>)]) -> Self {
+        let reporters = reporters.iter().map(|(name, script)| {
+            let script = Arc::clone(script);
+            Box::new(Fake { name, script }) as Box<dyn Reporter>
+        });
+        let world = Self::telling(reporters.collect(), 10).await;
+        world.create("pj").await;
+        world
+    }
+
+    async fn create(&self, name: &str) {
+        let mut job = ProwJob::new(name, Default::default());
+        job.status = Some(ProwJobStatus::default());
+        self.jobs
+            .create(&PostParams::default(), &job)
+            .await
+            .unwrap();
+    }
+
+    async fn telling(reporters: Vec<Box<dyn Reporter>>, seats: usize) -> Self {
         service::install_crypto();
         let options = apiserver::Options {
             db: None,
@@ -110,19 +133,11 @@ impl World {
             fence: Fence::open(),
             settings: Settings::default(),
         };
-        let reporters = reporters.iter().map(|(name, script)| {
-            let script = Arc::clone(script);
-            Box::new(Fake { name, script }) as Box<dyn Reporter>
-        });
         let shutdown = CancellationToken::new();
-        let running = controller::run(Arc::new(ctx), reporters.collect(), shutdown.clone());
+        let running = controller::run_with(Arc::new(ctx), reporters, seats, shutdown.clone());
         tokio::spawn(running);
-        let jobs = Api::default_namespaced(client);
-        let mut job = ProwJob::new("pj", Default::default());
-        job.status = Some(ProwJobStatus::default());
-        jobs.create(&PostParams::default(), &job).await.unwrap();
         Self {
-            jobs,
+            jobs: Api::default_namespaced(client),
             _api: api,
             _shutdown: shutdown.drop_guard(),
         }
@@ -221,4 +236,47 @@ async fn what_is_marked_by_others_is_not_told() {
         .unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(script.begun(), [Triggered]);
+}
+
+/// Fails for the first job whatever comes, and tells of all others.
+struct Hopeless;
+
+impl Reporter for Hopeless {
+    fn name(&self) -> &'static str {
+        "hopeless"
+    }
+
+    fn is_due(&self, _job: &ProwJob) -> bool {
+        true
+    }
+
+    fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, Error>> {
+        Box::pin(async {
+            match news.job.name_any().as_str() {
+                "pj" => Err(Error::TimedOut),
+                _ => Ok(Told::Done),
+            }
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_only_waits_for_a_later_try_keeps_no_other_from_its_seat() {
+    let world = World::telling(vec![Box::new(Hopeless)], 1).await;
+    world.create("pj").await;
+    for name in ["a", "b", "c"] {
+        world.create(name).await;
+        let told = async {
+            loop {
+                let job = world.jobs.get(name).await.unwrap();
+                let states = job.status.unwrap().prev_report_states;
+                if states.contains_key("hopeless") {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let told = tokio::time::timeout(Duration::from_secs(20), told).await;
+        told.unwrap_or_else(|_| panic!("{name} has no turn"));
+    }
 }

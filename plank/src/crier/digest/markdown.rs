@@ -163,7 +163,7 @@ fn closing(url: &str, digest: &Digest) -> String {
     match best.min_by_key(|line| line.rank) {
         Some(Line { number, .. }) => {
             let query = match digest.container.as_str() {
-                "" | common::storage::paths::TEST_CONTAINER => String::new(),
+                "" => String::new(),
                 other => format!("?container={}", quote::link(other)),
             };
             text.push_str(&format!(
@@ -179,8 +179,11 @@ fn closing(url: &str, digest: &Digest) -> String {
 #[must_use]
 pub fn title(digest: &Digest) -> String {
     match digest.kind {
-        Kind::Pod => format!("infrastructure: {}", digest.summary),
-        Kind::Tests | Kind::Log | Kind::Unknown => digest.summary.clone(),
+        // A job that failed did so itself, also where its pod is what tells.
+        Kind::Pod if !digest.summary.starts_with("Job failed") => {
+            format!("infrastructure: {}", digest.summary)
+        }
+        _ => digest.summary.clone(),
     }
 }
 
@@ -239,7 +242,6 @@ mod tests {
                     ..FailedTest::default()
                 },
             ],
-            container: "test".into(),
             lines: vec![
                 line(6, "/test all", false),
                 line(7, "--- FAIL: TestFoo", true),

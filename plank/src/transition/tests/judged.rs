@@ -26,6 +26,14 @@ fn a_pod_that_ended_by_itself() {
         reason: "StartError".into(),
         message: "no such file: nope".into(),
     })];
+    let failed_init = |name: &str, said: &str| PodView {
+        failed_init: Some(FailedInit {
+            name: name.into(),
+            exit_code: 3,
+            said: said.into(),
+        }),
+        ..pod(Phase::Failed)
+    };
     let unclear = "Pod was in succeeded phase but some containers didn't finish";
     for (name, pod, step) in [
         (
@@ -78,6 +86,22 @@ fn a_pod_that_ended_by_itself() {
             completes(
                 Failure,
                 "Job failed: container test ran out of memory (OOMKilled).",
+            ),
+        ),
+        (
+            "in an init container names it",
+            failed_init("setup", ""),
+            completes(
+                Failure,
+                "Job failed in init container setup: it ended with exit code 3.",
+            ),
+        ),
+        (
+            "in a pod utility has its words",
+            failed_init("initupload", "conflict in a with main: rebase #7"),
+            completes(
+                Failure,
+                "Job failed in initupload: conflict in a with main: rebase #7",
             ),
         ),
         (

@@ -1,0 +1,90 @@
+//! The init container that a pod failed in, and its last word.
+
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus};
+use serde_json::Value;
+
+/// Of a decorated pod: what they print is ours, and holds nothing of the job's. What another
+/// init container prints may hold its secrets, and is not kept.
+const UTILITIES: [&str; 3] = ["clonerefs", "initupload", "place-entrypoint"];
+
+/// An init container that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedInit {
+    pub name: String,
+    pub exit_code: i32,
+    /// Why, in a pod utility's own words; empty where that is not known.
+    pub said: String,
+}
+
+/// The first of them that failed.
+pub(super) fn failed_init(statuses: &[ContainerStatus]) -> Option<FailedInit> {
+    statuses.iter().find_map(|status| {
+        let ended = status.state.as_ref()?.terminated.as_ref()?;
+        (ended.exit_code != 0).then(|| FailedInit {
+            name: status.name.clone(),
+            exit_code: ended.exit_code,
+            said: said(&status.name, ended),
+        })
+    })
+}
+
+fn said(name: &str, ended: &ContainerStateTerminated) -> String {
+    let message = ended.message.as_deref().unwrap_or_default();
+    if !UTILITIES.contains(&name) {
+        return String::new();
+    }
+    message.lines().rev().find_map(error).unwrap_or_default()
+}
+
+/// What a line of Prow's JSON logs says, if it is an error: ours or those of Prow's programs.
+fn error(line: &str) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let field = |name: &str| line[name].as_str().unwrap_or_default();
+    if !["error", "fatal", "panic"].contains(&field("level")) {
+        return None;
+    }
+    let parts = [field("msg"), field("error")];
+    let parts: Vec<&str> = parts.into_iter().filter(|it| !it.is_empty()).collect();
+    Some(parts.join(": ")).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(name: &str, exit_code: i32, message: &str) -> Option<FailedInit> {
+        let passed = json!({"name": "clonerefs", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 0}}});
+        let failed = json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": exit_code, "message": message}}});
+        let statuses = [passed, failed].map(|status| serde_json::from_value(status).unwrap());
+        failed_init(&statuses)
+    }
+
+    #[test]
+    fn the_last_error_of_a_utility_is_its_reason() {
+        let ours = concat!(
+            r#"{"component":"initupload","level":"info","msg":"uploading"}"#,
+            "\n",
+            r#"{"component":"initupload","level":"error","log":"x/clone-log.txt","msg":"conflict in a with main: rebase #7"}"#,
+            "\n",
+        );
+        let upstreams = r#"{"component":"initupload","error":"cloning the appropriate refs failed","level":"fatal","msg":"Failed to initialize job"}"#;
+        for (name, message, said) in [
+            ("initupload", ours, "conflict in a with main: rebase #7"),
+            (
+                "initupload",
+                upstreams,
+                "Failed to initialize job: cloning the appropriate refs failed",
+            ),
+            ("initupload", "no JSON", ""),
+            ("setup", ours, ""),
+        ] {
+            let failed = of(name, 1, message).unwrap();
+            assert_eq!((failed.name.as_str(), failed.said.as_str()), (name, said));
+        }
+        assert_eq!(of("initupload", 0, ours), None);
+    }
+}
