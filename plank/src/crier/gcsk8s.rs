@@ -10,7 +10,7 @@ use common::{
     storage::paths,
 };
 use futures::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
 use kube::{
     Api, Client, ResourceExt,
@@ -36,6 +36,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The most that are stored of one pod.
 const MAX_EVENTS: u32 = 500;
+/// How long after a job's end its cluster may still become known.
+const CLUSTER_COMES: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) struct GcsK8sReporter {
     ctx: Arc<Context>,
@@ -69,13 +71,7 @@ impl GcsK8sReporter {
         };
         let alias = job.spec.cluster_alias();
         let Some(client) = self.ctx.clusters.build_client(alias) else {
-            tracing::warn!(
-                prowjob = job.name_any(),
-                job = job.spec.job,
-                cluster = alias,
-                "nothing is known of a job's pod: there is no such cluster"
-            );
-            return Ok(Told::Done);
+            return Ok(unknown_cluster(job, alias, Timestamp::now()));
         };
         let namespace = &config.prow.pod_namespace;
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
@@ -122,6 +118,22 @@ impl GcsK8sReporter {
             Err(_) => Ok(Told::NotYet),
         }
     }
+}
+
+/// A cluster may be heard of later here than in plank.
+fn unknown_cluster(job: &ProwJob, alias: &str, now: Timestamp) -> Told {
+    let status = job.status.as_ref();
+    let completed = status.and_then(|status| status.completion_time.as_ref());
+    if completed.is_none_or(|time| now.duration_since(time.0) <= CLUSTER_COMES) {
+        return Told::NotYet;
+    }
+    tracing::warn!(
+        prowjob = job.name_any(),
+        job = job.spec.job,
+        cluster = alias,
+        "nothing is known of a job's pod: there is no such cluster"
+    );
+    Told::Done
 }
 
 async fn add_finalizer(pods: &Api<Pod>, pod: &Pod) -> Result<Told, Error> {
@@ -222,7 +234,22 @@ fn crc32c(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
     use super::*;
+
+    #[test]
+    fn a_cluster_that_is_not_known_yet_is_waited_for_until_after_the_jobs_end() {
+        let now: Timestamp = "2026-08-01T12:00:00Z".parse().unwrap();
+        let mut job = ProwJob::new("pj", Default::default());
+        assert_eq!(unknown_cluster(&job, "late", now), Told::NotYet);
+        for (minutes, told) in [(9, Told::NotYet), (11, Told::Done)] {
+            let ended = now - SignedDuration::from_mins(minutes);
+            let status = job.status.get_or_insert_default();
+            status.completion_time = Some(Time(ended));
+            assert_eq!(unknown_cluster(&job, "late", now), told, "{minutes}");
+        }
+    }
 
     #[test]
     fn the_same_jobs_are_chosen_as_by_prow() {
