@@ -43,7 +43,7 @@ use common::{
     kube::{Clusters, Needs, Right},
     service::{
         Instrumentation, Ready, configure, install_crypto,
-        lease::{self, Fence, Lease},
+        lease::{Candidate, Fence, Lease},
         logging,
     },
 };
@@ -157,6 +157,7 @@ fn reporters(ctx: &Arc<Context>) -> Vec<Box<dyn Reporter>> {
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     logging::init("crier");
     install_crypto();
+    options.leader_election.check()?;
     options.check()?;
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
@@ -178,13 +179,14 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     instrumentation
         .serve(&options.instrumentation, &shutdown)
         .await?;
-    lead(ctx, lease::identity(), shutdown).await
+    let candidate = Candidate::new(options.leader_election);
+    lead(ctx, candidate, shutdown).await
 }
 
 /// Runs crier whenever its lease is held, until `shutdown`. A dry run needs none.
 pub async fn lead(
     ctx: Context,
-    identity: String,
+    candidate: Candidate,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     if ctx.settings.dry_run {
@@ -192,7 +194,7 @@ pub async fn lead(
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
     let infra = ctx.clusters.infra().clone();
-    let lease = Lease::new(infra, &namespace, LEASE, identity).or_without();
+    let lease = Lease::new(infra, &namespace, LEASE, candidate).or_without();
     let work = |fence: Fence| {
         let clusters = ctx.clusters.fenced(&fence);
         let ctx = ctx.clone();

@@ -23,7 +23,7 @@ use common::{
     kube::{Clusters, Needs, Right},
     service::{
         Instrumentation, Ready, configure, install_crypto,
-        lease::{self, Fence, Lease},
+        lease::{Candidate, Fence, Lease},
         logging,
     },
 };
@@ -63,6 +63,7 @@ pub struct Context {
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     logging::init("horologium");
     install_crypto();
+    options.leader_election.check()?;
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;
@@ -79,20 +80,21 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     instrumentation
         .serve(&options.instrumentation, &shutdown)
         .await?;
-    lead(ctx, lease::identity(), shutdown).await
+    let candidate = Candidate::new(options.leader_election);
+    lead(ctx, candidate, shutdown).await
 }
 
 /// Runs horologium whenever its lease is held, until `shutdown`. A dry run needs none.
 pub async fn lead(
     ctx: Context,
-    identity: String,
+    candidate: Candidate,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     if ctx.dry_run {
         return run(ctx, shutdown).await;
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
-    let lease = Lease::new(ctx.client.clone(), &namespace, LEASE, identity).or_without();
+    let lease = Lease::new(ctx.client.clone(), &namespace, LEASE, candidate).or_without();
     let work = |fence: Fence| {
         let client = fence.client(&ctx.client);
         let ctx = ctx.clone();

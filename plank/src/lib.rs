@@ -29,7 +29,7 @@ use common::{
     kube::{Clusters, Needs, Right},
     service::{
         Instrumentation, Ready, configure, install_crypto,
-        lease::{self, Fence, Lease},
+        lease::{Candidate, Fence, Lease},
         logging,
     },
     template::Template,
@@ -93,6 +93,7 @@ pub struct Context {
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     logging::init("prow-controller-manager");
     install_crypto();
+    options.leader_election.check()?;
     let controllers = options.controllers()?;
     let (tot, storage_key) = (options.tot()?, options.storage_key()?);
     let mut instrumentation = Instrumentation::default();
@@ -116,13 +117,14 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     instrumentation
         .serve(&options.instrumentation, &shutdown)
         .await?;
-    lead(ctx, lease::identity(), shutdown).await
+    let candidate = Candidate::new(options.leader_election);
+    lead(ctx, candidate, shutdown).await
 }
 
 /// Runs plank whenever its lease is held, until `shutdown`. A dry run needs none.
 pub async fn lead(
     ctx: Context,
-    identity: String,
+    candidate: Candidate,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     if ctx.dry_run {
@@ -130,7 +132,7 @@ pub async fn lead(
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
     let infra = ctx.clusters.infra().clone();
-    let lease = Lease::new(infra, &namespace, LEASE, identity);
+    let lease = Lease::new(infra, &namespace, LEASE, candidate);
     let work = |fence: Fence| {
         let ctx = ctx.clone();
         run(Context { fence, ..ctx }, shutdown.clone())

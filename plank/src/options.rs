@@ -43,6 +43,8 @@ pub struct Options {
     pub config: config::Options,
     #[command(flatten)]
     pub kubernetes: kube::Options,
+    #[command(flatten)]
+    pub leader_election: service::lease::Timing,
     /// Taken and unused, as in Prow: plank does not talk to GitHub.
     #[command(flatten)]
     pub github: github::Options,

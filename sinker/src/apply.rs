@@ -34,6 +34,8 @@ pub(crate) struct Target<'a> {
 pub(crate) struct Outcome {
     pub(crate) pods: Tally,
     pub(crate) jobs: Tally,
+    /// Something could not be done, or nobody knows whether it was.
+    unsettled: bool,
 }
 
 #[derive(Debug, Default)]
@@ -46,15 +48,20 @@ impl Tally {
     fn add(&mut self, reason: Reason, result: &kube::Result<Done>) {
         match result {
             Ok(Done::Removed) => *self.removed.entry(reason.as_str()).or_default() += 1,
-            Ok(Done::Left) => {}
+            Ok(Done::Left | Done::Conflict) => {}
             Err(error) => *self.errors.entry(kind(error)).or_default() += 1,
         }
     }
 }
 
 impl Outcome {
+    /// Whether the same is to be tried again soon.
     pub(crate) fn failed(&self) -> bool {
-        !self.pods.errors.is_empty() || !self.jobs.errors.is_empty()
+        self.unsettled
+    }
+
+    fn settle(&mut self, result: &kube::Result<Done>) {
+        self.unsettled |= !matches!(result, Ok(Done::Removed | Done::Left));
     }
 }
 
@@ -62,17 +69,27 @@ impl Outcome {
 #[derive(Debug, PartialEq, Eq)]
 enum Done {
     Removed,
-    /// It was gone, replaced, still wanted, or this is a dry run.
+    /// It was gone, still wanted, or this is a dry run.
     Left,
+    /// It has changed meanwhile, or is another of the same name.
+    Conflict,
 }
 
 /// Deletes pods first, then jobs, so that no pod is left without the job that explains it.
 pub(crate) async fn apply(target: &Target<'_>, plan: Plan) -> Outcome {
     let mut outcome = Outcome::default();
-    let releases = futures::stream::iter(plan.release)
+    let mut releases = futures::stream::iter(plan.release)
         .map(|pod| async move { release(target, &pod).await })
         .buffer_unordered(PARALLEL);
-    releases.for_each(|()| std::future::ready(())).await;
+    while let Some(result) = releases.next().await {
+        outcome.settle(&result);
+    }
+    let mut releases = futures::stream::iter(plan.abandoned)
+        .map(|pod| async move { release_abandoned(target, &pod).await })
+        .buffer_unordered(PARALLEL);
+    while let Some(result) = releases.next().await {
+        outcome.settle(&result);
+    }
 
     let mut pods = futures::stream::iter(plan.pods)
         .map(|deletion| async move {
@@ -90,6 +107,7 @@ pub(crate) async fn apply(target: &Target<'_>, plan: Plan) -> Outcome {
             target,
             &result,
         );
+        outcome.settle(&result);
         outcome.pods.add(deletion.reason, &result);
     }
     let mut jobs = futures::stream::iter(plan.jobs)
@@ -108,6 +126,7 @@ pub(crate) async fn apply(target: &Target<'_>, plan: Plan) -> Outcome {
             target,
             &result,
         );
+        outcome.settle(&result);
         outcome.jobs.add(deletion.reason, &result);
     }
     outcome
@@ -127,7 +146,9 @@ fn tell(
         Ok(Done::Left) if target.dry_run => {
             tracing::info!(kind, name, prowjob, reason, "would be deleted (dry run)");
         }
-        Ok(Done::Left) => tracing::debug!(kind, name, prowjob, reason, "left alone"),
+        Ok(Done::Left | Done::Conflict) => {
+            tracing::debug!(kind, name, prowjob, reason, "left alone");
+        }
         Err(error) => tracing::error!(kind, name, prowjob, reason, %error, "cannot be deleted"),
     }
 }
@@ -150,7 +171,7 @@ async fn delete_pod(target: &Target<'_>, deletion: &Deletion<PodRun>) -> kube::R
     }
     if deletion.reason == Reason::Orphaned && pod.held {
         // Nobody is left who would report it.
-        release(target, pod).await;
+        release(target, pod).await?;
     }
     deleted(api.delete(&pod.name, &exactly(&pod.uid)).await)
 }
@@ -175,22 +196,39 @@ async fn job_exists(target: &Target<'_>, name: &str) -> kube::Result<bool> {
     }
 }
 
-/// Takes the reporter's hold off a pod; a failure is tried again with the next look.
-async fn release(target: &Target<'_>, pod: &PodRun) {
-    let Some(api) = pods(target, pod).filter(|_| !target.dry_run) else {
-        return;
-    };
-    if let Err(error) = try_release(&api, pod).await {
-        tracing::error!(pod = pod.name, prowjob = pod.prowjob, %error, "cannot be released");
+/// The same for a pod that is on its way, unless the server, asked again, knows its job.
+async fn release_abandoned(target: &Target<'_>, pod: &PodRun) -> kube::Result<Done> {
+    match job_exists(target, &pod.prowjob).await {
+        Ok(true) => Ok(Done::Left),
+        Ok(false) => release(target, pod).await,
+        Err(error) => {
+            tracing::error!(pod = pod.name, prowjob = pod.prowjob, %error, "cannot be released");
+            Err(error)
+        }
     }
 }
 
-async fn try_release(api: &Api<Pod>, pod: &PodRun) -> kube::Result<()> {
+/// Takes the reporter's hold off a pod; a failure is tried again with the next look.
+async fn release(target: &Target<'_>, pod: &PodRun) -> kube::Result<Done> {
+    let Some(api) = pods(target, pod).filter(|_| !target.dry_run) else {
+        return Ok(Done::Left);
+    };
+    let released = try_release(&api, pod).await;
+    let (name, prowjob) = (&pod.name, &pod.prowjob);
+    match &released {
+        Ok(Done::Removed) => tracing::info!(pod = name, prowjob, "released: nobody holds it"),
+        Ok(_) => {}
+        Err(error) => tracing::error!(pod = name, prowjob, %error, "cannot be released"),
+    }
+    released
+}
+
+async fn try_release(api: &Api<Pod>, pod: &PodRun) -> kube::Result<Done> {
     let Some(found) = api.get_metadata_opt(&pod.name).await? else {
-        return Ok(());
+        return Ok(Done::Left);
     };
     if found.metadata.uid.as_ref() != Some(&pod.uid) {
-        return Ok(());
+        return Ok(Done::Left);
     }
     let others: Vec<_> = found
         .metadata
@@ -204,13 +242,11 @@ async fn try_release(api: &Api<Pod>, pod: &PodRun) -> kube::Result<()> {
         "resourceVersion": found.metadata.resource_version,
         "finalizers": others,
     }});
-    match api
-        .patch_metadata(&pod.name, &PatchParams::default(), &Patch::Merge(patch))
-        .await
-    {
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        other => other.map(|_| ()),
-    }
+    let params = PatchParams::default();
+    deleted(
+        api.patch_metadata(&pod.name, &params, &Patch::Merge(patch))
+            .await,
+    )
 }
 
 fn exactly(uid: &str) -> DeleteParams {
@@ -223,12 +259,12 @@ fn exactly(uid: &str) -> DeleteParams {
     }
 }
 
+/// Of the answer to a deletion, or to a release.
 fn deleted<T>(result: kube::Result<T>) -> kube::Result<Done> {
     match result {
         Ok(_) => Ok(Done::Removed),
-        Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
-            Ok(Done::Left)
-        }
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Done::Left),
+        Err(kube::Error::Api(status)) if status.is_conflict() => Ok(Done::Conflict),
         Err(error) => Err(error),
     }
 }

@@ -15,7 +15,7 @@ use common::{
     kube::{self as clusters, Clusters, Needs, Right},
     service::{
         Instrumentation, InstrumentationOptions, Ready, configure, flags, install_crypto,
-        lease::{self, Lease},
+        lease::{self, Candidate, Lease},
         logging,
     },
 };
@@ -52,6 +52,8 @@ pub struct Options {
     pub config: config::Options,
     #[command(flatten)]
     pub kube: clusters::Options,
+    #[command(flatten)]
+    pub leader_election: lease::Timing,
     #[command(flatten)]
     pub instrumentation: InstrumentationOptions,
 }
@@ -91,6 +93,7 @@ pub struct Context {
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     install_crypto();
     logging::init("sinker");
+    options.leader_election.check()?;
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) =
@@ -108,13 +111,14 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     instrumentation
         .serve(&options.instrumentation, &shutdown)
         .await?;
-    lead(context, lease::identity(), shutdown).await
+    let candidate = Candidate::new(options.leader_election);
+    lead(context, candidate, shutdown).await
 }
 
 /// Runs sinker whenever its lease is held, until `shutdown`. A dry run needs none.
 pub async fn lead(
     context: Context,
-    identity: String,
+    candidate: Candidate,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     if context.dry_run {
@@ -122,7 +126,7 @@ pub async fn lead(
     }
     let namespace = context.config.borrow().prow.prowjob_namespace.clone();
     let infra = context.clusters.infra().clone();
-    let lease = Lease::new(infra, &namespace, LEASE, identity);
+    let lease = Lease::new(infra, &namespace, LEASE, candidate);
     let work = |fence: lease::Fence| {
         let clusters = context.clusters.fenced(&fence);
         let context = context.clone();

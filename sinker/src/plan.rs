@@ -89,8 +89,10 @@ pub struct Deletion<T> {
 /// Everything to do now, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Pods that nobody needs to hold back any longer.
+    /// Pods that nobody needs to hold back any longer: their job is reported.
     pub release: Vec<PodRun>,
+    /// Pods whose deletion waits for a report that nobody will make: their job is gone.
+    pub abandoned: Vec<PodRun>,
     pub pods: Vec<Deletion<PodRun>>,
     pub jobs: Vec<Deletion<Run>>,
     /// The first moment at which more is due, if nothing changes before.
@@ -118,10 +120,15 @@ pub fn plan<'a>(
         if pod.held && job.is_some_and(|job| job.completed.is_some() && job.reported) {
             plan.release.push(pod.clone());
         }
-        let due = pod_due(now, pod, job, limits).filter(|_| !pod.terminating);
+        let abandoned = pod.terminating && pod.held && job.is_none();
+        let due = pod_due(now, pod, job, limits).filter(|_| !pod.terminating || abandoned);
         if let Some(reason) = plan.now_or_next(now, due) {
             let target = pod.clone();
-            plan.pods.push(Deletion { target, reason });
+            if abandoned {
+                plan.abandoned.push(target);
+            } else {
+                plan.pods.push(Deletion { target, reason });
+            }
         }
     }
     for job in jobs.values() {

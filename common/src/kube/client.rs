@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header::RETRY_AFTER};
 use http_body::{Frame, SizeHint};
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use kube::{
@@ -18,12 +18,16 @@ use kube::{
     client::{Body, ConfigExt, retry::RetryPolicy},
 };
 use tokio::time::{Instant, Sleep};
-use tower::{BoxError, Service, ServiceBuilder, layer::layer_fn, retry::RetryLayer};
+use tower::{
+    BoxError, Service, ServiceBuilder,
+    layer::layer_fn,
+    retry::{Policy, RetryLayer},
+};
 
 use super::Timeouts;
 
-/// Of 429, 503 and 504, which say that nothing was done; `Retry-After` is honoured. What goes on
-/// longer is for the caller, who knows what it was doing.
+/// Of answers after which a request may be sent again, see [`may_repeat`]; `Retry-After` is
+/// honoured. What goes on longer is for the caller, who knows what it was doing.
 const RETRIES: u32 = 5;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
@@ -40,13 +44,50 @@ pub(super) fn client(config: Config, timeouts: Timeouts) -> kube::Result<Client>
         legacy::Client::builder(TokioExecutor::new()).build(config.rustls_https_connector()?);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .layer(RetryLayer::new(retry))
+        .layer(RetryLayer::new(Repeat(retry)))
         .layer(layer_fn(move |inner| Patient { inner, timeouts }))
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
         .service(transport);
     Ok(Client::new(service, config.default_namespace))
+}
+
+/// Repeats what [`may_repeat`] allows.
+#[derive(Clone)]
+struct Repeat(RetryPolicy);
+
+impl<B> Policy<Request<Body>, Response<B>, BoxError> for Repeat {
+    type Future = Sleep;
+
+    fn retry(
+        &mut self,
+        request: &mut Request<Body>,
+        answer: &mut Result<Response<B>, BoxError>,
+    ) -> Option<Sleep> {
+        let answered = answer.as_ref().ok()?;
+        if !may_repeat(request.method(), answered.status(), answered.headers()) {
+            return None;
+        }
+        self.0.retry(request, answer)
+    }
+
+    fn clone_request(&mut self, request: &Request<Body>) -> Option<Request<Body>> {
+        Policy::<_, Response<B>, BoxError>::clone_request(&mut self.0, request)
+    }
+}
+
+/// 429 says that nothing was done, and so does 503 of an API that says when to come again. 504,
+/// and 503 of some proxy, say nothing: reading is repeated, a change is for the caller, who finds
+/// out first what became of it.
+fn may_repeat(method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::SERVICE_UNAVAILABLE => reads || headers.contains_key(RETRY_AFTER),
+        StatusCode::GATEWAY_TIMEOUT => reads,
+        _ => false,
+    }
 }
 
 /// Why a request failed, or a body ended.

@@ -220,3 +220,6 @@ impl Follower {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

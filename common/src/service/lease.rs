@@ -15,6 +15,7 @@
 
 mod fence;
 mod step;
+mod timing;
 
 use std::{future::Future, time::Duration};
 
@@ -36,51 +37,56 @@ use super::Ready;
 use fence::Term;
 pub use fence::{Fence, NotLeading};
 use step::{Seen, Step, step};
+pub use timing::Timing;
 
-/// How long a record holds without being renewed.
-pub const DURATION: Duration = Duration::from_secs(10);
-/// A leader that has not renewed for this long sends nothing more.
-pub const DEADLINE: Duration = Duration::from_secs(7);
-/// Between two looks at the lease, and between two renewals.
-pub const RETRY: Duration = Duration::from_secs(2);
-/// Bound on one look or renewal, so that a stalled one leaves time for another.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// What client-go writes when it gives a lease up.
 const RELEASED: Duration = Duration::from_secs(1);
 
-/// A candidate for one lease.
+/// Who competes for leases, and at what pace.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Unique among all candidates: one of the same identity takes a lease over at once.
+    pub identity: String,
+    pub timing: Timing,
+}
+
+impl Candidate {
+    /// Of an identity that no other process has: the host's name and a random id, as client-go's.
+    pub fn new(timing: Timing) -> Self {
+        let host = nix::unistd::gethostname()
+            .ok()
+            .and_then(|name| name.into_string().ok())
+            .unwrap_or_default();
+        let identity = format!("{host}_{}", Uuid::new_v4());
+        Self { identity, timing }
+    }
+}
+
+/// One candidate's view of one lease.
 #[derive(Clone)]
 pub struct Lease {
     api: Api<Object>,
     name: &'static str,
-    identity: String,
+    candidate: Candidate,
     or_without: bool,
 }
 
-/// An identity that no other process has: the host's name and a random id, as client-go's.
-pub fn identity() -> String {
-    let host = nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_default();
-    format!("{host}_{}", Uuid::new_v4())
-}
-
 impl Lease {
-    /// `identity` is unique among all candidates; one of the same identity takes the lease over
-    /// at once.
-    pub fn new(
-        client: Client,
-        namespace: &str,
-        name: &'static str,
-        identity: impl Into<String>,
-    ) -> Self {
+    pub fn new(client: Client, namespace: &str, name: &'static str, candidate: Candidate) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             name,
-            identity: identity.into(),
+            candidate,
             or_without: false,
         }
+    }
+
+    fn timing(&self) -> Timing {
+        self.candidate.timing
+    }
+
+    fn identity(&self) -> &str {
+        &self.candidate.identity
     }
 
     /// For a service that has no lease in Prow, so that Prow's Role grants no right to one: where
@@ -124,8 +130,8 @@ impl Lease {
                 return work(Fence::open()).await;
             };
             may_do_without = false;
-            tracing::info!(lease = self.name, identity = self.identity, "leading");
-            let (term, fence) = Term::begin(begun);
+            tracing::info!(lease = self.name, identity = self.identity(), "leading");
+            let (term, fence) = Term::begin(begun, self.timing().deadline());
             // A task of its own: work that keeps its thread busy does not lose the lease.
             let mut renewals = AbortOnDropHandle::new(tokio::spawn(self.clone().renew(seen, term)));
             tokio::select! {
@@ -148,7 +154,7 @@ impl Lease {
         let mut told = false;
         loop {
             let begun = Instant::now();
-            match timeout(PATIENCE, self.attempt(&mut memory, None)).await {
+            match timeout(self.timing().patience(), self.attempt(&mut memory, None)).await {
                 Ok(Ok(Step::Acquire)) => return Some((memory, begun)),
                 Ok(Err(kube::Error::Api(status))) if may_do_without && status.code == 403 => {
                     return None;
@@ -165,7 +171,7 @@ impl Lease {
                 }
                 Err(_) => tracing::warn!(lease = self.name, "the API does not answer in time"),
             }
-            sleep(RETRY).await;
+            sleep(self.timing().retry()).await;
         }
     }
 
@@ -183,10 +189,15 @@ impl Lease {
     /// When the next renewal that succeeded was begun; none when the lease is another's.
     async fn renewal(&self, memory: &mut Memory, term: &Term) -> Option<Instant> {
         loop {
-            sleep(RETRY).await;
+            sleep(self.timing().retry()).await;
             let begun = Instant::now();
             let renewed = term.renewed().elapsed();
-            match timeout(PATIENCE, self.attempt(memory, Some(renewed))).await {
+            match timeout(
+                self.timing().patience(),
+                self.attempt(memory, Some(renewed)),
+            )
+            .await
+            {
                 Ok(Ok(Step::Lost)) => return None,
                 Ok(Ok(_)) => return Some(begun),
                 Ok(Err(error)) => {
@@ -206,9 +217,12 @@ impl Lease {
         let there = self.api.get_opt(self.name).await?;
         let spec = there.as_ref().and_then(|lease| lease.spec.as_ref());
         let unchanged = memory.observe(spec, Instant::now());
-        let due = step(&Seen::of(spec, unchanged, renewed), &self.identity);
+        let due = step(
+            &Seen::of(spec, unchanged, renewed, self.timing()),
+            self.identity(),
+        );
         if matches!(due, Step::Acquire | Step::Renew) {
-            let held = held(spec, &self.identity, Timestamp::now());
+            let held = held(spec, &self.candidate, Timestamp::now());
             let written = self.write(there, held).await?;
             memory.observe(written.spec.as_ref(), Instant::now());
         }
@@ -220,13 +234,13 @@ impl Lease {
         let release = async {
             let there = self.api.get_opt(self.name).await?;
             let spec = there.as_ref().and_then(|lease| lease.spec.as_ref());
-            if let Some(spec) = spec.filter(|spec| is_holder(spec, &self.identity)) {
+            if let Some(spec) = spec.filter(|spec| is_holder(spec, self.identity())) {
                 let released = released(spec, Timestamp::now());
                 self.write(there, released).await?;
             }
             Ok::<_, kube::Error>(())
         };
-        match timeout(PATIENCE, release).await {
+        match timeout(self.timing().patience(), release).await {
             Ok(Ok(())) => tracing::info!(lease = self.name, "the lease is given up"),
             Ok(Err(error)) => tracing::warn!(lease = self.name, "giving up the lease: {error}"),
             Err(_) => tracing::warn!(lease = self.name, "the API does not answer in time"),
@@ -274,15 +288,21 @@ impl Memory {
 }
 
 impl<'a> Seen<'a> {
-    fn of(spec: Option<&'a LeaseSpec>, unchanged: Duration, renewed: Option<Duration>) -> Self {
+    fn of(
+        spec: Option<&'a LeaseSpec>,
+        unchanged: Duration,
+        renewed: Option<Duration>,
+        timing: Timing,
+    ) -> Self {
         let promised = spec.and_then(|spec| spec.lease_duration_seconds);
         Self {
             holder: spec.map(|spec| spec.holder_identity.as_deref().unwrap_or_default()),
             duration: promised
                 .and_then(|seconds| u64::try_from(seconds).ok())
-                .map_or(DURATION, Duration::from_secs),
+                .map_or(timing.duration(), Duration::from_secs),
             unchanged,
             renewed,
+            deadline: timing.deadline(),
         }
     }
 }
@@ -292,13 +312,13 @@ fn is_holder(spec: &LeaseSpec, identity: &str) -> bool {
 }
 
 /// The record of a holder: when it took over is kept, a change of holders is counted.
-fn held(before: Option<&LeaseSpec>, identity: &str, now: Timestamp) -> LeaseSpec {
+fn held(before: Option<&LeaseSpec>, candidate: &Candidate, now: Timestamp) -> LeaseSpec {
     let before = before.cloned().unwrap_or_default();
-    let stays = is_holder(&before, identity);
+    let stays = is_holder(&before, &candidate.identity);
     let transitions = before.lease_transitions.unwrap_or_default();
     LeaseSpec {
-        holder_identity: Some(identity.to_owned()),
-        lease_duration_seconds: Some(seconds(DURATION)),
+        holder_identity: Some(candidate.identity.clone()),
+        lease_duration_seconds: Some(seconds(candidate.timing.duration())),
         acquire_time: before
             .acquire_time
             .clone()
@@ -326,7 +346,7 @@ fn released(before: &LeaseSpec, now: Timestamp) -> LeaseSpec {
 }
 
 fn seconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_secs()).expect("the durations above are short")
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
 
 #[cfg(test)]
@@ -337,12 +357,19 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
+    fn candidate(identity: &str) -> Candidate {
+        Candidate {
+            identity: identity.into(),
+            timing: Timing::default(),
+        }
+    }
+
     #[test]
     fn the_record_counts_holders_and_keeps_when_each_began() {
-        let first = held(None, "a", at(1));
-        let renewed = held(Some(&first), "a", at(3));
+        let first = held(None, &candidate("a"), at(1));
+        let renewed = held(Some(&first), &candidate("a"), at(3));
         let given_up = released(&renewed, at(5));
-        let other = held(Some(&given_up), "b", at(6));
+        let other = held(Some(&given_up), &candidate("b"), at(6));
         let record = |spec: &LeaseSpec| {
             (
                 spec.holder_identity.clone().unwrap(),
@@ -352,22 +379,22 @@ mod tests {
                 spec.lease_transitions.unwrap(),
             )
         };
-        assert_eq!(record(&first), ("a".into(), 10, 1, 1, 0));
-        assert_eq!(record(&renewed), ("a".into(), 10, 1, 3, 0));
+        assert_eq!(record(&first), ("a".into(), 15, 1, 1, 0));
+        assert_eq!(record(&renewed), ("a".into(), 15, 1, 3, 0));
         assert_eq!(record(&given_up), (String::new(), 1, 5, 5, 0));
-        assert_eq!(record(&other), ("b".into(), 10, 6, 6, 1));
+        assert_eq!(record(&other), ("b".into(), 15, 6, 6, 1));
     }
 
     #[test]
     fn only_a_change_of_the_record_starts_the_wait_anew() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let record = held(None, "a", at(1));
+        let record = held(None, &candidate("a"), at(1));
         let mut memory = Memory::default();
         assert_eq!(memory.observe(Some(&record), start), Duration::ZERO);
         assert_eq!(memory.observe(Some(&record), after(4)).as_secs(), 4);
         // The clock of the machine that wrote it is of no interest.
-        let renewed = held(Some(&record), "a", at(-9_000));
+        let renewed = held(Some(&record), &candidate("a"), at(-9_000));
         assert_eq!(memory.observe(Some(&renewed), after(6)), Duration::ZERO);
         assert_eq!(memory.observe(Some(&renewed), after(9)).as_secs(), 3);
         assert_eq!(memory.observe(None, after(10)), Duration::ZERO);
@@ -376,6 +403,7 @@ mod tests {
 
     #[test]
     fn no_two_processes_have_one_identity() {
+        let identity = || Candidate::new(Timing::default()).identity;
         assert_ne!(identity(), identity());
     }
 }

@@ -43,6 +43,8 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 const DELETION_MARGIN: SignedDuration = SignedDuration::from_secs(30);
 /// The most that are stored of one pod.
 const MAX_EVENTS: u32 = 500;
+/// How long after a job's end its cluster may still become known.
+const CLUSTER_COMES: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) struct GcsK8sReporter {
     ctx: Arc<Context>,
@@ -73,13 +75,7 @@ impl GcsK8sReporter {
         let to = destination(&config.prow, job);
         let alias = job.spec.cluster_alias();
         let Some(client) = self.ctx.clusters.build_client(alias) else {
-            tracing::warn!(
-                prowjob = job.name_any(),
-                job = job.spec.job,
-                cluster = alias,
-                "nothing is known of a job's pod: there is no such cluster"
-            );
-            return Ok(Told::Done);
+            return Ok(unknown_cluster(job, alias, Timestamp::now()));
         };
         let namespace = &config.prow.pod_namespace;
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
@@ -168,6 +164,22 @@ fn gives_up(job: &ProwJob, now: Timestamp) -> bool {
     let status = job.status.as_ref();
     let completed = status.and_then(|status| status.completion_time.as_ref());
     completed.is_some_and(|completed| now.duration_since(completed.0) >= KEPT)
+}
+
+/// A cluster may be heard of later here than in plank.
+fn unknown_cluster(job: &ProwJob, alias: &str, now: Timestamp) -> Told {
+    let status = job.status.as_ref();
+    let completed = status.and_then(|status| status.completion_time.as_ref());
+    if completed.is_none_or(|time| now.duration_since(time.0) <= CLUSTER_COMES) {
+        return Told::NotYet;
+    }
+    tracing::warn!(
+        prowjob = job.name_any(),
+        job = job.spec.job,
+        cluster = alias,
+        "nothing is known of a job's pod: there is no such cluster"
+    );
+    Told::Done
 }
 
 async fn add_finalizer(pods: &Api<Pod>, pod: &Pod) -> Result<Told, Error> {
@@ -308,6 +320,19 @@ mod tests {
                 ..Default::default()
             });
             assert_eq!(gives_up(&job, now), expected);
+        }
+    }
+
+    #[test]
+    fn a_cluster_that_is_not_known_yet_is_waited_for_until_after_the_jobs_end() {
+        let now: Timestamp = "2026-08-01T12:00:00Z".parse().unwrap();
+        let mut job = ProwJob::new("pj", Default::default());
+        assert_eq!(unknown_cluster(&job, "late", now), Told::NotYet);
+        for (minutes, told) in [(9, Told::NotYet), (11, Told::Done)] {
+            let ended = now - SignedDuration::from_mins(minutes);
+            let status = job.status.get_or_insert_default();
+            status.completion_time = Some(Time(ended));
+            assert_eq!(unknown_cluster(&job, "late", now), told, "{minutes}");
         }
     }
 

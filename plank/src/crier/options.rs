@@ -63,6 +63,8 @@ pub struct Options {
     #[command(flatten)]
     pub kubernetes: kube::Options,
     #[command(flatten)]
+    pub leader_election: service::lease::Timing,
+    #[command(flatten)]
     pub github: github::Options,
     #[command(flatten)]
     pub instrumentation: service::InstrumentationOptions,

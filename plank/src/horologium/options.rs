@@ -23,6 +23,8 @@ pub struct Options {
     #[command(flatten)]
     pub kubernetes: kube::Options,
     #[command(flatten)]
+    pub leader_election: service::lease::Timing,
+    #[command(flatten)]
     pub instrumentation: service::InstrumentationOptions,
 }
 

@@ -4,9 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     config::{Agent, Config},
+    duration::GoDuration,
     kube::Clusters,
     prowjob::{ProwJob, ProwJobState, new_prowjob},
-    service::{Ready, lease::Fence},
+    service::{
+        Ready,
+        lease::{Candidate, Fence, Timing},
+    },
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -268,4 +272,17 @@ pub(crate) fn build_id(job: &ProwJob) -> &str {
 
 pub(crate) fn label<'a>(pod: &'a Pod, key: &str) -> &'a str {
     &pod.metadata.labels.as_ref().unwrap()[key]
+}
+
+/// Of this identity, and faster than by default: 10 s, 7 s and 2 s.
+pub(crate) fn candidate(identity: &str) -> Candidate {
+    let timing = Timing {
+        lease_duration: GoDuration::from_secs(10),
+        renew_deadline: GoDuration::from_secs(7),
+        ..Timing::default()
+    };
+    Candidate {
+        identity: identity.to_owned(),
+        timing,
+    }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::{Cluster, prowjob};
+use crate::cluster::{Cluster, candidate, prowjob};
 
 struct World {
     cluster: Cluster,
@@ -132,7 +132,7 @@ fn start(
         timeout_listing_prowjobs: Duration::from_secs(10),
         dry_run,
     };
-    let lead = horologium::lead(ctx, identity.into(), CancellationToken::new());
+    let lead = horologium::lead(ctx, candidate(identity), CancellationToken::new());
     tokio::spawn(lead)
 }
 

@@ -11,7 +11,7 @@ use std::{
 
 use common::service::{
     Ready,
-    lease::{DEADLINE, DURATION, Fence, Lease},
+    lease::{Fence, Lease},
 };
 use k8s_openapi::api::{coordination::v1::Lease as Object, core::v1::ConfigMap};
 use kube::{
@@ -23,9 +23,12 @@ use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, candidate};
 
 const NAME: &str = "lock";
+/// As [`candidate`] has them.
+const DURATION: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(7);
 
 /// A replica that says when it leads, and does nothing else.
 struct Replica {
@@ -37,7 +40,8 @@ struct Replica {
 
 impl Replica {
     fn start(client: &Client, identity: &'static str) -> Self {
-        let lease = Lease::new(client.clone(), client.default_namespace(), NAME, identity);
+        let namespace = client.default_namespace();
+        let lease = Lease::new(client.clone(), namespace, NAME, candidate(identity));
         let (sender, leads) = watch::channel(false);
         let (ready, shutdown) = (Ready::default(), CancellationToken::new());
         let (standby, end) = (ready.clone(), shutdown.clone());
@@ -154,7 +158,7 @@ async fn a_leader_that_misses_its_deadline_writes_nothing_more() {
 
     let paused = Arc::new(AtomicBool::new(false));
     let namespace = client.default_namespace();
-    let lease = Lease::new(pausable(&client, &paused), namespace, NAME, "a");
+    let lease = Lease::new(pausable(&client, &paused), namespace, NAME, candidate("a"));
     let (told, mut writes) = watch::channel(Instant::now());
     let (left_over, mut left) = tokio::sync::mpsc::unbounded_channel();
     let (ended, mut end) = watch::channel(false);

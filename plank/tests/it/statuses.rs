@@ -14,6 +14,7 @@ use plank::crier;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::candidate;
 use crate::{
     cluster::ended,
     world::{World, start},
@@ -118,7 +119,7 @@ async fn of_a_term_that_ended(world: &World) -> Fence {
         world.cluster.client.clone(),
         &world.cluster.on.namespace,
         "lock",
-        "crier",
+        candidate("crier"),
     );
     let (ready, shutdown) = (Ready::default(), CancellationToken::new());
     let work = |fence| {
@@ -149,7 +150,8 @@ async fn of_two_replicas_one_tells_and_after_its_kill_the_other() {
     let world = World::new().await;
     let lead = |identity: &str| {
         let ctx = world.context(json!({}));
-        tokio::spawn(crier::lead(ctx, identity.into(), CancellationToken::new()))
+        let end = CancellationToken::new();
+        tokio::spawn(crier::lead(ctx, candidate(identity), end))
     };
     let one = lead("one");
     let told = async |name: &str| {

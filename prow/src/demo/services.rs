@@ -15,7 +15,8 @@ use anyhow::Context;
 use common::{
     config::{self, Agent, Config, LoadMetrics, LoadStatus, plugins::Plugins},
     kube::Clusters,
-    prowjob, service,
+    prowjob,
+    service::{self, lease},
     storage::Credentials,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -111,15 +112,18 @@ impl Services {
             "hook",
             hook::run(prow.hook(github.url()).await?, hook_port, shutdown.clone()),
         );
-        let identity = || IDENTITY.to_owned();
-        let plank = plank::lead(prow.plank()?, identity(), shutdown.clone());
+        let candidate = || lease::Candidate {
+            identity: IDENTITY.to_owned(),
+            timing: lease::Timing::default(),
+        };
+        let plank = plank::lead(prow.plank()?, candidate(), shutdown.clone());
         tasks.run("plank", plank);
-        let crier = plank::crier::lead(prow.crier()?, identity(), shutdown.clone());
+        let crier = plank::crier::lead(prow.crier()?, candidate(), shutdown.clone());
         tasks.run("crier", crier);
-        let horologium = plank::horologium::lead(prow.horologium(), identity(), shutdown.clone());
+        let horologium = plank::horologium::lead(prow.horologium(), candidate(), shutdown.clone());
         tasks.run("horologium", horologium);
         tasks.run("deck", deck::run(prow.deck()?, deck_port, shutdown.clone()));
-        let sinker = sinker::lead(prow.sinker(), identity(), shutdown.clone());
+        let sinker = sinker::lead(prow.sinker(), candidate(), shutdown.clone());
         tasks.run("sinker", sinker);
         Ok((
             Self {
@@ -190,7 +194,7 @@ impl Prow<'_> {
     fn plank(&self) -> anyhow::Result<plank::Context> {
         Ok(plank::Context {
             clusters: Clusters::single(self.client.clone()),
-            fence: service::lease::Fence::open(),
+            fence: lease::Fence::open(),
             config: self.config.clone(),
             metrics: plank::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
@@ -217,7 +221,7 @@ impl Prow<'_> {
             )),
             metrics: plank::crier::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
-            fence: service::lease::Fence::open(),
+            fence: lease::Fence::open(),
             settings: plank::crier::Settings {
                 github_workers: 4,
                 blob_storage_workers: 4,

@@ -1,4 +1,4 @@
-//! A reverse proxy on loopback that stands between a plank and the API, and brings the weather.
+//! A reverse proxy on loopback that stands between a replica and the API, and brings the weather.
 
 use std::{
     io,
@@ -23,6 +23,9 @@ use super::{
     watching,
     weather::{Fault, Kind, Weather},
 };
+
+/// The context of a cluster that never answers.
+pub(crate) const AWAY: &str = "away";
 
 pub(crate) type AnswerBody = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -69,15 +72,21 @@ impl Proxy {
         }
     }
 
-    /// A kubeconfig whose contexts are all this proxy.
+    /// A kubeconfig whose contexts are all this proxy, but for [`AWAY`].
     pub(crate) fn write_kubeconfig(&self, path: &Path, contexts: &[&str]) {
         let entries: Vec<_> = contexts
             .iter()
-            .map(|name| json!({"name": name, "context": {"cluster": "proxy", "user": "none"}}))
+            .map(|name| {
+                let cluster = if *name == AWAY { "nowhere" } else { "proxy" };
+                json!({"name": name, "context": {"cluster": cluster, "user": "none"}})
+            })
             .collect();
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": contexts[0],
-            "clusters": [{"name": "proxy", "cluster": {"server": self.url}}],
+            "clusters": [
+                {"name": "proxy", "cluster": {"server": self.url}},
+                {"name": "nowhere", "cluster": {"server": "http://127.0.0.1:1"}},
+            ],
             "users": [{"name": "none", "user": {}}],
             "contexts": entries,
         });

@@ -20,9 +20,9 @@ use tokio::task::JoinSet;
 use super::{
     hand::{self, Hand},
     jobs::{self, CLUSTERS, Fate, Job, MAX_REVIVALS, QUEUE},
-    planks::Plank,
     proxy::Proxy,
     record::{Limits, Record, follow},
+    replica::{Program, Replica},
     weather::Weather,
 };
 
@@ -56,15 +56,20 @@ pub(crate) async fn run(scene: Scene) {
     let record = Arc::new(Mutex::new(Record::new(scene.limits)));
     let tasks = observe(&cluster, &jobs, &record).await;
 
+    let program = Program {
+        name: "prow-controller-manager",
+        contexts: &CLUSTERS,
+        flags: &scene.flags,
+    };
     let mut planks = Vec::new();
     for number in 0..scene.planks {
         let weather = Weather::new(scene.seed + number as u64, scene.stall);
         let proxy = Proxy::start(cluster.client.clone(), weather).await;
-        planks.push(Plank::start(proxy, folder.path(), number, &scene.flags));
+        planks.push(Replica::start(&program, proxy, folder.path(), number));
     }
     let create = create(&cluster, &jobs, &scene);
     let ended = until_all_ended(&record, jobs.len());
-    let blows = blows(&mut planks, &scene);
+    let blows = blows(&mut planks, scene.seed, scene.blows, scene.stall);
     let begin = Instant::now();
     let played = async { tokio::join!(create, ended) };
     let in_time = tokio::select! {
@@ -85,7 +90,7 @@ pub(crate) async fn run(scene: Scene) {
         violations.push(format!("not all ended:\n{}", record.unfinished()));
     }
     if !violations.is_empty() {
-        let logs: Vec<String> = planks.iter().map(Plank::last_words).collect();
+        let logs: Vec<String> = planks.iter().map(Replica::last_words).collect();
         let kept = folder.keep();
         panic!(
             "seed {}: {}\n{}\nall in {}",
@@ -190,29 +195,29 @@ async fn until_all_ended(record: &Mutex<Record>, count: usize) {
     }
 }
 
-/// From time to time the plank that works is killed, cut off, or hears nothing more.
-async fn blows(planks: &mut [Plank], scene: &Scene) {
-    let mut random = StdRng::seed_from_u64(scene.seed);
-    tokio::time::sleep(scene.blows / 4).await;
-    busiest(planks).kill_and_restart();
+/// From time to time the replica that works is killed, cut off, or hears nothing more.
+pub(super) async fn blows(replicas: &mut [Replica], seed: u64, every: Duration, stall: Duration) {
+    let mut random = StdRng::seed_from_u64(seed);
+    tokio::time::sleep(every / 4).await;
+    busiest(replicas).kill_and_restart();
     loop {
-        tokio::time::sleep(scene.blows).await;
-        let plank = busiest(planks);
+        tokio::time::sleep(every).await;
+        let replica = busiest(replicas);
         match random.random_range(0..4) {
-            0 | 1 => plank.kill_and_restart(),
-            2 => plank.proxy.silence_watches(),
+            0 | 1 => replica.kill_and_restart(),
+            2 => replica.proxy.silence_watches(),
             _ => {
-                plank.proxy.cut(true);
-                tokio::time::sleep(scene.stall).await;
-                plank.proxy.cut(false);
+                replica.proxy.cut(true);
+                tokio::time::sleep(stall).await;
+                replica.proxy.cut(false);
             }
         }
     }
 }
 
-/// The plank with the most requests since the last blow: the one that leads.
-fn busiest(planks: &mut [Plank]) -> &mut Plank {
-    let requests: Vec<u64> = planks.iter().map(|plank| plank.proxy.recent()).collect();
+/// The replica with the most requests since the last blow: the one that leads.
+fn busiest(replicas: &mut [Replica]) -> &mut Replica {
+    let requests: Vec<u64> = replicas.iter().map(|it| it.proxy.recent()).collect();
     let (number, _) = (0..).zip(requests).max_by_key(|(_, count)| *count).unwrap();
-    &mut planks[number]
+    &mut replicas[number]
 }

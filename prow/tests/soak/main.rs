@@ -7,7 +7,7 @@ mod faults;
 
 use std::{env, str::FromStr, time::Duration};
 
-use faults::{Limits, Scene, run};
+use faults::{Limits, Scene, Sinks, run, sink};
 
 /// A number that the environment may set.
 fn number<T: FromStr>(name: &str) -> Option<T> {
@@ -28,6 +28,20 @@ async fn a_thousand_jobs_in_bad_weather() {
             cluster: 25,
         },
         planks: 2,
+        stall: Duration::from_secs(30),
+        blows: Duration::from_secs(45),
+        flags: Vec::new(),
+        patience: Duration::from_secs(60 * 60),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_pods_and_sinkers_in_bad_weather() {
+    sink(Sinks {
+        seed: number("PROW_SOAK_SEED").unwrap_or_else(rand::random),
+        objects: 150,
+        sinkers: 2,
         stall: Duration::from_secs(30),
         blows: Duration::from_secs(45),
         flags: Vec::new(),

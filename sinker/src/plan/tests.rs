@@ -177,6 +177,39 @@ fn excluded_clusters_and_pods_on_their_way_are_left_alone() {
 }
 
 #[test]
+fn a_pod_on_its_way_that_is_held_for_a_job_that_is_gone_is_released() {
+    let held = PodRun {
+        held: true,
+        terminating: true,
+        ..pod("gone", 2)
+    };
+    let young = PodRun {
+        created: Some(now() - SignedDuration::from_secs(30)),
+        ..held.clone()
+    };
+    let free = PodRun {
+        held: false,
+        ..held.clone()
+    };
+    let elsewhere = PodRun {
+        cluster: "hands-off".into(),
+        ..held.clone()
+    };
+    for (what, jobs, pod, released) in [
+        ("its job is gone", vec![], held.clone(), true),
+        ("its job may be news", vec![], young, false),
+        ("nobody holds it", vec![], free, false),
+        ("in an excluded cluster", vec![], elsewhere, false),
+        ("its job is there", vec![run("gone", 49)], held, false),
+    ] {
+        let plan = plan(now(), &jobs, [&pod], &limits());
+        let expected: &[_] = if released { &[pod] } else { &[] };
+        assert_eq!(plan.abandoned, expected, "{what}");
+        assert!(plan.pods.is_empty(), "{what}: it is not deleted again");
+    }
+}
+
+#[test]
 fn a_held_pod_is_released_once_its_job_is_reported() {
     let held = PodRun {
         held: true,

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use local::testing::{self, SCHEDULER};
 use serde_json::{Value, json};
@@ -27,8 +27,10 @@ sinker:
 ";
 
 pub(crate) struct Cluster {
-    on: testing::Cluster,
+    pub(crate) on: testing::Cluster,
     pod_namespace: String,
+    /// Where sinker looks.
+    clusters: Clusters,
 }
 
 impl Cluster {
@@ -37,7 +39,16 @@ impl Cluster {
             .await
             .unwrap();
         let pod_namespace = on.another_namespace().await.unwrap();
-        Self { on, pod_namespace }
+        Self {
+            clusters: Clusters::single(on.client.clone()),
+            on,
+            pod_namespace,
+        }
+    }
+
+    /// The same with other build clusters.
+    pub(crate) fn with(self, clusters: Clusters) -> Self {
+        Self { clusters, ..self }
     }
 
     pub(crate) fn jobs(&self) -> Api<ProwJob> {
@@ -72,6 +83,17 @@ impl Cluster {
             (labels::CREATED_BY_PROW): "true", (labels::ID): name,
         }});
         self.make_pod(name, metadata, began).await;
+    }
+
+    /// A pod that crier holds, on its way.
+    pub(crate) async fn held_pod(&self, name: &str) {
+        let metadata = json!({
+            "name": name, "finalizers": ["prow.x-k8s.io/gcsk8sreporter"],
+            "labels": {(labels::CREATED_BY_PROW): "true", (labels::ID): name},
+        });
+        self.make_pod(name, metadata, 3600).await;
+        let at_once = DeleteParams::default().grace_period(0);
+        self.pods().delete(name, &at_once).await.unwrap();
     }
 
     /// A pod that is none of Prow's.
@@ -109,12 +131,15 @@ impl Cluster {
 
     /// Looks once and returns when everything is deleted.
     pub(crate) async fn look_once(&self, dry_run: bool) {
+        self.try_look_once(dry_run).await.unwrap();
+    }
+
+    pub(crate) async fn try_look_once(&self, dry_run: bool) -> anyhow::Result<()> {
         let (context, _agent) = self.context(dry_run, true);
         let run = sinker::run(context, CancellationToken::new());
         tokio::time::timeout(Duration::from_secs(30), run)
             .await
             .expect("sinker ends by itself with --run-once")
-            .unwrap();
     }
 
     /// Runs on in the background until the guard is dropped.
@@ -138,7 +163,7 @@ impl Cluster {
         config.prow.pod_namespace = self.pod_namespace.clone();
         let (agent, config) = Agent::fixed(config);
         let context = Context {
-            clusters: Clusters::single(self.on.client.clone()),
+            clusters: self.clusters.clone(),
             config,
             metrics: Metrics::default(),
             ready: Default::default(),

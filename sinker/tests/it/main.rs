@@ -1,4 +1,5 @@
 //! Sinker against a Kubernetes API: the embedded one, or the cluster of `PROW_TEST_KUBECONFIG`.
 
+mod away;
 mod cluster;
 mod sinks;

@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api,
-    api::{ListParams, LogParams, WatchParams},
+    api::{ListParams, LogParams, PostParams, WatchParams},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -112,4 +112,27 @@ async fn too_many_requests_is_asked_again_when_the_server_says() {
     let begin = Instant::now();
     maps(client).get("m").await.unwrap();
     assert!(begin.elapsed() >= Duration::from_secs(1));
+}
+
+/// 504 says nothing of what became of a request: only reading is repeated.
+#[tokio::test]
+async fn a_change_is_not_repeated_where_the_first_may_have_been_made() {
+    let lost = "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let away = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let done = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    for (first, change) in [(lost, Some(504)), (away, Some(503)), (busy, None)] {
+        let answers: &'static [&'static str] = vec![first, done].leak();
+        let reading = maps(api(answers, Timeouts::default()).await).get("m").await;
+        assert!(reading.is_ok(), "{first}: {reading:?}");
+        let client = api(answers, Timeouts::default()).await;
+        let map = ConfigMap::default();
+        let made = maps(client).create(&PostParams::default(), &map).await;
+        let code = match made {
+            Ok(_) => None,
+            Err(kube::Error::Api(status)) => Some(status.code),
+            Err(error) => panic!("{first}: {error}"),
+        };
+        assert_eq!(code, change, "{first}");
+    }
 }

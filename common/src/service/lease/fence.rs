@@ -1,7 +1,9 @@
 //! What keeps a leader that missed its deadline from sending anything more.
 //!
-//! Between a leader's deadline and the moment another may lead lie three seconds, in which what
-//! was already on its way arrives.
+//! Between a leader's deadline and the moment another may lead lie some seconds (five by default),
+//! in which what was already on its way arrives.
+
+use std::time::Duration;
 
 use http::{Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
@@ -11,8 +13,6 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use tower::BoxError;
-
-use super::DEADLINE;
 
 /// Whether this process may still act as leader. Made for one term of leadership: what is left
 /// over from a term that ended stays refused, even when the same process leads again.
@@ -30,12 +30,14 @@ pub struct NotLeading;
 struct Renewed {
     at: Instant,
     wall: Timestamp,
+    /// How long after that it ends.
+    deadline: Duration,
 }
 
 impl Renewed {
     fn holds(self, now: Instant, wall: Timestamp) -> bool {
-        let deadline = SignedDuration::try_from(DEADLINE).expect("the deadline is short");
-        now.duration_since(self.at) < DEADLINE && wall.duration_since(self.wall) < deadline
+        let deadline = SignedDuration::try_from(self.deadline).unwrap_or(SignedDuration::MAX);
+        now.duration_since(self.at) < self.deadline && wall.duration_since(self.wall) < deadline
     }
 }
 
@@ -43,14 +45,16 @@ impl Renewed {
 pub(super) struct Term(watch::Sender<Renewed>);
 
 impl Term {
-    /// A term that was acquired by a write begun at `begun`.
-    pub(super) fn begin(begun: Instant) -> (Self, Fence) {
-        let (sender, receiver) = watch::channel(renewed(begun));
+    /// A term that was acquired by a write begun at `begun`; it ends this long after its last
+    /// renewal.
+    pub(super) fn begin(begun: Instant, deadline: Duration) -> (Self, Fence) {
+        let (sender, receiver) = watch::channel(renewed(begun, deadline));
         (Self(sender), Fence(Some(receiver)))
     }
 
     pub(super) fn extend(&self, begun: Instant) {
-        self.0.send_replace(renewed(begun));
+        let deadline = self.0.borrow().deadline;
+        self.0.send_replace(renewed(begun, deadline));
     }
 
     pub(super) fn renewed(&self) -> Instant {
@@ -58,17 +62,19 @@ impl Term {
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        self.renewed() + DEADLINE
+        let renewed = *self.0.borrow();
+        renewed.at + renewed.deadline
     }
 }
 
-fn renewed(begun: Instant) -> Renewed {
+fn renewed(begun: Instant, deadline: Duration) -> Renewed {
     let ago = SignedDuration::try_from(begun.elapsed()).unwrap_or(SignedDuration::MAX);
     Renewed {
         at: begun,
         wall: Timestamp::now()
             .checked_sub(ago)
             .unwrap_or(Timestamp::UNIX_EPOCH),
+        deadline,
     }
 }
 
@@ -102,7 +108,7 @@ impl Fence {
                 return;
             }
             tokio::select! {
-                () = sleep_until(renewed.at + DEADLINE) => {}
+                () = sleep_until(renewed.at + renewed.deadline) => {}
                 changed = term.changed() => {
                     if changed.is_err() {
                         return;
@@ -147,9 +153,9 @@ impl Fence {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(7);
 
     fn ago(seconds: u64) -> Instant {
         Instant::now() - Duration::from_secs(seconds)
@@ -157,7 +163,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_term_holds_until_its_deadline_and_longer_with_each_renewal() {
-        let (term, fence) = Term::begin(ago(6));
+        let (term, fence) = Term::begin(ago(6), DEADLINE);
         assert_eq!(fence.check(), Ok(()));
         term.extend(ago(1));
         assert!(fence.is_leading() && term.renewed().elapsed() < Duration::from_secs(2));
@@ -168,10 +174,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_term_that_ended_stays_ended() {
-        let (term, fence) = Term::begin(Instant::now());
+        let (term, fence) = Term::begin(Instant::now(), DEADLINE);
         drop(term);
         assert!(!fence.is_leading());
-        let (_next, fresh) = Term::begin(Instant::now());
+        let (_next, fresh) = Term::begin(Instant::now(), DEADLINE);
         assert!(fresh.is_leading() && !fence.is_leading());
         fence.ended().await;
     }
@@ -179,7 +185,8 @@ mod tests {
     #[test]
     fn a_suspended_machine_has_missed_its_deadline() {
         let (at, wall) = (Instant::now(), Timestamp::now());
-        let renewed = Renewed { at, wall };
+        let deadline = DEADLINE;
+        let renewed = Renewed { at, wall, deadline };
         let later = |seconds| wall + SignedDuration::from_secs(seconds);
         assert!(renewed.holds(at, later(6)));
         assert!(!renewed.holds(at, later(7)));

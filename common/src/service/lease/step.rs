@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use super::DEADLINE;
-
 /// What a process knows of a lease at one moment, in lengths of its own time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen<'a> {
@@ -15,6 +13,8 @@ pub(super) struct Seen<'a> {
     pub(super) unchanged: Duration,
     /// Since this process began its last renewal; none while it does not lead.
     pub(super) renewed: Option<Duration>,
+    /// How long after a renewal this process's term ends.
+    pub(super) deadline: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(super) enum Step {
 
 pub(super) fn step(seen: &Seen<'_>, own: &str) -> Step {
     match (seen.renewed, seen.holder) {
-        (Some(renewed), _) if renewed >= DEADLINE => Step::Lost,
+        (Some(renewed), _) if renewed >= seen.deadline => Step::Lost,
         // Deleted by hand: made anew, unless another was faster.
         (Some(_), None) => Step::Renew,
         (Some(_), Some(holder)) if holder == own => Step::Renew,
@@ -55,6 +55,7 @@ mod tests {
             duration: Duration::from_secs(duration),
             unchanged: Duration::from_secs(unchanged),
             renewed: renewed.map(Duration::from_secs),
+            deadline: Duration::from_secs(7),
         };
         step(&seen, "a")
     }

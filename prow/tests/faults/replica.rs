@@ -1,4 +1,4 @@
-//! Planks as processes, each behind a proxy of its own.
+//! Services as processes, each behind a proxy of its own.
 
 use std::{
     fs::{self, File},
@@ -6,37 +6,46 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use super::{jobs::CLUSTERS, proxy::Proxy};
+use super::proxy::Proxy;
 
-pub(crate) struct Plank {
+/// What is started, alike for all replicas.
+pub(crate) struct Program<'a> {
+    pub(crate) name: &'a str,
+    /// Names of contexts, see [`Proxy::write_kubeconfig`].
+    pub(crate) contexts: &'a [&'a str],
+    /// Beside Prow's flags.
+    pub(crate) flags: &'a [String],
+}
+
+pub(crate) struct Replica {
     pub(crate) proxy: Proxy,
     log: PathBuf,
     arguments: Vec<String>,
     child: Option<Child>,
 }
 
-impl Plank {
-    /// Started with Prow's flags and `more`.
-    pub(crate) fn start(proxy: Proxy, folder: &Path, number: usize, more: &[String]) -> Self {
+impl Replica {
+    /// Its configuration is `config.yaml` in `folder`.
+    pub(crate) fn start(program: &Program<'_>, proxy: Proxy, folder: &Path, number: usize) -> Self {
         let kubeconfig = folder.join(format!("kubeconfig-{number}"));
-        proxy.write_kubeconfig(&kubeconfig, &CLUSTERS);
+        proxy.write_kubeconfig(&kubeconfig, program.contexts);
         let mut arguments = vec![
-            "prow-controller-manager".to_owned(),
+            program.name.to_owned(),
             "--dry-run=false".into(),
             format!("--config-path={}", folder.join("config.yaml").display()),
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--health-port={}", free_port()),
             format!("--metrics-port={}", free_port()),
         ];
-        arguments.extend_from_slice(more);
-        let mut plank = Self {
+        arguments.extend_from_slice(program.flags);
+        let mut replica = Self {
             proxy,
-            log: folder.join(format!("plank-{number}.log")),
+            log: folder.join(format!("replica-{number}.log")),
             arguments,
             child: None,
         };
-        plank.run();
-        plank
+        replica.run();
+        replica
     }
 
     fn run(&mut self) {
@@ -77,7 +86,7 @@ impl Plank {
     }
 }
 
-impl Drop for Plank {
+impl Drop for Replica {
     fn drop(&mut self) {
         self.kill();
     }

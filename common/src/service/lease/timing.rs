@@ -1,0 +1,121 @@
+//! How fast another leads when a leader is gone.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use crate::duration::GoDuration;
+
+/// The times of a lease: controller-runtime's, which Prow leaves as they are. The flags are named
+/// as those of Kubernetes' own components.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(skip)]
+pub struct Timing {
+    /// How long a standby waits for a leader that does not renew. Whole seconds. Not Prow's.
+    #[arg(
+        long = "leader-elect-lease-duration",
+        value_name = "DURATION",
+        default_value = "15s"
+    )]
+    pub lease_duration: GoDuration,
+    /// A leader that has not renewed for this long sends nothing more. Not Prow's.
+    #[arg(
+        long = "leader-elect-renew-deadline",
+        value_name = "DURATION",
+        default_value = "10s"
+    )]
+    pub renew_deadline: GoDuration,
+    /// Between two looks at the lease, and between two renewals. Not Prow's.
+    #[arg(
+        long = "leader-elect-retry-period",
+        value_name = "DURATION",
+        default_value = "2s"
+    )]
+    pub retry_period: GoDuration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            lease_duration: GoDuration::from_secs(15),
+            renew_deadline: GoDuration::from_secs(10),
+            retry_period: GoDuration::from_secs(2),
+        }
+    }
+}
+
+impl Timing {
+    /// An error where two could lead at once, or nobody for long.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let (lease, deadline) = (self.duration(), self.deadline());
+        ensure!(
+            lease > deadline && lease.as_secs() >= 1 && lease.subsec_nanos() == 0,
+            "--leader-elect-lease-duration={}: must be whole seconds, and more than \
+             --leader-elect-renew-deadline={}",
+            self.lease_duration,
+            self.renew_deadline
+        );
+        ensure!(
+            !self.retry().is_zero() && deadline > self.retry().mul_f64(JITTER),
+            "--leader-elect-renew-deadline={}: must be more than {JITTER} times \
+             --leader-elect-retry-period={}, which must be more than 0",
+            self.renew_deadline,
+            self.retry_period
+        );
+        Ok(())
+    }
+
+    pub(super) fn duration(&self) -> Duration {
+        self.lease_duration.to_std()
+    }
+
+    pub(super) fn deadline(&self) -> Duration {
+        self.renew_deadline.to_std()
+    }
+
+    pub(super) fn retry(&self) -> Duration {
+        self.retry_period.to_std()
+    }
+
+    /// Bound on one look or renewal, so that a stalled one leaves time for another.
+    pub(super) fn patience(&self) -> Duration {
+        self.deadline().saturating_sub(self.retry()) / 2
+    }
+}
+
+/// client-go's bound on how much of the deadline a retry may take.
+const JITTER: f64 = 1.2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::flags;
+
+    fn read(line: &str) -> Timing {
+        flags::parse("plank", line.split_whitespace().map(Into::into)).unwrap()
+    }
+
+    #[test]
+    fn the_defaults_are_controller_runtimes() {
+        let timing = read("");
+        let seconds = [timing.duration(), timing.deadline(), timing.retry()];
+        assert_eq!(seconds.map(|it| it.as_secs()), [15, 10, 2]);
+        timing.check().unwrap();
+        let read = read("--leader-elect-lease-duration=60s -leader-elect-renew-deadline 40s");
+        assert_eq!(read.duration().as_secs(), 60);
+        read.check().unwrap();
+    }
+
+    #[test]
+    fn times_by_which_two_could_lead_are_refused() {
+        for (line, word) in [
+            ("--leader-elect-lease-duration=10s", "lease-duration=10s"),
+            ("--leader-elect-lease-duration=15500ms", "whole seconds"),
+            ("--leader-elect-retry-period=9s", "renew-deadline=10s"),
+            ("--leader-elect-retry-period=0s", "more than 0"),
+        ] {
+            let error = read(line).check().unwrap_err().to_string();
+            assert!(error.contains(word), "{line}: {error}");
+        }
+    }
+}
