@@ -3,6 +3,10 @@
 //!
 //! Only in a pod that does not run as root: who has no capabilities loses nothing, while root
 //! without them could not read what a test of another user wrote. Prow sets nothing here.
+//!
+//! The images of the utilities run as root, as Prow's: then git takes the clone for its user's
+//! own, a private key may be for its owner alone, and whatever a test wrote can be read. A user
+//! that the pod or the decoration sets is theirs, too, as for every container of the pod.
 
 use serde_json::{Value, json};
 
@@ -13,6 +17,9 @@ use super::{
 
 const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "sidecar"];
 
+/// Who the utilities are in a pod that must not run as root and names no user.
+const NOBODY: i64 = 65532;
+
 /// Once the pod's own security context and all containers are there.
 pub(super) fn restrict(spec: &mut Object) -> Result<(), Error> {
     let pod = object(spec, "securityContext")?;
@@ -21,17 +28,20 @@ pub(super) fn restrict(spec: &mut Object) -> Result<(), Error> {
     if user == Some(0) || (user.is_none() && !never_root) {
         return Ok(());
     }
+    // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    let mut context = json!({
+        "allowPrivilegeEscalation": false,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": true,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    if user.is_none() {
+        context["runAsUser"] = NOBODY.into();
+    }
     for group in ["initContainers", "containers"] {
         for container in objects(spec, group)? {
             if UTILITIES.contains(&text(container, "name")) {
-                // https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
-                let context = json!({
-                    "allowPrivilegeEscalation": false,
-                    "capabilities": {"drop": ["ALL"]},
-                    "runAsNonRoot": true,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                });
-                container.insert("securityContext".into(), context);
+                container.insert("securityContext".into(), context.clone());
             }
         }
     }

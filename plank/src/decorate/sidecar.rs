@@ -105,8 +105,16 @@ pub(super) fn sidecar(
 /// The user's own mounts of plain secrets, for the sidecar to know what to hide.
 ///
 /// The same mount in two containers counts once; upstream repeats it, and the API refuses the
-/// pod. Two secrets under one path get two paths.
-pub(super) fn secret_mounts(spec: &mut Object) -> Result<Vec<Value>, Error> {
+/// pod. A secret whose path is taken gets one of its own.
+pub(super) fn secret_mounts(spec: &mut Object, storage: &BlobStorage) -> Result<Vec<Value>, Error> {
+    let logs = mount("logs", "/logs");
+    let own = || {
+        storage
+            .mounts
+            .iter()
+            .chain(&storage.output_mount)
+            .chain([&logs])
+    };
     let secrets: Vec<String> = objects(spec, "volumes")?
         .into_iter()
         .filter(|volume| volume.get("secret").is_some_and(Value::is_object))
@@ -116,23 +124,28 @@ pub(super) fn secret_mounts(spec: &mut Object) -> Result<Vec<Value>, Error> {
     for container in objects(spec, "containers")? {
         let name = text(container, "name").to_owned();
         for mount in objects(container, "volumeMounts")? {
-            let mount = Value::Object(mount.clone());
+            let mut mount = Value::Object(mount.clone());
             let of_secret = mount["name"]
                 .as_str()
                 .is_some_and(|v| secrets.iter().any(|s| s == v));
             if !of_secret || mounts.contains(&mount) {
                 continue;
             }
-            let taken = mounts
-                .iter()
-                .any(|other| other["mountPath"] == mount["mountPath"]);
-            let mut mount = mount;
-            if let (true, Some(path)) = (taken, mount["mountPath"].as_str()) {
+            let taken = own()
+                .chain(&mounts)
+                .any(|other| path(other) == path(&mount));
+            if taken {
                 mount["mountPath"] =
-                    format!("/secrets/censor/{name}/{}", path.trim_matches('/')).into();
+                    format!("/secrets/censor/{name}/{}", path(&mount).trim_matches('/')).into();
             }
             mounts.push(mount);
         }
     }
     Ok(mounts)
+}
+
+/// Where something is mounted; a slash at the end makes no other place of it.
+fn path(mount: &Value) -> &str {
+    let path = mount["mountPath"].as_str().unwrap_or_default();
+    path.trim_end_matches('/')
 }

@@ -1,5 +1,8 @@
 //! Pods as a whole, as files beside this one; and what is refused.
 
+mod containers;
+mod strangers;
+
 use common::prowjob::{ProwJob, ProwJobState, new_prowjob};
 use serde_json::{Value, json};
 
@@ -155,43 +158,6 @@ fn a_periodic_with_results_in_decks_storage_and_every_default() {
         {"org": "k", "repo": "t", "base_ref": "main", "path_alias": "k8s.io/t", "workdir": true},
     ]);
     snapshot("periodic_in_decks_storage", spec);
-}
-
-#[test]
-fn what_decoration_adds_is_restricted_where_the_pod_is_not_root() {
-    let plain = |context: Value| {
-        json!({
-            "containers": [{"name": "a", "image": "i", "command": ["x"]}],
-            "securityContext": context,
-        })
-    };
-    for (name, context, config, restricted) in [
-        ("the image's user", json!({}), json!({}), false),
-        ("root", json!({"runAsUser": 0}), json!({}), false),
-        ("never root", json!({"runAsNonRoot": true}), json!({}), true),
-        ("a user", json!({"runAsUser": 7}), json!({}), true),
-        (
-            "the configured user",
-            json!({}),
-            json!({"run_as_user": 7}),
-            true,
-        ),
-    ] {
-        let pod = make(decorated(plain(context), config)).unwrap();
-        let containers = ["initContainers", "containers"]
-            .into_iter()
-            .flat_map(|group| pod["spec"][group].as_array().unwrap());
-        for container in containers {
-            let own = container["name"] == "test";
-            let privileged = container["securityContext"]["allowPrivilegeEscalation"] != false;
-            assert_eq!(
-                privileged,
-                own || !restricted,
-                "{name}: {}",
-                container["name"]
-            );
-        }
-    }
 }
 
 #[test]

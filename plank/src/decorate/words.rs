@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::expansion::{Part, literal_among, parts};
+use common::expansion::literal_among;
 use podutils::entrypoint::{ARGUMENT_ENV, OPTIONS_ENV, Options, PLAIN_OPTIONS_ENV};
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ const MARKS: [char; 2] = ['\u{fdd0}', '\u{fdd1}'];
 /// What a reference stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Meaning {
-    /// This, as plank can see itself.
+    /// This, as plank can see itself, with marks around the names of what it cannot.
     Value(String),
     /// What only the kubelet knows, and no character of it is special in JSON.
     Plain,
@@ -54,14 +54,23 @@ impl Scope {
         };
         for variable in objects("env").filter_map(Value::as_object) {
             let meaning = match variable.get("valueFrom") {
-                None | Some(Value::Null) => scope.meaning_of_text(text(variable, "value")),
+                None | Some(Value::Null) => Meaning::Value(scope.expand(text(variable, "value"))),
                 Some(from) => meaning_of_source(from),
             };
-            scope
-                .variables
-                .insert(text(variable, "name").to_owned(), meaning);
+            scope.define(text(variable, "name"), meaning);
         }
         scope
+    }
+
+    /// What was said with the name until now can no longer be said with it.
+    fn define(&mut self, name: &str, meaning: Meaning) {
+        let marked = mark(name);
+        for other in self.variables.values_mut() {
+            if matches!(other, Meaning::Value(value) if value.contains(&marked)) {
+                *other = Meaning::Opaque;
+            }
+        }
+        self.variables.insert(name.to_owned(), meaning);
     }
 
     fn meaning(&self, name: &str) -> Option<Meaning> {
@@ -75,22 +84,13 @@ impl Scope {
         is_of_service(name).then_some(Meaning::Plain)
     }
 
-    fn meaning_of_text(&self, text: &str) -> Meaning {
-        let expanded = self.expand(text);
-        if !expanded.contains(MARKS) {
-            return Meaning::Value(expanded);
-        }
-        let special = |c: char| c == '"' || c == '\\' || c.is_control();
-        match self.is_opaque(text) || expanded.contains(special) {
-            true => Meaning::Opaque,
-            false => Meaning::Plain,
-        }
-    }
-
+    /// Whether what only the kubelet knows could break the JSON around it.
     fn is_opaque(&self, text: &str) -> bool {
-        parts(text).any(|part| match part {
-            Part::Reference(name) => self.meaning(name) == Some(Meaning::Opaque),
-            Part::Text(_) | Part::Dollar => false,
+        let expanded = self.expand(text);
+        let mut marked = expanded.split(MARKS[0]).skip(1);
+        marked.any(|rest| {
+            let name = rest.split(MARKS[1]).next().unwrap_or_default();
+            self.meaning(name) == Some(Meaning::Opaque)
         })
     }
 
@@ -99,7 +99,7 @@ impl Scope {
         common::expansion::expand(text, |name| {
             self.meaning(name).map(|meaning| match meaning {
                 Meaning::Value(value) => value,
-                Meaning::Plain | Meaning::Opaque => format!("{}{name}{}", MARKS[0], MARKS[1]),
+                Meaning::Plain | Meaning::Opaque => mark(name),
             })
         })
     }
@@ -140,6 +140,10 @@ impl Scope {
             .replace(MARKS[0], "$(")
             .replace(MARKS[1], ")")
     }
+}
+
+fn mark(name: &str) -> String {
+    format!("{}{name}{}", MARKS[0], MARKS[1])
 }
 
 /// What `valueFrom` gives: fields of a pod but for its labels and annotations are names, ids,

@@ -43,7 +43,7 @@ pub(super) fn decorate(
     let storage = storage::storage(&job.spec, config, run, output)?;
     let clone = clone::clone(&job.spec, config)?;
     let secrets = match config.censor_secrets {
-        Some(true) => sidecar::secret_mounts(spec)?,
+        Some(true) => sidecar::secret_mounts(spec, &storage)?,
         _ => Vec::new(),
     };
 

@@ -59,7 +59,8 @@ fn prune(value: &mut Value) {
     }
 }
 
-/// Containers of decoration, which ours restricts in a pod that does not run as root.
+/// Containers of decoration, which ours restricts in a pod that does not run as root: the one
+/// declared difference of a pod, see "Different from Prow on purpose" in the README.
 const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "sidecar"];
 
 fn prune_members(members: &mut Map<String, Value>) {

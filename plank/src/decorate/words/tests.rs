@@ -6,9 +6,13 @@ use serde_json::json;
 
 use super::*;
 
-/// The variables of a container as the kubelet makes them; `secrets` are the values by key.
+/// The variables of a container as the kubelet makes them; `secrets` are the values by key, and
+/// there is a Service where one of them is empty.
 fn kubelet(container: &Value, secrets: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
+    if secrets.values().any(String::is_empty) {
+        env.insert("X_PORT".to_owned(), "tcp://10.0.0.1:80".to_owned());
+    }
     if container["envFrom"].is_array() {
         env.extend(
             secrets
@@ -157,7 +161,7 @@ fn variable() -> impl Strategy<Value = Value> {
         "[kj]".prop_map(|key| json!({"valueFrom": {"secretKeyRef": {"name": "s", "key": key, "optional": true}}})),
         Just(json!({"valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}})),
     ];
-    ("[A-D]", value).prop_map(|(name, mut variable)| {
+    ("[A-D]|X_PORT", value).prop_map(|(name, mut variable)| {
         variable["name"] = name.into();
         variable
     })
@@ -191,9 +195,12 @@ proptest! {
         prop_assert_eq!(&ran, &Options { wrapper: ran.wrapper.clone(), ..options(&[]) });
         prop_assert_eq!(&ran.wrapper.args, &undecorated);
 
-        // Upstream's entrypoint reads the one variable, and is right where all values are literal.
+        // Upstream's entrypoint reads the one variable, and is right where all values are literal
+        // (and no variable takes a Service's name after another has used that).
         let has_sources = container["envFrom"].is_array()
-            || container["env"].as_array().unwrap().iter().any(|v| v["valueFrom"]["secretKeyRef"].is_object());
+            || container["env"].as_array().unwrap().iter().any(|v| {
+                v["valueFrom"]["secretKeyRef"].is_object() || v["name"] == "X_PORT"
+            });
         if !has_sources {
             let env = kubelet(&wrapped, &secrets);
             let upstream: Options = serde_json::from_str(&env[OPTIONS_ENV]).unwrap();
