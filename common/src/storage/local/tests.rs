@@ -215,7 +215,7 @@ async fn seen(storage: &Storage) -> Option<(String, Option<String>)> {
 fn version(n: u32) -> (String, Attributes) {
     let name = format!("type/{n:03}");
     // Every other one has the attributes that its name implies.
-    let attributes = if n % 2 == 0 {
+    let attributes = if n.is_multiple_of(2) {
         Attributes::of_type(&name)
     } else {
         Attributes::default()
