@@ -15,14 +15,16 @@ use crate::{
     Context, InRepoReader, Inbox, Metrics, Options, SecretFile, Settings, plugin_config, run,
 };
 
-/// Prow's hook may `update` what ours patches.
+/// Prow's hook may `update` what ours patches. Deliveries are taken all the same, so hook is ready
+/// without.
 const NEEDS: kube::Needs = kube::Needs {
     service: "hook",
-    infra: &[kube::Right::essential(
-        "prow.k8s.io",
-        "prowjobs",
-        &["create", "get", "list"],
-    )],
+    infra: &[kube::Right {
+        group: "prow.k8s.io",
+        resource: "prowjobs",
+        verbs: &["create", "get", "list"],
+        only_for: Some("work on deliveries"),
+    }],
     build: None,
 };
 

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod faults;
+mod hook_log;
 mod manifests;
 mod mkpj;
 #[path = "../support/reduced.rs"]

@@ -167,6 +167,19 @@ fn the_promises_of_the_tutorial_hold() {
     }
 }
 
+#[test]
+fn mirrors_leave_half_of_hooks_volume_to_its_deliveries() {
+    let documents = yaml(&rendered());
+    let named = |kind| of_kind(&documents, kind).find(|found| found["metadata"]["name"] == "hook");
+    let size = &named("PersistentVolumeClaim").unwrap()["spec"]["resources"]["requests"]["storage"];
+    assert_eq!(size, "2Gi");
+    let arguments = arguments(named("Deployment").unwrap());
+    assert!(
+        arguments.contains(&"--mirror-disk-mib=1024".to_owned()),
+        "{arguments:?}"
+    );
+}
+
 /// A cluster on a port, with the CRD and the overlay applied by kubectl.
 async fn cluster(folder: &Path) -> PathBuf {
     common::service::install_crypto();

@@ -1,0 +1,131 @@
+//! What `kubectl logs -l app=hook` shows of deliveries, and that hook ends at once when told to.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{Program, eventually, free_port};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+const BODY: &str = r#"{"action":"opened","number":7,"pull_request":{"number":7,"base":{"repo":{"full_name":"acme/widgets"}}},"repository":{"full_name":"acme/widgets"}}"#;
+
+/// Of [`BODY`], with the key `secret`.
+const SIGNATURE: &str = "sha256=5a0f8c957cdb0fc47f2fb62df68c1fb70cd426917ba5f0e5f1917f83bea7f896";
+
+const NOWHERE: &str = "\
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{name: c, context: {cluster: c, user: u}}]
+clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]
+users: [{name: u, user: {}}]
+";
+
+/// A hook without a cluster, and its port.
+fn start(folder: &std::path::Path) -> (Program, u16) {
+    let file = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let port = free_port();
+    let arguments = [
+        "hook".to_owned(),
+        "--dry-run=false".into(),
+        format!("--port={port}"),
+        format!("--config-path={}", file("config.yaml", "{}\n")),
+        format!("--hmac-secret-file={}", file("hmac", "secret")),
+        format!("--kubeconfig={}", file("kubeconfig", NOWHERE)),
+        format!("--database={}", folder.join("hook.db").display()),
+        "--github-endpoint=http://127.0.0.1:1".into(),
+        format!("--health-port={}", free_port()),
+        format!("--metrics-port={}", free_port()),
+    ];
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    (Program::start(&arguments), port)
+}
+
+async fn deliver(port: u16, guid: &str, signature: &str, body: String) -> Option<u16> {
+    let sent = reqwest::Client::new()
+        .post(format!("http://127.0.0.1:{port}/hook"))
+        .header("X-GitHub-Event", "pull_request")
+        .header("X-GitHub-Delivery", guid)
+        .header("X-Hub-Signature-256", signature)
+        .header("Content-Type", "application/json")
+        .body(body);
+    Some(sent.send().await.ok()?.status().as_u16())
+}
+
+/// The head of a delivery that nobody reads further.
+fn announce_too_much(port: u16) {
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let head = "POST /hook HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: push\r\nX-GitHub-Delivery: large\r\n\
+        X-Hub-Signature-256: sha256=00\r\nContent-Type: application/json\r\nContent-Length: 26214401\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
+}
+
+/// The fields of a line that say what happened to whom.
+fn fields(line: &str) -> Value {
+    let line: Value = serde_json::from_str(line).unwrap();
+    let names = ["level", "delivery", "event", "org", "repo", "pr", "code"];
+    let present = names.iter().filter(|name| !line[**name].is_null());
+    present
+        .map(|name| ((*name).to_owned(), line[*name].clone()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_a_line_for_each_delivery_and_few_for_a_flood() {
+    common::service::install_crypto();
+    let folder = tempfile::tempdir().unwrap();
+    let (mut hook, port) = start(folder.path());
+    let begin = std::time::Instant::now();
+    while deliver(port, "first", SIGNATURE, BODY.into()).await != Some(200) {
+        assert!(begin.elapsed() < MINUTE, "{}", hook.printed());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let line = hook.line_with("delivery taken", MINUTE);
+    assert_eq!(
+        fields(&line),
+        json!({"level": "info", "delivery": "first", "event": "pull_request",
+               "org": "acme", "repo": "widgets", "pr": 7})
+    );
+
+    let wrong = format!("{SIGNATURE}00");
+    assert_eq!(
+        deliver(port, "unsigned", &wrong, BODY.into()).await,
+        Some(403)
+    );
+    let line = hook.line_with("no key for this repository", MINUTE);
+    assert_eq!(
+        fields(&line),
+        json!({"level": "warning", "delivery": "unsigned", "event": "pull_request",
+               "org": "acme", "repo": "widgets", "pr": 7, "code": 403})
+    );
+    for number in 0..100 {
+        deliver(port, &format!("flood {number}"), &wrong, BODY.into()).await;
+    }
+    announce_too_much(port);
+    let line = hook.line_with("larger than 25 MB", MINUTE);
+    assert_eq!(
+        fields(&line),
+        json!({"level": "warning", "delivery": "large", "event": "push", "code": 413})
+    );
+    let shown = hook.printed().matches("\"flood ").count();
+    assert!((9..50).contains(&shown), "{shown} of a hundred");
+
+    hook.signal("TERM");
+    let (code, printed) = hook.end(Duration::from_secs(10));
+    assert_eq!(code, Some(0), "{printed}");
+    eventually("the port is free", MINUTE, || {
+        std::net::TcpListener::bind(("127.0.0.1", port)).ok()
+    });
+}
