@@ -1,4 +1,5 @@
-//! GitHub's events, with the fields somebody looks at and no other.
+//! GitHub's events, with the fields somebody looks at and no other. What is missing or null is the
+//! zero value, as in Go.
 //!
 //! The repository of an event is the one its signature was checked for ([`Identity`]); names in
 //! the payload never replace it. An event nobody listens to is [`Event::Other`], whatever its
@@ -6,7 +7,7 @@
 
 use common::{
     github::{PullRequest, User},
-    prowjob::null_default,
+    prowjob::{null_default, null_defaults},
 };
 use serde::Deserialize;
 
@@ -25,16 +26,18 @@ pub(crate) enum Event {
     Other,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
 pub(crate) struct PullRequestEvent {
+    #[serde(deserialize_with = "null_default")]
     pub(crate) action: String,
+    /// As it was when GitHub told of it.
+    #[serde(deserialize_with = "null_default")]
     pub(crate) pull_request: PullRequest,
-    #[serde(default)]
     pub(crate) label: Option<Label>,
-    #[serde(default)]
     pub(crate) sender: Option<User>,
-    #[serde(default)]
-    changes: Changes,
+    #[serde(deserialize_with = "null_default")]
+    pub(crate) changes: Changes,
 }
 
 impl PullRequestEvent {
@@ -44,15 +47,17 @@ impl PullRequestEvent {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
 pub(crate) struct Label {
+    #[serde(deserialize_with = "null_default")]
     pub(crate) name: String,
 }
 
 /// An edit's former values; the shape of the others depends on the event.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-struct Changes {
+pub(crate) struct Changes {
     base: Option<BaseChange>,
 }
 
@@ -92,36 +97,39 @@ impl CommentAction {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
 pub(crate) struct PushEvent {
-    #[serde(rename = "ref")]
+    #[serde(rename = "ref", deserialize_with = "null_default")]
     pub(crate) git_ref: String,
+    #[serde(deserialize_with = "null_default")]
     pub(crate) after: String,
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default")]
     pub(crate) deleted: bool,
     /// Link to what was pushed.
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default")]
     pub(crate) compare: String,
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_defaults")]
     pub(crate) commits: Vec<Commit>,
+    #[serde(deserialize_with = "null_default")]
     pub(crate) repository: PushRepository,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
 pub(crate) struct PushRepository {
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default")]
     pub(crate) html_url: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 pub(crate) struct Commit {
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_defaults")]
     pub(crate) added: Vec<String>,
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_defaults")]
     pub(crate) removed: Vec<String>,
-    #[serde(deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_defaults")]
     pub(crate) modified: Vec<String>,
 }
 
@@ -141,28 +149,33 @@ pub(crate) struct Rerun {
 }
 
 /// A check run or a check suite, which share what matters.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Check {
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default")]
     name: String,
+    #[serde(deserialize_with = "null_default")]
     head_sha: String,
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default")]
     external_id: String,
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default")]
     html_url: String,
     app: Option<CheckApp>,
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_defaults")]
     pull_requests: Vec<Numbered>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct CheckApp {
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default")]
     slug: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct CheckEvent {
+    #[serde(deserialize_with = "null_default")]
     action: String,
     check_run: Option<Check>,
     check_suite: Option<Check>,
@@ -225,8 +238,10 @@ fn said(
 }
 
 /// The parts of the five kinds of payload that carry a text.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Said {
+    #[serde(deserialize_with = "null_default")]
     action: String,
     issue: Option<Subject>,
     pull_request: Option<Subject>,
@@ -235,10 +250,12 @@ struct Said {
 }
 
 /// An issue or a pull request. What is opened is a text as well.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Subject {
+    #[serde(deserialize_with = "null_default")]
     number: u64,
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default")]
     state: String,
     /// There when the issue is a pull request.
     pull_request: Option<serde::de::IgnoredAny>,
@@ -246,11 +263,12 @@ struct Subject {
     text: Text,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Text {
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default")]
     body: String,
-    #[serde(default, deserialize_with = "null_default")]
+    #[serde(deserialize_with = "null_default")]
     html_url: String,
     user: Option<User>,
 }

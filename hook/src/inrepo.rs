@@ -6,6 +6,7 @@
 //! [`common::config::inrepo`]'s; whether the jobs may be used is decided by the plugins.
 
 mod git;
+mod locks;
 mod mirror;
 mod objects;
 mod prune;
@@ -13,39 +14,55 @@ mod tree;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
 use common::{
     config::{self, Config, Errors},
-    github::Client,
+    github::{self, Client},
 };
 use moka::future::Cache;
 
-use crate::{plugins::trigger::Head, webhook::Identity};
+use crate::webhook::Identity;
+use git::{MayPass, Unreadable};
 use mirror::Mirrors;
-
-pub(crate) use git::Gone;
-use git::Unreadable;
 
 /// Paths and contents.
 type Files = Vec<(String, String)>;
 
+/// The newest commit of a pull request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Head {
+    pub(crate) number: u64,
+    pub(crate) sha: String,
+    /// Somebody trusted stands for it. Without, git works on it under strict limits.
+    pub(crate) trusted: bool,
+}
+
 /// Why a commit has no jobs of its own, though it may be asked for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
-    /// Git cannot merge the head into the base.
-    Conflict,
+    /// Git cannot merge the head into the base: the first files in conflict, none where the two
+    /// have no history in common.
+    Conflict(Vec<String>),
     /// The files cannot be used.
     Invalid(Errors),
-    /// Git cannot read the repository, and would not at the next attempt either.
-    Unreadable,
+    /// Git cannot read the repository, and would not at the next attempt either. Why, in words
+    /// for the pull request.
+    Unreadable(String),
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Conflict => f.write_str("the pull request conflicts with its base"),
+            Self::Conflict(files) if files.is_empty() => {
+                f.write_str("the pull request conflicts with its base")
+            }
+            Self::Conflict(files) => write!(
+                f,
+                "the pull request conflicts with its base in {}",
+                files.join(", ")
+            ),
             Self::Invalid(errors) => errors.fmt(f),
-            Self::Unreadable => f.write_str("git cannot read the repository"),
+            Self::Unreadable(why) => f.write_str(why),
         }
     }
 }
@@ -117,6 +134,7 @@ impl Reader {
         let head = head.map(|(number, sha)| Head {
             number,
             sha: sha.to_owned(),
+            trusted: true,
         });
         let files = self
             .mirrors
@@ -129,13 +147,15 @@ impl Reader {
 
     /// The repository's own jobs at `base_sha`, with `head` merged into it when there is one.
     ///
-    /// The outer error is about reaching git; the inner one about what was found.
+    /// The outer error is about reaching git; the inner one about what was found. In the `last`
+    /// attempt what may pass by itself is taken as found.
     pub(crate) async fn read(
         &self,
         identity: &Identity,
         base_sha: &str,
         head: Option<&Head>,
         config: &Arc<Config>,
+        last: bool,
     ) -> anyhow::Result<Result<Arc<config::inrepo::InRepo>, Problem>> {
         let key = Key {
             org_repo: format!("{}/{}", identity.org, identity.repo),
@@ -151,16 +171,18 @@ impl Reader {
         });
         let files = match reading.await {
             Ok(files) => files,
-            Err(error) if error.is::<Unreadable>() => {
+            Err(error) => {
+                let lasting = match error.downcast_ref::<MayPass>() {
+                    Some(MayPass(unreadable)) if last => Some(unreadable),
+                    _ => error.downcast_ref::<Unreadable>(),
+                };
+                let Some(Unreadable { told, .. }) = lasting else {
+                    return Err(share(&error));
+                };
                 let Identity { org, repo } = identity;
                 tracing::warn!(org, repo, "in-repo configuration cannot be read: {error:#}");
-                return Ok(Err(Problem::Unreadable));
+                return Ok(Err(Problem::Unreadable(told.clone())));
             }
-            // Whoever waited for the same key gets the same error: it is shared.
-            Err(error) => match error.downcast_ref::<Gone>() {
-                Some(gone) => return Err(gone.clone().into()),
-                None => bail!("{error:#}"),
-            },
         };
         let config = Arc::clone(config);
         tokio::task::spawn_blocking(move || match &*files {
@@ -171,5 +193,19 @@ impl Reader {
         })
         .await
         .context("reading the repository's own configuration")
+    }
+}
+
+/// The error that everyone gets who waited for the same reading, with what callers look at.
+fn share(error: &anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<github::Error>() {
+        Some(github::Error::RateLimited { reset }) => {
+            github::Error::RateLimited { reset: *reset }.into()
+        }
+        Some(github::Error::NotFound(why)) => github::Error::NotFound(why.clone()).into(),
+        Some(github::Error::Forbidden(why)) => github::Error::Forbidden(why.clone()).into(),
+        Some(github::Error::Unauthorized(why)) => github::Error::Unauthorized(why.clone()).into(),
+        Some(github::Error::Invalid(why)) => github::Error::Invalid(why.clone()).into(),
+        Some(github::Error::Other(_)) | None => anyhow!("{error:#}"),
     }
 }

@@ -11,7 +11,7 @@ use common::{
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::{Shared, event::Event, inbox::Delivery, inrepo::Gone, webhook::Identity};
+use crate::{Shared, event::Event, inbox::Delivery, webhook::Identity};
 
 /// Every plugin there is, in the order they see an event.
 pub(crate) const ALL: &[Plugin] = &[trigger::PLUGIN];
@@ -115,7 +115,7 @@ impl From<anyhow::Error> for Error {
             error.downcast_ref(),
             Some(kube::Error::Api(status)) if status.code == 422
         );
-        if refused || error.is::<Gone>() {
+        if refused {
             Self::Permanent(error)
         } else {
             Self::Transient(error)

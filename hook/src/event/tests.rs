@@ -178,5 +178,5 @@ fn events_of_a_pull_request_share_a_lane() {
 #[test]
 fn what_nobody_listens_to_may_have_any_shape() {
     assert_eq!(events("ping", &json!({"action": 1})), [Event::Other]);
-    assert!(parse("pull_request", b"{\"action\":\"opened\"}").is_err());
+    assert!(parse("pull_request", b"{\"action\":7}").is_err());
 }

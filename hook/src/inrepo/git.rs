@@ -1,20 +1,23 @@
 //! Running git on what strangers pushed: no prompt, no hook, no configuration of the machine,
 //! no protocol but HTTP, bounded in time and output.
 
+mod cause;
+mod child;
+
 use std::{
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
-use anyhow::{Context as _, anyhow};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use common::github::GitCredentials;
 use secrecy::ExposeSecret as _;
-use tokio::{
-    io::AsyncReadExt as _,
-    process::{Child, Command},
-};
+use tokio::process::Command;
+
+use cause::{Cause, cause};
+
+pub(super) use child::Running;
 
 /// What git needs to know of its surroundings, and no secret among it.
 const INHERITED: [&str; 10] = [
@@ -31,28 +34,56 @@ const INHERITED: [&str; 10] = [
 ];
 
 /// Most that one command may print.
-const MAX_OUTPUT: u64 = 8 * 1024 * 1024;
+const MAX_OUTPUT: usize = 1 << 20;
 
-/// A commit that the remote does not have any more: trying again changes nothing.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("the commit is gone: {0}")]
-pub(crate) struct Gone(String);
+/// What the pull request is told of a failure that is none of its author's business.
+const CANNOT_READ: &str = "git cannot read the repository";
 
 /// What git cannot read however often it tries: trying again is for the next event.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Unreadable(String);
+#[error("{log}")]
+pub(super) struct Unreadable {
+    /// For the pull request: our own words, with nothing of the machine in them.
+    pub(super) told: String,
+    /// For the operator.
+    log: String,
+}
 
 impl Unreadable {
-    pub(super) fn because(text: impl Into<String>) -> anyhow::Error {
-        Self(text.into()).into()
+    /// For the pull request and the operator alike.
+    pub(super) fn because(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self {
+            told: text.clone(),
+            log: text,
+        }
+    }
+
+    pub(super) fn logged(log: String) -> Self {
+        Self {
+            told: CANNOT_READ.to_owned(),
+            log,
+        }
     }
 }
+
+/// A failure that may pass by itself: after a few tries it is taken for what it is.
+///
+/// GitHub tells of a commit before each of its servers has it; a machine is out of memory or disk
+/// for a while.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct MayPass(pub(super) Unreadable);
 
 /// A mirror that is damaged; a new one may be better.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Damaged(pub(super) String);
+
+/// A lock that a killed git left in the mirror.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Locked(String);
 
 /// One bare repository and how to reach its remote.
 pub(super) struct Git<'a> {
@@ -62,72 +93,47 @@ pub(super) struct Git<'a> {
     pub(super) credentials: Option<&'a GitCredentials>,
 }
 
-/// What a command printed, and its exit status.
+/// What a command printed, and how it ended.
 pub(super) struct Printed {
     pub(super) stdout: Vec<u8>,
+    /// It printed more and was ended for it.
+    pub(super) truncated: bool,
     stderr: String,
-    pub(super) code: i32,
+    /// `None` when a signal ended it.
+    pub(super) code: Option<i32>,
 }
 
 impl Git<'_> {
     /// Runs a command that has to succeed.
     pub(super) async fn run(&self, args: &[&str], limit: Duration) -> anyhow::Result<Vec<u8>> {
         let printed = self.try_run(args, limit).await?;
-        if printed.code == 0 {
+        if printed.truncated {
+            let text = format!("git {} printed more than {MAX_OUTPUT} bytes", args[0]);
+            return Err(Unreadable::because(text).into());
+        }
+        if printed.code == Some(0) {
             return Ok(printed.stdout);
         }
         Err(printed.error(args))
     }
 
-    /// Runs a command whose exit status means something.
+    /// Runs a command whose exit status means something. One that takes longer than `limit` is
+    /// unreadable: the next attempt would take as long.
     pub(super) async fn try_run(&self, args: &[&str], limit: Duration) -> anyhow::Result<Printed> {
-        let mut child = self
-            .command(args)
-            .spawn()
-            .context("git cannot be started: is it installed?")?;
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let stderr = child.stderr.take().expect("stderr is piped");
-        let work = async {
-            let (mut out, mut err) = (Vec::new(), Vec::new());
-            // Both are drained: a child that waits for its reader would never end.
-            let mut out_pipe = stdout.take(MAX_OUTPUT + 1);
-            let mut err_pipe = stderr.take(MAX_OUTPUT);
-            tokio::try_join!(
-                out_pipe.read_to_end(&mut out),
-                err_pipe.read_to_end(&mut err)
-            )?;
-            if out.len() as u64 > MAX_OUTPUT {
-                return Err(Unreadable::because(format!(
-                    "git {} printed more than {MAX_OUTPUT} bytes",
-                    args[0]
-                )));
-            }
-            let status = child.wait().await?;
-            anyhow::Ok(Output {
-                status,
-                stdout: out,
-                stderr: err,
-            })
-        };
-        // A command that is given up is killed when its handle is dropped.
-        let output = tokio::time::timeout(limit, work)
-            .await
-            .map_err(|_| anyhow!("git {} took longer than {limit:?}", args[0]))??;
-        Ok(Printed {
-            code: output.status.code().unwrap_or(-1),
-            stdout: output.stdout,
-            stderr: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        })
+        let mut running = Running::start(&mut self.command(args))?;
+        let printed = tokio::time::timeout(limit, running.read(MAX_OUTPUT)).await;
+        if !matches!(printed, Ok(Ok(_))) {
+            running.end().await;
+        }
+        let slow = || Unreadable::because(format!("git {} took longer than {limit:?}", args[0]));
+        Ok(printed.map_err(|_| slow())??)
     }
 
     /// Starts a command that is asked and answers, until its handle is dropped. It fetches
     /// nothing.
-    pub(super) fn converse(&self, args: &[&str]) -> anyhow::Result<Child> {
+    pub(super) fn converse(&self, args: &[&str]) -> anyhow::Result<Running> {
         let mut command = self.command_with(args, self.local_settings());
-        command.stdin(Stdio::piped()).stderr(Stdio::null());
-        command
-            .spawn()
-            .context("git cannot be started: is it installed?")
+        Running::start(command.stdin(Stdio::piped()).stderr(Stdio::null()))
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -141,7 +147,6 @@ impl Git<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
             .env_clear()
             .envs(
                 INHERITED
@@ -204,63 +209,29 @@ impl Git<'_> {
 impl Printed {
     /// The failure as an error. Git's own words name no secret: it was given none to print.
     pub(super) fn error(self, args: &[&str]) -> anyhow::Error {
-        let text = format!("git {} ended with {}: {}", args[0], self.code, self.stderr);
-        match cause(&self.stderr) {
-            Cause::Gone => Gone(self.stderr).into(),
-            Cause::Refused => Unreadable::because(text),
-            Cause::Away => anyhow!(text),
+        let Self { stderr, code, .. } = self;
+        let ended = code.map_or("a signal".to_owned(), |code| code.to_string());
+        let text = format!("git {} ended with {ended}: {stderr}", args[0]);
+        let cause = match code {
+            Some(_) => cause(&stderr),
+            None => Cause::Unknown,
+        };
+        match cause {
+            Cause::Gone => MayPass(Unreadable {
+                told: "GitHub does not have the commit (any more)".to_owned(),
+                log: text,
+            })
+            .into(),
+            Cause::Unknown => MayPass(Unreadable::logged(text)).into(),
+            Cause::Refused => Unreadable::logged(text).into(),
+            Cause::Away => anyhow::anyhow!(text),
             Cause::Damaged => Damaged(text).into(),
+            Cause::Locked => Locked(text).into(),
         }
     }
 
     pub(super) fn says(&self, text: &str) -> bool {
         self.stderr.contains(text)
-    }
-}
-
-/// Why git failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
-    /// The remote does not have the commit.
-    Gone,
-    /// The remote does not let us have the repository.
-    Refused,
-    /// The remote cannot be reached, or has troubles of its own.
-    Away,
-    /// What is left: something here.
-    Damaged,
-}
-
-/// Git has one exit status for all of these, but fixed words (`LC_ALL=C`).
-fn cause(stderr: &str) -> Cause {
-    let says = |texts: &[&str]| texts.iter().any(|text| stderr.contains(text));
-    if says(&[
-        "not our ref",
-        "couldn't find remote ref",
-        "unadvertised object",
-    ]) {
-        Cause::Gone
-    } else if says(&[
-        "Authentication failed",
-        "could not read Username",
-        "returned error: 401",
-        "returned error: 403",
-        "returned error: 404",
-        "' not found",
-    ]) {
-        Cause::Refused
-    } else if says(&[
-        "unable to access",
-        "returned error: ",
-        "RPC failed",
-        "early EOF",
-        "the remote end hung up",
-        "unexpected disconnect",
-        "from promisor remote",
-    ]) {
-        Cause::Away
-    } else {
-        Cause::Damaged
     }
 }
 
@@ -272,47 +243,4 @@ pub(super) fn is_sha(sha: &str) -> bool {
 /// Whether a folder holds a repository already.
 pub(super) fn is_repository(dir: &Path) -> bool {
     dir.join("HEAD").is_file() && dir.join("objects").is_dir()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_are_told_apart() {
-        for (stderr, expected) in [
-            (
-                "fatal: remote error: upload-pack: not our ref 0123",
-                Cause::Gone,
-            ),
-            (
-                "fatal: Authentication failed for 'https://x/y.git/'",
-                Cause::Refused,
-            ),
-            (
-                "fatal: repository 'https://x/y.git/' not found",
-                Cause::Refused,
-            ),
-            (
-                "fatal: unable to access 'https://x/': The requested URL returned error: 403",
-                Cause::Refused,
-            ),
-            (
-                "fatal: unable to access 'https://x/': The requested URL returned error: 502",
-                Cause::Away,
-            ),
-            (
-                "fatal: unable to access 'https://x/': Could not resolve host: x",
-                Cause::Away,
-            ),
-            (
-                "fatal: could not fetch 0123 from promisor remote",
-                Cause::Away,
-            ),
-            ("error: object file objects/01/23 is empty", Cause::Damaged),
-            ("fatal: not a git repository: '/m/x.git'", Cause::Damaged),
-        ] {
-            assert_eq!(cause(stderr), expected, "{stderr}");
-        }
-    }
 }

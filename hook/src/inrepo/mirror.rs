@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use common::github::Client;
 use tempfile::TempDir;
 use tokio::{
@@ -16,17 +16,48 @@ use tokio::{
 };
 
 use super::{
-    Files, Problem, Settings,
-    git::{Damaged, Git, Unreadable, is_repository, is_sha},
-    prune, tree,
+    Files, Head, Problem, Settings,
+    git::{Damaged, Git, Locked, MayPass, Unreadable, is_repository, is_sha},
+    locks, prune, tree,
 };
-use crate::{plugins::trigger::Head, webhook::Identity};
+use crate::webhook::Identity;
 
 /// For what may bring a whole history.
-pub(super) const FETCH_LIMIT: Duration = Duration::from_secs(600);
+const FETCH_LIMIT: Duration = Duration::from_secs(600);
 
-/// For what looks at what is there, or brings a few files.
+/// For what looks at what is there.
 const LOOK_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long git may work on a head that nobody has vouched for. What takes longer is read when
+/// somebody has.
+const STRANGERS: Limits = Limits {
+    fetch: Duration::from_secs(60),
+    merge: Duration::from_secs(10),
+    files: Duration::from_secs(30),
+};
+
+/// How long git may work on anything else.
+const TRUSTED: Limits = Limits {
+    fetch: FETCH_LIMIT,
+    merge: Duration::from_secs(120),
+    files: Duration::from_secs(120),
+};
+
+#[derive(Debug)]
+struct Limits {
+    fetch: Duration,
+    merge: Duration,
+    files: Duration,
+}
+
+impl Limits {
+    fn of(head: Option<&Head>) -> &'static Self {
+        match head {
+            Some(head) if !head.trusted => &STRANGERS,
+            _ => &TRUSTED,
+        }
+    }
+}
 
 /// Between two looks at how much disk the mirrors take.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
@@ -55,6 +86,9 @@ pub(super) struct Mirror {
 /// what it is asked about.
 type Present = HashSet<String>;
 
+/// Files in conflict that are remembered.
+const MAX_CONFLICTS: usize = 100;
+
 /// Then they are forgotten, and fetched again when they are needed, which costs little.
 const MAX_PRESENT: usize = 10_000;
 
@@ -81,7 +115,7 @@ impl Mirrors {
 
     /// The files that configure a repository's own jobs, at `base_sha` with `head` merged in.
     ///
-    /// A damaged mirror is made anew, once.
+    /// A damaged mirror is made anew, once; a lock that a killed git left in it is removed.
     pub(super) async fn read(
         self: &Arc<Self>,
         identity: &Identity,
@@ -91,9 +125,8 @@ impl Mirrors {
         let Identity { org, repo } = identity;
         let shas = [Some(base_sha), head.map(|head| head.sha.as_str())];
         if !shas.into_iter().flatten().all(is_sha) || !is_plain(org) || !is_plain(repo) {
-            bail!(
-                "{org}/{repo} at {base_sha} is no repository and commit that git may be asked for"
-            );
+            let text = "git may not be asked for names and commits of this form";
+            return Err(Unreadable::because(text).into());
         }
         let credentials = self.github.git_credentials(org).await?;
         let url = format!("{}/{org}/{repo}.git", self.git_base);
@@ -105,14 +138,22 @@ impl Mirrors {
             credentials: credentials.as_ref(),
         };
         let first = self.look(&git, &mirror, base_sha, head).await;
-        let Some(damage) = damage_of(&first) else {
-            return first;
-        };
-        tracing::warn!(org, repo, "the mirror is damaged and made anew: {damage}");
-        mirror.remove(&git.dir).await?;
+        match trouble(&first) {
+            None => return first,
+            Some(Trouble::Damage(damage)) => {
+                tracing::warn!(org, repo, "the mirror is damaged and made anew: {damage}");
+                mirror.remove(&git.dir).await?;
+            }
+            Some(Trouble::Lock(lock)) => {
+                tracing::warn!(org, repo, "a lock of an ended git is removed: {lock}");
+                mirror.unlock(&git.dir).await?;
+            }
+        }
         let second = self.look(&git, &mirror, base_sha, head).await;
-        match damage_of(&second) {
-            Some(damage) => Err(Unreadable::because(damage)),
+        match trouble(&second) {
+            Some(Trouble::Damage(text) | Trouble::Lock(text)) => {
+                Err(MayPass(Unreadable::logged(text)).into())
+            }
             None => second,
         }
     }
@@ -130,16 +171,20 @@ impl Mirrors {
         if grown {
             self.prune();
         }
+        let limits = Limits::of(head);
         let tree = match head {
             None => base_sha.to_owned(),
-            Some(head) => match merge(git, base_sha, &head.sha).await? {
-                Some(tree) => tree,
-                None => return Ok(Err(Problem::Conflict)),
+            Some(head) => match merge(git, base_sha, &head.sha, limits.merge).await? {
+                Merge::Tree(tree) => tree,
+                Merge::Conflict(files) => return Ok(Err(Problem::Conflict(files))),
             },
         };
-        timeout(LOOK_LIMIT + FETCH_LIMIT, tree::read(git, &tree))
+        timeout(limits.files, tree::read(git, &tree, limits.files))
             .await
-            .context("reading the files of a commit took too long")?
+            .unwrap_or_else(|_| {
+                let text = format!("reading its files took longer than {:?}", limits.files);
+                Err(Unreadable::because(text).into())
+            })
     }
 
     fn mirror(&self, dir: &Path) -> Arc<Mirror> {
@@ -178,6 +223,14 @@ impl Mirrors {
 }
 
 impl Mirror {
+    /// Removes the locks in it. Whoever else uses it takes none meanwhile.
+    async fn unlock(&self, dir: &Path) -> anyhow::Result<()> {
+        let _alone = self.usage.write().await;
+        let dir = dir.to_owned();
+        tokio::task::spawn_blocking(move || locks::remove(&dir)).await?;
+        Ok(())
+    }
+
     /// Waits until nobody reads it.
     async fn remove(&self, dir: &Path) -> anyhow::Result<()> {
         let _alone = self.usage.write().await;
@@ -193,9 +246,19 @@ impl Mirror {
     }
 }
 
-fn damage_of(result: &anyhow::Result<Result<Files, Problem>>) -> Option<String> {
+/// What can be mended here.
+enum Trouble {
+    Damage(String),
+    Lock(String),
+}
+
+fn trouble(result: &anyhow::Result<Result<Files, Problem>>) -> Option<Trouble> {
     let error = result.as_ref().err()?;
-    error.downcast_ref::<Damaged>().map(ToString::to_string)
+    let damage = error.downcast_ref::<Damaged>();
+    let lock = error.downcast_ref::<Locked>();
+    damage
+        .map(|it| Trouble::Damage(it.to_string()))
+        .or_else(|| lock.map(|it| Trouble::Lock(it.to_string())))
 }
 
 /// A name that is one folder and no flag.
@@ -224,8 +287,27 @@ async fn bring(
             .with_context(|| format!("mirror folder {}", git.dir.display()))?;
         git.run(&["init", "--quiet", "--bare"], LOOK_LIMIT).await?;
     }
-    let mut wanted = vec![(base_sha, "refs/prow/base".to_owned())];
-    wanted.extend(head.map(|head| (head.sha.as_str(), format!("refs/prow/pull/{}", head.number))));
+    let base = (base_sha, "refs/prow/base".to_owned());
+    let head_name = |head: &Head| format!("refs/prow/pull/{}", head.number);
+    let of_head = head.map(|head| (head.sha.as_str(), head_name(head)));
+    if head.is_some_and(|head| !head.trusted) {
+        // The base is nobody's to make slow: it may bring the whole history.
+        let brought = fetch(git, present, vec![base], FETCH_LIMIT).await?;
+        let limit = STRANGERS.fetch;
+        let more = fetch(git, present, of_head.into_iter().collect(), limit).await?;
+        return Ok(brought || more);
+    }
+    let wanted = [Some(base), of_head].into_iter().flatten().collect();
+    fetch(git, present, wanted, FETCH_LIMIT).await
+}
+
+/// Fetches those commits that are not here yet to the refs beside them.
+async fn fetch(
+    git: &Git<'_>,
+    present: &mut Present,
+    mut wanted: Vec<(&str, String)>,
+    limit: Duration,
+) -> anyhow::Result<bool> {
     wanted.retain(|(sha, _)| !present.contains(*sha));
     if wanted.is_empty() {
         return Ok(false);
@@ -244,7 +326,7 @@ async fn bring(
         "origin",
     ];
     args.extend(refspecs.iter().map(String::as_str));
-    git.run(&args, FETCH_LIMIT).await?;
+    git.run(&args, limit).await?;
     if present.len() > MAX_PRESENT {
         present.clear();
     }
@@ -252,20 +334,53 @@ async fn bring(
     Ok(true)
 }
 
-/// The tree of `head` merged into `base`; `None` when they conflict.
-async fn merge(git: &Git<'_>, base: &str, head: &str) -> anyhow::Result<Option<String>> {
-    let args = ["merge-tree", "--write-tree", "--no-messages", base, head];
-    let printed = git.try_run(&args, FETCH_LIMIT).await?;
+/// What comes of merging a head into its base.
+#[derive(Debug, PartialEq, Eq)]
+enum Merge {
+    Tree(String),
+    /// The first of the files that conflict.
+    Conflict(Vec<String>),
+}
+
+/// Merges `head` into `base`, in memory.
+async fn merge(git: &Git<'_>, base: &str, head: &str, limit: Duration) -> anyhow::Result<Merge> {
+    let args = [
+        "merge-tree",
+        "--write-tree",
+        "--no-messages",
+        "--name-only",
+        "-z",
+        base,
+        head,
+    ];
+    let printed = git.try_run(&args, limit).await?;
     match printed.code {
-        0 => {
-            let tree = String::from_utf8_lossy(&printed.stdout).trim().to_owned();
+        // Nothing but names of files in conflict is that long.
+        _ if printed.truncated => Ok(Merge::Conflict(conflicts(&printed.stdout))),
+        Some(0) => {
+            let tree = String::from_utf8_lossy(&printed.stdout);
+            let tree = tree.trim_end_matches('\0').trim().to_owned();
             if !is_sha(&tree) {
-                bail!("git merge-tree printed no tree");
+                let text = "git merge-tree printed no tree";
+                return Err(MayPass(Unreadable::because(text)).into());
             }
-            Ok(Some(tree))
+            Ok(Merge::Tree(tree))
         }
-        1 => Ok(None),
-        _ if printed.says("unrelated histories") => Ok(None),
+        Some(1) => Ok(Merge::Conflict(conflicts(&printed.stdout))),
+        _ if printed.says("unrelated histories") => Ok(Merge::Conflict(Vec::new())),
         _ => Err(printed.error(&args)),
     }
 }
+
+/// Reads `<tree>\0<file>\0<file>\0…`.
+fn conflicts(printed: &[u8]) -> Vec<String> {
+    let mut words: Vec<_> = printed.split(|byte| *byte == 0).skip(1).collect();
+    // What follows the last end was cut off, or is nothing.
+    words.pop();
+    let names = words.into_iter().filter(|name| !name.is_empty());
+    let names = names.map(|name| String::from_utf8_lossy(name).into_owned());
+    names.take(MAX_CONFLICTS).collect()
+}
+
+#[cfg(test)]
+mod tests;

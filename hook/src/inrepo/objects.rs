@@ -6,17 +6,17 @@
 use anyhow::{Context as _, bail};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    process::{Child, ChildStdin, ChildStdout},
+    process::{ChildStdin, ChildStdout},
 };
 
-use super::git::{Git, Unreadable, is_sha};
+use super::git::{Damaged, Git, MayPass, Running, Unreadable, is_sha};
 
 /// Most bytes of one tree: some 100,000 entries.
 const MAX_TREE: usize = 8 << 20;
 
 /// A running `git cat-file`; it ends with its handle.
 pub(super) struct Objects {
-    _process: Child,
+    _process: Running,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -52,8 +52,7 @@ impl Entry {
 impl Objects {
     pub(super) fn open(git: &Git<'_>) -> anyhow::Result<Self> {
         let mut process = git.converse(&["cat-file", "--batch"])?;
-        let questions = process.stdin.take().expect("stdin is piped");
-        let answers = process.stdout.take().expect("stdout is piped");
+        let (questions, answers) = process.pipes();
         Ok(Self {
             _process: process,
             questions,
@@ -64,11 +63,11 @@ impl Objects {
     /// The entries of a tree or of a commit's, `folder` before their names.
     pub(super) async fn tree(&mut self, sha: &str, folder: &str) -> anyhow::Result<Vec<Entry>> {
         match self.ask(sha, "^{tree}", MAX_TREE).await? {
-            Object::Bytes(bytes) => {
-                entries(&bytes, folder).ok_or_else(|| Unreadable::because("a tree is damaged"))
-            }
-            Object::TooLarge => Err(Unreadable::because("a folder has too many entries")),
-            Object::Missing => Err(Unreadable::because("a tree is missing")),
+            Object::Bytes(bytes) => entries(&bytes, folder)
+                .ok_or_else(|| Damaged(format!("the tree {sha} makes no sense")).into()),
+            Object::TooLarge => Err(Unreadable::because("a folder has too many entries").into()),
+            // Trees come with their commits.
+            Object::Missing => Err(Damaged(format!("the tree {sha} is missing")).into()),
         }
     }
 
@@ -81,13 +80,13 @@ impl Objects {
         if !is_sha(sha) {
             bail!("{sha:?} is no object's name");
         }
-        let ended = || Unreadable::because("git cat-file ended");
+        let ended = || MayPass(Unreadable::because("git cat-file ended"));
         let question = format!("{sha}{part}\n");
         let asked = self.questions.write_all(question.as_bytes()).await;
         asked.map_err(|_| ended())?;
         let mut header = String::new();
         if self.answers.read_line(&mut header).await? == 0 {
-            return Err(ended());
+            return Err(ended().into());
         }
         let header = header.trim_end();
         if header.ends_with(" missing") {

@@ -3,7 +3,7 @@
 //! The folder `.prow/` goes before `.prow.yaml`, that before `prow-jobs.yaml`; exactly one of
 //! them is read. In the folder, `.prowignore` leaves files out.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use common::config::{
     self,
@@ -13,7 +13,6 @@ use common::config::{
 use super::{
     Files, Problem,
     git::{Git, Unreadable},
-    mirror::FETCH_LIMIT,
     objects::{Entry, Object, Objects},
 };
 
@@ -26,10 +25,16 @@ const MAX_FILES: usize = 500;
 /// Most folders below `.prow/`.
 const MAX_FOLDERS: usize = 200;
 
-/// Reads the files of the commit or tree `sha`.
-pub(super) async fn read(git: &Git<'_>, sha: &str) -> anyhow::Result<Result<Files, Problem>> {
+/// Reads the files of the commit or tree `sha`. Contents that are not here are fetched within
+/// `limit`.
+pub(super) async fn read(
+    git: &Git<'_>,
+    sha: &str,
+    limit: Duration,
+) -> anyhow::Result<Result<Files, Problem>> {
     let mut reading = Reading {
         git,
+        limit,
         objects: Objects::open(git)?,
     };
     let top = reading.objects.tree(sha, "").await?;
@@ -61,6 +66,7 @@ pub(super) async fn read(git: &Git<'_>, sha: &str) -> anyhow::Result<Result<File
 
 struct Reading<'a> {
     git: &'a Git<'a>,
+    limit: Duration,
     objects: Objects,
 }
 
@@ -110,7 +116,7 @@ impl Reading<'_> {
                         return Ok(Err(invalid(path, message)));
                     }
                     Object::Missing if fetched => {
-                        return Err(Unreadable::because(format!("{path} is missing")));
+                        return Err(Unreadable::because(format!("{path} is missing")).into());
                     }
                     Object::Missing => missing.push(object.as_str()),
                 }
@@ -141,7 +147,7 @@ impl Reading<'_> {
             "origin",
         ];
         args.extend(objects);
-        self.git.run(&args, FETCH_LIMIT).await.map(drop)
+        self.git.run(&args, self.limit).await.map(drop)
     }
 }
 

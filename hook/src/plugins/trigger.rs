@@ -10,6 +10,7 @@ mod decision;
 mod facts;
 mod fetch;
 mod jobs;
+mod now;
 mod pull_request;
 mod push;
 mod rerun;
@@ -27,7 +28,6 @@ use apply::Target;
 use decision::Decision;
 use facts::{Facts, Need, Scene};
 
-pub(crate) use facts::Head;
 pub use select::{Contexts, Filter, select};
 
 pub(super) const PLUGIN: Plugin = Plugin {
@@ -76,7 +76,7 @@ fn subject(event: &Event) -> Option<(&'static str, u64)> {
     }
 }
 
-/// Decides, fetching one missing fact after the other. The pull request is the one that was
+/// Decides, fetching missing facts until none is. The pull request is the one that was
 /// fetched, if any.
 async fn decide_with_facts(
     call: Call<'_>,
@@ -92,7 +92,7 @@ async fn decide_with_facts(
     loop {
         match decide(call.event, scene, &facts) {
             Ok(decision) => return Ok((decision, facts.pull.map(|pull| pull.number))),
-            Err(need) => fetch::fetch(need, &mut facts, call).await?,
+            Err(need) => facts.merge(fetch::fetch(need, call).await?),
         }
     }
 }

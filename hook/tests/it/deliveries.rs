@@ -172,7 +172,7 @@ async fn an_unreachable_github_only_delays() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payload_that_cannot_be_read_fails_alone_and_may_come_again() {
     let world = World::new().await;
-    let payload = json!({"action": "opened", "repository": {"full_name": "acme/widgets"}});
+    let payload = json!({"action": 7, "repository": {"full_name": "acme/widgets"}});
     assert_eq!(
         world.hook.deliver("pull_request", "bad", &payload).await,
         200

@@ -140,7 +140,7 @@ async fn a_strangers_jobs_wait_and_their_mistakes_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_conflict_runs_nothing() {
+async fn a_conflict_runs_nothing_and_commands_are_answered() {
     let world = world(crate::world::JOBS).await;
     let work = world.maria.clone_of("acme/widgets");
     work.git(&["checkout", "--quiet", "-b", "topic"]);
@@ -151,12 +151,35 @@ async fn a_conflict_runs_nothing() {
     world.maria.post("/repos/acme/widgets/pulls", &wish).await;
     assert!(world.states().await.is_empty());
     let reasons = world.hook.reasons().await;
-    assert!(
-        reasons
-            .iter()
-            .any(|reason| reason.contains("conflicts with its base")),
-        "{reasons:?}"
-    );
+    let why = "the pull request conflicts with main in README.md, so no job can run on it";
+    assert!(reasons.contains(&why.to_owned()), "{reasons:?}");
+    assert_eq!(world.said(1).await, [], "GitHub shows it");
+
+    for command in ["/test unit", "/test own", "/retest", "/test ?"] {
+        world.comment(&world.maria, 1, command).await;
+        world.idle().await;
+        let said = world.said(1).await;
+        assert_eq!(
+            said.len(),
+            1,
+            "{command}: the last answer replaces the others"
+        );
+        for part in [
+            "it conflicts with `main`",
+            "- `README.md`",
+            "Rebase it",
+            command,
+        ] {
+            assert!(said[0].1.contains(part), "{command}: {part} in {said:?}");
+        }
+    }
+    assert!(world.states().await.is_empty());
+
+    work.git(&["fetch", "--quiet", "origin"]);
+    work.git(&["reset", "--quiet", "--hard", "origin/main"]);
+    work.commit("a.txt", "a\n");
+    work.git(&["push", "--quiet", "--force", "origin", "HEAD:topic"]);
+    assert_eq!(world.states().await, ["unit triggered"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

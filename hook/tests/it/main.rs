@@ -3,8 +3,10 @@
 mod deliveries;
 mod ending;
 mod in_repo;
+mod late;
 mod missed;
 mod reload;
 mod trigger;
+mod unreadable;
 mod webhook;
 mod world;

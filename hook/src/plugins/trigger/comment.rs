@@ -19,6 +19,9 @@ use super::{
 use crate::event::{Comment, CommentAction};
 
 pub(crate) fn decide(comment: &Comment, scene: Scene<'_>, facts: &Facts) -> Result<Decision, Need> {
+    if comment.number == 0 {
+        return Ok(Decision::nothing("the payload names no pull request"));
+    }
     if comment.action != CommentAction::Created || !comment.is_pull || !comment.is_open {
         return Ok(Decision::nothing(
             "only new comments on open pull requests count",
@@ -39,6 +42,9 @@ pub(crate) fn decide(comment: &Comment, scene: Scene<'_>, facts: &Facts) -> Resu
         return Ok(Decision::nothing("the comment holds no command"));
     }
     let pull = facts.pull(comment.number)?;
+    if pull.state == "closed" {
+        return Ok(Decision::nothing("the pull request is closed by now"));
+    }
     let pull_trust = trust::of_pull(pull, scene, facts)?;
     if !known && !asked_for(&jobs::candidates(pull, pull_trust.granted, scene, facts)?.jobs) {
         return Ok(Decision::nothing("the comment holds no command"));
@@ -85,8 +91,8 @@ pub(super) fn answer(
         candidates: &candidates,
         vouched,
     };
-    if candidates.jobs.is_empty() {
-        decision.because("the repository has no presubmits");
+    if candidates.are_none(&mut decision) {
+        // Nothing could be started, whoever asks.
     } else if !commenter.granted && !pull_trust.granted {
         decision.because("neither commenter nor pull request is trusted");
         decision.push(Effect::Comment(texts::refused(comment, scene)));
@@ -135,6 +141,10 @@ impl Request<'_> {
 
     fn start(&self, decision: &mut Decision, scene: Scene<'_>, facts: &Facts) -> Result<(), Need> {
         let commands = self.asked.commands;
+        if let Some(files) = &self.candidates.conflict {
+            self.tell_conflict(files, decision, scene, facts);
+            return Ok(());
+        }
         let filters = self.filters(scene, facts)?;
         let selected = jobs::choose(&self.candidates.jobs, &filters, self.pull, facts)?;
         if commands.asks_for_tests() {
@@ -142,24 +152,64 @@ impl Request<'_> {
         }
         if let Some(note) = self.help(selected.is_empty()) {
             decision.because("the comment gets help instead of a run");
-            decision.push(Effect::Comment(texts::help(
-                note,
-                self.asked.comment,
-                &self.candidates.jobs,
-                &self.pull.base.git_ref,
-                &scene.org_repo(),
-                facts.changed_files.as_deref(),
-            )));
+            decision.push(self.list_jobs(note.text(), scene, facts));
             return Ok(());
         }
         if selected.is_empty() {
             decision.because("no job is chosen");
         }
         let retest = commands.retest || commands.retest_required;
-        let conflict = self.candidates.conflict;
-        jobs::start(
-            decision, &selected, conflict, retest, self.pull, scene, facts,
-        )
+        jobs::start(decision, &selected, retest, self.pull, scene, facts)
+    }
+
+    /// Nothing runs on a pull request in conflict. Whoever asks for a run is told why, and
+    /// whoever asks what there is gets the list as well.
+    fn tell_conflict(
+        &self,
+        files: &[String],
+        decision: &mut Decision,
+        scene: Scene<'_>,
+        facts: &Facts,
+    ) {
+        decision.because(jobs::why_conflict(files, self.pull));
+        if !self.asks_for_a_run(scene) {
+            return;
+        }
+        let commands = self.asked.commands;
+        if commands.asks_for_tests() {
+            decision.push(Effect::PruneHelp);
+        }
+        let text = texts::conflict(&self.pull.base.git_ref, files);
+        decision.push(if commands.ask_help || commands.bare_test {
+            self.list_jobs(&text, scene, facts)
+        } else {
+            Effect::Comment(texts::answer(self.asked.comment, &text))
+        });
+    }
+
+    fn asks_for_a_run(&self, scene: Scene<'_>) -> bool {
+        let Asked {
+            text,
+            commands,
+            context,
+            ..
+        } = &self.asked;
+        let mut jobs = self.candidates.jobs.iter();
+        commands.asks_for_tests()
+            || context.is_some()
+            || (commands.ok_to_test && !scene.trigger.ignore_ok_to_test)
+            || jobs.any(|job| job.trigger_matches(text))
+    }
+
+    fn list_jobs(&self, note: &str, scene: Scene<'_>, facts: &Facts) -> Effect {
+        Effect::Comment(texts::help(
+            note,
+            self.asked.comment,
+            &self.candidates.jobs,
+            &self.pull.base.git_ref,
+            &scene.org_repo(),
+            facts.changed_files.as_deref(),
+        ))
     }
 
     fn filters(&self, scene: Scene<'_>, facts: &Facts) -> Result<Vec<Filter>, Need> {

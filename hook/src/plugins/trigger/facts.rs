@@ -9,7 +9,11 @@ use common::{
     github::{PullRequest, Status},
 };
 
-use crate::{event::Rerun, inrepo::Problem, webhook::Identity};
+use crate::{
+    event::Rerun,
+    inrepo::{Head, Problem},
+    webhook::Identity,
+};
 
 /// A fact that is missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub(crate) enum Need {
     },
     Collaborator(String),
     Pull(u64),
+    /// The pull request of an event, which GitHub may not have yet.
+    PullNow(u64),
     /// Which pull request has this newest commit; `prowjob` is a run on it.
     PullAt {
         sha: String,
@@ -36,13 +42,6 @@ pub(crate) enum Need {
         base_sha: String,
         head: Option<Head>,
     },
-}
-
-/// The newest commit of a pull request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) number: u64,
-    pub(crate) sha: String,
 }
 
 /// What is known from the start.
@@ -77,16 +76,33 @@ pub(crate) struct Facts {
     pub(crate) members: BTreeMap<(String, String), bool>,
     pub(crate) collaborators: BTreeMap<String, bool>,
     pub(crate) pull: Option<PullRequest>,
+    /// `Some(None)`: GitHub does not have it.
+    pub(crate) pull_now: Option<Option<PullRequest>>,
     /// `Some(None)`: nothing is known of that commit.
     pub(crate) pull_at: Option<Option<u64>>,
-    pub(crate) base_sha: Option<String>,
+    /// By branch.
+    pub(crate) base_shas: BTreeMap<String, String>,
     pub(crate) changed_files: Option<Vec<String>>,
     pub(crate) statuses: Option<Vec<Status>>,
-    pub(crate) own_at_base: Option<Own>,
-    pub(crate) own_merged: Option<Own>,
+    /// By base commit and what is merged into it.
+    pub(crate) own: BTreeMap<(String, Option<Head>), Own>,
 }
 
 impl Facts {
+    /// Adds what was found out beside.
+    pub(crate) fn merge(&mut self, found: Self) {
+        self.bot = self.bot.take().or(found.bot);
+        self.members.extend(found.members);
+        self.collaborators.extend(found.collaborators);
+        self.pull = self.pull.take().or(found.pull);
+        self.pull_now = self.pull_now.take().or(found.pull_now);
+        self.pull_at = self.pull_at.or(found.pull_at);
+        self.base_shas.extend(found.base_shas);
+        self.changed_files = self.changed_files.take().or(found.changed_files);
+        self.statuses = self.statuses.take().or(found.statuses);
+        self.own.extend(found.own);
+    }
+
     pub(crate) fn bot(&self) -> Result<&str, Need> {
         self.bot.as_deref().ok_or(Need::Bot)
     }
@@ -110,6 +126,12 @@ impl Facts {
         self.pull.as_ref().ok_or(Need::Pull(number))
     }
 
+    /// The pull request of an event as GitHub has it now.
+    pub(crate) fn pull_now(&self, number: u64) -> Result<Option<&PullRequest>, Need> {
+        let found = self.pull_now.as_ref().ok_or(Need::PullNow(number))?;
+        Ok(found.as_ref())
+    }
+
     /// The pull request whose check runs are asked for again.
     pub(crate) fn pull_at(&self, rerun: &Rerun) -> Result<Option<u64>, Need> {
         self.pull_at.ok_or_else(|| Need::PullAt {
@@ -119,9 +141,8 @@ impl Facts {
     }
 
     pub(crate) fn base_sha(&self, base_ref: &str) -> Result<&str, Need> {
-        self.base_sha
-            .as_deref()
-            .ok_or_else(|| Need::BaseSha(base_ref.to_owned()))
+        let found = self.base_shas.get(base_ref).map(String::as_str);
+        found.ok_or_else(|| Need::BaseSha(base_ref.to_owned()))
     }
 
     pub(crate) fn changed_files(&self, number: u64) -> Result<&[String], Need> {
@@ -138,21 +159,24 @@ impl Facts {
 
     /// The repository's own jobs at a commit of its own.
     pub(crate) fn own_at(&self, sha: &str) -> Result<&Own, Need> {
-        self.own_at_base.as_ref().ok_or_else(|| Need::InRepo {
-            base_sha: sha.to_owned(),
-            head: None,
-        })
+        self.own(sha, None)
     }
 
     /// The repository's own jobs as a pull request would leave them.
-    pub(crate) fn own_merged(&self, pull: &PullRequest) -> Result<&Own, Need> {
-        let base_sha = self.base_sha(&pull.base.git_ref)?;
-        self.own_merged.as_ref().ok_or_else(|| Need::InRepo {
-            base_sha: base_sha.to_owned(),
-            head: Some(Head {
-                number: pull.number,
-                sha: pull.head.sha.clone(),
-            }),
+    pub(crate) fn own_merged(&self, pull: &PullRequest, trusted: bool) -> Result<&Own, Need> {
+        let head = Head {
+            number: pull.number,
+            sha: pull.head.sha.clone(),
+            trusted,
+        };
+        self.own(self.base_sha(&pull.base.git_ref)?, Some(head))
+    }
+
+    fn own(&self, base_sha: &str, head: Option<Head>) -> Result<&Own, Need> {
+        let key = (base_sha.to_owned(), head);
+        self.own.get(&key).ok_or(Need::InRepo {
+            base_sha: key.0,
+            head: key.1,
         })
     }
 }

@@ -18,10 +18,23 @@ use crate::inrepo::Problem;
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
     pub(crate) jobs: Vec<Arc<Presubmit>>,
-    /// Git cannot merge the pull request.
-    pub(crate) conflict: bool,
+    /// The pull request cannot be merged into its base: the files in conflict, as far as they
+    /// are known.
+    pub(crate) conflict: Option<Vec<String>>,
     /// Why the repository's own jobs are not among them.
     pub(crate) missing: Option<String>,
+}
+
+impl Candidates {
+    /// Whether there is nothing to choose from, which is a reason to do nothing. Of a pull
+    /// request in conflict nobody knows what its own jobs are.
+    pub(crate) fn are_none(&self, decision: &mut Decision) -> bool {
+        let none = self.jobs.is_empty() && self.conflict.is_none();
+        if none {
+            decision.because("the repository has no presubmits");
+        }
+        none
+    }
 }
 
 /// The presubmits of a pull request. Of an untrusted one's head nothing is used: its
@@ -34,19 +47,21 @@ pub(crate) fn candidates(
 ) -> Result<Candidates, Need> {
     let mut candidates = Candidates {
         jobs: scene.config.presubmits_for(&scene.org_repo()).to_vec(),
-        ..Candidates::default()
+        // GitHub says no more than that.
+        conflict: (pull.mergeable == Some(false)).then(Vec::new),
+        missing: None,
     };
     if !scene.in_repo_enabled() {
         return Ok(candidates);
     }
     let own = if trusted {
-        facts.own_merged(pull)?
+        facts.own_merged(pull, trusted)?
     } else {
         facts.own_at(facts.base_sha(&pull.base.git_ref)?)?
     };
     match own {
         Ok(own) => candidates.jobs.extend(own.presubmits.iter().cloned()),
-        Err(Problem::Conflict) => candidates.conflict = true,
+        Err(Problem::Conflict(files)) => candidates.conflict = Some(files.clone()),
         Err(problem) => {
             candidates.missing = Some(format!("the repository's own jobs are not used: {problem}"));
         }
@@ -58,27 +73,29 @@ pub(crate) fn candidates(
 /// it, whoever its author is. Reading it runs nothing of it.
 pub(crate) fn report(
     pull: &PullRequest,
+    trusted: bool,
     scene: Scene<'_>,
     facts: &Facts,
 ) -> Result<Option<Effect>, Need> {
     if !scene.in_repo_enabled() {
         return Ok(None);
     }
-    Ok(match facts.own_merged(pull)? {
+    Ok(match facts.own_merged(pull, trusted)? {
         Ok(_) => Some(Effect::Report(None)),
         Err(Problem::Invalid(errors)) => Some(Effect::Report(Some(texts::in_repo_errors(
             &scene.org_repo(),
             errors,
         )))),
-        Err(Problem::Unreadable) => Some(Effect::Report(Some(texts::in_repo_unreadable(
+        Err(Problem::Unreadable(why)) => Some(Effect::Report(Some(texts::in_repo_unreadable(
             &scene.org_repo(),
+            why,
         )))),
-        // GitHub tells of a conflict itself.
-        Err(Problem::Conflict) => None,
+        // GitHub tells of a conflict itself, and whoever asks for a job is answered.
+        Err(Problem::Conflict(_)) => None,
     })
 }
 
-/// Starts what starts by itself.
+/// Starts what starts by itself, unless the pull request cannot be merged.
 pub(crate) fn start_auto(
     decision: &mut Decision,
     candidates: &Candidates,
@@ -86,19 +103,25 @@ pub(crate) fn start_auto(
     scene: Scene<'_>,
     facts: &Facts,
 ) -> Result<(), Need> {
+    if let Some(files) = &candidates.conflict {
+        decision.because(why_conflict(files, pull));
+        return Ok(());
+    }
     let selected = choose(&candidates.jobs, &[Filter::Auto], pull, facts)?;
     if selected.is_empty() {
         decision.because("no job starts by itself on these changes");
     }
-    start(
-        decision,
-        &selected,
-        candidates.conflict,
-        false,
-        pull,
-        scene,
-        facts,
-    )
+    start(decision, &selected, false, pull, scene, facts)
+}
+
+/// Why nothing runs on a pull request that cannot be merged.
+pub(crate) fn why_conflict(files: &[String], pull: &PullRequest) -> String {
+    let base = &pull.base.git_ref;
+    let whereabouts = match files {
+        [] => String::new(),
+        files => format!(" in {}", files.join(", ")),
+    };
+    format!("the pull request conflicts with {base}{whereabouts}, so no job can run on it")
 }
 
 /// The jobs that `filters` choose for a pull request.
@@ -113,21 +136,16 @@ pub(crate) fn choose(
     })
 }
 
-/// Starts jobs, unless the pull request cannot be merged.
+/// Starts jobs on a pull request that can be merged.
 pub(crate) fn start(
     decision: &mut Decision,
     jobs: &[Arc<Presubmit>],
-    conflict: bool,
     retest: bool,
     pull: &PullRequest,
     scene: Scene<'_>,
     facts: &Facts,
 ) -> Result<(), Need> {
     if jobs.is_empty() {
-        return Ok(());
-    }
-    if conflict || pull.mergeable == Some(false) {
-        decision.because("the pull request conflicts with its base, so no job can run on it");
         return Ok(());
     }
     let base_sha = facts.base_sha(&pull.base.git_ref)?;

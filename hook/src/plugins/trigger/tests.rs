@@ -18,12 +18,15 @@ use super::{
 };
 use crate::{
     event::{Comment, CommentAction, PullRequestEvent, PushEvent},
-    inrepo::Problem,
+    inrepo::{Head, Problem},
     webhook::Identity,
 };
 
 mod comments;
+mod conflicts;
 mod in_repo;
+mod late;
+mod nulls;
 mod pull_requests;
 mod pushes;
 mod reruns;
@@ -151,6 +154,18 @@ impl Case {
     fn facts(&self) -> Facts {
         let is = |user: &str, is| (("o".to_owned(), user.to_owned()), is);
         let (at_base, merged) = self.own.clone().unzip();
+        let head = |trusted| {
+            Some(Head {
+                number: 7,
+                sha: "head".into(),
+                trusted,
+            })
+        };
+        let own = [
+            (None, at_base),
+            (head(true), merged.clone()),
+            (head(false), merged),
+        ];
         Facts {
             bot: Some("prow[bot]".into()),
             members: [
@@ -162,8 +177,9 @@ impl Case {
             .into(),
             collaborators: ["eve", "sam"].map(|user| (user.to_owned(), false)).into(),
             pull: Some(self.pull()),
+            pull_now: Some(Some(self.pull())),
             pull_at: Some(Some(7)),
-            base_sha: Some("base-now".into()),
+            base_shas: [("main".to_owned(), "base-now".to_owned())].into(),
             changed_files: Some(vec!["main.go".into()]),
             statuses: Some(
                 self.statuses
@@ -176,12 +192,18 @@ impl Case {
                     })
                     .collect(),
             ),
-            own_at_base: at_base,
-            own_merged: merged,
+            own: own
+                .into_iter()
+                .filter_map(|(head, own)| Some((("base-now".to_owned(), head), own?)))
+                .collect(),
         }
     }
 
     fn decide(&self, event: &Event) -> Decision {
+        self.decide_with(event, &self.facts())
+    }
+
+    fn decide_with(&self, event: &Event, facts: &Facts) -> Decision {
         let identity = Identity {
             org: "o".into(),
             repo: "r".into(),
@@ -193,7 +215,7 @@ impl Case {
             config: &config,
             trigger: &self.trigger,
         };
-        decide(event, scene, &self.facts()).expect("every fact is given")
+        decide(event, scene, facts).expect("every fact is given")
     }
 
     /// What a change of the pull request leads to, in short.
@@ -250,6 +272,7 @@ fn short(decision: &Decision) -> String {
         ("Jobs cannot be started", "refused"),
         ("Only members of", "refused"),
         ("take `/ok-to-test` back", "cannot cancel"),
+        ("it conflicts with `main`", "conflict"),
         (texts::HELP_MARKER, "help"),
     ];
     assert!(!decision.reasons.is_empty(), "every decision has a reason");

@@ -80,7 +80,7 @@ pub(crate) enum HelpNote {
 }
 
 impl HelpNote {
-    const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Asked => "",
             Self::BareTest => "`/test` needs the name of a job.\n\n",
@@ -93,10 +93,42 @@ impl HelpNote {
     }
 }
 
+/// Files in conflict that a comment names.
+const MAX_FILES: usize = 20;
+
+/// Why nothing runs on a pull request, and what to do about it.
+pub(crate) fn conflict(base_ref: &str, files: &[String]) -> String {
+    let base = span(base_ref);
+    let mut text = format!("No job can run on this pull request: it conflicts with {base}");
+    if files.is_empty() {
+        text.push_str(". GitHub names the files at the end of its page.\n\n");
+    } else {
+        text.push_str(" in\n\n");
+        for file in files.iter().take(MAX_FILES) {
+            let _ = writeln!(text, "- {}", span(file));
+        }
+        if files.len() > MAX_FILES {
+            text.push_str("- and more\n");
+        }
+        text.push('\n');
+    }
+    let _ = write!(
+        text,
+        "Rebase it on {base}, or merge {base} into it, and push. What runs by itself starts \
+         then.\n\n"
+    );
+    text
+}
+
+/// An answer to a comment that the next answer replaces.
+pub(crate) fn answer(comment: &Comment, message: &str) -> String {
+    format!("{}\n{HELP_MARKER}", reply(comment, message.trim_end()))
+}
+
 /// The jobs one can ask for on `base_ref`. Without `changed_files`, jobs that depend on them are
 /// listed as part of `/test all`.
 pub(crate) fn help(
-    note: HelpNote,
+    note: &str,
     comment: &Comment,
     jobs: &[Arc<Presubmit>],
     base_ref: &str,
@@ -107,7 +139,7 @@ pub(crate) fn help(
         .iter()
         .filter(|job| job.brancher.runs_on(base_ref))
         .collect();
-    let mut text = note.text().to_owned();
+    let mut text = note.to_owned();
     if here.is_empty() {
         let _ = write!(
             text,
@@ -145,7 +177,7 @@ pub(crate) fn help(
             );
         }
     }
-    format!("{}\n{HELP_MARKER}", reply(comment, &text))
+    answer(comment, &text)
 }
 
 /// Characters of a comment that its answer quotes. GitHub refuses texts over 65,536.
@@ -213,10 +245,10 @@ pub(crate) fn in_repo_errors(org_repo: &str, errors: &Errors) -> String {
 }
 
 /// The comment about a repository that git cannot read. What git said is in hook's log.
-pub(crate) fn in_repo_unreadable(org_repo: &str) -> String {
+pub(crate) fn in_repo_unreadable(org_repo: &str, why: &str) -> String {
     format!(
         "{REPORT_MARKER}\nThe job configuration that this pull request would bring to {org_repo} \
-         could not be read: git cannot read the repository. Jobs that are configured centrally \
+         could not be read: {why}. Jobs that are configured centrally \
          run all the same.\n\nThe next push tries again. If this goes on, whoever runs this \
          Prow finds the reason in hook's log."
     )
@@ -225,6 +257,28 @@ pub(crate) fn in_repo_unreadable(org_repo: &str) -> String {
 /// What the comment becomes when nothing is wrong any more.
 pub(crate) fn in_repo_mended() -> String {
     format!("{REPORT_MARKER}\nThe job configuration of this pull request can be used now.")
+}
+
+/// Characters of a name that are shown.
+const MAX_NAME: usize = 200;
+
+/// A name that strangers choose, as code: nothing in it can end the span.
+fn span(name: &str) -> String {
+    let shown: String = name
+        .chars()
+        .take(MAX_NAME)
+        .map(|c| match c {
+            '`' => '\'',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .collect();
+    let more = if name.chars().nth(MAX_NAME).is_some() {
+        "…"
+    } else {
+        ""
+    };
+    format!("`{shown}{more}`")
 }
 
 /// A piece of somebody's file, on one line and without what GitHub would act on: no code

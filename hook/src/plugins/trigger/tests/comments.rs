@@ -156,7 +156,7 @@ fn comments_on_a_pull_request() {
         (
             "28 mergeable is false",
             conflicting.says("ann", "/test A"),
-            "",
+            "say conflict",
         ),
         ("29 the bot", own().says("prow[bot]", "/test A"), ""),
         ("30 no presubmits", jobless.says("bob", "/ok-to-test"), ""),

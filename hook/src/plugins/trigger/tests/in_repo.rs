@@ -39,7 +39,7 @@ fn case(author: &'static str, at_base: Own, merged: Own) -> Case {
 
 #[test]
 fn own_jobs_count_as_far_as_the_author_is_trusted() {
-    let conflict = || Err(Problem::Conflict);
+    let conflict = || Err(Problem::Conflict(Vec::new()));
     let none = || found(&[]);
     let only_own = |author, at_base, merged| Case {
         presubmits: Vec::new(),

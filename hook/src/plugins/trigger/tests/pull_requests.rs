@@ -177,12 +177,13 @@ fn a_run_carries_what_prow_puts_into_it() {
 }
 
 #[test]
-fn closing_asks_nobody_anything() {
+fn closing_asks_for_nothing_but_the_pull_request() {
     let event = serde_json::from_value(json!({
         "action": "closed",
         "pull_request": {"number": 7, "base": {"ref": "x", "sha": ""}, "head": {"ref": "x", "sha": ""}},
     }))
     .unwrap();
+    let event = Event::PullRequest(event);
     let (identity, config, trigger) = (Identity::default(), Config::default(), Trigger::default());
     let scene = Scene {
         identity: &identity,
@@ -190,5 +191,9 @@ fn closing_asks_nobody_anything() {
         config: &config,
         trigger: &trigger,
     };
-    assert!(decide(&Event::PullRequest(event), scene, &Facts::default()).is_ok());
+    let mut facts = Facts::default();
+    assert_eq!(decide(&event, scene, &facts), Err(Need::PullNow(7)));
+    facts.pull_now = Some(None);
+    let decision = decide(&event, scene, &facts).unwrap();
+    assert_eq!(decision.effects, [Effect::Abort]);
 }
