@@ -17,7 +17,6 @@ use kube::{
         watcher::Event,
     },
 };
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,12 +25,9 @@ use crate::{
     index::{Index, Limits},
     metrics::Metrics,
     reconcile::Reconciler,
-    watch, work,
+    watch,
     writer::Writer,
 };
-
-/// Complete jobs whose pods are ended at once.
-const FINISHING: usize = 20;
 
 /// Names of jobs to look at.
 #[derive(Clone, Debug)]
@@ -65,6 +61,7 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
         controllers: ctx.controllers,
         dry_run: ctx.dry_run,
         memory: Default::default(),
+        ended: Default::default(),
     });
     let _end = EndFleet(Arc::clone(&reconciler));
     let follow = Follow {
@@ -72,6 +69,7 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
         jobs: jobs.clone(),
         fence: ctx.fence,
         pod_namespace: config.prow.pod_namespace.clone(),
+        prowjob_namespace: namespace.clone(),
         label_selector: ctx.label_selector,
     };
     let follow_jobs = follow_jobs(
@@ -113,7 +111,7 @@ async fn follow_jobs(
     metrics: Metrics,
 ) {
     let jobs = writer.as_reader();
-    let (index, wake) = (&reconciler.index, &reconciler.wake);
+    let (index, wake, ended) = (&reconciler.index, &reconciler.wake, &reconciler.ended);
     let mut listing = HashSet::new();
     let mut finished = HashSet::new();
     futures::pin_mut!(events);
@@ -126,6 +124,7 @@ async fn follow_jobs(
             }
             Event::InitApply(job) => {
                 metrics.observe(&job);
+                ended.observe(&job);
                 index.list(&job);
                 if job.is_complete() {
                     finished.insert(job.name_any());
@@ -137,6 +136,7 @@ async fn follow_jobs(
             Event::InitDone => {
                 writer.apply_watcher_event(&Event::InitDone);
                 metrics.listed(|name| listing.contains(name) || finished.contains(name));
+                ended.retain(|name| finished.contains(name));
                 reconciler.retain(&listing);
                 wake.all(index.listed(&listing));
                 wake.all(listing.drain());
@@ -144,6 +144,7 @@ async fn follow_jobs(
             }
             Event::Apply(job) => {
                 metrics.observe(&job);
+                ended.observe(&job);
                 wake.all(index.observe(&job));
                 let name = job.name_any();
                 if job.is_complete() {
@@ -166,6 +167,7 @@ async fn follow_jobs(
                 }
                 writer.apply_watcher_event(&Event::Delete(job));
                 metrics.remove(&name);
+                ended.remove(&name);
                 reconciler.forget(&name);
                 wake.all(index.remove(&name));
             }
@@ -207,32 +209,14 @@ async fn dispatch(
         return;
     }
     ready.set(true);
-    let mut finishing = JoinSet::new();
     while let Some(name) = names.next().await {
         let object = ObjectRef::<ProwJob>::new(&name).within(&namespace);
         if let Some(job) = jobs.get(&object) {
             reconciler.fleet.queue(&job);
-            continue;
+        } else if reconciler.ended.contains(&name) {
+            // Its job may have ended while plank was away. A pod that outlived its job is
+            // sinker's.
+            reconciler.fleet.queue_leftover(&name);
         }
-        // A pod that goes on without an unfinished job: its job may have ended while plank was
-        // away. One that outlived its job is sinker's.
-        let goes_on = reconciler
-            .fleet
-            .find_pod(&name)
-            .is_some_and(|pod| pod.goes_on());
-        if goes_on {
-            while finishing.len() >= FINISHING {
-                finishing.join_next().await;
-            }
-            finishing.spawn(finish(name, namespace.clone(), Arc::clone(&reconciler)));
-        }
-    }
-}
-
-async fn finish(name: String, namespace: String, reconciler: Arc<Reconciler>) {
-    match reconciler.writer.read_named(&name, &namespace).await {
-        Ok(Some(job)) if job.is_complete() => work::finish(Arc::new(job), reconciler).await,
-        Ok(_) => {}
-        Err(error) => tracing::warn!(prowjob = name, "a pod's job is not read: {error:#}"),
     }
 }

@@ -20,7 +20,7 @@ use kube::{
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    pod_view::PodView,
+    leftovers,
     pods::{self, BuildCluster, News, Pods},
     reconcile::Reconciler,
     work,
@@ -36,6 +36,8 @@ pub(crate) struct Fleet(RwLock<BTreeMap<String, Member>>);
 struct Member {
     cluster: Option<Arc<BuildCluster>>,
     queue: UnboundedSender<ObjectRef<ProwJob>>,
+    /// Of complete jobs whose pods are to be ended.
+    leftovers: UnboundedSender<String>,
     /// Ends with the member, between two steps of its jobs.
     _tasks: AbortOnDropHandle<()>,
 }
@@ -57,13 +59,15 @@ impl Fleet {
         }
     }
 
-    /// The pod of this name, wherever it is.
-    pub(crate) fn find_pod(&self, name: &str) -> Option<Arc<PodView>> {
-        let members = self.read();
-        let mut clusters = members
-            .values()
-            .filter_map(|member| member.cluster.as_ref());
-        clusters.find_map(|cluster| cluster.pods.get(name))
+    /// Queues a complete job where it has a pod that goes on, if it has one.
+    pub(crate) fn queue_leftover(&self, name: &str) {
+        for member in self.read().values() {
+            let cluster = member.cluster.as_ref();
+            let pod = cluster.and_then(|cluster| cluster.pods.get(name));
+            if pod.is_some_and(|pod| pod.goes_on()) {
+                let _ = member.leftovers.unbounded_send(name.to_owned());
+            }
+        }
     }
 
     /// Ends all work.
@@ -87,6 +91,7 @@ pub(crate) struct Follow {
     pub(crate) jobs: Store<ProwJob>,
     pub(crate) fence: Fence,
     pub(crate) pod_namespace: String,
+    pub(crate) prowjob_namespace: String,
     pub(crate) label_selector: String,
 }
 
@@ -143,6 +148,9 @@ impl Follow {
     fn start(&self, alias: &str, cluster: Option<Arc<BuildCluster>>, is_ready: bool) -> Member {
         let (queue, names) = unbounded();
         let work = work::work(self.jobs.clone(), names, Arc::clone(&self.reconciler));
+        let (leftovers, left) = unbounded();
+        let namespace = self.prowjob_namespace.clone();
+        let end = leftovers::end(left, namespace, Arc::clone(&self.reconciler));
         let follow = follow_pods(
             alias.to_owned(),
             cluster.clone().filter(|_| is_ready),
@@ -154,11 +162,13 @@ impl Follow {
             tokio::select! {
                 () = work => {}
                 () = follow => {}
+                () = end => {}
             }
         });
         Member {
             cluster,
             queue,
+            leftovers,
             _tasks: AbortOnDropHandle::new(tasks),
         }
     }
@@ -181,11 +191,17 @@ async fn follow_pods(
     let Some(cluster) = cluster else {
         return std::future::pending().await;
     };
-    let tell = |news| on_pods(news, &alias, &jobs, &reconciler);
+    let tell = |news| on_pods(news, &alias, &cluster, &jobs, &reconciler);
     pods::follow(&cluster, &alias, &label_selector, tell).await;
 }
 
-fn on_pods(news: News, alias: &str, jobs: &Store<ProwJob>, reconciler: &Reconciler) {
+fn on_pods(
+    news: News,
+    alias: &str,
+    cluster: &BuildCluster,
+    jobs: &Store<ProwJob>,
+    reconciler: &Reconciler,
+) {
     let (index, wake) = (&reconciler.index, &reconciler.wake);
     let own_jobs = || {
         let all = jobs.state().into_iter();
@@ -200,6 +216,7 @@ fn on_pods(news: News, alias: &str, jobs: &Store<ProwJob>, reconciler: &Reconcil
             wake.all(own_jobs());
         }
         News::Found => {
+            wake.all(cluster.pods.names());
             wake.all(index.set_ready(alias, true));
             wake.all(own_jobs());
         }

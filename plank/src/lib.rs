@@ -9,6 +9,7 @@ pub mod horologium;
 pub mod identity;
 pub mod index;
 pub mod job_url;
+mod leftovers;
 mod metrics;
 mod options;
 pub mod patch;

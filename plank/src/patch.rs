@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     crier::GITHUB_REPORTER,
-    transition::{Change, TRIGGERED},
+    transition::{Change, Sighting, TRIGGERED},
 };
 
 /// What a claim gives to a run.
@@ -46,7 +46,13 @@ pub fn merge_patch(job: &ProwJob, change: &Change, run: &Run, now: Timestamp) ->
             patch["spec"] = json!({"cluster": cluster});
             json!({"state": ProwJobState::Triggered})
         }
-        Change::Describe(description) => json!({"description": description}),
+        Change::Describe { text, sighting } => {
+            let told = sighting.as_ref().map(|it| json!(it).to_string());
+            if told.is_some() || Sighting::persisted(job).is_some() {
+                patch["metadata"]["annotations"] = json!({labels::WAITING_FOR: told});
+            }
+            json!({"description": text})
+        }
         // As if it were reported already: the newer run's status stands under the same context.
         Change::Supersede { by } => {
             patch["metadata"]["annotations"] = json!({labels::SUPERSEDED_BY: by});

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ContainerStatus;
 
 pub use failed_init::FailedInit;
+use pod::Container;
 pub use pod::Pod;
 
 /// The finalizer by which crier, Prow's or ours, keeps a pod until `podinfo.json` is stored.
@@ -30,6 +31,8 @@ pub struct PodView {
     pub started: Option<Timestamp>,
     /// Deletion is under way and ends by this time.
     pub deleting: Option<Timestamp>,
+    /// Deletion waits for nothing but finalizers: the node has confirmed it, or there was none.
+    pub deletion_confirmed: bool,
     pub has_report_finalizer: bool,
     /// Reason of the condition `DisruptionTarget`: the cluster is ending the pod, or has.
     pub disruption: Option<String>,
@@ -61,20 +64,22 @@ impl Phase {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ContainerView {
     pub name: String,
+    /// It ends before the pod's main containers start, or runs beside them as one of Kubernetes'
+    /// own sidecars.
+    pub is_init: bool,
     pub state: ContainerState,
     /// It ran before: a restarted container counts.
     pub ran_before: bool,
-    /// Pulls of its image that were seen to fail, and what the last one said. A pod's status has
-    /// but the last one, so this is known only from following it.
-    pub pull_failures: u32,
-    pub pull_error: String,
+    /// `resources.limits.memory` as it is written; empty for none.
+    pub memory_limit: String,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum ContainerState {
+    #[default]
     Unknown,
     Waiting {
         reason: String,
@@ -84,7 +89,7 @@ pub enum ContainerState {
     Terminated {
         reason: String,
         exit_code: i32,
-        finished: bool,
+        finished: Option<Timestamp>,
     },
     /// The runtime could not start it: no such program, say.
     Refused {
@@ -101,45 +106,34 @@ impl ContainerView {
         self.ran_before
             || matches!(
                 self.state,
-                ContainerState::Running | ContainerState::Terminated { finished: true, .. }
+                ContainerState::Running
+                    | ContainerState::Terminated {
+                        finished: Some(_),
+                        ..
+                    }
             )
     }
 
-    fn new(status: &ContainerStatus) -> Self {
+    /// It has ended, or can never start.
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self.state,
+            ContainerState::Terminated { .. } | ContainerState::Refused { .. }
+        )
+    }
+
+    fn new(status: &ContainerStatus, is_init: bool, specs: &[Container]) -> Self {
+        let spec = specs.iter().find(|spec| spec.name == status.name);
         Self {
             name: status.name.clone(),
+            is_init,
             state: state(status),
             ran_before: status
                 .last_state
                 .as_ref()
                 .is_some_and(|last| last.terminated.is_some()),
-            pull_failures: 0,
-            pull_error: String::new(),
+            memory_limit: spec.map(Container::memory_limit).unwrap_or_default(),
         }
-    }
-
-    /// Counts failed pulls on, from how the container was before.
-    fn follow(&mut self, before: Option<&Self>) {
-        let (failures, error) = match before {
-            Some(before) => (before.pull_failures, before.pull_error.as_str()),
-            None => (0, ""),
-        };
-        let was_failing = before.is_some_and(|before| before.waits_for("ErrImagePull"));
-        let fails = self.waits_for("ErrImagePull") && !was_failing;
-        let has_failed = self.waits_for("ImagePullBackOff") && failures == 0;
-        self.pull_failures = failures + u32::from(fails || has_failed);
-        self.pull_error = match &self.state {
-            ContainerState::Waiting { reason, message }
-                if !message.is_empty() && (reason == "ErrImagePull" || error.is_empty()) =>
-            {
-                message.clone()
-            }
-            _ => error.to_owned(),
-        };
-    }
-
-    fn waits_for(&self, what: &str) -> bool {
-        matches!(&self.state, ContainerState::Waiting { reason, .. } if reason == what)
     }
 }
 
@@ -147,21 +141,6 @@ impl PodView {
     /// Whether it has neither ended nor is being ended.
     pub fn goes_on(&self) -> bool {
         self.deleting.is_none() && !self.phase.is_final()
-    }
-
-    /// Takes over what only following the same pod tells.
-    pub fn after(mut self, before: Option<&Self>) -> Self {
-        let before = before.filter(|before| before.uid == self.uid);
-        for container in &mut self.containers {
-            let same = before.and_then(|before| {
-                before
-                    .containers
-                    .iter()
-                    .find(|it| it.name == container.name)
-            });
-            container.follow(same);
-        }
-        self
     }
 }
 
@@ -178,7 +157,7 @@ fn state(status: &ContainerStatus) -> ContainerState {
         ContainerState::Terminated {
             reason,
             exit_code: ended.exit_code,
-            finished: ended.finished_at.is_some(),
+            finished: ended.finished_at.as_ref().map(|time| time.0),
         }
     } else if state.running.is_some() {
         ContainerState::Running
@@ -199,7 +178,11 @@ impl From<&Pod> for PodView {
         let label = |key: &str| meta.labels.as_ref()?.get(key).cloned();
         let inits = status.init_container_statuses.as_deref();
         let failed_init = failed_init::failed_init(inits.unwrap_or_default());
-        let statuses = [status.init_container_statuses, status.container_statuses];
+        let init = pod.spec.init_containers.as_deref().unwrap_or_default();
+        let statuses = [
+            (status.init_container_statuses, true, init),
+            (status.container_statuses, false, &pod.spec.containers),
+        ];
         let conditions = status.conditions.unwrap_or_default();
         let condition = |kind: &str, is: &str| {
             let mut all = conditions.iter();
@@ -223,6 +206,8 @@ impl From<&Pod> for PodView {
             created: meta.creation_timestamp.as_ref().map(|time| time.0),
             started: status.start_time.map(|time| time.0),
             deleting: meta.deletion_timestamp.as_ref().map(|time| time.0),
+            deletion_confirmed: meta.deletion_timestamp.is_some()
+                && meta.deletion_grace_period_seconds == Some(0),
             has_report_finalizer: meta
                 .finalizers
                 .iter()
@@ -237,9 +222,10 @@ impl From<&Pod> for PodView {
             failed_init,
             containers: statuses
                 .iter()
-                .flatten()
-                .flatten()
-                .map(ContainerView::new)
+                .flat_map(|(statuses, is_init, specs)| {
+                    let all = statuses.iter().flatten();
+                    all.map(|status| ContainerView::new(status, *is_init, specs))
+                })
                 .collect(),
         }
     }
@@ -271,61 +257,6 @@ mod tests {
 
     use super::*;
 
-    fn waits(reason: &str, message: &str) -> PodView {
-        let (reason, message) = (reason.to_owned(), message.to_owned());
-        PodView {
-            containers: vec![ContainerView {
-                name: "test".into(),
-                state: ContainerState::Waiting { reason, message },
-                ran_before: false,
-                pull_failures: 0,
-                pull_error: String::new(),
-            }],
-            ..PodView::default()
-        }
-    }
-
-    #[test]
-    fn failed_pulls_are_counted_while_a_pod_is_followed() {
-        let mut last = None;
-        let mut seen = Vec::new();
-        for (reason, message) in [
-            ("ContainerCreating", ""),
-            ("ErrImagePull", "first: not found"),
-            ("ErrImagePull", "first: not found"),
-            ("ImagePullBackOff", "Back-off pulling image"),
-            ("ErrImagePull", "second: not found"),
-        ] {
-            let view = waits(reason, message).after(last.as_ref());
-            seen.push((
-                view.containers[0].pull_failures,
-                view.containers[0].pull_error.clone(),
-            ));
-            last = Some(view);
-        }
-        let seen: Vec<_> = seen
-            .iter()
-            .map(|(count, error)| (*count, error.as_str()))
-            .collect();
-        assert_eq!(
-            seen,
-            [
-                (0, ""),
-                (1, "first: not found"),
-                (1, "first: not found"),
-                (1, "first: not found"),
-                (2, "second: not found"),
-            ]
-        );
-        let late = waits("ImagePullBackOff", "Back-off: denied").after(None);
-        assert_eq!(late.containers[0].pull_failures, 1, "one is behind it");
-        let other = PodView {
-            uid: "other".into(),
-            ..waits("ErrImagePull", "x")
-        };
-        assert_eq!(other.after(last.as_ref()).containers[0].pull_failures, 1);
-    }
-
     #[test]
     fn reads_what_the_decision_needs() {
         let pod: Pod = serde_json::from_value(json!({
@@ -333,9 +264,12 @@ mod tests {
                 "name": "p", "uid": "u", "finalizers": [REPORT_FINALIZER],
                 "labels": {"prow.k8s.io/id": "p"},
                 "creationTimestamp": "2026-08-01T00:00:00Z",
-                "deletionTimestamp": "2026-08-01T00:01:00Z",
+                "deletionTimestamp": "2026-08-01T00:01:00Z", "deletionGracePeriodSeconds": 0,
             },
-            "spec": {"containers": [{"name": "test", "env": [{"name": "BUILD_ID", "value": "7"}]}]},
+            "spec": {"containers": [{
+                "name": "test", "env": [{"name": "BUILD_ID", "value": "7"}],
+                "resources": {"limits": {"memory": "512Mi"}},
+            }]},
             "status": {
                 "phase": "Running", "reason": "NodeLost",
                 "initContainerStatuses": [{
@@ -355,7 +289,10 @@ mod tests {
             (Some("p"), Some("7"))
         );
         assert_eq!(view.phase, Phase::Running);
-        assert!(view.deleting.is_some() && view.has_report_finalizer);
+        assert!(view.deleting.is_some() && view.deletion_confirmed && view.has_report_finalizer);
+        let init: Vec<_> = view.containers.iter().map(|it| it.is_init).collect();
+        assert_eq!(init, [true, false]);
+        assert_eq!(view.containers[1].memory_limit, "512Mi");
         assert!(view.containers[0].has_started());
         assert!(!view.containers[1].has_started());
     }

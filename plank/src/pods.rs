@@ -11,6 +11,7 @@ use std::{
 use jiff::Timestamp;
 use kube::{Api, Client, runtime::watcher::Event};
 
+pub(crate) use events::MissingReference;
 pub(crate) use follow::follow;
 
 use crate::pod_view::{Pod, PodView};
@@ -26,10 +27,7 @@ impl BuildCluster {
     /// The pod of this name as the API has it.
     pub(crate) async fn read(&self, name: &str) -> kube::Result<Option<Arc<PodView>>> {
         let pod = self.api().get_opt(name).await?;
-        Ok(pod.map(|pod| {
-            let before = self.pods.get(name);
-            Arc::new(PodView::from(&pod).after(before.as_deref()))
-        }))
+        Ok(pod.map(|pod| Arc::new(PodView::from(&pod))))
     }
 
     fn api(&self) -> Api<Pod> {
@@ -87,6 +85,11 @@ impl Pods {
         self.state().by_name.get(name).cloned()
     }
 
+    /// Of all pods that are known.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.state().by_name.keys().cloned().collect()
+    }
+
     fn was_listed(&self) -> bool {
         self.state().listed
     }
@@ -109,9 +112,7 @@ impl Pods {
                 None
             }
             Event::InitApply(pod) => {
-                let view = PodView::from(&pod);
-                let before = state.by_name.get(&view.name);
-                let view = Arc::new(view.after(before.map(AsRef::as_ref)));
+                let view = Arc::new(PodView::from(&pod));
                 state.listing.insert(view.name.clone(), view);
                 None
             }
@@ -127,7 +128,6 @@ impl Pods {
             Event::Apply(pod) => {
                 let view = PodView::from(&pod);
                 let before = state.by_name.get(&view.name);
-                let view = view.after(before.map(AsRef::as_ref));
                 if before.is_some_and(|before| **before == view) {
                     return None;
                 }

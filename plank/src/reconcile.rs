@@ -1,11 +1,13 @@
 //! One job: look, decide, do; again until there is nothing left to do now.
 
+mod apply;
+mod memory;
 mod sight;
 
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use common::{
@@ -13,7 +15,7 @@ use common::{
     prowjob::{ProwJob, ProwJobState},
 };
 use jiff::{SignedDuration, Timestamp};
-use kube::{ResourceExt, runtime::controller::Action};
+use kube::ResourceExt;
 use tokio::sync::watch;
 
 use crate::{
@@ -21,14 +23,17 @@ use crate::{
     decorate,
     fleet::Fleet,
     index::{Index, Slot},
+    leftovers::Ended,
     pod_view::PodView,
     pods::BuildCluster,
     scheduler::Scheduler,
-    transition::{Change, Cluster, Controllers, Settings, Step, transition},
-    writer::{Created, Error, Writer},
+    transition::{Change, Cluster, Controllers, Settings, Sighting, Start, Step, transition},
+    writer::{Error, Writer},
 };
 
-use sight::{Delay, Sight};
+use apply::Next;
+pub(crate) use memory::Memory;
+use sight::{Answers, Place, Sight};
 
 /// A job takes a handful of steps at once; more means that two rules contradict each other.
 const MAX_STEPS: usize = 10;
@@ -36,6 +41,9 @@ const MAX_STEPS: usize = 10;
 const STALE: Duration = Duration::from_secs(1);
 /// The event of a pod that was created comes within this, or the pod is asked for.
 const FIRST_EVENT: Duration = Duration::from_secs(1);
+/// A job is looked at once in this time whatever it waits for, so that a timer outlives its job by
+/// no more.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// For all steps together: a connection that went silent must not hold a job for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,32 +58,25 @@ pub(crate) struct Reconciler {
     pub(crate) controllers: Controllers,
     pub(crate) dry_run: bool,
     pub(crate) memory: Mutex<HashMap<String, Memory>>,
-}
-
-/// What is kept of an unfinished job beside its objects.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    /// The UID of the pod that has its storage secret.
-    secret_of: Option<String>,
-    /// When its pod was created.
-    created: Option<Instant>,
-    /// Failures in a row.
-    pub(crate) failures: u32,
+    pub(crate) ended: Ended,
 }
 
 impl Reconciler {
-    /// Takes a job as far as it goes now.
-    pub(crate) async fn reconcile(&self, job: Arc<ProwJob>) -> Result<Action, Error> {
+    /// Takes a job as far as it goes now; when to look again if nothing happens.
+    pub(crate) async fn reconcile(&self, job: Arc<ProwJob>) -> Result<Option<Duration>, Error> {
         // A claim that gets no answer may have been made: its slot stays its own.
         let done = tokio::time::timeout(PATIENCE, self.steps(&job)).await;
         match done.unwrap_or(Err(Error::TimedOut)) {
-            Err(Error::Stale) => Ok(Action::requeue(STALE)),
+            Err(Error::Stale) => Ok(Some(STALE)),
             Err(error) => Err(error),
-            Ok(action) => {
-                if let Some(memory) = self.memory().get_mut(&job.name_any()) {
-                    memory.failures = 0;
+            Ok(wait) => {
+                let (name, mut all) = (job.name_any(), self.memory());
+                match all.get_mut(&name) {
+                    Some(memory) if memory.is_over() => drop(all.remove(&name)),
+                    Some(memory) => memory.failures = 0,
+                    None => {}
                 }
-                Ok(action)
+                Ok(wait.map(|wait| wait.min(LONGEST_WAIT)))
             }
         }
     }
@@ -94,71 +95,77 @@ impl Reconciler {
         self.memory().retain(|name, _| names.contains(name));
     }
 
-    async fn steps(&self, job: &Arc<ProwJob>) -> Result<Action, Error> {
+    async fn steps(&self, told: &Arc<ProwJob>) -> Result<Option<Duration>, Error> {
         let config = self.config.borrow().clone();
         let settings = settings(&config.prow.plank, self.controllers);
-        let cluster = self.fleet.get(job.spec.cluster_alias());
-        if let Some(wait) = self.awaits_new_pod(job, cluster.as_deref()) {
-            return Ok(Action::requeue(wait));
-        }
-        let mut sight = Sight {
-            job: Arc::clone(job),
-            pod: self.find_pod(job, cluster.as_deref()).await?,
-            cluster,
-            refused: None,
-            delayed: None,
-            references: None,
-            fresh: false,
-        };
+        let mut sight = self.look(told).await?;
         for _ in 0..MAX_STEPS {
             let now = Timestamp::now();
+            let place = self.place(&sight);
+            let decision = transition(&sight.observed(&place), &settings, now);
             let name = sight.job.name_any();
-            let superseded_by = self.index.superseded_by(&name);
-            let decision = {
-                let (cluster, slot) = self.place(&sight, superseded_by.is_some(), now);
-                let needs_secret = self.needs_storage_secret(&sight);
-                let by = superseded_by.as_deref();
-                let seen = sight.observed(cluster, by, slot, needs_secret);
-                transition(&seen, &settings, now)
-            };
+            if decision.sighting != place.before || decision.sighting.is_some() {
+                let mut memory = self.memory();
+                memory.entry(name.clone()).or_default().sighting = Some(decision.sighting);
+            }
             if decision.step == Step::Wait {
                 tracing::debug!(prowjob = name, why = decision.why, "nothing to do now");
-                return match sight.delayed {
-                    Some(Delay { why, seconds }) => Err(Error::Delayed { why, seconds }),
-                    None => Ok(requeue(decision.look_again_at, now)),
+                return match sight.answers.retry {
+                    Some(error) => Err(error),
+                    None => Ok(decision.look_again_at.map(|at| wait_until(at, now))),
                 };
             }
-            if self.dry_run {
+            if self.dry_run && decision.step != Step::ReadJob {
                 let message = "dry run: would take this step";
                 log(&sight.job, message, &decision.step, decision.why);
-                self.wake.all(self.index.park(&name));
-                return Ok(Action::await_change());
+                if sight.job.state() == ProwJobState::Triggered {
+                    self.wake.all(self.index.park(&name));
+                }
+                return Ok(None);
             }
-            let careful = matches!(decision.step, Step::CreatePod | Step::DeletePod { .. });
-            if careful && !sight.fresh {
-                // A cache may lag behind; what cannot be taken back is decided on the truth.
-                let Some(current) = self.writer.read(&sight.job).await? else {
-                    return Ok(Action::await_change());
-                };
-                sight.job = Arc::new(current);
-                sight.fresh = true;
-                continue;
+            if decision.step != Step::ReadJob {
+                log(&sight.job, "next step", &decision.step, decision.why);
             }
-            log(&sight.job, "next step", &decision.step, decision.why);
-            if !self.apply(&decision.step, &mut sight, &config, now).await? {
-                return Ok(Action::await_change());
+            let next = self.apply(&decision.step, &mut sight, &config, now).await?;
+            if next == Next::Rest {
+                return Ok(None);
             }
         }
         tracing::error!(
-            prowjob = job.name_any(),
+            prowjob = told.name_any(),
             "a job does not come to rest; looking again later"
         );
-        Ok(Action::requeue(Duration::from_secs(60)))
+        Ok(Some(Duration::from_secs(60)))
     }
 
-    /// Whether the job's cluster can be asked and, of a job that would start, whether it may.
-    fn place(&self, sight: &Sight, superseded: bool, now: Timestamp) -> (Cluster, Option<Slot>) {
+    /// The job and its pod as far as they are known.
+    async fn look(&self, told: &Arc<ProwJob>) -> Result<Sight, Error> {
+        let name = told.name_any();
+        let job = match self.memory().get_mut(&name) {
+            Some(memory) => memory.newest(told),
+            None => Arc::clone(told),
+        };
+        let cluster = self.fleet.get(job.spec.cluster_alias());
+        let pod_announced = self.announced(&job, cluster.as_deref());
+        let pod = match pod_announced {
+            Some(_) => None,
+            None => self.find_pod(&job, cluster.as_deref()).await?,
+        };
+        Ok(Sight {
+            job,
+            told_version: told.resource_version(),
+            is_fresh: false,
+            cluster,
+            pod,
+            pod_announced,
+            answers: Answers::default(),
+        })
+    }
+
+    /// What is known of the job beyond itself.
+    fn place(&self, sight: &Sight) -> Place {
         let job = &sight.job;
+        let name = job.name_any();
         let cluster = match &sight.cluster {
             None => Cluster::Unknown,
             Some(cluster) => cluster
@@ -166,150 +173,45 @@ impl Reconciler {
                 .unready_since()
                 .map_or(Cluster::Ready, Cluster::Unready),
         };
+        let superseded_by = self.index.superseded_by(&name);
+        // A pod that is there already needs no slot.
         let starts = cluster == Cluster::Ready
             && job.state() == ProwJobState::Triggered
             && !job.is_complete()
-            && !superseded;
-        if !starts {
-            return (cluster, None);
-        }
-        match self.index.slot(&job.name_any()) {
-            // The index has not heard yet; when it has, the job is woken.
-            Slot::NotYet if sight.pod.is_none() => (Cluster::Unready(now), None),
-            slot => (cluster, Some(slot)),
-        }
-    }
-
-    fn needs_storage_secret(&self, sight: &Sight) -> bool {
-        let Some(pod) = sight.pod.as_deref() else {
-            return false;
+            && superseded_by.is_none()
+            && sight.pod.is_none();
+        let start = match starts.then(|| self.index.slot(&name)) {
+            None | Some(Slot::Held) => Start::Now,
+            Some(Slot::Waits(limit)) => Start::Waits(limit),
+            Some(Slot::NotYet) => Start::NotKnown,
         };
-        let has = |memory: &Memory| memory.secret_of.as_ref() == Some(&pod.uid);
-        decorate::needs_token(&sight.job.spec) && !self.memory().get(&pod.name).is_some_and(has)
-    }
-
-    /// Does one step. Whether there may be a next one before anything else happens.
-    async fn apply(
-        &self,
-        step: &Step,
-        sight: &mut Sight,
-        config: &Config,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
-        let name = sight.job.name_any();
-        match (step, sight.cluster.clone()) {
-            (Step::Change(change), _) => self.change(change, sight, config, now).await,
-            (Step::Schedule, _) => {
-                let cluster = self
-                    .scheduler
-                    .choose(&config.prow.scheduler, &sight.job)
-                    .await;
-                let change = Change::Schedule { cluster };
-                self.change(&change, sight, config, now).await?;
-                // It goes on where its cluster's jobs are worked on.
-                Ok(false)
-            }
-            (Step::CreatePod, Some(cluster)) => {
-                match self.writer.create_pod(&cluster, &sight.job).await? {
-                    Created::Pod(pod) => {
-                        sight.pod = Some(Arc::new(*pod));
-                        self.memory().entry(name).or_default().created = Some(Instant::now());
-                    }
-                    Created::Exists => {
-                        sight.pod = cluster.read(&name).await?;
-                    }
-                    Created::Refused(why) => sight.refused = Some(why),
-                    Created::Delayed { why, seconds } => {
-                        sight.delayed = Some(Delay { why, seconds })
-                    }
-                }
-                Ok(true)
-            }
-            (Step::ReadEvents { pod_uid }, Some(cluster)) => {
-                sight.references = Some(cluster.missing_reference(pod_uid).await);
-                Ok(true)
-            }
-            (Step::CreateStorageSecret { pod_uid }, Some(cluster)) => {
-                self.writer
-                    .create_storage_secret(&cluster, &sight.job, pod_uid, config, now)
-                    .await?;
-                self.memory().entry(name).or_default().secret_of = Some(pod_uid.clone());
-                Ok(true)
-            }
-            (
-                Step::DeletePod {
-                    uid,
-                    has_report_finalizer,
-                },
-                Some(cluster),
-            ) => {
-                let finalizer = *has_report_finalizer;
-                self.writer
-                    .delete_pod(&cluster, &name, uid, finalizer)
-                    .await?;
-                // Its end is an event of its own, unless the cache never had the pod.
-                if cluster.pods.get(&name).is_none() {
-                    sight.pod = cluster.read(&name).await?;
-                    return Ok(sight.pod.is_none());
-                }
-                Ok(false)
-            }
-            (Step::Wait, _) | (_, None) => Ok(false),
-        }
-    }
-
-    async fn change(
-        &self,
-        change: &Change,
-        sight: &mut Sight,
-        config: &Config,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
-        let changed = match self.writer.change(&sight.job, change, config, now).await {
-            Ok(changed) => changed,
-            Err(error) => {
-                self.account_for(&error, &sight.job).await?;
-                return Err(error);
-            }
-        };
-        self.wake.all(self.index.learn(&changed));
-        if changed.is_complete() {
-            self.memory().remove(&changed.name_any());
-        }
-        sight.job = Arc::new(changed);
-        sight.fresh = true;
-        Ok(true)
-    }
-
-    /// After a change that failed: a claim without an answer may have been made, and so may one
-    /// that is refused the second time. Nobody else gets the slot before that is known.
-    async fn account_for(&self, error: &Error, job: &ProwJob) -> Result<(), Error> {
-        let name = job.name_any();
-        let news = match error {
-            Error::Stale => match self.writer.read(job).await? {
-                Some(current) if current.state() == ProwJobState::Triggered => {
-                    self.index.park(&name)
-                }
-                Some(current) => self.index.learn(&current),
-                None => self.index.remove(&name),
+        let memory = self.memory();
+        let memory = memory.get(&name);
+        let has_token = sight.pod.as_deref().is_none_or(|pod| {
+            memory.is_some_and(|memory| memory.token_of.as_ref() == Some(&pod.uid))
+        });
+        Place {
+            cluster,
+            start,
+            superseded_by,
+            needs_token: !has_token && decorate::needs_token(&job.spec),
+            before: match memory.and_then(|memory| memory.sighting.clone()) {
+                Some(known) => known,
+                None => Sighting::persisted(job),
             },
-            Error::Api(kube::Error::Api(status)) if status.code < 500 => self.index.park(&name),
-            Error::Tot(_) => self.index.park(&name),
-            _ => Vec::new(),
-        };
-        self.wake.all(news);
-        Ok(())
+        }
     }
 
     /// How long to wait for the first event of a pod that was just created: asking the API would
     /// tell what is known.
-    fn awaits_new_pod(&self, job: &ProwJob, cluster: Option<&BuildCluster>) -> Option<Duration> {
+    fn announced(&self, job: &ProwJob, cluster: Option<&BuildCluster>) -> Option<Timestamp> {
         let name = job.name_any();
         if job.state() != ProwJobState::Pending || cluster?.pods.get(&name).is_some() {
             return None;
         }
         let created = self.memory().get(&name)?.created?;
-        FIRST_EVENT.checked_sub(created.elapsed())
+        let left = FIRST_EVENT.checked_sub(created.elapsed())?;
+        Timestamp::now().checked_add(left).ok()
     }
 
     /// The job's pod. "None" is asked of the API wherever it would start or end something.
@@ -350,15 +252,10 @@ fn settings(plank: &Section, controllers: Controllers) -> Settings {
     }
 }
 
-fn requeue(at: Option<Timestamp>, now: Timestamp) -> Action {
-    match at {
-        Some(at) => {
-            let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-            // A timer may fire a little early.
-            Action::requeue(wait + Duration::from_millis(5))
-        }
-        None => Action::await_change(),
-    }
+fn wait_until(at: Timestamp, now: Timestamp) -> Duration {
+    let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+    // A timer may fire a little early.
+    wait + Duration::from_millis(5)
 }
 
 fn log(job: &ProwJob, message: &'static str, step: &Step, why: &'static str) {
@@ -367,12 +264,14 @@ fn log(job: &ProwJob, message: &'static str, step: &Step, why: &'static str) {
         Step::Change(Change::Claim { .. } | Change::Revive) => "pending",
         Step::Change(Change::Supersede { .. }) => "aborted",
         Step::Change(Change::Schedule { .. }) | Step::Schedule => "triggered",
-        Step::Change(Change::Describe(_)) => "say so",
+        Step::Change(Change::Describe { .. }) => "say so",
         Step::ReadEvents { .. } => "read the pod's events",
         Step::Change(Change::Complete { state, .. }) => state.as_str(),
         Step::CreatePod => "create pod",
-        Step::CreateStorageSecret { .. } => "create storage secret",
+        Step::CreateToken { .. } => "create storage secret",
         Step::DeletePod { .. } => "delete pod",
+        Step::ReplacePod { .. } => "let go of the pod and delete it",
+        Step::ReadJob => "read the job",
         Step::Wait => "wait",
     };
     tracing::info!(

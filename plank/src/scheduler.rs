@@ -13,6 +13,8 @@ use common::{config::Scheduler as Section, prowjob::ProwJob};
 use serde::Deserialize;
 use serde_json::json;
 
+/// The other agent whose jobs have pods, which another controller makes.
+const TEKTON: &str = "tekton-pipeline";
 /// For an answer of the external scheduler.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are read.
@@ -47,14 +49,17 @@ enum Choice<'a> {
 
 fn choice<'a>(section: &'a Section, job: &'a ProwJob) -> Choice<'a> {
     let own = job.spec.cluster_alias();
+    // Other agents have no pods that could go elsewhere.
+    if !job.spec.agent.is_kubernetes() && job.spec.agent.0 != TEKTON {
+        return Choice::Cluster(own);
+    }
     if let Some(failover) = &section.failover {
         let mapped = failover.mappings.get(own);
         return Choice::Cluster(mapped.map_or(own, String::as_str));
     }
     match &section.external {
-        // Other agents have no pods that could go elsewhere.
-        Some(external) if job.spec.agent.is_kubernetes() => Choice::Ask(&external.url),
-        _ => Choice::Cluster(own),
+        Some(external) => Choice::Ask(&external.url),
+        None => Choice::Cluster(own),
     }
 }
 
@@ -154,7 +159,17 @@ mod tests {
             assert_eq!(super::choice(&section, &job), choice, "{name}");
         }
         job.spec.agent = ProwJobAgent("jenkins".into());
-        let external = section(json!({"external": {"url": "http://s"}}));
-        assert_eq!(super::choice(&external, &job), Choice::Cluster("a"));
+        for other in [
+            json!({"external": {"url": "http://s"}}),
+            json!({"failover": {"mappings": {"a": "b"}}}),
+        ] {
+            let name = other.to_string();
+            let section = section(other);
+            assert_eq!(
+                super::choice(&section, &job),
+                Choice::Cluster("a"),
+                "{name}"
+            );
+        }
     }
 }

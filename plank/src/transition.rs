@@ -5,14 +5,20 @@
 //! steps loses nothing.
 
 mod ended;
+mod killed;
 #[cfg(test)]
 mod law;
+mod observed;
+mod obstacle;
 mod pending;
+mod sighting;
 mod starting;
+mod step;
 mod stopped;
 #[cfg(test)]
 mod tests;
 mod waits;
+mod words;
 
 use common::{
     duration::GoDuration,
@@ -20,189 +26,83 @@ use common::{
 };
 use jiff::{SignedDuration, Timestamp};
 
+pub use observed::{
+    Cluster, Controllers, Limit, Observed, References, Settings, Start, Token, Undeleted,
+};
 pub(crate) use pending::TRIGGERED;
+pub use sighting::{Kind, Refusals, Sighting};
+pub use step::{Change, Decision, Step};
 
 use crate::pod_view::{Phase, PodView};
+use words::{capital, short};
 
-/// How long past its own deadline the deletion of an aborted job's pod may take before the job
-/// is completed without it: a lost node never confirms.
+/// How long past its own deadline the deletion of an aborted job's pod may take, and how long a
+/// deletion may fail, before the job is completed without it: a lost node never confirms, and a
+/// missing right is not given by waiting.
 const DELETION_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
-/// What is known when a decision is made.
-#[derive(Clone, Copy, Debug)]
-pub struct Observed<'a> {
-    pub job: &'a ProwJob,
-    /// The pod under the job's name in the job's cluster. Where the answer "none" matters
-    /// (claimed or aborted jobs) the caller has asked the API, not only its cache.
-    pub pod: Option<&'a PodView>,
-    pub cluster: Cluster,
-    /// A newer presubmit about the same thing.
-    pub superseded_by: Option<&'a str>,
-    /// Of a triggered job: the limit that keeps it from starting.
-    pub blocked_by: Option<Limit>,
-    /// Why the API, or the job's own spec, says that this pod can never be.
-    pub refused: Option<&'a str>,
-    /// Why the API does not take this pod now: exceeded quota, too many requests.
-    pub delayed: Option<&'a str>,
-    /// What the pod's events say of Secrets and `ConfigMap`s.
-    pub references: References<'a>,
-    /// The pod waits for a Secret with its storage token that is not known to exist.
-    pub needs_storage_secret: bool,
-}
-
-/// Whether the job's build cluster can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cluster {
-    Ready,
-    /// Known, but its pods have not been listed since then.
-    Unready(Timestamp),
-    /// No kubeconfig context has this name.
-    Unknown,
-}
-
-/// What a pod's events say of the Secrets and `ConfigMap`s it mounts: its status does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum References<'a> {
-    NotAsked,
-    NoneMissing,
-    Missing(&'a str),
-}
-
-/// What keeps a job from starting.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// `plank.max_concurrency`
-    Global,
-    /// `max_concurrency` of the job
-    Job,
-    /// `plank.job_queue_capacities`
-    Queue,
-    /// The job's queue is not in `plank.job_queue_capacities`.
-    UnknownQueue,
-    /// `plank.build_cluster_capacities`
-    Cluster,
-}
-
-/// The parts of the configuration that decide.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// From acceptance by a node to all init containers done.
-    pub pod_pending_timeout: SignedDuration,
-    pub pod_running_timeout: SignedDuration,
-    pub pod_unscheduled_timeout: SignedDuration,
-    /// Times a job's pod is replaced after its node or the cluster stopped it.
-    pub max_revivals: i64,
-    /// A pod that cannot start ends its job before the timeouts.
-    pub fail_fast: bool,
-    /// How long a Secret or `ConfigMap` may be missing.
-    pub missing_reference_timeout: SignedDuration,
-    pub controllers: Controllers,
-}
-
-/// `--enable-controller`: which states are moved on from here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Controllers {
-    pub plank: bool,
-    pub scheduler: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            pod_pending_timeout: SignedDuration::from_mins(10),
-            pod_running_timeout: SignedDuration::from_hours(48),
-            pod_unscheduled_timeout: SignedDuration::from_mins(5),
-            max_revivals: 3,
-            fail_fast: true,
-            missing_reference_timeout: SignedDuration::from_secs(60),
-            controllers: Controllers {
-                plank: true,
-                scheduler: true,
-            },
-        }
-    }
-}
-
-/// One step, when to look again if nothing happens, and the reason for both.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
-    pub step: Step,
-    pub look_again_at: Option<Timestamp>,
-    pub why: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Step {
-    /// Nothing to do until something changes or `look_again_at`.
-    Wait,
-    /// Patch the `ProwJob`, under its resourceVersion.
-    Change(Change),
-    /// Find out which build cluster a job of state `scheduling` goes to.
-    Schedule,
-    /// Look whether the pod's events tell of a missing Secret or `ConfigMap`.
-    ReadEvents {
-        pod_uid: String,
-    },
-    /// Create the pod that the status names, with the build id it names.
-    CreatePod,
-    CreateStorageSecret {
-        pod_uid: String,
-    },
-    DeletePod {
-        uid: String,
-        has_report_finalizer: bool,
-    },
-}
-
-/// A change of a job's status.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Change {
-    /// scheduling → triggered: a build cluster was chosen.
-    Schedule { cluster: String },
-    /// Says why nothing happens. The state stays.
-    Describe(String),
-    /// triggered → pending: from now on this job has this build id and gets one pod for it.
-    Claim {
-        /// Of a pod that is already there; a new one otherwise.
-        build_id: Option<String>,
-    },
-    /// The pod was stopped by the cluster: counts it, and claims anew.
-    Revive,
-    /// A newer run takes its place. Its pod is ended next.
-    Supersede { by: String },
-    /// Sets the completion time.
-    Complete {
-        state: ProwJobState,
-        /// `None` leaves it as it is.
-        description: Option<String>,
-    },
+/// What every part of a decision looks at.
+struct Case<'a> {
+    seen: &'a Observed<'a>,
+    sighting: Option<&'a Sighting>,
+    settings: &'a Settings,
+    now: Timestamp,
 }
 
 /// Decides the next step of a job.
 pub fn transition(seen: &Observed<'_>, settings: &Settings, now: Timestamp) -> Decision {
+    let sighting = Sighting::of(seen, now);
+    let decision = decide(&Case {
+        seen,
+        sighting: sighting.as_ref(),
+        settings,
+        now,
+    });
+    let step = match decision.step {
+        step if step.is_final() && !seen.is_fresh => Step::ReadJob,
+        step => step,
+    };
+    Decision {
+        step,
+        sighting,
+        ..decision
+    }
+}
+
+fn decide(case: &Case<'_>) -> Decision {
+    let (seen, controllers) = (case.seen, case.settings.controllers);
     let job = seen.job;
     let (state, complete_job) = (job.state(), job.is_complete());
-    if state == ProwJobState::Scheduling && !complete_job && settings.controllers.scheduler {
-        return Decision {
-            step: Step::Schedule,
-            ..wait("it needs a build cluster")
+    if state == ProwJobState::Scheduling && !complete_job && controllers.scheduler {
+        return match seen.refused {
+            Some(refusal) => refused(refusal),
+            None => Decision {
+                step: Step::Schedule,
+                ..wait("it needs a build cluster")
+            },
         };
     }
     if !job.spec.agent.is_kubernetes() {
         return wait("another controller's agent runs it");
     }
+    if !controllers.plank {
+        return wait("plank is not among the controllers that are enabled");
+    }
     if complete_job {
         return completed(seen);
     }
-    match (state, settings.controllers) {
-        (ProwJobState::Triggered | ProwJobState::Pending, on) if on.plank => {
+    match state {
+        ProwJobState::Triggered | ProwJobState::Pending => {
             if let Some(by) = seen.superseded_by {
                 let by = by.to_owned();
                 let why = "a newer presubmit tests the same pull request";
                 return change(Change::Supersede { by }, why);
             }
+            if let Some(refusal) = seen.refused {
+                return refused(refusal);
+            }
         }
-        (ProwJobState::Aborted, on) if on.plank => {}
+        ProwJobState::Aborted => {}
         _ => return wait("the state is not to be moved on here"),
     }
     match seen.cluster {
@@ -211,14 +111,20 @@ pub fn transition(seen: &Observed<'_>, settings: &Settings, now: Timestamp) -> D
             let text = format!("Terminal error: no client for build cluster {alias:?}.");
             return complete(ProwJobState::Error, text, "unknown build cluster");
         }
-        Cluster::Unready(since) => return waits::for_cluster(job, since, now),
+        Cluster::Unready(since) => return waits::for_cluster(job, since, case.now),
         Cluster::Ready => {}
     }
     match state {
         ProwJobState::Triggered => triggered(seen),
-        ProwJobState::Pending => pending::pending(seen, settings, now),
-        _ => aborted(seen, now),
+        ProwJobState::Pending => pending::pending(case),
+        _ => aborted(seen, case.now),
     }
+}
+
+/// The API refuses the pod, or a change that leads to it, for good.
+fn refused(refusal: &str) -> Decision {
+    let text = format!("Pod can not be created: {}", short(refusal));
+    complete(ProwJobState::Error, text, "its pod can never be created")
 }
 
 fn triggered(seen: &Observed<'_>) -> Decision {
@@ -231,9 +137,10 @@ fn triggered(seen: &Observed<'_>) -> Decision {
             _ => foreign(seen.job),
         };
     }
-    match seen.blocked_by {
-        Some(limit) => waits::for_slot(seen.job, limit),
-        None => change(
+    match seen.start {
+        Start::Waits(limit) => waits::for_slot(seen.job, limit),
+        Start::NotKnown => wait("not all jobs are known yet"),
+        Start::Now => change(
             Change::Claim { build_id: None },
             "nothing keeps it from starting",
         ),
@@ -241,27 +148,52 @@ fn triggered(seen: &Observed<'_>) -> Decision {
 }
 
 fn aborted(seen: &Observed<'_>, now: Timestamp) -> Decision {
-    let done = |why| {
+    let done = |description, why| {
         let change = Change::Complete {
             state: ProwJobState::Aborted,
-            description: None,
+            description,
         };
         self::change(change, why)
     };
     let Some(pod) = seen.pod.filter(|pod| is_for(pod, seen.job)) else {
-        return done("aborted, and its pod is gone");
+        return done(None, "aborted, and its pod is gone");
     };
-    let Some(deadline) = pod.deleting else {
-        return delete(pod, "aborted");
+    // Until the job is complete, crier's finalizer keeps the pod.
+    if pod.phase.is_final() || pod.deletion_confirmed {
+        return done(None, "aborted, and its pod has ended");
+    }
+    let (deadline, description, why) = match (pod.deleting, &seen.undeleted) {
+        (Some(ends), _) => (
+            after(ends, DELETION_MARGIN),
+            None,
+            "aborted, and its pod's deletion is never confirmed",
+        ),
+        (None, Some(undeleted)) => {
+            let status = seen.job.status.as_ref();
+            let before = status.map_or("", |status| &status.description);
+            let text = format!("{before} {}", capital(&given_up(seen.job, undeleted)));
+            (
+                after(undeleted.since, DELETION_MARGIN),
+                Some(text.trim_start().to_owned()),
+                "aborted, and its pod can not be deleted",
+            )
+        }
+        (None, None) => return delete(pod, "aborted"),
     };
-    let deadline = after(deadline, DELETION_MARGIN);
     if now >= deadline {
-        return done("aborted, and its pod's deletion is never confirmed");
+        return done(description, why);
     }
     Decision {
         look_again_at: Some(deadline),
         ..wait("aborted, and its pod is ending")
     }
+}
+
+/// That a pod stays, and what to do.
+fn given_up(job: &ProwJob, undeleted: &Undeleted<'_>) -> String {
+    let (name, why) = (job.metadata.name.as_deref(), short(undeleted.why));
+    let name = name.unwrap_or_default();
+    format!("its pod {name} can not be deleted and may go on; delete it by hand: {why}")
 }
 
 /// A complete job owns no pod that could still do something: what was left by a crash between
@@ -271,6 +203,9 @@ fn completed(seen: &Observed<'_>) -> Decision {
     let Some(pod) = seen.pod.filter(|pod| is_for(pod, seen.job)) else {
         return done;
     };
+    if seen.undeleted.is_some() {
+        return wait("complete, and its pod can not be deleted now");
+    }
     if pod.deleting.is_some() || pod.phase.is_final() {
         return done;
     }
@@ -278,6 +213,9 @@ fn completed(seen: &Observed<'_>) -> Decision {
         (ProwJobState::Aborted, _) => delete(pod, "aborted"),
         (ProwJobState::Error, Phase::Pending | Phase::Unset) => {
             delete(pod, "the job ended before its pod started")
+        }
+        (ProwJobState::Error, _) if killed::has_lost_its_sidecar(seen.job, pod) => {
+            delete(pod, "nothing is left that could upload")
         }
         _ => done,
     }
@@ -301,6 +239,7 @@ fn wait(why: &'static str) -> Decision {
         step: Step::Wait,
         look_again_at: None,
         why,
+        sighting: None,
     }
 }
 
@@ -320,7 +259,6 @@ fn delete(pod: &PodView, why: &'static str) -> Decision {
     Decision {
         step: Step::DeletePod {
             uid: pod.uid.clone(),
-            has_report_finalizer: pod.has_report_finalizer,
         },
         ..wait(why)
     }

@@ -19,6 +19,8 @@ use crate::{reconcile::Reconciler, writer::Error};
 const WORKERS: u16 = 50;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// Of a deletion that an unfinished job waits for: it is given up after a minute.
+const LONGEST_DELETION_RETRY: Duration = Duration::from_secs(10);
 
 /// Works on the jobs that are named, for as long as it is polled. The first name comes when all
 /// jobs are listed: the store's own signal wakes but one who waits for it.
@@ -30,7 +32,10 @@ pub(crate) async fn work(
     let queue = names.map(Ok::<_, Infallible>);
     let config = ApplierConfig::default().concurrency(WORKERS);
     let reconcile = |job: Arc<ProwJob>, reconciler: Arc<Reconciler>| {
-        Box::pin(async move { reconciler.reconcile(job).await })
+        Box::pin(async move {
+            let wait = reconciler.reconcile(job).await?;
+            Ok::<_, Error>(wait.map_or_else(Action::await_change, Action::requeue))
+        })
     };
     let results = applier(reconcile, on_error, reconciler, jobs, queue, config);
     futures::pin_mut!(results);
@@ -44,26 +49,22 @@ pub(crate) async fn work(
     }
 }
 
-/// Ends what is left of a job that is complete and in no queue any more.
-pub(crate) async fn finish(job: Arc<ProwJob>, reconciler: Arc<Reconciler>) {
-    while let Err(error) = reconciler.reconcile(Arc::clone(&job)).await {
-        let wait = retry(&job, &error, &reconciler);
-        tokio::time::sleep(wait).await;
-    }
-    reconciler.memory().remove(&job.name_any());
-}
-
 /// Tries again, later with every failure in a row.
 fn on_error(job: Arc<ProwJob>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     Action::requeue(retry(&job, error, &reconciler))
 }
 
-fn retry(job: &ProwJob, error: &Error, reconciler: &Reconciler) -> Duration {
+/// How long to wait before a job that failed is tried again.
+pub(crate) fn retry(job: &ProwJob, error: &Error, reconciler: &Reconciler) -> Duration {
     let name = job.name_any();
     let wait = {
         let mut memory = reconciler.memory();
         let count = &mut memory.entry(name.clone()).or_default().failures;
         let wait = delay(*count, error);
+        let wait = match error {
+            Error::Undeleted(_) if !job.is_complete() => wait.min(LONGEST_DELETION_RETRY),
+            _ => wait,
+        };
         *count = count.saturating_add(1);
         wait
     };

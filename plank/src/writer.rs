@@ -1,6 +1,13 @@
 //! The one place that changes anything in a cluster.
 
-use common::{config::Config, kube::DeserializeGuard, prowjob::ProwJob, storage::token};
+mod refusal;
+
+use common::{
+    config::Config,
+    kube::DeserializeGuard,
+    prowjob::{ProwJob, labels},
+    storage::token,
+};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
@@ -8,7 +15,7 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
     core::{Request, Status},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     build_id::{BuildIds, NODE, Tot},
@@ -37,6 +44,8 @@ pub(crate) enum Error {
         /// To wait at least, as the API asked.
         seconds: u32,
     },
+    #[error("the pod is not deleted: {0}")]
+    Undeleted(Box<Error>),
     #[error("a Secret of the storage token's name is there, perhaps of a pod that is gone")]
     SecretExists,
     #[error("no build id: {0:#}")]
@@ -149,7 +158,12 @@ impl Writer {
         }
         let build_id = job.status.as_ref().map_or("", |status| &status.build_id);
         let pod = match decorate::pod(job, build_id, &target) {
-            Ok(pod) => pod,
+            Ok(mut pod) => {
+                if let Value::Object(annotations) = &mut pod["metadata"]["annotations"] {
+                    annotations.remove(labels::WAITING_FOR);
+                }
+                pod
+            }
             Err(error) => return Ok(Created::Refused(error.to_string())),
         };
         // As it is: a typed pod would lose the fields that its type does not know.
@@ -171,24 +185,21 @@ impl Writer {
                 why: status.message.clone(),
             }),
             Err(kube::Error::Api(status)) if is_final(&status) => {
-                Ok(Created::Refused(status.message.clone()))
+                Ok(Created::Refused(refusal::sentence(&status)))
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Deletes this very pod; one that is gone, or another of its name, is fine.
+    /// Deletes this very pod; one that is gone, or another of its name, is fine. What holds it
+    /// back, such as crier's finalizer, stays.
     pub(crate) async fn delete_pod(
         &self,
         cluster: &BuildCluster,
         name: &str,
         uid: &str,
-        has_report_finalizer: bool,
     ) -> Result<(), Error> {
         let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-        if has_report_finalizer {
-            remove_finalizer(&api, name, uid).await?;
-        }
         let params = DeleteParams::default().preconditions(Preconditions {
             uid: Some(uid.to_owned()),
             resource_version: None,
@@ -197,6 +208,25 @@ impl Writer {
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
             done => Ok(done.map(drop)?),
         }
+    }
+
+    /// Lets go of a pod that another takes the place of, and deletes it unless that is under way.
+    pub(crate) async fn replace_pod(
+        &self,
+        cluster: &BuildCluster,
+        name: &str,
+        uid: &str,
+        is_held: bool,
+        is_ending: bool,
+    ) -> Result<(), Error> {
+        if is_held {
+            let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+            remove_finalizer(&api, name, uid).await?;
+        }
+        if is_ending {
+            return Ok(());
+        }
+        self.delete_pod(cluster, name, uid).await
     }
 
     /// Creates the Secret that the pod `uid` of `job` waits for: it is the pod's, and goes with
@@ -221,7 +251,7 @@ impl Writer {
         let secret: Secret = serde_json::from_value(json!({
             "metadata": {
                 "name": name,
-                "labels": {common::prowjob::labels::CREATED_BY_PROW: "true"},
+                "labels": {labels::CREATED_BY_PROW: "true"},
                 "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": pod, "uid": pod_uid}],
             },
             "stringData": {TOKEN_KEY: token::sign(key, &dir, expiry)},
@@ -248,10 +278,18 @@ fn is_delay(status: &Status) -> bool {
 }
 
 /// Whether the API will never take this pod. Conflicts pass; 401 is about us, not about the pod.
-fn is_final(status: &Status) -> bool {
+pub(crate) fn is_final(status: &Status) -> bool {
     (400..500).contains(&status.code)
         && !matches!(status.code, 401 | 408 | 409)
         && !is_delay(status)
+}
+
+/// The API's own words, without those of its client.
+pub(crate) fn words(error: &Error) -> String {
+    match error {
+        Error::Api(kube::Error::Api(status)) => status.message.clone(),
+        error => error.to_string(),
+    }
 }
 
 /// From the pod's creation to the last upload that it may still do.

@@ -21,6 +21,8 @@ pub const RE_RUN: &str = "prow.k8s.io/re-run";
 pub const IS_OPTIONAL: &str = "prow.k8s.io/is-optional";
 /// Annotation of an aborted run: the newer one that took its place. Not Prow's.
 pub const SUPERSEDED_BY: &str = "prow.k8s.io/superseded-by";
+/// Annotation: what plank saw in the way of the run and since when, as JSON. Not Prow's.
+pub const WAITING_FOR: &str = "prow.k8s.io/waiting-for";
 /// The delivery id of the webhook that made the job.
 pub const EVENT_GUID: &str = "event-GUID";
 

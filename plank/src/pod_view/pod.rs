@@ -1,11 +1,11 @@
 //! A pod as it is read: of its spec nothing but what plank looks at, since most of a pod is spec.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use k8s_openapi::{
     NamespaceResourceScope,
     api::core::v1::{self, EnvVar, PodStatus},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
 };
 use kube::Resource;
 use serde::Deserialize;
@@ -19,16 +19,34 @@ pub struct Pod {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct PodSpec {
     pub containers: Vec<Container>,
+    pub init_containers: Option<Vec<Container>>,
     pub volumes: Option<Vec<Volume>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Container {
+    pub name: String,
     pub env: Option<Vec<EnvVar>>,
+    pub resources: Resources,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    pub limits: Option<BTreeMap<String, Quantity>>,
+}
+
+impl Container {
+    /// As it is written; empty for none.
+    pub(super) fn memory_limit(&self) -> String {
+        let limits = self.resources.limits.as_ref();
+        let memory = limits.and_then(|limits| limits.get("memory"));
+        memory.map(|memory| memory.0.clone()).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

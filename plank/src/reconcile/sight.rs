@@ -1,60 +1,94 @@
-//! What is known of a job while it is worked on: its object, its pod, and what the API has said.
+//! What is known of a job while it is worked on: its object, its pod, and what the API has
+//! answered to the steps taken.
 
 use std::sync::Arc;
 
 use common::prowjob::ProwJob;
+use jiff::Timestamp;
 
 use crate::{
-    index::Slot,
     pod_view::PodView,
-    pods::BuildCluster,
-    transition::{Cluster, Observed, References},
+    pods::{BuildCluster, MissingReference},
+    transition::{Cluster, Observed, References, Sighting, Start, Token, Undeleted},
+    writer::Error,
 };
 
 pub(super) struct Sight {
     pub(super) job: Arc<ProwJob>,
+    /// The version of the job that the watch has told.
+    pub(super) told_version: Option<String>,
+    /// The job is as the API has it, not as a cache had it.
+    pub(super) is_fresh: bool,
     pub(super) cluster: Option<Arc<BuildCluster>>,
     pub(super) pod: Option<Arc<PodView>>,
-    pub(super) refused: Option<String>,
-    pub(super) delayed: Option<Delay>,
-    /// What the pod's events say, once they were read.
-    pub(super) references: Option<Option<String>>,
-    /// The job is as the API has it, not as a cache had it.
-    pub(super) fresh: bool,
+    pub(super) pod_announced: Option<Timestamp>,
+    pub(super) answers: Answers,
 }
 
-/// Why, and for how long at least, the API does not take a pod.
-pub(super) struct Delay {
-    pub(super) why: String,
-    pub(super) seconds: u32,
+/// What the API has answered.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// Why the pod, or a change of the job, can never be.
+    pub(super) refused: Option<String>,
+    /// Why the pod is not taken now.
+    pub(super) delayed: Option<String>,
+    /// What the pod's events say, once they were read.
+    pub(super) references: Option<Option<MissingReference>>,
+    pub(super) token: TokenAnswer,
+    /// Why the pod is not deleted, and since when.
+    pub(super) undeleted: Option<(Timestamp, String)>,
+    /// What is to be tried again when there is nothing else to do.
+    pub(super) retry: Option<Error>,
+}
+
+#[derive(Default)]
+pub(super) enum TokenAnswer {
+    #[default]
+    NotAsked,
+    Delayed,
+    Refused(String),
+}
+
+/// What is known of a job beyond itself, for one decision.
+pub(super) struct Place {
+    pub(super) cluster: Cluster,
+    pub(super) start: Start,
+    pub(super) superseded_by: Option<String>,
+    pub(super) needs_token: bool,
+    pub(super) before: Option<Sighting>,
 }
 
 impl Sight {
-    pub(super) fn observed<'a>(
-        &'a self,
-        cluster: Cluster,
-        superseded_by: Option<&'a str>,
-        slot: Option<Slot>,
-        needs_storage_secret: bool,
-    ) -> Observed<'a> {
+    pub(super) fn observed<'a>(&'a self, place: &'a Place) -> Observed<'a> {
+        let answers = &self.answers;
         Observed {
-            job: &self.job,
-            pod: self.pod.as_deref(),
-            cluster,
-            superseded_by,
-            // A pod that is there already needs no slot.
-            blocked_by: match slot {
-                Some(Slot::Waits(limit)) if self.pod.is_none() => Some(limit),
-                _ => None,
-            },
-            refused: self.refused.as_deref(),
-            delayed: self.delayed.as_ref().map(|delay| delay.why.as_str()),
-            references: match &self.references {
+            is_fresh: self.is_fresh,
+            pod_announced: self.pod_announced,
+            cluster: place.cluster,
+            superseded_by: place.superseded_by.as_deref(),
+            start: place.start,
+            refused: answers.refused.as_deref(),
+            delayed: answers.delayed.as_deref(),
+            references: match &answers.references {
                 None => References::NotAsked,
                 Some(None) => References::NoneMissing,
-                Some(Some(message)) => References::Missing(message),
+                Some(Some(missing)) => References::Missing {
+                    message: &missing.message,
+                    since: missing.since,
+                },
             },
-            needs_storage_secret,
+            token: match &answers.token {
+                _ if !place.needs_token => Token::NotNeeded,
+                TokenAnswer::NotAsked => Token::Missing,
+                TokenAnswer::Delayed => Token::Delayed,
+                TokenAnswer::Refused(why) => Token::Refused(why),
+            },
+            undeleted: answers
+                .undeleted
+                .as_ref()
+                .map(|(since, why)| Undeleted { since: *since, why }),
+            before: place.before.as_ref(),
+            ..Observed::new(&self.job, self.pod.as_deref())
         }
     }
 }

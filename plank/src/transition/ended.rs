@@ -1,12 +1,13 @@
 //! A pod that ended by itself, and what that says of its job.
 
-use common::prowjob::ProwJobState;
+use common::prowjob::{ProwJob, ProwJobState};
 
 use super::{
     Decision, complete,
-    starting::{reason_and_message, short},
+    killed::{SIDECAR, is_killed, is_oom, is_test, sentence},
+    words::{reason_and_message, short},
 };
-use crate::pod_view::{ContainerState, FailedInit, PodView};
+use crate::pod_view::{ContainerState, ContainerView, FailedInit, PodView};
 
 pub(super) fn succeeded(pod: &PodView) -> Decision {
     let done = pod.containers.iter().all(|container| {
@@ -14,7 +15,7 @@ pub(super) fn succeeded(pod: &PodView) -> Decision {
             container.state,
             ContainerState::Terminated {
                 exit_code: 0,
-                finished: true,
+                finished: Some(_),
                 ..
             }
         )
@@ -30,45 +31,48 @@ pub(super) fn succeeded(pod: &PodView) -> Decision {
     )
 }
 
-pub(super) fn failed(pod: &PodView) -> Decision {
+pub(super) fn failed(job: &ProwJob, pod: &PodView) -> Decision {
+    let failure = |text: &str, why| complete(ProwJobState::Failure, text, why);
     if pod.reason == "DeadlineExceeded" {
-        return complete(
-            ProwJobState::Failure,
+        return failure(
             "Job failed: its pod ran longer than activeDeadlineSeconds (DeadlineExceeded).",
             "the pod's deadline passed",
         );
     }
-    let started = pod
-        .containers
-        .iter()
-        .any(|container| container.has_started());
-    if !pod.reason.is_empty() && !started {
+    let mut all = pod.containers.iter();
+    if !pod.reason.is_empty() && !all.any(ContainerView::has_started) {
         let why = reason_and_message(&pod.reason, &pod.message);
-        return complete(
-            ProwJobState::Error,
-            format!("Pod could not start: {why}"),
-            "the pod failed before any container started",
-        );
+        let text = format!("Pod could not start: {why}");
+        let why = "the pod failed before any container started";
+        return complete(ProwJobState::Error, text, why);
     }
-    if let Some(why) = refused(pod) {
-        return complete(
-            ProwJobState::Error,
-            format!("Pod could not start: {why}"),
-            "a container could not be started",
-        );
+    let find = |is: fn(&ContainerView) -> bool| pod.containers.iter().find(|it| is(it));
+    let is_refused = |it: &ContainerView| matches!(it.state, ContainerState::Refused { .. });
+    if let Some(refused) = find(is_refused) {
+        let why = "a container could not be started";
+        return complete(ProwJobState::Error, sentence(refused), why);
     }
-    if let Some(name) = out_of_memory(pod) {
-        return complete(
-            ProwJobState::Failure,
-            format!("Job failed: container {name} ran out of memory (OOMKilled)."),
-            "a container ran out of memory",
-        );
+    if let Some(killed) = find(is_oom).or_else(|| find(is_killed)) {
+        let why = "a container was killed";
+        return match &job.spec.decoration_config {
+            // Whether it is seen before or after its sidecar has ended makes no difference.
+            Some(_) => complete(ProwJobState::Error, sentence(killed), why),
+            None => failure(&format!("Job failed: {}", sentence(killed)), why),
+        };
     }
     if let Some(init) = &pod.failed_init {
-        let why = "an init container failed";
-        return complete(ProwJobState::Failure, before_the_test(init), why);
+        return failure(&before_the_test(init), "an init container failed");
     }
-    complete(ProwJobState::Failure, "Job failed.", "the pod failed")
+    match sidecar_alone(pod) {
+        Some(code) => failure(
+            &format!(
+                "Job failed: container {SIDECAR} ended with exit code {code}: the log and the \
+                 artifacts may be incomplete."
+            ),
+            "the sidecar failed",
+        ),
+        None => failure("Job failed.", "the pod failed"),
+    }
 }
 
 /// A pod utility's own words, else the exit code.
@@ -84,20 +88,17 @@ fn before_the_test(init: &FailedInit) -> String {
     }
 }
 
-/// The container that the runtime could not start, and why.
-fn refused(pod: &PodView) -> Option<String> {
-    pod.containers.iter().find_map(|container| {
-        let ContainerState::Refused { reason, message } = &container.state else {
-            return None;
-        };
-        let why = reason_and_message(reason, message);
-        Some(format!("container {}: {why}", container.name))
-    })
-}
-
-fn out_of_memory(pod: &PodView) -> Option<&str> {
-    pod.containers.iter().find_map(|container| {
-        let oom = matches!(&container.state, ContainerState::Terminated { reason, .. } if reason == "OOMKilled");
-        oom.then_some(container.name.as_str())
-    })
+/// The exit code of a sidecar that failed where no test did.
+fn sidecar_alone(pod: &PodView) -> Option<i32> {
+    let code = |container: &ContainerView| match container.state {
+        ContainerState::Terminated { exit_code, .. } => exit_code,
+        _ => 0,
+    };
+    let mut tests = pod.containers.iter().filter(|it| is_test(it));
+    if tests.any(|test| code(test) != 0) {
+        return None;
+    }
+    let mut all = pod.containers.iter();
+    let sidecar = all.find(|it| !it.is_init && it.name == SIDECAR)?;
+    Some(code(sidecar)).filter(|code| *code != 0)
 }

@@ -1,62 +1,73 @@
 //! A claimed job: it gets its pod, and the pod is judged.
 
 use common::prowjob::{ProwJobState, ProwJobStatus};
-use jiff::Timestamp;
 
 use super::{
-    Change, DELETION_MARGIN, Decision, Observed, Settings, Step, after, change, complete, delete,
-    ended, foreign, is_for,
-    starting::{self, short},
-    stopped, timeout, wait, waits,
+    Case, Change, DELETION_MARGIN, Decision, Step, Token, after, change, complete, ended, foreign,
+    given_up, is_for, killed, starting, stopped, timeout, wait, waits, words::short,
 };
 use crate::pod_view::{Phase, PodView};
 
 /// What a claim says, and what is said again when what was in the way is gone.
 pub(crate) const TRIGGERED: &str = "Job triggered.";
 
-pub(super) fn pending(seen: &Observed<'_>, settings: &Settings, now: Timestamp) -> Decision {
+pub(super) fn pending(case: &Case<'_>) -> Decision {
+    let seen = case.seen;
     let default = ProwJobStatus::default();
     let status = seen.job.status.as_ref().unwrap_or(&default);
-    if let Some(refusal) = seen.refused {
-        let text = format!("Pod can not be created: {}", short(refusal));
-        return complete(ProwJobState::Error, text, "its pod can never be created");
-    }
     let Some(pod) = seen.pod else {
-        return without_pod(seen, status, settings, now);
+        return without_pod(case, status);
     };
     if !is_for(pod, seen.job) {
         return foreign(seen.job);
     }
     if pod.build_id.as_deref() != Some(status.build_id.as_str()) {
-        return of_another_build(seen, pod, status, now);
+        return of_another_build(case, pod, status);
     }
-    let decision = match stopped::stop(pod) {
-        Some(stop) => stopped::stopped(seen, stop, settings.max_revivals),
-        None => by_phase(seen, pod, settings, now),
-    };
-    // A pod that runs has mounted it.
-    let starts = matches!(pod.phase, Phase::Pending | Phase::Unset);
-    if decision.step == Step::Wait && seen.needs_storage_secret && starts {
-        return Decision {
-            step: Step::CreateStorageSecret {
-                pod_uid: pod.uid.clone(),
-            },
-            why: "its pod waits for its storage token",
-            ..decision
-        };
+    if let Some(decision) = token(case, pod) {
+        return decision;
     }
-    decision
+    match stopped::stop(pod) {
+        Some(stop) => stopped::stopped(seen, pod, stop, case.settings.max_revivals),
+        None => by_phase(case, pod),
+    }
 }
 
-fn without_pod(
-    seen: &Observed<'_>,
-    status: &ProwJobStatus,
-    settings: &Settings,
-    now: Timestamp,
-) -> Decision {
+/// Its pod waits for the Secret with its storage token: that is made before anything else is
+/// looked at, or its absence would be taken for somebody's mistake.
+fn token(case: &Case<'_>, pod: &PodView) -> Option<Decision> {
+    // A pod that runs has mounted it.
+    let starts = matches!(pod.phase, Phase::Pending | Phase::Unset) && pod.deleting.is_none();
+    match case.seen.token {
+        Token::Missing if starts => Some(Decision {
+            step: Step::CreateToken {
+                pod_uid: pod.uid.clone(),
+            },
+            ..wait("its pod waits for its storage token")
+        }),
+        Token::Refused(why) if starts => {
+            let text = format!(
+                "Pod could not start: the Secret with its storage token can not be created: {}",
+                short(why)
+            );
+            let why = "its storage token can never be created";
+            Some(complete(ProwJobState::Error, text, why))
+        }
+        _ => None,
+    }
+}
+
+fn without_pod(case: &Case<'_>, status: &ProwJobStatus) -> Decision {
+    let (seen, now) = (case.seen, case.now);
     if status.build_id.is_empty() {
         let claim = Change::Claim { build_id: None };
         return change(claim, "pending without a build id");
+    }
+    if let Some(until) = seen.pod_announced.filter(|until| now < *until) {
+        return Decision {
+            look_again_at: Some(until),
+            ..wait("its pod was just created")
+        };
     }
     let Some(delay) = seen.delayed else {
         return Decision {
@@ -65,11 +76,10 @@ fn without_pod(
         };
     };
     let decoration = seen.job.spec.decoration_config.as_ref();
-    let limit = timeout(decoration, settings.pod_pending_timeout, |c| {
+    let limit = timeout(decoration, case.settings.pod_pending_timeout, |c| {
         c.pod_pending_timeout
     });
-    let since = status.pending_time.as_ref().map_or(now, |time| time.0);
-    let deadline = after(since, limit);
+    let deadline = after(case.sighting.map_or(now, |delay| delay.since), limit);
     if now >= deadline {
         let text = format!("Pod can not be created: {}", short(delay));
         return complete(ProwJobState::Error, text, "its pod is not taken in time");
@@ -77,22 +87,44 @@ fn without_pod(
     let text = format!("the pod is not taken: {}", short(delay));
     Decision {
         look_again_at: Some(deadline),
-        ..waits::described(seen.job, &text, "its pod is not taken now")
+        ..waits::for_obstacle(case, &text, "its pod is not taken now")
     }
 }
 
 /// The pod that a revival replaces, or nobody's.
-fn of_another_build(
-    seen: &Observed<'_>,
-    pod: &PodView,
-    status: &ProwJobStatus,
-    now: Timestamp,
-) -> Decision {
+fn of_another_build(case: &Case<'_>, pod: &PodView, status: &ProwJobStatus) -> Decision {
+    let (seen, now) = (case.seen, case.now);
     if status.pod_revival_count == 0 {
         return foreign(seen.job);
     }
-    let Some(ends) = pod.deleting else {
-        return delete(pod, "it was stopped unexpectedly and is replaced");
+    if let Some(undeleted) = &seen.undeleted {
+        let deadline = after(undeleted.since, DELETION_MARGIN);
+        if now >= deadline {
+            let text = format!(
+                "Job pod was stopped unexpectedly, and {}",
+                given_up(seen.job, undeleted)
+            );
+            return complete(ProwJobState::Error, text, "the pod it replaces stays");
+        }
+        return Decision {
+            look_again_at: Some(deadline),
+            ..wait("the pod it replaces can not be deleted now")
+        };
+    }
+    let ends = match pod.deleting {
+        // Nobody is told of a pod that is replaced: what holds it back for that lets go, and
+        // crier could not, since it waits for the job's end.
+        Some(ends) if !pod.has_report_finalizer => ends,
+        ends => {
+            return Decision {
+                step: Step::ReplacePod {
+                    uid: pod.uid.clone(),
+                    is_held: pod.has_report_finalizer,
+                    is_ending: ends.is_some(),
+                },
+                ..wait("it was stopped unexpectedly and is replaced")
+            };
+        }
     };
     let deadline = after(ends, DELETION_MARGIN);
     if now >= deadline {
@@ -108,14 +140,14 @@ fn of_another_build(
     }
 }
 
-fn by_phase(seen: &Observed<'_>, pod: &PodView, settings: &Settings, now: Timestamp) -> Decision {
+fn by_phase(case: &Case<'_>, pod: &PodView) -> Decision {
     match pod.phase {
         Phase::Succeeded => ended::succeeded(pod),
-        Phase::Failed => ended::failed(pod),
-        Phase::Pending => starting::starting(seen, pod, settings, now),
-        Phase::Running if pod.deleting.is_none() => running(seen, pod, settings, now),
+        Phase::Failed => ended::failed(case.seen.job, pod),
+        Phase::Pending => starting::starting(case, pod),
+        Phase::Running if pod.deleting.is_none() => running(case, pod),
         _ if pod.deleting.is_some() => deleted(),
-        _ => wait("nothing has looked at its pod yet"),
+        _ => starting::starting(case, pod),
     }
 }
 
@@ -127,9 +159,10 @@ pub(super) fn deleted() -> Decision {
     )
 }
 
-fn running(seen: &Observed<'_>, pod: &PodView, settings: &Settings, now: Timestamp) -> Decision {
-    let decoration = seen.job.spec.decoration_config.as_ref();
-    let limit = timeout(decoration, settings.pod_running_timeout, |c| {
+fn running(case: &Case<'_>, pod: &PodView) -> Decision {
+    let (job, now) = (case.seen.job, case.now);
+    let decoration = job.spec.decoration_config.as_ref();
+    let limit = timeout(decoration, case.settings.pod_running_timeout, |c| {
         c.pod_running_timeout
     });
     let deadline = pod.started.map(|started| after(started, limit));
@@ -140,11 +173,23 @@ fn running(seen: &Observed<'_>, pod: &PodView, settings: &Settings, now: Timesta
             "its pod runs too long",
         );
     }
-    if waits::is_described(seen.job) {
-        return change(Change::Describe(TRIGGERED.into()), "its pod runs after all");
+    let silent = killed::silent_end(job, pod);
+    if let Some(end) = silent.as_ref().filter(|end| now >= end.at) {
+        let why = "a container ended and its sidecar was not told";
+        return complete(ProwJobState::Error, end.text.clone(), why);
+    }
+    let look_again_at = deadline.into_iter().chain(silent.map(|end| end.at)).min();
+    if waits::is_described(job) {
+        let text = TRIGGERED.into();
+        let sighting = None;
+        let change = Change::Describe { text, sighting };
+        return Decision {
+            look_again_at,
+            ..self::change(change, "its pod runs after all")
+        };
     }
     Decision {
-        look_again_at: deadline,
+        look_again_at,
         ..wait("its pod runs")
     }
 }

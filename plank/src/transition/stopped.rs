@@ -2,8 +2,11 @@
 
 use common::prowjob::ProwJobState;
 
-use super::{Change, Decision, Observed, change, complete};
-use crate::pod_view::{ContainerState, Phase, PodView};
+use super::{
+    Change, Decision, Observed, change, complete,
+    killed::{is_oom, sentence},
+};
+use crate::pod_view::{Phase, PodView};
 
 /// Why the cluster stopped it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,23 +59,28 @@ pub(super) fn stop(pod: &PodView) -> Option<Stop> {
             _ => {}
         }
     }
-    let oom = |state: &ContainerState| matches!(state, ContainerState::Terminated { reason, .. } if reason == "OOMKilled");
     match pod.phase {
-        Phase::Running if pod.containers.iter().any(|c| oom(&c.state)) => Some(Stop::OomKilled),
+        Phase::Running if pod.containers.iter().any(is_oom) => Some(Stop::OomKilled),
         Phase::Unknown => Some(Stop::Unknown),
         _ => None,
     }
 }
 
-pub(super) fn stopped(seen: &Observed<'_>, stop: Stop, max_revivals: i64) -> Decision {
+pub(super) fn stopped(
+    seen: &Observed<'_>,
+    pod: &PodView,
+    stop: Stop,
+    max_revivals: i64,
+) -> Decision {
     let error = |text: String, why| complete(ProwJobState::Error, text, why);
     let status = seen.job.status.as_ref();
     let revivals = status.map_or(0, |status| status.pod_revival_count);
     match stop {
-        Stop::OomKilled => error(
-            "Job pod was OOM killed by the cluster.".into(),
-            "out of memory",
-        ),
+        // Its sidecar may still upload, so the pod goes on.
+        Stop::OomKilled => {
+            let killed = pod.containers.iter().find(|it| is_oom(it));
+            error(killed.map(sentence).unwrap_or_default(), "out of memory")
+        }
         Stop::Evicted if seen.job.spec.error_on_eviction => error(
             "Job pod was evicted by the cluster.".into(),
             "evicted, and the job forbids it",

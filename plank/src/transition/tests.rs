@@ -1,9 +1,12 @@
 //! The rows of Prow's transition table, and what we decide differently, each by name.
 
 mod ending;
+mod held;
 mod judged;
+mod killed;
 mod starting;
 mod waiting;
+mod ways_out;
 
 use common::prowjob::{
     DecorationConfig, ProwJob, ProwJobAgent, ProwJobState, ProwJobStatus, ProwJobType,
@@ -69,9 +72,7 @@ fn container(state: ContainerState) -> ContainerView {
     ContainerView {
         name: "test".into(),
         state,
-        ran_before: false,
-        pull_failures: 0,
-        pull_error: String::new(),
+        ..ContainerView::default()
     }
 }
 
@@ -79,7 +80,7 @@ fn ended(exit_code: i32, reason: &str) -> ContainerView {
     container(ContainerState::Terminated {
         reason: reason.into(),
         exit_code,
-        finished: true,
+        finished: Some(now()),
     })
 }
 
@@ -90,24 +91,33 @@ fn waiting(reason: &str, message: &str) -> ContainerView {
     })
 }
 
-fn decide_with(
-    job: &ProwJob,
-    pod: Option<&PodView>,
-    edit: impl FnOnce(&mut Observed<'_>),
+fn decide_with<'a>(
+    job: &'a ProwJob,
+    pod: Option<&'a PodView>,
+    edit: impl FnOnce(&mut Observed<'a>),
 ) -> Decision {
-    let mut seen = Observed {
-        job,
-        pod,
-        cluster: Cluster::Ready,
-        superseded_by: None,
-        blocked_by: None,
-        refused: None,
-        delayed: None,
-        references: References::NotAsked,
-        needs_storage_secret: false,
-    };
+    let mut seen = Observed::new(job, pod);
     edit(&mut seen);
-    transition(&seen, &Settings::default(), now())
+    bare(transition(&seen, &Settings::default(), now()))
+}
+
+/// Without what is kept for the next decision, which has tests of its own.
+fn bare(decision: Decision) -> Decision {
+    let step = match decision.step {
+        Step::Change(Change::Describe { text, .. }) => describes(&text),
+        step => step,
+    };
+    Decision { step, ..decision }
+}
+
+/// What was in the way of build 7 so many seconds ago.
+fn sighting(kind: Kind, seconds: i64) -> Sighting {
+    Sighting {
+        build: "7".into(),
+        kind,
+        since: ago(seconds),
+        refusals: None,
+    }
 }
 
 fn decide(job: &ProwJob, pod: Option<&PodView>) -> Decision {
@@ -122,14 +132,21 @@ fn completes(state: ProwJobState, description: &str) -> Step {
 }
 
 fn deletes() -> Step {
-    Step::DeletePod {
+    Step::DeletePod { uid: "uid".into() }
+}
+
+fn replaces(is_held: bool, is_ending: bool) -> Step {
+    Step::ReplacePod {
         uid: "uid".into(),
-        has_report_finalizer: false,
+        is_held,
+        is_ending,
     }
 }
 
 fn describes(text: &str) -> Step {
-    Step::Change(Change::Describe(text.into()))
+    let text = text.into();
+    let sighting = None;
+    Step::Change(Change::Describe { text, sighting })
 }
 
 fn supersedes() -> Step {

@@ -1,13 +1,14 @@
-//! Why nothing happens, in words for whoever waits. A text is written once and not kept up to
-//! date: every write is an event for everyone who watches.
+//! Why nothing happens, in words for whoever waits. Every write is an event for everyone who
+//! watches: what a pod waits for is written once for each kind, not for each message.
 
 use common::prowjob::{ProwJob, WAITING};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Change, Decision, Limit, change, wait};
+use super::{Case, Change, Decision, Limit, change, wait};
 
-/// Before a cluster's silence is worth a word: a start and a dropped connection are shorter.
-const SILENCE: SignedDuration = SignedDuration::from_secs(10);
+/// Before a cluster's silence is worth a word, which is one write for each of its jobs and one
+/// more when it is back: a start and a restart of an API are shorter.
+const SILENCE: SignedDuration = SignedDuration::from_secs(15);
 
 pub(super) fn for_slot(job: &ProwJob, limit: Limit) -> Decision {
     let spec = &job.spec;
@@ -55,12 +56,26 @@ pub(super) fn for_cluster(job: &ProwJob, since: Timestamp, now: Timestamp) -> De
     described(job, &text, why)
 }
 
-/// Waits, and says so if nothing was said yet.
-pub(super) fn described(job: &ProwJob, text: &str, why: &'static str) -> Decision {
-    if is_described(job) {
+/// Waits for something in the way of its pod, and says so if that was not said yet.
+pub(super) fn for_obstacle(case: &Case<'_>, text: &str, why: &'static str) -> Decision {
+    let job = case.seen.job;
+    if is_described(job) && case.sighting.is_some_and(|sighting| sighting.is_told(job)) {
         return wait(why);
     }
-    change(Change::Describe(format!("{WAITING}{text}")), why)
+    let text = format!("{WAITING}{text}");
+    let sighting = case.sighting.cloned();
+    change(Change::Describe { text, sighting }, why)
+}
+
+/// Waits, and says so if that is not what the job says.
+fn described(job: &ProwJob, text: &str, why: &'static str) -> Decision {
+    let text = format!("{WAITING}{text}");
+    let status = job.status.as_ref();
+    if status.is_some_and(|status| status.description == text) {
+        return wait(why);
+    }
+    let sighting = None;
+    change(Change::Describe { text, sighting }, why)
 }
 
 /// Whether the job's description says what it waits for.

@@ -94,6 +94,11 @@ impl Cluster {
         self.start_plank_on(clusters);
     }
 
+    /// With a client of its own for everything.
+    pub(crate) fn start_plank_through(&mut self, client: Client) {
+        self.start_plank_on(Clusters::single(client));
+    }
+
     pub(crate) fn start_plank_on(&mut self, clusters: Clusters) {
         let (agent, receiver) = self.configuration();
         self.config = agent;

@@ -25,11 +25,11 @@ fn container_binary() -> PathBuf {
     binary
 }
 
-#[tokio::test]
-async fn an_undecorated_job_runs_as_a_process() {
-    let cluster = Cluster::with_plank().await;
-    let shutdown = CancellationToken::new();
-    let node = tokio::spawn(kubelet::run(
+fn start_node(
+    cluster: &Cluster,
+    shutdown: &CancellationToken,
+) -> tokio::task::JoinHandle<anyhow::Result<()>> {
+    tokio::spawn(kubelet::run(
         kubelet::Options {
             client: cluster.on.node(),
             exe: container_binary(),
@@ -39,7 +39,39 @@ async fn an_undecorated_job_runs_as_a_process() {
             isolation: Isolation::Auto,
         },
         shutdown.clone(),
-    ));
+    ))
+}
+
+#[tokio::test]
+async fn a_volume_whose_secret_is_missing_ends_its_job_with_the_secrets_name() {
+    let mut cluster = Cluster::new().await;
+    cluster.publish(json!({"pod_missing_reference_timeout": "1s"}));
+    cluster.start_plank();
+    let shutdown = CancellationToken::new();
+    let node = start_node(&cluster, &shutdown);
+    // With an init container, as every decorated pod.
+    let container = json!({"name": "test", "image": "img", "command": ["true"],
+        "volumeMounts": [{"name": "s", "mountPath": "/s"}]});
+    let init = json!({"name": "first", "image": "img", "command": ["true"]});
+    let pod = json!({
+        "containers": [container], "initContainers": [init],
+        "volumes": [{"name": "s", "secret": {"secretName": "not-there"}}],
+    });
+    cluster.trigger("pj", json!({"pod_spec": pod})).await;
+    let job = cluster.complete("pj").await;
+    assert_eq!(job.state(), ProwJobState::Error);
+    let text = description(&job);
+    assert!(text.starts_with("Pod could not start: "), "{text}");
+    assert!(text.contains("not-there"), "{text}");
+    shutdown.cancel();
+    node.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_undecorated_job_runs_as_a_process() {
+    let cluster = Cluster::with_plank().await;
+    let shutdown = CancellationToken::new();
+    let node = start_node(&cluster, &shutdown);
     let script = |text: &str| {
         json!({"pod_spec": {
             "terminationGracePeriodSeconds": 1,

@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn a_pod_that_ended_by_itself() {
     let mut good = pod(Phase::Succeeded);
     good.containers = vec![ended(0, "Completed"), ended(0, "Completed")];
@@ -21,6 +22,7 @@ fn a_pod_that_ended_by_itself() {
     disrupted.disruption = Some("TerminationByKubelet".into());
     let mut oom = pod(Phase::Failed);
     oom.containers = vec![ended(137, "OOMKilled")];
+    oom.containers[0].memory_limit = "512Mi".into();
     let mut no_program = pod(Phase::Failed);
     no_program.containers = vec![container(ContainerState::Refused {
         reason: "StartError".into(),
@@ -85,7 +87,8 @@ fn a_pod_that_ended_by_itself() {
             oom,
             completes(
                 Failure,
-                "Job failed: container test ran out of memory (OOMKilled).",
+                "Job failed: Container test was killed: out of memory (limit 512Mi). Raise the \
+                 container's memory limit.",
             ),
         ),
         (
@@ -133,6 +136,7 @@ fn a_pod_that_the_cluster_stopped() {
     lost.deleting = Some(now());
     let mut oom = pod(Phase::Running);
     oom.containers = vec![ended(137, "OOMKilled"), container(ContainerState::Running)];
+    oom.containers[0].memory_limit = "512Mi".into();
     let disrupted = |phase, reason: &str| PodView {
         disruption: Some(reason.into()),
         ..pod(phase)
@@ -223,7 +227,11 @@ fn a_pod_that_the_cluster_stopped() {
             "for memory is an error",
             revived(0),
             oom,
-            completes(Error, "Job pod was OOM killed by the cluster."),
+            completes(
+                Error,
+                "Container test was killed: out of memory (limit 512Mi). Raise the container's \
+                 memory limit.",
+            ),
         ),
     ] {
         assert_eq!(decide(&job, Some(&pod)).step, step, "a pod stopped {name}");

@@ -35,35 +35,39 @@ fn a_triggered_job() {
         (
             "says that it waits for a global slot",
             decide_with(&job(Triggered), None, |s| {
-                s.blocked_by = Some(Limit::Global)
+                s.start = Start::Waits(Limit::Global)
             }),
             describes("Waiting: plank.max_concurrency is reached."),
         ),
         (
             "says that it waits for a slot of its job",
-            decide_with(&job(Triggered), None, |s| s.blocked_by = Some(Limit::Job)),
+            decide_with(&job(Triggered), None, |s| {
+                s.start = Start::Waits(Limit::Job)
+            }),
             describes("Waiting: max_concurrency of job unit is reached."),
         ),
         (
             "says that it waits for a slot of its queue",
-            decide_with(&queued, None, |s| s.blocked_by = Some(Limit::Queue)),
+            decide_with(&queued, None, |s| s.start = Start::Waits(Limit::Queue)),
             describes("Waiting: job queue big is full."),
         ),
         (
             "says that nobody knows its queue",
-            decide_with(&queued, None, |s| s.blocked_by = Some(Limit::UnknownQueue)),
+            decide_with(&queued, None, |s| {
+                s.start = Start::Waits(Limit::UnknownQueue)
+            }),
             describes("Waiting: job queue big is not in plank.job_queue_capacities."),
         ),
         (
             "says that it waits for a slot of its cluster",
             decide_with(&job(Triggered), None, |s| {
-                s.blocked_by = Some(Limit::Cluster)
+                s.start = Start::Waits(Limit::Cluster)
             }),
             describes("Waiting: build cluster default is full."),
         ),
         (
             "says it once, whatever it waits for next",
-            decide_with(&told, None, |s| s.blocked_by = Some(Limit::Job)),
+            decide_with(&told, None, |s| s.start = Start::Waits(Limit::Job)),
             Step::Wait,
         ),
         (
@@ -84,7 +88,7 @@ fn a_triggered_job() {
         (
             "for a cluster that does not answer says so",
             decide_with(&job(Triggered), None, |s| {
-                s.cluster = Cluster::Unready(ago(10))
+                s.cluster = Cluster::Unready(ago(15))
             }),
             describes("Waiting: build cluster default does not answer."),
         ),
@@ -104,11 +108,13 @@ fn a_triggered_job() {
 #[test]
 fn a_pending_job_without_its_pod() {
     let unnumbered = with_status(job(Pending), |status| status.build_id.clear());
-    let claimed = |seconds| {
-        with_status(job(Pending), |status| {
-            status.pending_time = Some(Time(ago(seconds)))
-        })
-    };
+    let short = sighting(Kind::Delayed, 599);
+    let long = sighting(Kind::Delayed, 600);
+    // Of the first start: a revival has its own patience.
+    let revived = with_status(job(Pending), |status| {
+        status.pending_time = Some(Time(ago(5000)));
+        status.pod_revival_count = 1;
+    });
     let quota = "exceeded quota: q";
     for (name, decision, step) in [
         (
@@ -130,12 +136,23 @@ fn a_pending_job_without_its_pod() {
         ),
         (
             "whose pod is not taken now says so",
-            decide_with(&claimed(599), None, |s| s.delayed = Some(quota)),
+            decide_with(&job(Pending), None, |s| {
+                s.delayed = Some(quota);
+                s.before = Some(&short);
+            }),
+            describes("Waiting: the pod is not taken: exceeded quota: q"),
+        ),
+        (
+            "whose revival is not taken has patience of its own",
+            decide_with(&revived, None, |s| s.delayed = Some(quota)),
             describes("Waiting: the pod is not taken: exceeded quota: q"),
         ),
         (
             "whose pod is not taken until pod_pending_timeout is an error",
-            decide_with(&claimed(600), None, |s| s.delayed = Some(quota)),
+            decide_with(&job(Pending), None, |s| {
+                s.delayed = Some(quota);
+                s.before = Some(&long);
+            }),
             completes(Error, "Pod can not be created: exceeded quota: q"),
         ),
         (
@@ -179,7 +196,7 @@ fn a_pod_of_another_build() {
             "is deleted when the job was revived",
             &revived,
             &old,
-            deletes(),
+            replaces(false, false),
         ),
         ("is waited for while it ends", &revived, &ending, Step::Wait),
         (
@@ -215,7 +232,7 @@ fn what_is_not_planks_is_left_alone() {
 
 #[test]
 fn a_pod_gets_its_storage_secret_while_it_can_use_it() {
-    let secret = Step::CreateStorageSecret {
+    let secret = Step::CreateToken {
         pod_uid: "uid".into(),
     };
     for (phase, step) in [
@@ -224,7 +241,7 @@ fn a_pod_gets_its_storage_secret_while_it_can_use_it() {
         (Phase::Failed, completes(Failure, "Job failed.")),
     ] {
         let decision = decide_with(&job(Pending), Some(&pod(phase)), |s| {
-            s.needs_storage_secret = true;
+            s.token = Token::Missing;
         });
         assert_eq!(decision.step, step, "{phase:?}");
     }
@@ -237,17 +254,7 @@ fn each_controller_moves_its_own_states_on() {
         ..Settings::default()
     };
     let step = |job: &ProwJob, settings: &Settings| {
-        let seen = Observed {
-            job,
-            pod: None,
-            cluster: Cluster::Ready,
-            superseded_by: None,
-            blocked_by: None,
-            refused: None,
-            delayed: None,
-            references: References::NotAsked,
-            needs_storage_secret: false,
-        };
+        let seen = Observed::new(job, None);
         transition(&seen, settings, now()).step
     };
     let mut jenkins = job(Scheduling);
@@ -269,6 +276,12 @@ fn each_controller_moves_its_own_states_on() {
         (
             "scheduler alone",
             job(Triggered),
+            off(false, true),
+            Step::Wait,
+        ),
+        (
+            "scheduler alone, and an aborted job",
+            job(Aborted),
             off(false, true),
             Step::Wait,
         ),

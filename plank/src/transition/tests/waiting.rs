@@ -81,20 +81,18 @@ fn timeouts_fire_at_their_deadline() {
     }
 }
 
-fn stuck(age: i64, reason: &str, message: &str) -> PodView {
+fn stuck(reason: &str, message: &str) -> PodView {
     PodView {
-        started: Some(ago(age)),
+        started: Some(ago(90)),
         containers: vec![waiting(reason, message)],
         ..pod(Phase::Pending)
     }
 }
 
-/// An image was pulled so often, and this is what the last try said.
-fn pulled(age: i64, times: u32, error: &str) -> PodView {
-    let mut pod = stuck(age, "ImagePullBackOff", "Back-off pulling image");
-    pod.containers[0].pull_failures = times;
-    pod.containers[0].pull_error = error.into();
-    pod
+/// What is decided when this has been in the way for so long.
+fn after(seconds: i64, kind: Kind, pod: &PodView) -> Decision {
+    let before = sighting(kind, seconds);
+    decide_with(&job(Pending), Some(pod), |s| s.before = Some(&before))
 }
 
 fn could_not_start(why: &str) -> Step {
@@ -106,72 +104,223 @@ fn a_pod_that_cannot_start_fails_fast() {
     let detail = "some\n detail";
     let error = |reason| could_not_start(&format!("container test: {reason}: some detail"));
     let says = |reason| describes(&format!("Waiting: container test: {reason}: some detail"));
-    for (reason, age, step) in [
-        ("InvalidImageName", 0, error("InvalidImageName")),
-        ("ErrImageNeverPull", 0, error("ErrImageNeverPull")),
-        ("CreateContainerConfigError", 9, Step::Wait),
+    for (reason, kind, age, step) in [
+        (
+            "InvalidImageName",
+            Kind::Hopeless,
+            0,
+            error("InvalidImageName"),
+        ),
+        (
+            "ErrImageNeverPull",
+            Kind::Hopeless,
+            0,
+            error("ErrImageNeverPull"),
+        ),
+        ("CreateContainerConfigError", Kind::Missing, 9, Step::Wait),
         (
             "CreateContainerConfigError",
+            Kind::Missing,
             59,
             says("CreateContainerConfigError"),
         ),
         (
             "CreateContainerConfigError",
+            Kind::Missing,
             60,
             error("CreateContainerConfigError"),
         ),
-        ("FailedMount", 60, error("FailedMount")),
-        ("ErrImagePull", 9, Step::Wait),
-        ("ErrImagePull", 120, says("ErrImagePull")),
-        ("ContainerCreating", 60, error("ContainerCreating")),
+        ("FailedMount", Kind::Missing, 60, error("FailedMount")),
+        ("ErrImagePull", Kind::Image, 9, Step::Wait),
+        ("ErrImagePull", Kind::Image, 120, says("ErrImagePull")),
+        (
+            "ContainerCreating",
+            Kind::Missing,
+            60,
+            error("ContainerCreating"),
+        ),
+        // With init containers, as every decorated pod.
+        (
+            "PodInitializing",
+            Kind::Missing,
+            60,
+            error("PodInitializing"),
+        ),
     ] {
-        let decision = decide(&job(Pending), Some(&stuck(age, reason, detail)));
+        let decision = after(age, kind, &stuck(reason, detail));
         assert_eq!(decision.step, step, "{reason} after {age} s");
     }
-    let told = with_status(job(Pending), |status| {
-        status.description = "Waiting: container test: FailedMount: some detail".into();
-    });
-    let patient = decide(&told, Some(&stuck(10, "FailedMount", detail)));
-    assert_eq!(patient.step, Step::Wait, "what waits is told once");
-    assert_eq!(patient.look_again_at, Some(now() + 50.seconds()));
 }
 
 #[test]
-fn an_image_that_a_registry_refuses_twice_is_not_waited_for() {
-    let says = |error: &str| {
-        describes(&format!(
-            "Waiting: container test: ImagePullBackOff: {error}"
-        ))
+fn what_is_in_the_way_counts_from_its_first_sight() {
+    // The pod was taken 90 s ago.
+    let passing = stuck(
+        "CreateContainerConfigError",
+        "failed to sync secret cache: timed out waiting for the condition",
+    );
+    let first = decide(&job(Pending), Some(&passing));
+    assert_eq!(first.step, Step::Wait);
+    let seen = sighting(Kind::Missing, 0);
+    assert_eq!(first.sighting, Some(seen), "it is remembered");
+    assert_eq!(first.look_again_at, Some(now() + 10.seconds()), "to say so");
+
+    let fine = decide_with(&job(Pending), Some(&stuck("ContainerCreating", "")), |s| {
+        s.before = first.sighting.as_ref();
+    });
+    assert_eq!(fine.sighting, None, "and forgotten when it has passed");
+    let of_old_run = Sighting {
+        build: "6".into(),
+        ..sighting(Kind::Missing, 600)
     };
+    let anew = decide_with(&job(Pending), Some(&passing), |s| {
+        s.before = Some(&of_old_run)
+    });
+    assert_eq!(anew.step, Step::Wait, "a revival begins anew");
+}
+
+#[test]
+fn what_is_told_is_told_once_for_each_kind_and_counts_on_after_a_restart() {
+    let pod = stuck("FailedMount", "some detail");
+    let before = sighting(Kind::Missing, 20);
+    let mut seen = Observed::new(&PENDING, Some(&pod));
+    seen.before = Some(&before);
+    let Step::Change(change) = transition(&seen, &Settings::default(), now()).step else {
+        panic!("it is told");
+    };
+    let run = crate::patch::Run {
+        build_id: String::new(),
+        url: String::new(),
+    };
+    let mut told = serde_json::to_value(&*PENDING).unwrap();
+    let patch = crate::patch::merge_patch(&PENDING, &change, &run, now());
+    told["metadata"]["annotations"] = patch["metadata"]["annotations"].clone();
+    told["status"]["description"] = patch["status"]["description"].clone();
+    let told: ProwJob = serde_json::from_value(told).unwrap();
+    let persisted = Sighting::persisted(&told);
+    assert_eq!(persisted, Some(before), "what a restart reads");
+
+    let decision = decide_with(&told, Some(&pod), |s| s.before = persisted.as_ref());
+    assert_eq!(decision.step, Step::Wait);
+    assert_eq!(decision.look_again_at, Some(now() + 40.seconds()));
+    let other = PodView {
+        unschedulable: "no node".into(),
+        containers: Vec::new(),
+        ..pod
+    };
+    let unscheduled = sighting(Kind::Unscheduled, 20);
+    let decision = decide_with(&told, Some(&other), |s| s.before = Some(&unscheduled));
+    assert_eq!(
+        decision.step,
+        describes("Waiting: no node takes the pod: no node")
+    );
+    let gone = decide(&told, Some(&stuck("ContainerCreating", "")));
+    assert_eq!(gone.step, describes("Job triggered."), "it is over");
+}
+
+static PENDING: std::sync::LazyLock<ProwJob> = std::sync::LazyLock::new(|| job(Pending));
+
+const MISSING: &str = "rpc error: code = NotFound desc = ref: not found";
+
+/// Follows a pod whose image is pulled: seconds, reason and message of what its status says.
+fn pulls(course: &[(i64, &str, &str)]) -> Vec<Step> {
+    let mut before = None;
+    let mut steps = Vec::new();
+    for (at, reason, message) in course {
+        let pod = PodView {
+            started: Some(now()),
+            ..stuck(reason, message)
+        };
+        let mut seen = Observed::new(&PENDING, Some(&pod));
+        seen.before = before.as_ref();
+        let decision = transition(&seen, &Settings::default(), now() + at.seconds());
+        before = decision.sighting.clone();
+        steps.push(bare(decision).step);
+    }
+    steps
+}
+
+#[test]
+fn an_image_is_given_up_after_two_refusals_half_a_minute_apart() {
+    let backs_off = "Back-off pulling image";
     let fails =
-        |error: &str| could_not_start(&format!("container test: ImagePullBackOff: {error}"));
-    let missing = "rpc error: code = NotFound desc = ref: not found";
-    let denied = "pull access denied for x";
+        |reason, error: &str| could_not_start(&format!("container test: {reason}: {error}"));
+    let denied = "denied: Your authorization token has expired.";
     let outage = "dial tcp: i/o timeout";
-    for (name, pod, step) in [
-        ("once", pulled(11, 1, missing), says(missing)),
-        ("twice", pulled(11, 2, missing), fails(missing)),
+    for (name, course, step) in [
         (
-            "twice, for want of access",
-            pulled(11, 2, denied),
-            fails(denied),
+            "29 s apart are one",
+            vec![
+                (0, "ErrImagePull", MISSING),
+                (10, "ImagePullBackOff", backs_off),
+                (29, "ErrImagePull", MISSING),
+            ],
+            describes(&format!("Waiting: container test: ErrImagePull: {MISSING}")),
         ),
         (
-            "never: the registry is away",
-            pulled(300, 7, outage),
-            says(outage),
+            "30 s apart are two",
+            vec![
+                (0, "ErrImagePull", MISSING),
+                (10, "ImagePullBackOff", backs_off),
+                (30, "ErrImagePull", MISSING),
+            ],
+            fails("ErrImagePull", MISSING),
         ),
         (
-            "never, and Prow's timeout is over",
-            pulled(600, 7, outage),
-            completes(Error, "Pod pending timeout."),
+            "for want of access",
+            vec![
+                (0, "ErrImagePull", denied),
+                (10, "ImagePullBackOff", backs_off),
+                (40, "ErrImagePull", denied),
+            ],
+            fails("ErrImagePull", denied),
+        ),
+        (
+            "the same one, seen for long",
+            vec![(0, "ErrImagePull", MISSING), (40, "ErrImagePull", MISSING)],
+            describes(&format!("Waiting: container test: ErrImagePull: {MISSING}")),
+        ),
+        (
+            "what is said while it waits is the registry's word, not the kubelet's",
+            vec![
+                (0, "ErrImagePull", MISSING),
+                (12, "ImagePullBackOff", backs_off),
+            ],
+            describes(&format!(
+                "Waiting: container test: ImagePullBackOff: {MISSING}"
+            )),
+        ),
+        (
+            "a passing answer, then an outage",
+            vec![
+                (0, "ErrImagePull", denied),
+                (40, "ErrImagePull", outage),
+                (170, "ImagePullBackOff", backs_off),
+            ],
+            describes(&format!(
+                "Waiting: container test: ImagePullBackOff: {denied}"
+            )),
+        ),
+        (
+            "the second was never seen, within three minutes",
+            vec![
+                (0, "ErrImagePull", MISSING),
+                (150, "ImagePullBackOff", MISSING),
+            ],
+            fails("ImagePullBackOff", MISSING),
+        ),
+        (
+            "an outage is waited out",
+            vec![
+                (0, "ErrImagePull", outage),
+                (300, "ImagePullBackOff", outage),
+            ],
+            describes(&format!(
+                "Waiting: container test: ImagePullBackOff: {outage}"
+            )),
         ),
     ] {
-        assert_eq!(
-            decide(&job(Pending), Some(&pod)).step,
-            step,
-            "refused {name}"
-        );
+        assert_eq!(pulls(&course).pop(), Some(step), "{name}");
     }
 }
 
@@ -179,12 +328,17 @@ fn an_image_that_a_registry_refuses_twice_is_not_waited_for() {
 fn a_secret_that_only_events_tell_of() {
     let silent = |age| PodView {
         mounts_references: true,
-        ..stuck(age, "ContainerCreating", "")
+        started: Some(ago(age)),
+        ..stuck("ContainerCreating", "")
     };
     let asks = Step::ReadEvents {
         pod_uid: "uid".into(),
     };
-    let missing = r#"MountVolume.SetUp failed for volume "v" : secret "s" not found"#;
+    let message = r#"MountVolume.SetUp failed for volume "v" : secret "s" not found"#;
+    let missing = |seconds| References::Missing {
+        message,
+        since: Some(ago(seconds)),
+    };
     for (name, age, references, step, left) in [
         (
             "is not asked for at once",
@@ -198,15 +352,16 @@ fn a_secret_that_only_events_tell_of() {
             60,
             References::NotAsked,
             asks,
-            None,
+            Some(540),
         ),
         (
             "ends the job",
             60,
-            References::Missing(missing),
-            could_not_start(missing),
+            missing(60),
+            could_not_start(message),
             None,
         ),
+        ("has its own minute", 100, missing(20), Step::Wait, Some(40)),
         (
             "may be there",
             60,
@@ -221,7 +376,7 @@ fn a_secret_that_only_events_tell_of() {
         let left = left.map(|seconds: i64| now() + seconds.seconds());
         assert_eq!(decision.look_again_at, left, "a secret {name}");
     }
-    let plain = stuck(120, "ContainerCreating", "");
+    let plain = stuck("ContainerCreating", "");
     let step = decide(&job(Pending), Some(&plain)).step;
     assert_eq!(step, Step::Wait, "a pod without any is kubelet's work");
 }
@@ -235,12 +390,14 @@ fn a_pod_that_no_node_takes_says_so() {
         ..pod(Phase::Pending)
     };
     let text = "Waiting: no node takes the pod: 0/3 nodes are available: 3 Insufficient cpu.";
+    let late = "Pod scheduling timeout. No node takes the pod: 0/3 nodes are available: 3 \
+                Insufficient cpu.";
     for (age, step) in [
         (9, Step::Wait),
         (10, describes(text)),
-        (300, completes(Error, "Pod scheduling timeout.")),
+        (300, completes(Error, late)),
     ] {
-        let step_now = decide(&job(Pending), Some(&unschedulable(age))).step;
+        let step_now = after(age, Kind::Unscheduled, &unschedulable(age)).step;
         assert_eq!(step_now, step, "after {age} s");
     }
     let told = with_status(job(Pending), |status| status.description = text.into());
@@ -254,30 +411,20 @@ fn without_fail_fast_prows_timeouts_are_the_only_ones() {
         fail_fast: false,
         ..Settings::default()
     };
-    let told = with_status(job(Pending), |status| {
-        status.description = "Waiting: x".into()
-    });
     for pod in [
-        stuck(599, "InvalidImageName", ""),
-        stuck(599, "CreateContainerConfigError", "no"),
-        pulled(599, 9, "not found"),
+        stuck("InvalidImageName", ""),
+        stuck("CreateContainerConfigError", "no"),
+        stuck("ErrImagePull", "not found"),
         PodView {
             mounts_references: true,
-            ..stuck(599, "ContainerCreating", "")
+            ..stuck("ContainerCreating", "")
         },
     ] {
-        let seen = Observed {
-            job: &told,
-            pod: Some(&pod),
-            cluster: Cluster::Ready,
-            superseded_by: None,
-            blocked_by: None,
-            refused: None,
-            delayed: None,
-            references: References::NotAsked,
-            needs_storage_secret: false,
+        let pod = PodView {
+            started: Some(ago(599)),
+            ..pod
         };
-        let decision = transition(&seen, &slow, now());
+        let decision = transition(&Observed::new(&PENDING, Some(&pod)), &slow, now());
         assert_eq!(decision.step, Step::Wait, "{pod:?}");
         assert_eq!(decision.look_again_at, Some(now() + 1.seconds()));
     }

@@ -1,0 +1,143 @@
+//! A container that ended without telling its sidecar, and what is said of it.
+//!
+//! Entrypoint leaves the result in a marker file, which the sidecar waits for before it uploads.
+//! Whoever kills entrypoint, or keeps it from starting, leaves a sidecar that may wait for ever.
+//! Ours notices and ends, so that the pod ends by itself; this is for others, and for a sidecar
+//! that was itself killed. A pod is never deleted for it while its sidecar lives: if the marker
+//! was written all the same, the upload goes on.
+
+use common::prowjob::ProwJob;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{after, words::reason_and_message};
+use crate::pod_view::{ContainerState, ContainerView, PodView};
+
+pub(super) const SIDECAR: &str = "sidecar";
+
+/// For a sidecar that does notice to upload and end.
+const MARKER_MARGIN: SignedDuration = SignedDuration::from_secs(45);
+
+/// A node that ends all containers of a pod does not tell of them all at once.
+const SAME_END: SignedDuration = SignedDuration::from_secs(15);
+
+const SIGKILL: i32 = 128 + 9;
+/// What entrypoint and shells end with where a program or an option is not found.
+const NOT_FOUND: i32 = 127;
+
+/// A container's end that the pod may not outlive.
+pub(super) struct SilentEnd {
+    /// When the job ends for it.
+    pub(super) at: Timestamp,
+    pub(super) text: String,
+}
+
+/// The first end of a running pod's containers that its sidecar may not know of.
+pub(super) fn silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd> {
+    job.spec.decoration_config.as_ref()?;
+    let sidecar = sidecar(pod)?;
+    let tests = || pod.containers.iter().filter(|it| is_test(it));
+    if tests().all(ContainerView::is_over) && sidecar.is_over() {
+        return None;
+    }
+    if sidecar.is_over() {
+        let since = ended_at(sidecar).or(pod.started).unwrap_or_default();
+        return Some(SilentEnd {
+            at: after(since, SAME_END),
+            text: format!(
+                "{} The log and the artifacts of this run can not be stored.",
+                sentence(sidecar)
+            ),
+        });
+    }
+    let ends = tests().filter_map(|container| {
+        let margin = match &container.state {
+            // It never ran, so it wrote nothing.
+            ContainerState::Refused { .. } => SignedDuration::ZERO,
+            // With a marker the pod ends when all is uploaded.
+            ContainerState::Terminated {
+                exit_code: SIGKILL | NOT_FOUND,
+                ..
+            } => MARKER_MARGIN,
+            _ => return None,
+        };
+        let since = ended_at(container).or(pod.started).unwrap_or_default();
+        let text = sentence(container);
+        let at = after(since, margin);
+        Some(SilentEnd { at, text })
+    });
+    ends.min_by_key(|end| end.at)
+}
+
+/// Whether a pod has a sidecar and that has ended: then nothing can be uploaded any more.
+pub(super) fn has_lost_its_sidecar(job: &ProwJob, pod: &PodView) -> bool {
+    let decorated = job.spec.decoration_config.is_some();
+    decorated && sidecar(pod).is_some_and(ContainerView::is_over)
+}
+
+fn sidecar(pod: &PodView) -> Option<&ContainerView> {
+    let mut all = pod.containers.iter();
+    all.find(|it| !it.is_init && it.name == SIDECAR)
+}
+
+/// Whether the job, not its decoration, says what runs in it.
+pub(super) fn is_test(container: &ContainerView) -> bool {
+    !container.is_init && container.name != SIDECAR
+}
+
+fn ended_at(container: &ContainerView) -> Option<Timestamp> {
+    match container.state {
+        ContainerState::Terminated { finished, .. } => finished,
+        _ => None,
+    }
+}
+
+pub(super) fn is_oom(container: &ContainerView) -> bool {
+    matches!(&container.state, ContainerState::Terminated { reason, .. } if reason == "OOMKilled")
+}
+
+pub(super) fn is_killed(container: &ContainerView) -> bool {
+    matches!(
+        container.state,
+        ContainerState::Terminated {
+            exit_code: SIGKILL,
+            ..
+        }
+    )
+}
+
+/// How a container ended and what to do about it.
+pub(super) fn sentence(container: &ContainerView) -> String {
+    let name = &container.name;
+    let limit = &container.memory_limit;
+    match &container.state {
+        ContainerState::Terminated { .. } if is_oom(container) && limit.is_empty() => format!(
+            "Container {name} was killed: out of memory (it has no limit, so its node or its pod \
+             had no more). Give the container a memory request and limit."
+        ),
+        ContainerState::Terminated { .. } if is_oom(container) => format!(
+            "Container {name} was killed: out of memory (limit {limit}). Raise the container's \
+             memory limit."
+        ),
+        ContainerState::Terminated {
+            exit_code: SIGKILL, ..
+        } => format!(
+            "Container {name} was killed (exit code 137, SIGKILL). If the job did not do it \
+             itself, look for memory on its node."
+        ),
+        ContainerState::Terminated {
+            exit_code: NOT_FOUND,
+            ..
+        } => format!(
+            "Container {name} ended with exit code 127: a program or an option was not found. \
+             Check its command and its image."
+        ),
+        ContainerState::Terminated { exit_code, .. } => {
+            format!("Container {name} ended with exit code {exit_code}.")
+        }
+        ContainerState::Refused { reason, message } => format!(
+            "Pod could not start: container {name}: {}",
+            reason_and_message(reason, message)
+        ),
+        _ => format!("Container {name} ended."),
+    }
+}

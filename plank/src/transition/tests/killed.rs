@@ -1,0 +1,231 @@
+//! Containers that ended without a word to their sidecar, and what is said of each end.
+
+use super::*;
+
+fn decorated() -> ProwJob {
+    let mut job = job(Pending);
+    job.spec.decoration_config = Some(DecorationConfig::default());
+    job
+}
+
+fn exited(name: &str, exit_code: i32, reason: &str, seconds: i64) -> ContainerView {
+    ContainerView {
+        name: name.into(),
+        state: ContainerState::Terminated {
+            reason: reason.into(),
+            exit_code,
+            finished: Some(ago(seconds)),
+        },
+        memory_limit: "512Mi".into(),
+        ..ContainerView::default()
+    }
+}
+
+fn runs(name: &str) -> ContainerView {
+    ContainerView {
+        name: name.into(),
+        state: ContainerState::Running,
+        ..ContainerView::default()
+    }
+}
+
+fn refused(name: &str) -> ContainerView {
+    ContainerView {
+        state: ContainerState::Refused {
+            reason: "StartError".into(),
+            message: "no such file: nope".into(),
+        },
+        ..runs(name)
+    }
+}
+
+fn with(phase: Phase, containers: Vec<ContainerView>) -> PodView {
+    PodView {
+        containers,
+        ..pod(phase)
+    }
+}
+
+const OOM: &str =
+    "Container test was killed: out of memory (limit 512Mi). Raise the container's memory limit.";
+const KILLED: &str = "Container test was killed (exit code 137, SIGKILL). If the job did not do \
+                      it itself, look for memory on its node.";
+
+#[test]
+fn a_container_that_ended_without_its_marker_ends_the_run() {
+    let not_found = "Container test ended with exit code 127: a program or an option was not \
+                     found. Check its command and its image.";
+    let no_sidecar = "Container sidecar was killed (exit code 137, SIGKILL). If the job did not \
+                      do it itself, look for memory on its node. The log and the artifacts of this \
+                      run can not be stored.";
+    let start = "Pod could not start: container test: StartError: no such file: nope";
+    let test = |exit_code, reason, seconds| {
+        vec![exited("test", exit_code, reason, seconds), runs("sidecar")]
+    };
+    for (name, containers, step) in [
+        (
+            "out of memory, at once",
+            test(137, "OOMKilled", 0),
+            completes(Error, OOM),
+        ),
+        (
+            "that never started, at once",
+            vec![refused("test"), runs("sidecar")],
+            completes(Error, start),
+        ),
+        (
+            "killed, when its sidecar did not end for it",
+            test(137, "Error", 45),
+            completes(Error, KILLED),
+        ),
+        ("killed just now", test(137, "Error", 44), Step::Wait),
+        (
+            "whose options entrypoint could not read",
+            test(127, "Error", 45),
+            completes(Error, not_found),
+        ),
+        (
+            "that failed and is uploaded",
+            test(1, "Error", 3000),
+            Step::Wait,
+        ),
+        (
+            "that timed out and is uploaded",
+            test(130, "Error", 3000),
+            Step::Wait,
+        ),
+        (
+            "that succeeded and is uploaded",
+            test(0, "Completed", 3000),
+            Step::Wait,
+        ),
+        (
+            "of two, while the other runs",
+            vec![
+                exited("test", 137, "Error", 45),
+                runs("other"),
+                runs("sidecar"),
+            ],
+            completes(Error, KILLED),
+        ),
+        (
+            "whose sidecar was killed",
+            vec![runs("test"), exited("sidecar", 137, "Error", 15)],
+            completes(Error, no_sidecar),
+        ),
+        (
+            "that ends together with its sidecar",
+            vec![runs("test"), exited("sidecar", 0, "Completed", 14)],
+            Step::Wait,
+        ),
+    ] {
+        let pod = with(Phase::Running, containers);
+        let decision = decide(&decorated(), Some(&pod));
+        assert_eq!(decision.step, step, "a container {name}");
+    }
+    let soon = with(Phase::Running, test(137, "Error", 10));
+    let look = decide(&decorated(), Some(&soon)).look_again_at;
+    assert_eq!(
+        look,
+        Some(now() + 35.seconds()),
+        "within a minute of its end"
+    );
+    let plain = with(Phase::Running, test(137, "Error", 3000));
+    assert_eq!(
+        decide(&job(Pending), Some(&plain)).step,
+        Step::Wait,
+        "no marker is waited for"
+    );
+}
+
+#[test]
+fn an_upload_that_may_be_under_way_is_not_cut_off() {
+    let ended = with_status(decorated(), |status| {
+        status.state = Error;
+        status.completion_time = Some(Time(now()));
+    });
+    for (name, containers, step) in [
+        (
+            "while the sidecar lives",
+            vec![exited("test", 137, "Error", 60), runs("sidecar")],
+            Step::Wait,
+        ),
+        (
+            "and a pod that nobody can upload from is ended",
+            vec![runs("test"), exited("sidecar", 137, "Error", 60)],
+            deletes(),
+        ),
+    ] {
+        let pod = with(Phase::Running, containers);
+        assert_eq!(decide(&ended, Some(&pod)).step, step, "{name}");
+    }
+}
+
+#[test]
+fn a_pod_that_failed_says_which_container_and_why() {
+    let cloned = ContainerView {
+        is_init: true,
+        ..exited("clonerefs", 0, "Completed", 9)
+    };
+    let failed = |text: &str| completes(Failure, text);
+    let plain = "Job failed: Container test was killed (exit code 137, SIGKILL). If the job did \
+                 not do it itself, look for memory on its node.";
+    for (name, job, containers, step) in [
+        (
+            "out of memory",
+            decorated(),
+            vec![
+                exited("test", 137, "OOMKilled", 5),
+                exited("sidecar", 0, "", 1),
+            ],
+            completes(Error, OOM),
+        ),
+        (
+            "killed",
+            decorated(),
+            vec![exited("test", 137, "Error", 5), exited("sidecar", 0, "", 1)],
+            completes(Error, KILLED),
+        ),
+        (
+            "killed, undecorated",
+            job(Pending),
+            vec![exited("test", 137, "Error", 5)],
+            failed(plain),
+        ),
+        (
+            "in the sidecar alone",
+            decorated(),
+            vec![exited("test", 0, "", 5), exited("sidecar", 1, "Error", 1)],
+            failed(
+                "Job failed: container sidecar ended with exit code 1: the log and the artifacts \
+                 may be incomplete.",
+            ),
+        ),
+        (
+            "in the test",
+            decorated(),
+            vec![
+                cloned,
+                exited("test", 3, "Error", 5),
+                exited("sidecar", 0, "", 1),
+            ],
+            failed("Job failed."),
+        ),
+    ] {
+        let pod = with(Phase::Failed, containers);
+        assert_eq!(
+            decide(&job, Some(&pod)).step,
+            step,
+            "a pod that failed {name}"
+        );
+    }
+    let mut bare = exited("test", 137, "OOMKilled", 5);
+    bare.memory_limit.clear();
+    let without = "Container test was killed: out of memory (it has no limit, so its node or its \
+                   pod had no more). Give the container a memory request and limit.";
+    let pod = with(Phase::Failed, vec![bare]);
+    assert_eq!(
+        decide(&decorated(), Some(&pod)).step,
+        completes(Error, without)
+    );
+}
