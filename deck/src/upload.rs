@@ -12,11 +12,11 @@ use common::storage::token::{self, TokenError};
 use common::storage::{Attributes, Body, Error, Listing, Storage};
 use futures::{FutureExt, Stream, TryFutureExt, TryStreamExt};
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use crate::keys::run_of;
 use crate::options::OwnStorage;
-use ledger::{Claim, Ledger, Share};
+use ledger::{Account, Claim, Ledger, Share};
 use meter::{Cut, Meter};
 pub(crate) use room::Kind;
 use room::Limits;
@@ -51,6 +51,8 @@ pub(crate) enum Refusal {
     #[error(transparent)]
     Storage(Error),
 }
+
+type Turn<'a> = (OwnedMutexGuard<()>, SemaphorePermit<'a>);
 
 /// What is put.
 pub(crate) struct Put<'a> {
@@ -123,14 +125,7 @@ impl Uploads {
             return Err(Refusal::ObjectTooLarge(size));
         }
         let account = self.ledger.account(dir);
-        let waiting = async {
-            let turn = account.turn(put.key).await;
-            let slot = self.slots.acquire().await;
-            (turn, slot.expect("the semaphore is never closed"))
-        };
-        let _turn = tokio::time::timeout(TURN, waiting)
-            .await
-            .map_err(|_| Refusal::Busy)?;
+        let _turn = self.turn(&account, put.key).await?;
         let room = self.limits().room(kind);
         let no_room = || Refusal::RunTooLarge {
             kind,
@@ -161,6 +156,17 @@ impl Uploads {
             (Err(_), Some(Cut::Broken)) => Err(Refusal::Broken),
             (Err(refusal), None) => Err(refusal),
         }
+    }
+
+    /// The right to write `key` now, which nobody else has.
+    async fn turn(&self, account: &Account, key: &str) -> Result<Turn<'_>, Refusal> {
+        let waiting = async {
+            let key = account.turn(key).await;
+            let slot = self.slots.acquire().await;
+            (key, slot.expect("the semaphore is never closed"))
+        };
+        let turn = tokio::time::timeout(TURN, waiting).await;
+        turn.map_err(|_| Refusal::Busy)
     }
 
     async fn put_if_absent(

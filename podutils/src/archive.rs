@@ -3,28 +3,29 @@
 //! Works on a copy in temporary space, bounded in size and depth. Whatever it cannot look into
 //! is an error: the caller must then leave the file out.
 
+mod bounds;
 mod kind;
+mod space;
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
-use tempfile::SpooledTempFile;
 use zip::result::ZipError;
 use zip::{ZipArchive, ZipWriter};
 
 use crate::censor::Censor;
 
 pub(crate) use kind::Kind;
+pub(crate) use space::{Space, Spool};
 
 /// Archives within archives, the outermost included.
 const MAX_DEPTH: u32 = 5;
 /// Bytes that one file may unpack to, all its layers together.
 const MAX_UNPACKED: u64 = 8 << 30;
-/// What is smaller is kept in memory while it is looked at.
-const IN_MEMORY: usize = 1 << 20;
+/// Entries of one file, those of all archives in it together.
+const MAX_ENTRIES: u64 = 100_000;
 const CHUNK: usize = 64 << 10;
 
 /// Why a file could not be looked into.
@@ -34,34 +35,41 @@ pub(crate) enum Error {
     Opaque(&'static str),
     #[error("it unpacks to more than {} GiB", MAX_UNPACKED >> 30)]
     TooLarge,
+    #[error("it has more than {MAX_ENTRIES} entries")]
+    TooMany,
+    /// The disk may have room once the other archives are done.
+    #[error("the disk has no room to unpack it")]
+    NoRoom,
     #[error("archives are nested deeper than {MAX_DEPTH}")]
     TooDeep,
     #[error("it cannot be unpacked: {0}")]
-    Broken(#[from] io::Error),
+    Broken(#[source] io::Error),
     #[error("it cannot be unpacked: {0}")]
-    BrokenZip(#[from] ZipError),
+    BrokenZip(#[source] ZipError),
 }
 
 /// Looks into one file.
 pub(crate) struct Scrubber<'a> {
     censor: &'a Censor,
-    dir: PathBuf,
+    space: &'a Space,
     /// Bytes that may still be unpacked.
     budget: u64,
+    /// Entries that may still be looked into.
+    entries: u64,
 }
 
 impl<'a> Scrubber<'a> {
-    /// `dir` is where temporary space is.
-    pub(crate) fn new(censor: &'a Censor, dir: &Path) -> Self {
+    pub(crate) fn new(censor: &'a Censor, space: &'a Space) -> Self {
         Self {
             censor,
-            dir: dir.to_owned(),
+            space,
             budget: MAX_UNPACKED,
+            entries: MAX_ENTRIES,
         }
     }
 
     /// The file with every secret in it masked, at its beginning.
-    pub(crate) fn scrub(&mut self, mut file: impl Read) -> Result<SpooledTempFile, Error> {
+    pub(crate) fn scrub(&mut self, mut file: impl Read) -> Result<Spool, Error> {
         let mut copy = self.spool(&mut file)?;
         let mut scrubbed = self.layer(&mut copy, 1)?.unwrap_or(copy);
         scrubbed.rewind()?;
@@ -69,11 +77,7 @@ impl<'a> Scrubber<'a> {
     }
 
     /// A masked copy, or `None` if there was nothing to mask.
-    fn layer(
-        &mut self,
-        file: &mut SpooledTempFile,
-        depth: u32,
-    ) -> Result<Option<SpooledTempFile>, Error> {
+    fn layer(&mut self, file: &mut Spool, depth: u32) -> Result<Option<Spool>, Error> {
         if depth > MAX_DEPTH {
             return Err(Error::TooDeep);
         }
@@ -86,7 +90,7 @@ impl<'a> Scrubber<'a> {
         }
     }
 
-    fn plain(&mut self, file: &mut SpooledTempFile) -> Result<Option<SpooledTempFile>, Error> {
+    fn plain(&mut self, file: &mut Spool) -> Result<Option<Spool>, Error> {
         let mut out = self.empty();
         let mut stream = self.censor.stream();
         loop {
@@ -104,11 +108,7 @@ impl<'a> Scrubber<'a> {
         Ok(stream.has_masked().then_some(out))
     }
 
-    fn gzip(
-        &mut self,
-        file: &mut SpooledTempFile,
-        depth: u32,
-    ) -> Result<Option<SpooledTempFile>, Error> {
+    fn gzip(&mut self, file: &mut Spool, depth: u32) -> Result<Option<Spool>, Error> {
         let mut inner = self.spool(&mut MultiGzDecoder::new(BufReader::new(file)))?;
         let Some(mut masked) = self.layer(&mut inner, depth + 1)? else {
             return Ok(None);
@@ -119,15 +119,13 @@ impl<'a> Scrubber<'a> {
         Ok(Some(out.finish()?))
     }
 
-    fn tar(
-        &mut self,
-        file: &mut SpooledTempFile,
-        depth: u32,
-    ) -> Result<Option<SpooledTempFile>, Error> {
+    fn tar(&mut self, file: &mut Spool, depth: u32) -> Result<Option<Spool>, Error> {
         let mut out = tar::Builder::new(self.empty());
         let mut any_masked = false;
+        bounds::check_tar(file)?;
         for entry in tar::Archive::new(file).entries()? {
             let mut entry = entry?;
+            self.count()?;
             let mut header = entry.header().clone();
             let path = entry.path()?.into_owned();
             if let Some(target) = entry.link_name()? {
@@ -149,15 +147,13 @@ impl<'a> Scrubber<'a> {
         Ok(any_masked.then_some(out))
     }
 
-    fn zip(
-        &mut self,
-        file: &mut SpooledTempFile,
-        depth: u32,
-    ) -> Result<Option<SpooledTempFile>, Error> {
+    fn zip(&mut self, file: &mut Spool, depth: u32) -> Result<Option<Spool>, Error> {
+        bounds::check_zip(file)?;
         let mut archive = ZipArchive::new(file)?;
         let mut out = ZipWriter::new(self.empty());
         let mut any_masked = false;
         for index in 0..archive.len() {
+            self.count()?;
             let mut entry = archive.by_index(index)?;
             let options = entry.options();
             let name = entry.name()?.into_owned();
@@ -179,7 +175,7 @@ impl<'a> Scrubber<'a> {
     }
 
     /// A copy in temporary space, at its beginning, paid from the budget.
-    fn spool(&mut self, reader: &mut impl Read) -> Result<SpooledTempFile, Error> {
+    fn spool(&mut self, reader: &mut impl Read) -> Result<Spool, Error> {
         let mut copy = self.empty();
         let size = io::copy(&mut reader.take(self.budget + 1), &mut copy)?;
         self.budget = self.budget.checked_sub(size).ok_or(Error::TooLarge)?;
@@ -187,8 +183,13 @@ impl<'a> Scrubber<'a> {
         Ok(copy)
     }
 
-    fn empty(&self) -> SpooledTempFile {
-        tempfile::spooled_tempfile_in(IN_MEMORY, &self.dir)
+    fn count(&mut self) -> Result<(), Error> {
+        self.entries = self.entries.checked_sub(1).ok_or(Error::TooMany)?;
+        Ok(())
+    }
+
+    fn empty(&self) -> Spool {
+        self.space.file()
     }
 }
 

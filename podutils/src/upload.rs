@@ -3,34 +3,35 @@
 //! `plan → Upload { key, source } → read in pieces → mask → compress → Storage`. Memory is
 //! bounded by the number of uploads at once, never by the size of a file.
 
+mod failures;
+mod patience;
 mod source;
 mod target;
 mod walk;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use common::storage::{Attributes, Storage};
-use futures::stream::{self, StreamExt};
-use tokio::sync::Semaphore;
-use tracing::{info, warn};
+use futures::stream::{self, Stream, StreamExt};
+use tokio::sync::{Semaphore, mpsc};
+use tracing::info;
 
+use crate::archive::Space;
 use crate::censor::Censor;
 
+pub(crate) use failures::{Failure, Failures};
+use patience::{Attempts, Importance, Limits, Patience};
 pub(crate) use source::{Source, open_below};
 pub(crate) use target::Target;
-pub(crate) use walk::{Filter, walk};
+pub(crate) use walk::{Filter, Plan, Walk};
 
 /// Uploads at once.
 const CONCURRENCY: usize = 4;
-/// Waits before the second, third and fourth attempt.
-const RETRY_AFTER: [Duration; 3] = [
-    Duration::from_secs(1),
-    Duration::from_secs(4),
-    Duration::from_secs(9),
-];
+/// Uploads that are planned before their turn comes.
+const AHEAD: usize = 16;
 
 /// One object to be.
 #[derive(Debug, Clone)]
@@ -55,13 +56,23 @@ impl Upload {
     }
 }
 
-/// Something that was not uploaded, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub(crate) key: String,
-    pub(crate) reason: String,
-    /// It was left out because it could not be censored.
-    pub(crate) uncensored: bool,
+/// Where archives are looked into, and how many at once.
+#[derive(Debug, Clone)]
+pub(crate) struct Archives {
+    space: Space,
+    turns: Arc<Semaphore>,
+    at_once: u32,
+}
+
+impl Archives {
+    fn new(space: Space, at_once: usize) -> Self {
+        let at_once = u32::try_from(at_once.max(1)).unwrap_or(u32::MAX);
+        Self {
+            space,
+            turns: Arc::new(Semaphore::new(at_once as usize)),
+            at_once,
+        }
+    }
 }
 
 /// How to upload.
@@ -69,12 +80,9 @@ pub(crate) struct Failure {
 pub(crate) struct Uploader {
     pub(crate) storage: Storage,
     pub(crate) censor: Censor,
-    /// Where temporary copies of archives go.
-    pub(crate) temp: PathBuf,
-    /// Archives that are looked into at once.
-    pub(crate) archives: Arc<Semaphore>,
+    archives: Archives,
     pub(crate) dry_run: bool,
-    pub(crate) retry_after: Vec<Duration>,
+    patience: Arc<Patience>,
 }
 
 impl Uploader {
@@ -83,70 +91,103 @@ impl Uploader {
         Self {
             storage,
             censor: Censor::default(),
-            temp: std::env::temp_dir(),
-            archives: Arc::new(Semaphore::new(1)),
+            archives: Archives::new(Space::in_folder(&std::env::temp_dir()), 1),
             dry_run,
-            retry_after: RETRY_AFTER.to_vec(),
+            patience: Arc::new(Patience::new(Limits::DEFAULT)),
         }
     }
 
-    /// Hides what `censor` hides, looking into `concurrency` archives at once.
+    /// Hides what `censor` hides, looking into `concurrency` archives at once in the folder
+    /// `temp`.
     pub(crate) fn censored(self, censor: Censor, temp: &Path, concurrency: usize) -> Self {
         Self {
             censor,
-            temp: temp.to_owned(),
-            archives: Arc::new(Semaphore::new(concurrency.max(1))),
+            archives: Archives::new(Space::in_folder(temp), concurrency),
             ..self
         }
     }
 
-    /// Uploads all of it, some at a time; one that fails does not stop the others.
-    pub(crate) async fn upload(&self, uploads: Vec<Upload>) -> Vec<Failure> {
-        let failures = stream::iter(uploads)
-            .map(|upload| async move { self.upload_one(&upload).await.err() })
-            .buffer_unordered(CONCURRENCY)
-            .filter_map(|failure| async { failure });
-        let mut failures: Vec<Failure> = failures.collect().await;
-        failures.sort_by(|a, b| a.key.cmp(&b.key));
-        failures
+    /// Uploads the run's own files, some at a time; one that fails does not stop the others.
+    pub(crate) async fn upload(&self, uploads: Vec<Upload>) -> Failures {
+        let uploads = stream::iter(uploads.into_iter().map(Ok));
+        self.upload_stream(uploads, Importance::Own).await
     }
 
-    async fn upload_one(&self, upload: &Upload) -> Result<(), Failure> {
-        let failure = |reason: String, uncensored| {
-            warn!(key = upload.key, reason, "not uploaded");
-            Failure {
-                key: upload.key.clone(),
-                reason,
-                uncensored,
-            }
+    /// Uploads what a walk finds, while it walks.
+    pub(crate) async fn upload_artifacts(
+        &self,
+        found: impl Iterator<Item = Result<Upload, Failure>> + Send + 'static,
+    ) -> Failures {
+        self.upload_stream(ahead(found), Importance::Artifact).await
+    }
+
+    async fn upload_stream(
+        &self,
+        uploads: impl Stream<Item = Result<Upload, Failure>>,
+        importance: Importance,
+    ) -> Failures {
+        let failures = uploads
+            .map(|upload| async move {
+                match upload {
+                    Ok(upload) => self.upload_one(&upload, importance).await.err(),
+                    Err(failure) => Some(failure),
+                }
+            })
+            .buffer_unordered(CONCURRENCY)
+            .filter_map(|failure| async { failure });
+        let all = failures.fold(Failures::default(), |mut all, failure| async {
+            all.push(failure);
+            all
+        });
+        all.await
+    }
+
+    async fn upload_one(&self, upload: &Upload, importance: Importance) -> Result<(), Failure> {
+        let failure = |reason: String, uncensored| Failure {
+            key: upload.key.clone(),
+            reason,
+            uncensored,
         };
         if self.dry_run {
             info!(key = upload.key, "would upload");
             return Ok(());
         }
-        let mut waits = self.retry_after.iter();
+        if !self.patience.is_left(importance, Instant::now()) {
+            let reason = "the storage has not answered for minutes, so it was not tried";
+            return Err(failure(reason.to_owned(), false));
+        }
+        let mut attempts = Attempts::new(importance, Instant::now());
         loop {
             let opened = source::open(upload, self).await;
-            let (body, encoding) = opened.map_err(|e| failure(e.to_string(), e.is_uncensored()))?;
+            let opened = opened.map_err(|e| failure(e.to_string(), e.is_uncensored()))?;
+            let own_encoding = || upload.attributes.content_encoding.clone();
             let attributes = Attributes {
-                content_encoding: encoding.or_else(|| upload.attributes.content_encoding.clone()),
+                content_encoding: opened.encoding.or_else(own_encoding),
                 ..upload.attributes.clone()
             };
-            match self.storage.put(&upload.key, body, &attributes).await {
-                Ok(()) => return Ok(()),
-                Err(e) => match waits.next().filter(|_| e.is_transient()) {
-                    Some(wait) => {
-                        info!(key = upload.key, error = %e, "upload failed, trying again");
-                        tokio::time::sleep(*wait).await;
-                    }
-                    None => return Err(failure(e.to_string(), false)),
-                },
+            let put = self.storage.put(&upload.key, opened.body, &attributes);
+            let Err(error) = put.await else {
+                self.patience.answered(&attempts, Instant::now());
+                return Ok(());
+            };
+            if let Some(reason) = opened.broken.get() {
+                return Err(failure(reason.clone(), false));
             }
+            if !error.is_transient() {
+                self.patience.answered(&attempts, Instant::now());
+                return Err(failure(error.to_string(), false));
+            }
+            let Some(wait) = self.patience.failed(&mut attempts, Instant::now()) else {
+                let reason = format!("{error}; tried {} times", attempts.failed);
+                return Err(failure(reason, false));
+            };
+            info!(key = upload.key, error = %error, "upload failed, trying again");
+            tokio::time::sleep(wait).await;
         }
     }
 
     /// Records that this build is the newest of its job, unless a newer one already has.
-    pub(crate) async fn upload_latest(&self, key: &str, build_id: &str) -> Option<Failure> {
+    pub(crate) async fn upload_latest(&self, key: &str, build_id: &str) -> Failures {
         /// More than any build id has.
         const LIMIT: usize = 256;
         let current = match self.storage.get(key).await {
@@ -156,12 +197,29 @@ impl Uploader {
         };
         if current.is_some_and(|current| is_newer(&String::from_utf8_lossy(&current), build_id)) {
             info!(key, build_id, "a newer build is recorded already");
-            return None;
+            return Failures::default();
         }
         self.upload(vec![Upload::text(key.to_owned(), build_id.to_owned())])
             .await
-            .pop()
     }
+}
+
+/// What an iterator gives that reads a file system, from a thread of its own: never more of it
+/// than [`AHEAD`].
+fn ahead<T: Send + 'static>(
+    items: impl Iterator<Item = T> + Send + 'static,
+) -> impl Stream<Item = T> {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        for item in items {
+            if sender.blocking_send(item).is_err() {
+                return;
+            }
+        }
+    });
+    stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|item| (item, receiver))
+    })
 }
 
 /// Whether the recorded build is newer. Only numbers can tell.
@@ -173,105 +231,4 @@ fn is_newer(recorded: &str, ours: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use common::storage::Credentials;
-
-    use super::*;
-
-    fn bucket() -> (tempfile::TempDir, Uploader) {
-        let dir = tempfile::tempdir().unwrap();
-        let url = format!("file://{}", dir.path().join("bucket").display());
-        let storage = Storage::open(&url, &Credentials::default()).unwrap();
-        (
-            dir,
-            Uploader {
-                retry_after: Vec::new(),
-                ..Uploader::new(storage, false)
-            },
-        )
-    }
-
-    async fn read(uploader: &Uploader, key: &str) -> Vec<u8> {
-        uploader
-            .storage
-            .get(key)
-            .await
-            .unwrap()
-            .bytes(10 << 20)
-            .await
-            .unwrap()
-            .to_vec()
-    }
-
-    #[test]
-    fn newer_is_the_greater_number() {
-        for (recorded, ours, expected) in [
-            ("10", "9", true),
-            ("9", "10", false),
-            ("1970000000000000000", "1969999999999999999", true),
-            ("7\n", "7", false),
-            ("abc", "7", false),
-            ("8", "abc", false),
-            ("", "1", false),
-        ] {
-            assert_eq!(is_newer(recorded, ours), expected, "{recorded} {ours}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_old_run_that_ends_late_does_not_rewind_the_latest_build() {
-        let (_dir, uploader) = bucket();
-        for (build_id, expected) in [("5", "5"), ("12", "12"), ("9", "12")] {
-            assert_eq!(
-                uploader
-                    .upload_latest("logs/j/latest-build.txt", build_id)
-                    .await,
-                None
-            );
-            assert_eq!(
-                read(&uploader, "logs/j/latest-build.txt").await,
-                expected.as_bytes()
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn one_bad_upload_does_not_stop_the_others() {
-        let (dir, uploader) = bucket();
-        let file = |name: &str| Source::Log(dir.path().join(name));
-        std::fs::write(dir.path().join("good"), "content").unwrap();
-        let upload = |key: &str, source| Upload {
-            key: key.into(),
-            source,
-            attributes: Attributes::default(),
-        };
-        let failures = uploader
-            .upload(vec![
-                upload("a/good", file("good")),
-                upload("a/gone", file("gone")),
-                upload("../b", file("good")),
-            ])
-            .await;
-        assert_eq!(
-            failures.iter().map(|f| f.key.as_str()).collect::<Vec<_>>(),
-            ["../b", "a/gone"]
-        );
-        assert_eq!(read(&uploader, "a/good").await, b"content");
-    }
-
-    #[tokio::test]
-    async fn a_dry_run_uploads_nothing() {
-        let (_dir, uploader) = bucket();
-        let uploader = Uploader {
-            dry_run: true,
-            ..uploader
-        };
-        assert!(
-            uploader
-                .upload(vec![Upload::text("k".into(), "v")])
-                .await
-                .is_empty()
-        );
-        assert!(uploader.storage.get("k").await.is_err());
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ mod expect;
 mod forge;
 mod git;
 mod jobs;
+mod log;
 mod options;
 mod ports;
 mod screen;
@@ -78,12 +79,17 @@ impl Data {
 }
 
 async fn run(options: Options) -> anyhow::Result<bool> {
+    if let Some(repo) = &options.repo {
+        source::check(repo).await?;
+    }
     let data = Data::new(options.data.as_ref())?;
-    screen::log_to(&data.path.join("log.jsonl"))?;
+    let log = data.path.join("log.jsonl");
+    let log_breaks = log::log_to(&log)?;
     let shutdown = service::shutdown_signal();
     let (services, mut failures) = Services::start(&options, &data.path, &shutdown).await?;
     let outcome = tokio::select! {
         biased;
+        Ok(error) = log_breaks => Err(anyhow::Error::from(error).context(log.display().to_string())),
         Some(error) = failures.recv() => Err(error),
         // Ctrl-C before the end: nothing failed.
         () = shutdown.cancelled() => Ok(true),

@@ -1,5 +1,7 @@
 //! Google, Amazon and Azure through `object_store`, which retries by itself.
 
+mod error;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use super::credentials::S3Credentials;
 use super::object::{Attributes, Body, Listing, Object, ObjectInfo};
 use super::{Bucket, Credentials, Error, Provider, ReadRange};
 use crate::causes::causes;
+pub(super) use error::{error, io_error};
 
 /// A part of a multipart upload, and the most that a stream holds back before it becomes one.
 /// S3 allows 10,000 parts, so an object may have 80 GB.
@@ -322,58 +325,6 @@ fn object(
 
 fn modified(meta: &object_store::ObjectMeta) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).ok()
-}
-
-pub(super) fn error(key: &str, error: object_store::Error) -> Error {
-    use object_store::Error as E;
-    match error {
-        E::NotFound { .. } => Error::NotFound(key.to_owned()),
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
-            Error::Forbidden(format!("{key} ({})", causes(&error)))
-        }
-        E::NotSupported { .. } | E::NotImplemented { .. } => {
-            Error::Refused(key.to_owned(), causes(&error))
-        }
-        E::InvalidPath { .. } => Error::InvalidKey(key.to_owned(), "the store does not take it"),
-        other => {
-            let said = io_kind(&other).and_then(|kind| of_kind(key, kind));
-            said.unwrap_or_else(|| Error::other(other))
-        }
-    }
-}
-
-pub(super) fn io_error(key: &str, error: std::io::Error) -> Error {
-    of_kind(key, error.kind()).unwrap_or_else(|| Error::other(error))
-}
-
-/// The kind of the file system's error that led to this one, if one did.
-fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return Some(io.kind());
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// What a caller can react to.
-fn of_kind(key: &str, kind: std::io::ErrorKind) -> Option<Error> {
-    use std::io::ErrorKind as K;
-    match kind {
-        K::StorageFull | K::QuotaExceeded => Some(Error::Full(key.to_owned())),
-        // A folder cannot hold `a` and `a/b`.
-        K::IsADirectory | K::NotADirectory => Some(Error::InvalidKey(
-            key.to_owned(),
-            "there is a folder of that name, or an object where its folder would be",
-        )),
-        K::InvalidFilename => Some(Error::InvalidKey(
-            key.to_owned(),
-            "a segment of it is too long for a file's name",
-        )),
-        _ => None,
-    }
 }
 
 fn to_store(attributes: &Attributes) -> object_store::Attributes {

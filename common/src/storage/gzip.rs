@@ -19,26 +19,31 @@ impl Object {
     }
 }
 
+/// What is decompressed at once; it may become a thousand times as long.
+const PIECE: usize = 8 << 10;
+
 /// Decompresses piece by piece.
 fn gunzip(
     bytes: BoxStream<'static, Result<Bytes, Error>>,
 ) -> BoxStream<'static, Result<Bytes, Error>> {
-    let start = Some((bytes, MultiGzDecoder::new(Vec::new())));
+    let start = Some((bytes, Bytes::new(), MultiGzDecoder::new(Vec::new())));
     let plain = try_unfold(start, |state| async move {
-        let Some((mut bytes, mut decoder)) = state else {
+        let Some((mut bytes, mut packed, mut decoder)) = state else {
             return Ok::<_, Error>(None);
         };
-        match bytes.try_next().await? {
-            Some(chunk) => {
-                decoder.write_all(&chunk).map_err(Error::other)?;
-                let out = std::mem::take(decoder.get_mut());
-                Ok(Some((Bytes::from(out), Some((bytes, decoder)))))
-            }
-            None => {
-                let rest = decoder.finish().map_err(Error::other)?;
-                Ok(Some((Bytes::from(rest), None)))
+        if packed.is_empty() {
+            match bytes.try_next().await? {
+                Some(chunk) => packed = chunk,
+                None => {
+                    let rest = decoder.finish().map_err(Error::other)?;
+                    return Ok(Some((Bytes::from(rest), None)));
+                }
             }
         }
+        let piece = packed.split_to(packed.len().min(PIECE));
+        decoder.write_all(&piece).map_err(Error::other)?;
+        let out = std::mem::take(decoder.get_mut());
+        Ok(Some((Bytes::from(out), Some((bytes, packed, decoder)))))
     });
     plain.boxed()
 }
@@ -68,5 +73,21 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(plain.concat(), text.as_bytes());
+    }
+
+    #[tokio::test]
+    async fn a_bomb_comes_out_in_pieces() {
+        let mut packed = Vec::new();
+        GzEncoder::new(&vec![0; 64 << 20][..], Compression::best())
+            .read_to_end(&mut packed)
+            .unwrap();
+        let packed = stream::iter([Ok(Bytes::from(packed))]).boxed();
+        let sizes: Vec<usize> = gunzip(packed)
+            .map_ok(|piece| piece.len())
+            .try_collect()
+            .await
+            .unwrap();
+        assert_eq!(sizes.iter().sum::<usize>(), 64 << 20);
+        assert!(sizes.iter().all(|size| *size <= 16 << 20), "{sizes:?}");
     }
 }

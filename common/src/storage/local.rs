@@ -38,6 +38,7 @@ const LOCKS: usize = 64;
 pub(super) struct Local {
     files: Cloud,
     folder: Arc<LocalFileSystem>,
+    root: PathBuf,
     /// One writer at a time decides what an object's next version is.
     locks: [Mutex<()>; LOCKS],
     hasher: RandomState,
@@ -47,13 +48,15 @@ impl Local {
     pub(super) fn open(bucket: &Bucket) -> Result<Self, Error> {
         let bad = |why: String| Error::InvalidBucket(bucket.url().to_owned(), why);
         std::fs::create_dir_all(bucket.path()).map_err(|e| bad(e.to_string()))?;
-        staging::remove_leftovers(&PathBuf::from(bucket.path()).join(STAGING));
+        let root = PathBuf::from(bucket.path());
+        staging::remove_leftovers(&root.join(STAGING));
         let folder = LocalFileSystem::new_with_prefix(bucket.path())
             .map_err(|e| bad(crate::causes::causes(&e)))?;
         let folder = Arc::new(folder);
         Ok(Self {
             files: Cloud::new(folder.clone(), ""),
             folder,
+            root,
             locks: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
         })
@@ -134,7 +137,9 @@ impl Local {
             return Ok(());
         }
         let of_current = |version| {
-            let known = record.as_ref().and_then(|record| record.of(version));
+            let known = record
+                .as_ref()
+                .and_then(|record| record.of(version).or(record.newest()));
             (version, known.cloned().unwrap_or_else(|| implied(key)))
         };
         let current = current.map(of_current);
@@ -163,14 +168,27 @@ impl Local {
     }
 
     pub(super) async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
-        let (mut object, meta) = self.files.read_with_meta(key, range).await?;
-        let record = self.record(key).await?;
-        let attributes = record
-            .as_ref()
-            .and_then(|record| record.of(version(&meta)))
-            .cloned();
-        object.attributes = attributes.unwrap_or_else(|| implied(key));
-        Ok(object)
+        let mut before = None;
+        loop {
+            let (mut object, meta) = self.files.read_with_meta(key, range.clone()).await?;
+            let record = self.record(key).await?;
+            let version = version(&meta);
+            let attributes = match &record {
+                None => Some(implied(key)),
+                Some(record) => match record.of(version) {
+                    // Nobody has replaced it meanwhile, so it is older than its record.
+                    None if before == Some(version) => {
+                        Some(record.newest().cloned().unwrap_or_else(|| implied(key)))
+                    }
+                    known => known.cloned(),
+                },
+            };
+            if let Some(attributes) = attributes {
+                object.attributes = attributes;
+                return Ok(object);
+            }
+            before = Some(version);
+        }
     }
 
     pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
@@ -209,6 +227,14 @@ impl Local {
         self.folder
             .path_to_filesystem(&path)
             .map_err(|e| cloud::error(key, e))
+    }
+}
+
+impl Drop for Local {
+    /// A folder that is looked at afterwards has what was stored and nothing else.
+    fn drop(&mut self) {
+        // It is not empty while somebody writes, and is made anew when somebody does.
+        let _ = std::fs::remove_dir(self.root.join(STAGING));
     }
 }
 

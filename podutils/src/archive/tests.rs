@@ -41,7 +41,7 @@ fn scrub(content: &[u8]) -> Result<Vec<u8>, Error> {
     let censor = Censor::new(["hunter22"]).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let mut out = Vec::new();
-    Scrubber::new(&censor, dir.path())
+    Scrubber::new(&censor, &Space::new(dir.path(), 1 << 30))
         .scrub(content)?
         .read_to_end(&mut out)?;
     Ok(out)
@@ -165,10 +165,81 @@ fn what_cannot_be_looked_into_is_an_error() {
 fn a_bomb_is_stopped() {
     let censor = Censor::new(["hunter22"]).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let mut scrubber = Scrubber::new(&censor, dir.path());
+    let space = Space::new(dir.path(), 1 << 30);
+    let mut scrubber = Scrubber::new(&censor, &space);
     scrubber.budget = 1 << 16;
-    assert!(matches!(
-        scrubber.scrub(&gz(&vec![0; 1 << 20])[..]),
-        Err(Error::TooLarge)
-    ));
+    let error = scrubber.scrub(&gz(&vec![0; 1 << 20])[..]).unwrap_err();
+    assert!(matches!(error, Error::TooLarge), "{error}");
+    assert_eq!(space.taken(), 0, "all of it is given back");
+}
+
+#[test]
+fn all_archives_share_the_space() {
+    let censor = Censor::new(["hunter22"]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let space = Space::new(dir.path(), 3 << 20);
+    let secret = [vec![b'x'; 1 << 20], b"hunter22".to_vec()].concat();
+    let large = gz(&secret);
+    let scrub = || Scrubber::new(&censor, &space).scrub(&large[..]);
+    let zeros = gz(&vec![0; 4 << 20]);
+    let error = Scrubber::new(&censor, &space)
+        .scrub(&zeros[..])
+        .unwrap_err();
+    assert!(matches!(error, Error::NoRoom), "{error}");
+    // What is masked is held beside the original for a while.
+    let first = scrub().unwrap();
+    assert!(space.taken() > 0);
+    drop(first);
+    assert_eq!(space.taken(), 0);
+}
+
+#[test]
+fn entries_are_counted_through_all_layers() {
+    let censor = Censor::new(["hunter22"]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let space = Space::new(dir.path(), 1 << 30);
+    let names: Vec<String> = (0..6).map(|n| n.to_string()).collect();
+    let files: Vec<(&str, &[u8])> = names
+        .iter()
+        .map(|name| (name.as_str(), &b"x"[..]))
+        .collect();
+    let inner = zipped(&files);
+    let twice = tar(&[("a.zip", &inner), ("b.zip", &inner)]);
+    for (entries, fits) in [(14, true), (13, false)] {
+        let mut scrubber = Scrubber::new(&censor, &space);
+        scrubber.entries = entries;
+        let result = scrubber.scrub(&twice[..]);
+        assert_eq!(result.is_ok(), fits);
+        assert!(fits || matches!(result, Err(Error::TooMany)));
+    }
+}
+
+#[test]
+fn a_zip_of_too_many_entries_is_not_even_opened() {
+    let mut entry = [0; 46];
+    entry[..4].copy_from_slice(b"PK\x01\x02");
+    for (entries, names, fits) in [
+        (MAX_ENTRIES, 0, true),
+        (MAX_ENTRIES + 1, 0, false),
+        (1024, u16::MAX, true),
+        (1100, u16::MAX, false),
+    ] {
+        entry[28..30].copy_from_slice(&names.to_le_bytes());
+        let directory = entry.repeat(usize::try_from(entries).unwrap());
+        let checked = bounds::check_zip(&mut Cursor::new(directory));
+        assert_eq!(checked.is_ok(), fits, "{entries} {names}");
+    }
+}
+
+#[test]
+fn a_tar_with_an_endless_name_is_not_read() {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_size(2 << 20);
+    header.set_cksum();
+    let mut content = header.as_bytes().to_vec();
+    content.extend(vec![b'n'; 2 << 20]);
+    content.extend(tar(&[("a", b"x")]));
+    let error = scrub(&content).unwrap_err().to_string();
+    assert!(error.contains("a name of megabytes"), "{error}");
 }

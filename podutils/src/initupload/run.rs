@@ -39,14 +39,9 @@ pub async fn run(options: &Options, spec: &JobSpec, now: Timestamp) -> anyhow::R
         uploads.push(Upload::text(target.key(paths::CLONE_RECORDS), raw));
     }
     let mut failures = uploader.upload(uploads).await;
-    failures.extend(target.announce(&uploader).await);
-    if let Some(first) = failures.first() {
-        bail!(
-            "could not upload {} objects, the first of them {}: {}",
-            failures.len(),
-            first.key,
-            first.reason
-        );
+    failures.append(target.announce(&uploader).await);
+    if let Some(summary) = failures.summary(&target.dir) {
+        bail!("{summary}");
     }
     if let Some(failure) = explain(&records) {
         // The kubelet makes the last line the container's message, which plank shows.

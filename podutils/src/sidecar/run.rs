@@ -17,7 +17,7 @@ use crate::JobSpec;
 use crate::censor::Censor;
 use crate::metadata::{Finished, Outcome};
 use crate::secrets;
-use crate::upload::{Failure, Filter, Source, Target, Upload, Uploader, open_below, walk};
+use crate::upload::{Failures, Filter, Plan, Source, Target, Upload, Uploader, Walk, open_below};
 
 use super::markers;
 use super::options::Options;
@@ -25,6 +25,8 @@ use super::verdict::judge;
 
 /// Archives looked into at once, if the options do not say.
 const DEFAULT_CONCURRENCY: usize = 10;
+/// Key of the metadata that says, in a line, which files are not there and why.
+const NOT_STORED: &str = "not-stored";
 /// A job's metadata is a few lines.
 const METADATA_LIMIT: u64 = 1 << 20;
 
@@ -118,25 +120,28 @@ impl Sidecar<'_> {
             concurrency.unwrap_or(DEFAULT_CONCURRENCY),
         );
 
-        let mut failures = self.upload_artifacts(target, &uploader, &filter).await;
-        failures.extend(target.announce(&uploader).await);
-        failures.extend(self.upload_logs(target, &uploader).await);
+        // The log first: whatever happens to this pod or this run's room, it is there.
+        let mut failures = self.upload_logs(target, &uploader).await;
+        failures.append(self.upload_artifacts(target, &uploader, filter).await);
+        failures.append(target.announce(&uploader).await);
+        if let Some(summary) = failures.summary(&target.dir) {
+            error!(count = failures.count(), "{summary}");
+        }
+        failures.append(self.upload_own_log(target, &uploader).await);
 
         let mut metadata = self.metadata(&censor);
         metadata.insert("censored".to_owned(), json!(true));
-        let left_out: Vec<String> = failures
-            .iter()
-            .filter(|f| f.uncensored)
-            .map(|f| censor.mask_text(&format!("{}: {}", f.key, f.reason)))
-            .collect();
+        let masked = |line: &String| censor.mask_text(line);
+        let left_out = failures.left_out(&target.dir);
         if !left_out.is_empty() {
+            let left_out: Vec<String> = left_out.iter().map(masked).collect();
             metadata.insert("censor-left-out".to_owned(), json!(left_out));
+        }
+        if let Some(summary) = failures.summary(&target.dir) {
+            metadata.insert(NOT_STORED.to_owned(), json!(masked(&summary)));
         }
         self.upload_finished(target, &uploader, outcome, metadata)
             .await;
-        if !failures.is_empty() {
-            error!(count = failures.len(), "some files were not uploaded");
-        }
     }
 
     /// What to hide, and where; without it nothing may leave.
@@ -172,73 +177,54 @@ impl Sidecar<'_> {
         &self,
         target: &Target,
         uploader: &Uploader,
-        filter: &Filter,
-    ) -> Vec<Failure> {
+        filter: Filter,
+    ) -> Failures {
         let gcs = &self.options.gcs_options;
-        let walked = walk(
-            &gcs.items,
-            &target.key(paths::ARTIFACTS),
-            &gcs.config,
+        let plan = Plan {
+            dir: target.key(paths::ARTIFACTS),
+            config: gcs.config.clone(),
             filter,
-        );
-        for failure in &walked.failures {
-            warn!(key = failure.key, reason = failure.reason, "not uploaded");
-        }
-        let mut failures = walked.failures;
-        let artifacts = target.key(paths::ARTIFACTS);
-        let masked =
-            walked
-                .uploads
-                .into_iter()
-                .map(|upload| match upload.key.strip_prefix(&artifacts) {
-                    Some(name) => Upload {
-                        key: format!("{artifacts}{}", uploader.censor.mask_text(name)),
-                        ..upload
-                    },
-                    None => upload,
-                });
-        failures.extend(uploader.upload(masked.collect()).await);
-        failures
+            censor: uploader.censor.clone(),
+        };
+        uploader.upload_artifacts(Walk::new(&gcs.items, plan)).await
     }
 
-    async fn upload_logs(&self, target: &Target, uploader: &Uploader) -> Vec<Failure> {
+    fn log(&self, key: String, path: PathBuf) -> Upload {
         let media_types = &self.options.gcs_options.config.media_types;
-        let log = |key: String, path: PathBuf| Upload {
+        Upload {
             attributes: Attributes {
                 content_type: content_type(&key, media_types),
                 ..Attributes::default()
             },
             key,
             source: Source::Log(path),
-        };
+        }
+    }
+
+    async fn upload_logs(&self, target: &Target, uploader: &Uploader) -> Failures {
         let single = self.options.entries.len() == 1;
-        let mut uploads: Vec<Upload> = self
-            .options
-            .entries
-            .iter()
-            .map(|entry| {
-                log(
-                    target.key(&log_name(entry, single)),
-                    PathBuf::from(&entry.process_log),
-                )
-            })
-            .collect();
-        uploads.extend(
-            self.own_log
-                .clone()
-                .map(|path| log(target.key(paths::SIDECAR_LOG), path)),
-        );
-        let failures = uploader.upload(uploads).await;
-        // A reader who looks for the log has to find why there is none.
-        let notes = failures.iter().map(|f| {
-            Upload::text(
-                f.key.clone(),
-                format!("Failed to open the log: {}\n", f.reason),
+        let uploads = self.options.entries.iter().map(|entry| {
+            self.log(
+                target.key(&log_name(entry, single)),
+                PathBuf::from(&entry.process_log),
             )
         });
-        let mut all = uploader.upload(notes.collect()).await;
-        all.extend(failures);
-        all
+        let failures = uploader.upload(uploads.collect()).await;
+        // A reader who looks for the log has to find why there is none.
+        let notes = failures.iter().map(|failure| {
+            let note = format!("Failed to open the log: {}\n", failure.reason);
+            Upload::text(failure.key.clone(), note)
+        });
+        // Where a note cannot be stored either, the log is told of already.
+        let _ = uploader.upload(notes.collect()).await;
+        failures
+    }
+
+    /// With what it says of the others, so it comes after them.
+    async fn upload_own_log(&self, target: &Target, uploader: &Uploader) -> Failures {
+        let own = self.own_log.clone();
+        let own = own.map(|path| self.log(target.key(paths::SIDECAR_LOG), path));
+        uploader.upload(own.into_iter().collect()).await
     }
 
     async fn upload_finished(
@@ -250,10 +236,8 @@ impl Sidecar<'_> {
     ) {
         let finished = Finished::new(self.spec, outcome, metadata, (self.clock)());
         let json = serde_json::to_string(&finished).expect("strings, numbers and JSON are JSON");
-        for failure in uploader
-            .upload(vec![Upload::text(target.key(paths::FINISHED), json)])
-            .await
-        {
+        let finished = Upload::text(target.key(paths::FINISHED), json);
+        for failure in uploader.upload(vec![finished]).await.iter() {
             error!(reason = failure.reason, "the result could not be uploaded");
         }
     }

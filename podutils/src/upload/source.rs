@@ -1,11 +1,11 @@
 //! The bytes of an upload, read in pieces off the runtime, masked and compressed on the way.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use common::storage::Body;
@@ -13,12 +13,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::stream;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::archive::{self, Kind, Scrubber};
+use crate::archive::{self, Kind, Scrubber, Spool};
 use crate::censor::Censor;
 
-use super::{Upload, Uploader};
+use super::{Archives, Upload, Uploader};
 
 const CHUNK: usize = 64 << 10;
 /// Chunks between the reader and the network.
@@ -62,13 +62,24 @@ impl Error {
     }
 }
 
-/// The body, and its content encoding if it was compressed here.
-pub(super) async fn open(
-    upload: &Upload,
-    uploader: &Uploader,
-) -> Result<(Body, Option<String>), Error> {
+/// What is to be sent.
+pub(super) struct Opened {
+    pub(super) body: Body,
+    /// If it was compressed here.
+    pub(super) encoding: Option<String>,
+    /// Why reading ended before its end: then no further attempt goes better.
+    pub(super) broken: Arc<OnceLock<String>>,
+}
+
+pub(super) async fn open(upload: &Upload, uploader: &Uploader) -> Result<Opened, Error> {
     let file = match upload.source.clone() {
-        Source::Bytes(bytes) => return Ok((Body::Bytes(bytes), None)),
+        Source::Bytes(bytes) => {
+            return Ok(Opened {
+                body: Body::Bytes(bytes),
+                encoding: None,
+                broken: Arc::default(),
+            });
+        }
         Source::Log(path) => Prepare {
             below: path.clone(),
             path,
@@ -89,7 +100,7 @@ pub(super) async fn open(
             } else {
                 Censor::default()
             },
-            archives: Some((uploader.temp.clone(), uploader.archives.clone())),
+            archives: Some(uploader.archives.clone()),
             compress,
         },
     };
@@ -103,27 +114,28 @@ struct Prepare {
     path: PathBuf,
     below: PathBuf,
     censor: Censor,
-    /// Temporary space for archives, and whose turn it is; `None` if nothing is taken for one.
-    archives: Option<(PathBuf, Arc<Semaphore>)>,
+    /// `None` if nothing is taken for an archive.
+    archives: Option<Archives>,
     compress: bool,
 }
 
 impl Prepare {
-    fn prepare(self, runtime: &Handle) -> Result<(Body, Option<String>), Error> {
+    fn prepare(self, runtime: &Handle) -> Result<Opened, Error> {
         let mut file = open_below(&self.path, &self.below)?;
+        // Of a file that still grows, what there is now.
+        let size = file.metadata()?.len();
         let kind = if self.archives.is_some() {
             Kind::read(&mut file)?
         } else {
             Kind::Plain
         };
         let reader: Box<dyn Read + Send> = match &self.archives {
-            Some((temp, turns)) if kind != Kind::Plain && !self.censor.is_empty() => {
-                let _turn = runtime.block_on(turns.acquire());
-                // The whole goes through the censor again below: names and comments of an archive
-                // are not looked into, and a broken archive is better than a secret.
-                Box::new(Scrubber::new(&self.censor, temp).scrub(file)?)
+            // The whole goes through the censor again below: names and comments of an archive
+            // are not looked into, and a broken archive is better than a secret.
+            Some(archives) if kind != Kind::Plain && !self.censor.is_empty() => {
+                Box::new(scrub(&file, size, &self.censor, archives, runtime)?)
             }
-            _ => Box::new(file),
+            _ => Box::new(file.take(size)),
         };
         let mut reader = Masked {
             reader,
@@ -133,9 +145,12 @@ impl Prepare {
         let first = reader.next()?.unwrap_or_default();
         let compress = self.compress && kind != Kind::Gzip && first.len() > MIN_COMPRESSED;
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+        let broken = Arc::<OnceLock<String>>::default();
+        let reason = broken.clone();
         runtime.spawn_blocking(move || {
             let send = if compress { send_compressed } else { send };
             if let Err(e) = send(first, &mut reader, &sender) {
+                let _ = reason.set(format!("it cannot be read: {e}"));
                 // The stream has to end with an error, or half a file would pass for a whole one.
                 let _ = sender.blocking_send(Err(e));
             }
@@ -143,7 +158,47 @@ impl Prepare {
         let chunks = stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|chunk| (chunk, receiver))
         });
-        Ok((Body::stream(chunks), compress.then(|| "gzip".to_owned())))
+        Ok(Opened {
+            body: Body::stream(chunks),
+            encoding: compress.then(|| "gzip".to_owned()),
+            broken,
+        })
+    }
+}
+
+/// A masked copy in temporary space, and the right to that space.
+struct Scrubbed {
+    copy: Spool,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Read for Scrubbed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.copy.read(buffer)
+    }
+}
+
+/// Looks into an archive, beside others if there is room for all of them, else alone.
+fn scrub(
+    mut file: &File,
+    size: u64,
+    censor: &Censor,
+    archives: &Archives,
+    runtime: &Handle,
+) -> Result<Scrubbed, Error> {
+    let mut attempt = |turns| {
+        let turn = runtime.block_on(archives.turns.clone().acquire_many_owned(turns));
+        let turn = turn.expect("the semaphore is never closed");
+        file.rewind()?;
+        let copy =
+            Scrubber::new(censor, &archives.space).scrub(Read::by_ref(&mut file).take(size))?;
+        Ok(Scrubbed { copy, _turn: turn })
+    };
+    match attempt(1) {
+        Err(Error::Archive(archive::Error::NoRoom)) if archives.at_once > 1 => {
+            attempt(archives.at_once)
+        }
+        done => done,
     }
 }
 

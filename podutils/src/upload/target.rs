@@ -9,14 +9,14 @@ use secrecy::SecretString;
 use crate::JobSpec;
 use crate::gcs::Options;
 
-use super::{Failure, Upload, Uploader};
+use super::{Failures, Upload, Uploader};
 
 /// A run's place in its bucket.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) storage: Storage,
     /// Folder of the run; empty in a local output folder, which has nothing but the run.
-    dir: String,
+    pub(crate) dir: String,
     /// Holds the folder's URL.
     alias: Option<(String, String)>,
     /// Hold the newest build id.
@@ -73,19 +73,19 @@ impl Target {
     }
 
     /// Writes the alias and the latest-build keys.
-    pub(crate) async fn announce(&self, uploader: &Uploader) -> Vec<Failure> {
-        let mut failures = Vec::new();
+    pub(crate) async fn announce(&self, uploader: &Uploader) -> Failures {
+        let mut failures = Failures::default();
         if let Some((key, url)) = &self.alias {
             let mut alias = Upload::text(key.clone(), url.clone());
             alias
                 .attributes
                 .metadata
                 .insert("link".to_owned(), url.clone());
-            failures.extend(uploader.upload(vec![alias]).await);
+            failures.append(uploader.upload(vec![alias]).await);
         }
         if !uploader.dry_run {
             for key in &self.latest {
-                failures.extend(uploader.upload_latest(key, &self.build_id).await);
+                failures.append(uploader.upload_latest(key, &self.build_id).await);
             }
         }
         failures

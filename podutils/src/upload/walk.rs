@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use common::prowjob::GcsConfiguration;
 use common::storage::{Attributes, content_type};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::censor::Censor;
 
 use super::{Failure, Source, Upload};
 
@@ -48,111 +51,183 @@ fn globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
     set.build()
 }
 
-/// What a walk found.
-#[derive(Debug, Default)]
+/// Folders within folders; each is an open file.
+const MAX_DEPTH: usize = 128;
+/// Files of a run; their names are remembered, in eight bytes each.
+const MAX_FILES: usize = 1_000_000;
+
+/// All files of some items (files, or folders with all below them), one after the other, so that
+/// however many there are none has to wait in memory.
+///
+/// An item that does not exist has no files. What cannot be read is a failure, and the walk goes
+/// on. Folders that are links are not entered; a file that is a link is checked when it is opened.
 pub(crate) struct Walk {
-    pub(crate) uploads: Vec<Upload>,
-    pub(crate) failures: Vec<Failure>,
+    /// Whose files are next, last first.
+    items: Vec<PathBuf>,
+    /// The item that is walked through.
+    root: PathBuf,
+    /// Its open folders.
+    open: Vec<(PathBuf, fs::ReadDir)>,
+    plan: Plan,
+    /// Hashes of the keys that are taken.
+    taken: HashSet<u64>,
+    hasher: RandomState,
 }
 
-/// All files of `items` (files, or folders with all below them), to lie below `dir`.
-///
-/// An item that does not exist has no files. Folders that are links are not entered; a file
-/// that is a link is checked when it is opened.
-pub(crate) fn walk(
-    items: &[String],
-    dir: &str,
-    config: &GcsConfiguration,
-    filter: &Filter,
-) -> Walk {
-    let mut walk = Walk::default();
-    let mut taken = HashSet::new();
-    for item in items {
-        let root = Path::new(item);
-        let mut files = Vec::new();
-        if let Err(e) = collect(root, &mut files) {
-            walk.failures.push(Failure {
-                key: item.clone(),
-                reason: e.to_string(),
-                uncensored: false,
-            });
+/// How a file becomes an upload.
+pub(crate) struct Plan {
+    /// Where the objects are to lie.
+    pub(crate) dir: String,
+    pub(crate) config: GcsConfiguration,
+    pub(crate) filter: Filter,
+    /// Hides what a name tells.
+    pub(crate) censor: Censor,
+}
+
+impl Walk {
+    pub(crate) fn new(items: &[String], plan: Plan) -> Self {
+        Self {
+            items: items.iter().rev().map(PathBuf::from).collect(),
+            root: PathBuf::new(),
+            open: Vec::new(),
+            plan,
+            taken: HashSet::new(),
+            hasher: RandomState::new(),
         }
-        files.sort();
-        for path in files {
-            let relative = path
-                .strip_prefix(root)
-                .ok()
-                .filter(|r| !r.as_os_str().is_empty());
-            let relative = relative.map_or_else(
-                || PathBuf::from(path.file_name().unwrap_or_default()),
-                Path::to_owned,
-            );
-            let upload = plan(&path, root, &relative, dir, config, filter);
-            if taken.insert(upload.key.clone()) {
-                walk.uploads.push(upload);
+    }
+
+    /// The file's upload, or why it has none; `None` for a folder, and for what is no file.
+    fn visit(&mut self, path: PathBuf, kind: fs::FileType) -> Option<Result<Upload, Failure>> {
+        if kind.is_dir() {
+            if self.open.len() >= MAX_DEPTH {
+                let reason = format!("folders are nested deeper than {MAX_DEPTH}");
+                return Some(Err(failure(&path, reason)));
+            }
+            return match fs::read_dir(&path) {
+                Ok(entries) => {
+                    self.open.push((path, entries));
+                    None
+                }
+                Err(e) => Some(Err(failure(&path, unreadable_folder(&e)))),
+            };
+        }
+        let is_linked_folder = || fs::metadata(&path).is_ok_and(|linked| linked.is_dir());
+        if !kind.is_file() && !(kind.is_symlink() && !is_linked_folder()) {
+            return None;
+        }
+        Some(self.take(&path))
+    }
+
+    fn take(&mut self, path: &Path) -> Result<Upload, Failure> {
+        let upload = self.plan.upload(path, &self.root);
+        if self.taken.len() >= MAX_FILES {
+            self.items.clear();
+            self.open.clear();
+            let reason = format!("there are more than {MAX_FILES} files; the rest was left out");
+            return Err(failure(path, reason));
+        }
+        if self.taken.insert(self.hasher.hash_one(&upload.key)) {
+            Ok(upload)
+        } else {
+            let reason = "another file has that name already".to_owned();
+            Err(failure(path, reason))
+        }
+    }
+}
+
+impl Iterator for Walk {
+    type Item = Result<Upload, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (path, kind) = if let Some((folder, entries)) = self.open.last_mut() {
+                match entries.next() {
+                    Some(Ok(entry)) => (entry.path(), entry.file_type()),
+                    Some(Err(e)) => {
+                        let failure = failure(folder, unreadable_folder(&e));
+                        self.open.pop();
+                        return Some(Err(failure));
+                    }
+                    None => {
+                        self.open.pop();
+                        continue;
+                    }
+                }
             } else {
-                let reason = "another file has that name already".to_owned();
-                walk.failures.push(Failure {
-                    key: path.display().to_string(),
-                    reason,
-                    uncensored: false,
-                });
+                self.root = self.items.pop()?;
+                let kind = fs::symlink_metadata(&self.root).map(|metadata| metadata.file_type());
+                (self.root.clone(), kind)
+            };
+            match kind {
+                Ok(kind) => {
+                    if let Some(found) = self.visit(path, kind) {
+                        return Some(found);
+                    }
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Some(Err(failure(&path, format!("it cannot be read: {e}")))),
             }
         }
     }
-    walk
 }
 
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let kind = match fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.file_type(),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(e),
-    };
-    if kind.is_dir() {
-        for entry in fs::read_dir(path)? {
-            collect(&entry?.path(), files)?;
+fn failure(path: &Path, reason: String) -> Failure {
+    Failure {
+        key: path.display().to_string(),
+        reason,
+        uncensored: false,
+    }
+}
+
+fn unreadable_folder(error: &io::Error) -> String {
+    format!("the folder cannot be read, nor what is in it: {error}")
+}
+
+impl Plan {
+    fn upload(&self, path: &Path, root: &Path) -> Upload {
+        let relative = path
+            .strip_prefix(root)
+            .ok()
+            .filter(|relative| !relative.as_os_str().is_empty());
+        let relative = relative.unwrap_or(Path::new(path.file_name().unwrap_or_default()));
+        let name = relative.to_string_lossy().replace('#', "%23");
+        // Beside a file or folder of the name without `.gz` it keeps its own, and nothing is lost.
+        let is_taken = path.extension().is_some_and(|extension| extension == "gz")
+            && fs::symlink_metadata(path.with_extension("")).is_ok();
+        let (name, attributes) = if is_taken {
+            let attributes = Attributes {
+                content_type: content_type(&name, &self.config.media_types),
+                ..Attributes::default()
+            };
+            (name, attributes)
+        } else {
+            describe(&name, &self.config)
+        };
+        let extension = name
+            .rsplit('/')
+            .next()
+            .and_then(|file| file.rsplit_once('.'))
+            .map_or("", |(_, extension)| extension);
+        let compress = self
+            .config
+            .compress_file_types
+            .iter()
+            .any(|listed| listed == "*" || listed.trim_start_matches('.') == extension);
+        let mut attributes = attributes;
+        if compress && attributes.content_type.is_none() {
+            attributes.content_type = Some("text/plain; charset=utf-8".to_owned());
         }
-    } else if kind.is_file() || (kind.is_symlink() && !fs::metadata(path).is_ok_and(|m| m.is_dir()))
-    {
-        files.push(path.to_owned());
-    }
-    Ok(())
-}
-
-fn plan(
-    path: &Path,
-    root: &Path,
-    relative: &Path,
-    dir: &str,
-    config: &GcsConfiguration,
-    filter: &Filter,
-) -> Upload {
-    let name = relative.to_string_lossy().replace('#', "%23");
-    let (name, attributes) = describe(&name, config);
-    let extension = name
-        .rsplit('/')
-        .next()
-        .and_then(|file| file.rsplit_once('.'))
-        .map_or("", |(_, e)| e);
-    let compress = config
-        .compress_file_types
-        .iter()
-        .any(|t| t == "*" || t.trim_start_matches('.') == extension);
-    let mut attributes = attributes;
-    if compress && attributes.content_type.is_none() {
-        attributes.content_type = Some("text/plain; charset=utf-8".to_owned());
-    }
-    let source = Source::File {
-        path: path.to_owned(),
-        below: root.to_owned(),
-        censor: filter.applies(relative),
-        compress: compress && attributes.content_encoding.is_none(),
-    };
-    Upload {
-        key: format!("{dir}/{name}"),
-        source,
-        attributes,
+        let source = Source::File {
+            path: path.to_owned(),
+            below: root.to_owned(),
+            censor: self.filter.applies(relative),
+            compress: compress && attributes.content_encoding.is_none(),
+        };
+        Upload {
+            key: format!("{}/{}", self.dir, self.censor.mask_text(&name)),
+            source,
+            attributes,
+        }
     }
 }
 
@@ -183,101 +258,4 @@ fn describe(name: &str, config: &GcsConfiguration) -> (String, Attributes) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    #[test]
-    fn names_and_types() {
-        let config = GcsConfiguration::default();
-        for (name, object, content_type, encoding) in [
-            ("a.txt", "a.txt", Some("text/plain; charset=utf-8"), None),
-            (
-                "a.txt.gz",
-                "a.txt",
-                Some("text/plain; charset=utf-8"),
-                Some("gzip"),
-            ),
-            (
-                "a.unheardof.gz",
-                "a.unheardof",
-                Some("application/gzip"),
-                None,
-            ),
-            ("a", "a", None, None),
-            (".gz", ".gz", Some("application/gzip"), None),
-            ("d/.gz", "d/.gz", Some("application/gzip"), None),
-        ] {
-            let (found, attributes) = describe(name, &config);
-            assert_eq!(found, object);
-            assert_eq!(attributes.content_type.as_deref(), content_type, "{name}");
-            assert_eq!(attributes.content_encoding.as_deref(), encoding, "{name}");
-        }
-    }
-
-    #[test]
-    fn filters_as_the_censoring_options_say() {
-        for (include, exclude, path, expected) in [
-            (&[][..], &[][..], "a/b.txt", true),
-            (&["**/*.log"], &[], "a/b.txt", false),
-            (&["**/*.log"], &[], "a/b.log", true),
-            (&["**/*.log"], &[], "b.log", true),
-            (&["*.log"], &[], "a/b.log", false),
-            (&[], &["a/**"], "a/b/c", false),
-            (&["a/**"], &["a/b/**"], "a/b/c", false),
-        ] {
-            let list =
-                |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
-            let filter = Filter::new(&list(include), &list(exclude)).unwrap();
-            assert_eq!(filter.applies(Path::new(path)), expected, "{path}");
-        }
-        assert!(Filter::new(&["[".to_owned()], &[]).is_err());
-    }
-
-    #[test]
-    fn walks_files_once_and_no_linked_folders() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("artifacts");
-        fs::create_dir_all(root.join("sub")).unwrap();
-        for name in ["a.txt", "a.txt.gz", "sub/x#1.log"] {
-            fs::write(root.join(name), "x").unwrap();
-        }
-        symlink("/etc", root.join("etc")).unwrap();
-        symlink("loop", root.join("loop")).unwrap();
-        let items = [
-            root.to_str().unwrap().to_owned(),
-            "/no/such/item".to_owned(),
-        ];
-        let walk = walk(
-            &items,
-            "dir/artifacts",
-            &GcsConfiguration::default(),
-            &Filter::default(),
-        );
-        let keys: Vec<_> = walk.uploads.iter().map(|u| u.key.as_str()).collect();
-        assert_eq!(
-            keys,
-            [
-                "dir/artifacts/a.txt",
-                "dir/artifacts/loop",
-                "dir/artifacts/sub/x%231.log"
-            ]
-        );
-        assert_eq!(walk.failures.len(), 1, "{:?}", walk.failures);
-    }
-
-    #[test]
-    fn an_item_may_be_a_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("report.html");
-        fs::write(&file, "x").unwrap();
-        let walk = walk(
-            &[file.to_str().unwrap().to_owned()],
-            "d",
-            &GcsConfiguration::default(),
-            &Filter::default(),
-        );
-        assert_eq!(walk.uploads[0].key, "d/report.html");
-    }
-}
+mod tests;

@@ -141,3 +141,18 @@ async fn a_local_output_folder_holds_the_run_and_nothing_else() {
         .collect();
     assert_eq!(names, ["started.json"]);
 }
+
+#[tokio::test]
+async fn what_could_not_be_stored_is_named_with_its_reason() {
+    let pod = Pod::new();
+    pod.write(&format!("bucket/{DIR}/started.json/x"), "");
+    pod.write(&format!("bucket/{DIR}/clone-log.txt/x"), "");
+    let error = upload(&pod, Some(&[record(false)])).await.unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.starts_with("2 files were not stored: clone-log.txt: "),
+        "{said}"
+    );
+    assert!(said.contains("; started.json: "), "{said}");
+    assert!(said.contains("there is a folder of that name"), "{said}");
+}

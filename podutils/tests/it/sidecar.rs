@@ -1,4 +1,5 @@
 mod censoring;
+mod losses;
 
 use std::fs;
 use std::future::pending;

@@ -1,8 +1,7 @@
 //! What the person at the terminal sees.
 
-use std::{collections::BTreeSet, fs::File, path::Path, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::Context;
 use tokio::sync::watch;
 
 use super::{
@@ -15,21 +14,6 @@ use super::{
 
 /// How long no new job must turn up before the list counts as whole.
 const QUIET: Duration = Duration::from_secs(2);
-
-/// Sends what the services log to a file: the screen is for the demo.
-pub(super) fn log_to(path: &Path) -> anyhow::Result<()> {
-    let file = File::options()
-        .create(true)
-        .append(true)
-        .open(path)
-        .with_context(|| path.display().to_string())?;
-    tracing_subscriber::fmt()
-        .json()
-        .with_writer(file)
-        .with_max_level(tracing::Level::INFO)
-        .init();
-    Ok(())
-}
 
 /// Standard output, and the jobs it shows.
 pub(super) struct Screen {

@@ -44,38 +44,51 @@ pub(super) async fn write_sample(git: &Git, folder: &Path) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Clones the repository at `path` and checks that it has jobs.
-pub(super) async fn clone(git: &Git, path: &Path) -> anyhow::Result<()> {
-    let path = path
-        .canonicalize()
-        .with_context(|| format!("--repo {}", path.display()))?;
-    let path = path.to_str().context("--repo: the path is not UTF-8")?;
-    git.run([
-        "clone",
-        "--quiet",
-        "--no-hardlinks",
-        "--no-tags",
-        "--",
-        path,
-        ".",
-    ])
-    .await?;
+/// Checks that the repository at `path` has jobs, before anything is made or started for it.
+pub(super) async fn check(path: &Path) -> anyhow::Result<()> {
+    let path = absolute(path)?;
+    let git = Git::new(Path::new(&path), "", "", "");
+    git.run(["rev-parse", "--git-dir"])
+        .await
+        .with_context(|| format!("--repo {path}"))?;
     git.run(["cat-file", "-e", "HEAD:prow-jobs.yaml"])
         .await
         .with_context(|| format!("--repo {path}: its last commit has no prow-jobs.yaml"))?;
     Ok(())
 }
 
+fn absolute(path: &Path) -> anyhow::Result<String> {
+    let absolute = path
+        .canonicalize()
+        .with_context(|| format!("--repo {}", path.display()))?;
+    if !absolute.is_dir() {
+        bail!("--repo {}: it is no folder", absolute.display());
+    }
+    let text = absolute.to_str().map(str::to_owned);
+    text.context("--repo: the path is not UTF-8")
+}
+
+/// Clones the repository at `path`.
+pub(super) async fn clone(git: &Git, path: &Path) -> anyhow::Result<()> {
+    let path = absolute(path)?;
+    git.run([
+        "clone",
+        "--quiet",
+        "--no-hardlinks",
+        "--no-tags",
+        "--",
+        &path,
+        ".",
+    ])
+    .await
+    .map(drop)
+}
+
 /// Organisation and name of the repository at `path`: from `origin`, else from the only key in
 /// its `prow-jobs.yaml`, else `local/<folder>`.
 pub(super) async fn name(git: &Git, path: &Path) -> anyhow::Result<(String, String)> {
-    let path = path
-        .canonicalize()
-        .with_context(|| format!("--repo {}", path.display()))?;
-    let text = path.to_str().context("--repo: the path is not UTF-8")?;
-    if !path.is_dir() {
-        bail!("--repo {text}: no such folder");
-    }
+    let absolute = absolute(path)?;
+    let text = absolute.as_str();
     if let Some(name) = git
         .run(["-C", text, "remote", "get-url", "origin"])
         .await
@@ -95,7 +108,7 @@ pub(super) async fn name(git: &Git, path: &Path) -> anyhow::Result<(String, Stri
     {
         return Ok(name);
     }
-    let folder = path
+    let folder = Path::new(text)
         .file_name()
         .and_then(|name| name.to_str())
         .unwrap_or("repository");

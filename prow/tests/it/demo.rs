@@ -227,3 +227,37 @@ fn a_repository_of_the_user_is_only_read() {
     assert!(printed.contains("here               success"), "{printed}");
     assert_eq!(state(), before);
 }
+
+#[test]
+fn a_repository_that_is_none_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let temporary = folder.path().join("tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    std::fs::create_dir(folder.path().join("plain")).unwrap();
+    let environment = [("TMPDIR", temporary.to_str().unwrap())];
+    for (name, says) in [
+        ("typo", "No such file or directory"),
+        ("plain", "not a git repository"),
+    ] {
+        let path = folder.path().join(name);
+        let flags = ["demo", "--exit", "--repo", path.to_str().unwrap()];
+        let (code, printed) = Program::with_environment(&flags, &environment).end(MINUTE);
+        assert_eq!(code, Some(1), "{printed}");
+        assert!(printed.contains(path.to_str().unwrap()), "{printed}");
+        assert!(printed.contains(says), "{printed}");
+        let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_ends_the_demo_and_is_told_once() {
+    let data = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", data.path().join("log.jsonl")).unwrap();
+    let flags = ["demo", "--exit", "--data", data.path().to_str().unwrap()];
+    let (code, printed) = Program::start(&flags).end(MINUTE);
+    assert_eq!(code, Some(1), "{printed}");
+    assert_eq!(printed.matches("No space left").count(), 1, "{printed}");
+    assert!(printed.contains("log.jsonl"), "{printed}");
+    assert!(!printed.contains("Unable to write"), "{printed}");
+}

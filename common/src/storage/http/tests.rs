@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
+use reqwest::header::{CONTENT_RANGE, HeaderMap};
 
 use super::*;
 use crate::storage::Storage;

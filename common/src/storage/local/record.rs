@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::storage::object::Attributes;
 
 /// Versions that are kept: a reader may still be at an older one.
-const KEPT: usize = 4;
+const KEPT: usize = 8;
 
 /// What tells an object from the one it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,16 +39,22 @@ pub(super) enum Record {
 }
 
 impl Record {
-    /// What holds for the object of this version. A file that was copied may have lost its time:
-    /// then the newest.
+    /// What holds for the object of this version.
     pub(super) fn of(&self, version: Version) -> Option<&Attributes> {
         match self {
             Self::Whole(attributes) => Some(attributes),
             Self::Versions { versions } => versions
                 .iter()
                 .find(|entry| entry.version == version)
-                .or(versions.first())
                 .map(|entry| &entry.attributes),
+        }
+    }
+
+    /// What holds for a file that was copied here and lost its time.
+    pub(super) fn newest(&self) -> Option<&Attributes> {
+        match self {
+            Self::Whole(attributes) => Some(attributes),
+            Self::Versions { versions } => versions.first().map(|entry| &entry.attributes),
         }
     }
 
@@ -105,14 +111,15 @@ mod tests {
             (type_of(&record, 1), type_of(&record, 2)),
             ("type/1", "type/2")
         );
-        for next in 3..9 {
+        for next in 3..12 {
             record = Record::with(Some(record), entry(next), Some(entry(next - 1)));
         }
         assert_eq!(
-            (type_of(&record, 8), type_of(&record, 5)),
-            ("type/8", "type/5")
+            (type_of(&record, 11), type_of(&record, 4)),
+            ("type/11", "type/4")
         );
-        assert_eq!(type_of(&record, 4), "type/8", "forgotten");
+        assert_eq!(record.of(version(3)), None, "forgotten");
+        assert_eq!(record.newest(), record.of(version(11)));
         let json = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
     }

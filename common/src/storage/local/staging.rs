@@ -19,19 +19,17 @@ impl Staged {
         Self { path: Some(path) }
     }
 
-    /// Its time of change and its size, once they are on the disk; never those of `other`.
+    /// Gives it a time of its own, later than `other`; its time and size, once they are on the disk.
     pub(super) fn sync(&self, other: Option<SystemTime>) -> io::Result<(SystemTime, u64)> {
         let path = self.path.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        let file = File::options().read(true).write(true).open(path)?;
-        let metadata = file.metadata()?;
-        let mut modified = metadata.modified()?;
-        if other == Some(modified) {
-            // The clock of files has coarse ticks.
-            modified += Duration::from_nanos(1);
-            file.set_times(FileTimes::new().set_modified(modified))?;
-        }
+        let file = File::options().write(true).open(path)?;
+        // The file system's own clock has ticks that two writes may share.
+        let after = other.map(|other| other + Duration::from_nanos(1));
+        let time = after.map_or_else(SystemTime::now, |after| after.max(SystemTime::now()));
+        file.set_times(FileTimes::new().set_modified(time))?;
         file.sync_all()?;
-        Ok((modified, metadata.len()))
+        let metadata = file.metadata()?;
+        Ok((metadata.modified()?, metadata.len()))
     }
 
     /// Moves it to `to`; `false` if something is there and must stay.

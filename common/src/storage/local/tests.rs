@@ -1,4 +1,5 @@
 use futures::StreamExt;
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::storage::{Credentials, ObjectInfo, Storage};
@@ -280,7 +281,7 @@ async fn wherever_a_write_is_killed_the_object_is_the_old_or_the_new() {
                 }
                 steps += 1;
             }
-            assert!(steps > 4, "there are steps to be killed at: {steps}");
+            assert!(steps >= 3, "there are steps to be killed at: {steps}");
         }
     }
 }
@@ -333,4 +334,31 @@ async fn what_can_never_be_stored_is_no_reason_to_try_again() {
     };
     let staging = std::path::Path::new(storage.bucket().path()).join(STAGING);
     assert_eq!(names(&staging), 0, "nothing half is left behind");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a key is, it is refused or comes back as itself, and stays in its folder.
+    #[test]
+    fn a_key_is_one_file_in_the_folder(key in "[a.%#/0 \u{e4}\\\\:?]{1,12}|\\PC{1,20}") {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (dir, storage) = folder();
+        let listed = runtime.block_on(async {
+            if storage.put(&key, "x", &Attributes::of_type("a/b")).await.is_err() {
+                return Vec::new();
+            }
+            let object = storage.get(&key).await.unwrap();
+            assert_eq!(object.attributes, Attributes::of_type("a/b"));
+            storage.list("", false).await.unwrap().objects
+        });
+        if let [object] = listed.as_slice() {
+            prop_assert_eq!(&object.key, &key);
+        } else {
+            let is_refused = crate::storage::validate_key(&key).is_err() || key.contains('#');
+            prop_assert!(listed.is_empty() && is_refused, "{:?}", listed);
+        }
+        let outside: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        prop_assert_eq!(outside.len(), 1, "only the bucket is there");
+    }
 }

@@ -1,0 +1,125 @@
+//! What requests and answers say besides their bytes.
+
+use futures::stream::StreamExt;
+use reqwest::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName,
+};
+use reqwest::{Response, StatusCode};
+
+use crate::storage::object::Attributes;
+use crate::storage::{Error, ReadRange};
+
+/// What a metadata header's name begins with.
+const METADATA: &str = "x-object-meta-";
+/// Bytes of a refusal that are read for the server's reason, and shown.
+const REASON_BYTES: usize = 4 << 10;
+const REASON_CHARS: usize = 300;
+
+/// The size of the object, and the part of it that the response holds.
+pub(super) fn extent(
+    status: StatusCode,
+    headers: &HeaderMap,
+    asked: ReadRange,
+) -> Result<(u64, std::ops::Range<u64>), Error> {
+    let length = || header(headers, "content-length").and_then(|l| l.parse::<u64>().ok());
+    let unclear = || Error::other("the storage did not tell the size of the object");
+    match status {
+        StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
+            let content_range = header(headers, CONTENT_RANGE.as_str()).ok_or_else(unclear)?;
+            parse_content_range(&content_range).ok_or_else(unclear)
+        }
+        // A server that knows no ranges sends all of it; an empty object has no part to send.
+        _ => {
+            let size = length().ok_or_else(unclear)?;
+            match asked {
+                ReadRange::Bounded(range) if range.is_empty() => Ok((size, 0..0)),
+                ReadRange::All => Ok((size, 0..size)),
+                _ if size == 0 => Ok((0, 0..0)),
+                _ => Err(Error::other(
+                    "the storage does not serve parts of an object",
+                )),
+            }
+        }
+    }
+}
+
+/// `bytes 2-5/10` is `(10, 2..6)`; `bytes */10` is `(10, 10..10)`.
+fn parse_content_range(text: &str) -> Option<(u64, std::ops::Range<u64>)> {
+    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let size = size.parse().ok()?;
+    if range == "*" {
+        return Some((size, size..size));
+    }
+    let (start, last) = range.split_once('-')?;
+    Some((size, start.parse().ok()?..last.parse::<u64>().ok()? + 1))
+}
+
+pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+pub(super) fn headers(key: &str, attributes: &Attributes) -> Result<HeaderMap, Error> {
+    let no_header = |name: &str| {
+        let why = format!("its attribute {name} cannot be a header");
+        Error::Refused(key.to_owned(), why)
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        (CONTENT_TYPE, &attributes.content_type),
+        (CONTENT_ENCODING, &attributes.content_encoding),
+        (CACHE_CONTROL, &attributes.cache_control),
+    ] {
+        if let Some(value) = value {
+            let value = value.parse().map_err(|_| no_header(name.as_str()))?;
+            headers.insert(name, value);
+        }
+    }
+    for (name, value) in &attributes.metadata {
+        let header = format!("{METADATA}{name}").parse::<HeaderName>();
+        let (Ok(header), Ok(value)) = (header, value.parse()) else {
+            return Err(no_header(name));
+        };
+        headers.insert(header, value);
+    }
+    Ok(headers)
+}
+
+/// The status of a refusal, and the first line of what it says.
+pub(super) async fn answer(response: Response) -> String {
+    let status = response.status();
+    let mut body = response.bytes_stream();
+    let mut text = Vec::new();
+    while let Some(Ok(chunk)) = body.next().await
+        && text.len() < REASON_BYTES
+    {
+        text.extend_from_slice(&chunk);
+    }
+    let text = String::from_utf8_lossy(&text[..text.len().min(REASON_BYTES)]);
+    let line: String = text
+        .trim_start()
+        .chars()
+        .take_while(|c| !c.is_control())
+        .take(REASON_CHARS)
+        .collect();
+    match line.trim() {
+        "" => status.to_string(),
+        line => format!("{status}: {line}"),
+    }
+}
+
+pub(super) fn attributes(headers: &HeaderMap) -> Attributes {
+    Attributes {
+        content_type: header(headers, CONTENT_TYPE.as_str()),
+        content_encoding: header(headers, CONTENT_ENCODING.as_str()),
+        cache_control: header(headers, CACHE_CONTROL.as_str()),
+        metadata: headers
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((
+                    name.as_str().strip_prefix(METADATA)?.to_owned(),
+                    value.to_str().ok()?.to_owned(),
+                ))
+            })
+            .collect(),
+    }
+}
