@@ -36,7 +36,8 @@ pub(super) fn silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd> {
     job.spec.decoration_config.as_ref()?;
     let sidecar = sidecar(pod)?;
     let tests = || pod.containers.iter().filter(|it| is_test(it));
-    if tests().all(ContainerView::is_over) && sidecar.is_over() {
+    let tests_are_over = tests().all(ContainerView::is_over);
+    if tests_are_over && sidecar.is_over() {
         return None;
     }
     if sidecar.is_over() {
@@ -53,14 +54,15 @@ pub(super) fn silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd> {
         let margin = match &container.state {
             // It never ran, so it wrote nothing.
             ContainerState::Refused { .. } => SignedDuration::ZERO,
-            // With a marker the pod ends when all is uploaded.
+            // With a marker the pod ends when all tests have and all is uploaded.
             ContainerState::Terminated {
                 exit_code: SIGKILL | NOT_FOUND,
                 ..
-            } => MARKER_MARGIN,
+            } if tests_are_over => MARKER_MARGIN,
             _ => return None,
         };
-        let since = ended_at(container).or(pod.started).unwrap_or_default();
+        let last_end = tests().filter_map(ended_at).max();
+        let since = last_end.or(pod.started).unwrap_or_default();
         let text = sentence(container);
         let at = after(since, margin);
         Some(SilentEnd { at, text })

@@ -88,6 +88,11 @@ fn serves_a_browser_kubectl_and_a_retest() {
     let (page, code) = curl(&["--location", &page]);
     assert_eq!(code, "200", "{page}");
     assert!(page.contains("expected 2, found 3"), "{page}");
+    let why = "1 of 4 tests failed: divide";
+    assert!(
+        page.contains(&format!("<p class=\"summary\">{why}</p>")),
+        "{page}"
+    );
 
     let listed = kubectl(&kubeconfig, &["get", "prowjobs,pods"]);
     assert!(
@@ -113,6 +118,8 @@ fn serves_a_browser_kubectl_and_a_retest() {
     let token = demo.line_with("Authorization: Bearer", MINUTE);
     let token = token.split('\'').nth(1).unwrap();
     let url = comments.split_whitespace().last().unwrap();
+    let told = curl(&["-H", token, url]).0;
+    assert!(told.contains(&format!("<code>{why}</code>")), "{told}");
     let (answer, code) = curl(&["-H", token, "-d", r#"{"body":"/retest"}"#, url]);
     assert_eq!(code, "201", "{answer}");
     let failed = count(&before, "fails-on-purpose", "failure");

@@ -106,6 +106,15 @@ fn a_container_that_ended_without_its_marker_ends_the_run() {
                 runs("other"),
                 runs("sidecar"),
             ],
+            Step::Wait,
+        ),
+        (
+            "of two, when the other has ended, too",
+            vec![
+                exited("test", 137, "Error", 3000),
+                exited("other", 0, "Completed", 45),
+                runs("sidecar"),
+            ],
             completes(Error, KILLED),
         ),
         (
