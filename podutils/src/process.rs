@@ -1,12 +1,18 @@
 //! What the pod utilities share as processes: options from the environment and a runtime.
 
+use std::fs::OpenOptions;
 use std::future::Future;
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use serde::de::DeserializeOwned;
 
 use crate::JobSpec;
+
+/// Where Kubernetes looks for the last words of a container, if its pod names no other file.
+const TERMINATION_LOG: &str = "/dev/termination-log";
 
 /// Options from an environment variable. The message does not quote them: they are long, and
 /// some day somebody puts a secret into them.
@@ -55,9 +61,21 @@ pub(crate) fn run(main: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitC
         Err(e) => Err(e.into()),
     };
     result.unwrap_or_else(|e| {
-        tracing::error!("{e:#}");
+        let message = format!("{e:#}");
+        tracing::error!("{message}");
+        leave_message(Path::new(TERMINATION_LOG), &message);
         ExitCode::FAILURE
     })
+}
+
+/// Puts the message into the container's status, where it stands without the log around it.
+fn leave_message(file: &Path, message: &str) {
+    // It is there in every container, and nowhere else. Without it the end of the log is shown.
+    let _ = OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(file)
+        .and_then(|mut file| file.write_all(message.as_bytes()));
 }
 
 #[cfg(test)]
@@ -81,5 +99,16 @@ mod tests {
                 expected
             );
         }
+    }
+
+    #[test]
+    fn last_words_go_where_kubernetes_looks_and_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("termination-log");
+        leave_message(&file, "why");
+        assert!(!file.exists());
+        std::fs::write(&file, "something longer").unwrap();
+        leave_message(&file, "why");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "why");
     }
 }

@@ -2,6 +2,7 @@
 
 mod markers;
 mod options;
+mod own_line;
 mod run;
 mod verdict;
 

@@ -53,6 +53,10 @@ fn read(marker: &Path) -> io::Result<Option<i32>> {
     };
     let mut text = String::new();
     file.take(LIMIT).read_to_string(&mut text)?;
+    if text.is_empty() {
+        // It is being written, by somebody who does not put it there at once.
+        return Ok(None);
+    }
     let code = text.trim().parse();
     code.map(Some)
         .map_err(|_| io::Error::other("it holds no exit code"))
@@ -182,6 +186,8 @@ mod tests {
     fn what_is_no_marker_is_an_error_and_no_wait() {
         let (_dir, path) = marker();
         fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "").unwrap();
+        assert_eq!(look(&path).unwrap(), State::Open);
         fs::write(&path, "soon").unwrap();
         let told = look(&path).unwrap_err().to_string();
         assert_eq!(told, "it holds no exit code");

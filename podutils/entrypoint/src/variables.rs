@@ -43,8 +43,8 @@ pub(crate) fn is_own(name: &OsStr) -> bool {
 
 /// The files that options name which are no JSON as a whole, so that somebody hears of it.
 pub(crate) fn files(variable: impl Fn(&str) -> Option<String>) -> WrapperOptions {
-    let text = variable(PLAIN_OPTIONS_ENV).or_else(|| variable(OPTIONS_ENV));
-    let field = |name: &str| field(text.as_deref()?, name);
+    let texts = [variable(PLAIN_OPTIONS_ENV), variable(OPTIONS_ENV)];
+    let field = |name: &str| texts.iter().flatten().find_map(|text| field(text, name));
     WrapperOptions {
         process_log: field("process_log").unwrap_or_default(),
         marker_file: field("marker_file").unwrap_or_default(),
@@ -98,6 +98,8 @@ mod tests {
             (found.process_log.as_str(), found.marker_file.as_str()),
             ("/logs/p", "/logs/m")
         );
+        let found = files(|name| Some(if name == OPTIONS_ENV { text } else { "{" }.to_owned()));
+        assert_eq!(found.marker_file, "/logs/m");
         assert_eq!(files(|_| None), WrapperOptions::default());
         assert_eq!(files(|_| Some("{".to_owned())), WrapperOptions::default());
     }

@@ -1,45 +1,59 @@
-//! Waits for the marker files that the entrypoints leave.
+//! Waits for the marker files that the entrypoints leave, or for the end of one without.
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use entrypoint::marker::{State, look};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-/// How often to look when nothing was heard: some file systems tell nothing.
-const POLL: Duration = Duration::from_secs(10);
+/// How often to look when nothing was heard: an entrypoint that is killed tells nothing.
+const POLL: Duration = Duration::from_millis(500);
 
-/// Waits until every marker is there, then reads them: the exit code, or why there is none.
-pub(super) async fn wait(markers: &[PathBuf]) -> Vec<Result<i32, String>> {
-    let (all_there, heard) = oneshot::channel();
+/// How a test container ended: its code, or why there is none.
+pub(super) type End = Result<i32, String>;
+
+/// Waits until every container has ended.
+pub(super) async fn wait(markers: &[PathBuf]) -> Vec<End> {
+    let (all_ended, heard) = oneshot::channel();
     let watched = markers.to_vec();
     // A thread of its own, since it mostly sleeps in the kernel: it goes when nobody waits.
     thread::spawn(move || {
         let watch = watch(&watched)
             .inspect_err(|e| warn!(error = %e, "cannot watch the marker files, polling"))
             .ok();
-        while !all_there.is_closed() {
-            if watched.iter().all(|marker| marker.exists()) {
-                let _ = all_there.send(());
+        while !all_ended.is_closed() {
+            let ends: Option<Vec<End>> = watched.iter().map(|marker| end(marker)).collect();
+            if let Some(ends) = ends {
+                let _ = all_ended.send(ends);
                 return;
             }
             sleep(watch.as_ref());
         }
     });
-    let _ = heard.await;
-    markers.iter().map(|marker| read(marker)).collect()
+    heard
+        .await
+        .unwrap_or_else(|_| vec![Err("nobody looks at the marker files".to_owned()); markers.len()])
 }
 
-fn read(marker: &Path) -> Result<i32, String> {
-    let text = std::fs::read_to_string(marker)
-        .map_err(|e| format!("cannot read {}: {e}", marker.display()))?;
-    text.trim()
-        .parse()
-        .map_err(|_| format!("{} holds no exit code", marker.display()))
+/// `None` while the container may still write its marker.
+fn end(marker: &Path) -> Option<End> {
+    match look(marker) {
+        Ok(State::Open) => None,
+        Ok(State::Ended(code)) => Some(Ok(code)),
+        Ok(State::Abandoned) => Some(Err(format!(
+            "it was killed before it could write its exit code to {}, by SIGKILL or for want of memory",
+            marker.display()
+        ))),
+        Err(e) => Some(Err(format!(
+            "its exit code is unknown: {}: {e}",
+            marker.display()
+        ))),
+    }
 }
 
 /// Hears of changes in the markers' folders.
@@ -95,12 +109,18 @@ mod tests {
             .expect("long before the poll")
             .unwrap();
         assert_eq!(codes[0], Ok(0));
-        assert!(
-            codes[1]
-                .as_ref()
-                .unwrap_err()
-                .contains("holds no exit code")
-        );
+        let unknown = codes[1].as_ref().unwrap_err();
+        assert!(unknown.contains("it holds no exit code"), "{unknown}");
         assert_eq!(codes[2], Ok(130));
+    }
+
+    #[tokio::test]
+    async fn a_pipe_under_the_name_of_a_marker_holds_nobody_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let marker = dir.path().join("marker");
+        nix::unistd::mkfifo(&marker, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let ends = wait(&[marker]).await;
+        let unknown = ends[0].as_ref().unwrap_err();
+        assert!(unknown.contains("it is no regular file"), "{unknown}");
     }
 }

@@ -19,8 +19,9 @@ use crate::metadata::{Finished, Outcome};
 use crate::secrets;
 use crate::upload::{Failures, Filter, Plan, Source, Target, Upload, Uploader, Walk, open_below};
 
-use super::markers;
+use super::markers::{self, End};
 use super::options::Options;
+use super::own_line;
 use super::verdict::judge;
 
 /// Archives looked into at once, if the options do not say.
@@ -29,6 +30,9 @@ const DEFAULT_CONCURRENCY: usize = 10;
 const NOT_STORED: &str = "not-stored";
 /// A job's metadata is a few lines.
 const METADATA_LIMIT: u64 = 1 << 20;
+
+/// Where in the metadata Prow tells what went wrong, too.
+const ERRORS: &str = "sidecar-errors";
 
 /// What a run works on.
 #[derive(Debug)]
@@ -70,19 +74,21 @@ pub async fn run(
                 warn!("interrupted, uploading what there is");
                 tokio::select! {
                     codes = &mut waiting => codes,
-                    () = sidecar.upload(&target, &early, Outcome::Aborted) => waiting.await,
+                    () = sidecar.upload(&target, &early, Outcome::Aborted, &[]) => {
+                        if !sidecar.anybody_began() {
+                            return Ok(ExitCode::SUCCESS);
+                        }
+                        waiting.await
+                    }
                 }
             }
         }
     };
-    for (marker, code) in markers.iter().zip(&codes) {
-        match code {
-            Ok(code) => info!(code, marker = %marker.display(), "a test container has ended"),
-            Err(e) => error!(error = e, "a test container has ended in an unknown way"),
-        }
-    }
+    let unknown = sidecar.tell(&codes);
     let verdict = judge(&codes);
-    sidecar.upload(&target, &early, verdict.outcome).await;
+    sidecar
+        .upload(&target, &early, verdict.outcome, &unknown)
+        .await;
     let failed = sidecar.options.entry_error && verdict.failures > 0;
     Ok(if failed {
         ExitCode::FAILURE
@@ -92,7 +98,44 @@ pub async fn run(
 }
 
 impl Sidecar<'_> {
-    async fn upload(&self, target: &Target, early: &[Vec<u8>], outcome: Outcome) {
+    /// Whether any test container was started.
+    fn anybody_began(&self) -> bool {
+        let mut entries = self.options.entries.iter();
+        entries.any(|entry| fs::symlink_metadata(&entry.process_log).is_ok())
+    }
+
+    /// Tells how the containers ended; the sentences about those whose code is unknown, which are
+    /// in their logs as well.
+    fn tell(&self, ends: &[End]) -> Vec<String> {
+        let mut unknown = Vec::new();
+        for (entry, end) in self.options.entries.iter().zip(ends) {
+            let container = entry.container_name.as_str();
+            match end {
+                Ok(code) => info!(code, container, "a test container has ended"),
+                Err(why) => {
+                    let sentence =
+                        format!("Container {container} ended without an exit code: {why}.");
+                    error!("{sentence}");
+                    if let Err(error) =
+                        own_line::append(&entry.process_log, &sentence, (self.clock)())
+                    {
+                        warn!(%error, container, "its log does not tell");
+                    }
+                    unknown.push(sentence);
+                }
+            }
+        }
+        unknown
+    }
+
+    /// `unknown` are sentences about containers that ended without a code.
+    async fn upload(
+        &self,
+        target: &Target,
+        early: &[Vec<u8>],
+        outcome: Outcome,
+        unknown: &[String],
+    ) {
         let uploader = Uploader::new(target.storage.clone(), self.options.gcs_options.dry_run);
         let (censor, filter) = match self.censoring(early).await {
             Ok(censoring) => censoring,
@@ -101,10 +144,13 @@ impl Sidecar<'_> {
                     reason,
                     "nothing can be censored, so nothing is uploaded but the result"
                 );
-                let metadata = Map::from_iter([
+                let mut metadata = Map::from_iter([
                     ("censored".to_owned(), json!(false)),
                     ("censor-error".to_owned(), json!(reason)),
                 ]);
+                if !unknown.is_empty() {
+                    metadata.insert(ERRORS.to_owned(), json!(unknown));
+                }
                 self.upload_finished(target, &uploader, outcome, metadata)
                     .await;
                 return;
@@ -129,7 +175,7 @@ impl Sidecar<'_> {
         }
         failures.append(self.upload_own_log(target, &uploader).await);
 
-        let mut metadata = self.metadata(&censor);
+        let mut metadata = self.metadata(&censor, unknown);
         metadata.insert("censored".to_owned(), json!(true));
         let masked = |line: &String| censor.mask_text(line);
         let left_out = failures.left_out(&target.dir);
@@ -243,9 +289,9 @@ impl Sidecar<'_> {
     }
 
     /// What the containers say about themselves, masked and put together.
-    fn metadata(&self, censor: &Censor) -> Map<String, Value> {
+    fn metadata(&self, censor: &Censor, unknown: &[String]) -> Map<String, Value> {
         let mut merged = Map::new();
-        let mut errors = Vec::new();
+        let mut errors = unknown.to_vec();
         for entry in &self.options.entries {
             match read_metadata(entry, censor) {
                 Ok(own) => merged.extend(own),
@@ -253,7 +299,7 @@ impl Sidecar<'_> {
             }
         }
         if !errors.is_empty() {
-            merged.insert("sidecar-errors".to_owned(), json!(errors));
+            merged.insert(ERRORS.to_owned(), json!(errors));
         }
         merged
     }

@@ -4,6 +4,8 @@ use entrypoint::{ABORTED_CODE, PREVIOUS_FAILED_CODE};
 
 use crate::metadata::Outcome;
 
+use super::markers::End;
+
 /// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -13,8 +15,8 @@ pub(super) struct Verdict {
 }
 
 /// Passed if all are 0, aborted if any was. A marker without a code counts as a failure.
-pub(super) fn judge(codes: &[Result<i32, String>]) -> Verdict {
-    let code = |c: &Result<i32, String>| *c.as_ref().unwrap_or(&-1);
+pub(super) fn judge(codes: &[End]) -> Verdict {
+    let code = |c: &End| *c.as_ref().unwrap_or(&-1);
     let outcome = if codes.iter().any(|c| code(c) == ABORTED_CODE) {
         Outcome::Aborted
     } else if codes.iter().all(|c| code(c) == 0) {

@@ -1,3 +1,5 @@
+mod ssh;
+
 use std::fs;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

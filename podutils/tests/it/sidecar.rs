@@ -1,4 +1,5 @@
 mod censoring;
+mod ends;
 mod losses;
 
 use std::fs;
