@@ -36,10 +36,14 @@ pub use step::{Change, Decision, Step};
 use crate::pod_view::{Phase, PodView};
 use words::{capital, short};
 
-/// How long past its own deadline the deletion of an aborted job's pod may take, and how long a
-/// deletion may fail, before the job is completed without it: a lost node never confirms, and a
-/// missing right is not given by waiting.
+/// How long a deletion may fail before the job is completed without it: a missing right is not
+/// given by waiting.
 const DELETION_MARGIN: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long past its grace period a pod that is being deleted may stay before the job is completed
+/// without it: a lost node never confirms. With a grace period of 15 s (a decoration's default) the
+/// job ends within 60 s of the deletion.
+const CONFIRMATION_MARGIN: SignedDuration = SignedDuration::from_secs(40);
 
 /// What every part of a decision looks at.
 struct Case<'a> {
@@ -164,7 +168,7 @@ fn aborted(seen: &Observed<'_>, now: Timestamp) -> Decision {
     }
     let (deadline, description, why) = match (pod.deleting, &seen.undeleted) {
         (Some(ends), _) => (
-            after(ends, DELETION_MARGIN),
+            after(ends, CONFIRMATION_MARGIN),
             None,
             "aborted, and its pod's deletion is never confirmed",
         ),

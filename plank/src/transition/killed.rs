@@ -107,31 +107,31 @@ pub(super) fn is_killed(container: &ContainerView) -> bool {
     )
 }
 
-/// How a container ended and what to do about it.
+/// How a container ended and what to do about it. Short: GitHub shows 140 characters, of which the
+/// base commit takes 50.
 pub(super) fn sentence(container: &ContainerView) -> String {
     let name = &container.name;
     let limit = &container.memory_limit;
     match &container.state {
         ContainerState::Terminated { .. } if is_oom(container) && limit.is_empty() => format!(
-            "Container {name} was killed: out of memory (it has no limit, so its node or its pod \
-             had no more). Give the container a memory request and limit."
+            "Container {name} ran out of memory (no limit: its node or pod had no more): give it a \
+             memory request and limit."
         ),
-        ContainerState::Terminated { .. } if is_oom(container) => format!(
-            "Container {name} was killed: out of memory (limit {limit}). Raise the container's \
-             memory limit."
-        ),
+        ContainerState::Terminated { .. } if is_oom(container) => {
+            format!("Container {name} ran out of memory (limit {limit}): raise its memory limit.")
+        }
         ContainerState::Terminated {
             exit_code: SIGKILL, ..
         } => format!(
-            "Container {name} was killed (exit code 137, SIGKILL). If the job did not do it \
-             itself, look for memory on its node."
+            "Container {name} was killed (SIGKILL, exit code 137): by the job, or for memory of its \
+             node."
         ),
         ContainerState::Terminated {
             exit_code: NOT_FOUND,
             ..
         } => format!(
-            "Container {name} ended with exit code 127: a program or an option was not found. \
-             Check its command and its image."
+            "Container {name} ended with exit code 127: check its command, its image and \
+             ENTRYPOINT_OPTIONS."
         ),
         ContainerState::Terminated { exit_code, .. } => {
             format!("Container {name} ended with exit code {exit_code}.")

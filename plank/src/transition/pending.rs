@@ -3,8 +3,9 @@
 use common::prowjob::{ProwJobState, ProwJobStatus};
 
 use super::{
-    Case, Change, DELETION_MARGIN, Decision, Step, Token, after, change, complete, ended, foreign,
-    given_up, is_for, killed, starting, stopped, timeout, wait, waits, words::short,
+    CONFIRMATION_MARGIN, Case, Change, DELETION_MARGIN, Decision, Step, Token, after, change,
+    complete, ended, foreign, given_up, is_for, killed, starting, stopped, timeout, wait, waits,
+    words::short,
 };
 use crate::pod_view::{Phase, PodView};
 
@@ -126,11 +127,11 @@ fn of_another_build(case: &Case<'_>, pod: &PodView, status: &ProwJobStatus) -> D
             };
         }
     };
-    let deadline = after(ends, DELETION_MARGIN);
+    let deadline = after(ends, CONFIRMATION_MARGIN);
     if now >= deadline {
         return complete(
             ProwJobState::Error,
-            "Job pod was stopped unexpectedly, and its node never confirms that it is gone",
+            "Job pod was stopped unexpectedly, and its node never confirms that it is gone: run it again",
             "the pod it replaces never ends",
         );
     }

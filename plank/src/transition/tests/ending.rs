@@ -6,11 +6,11 @@ use super::*;
 fn an_aborted_job() {
     let running = pod(Phase::Running);
     let ending = PodView {
-        deleting: Some(ago(59)),
+        deleting: Some(ago(39)),
         ..running.clone()
     };
     let lost = PodView {
-        deleting: Some(ago(60)),
+        deleting: Some(ago(40)),
         ..running.clone()
     };
     let foreign = PodView {

@@ -87,8 +87,8 @@ fn a_pod_that_ended_by_itself() {
             oom,
             completes(
                 Failure,
-                "Job failed: Container test was killed: out of memory (limit 512Mi). Raise the \
-                 container's memory limit.",
+                "Job failed: Container test ran out of memory (limit 512Mi): raise \
+                 its memory limit.",
             ),
         ),
         (
@@ -229,7 +229,7 @@ fn a_pod_that_the_cluster_stopped() {
             oom,
             completes(
                 Error,
-                "Container test was killed: out of memory (limit 512Mi). Raise the container's \
+                "Container test ran out of memory (limit 512Mi): raise its \
                  memory limit.",
             ),
         ),

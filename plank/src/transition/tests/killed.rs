@@ -46,17 +46,16 @@ fn with(phase: Phase, containers: Vec<ContainerView>) -> PodView {
     }
 }
 
-const OOM: &str =
-    "Container test was killed: out of memory (limit 512Mi). Raise the container's memory limit.";
-const KILLED: &str = "Container test was killed (exit code 137, SIGKILL). If the job did not do \
-                      it itself, look for memory on its node.";
+const OOM: &str = "Container test ran out of memory (limit 512Mi): raise its memory limit.";
+const KILLED: &str = "Container test was killed (SIGKILL, exit code 137): by the job, or for \
+                      memory of its node.";
 
 #[test]
 fn a_container_that_ended_without_its_marker_ends_the_run() {
-    let not_found = "Container test ended with exit code 127: a program or an option was not \
-                     found. Check its command and its image.";
-    let no_sidecar = "Container sidecar was killed (exit code 137, SIGKILL). If the job did not \
-                      do it itself, look for memory on its node. The log and the artifacts of this \
+    let not_found = "Container test ended with exit code 127: check its command, its image and \
+                     ENTRYPOINT_OPTIONS.";
+    let no_sidecar = "Container sidecar was killed (SIGKILL, exit code 137): by the job, or for \
+                      memory of its node. The log and the artifacts of this \
                       run can not be stored.";
     let start = "Pod could not start: container test: StartError: no such file: nope";
     let test = |exit_code, reason, seconds| {
@@ -177,8 +176,8 @@ fn a_pod_that_failed_says_which_container_and_why() {
         ..exited("clonerefs", 0, "Completed", 9)
     };
     let failed = |text: &str| completes(Failure, text);
-    let plain = "Job failed: Container test was killed (exit code 137, SIGKILL). If the job did \
-                 not do it itself, look for memory on its node.";
+    let plain = "Job failed: Container test was killed (SIGKILL, exit code 137): by the job, or \
+                 for memory of its node.";
     for (name, job, containers, step) in [
         (
             "out of memory",
@@ -230,8 +229,8 @@ fn a_pod_that_failed_says_which_container_and_why() {
     }
     let mut bare = exited("test", 137, "OOMKilled", 5);
     bare.memory_limit.clear();
-    let without = "Container test was killed: out of memory (it has no limit, so its node or its \
-                   pod had no more). Give the container a memory request and limit.";
+    let without = "Container test ran out of memory (no limit: its node or pod had no more): give \
+                   it a memory request and limit.";
     let pod = with(Phase::Failed, vec![bare]);
     assert_eq!(
         decide(&decorated(), Some(&pod)).step,

@@ -184,11 +184,11 @@ fn a_pod_of_another_build() {
         ..old.clone()
     };
     let lost = PodView {
-        deleting: Some(ago(60)),
+        deleting: Some(ago(40)),
         ..old.clone()
     };
     let revived = with_status(job(Pending), |status| status.pod_revival_count = 1);
-    let never = "Job pod was stopped unexpectedly, and its node never confirms that it is gone";
+    let never = "Job pod was stopped unexpectedly, and its node never confirms that it is gone: run it again";
     let taken =
         "Pod can not be created: a pod named pj that was not made for this run already exists";
     for (name, job, pod, step) in [
