@@ -9,6 +9,8 @@ use crate::ansi::Terminal;
 /// Bytes kept of the beginning, and of the end.
 const HEAD: usize = 64 << 10;
 const TAIL: usize = 256 << 10;
+/// Of a line that is longer than all that is shown; fewer bytes than a line has columns.
+const LINE_END: usize = 8 << 10;
 
 /// What a page shows of a log.
 #[derive(Debug, Default)]
@@ -87,7 +89,8 @@ impl Window {
             if ended || complete {
                 excerpt.lines = number;
                 push_cut(&mut excerpt.html, number);
-                render(&mut excerpt.html, at_character(tail), number, true);
+                let end = &tail[tail.len().saturating_sub(LINE_END)..];
+                render(&mut excerpt.html, at_character(end), number, true);
             }
             return excerpt;
         }
