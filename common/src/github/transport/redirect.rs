@@ -20,7 +20,8 @@ pub(super) fn target(base: &Uri, method: &Method, answer: &Answer) -> Option<Str
         answer.status,
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER
     );
-    if !keeps_method && !(for_reads && *method == Method::GET) {
+    let may_follow = keeps_method || (for_reads && *method == Method::GET);
+    if !may_follow {
         return None;
     }
     below(base, location(&answer.headers)?)
