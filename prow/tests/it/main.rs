@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod ends;
 mod faults;
 mod hook_log;
 mod manifests;

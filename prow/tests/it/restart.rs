@@ -40,7 +40,7 @@ fn processes(marker: &str) -> Vec<u32> {
         .collect()
 }
 
-fn repository(folder: &Path, command: &str) -> PathBuf {
+pub(crate) fn repository(folder: &Path, command: &str) -> PathBuf {
     let repo = folder.join("slow");
     fs::create_dir_all(&repo).unwrap();
     let jobs = format!(
@@ -87,7 +87,7 @@ fn prowjobs(kubeconfig: &Path) -> Vec<Value> {
     list["items"].as_array().unwrap().clone()
 }
 
-fn kubeconfig(demo: &mut Program) -> PathBuf {
+pub(crate) fn kubeconfig(demo: &mut Program) -> PathBuf {
     let line = demo.line_with("export KUBECONFIG=", MINUTE);
     PathBuf::from(line.split_once("KUBECONFIG=").unwrap().1)
 }
