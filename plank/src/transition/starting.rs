@@ -33,6 +33,9 @@ pub(super) fn starting(case: &Case<'_>, pod: &PodView) -> Decision {
     if pod.deleting.is_some() {
         return deleted();
     }
+    if let Some(decision) = obstacle.as_ref().and_then(|it| end_early(case, it)) {
+        return decision;
+    }
     let decision = match obstacle {
         Some(obstacle) => hindered(case, &obstacle, &limit),
         None if settings.fail_fast && is_silent(pod) => silent(case, pod, &limit),
@@ -45,13 +48,22 @@ pub(super) fn starting(case: &Case<'_>, pod: &PodView) -> Decision {
     }
 }
 
+/// When what is in its way ends the job before Prow's timeouts.
+fn end(case: &Case<'_>, obstacle: &Obstacle) -> Option<Timestamp> {
+    obstacle.until.filter(|_| case.settings.fail_fast)
+}
+
+fn end_early(case: &Case<'_>, obstacle: &Obstacle) -> Option<Decision> {
+    if case.now < end(case, obstacle)? {
+        return None;
+    }
+    let text = format!("Pod could not start: {}", obstacle.text);
+    Some(complete(ProwJobState::Error, text, "its pod can not start"))
+}
+
 /// Something is in its way.
 fn hindered(case: &Case<'_>, obstacle: &Obstacle, limit: &TimeLimit) -> Decision {
-    let until = obstacle.until.filter(|_| case.settings.fail_fast);
-    if until.is_some_and(|until| case.now >= until) {
-        let text = format!("Pod could not start: {}", obstacle.text);
-        return complete(ProwJobState::Error, text, "its pod can not start");
-    }
+    let until = end(case, obstacle);
     let worth_a_word = after(obstacle.since, HICCUP);
     let look_again_at = until.unwrap_or(limit.deadline);
     if obstacle.is_from_events {
