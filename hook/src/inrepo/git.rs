@@ -126,7 +126,7 @@ impl Git<'_> {
             running.end().await;
         }
         let slow = || Unreadable::because(format!("git {} took longer than {limit:?}", args[0]));
-        Ok(printed.map_err(|_| slow())??)
+        printed.map_err(|_| slow())?
     }
 
     /// Starts a command that is asked and answers, until its handle is dropped. It fetches

@@ -112,7 +112,8 @@ impl Walk {
             };
         }
         let is_linked_folder = || fs::metadata(&path).is_ok_and(|linked| linked.is_dir());
-        if !kind.is_file() && !(kind.is_symlink() && !is_linked_folder()) {
+        let is_file = kind.is_file() || (kind.is_symlink() && !is_linked_folder());
+        if !is_file {
             return None;
         }
         Some(self.take(&path))

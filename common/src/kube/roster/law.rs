@@ -83,7 +83,8 @@ impl World {
         let disabled: Vec<String> = NAMES
             .iter()
             .zip(self.disabled)
-            .filter_map(|(name, disabled)| disabled.then(|| (*name).to_owned()))
+            .filter(|(_, disabled)| *disabled)
+            .map(|(name, _)| (*name).to_owned())
             .collect();
         self.roster.set(&contexts, &disabled, self.now);
     }

@@ -66,11 +66,6 @@ fn a_triggered_job() {
             describes("Waiting: build cluster default is full."),
         ),
         (
-            "says what it waits for now",
-            decide_with(&told, None, |s| s.start = Start::Waits(Limit::Job)),
-            describes("Waiting: max_concurrency of job unit is reached."),
-        ),
-        (
             "says it once",
             decide_with(&told, None, |s| s.start = Start::Waits(Limit::Global)),
             Step::Wait,
