@@ -223,6 +223,10 @@ impl Local {
     }
 
     fn path(&self, key: &str) -> Result<PathBuf, Error> {
+        if is_like_a_drive(key) {
+            let fault = "a folder cannot keep a name that ends with a letter and a colon or a bar";
+            return Err(Error::InvalidKey(key.to_owned(), fault));
+        }
         let path = Path::parse(key).map_err(Error::other)?;
         self.folder
             .path_to_filesystem(&path)
@@ -266,6 +270,13 @@ async fn blocking<T: Send + 'static>(
 
 fn attributes_key(key: &str) -> String {
     format!("{RESERVED}/{key}")
+}
+
+/// `a:` and `a|`: `object_store` makes paths of URLs, where these are drives of Windows and get a
+/// slash.
+fn is_like_a_drive(key: &str) -> bool {
+    let before = key.strip_suffix([':', '|']);
+    before.is_some_and(|before| before.ends_with(|last: char| last.is_ascii_alphabetic()))
 }
 
 /// What the name alone says.

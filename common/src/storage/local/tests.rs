@@ -322,7 +322,7 @@ async fn what_can_never_be_stored_is_no_reason_to_try_again() {
     storage.put("a/b", "x", &plain).await.unwrap();
     storage.put("c", "x", &plain).await.unwrap();
     let too_long = "x".repeat(300);
-    for key in ["a", "c/d", &too_long] {
+    for key in ["a", "c/d", "e/f:", "g|", &too_long] {
         let error = storage.put(key, "x", &plain).await.unwrap_err();
         assert!(matches!(error, Error::InvalidKey(..)), "{key}: {error}");
     }
@@ -355,7 +355,9 @@ proptest! {
         if let [object] = listed.as_slice() {
             prop_assert_eq!(&object.key, &key);
         } else {
-            let is_refused = crate::storage::validate_key(&key).is_err() || key.contains('#');
+            let is_refused = crate::storage::validate_key(&key).is_err()
+                || key.contains('#')
+                || super::is_like_a_drive(&key);
             prop_assert!(listed.is_empty() && is_refused, "{:?}", listed);
         }
         let outside: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
