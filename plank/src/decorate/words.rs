@@ -62,15 +62,16 @@ impl Scope {
         scope
     }
 
-    /// What was said with the name until now can no longer be said with it.
+    /// What was said with the name until now can no longer be said with it, not even by the
+    /// variable itself.
     fn define(&mut self, name: &str, meaning: Meaning) {
         let marked = mark(name);
+        self.variables.insert(name.to_owned(), meaning);
         for other in self.variables.values_mut() {
             if matches!(other, Meaning::Value(value) if value.contains(&marked)) {
                 *other = Meaning::Opaque;
             }
         }
-        self.variables.insert(name.to_owned(), meaning);
     }
 
     fn meaning(&self, name: &str) -> Option<Meaning> {

@@ -131,6 +131,17 @@ fn the_job_of_the_report_prints_what_it_would_without_decoration() {
 }
 
 #[test]
+fn a_variable_made_of_an_earlier_one_of_its_name_is_left_to_the_kubelet() {
+    let container = json!({"env": [
+        {"name": "X_PORT", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+        {"name": "X_PORT", "value": "$(X_PORT)"},
+    ]});
+    let secrets = BTreeMap::from([("k".to_owned(), "\n".to_owned())]);
+    let run = run(&wrapped(&container, &owned(&["$(X_PORT)"])), &secrets);
+    assert_eq!(run.wrapper.args, ["\n"]);
+}
+
+#[test]
 fn only_where_it_must_the_sidecar_is_told_otherwise() {
     for (json, expected) in [
         (r#"["$(date)","$HOME"]"#, r#"["$(date)","$HOME"]"#),
