@@ -35,7 +35,7 @@ async fn until_gone(cluster: &Cluster, name: &str) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), gone)
+    tokio::time::timeout(Duration::from_secs(20), gone)
         .await
         .expect("what is due is deleted");
 }
@@ -85,7 +85,7 @@ async fn a_cluster_that_comes_later_is_looked_at_and_one_that_goes_is_not() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), gone)
+    tokio::time::timeout(Duration::from_secs(20), gone)
         .await
         .unwrap();
 
