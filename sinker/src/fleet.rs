@@ -1,7 +1,11 @@
 //! The build clusters whose pods are watched. They come and go with their contexts; one that does
 //! not answer holds up nobody.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use common::kube::{BuildClusters, ClusterClient, Clusters, Obstacle};
 use tokio::time::{Instant, timeout_at};
@@ -71,6 +75,16 @@ impl Fleet {
         let members = self.members.values_mut();
         let seen = members.filter_map(|member| member.pods.as_mut());
         seen.filter_map(|pods| pods.borrow_and_update().clone())
+            .collect()
+    }
+
+    /// The clusters of which it is not known yet what pods they have. Those that are known to be
+    /// away are not among them.
+    pub(crate) fn unlisted(&self) -> HashSet<String> {
+        let members = self.members.iter();
+        members
+            .filter(|(_, member)| !is_settled(member))
+            .map(|(alias, _)| alias.clone())
             .collect()
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use common::{
     kube::{DeserializeGuard, watch_objects},
-    prowjob::{ProwJobState, ProwJobType, labels},
+    prowjob::{DEFAULT_CLUSTER, ProwJobState, ProwJobType, labels},
 };
 use futures::{Stream, StreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -25,6 +25,7 @@ struct JobSpec {
     #[serde(rename = "type")]
     job_type: ProwJobType,
     job: String,
+    cluster: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -108,6 +109,10 @@ fn see_job(job: &SlimJob) -> Run {
         name: job.name_any(),
         uid: job.uid().unwrap_or_default(),
         job: job.spec.job.clone(),
+        cluster: match job.spec.cluster.as_str() {
+            "" => DEFAULT_CLUSTER.to_owned(),
+            alias => alias.to_owned(),
+        },
         periodic: job.spec.job_type == ProwJobType::Periodic,
         started: status
             .start_time

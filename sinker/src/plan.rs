@@ -15,6 +15,8 @@ pub struct Run {
     pub uid: String,
     /// The job's name in the configuration.
     pub job: String,
+    /// The alias of the build cluster that its pods are in.
+    pub cluster: String,
     pub periodic: bool,
     /// When it was made.
     pub started: Option<Timestamp>,
@@ -100,10 +102,14 @@ pub struct Plan {
 }
 
 /// Decides about everything that is observed.
+///
+/// A job waits for the first list of its cluster's pods, of which `unlisted` names the clusters
+/// that still owe one: its pods go for its reasons, not as orphans for whose job nobody can tell.
 pub fn plan<'a>(
     now: Timestamp,
     jobs: impl IntoIterator<Item = &'a Run>,
     pods: impl IntoIterator<Item = &'a PodRun>,
+    unlisted: &HashSet<String>,
     limits: &Limits,
 ) -> Plan {
     let jobs: HashMap<&str, &Run> = jobs
@@ -135,7 +141,8 @@ pub fn plan<'a>(
         let kept = job.periodic
             && limits.periodics.contains(&job.job)
             && newest.get(job.job.as_str()) == Some(&job.name.as_str());
-        let due = job_due(job, limits).filter(|_| !kept && !job.terminating);
+        let waits = kept || job.terminating || unlisted.contains(&job.cluster);
+        let due = job_due(job, limits).filter(|_| !waits);
         if let Some(reason) = plan.now_or_next(now, due) {
             let target = (*job).clone();
             plan.jobs.push(Deletion { target, reason });

@@ -87,7 +87,15 @@ async fn look(
     let jobs = jobs.borrow_and_update().clone().unwrap_or_default();
     let pods = fleet.pods();
     let all_pods = pods.iter().flat_map(|seen| seen.values());
-    let plan: Plan = plan(Timestamp::now(), jobs.values(), all_pods, &limits(config));
+    let unlisted = fleet.unlisted();
+    let limits = limits(config);
+    let plan: Plan = plan(
+        Timestamp::now(),
+        jobs.values(),
+        all_pods,
+        &unlisted,
+        &limits,
+    );
     let next = plan.next;
     count(&metrics.prow_jobs_existing, jobs.len());
     count(

@@ -26,6 +26,7 @@ fn run(name: &str, age: i64) -> Run {
         name: name.into(),
         uid: format!("uid-{name}"),
         job: "unit".into(),
+        cluster: "default".into(),
         started: ago(age),
         completed: ago(age - 1),
         ..Run::default()
@@ -60,7 +61,7 @@ fn pod(job: &str, age: i64) -> PodRun {
 }
 
 fn jobs_deleted(jobs: &[Run]) -> Vec<(String, Reason)> {
-    let plan = plan(now(), jobs, [], &limits());
+    let plan = plan(now(), jobs, [], &HashSet::new(), &limits());
     let deletions = plan.jobs.into_iter();
     deletions
         .map(|deletion| (deletion.target.name, deletion.reason))
@@ -68,7 +69,7 @@ fn jobs_deleted(jobs: &[Run]) -> Vec<(String, Reason)> {
 }
 
 fn pod_deleted(jobs: &[Run], pod: &PodRun) -> Option<Reason> {
-    let plan = plan(now(), jobs, [pod], &limits());
+    let plan = plan(now(), jobs, [pod], &HashSet::new(), &limits());
     plan.pods.first().map(|deletion| deletion.reason)
 }
 
@@ -202,10 +203,21 @@ fn a_pod_on_its_way_that_is_held_for_a_job_that_is_gone_is_released() {
         ("in an excluded cluster", vec![], elsewhere, false),
         ("its job is there", vec![run("gone", 49)], held, false),
     ] {
-        let plan = plan(now(), &jobs, [&pod], &limits());
+        let plan = plan(now(), &jobs, [&pod], &HashSet::new(), &limits());
         let expected: &[_] = if released { &[pod] } else { &[] };
         assert_eq!(plan.abandoned, expected, "{what}");
         assert!(plan.pods.is_empty(), "{what}: it is not deleted again");
+    }
+}
+
+#[test]
+fn a_job_waits_until_its_clusters_pods_are_listed() {
+    let jobs = [run("old", 49)];
+    for (unlisted, due) in [("default", false), ("elsewhere", true)] {
+        let unlisted = HashSet::from([unlisted.to_owned()]);
+        let plan = plan(now(), &jobs, [], &unlisted, &limits());
+        assert_eq!(!plan.jobs.is_empty(), due, "{unlisted:?}");
+        assert_eq!(plan.next, None, "the list is what it waits for");
     }
 }
 
@@ -235,7 +247,7 @@ fn a_held_pod_is_released_once_its_job_is_reported() {
             0,
         ),
     ] {
-        let plan = plan(now(), [&job], [&held], &limits());
+        let plan = plan(now(), [&job], [&held], &HashSet::new(), &limits());
         assert_eq!(plan.release.len(), released, "{what}");
     }
 }
@@ -244,7 +256,8 @@ fn a_held_pod_is_released_once_its_job_is_reported() {
 fn the_next_look_is_at_the_first_expiry() {
     let millisecond = SignedDuration::from_millis(1);
     let young = run("a", 1);
-    let plan_of = |jobs: &[Run], pods: &[PodRun]| plan(now(), jobs, pods, &limits()).next;
+    let plan_of =
+        |jobs: &[Run], pods: &[PodRun]| plan(now(), jobs, pods, &HashSet::new(), &limits()).next;
     assert_eq!(plan_of(&[], &[]), None);
     assert_eq!(plan_of(&[incomplete(run("a", 99))], &[pod("a", 99)]), None);
     assert_eq!(
