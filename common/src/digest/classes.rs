@@ -43,6 +43,7 @@ const TABLE: &[(u32, Level, &str)] = &[
         F,
         r"^(?:Could not start the process|Entrypoint received interrupt: )",
     ),
+    (60, F, r"^Process was ended by SIG"),
     // Rust
     (
         95,

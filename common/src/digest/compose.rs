@@ -73,10 +73,7 @@ pub fn compose(sources: &Sources<'_>) -> Digest {
         (Some(fault), ..) => (Kind::Pod, fault.to_owned()),
         _ if failed > 0 => (Kind::Tests, of_tests(failed, total, &tests)),
         (_, Some((_, findings)), None) => (Kind::Log, findings.best.clone()),
-        (.., Some(Note::Uncensored) | None) => {
-            (Kind::Unknown, "no failed test is named".to_owned())
-        }
-        (.., Some(note)) => (Kind::Unknown, note.text().to_owned()),
+        (.., note) => (Kind::Unknown, of_nothing(sources.description, note)),
     };
     digest.tests = tests;
     digest.tests.truncate(MAX_TESTS);
@@ -104,6 +101,16 @@ pub fn compose(sources: &Sources<'_>) -> Digest {
         .sort_by_key(|annotation| annotation.level);
     digest.annotations.truncate(MAX_ANNOTATIONS);
     digest.bounded()
+}
+
+/// Where neither tests nor log tell: the exit code, if plank could name it.
+fn of_nothing(description: &str, note: Option<Note>) -> String {
+    let plain = match note {
+        Some(Note::Uncensored) | None => "no failed test is named",
+        Some(note) => note.text(),
+    };
+    let code = description.strip_prefix("Job failed. ");
+    code.unwrap_or(plain).to_owned()
 }
 
 /// Git's lines have no numbers: the log of the clone is not the job's.

@@ -28,6 +28,9 @@ fn digest_of(log: &str, junit: &[&str], censored: bool, description: &str) -> Di
     })
 }
 
+const CODE: &str = "Job failed. Container test ended with exit code 3.";
+const SAID: &str = "Container test ended with exit code 3.";
+
 fn of(log: &str) -> Digest {
     digest_of(log, &[], true, "Job failed.")
 }
@@ -185,6 +188,7 @@ fn without_the_mark_only_names_of_tests_leave() {
     assert_eq!(digest.note, Some(Note::Uncensored));
     let digest = digest_of(log, &[], false, "Job failed.");
     assert_eq!(digest.summary, "no failed test is named");
+    assert_eq!(digest_of(log, &[], false, CODE).summary, SAID);
     assert!(!serde_json::to_string(&digest).unwrap().contains("hunter2"));
 }
 
@@ -210,6 +214,14 @@ fn failing_silently_is_forbidden() {
         logs: &[],
     });
     assert_eq!(none.summary, "This run left no log.");
+    let with_code = digest_of(&log, &[], true, CODE);
+    assert_eq!(
+        (with_code.summary.as_str(), with_code.note),
+        (SAID, Some(Note::NoKnownError))
+    );
+    assert_eq!(with_code.lines.len(), 20);
+    let better = digest_of("error: one\n", &[], true, CODE);
+    assert_eq!(better.summary, "error: one", "the log knows better");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use common::prowjob::{ProwJob, ProwJobState};
 
 use super::{
     Decision, complete,
-    killed::{SIDECAR, is_killed, is_oom, is_test, sentence},
+    killed::{NOT_FOUND, SIDECAR, is_killed, is_oom, is_test, sentence},
     words::{reason_and_message, short},
 };
 use crate::pod_view::{ContainerState, ContainerView, FailedInit, PodView};
@@ -71,7 +71,24 @@ pub(super) fn failed(job: &ProwJob, pod: &PodView) -> Decision {
             ),
             "the sidecar failed",
         ),
-        None => failure("Job failed.", "the pod failed"),
+        None => failure(&failed_test(pod), "the pod failed"),
+    }
+}
+
+/// Prow's words, and the exit code where that tells something.
+fn failed_test(pod: &PodView) -> String {
+    let mut tests = pod.containers.iter().filter(|it| is_test(it));
+    match tests.find(|test| exit_code(test) != 0) {
+        // Entrypoint ends so, too, for a timeout of which the log tells.
+        Some(test) if exit_code(test) != NOT_FOUND => format!("Job failed. {}", sentence(test)),
+        _ => "Job failed.".to_owned(),
+    }
+}
+
+fn exit_code(container: &ContainerView) -> i32 {
+    match container.state {
+        ContainerState::Terminated { exit_code, .. } => exit_code,
+        _ => 0,
     }
 }
 
@@ -90,15 +107,11 @@ fn before_the_test(init: &FailedInit) -> String {
 
 /// The exit code of a sidecar that failed where no test did.
 fn sidecar_alone(pod: &PodView) -> Option<i32> {
-    let code = |container: &ContainerView| match container.state {
-        ContainerState::Terminated { exit_code, .. } => exit_code,
-        _ => 0,
-    };
     let mut tests = pod.containers.iter().filter(|it| is_test(it));
-    if tests.any(|test| code(test) != 0) {
+    if tests.any(|test| exit_code(test) != 0) {
         return None;
     }
     let mut all = pod.containers.iter();
     let sidecar = all.find(|it| !it.is_init && it.name == SIDECAR)?;
-    Some(code(sidecar)).filter(|code| *code != 0)
+    Some(exit_code(sidecar)).filter(|code| *code != 0)
 }

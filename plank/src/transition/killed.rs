@@ -22,7 +22,7 @@ const SAME_END: SignedDuration = SignedDuration::from_secs(15);
 
 const SIGKILL: i32 = 128 + 9;
 /// What entrypoint and shells end with where a program or an option is not found.
-const NOT_FOUND: i32 = 127;
+pub(super) const NOT_FOUND: i32 = 127;
 
 /// A container's end that the pod may not outlive.
 pub(super) struct SilentEnd {

@@ -54,7 +54,10 @@ async fn a_failed_pod_fails_its_job_and_the_end_stays() {
     let ended = cluster.complete("pj").await;
     assert_eq!(
         (ended.state(), description(&ended)),
-        (ProwJobState::Failure, "Job failed.")
+        (
+            ProwJobState::Failure,
+            "Job failed. Container test ended with exit code 1."
+        )
     );
     cluster
         .pods()

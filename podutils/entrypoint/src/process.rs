@@ -83,24 +83,22 @@ impl Process {
     ///
     /// As PID 1 and as subreaper we are also the parent of all orphans.
     pub(crate) fn reap(&self) -> Reaped {
-        let mut code = None;
+        let mut reaped = Reaped::default();
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, status)) if pid == self.pid => code = Some(status),
-                Ok(WaitStatus::Signaled(pid, ..)) if pid == self.pid => code = Some(-1),
+                Ok(WaitStatus::Exited(pid, status)) if pid == self.pid => {
+                    reaped.code = Some(status);
+                }
+                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == self.pid => {
+                    reaped.code = Some(-1);
+                    reaped.signal = Some(signal);
+                }
                 Ok(WaitStatus::StillAlive) => {
-                    return Reaped {
-                        code,
-                        children_left: true,
-                    };
+                    reaped.children_left = true;
+                    return reaped;
                 }
                 Ok(_) | Err(Errno::EINTR) => {}
-                Err(_) => {
-                    return Reaped {
-                        code,
-                        children_left: false,
-                    };
-                }
+                Err(_) => return reaped,
             }
         }
     }
@@ -122,10 +120,12 @@ impl Process {
 }
 
 /// What [`Process::reap`] found.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Reaped {
     /// The exit code, -1 if a signal ended the process; `None` if it has not ended just now.
     pub(crate) code: Option<i32>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<Signal>,
     /// Whether any child is still running.
     pub(crate) children_left: bool,
 }

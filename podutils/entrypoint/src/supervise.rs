@@ -209,6 +209,7 @@ struct Supervisor<'a> {
 impl Supervisor<'_> {
     fn run(mut self) -> i32 {
         let deadline = Instant::now().checked_add(self.options.timeout);
+        let mut ended_by = None;
         while self.exit.is_none() {
             let next = self.stop.map(|s| s.until).or(deadline);
             let timeout = next.map_or(Duration::MAX, |at| {
@@ -217,7 +218,9 @@ impl Supervisor<'_> {
             wait(self.signals, self.output.as_ref(), timeout);
             self.copy_output();
             let interrupt = pending(self.signals);
-            self.exit = self.process.reap().code;
+            let reaped = self.process.reap();
+            self.exit = reaped.code;
+            ended_by = reaped.signal;
             if self.exit.is_none() {
                 self.advance(interrupt, next.is_some_and(|at| at <= Instant::now()));
             }
@@ -229,6 +232,10 @@ impl Supervisor<'_> {
             ));
         }
         self.drain();
+        if let Some(signal) = ended_by.filter(|_| self.stop.is_none()) {
+            // Neither the code -1 nor a container's 255 tell which.
+            self.tee.error(&format!("Process was ended by {signal}"));
+        }
         self.process.sweep();
         self.code()
     }

@@ -40,12 +40,17 @@ fn processes(marker: &str) -> Vec<u32> {
         .collect()
 }
 
-pub(crate) fn repository(folder: &Path, command: &str) -> PathBuf {
-    let repo = folder.join("slow");
-    fs::create_dir_all(&repo).unwrap();
+fn repository(folder: &Path, command: &str) -> PathBuf {
     let jobs = format!(
         "presubmits:\n- name: slow\n  always_run: true\n  spec:\n    containers:\n    - image: x\n      command: [sh, -c, {command:?}]\n"
     );
+    repository_with(folder, &jobs)
+}
+
+/// A repository of one commit with this `prow-jobs.yaml`.
+pub(crate) fn repository_with(folder: &Path, jobs: &str) -> PathBuf {
+    let repo = folder.join("slow");
+    fs::create_dir_all(&repo).unwrap();
     fs::write(repo.join("prow-jobs.yaml"), jobs).unwrap();
     for arguments in [
         &["init", "--quiet", "--initial-branch", "main"][..],

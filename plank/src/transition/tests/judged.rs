@@ -51,7 +51,10 @@ fn a_pod_that_ended_by_itself() {
         (
             "with 1 is a failure",
             failed,
-            completes(Failure, "Job failed."),
+            completes(
+                Failure,
+                "Job failed. Container test ended with exit code 1.",
+            ),
         ),
         (
             "while being deleted is judged by its phase",

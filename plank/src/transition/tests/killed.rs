@@ -217,6 +217,12 @@ fn a_pod_that_failed_says_which_container_and_why() {
                 exited("test", 3, "Error", 5),
                 exited("sidecar", 0, "", 1),
             ],
+            failed("Job failed. Container test ended with exit code 3."),
+        ),
+        (
+            "in the test, or by its timeout",
+            decorated(),
+            vec![exited("test", 127, "Error", 5), exited("sidecar", 0, "", 1)],
             failed("Job failed."),
         ),
     ] {

@@ -100,6 +100,10 @@ fn a_process_that_a_signal_ends_leaves_minus_one() {
     let pod = Pod::new("kill -9 $$");
     assert_eq!(pod.run().status.code(), Some(255));
     assert_eq!(pod.read("marker-file.txt"), "-1");
+    assert!(
+        pod.read("process-log.txt")
+            .contains("Process was ended by SIGKILL")
+    );
 }
 
 #[test]

@@ -1,0 +1,242 @@
+//! A demo whose repository has the jobs of a test, and what its users see of each run.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::MINUTE;
+use crate::{
+    demo::curl,
+    restart::{kubeconfig, repository_with},
+    support::{Program, eventually, kubectl},
+};
+
+pub(super) struct Scene {
+    demo: Program,
+    kubeconfig: PathBuf,
+    data: PathBuf,
+    _folder: TempDir,
+}
+
+/// A job's run that has ended, and what is said of it.
+pub(super) struct Run {
+    /// The `ProwJob`.
+    pub(super) job: Value,
+    podinfo: Value,
+    folder: PathBuf,
+    page: String,
+    statuses: Value,
+    comments: Value,
+}
+
+impl Scene {
+    /// Starts a demo on a repository with this `prow-jobs.yaml`.
+    pub(super) fn start(jobs: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = repository_with(folder.path(), &jobs.to_string());
+        let data = folder.path().join("data");
+        let [data_, repo_] = [&data, &repo].map(|path| path.to_str().unwrap());
+        let mut demo = Program::start(&["demo", "--data", data_, "--repo", repo_]);
+        let kubeconfig = kubeconfig(&mut demo);
+        Self {
+            demo,
+            kubeconfig,
+            data,
+            _folder: folder,
+        }
+    }
+
+    /// SIGKILL for the program of a job's container, once all containers of its pod run.
+    pub(super) fn kill(&self, job: &str, container: &str) {
+        let process = eventually("the container's process", MINUTE, || {
+            let pod = self.pod(job)?;
+            let mut statuses = pod["status"]["containerStatuses"].as_array()?.iter();
+            let runs = statuses.all(|status| status["state"]["running"].is_object());
+            let uid = pod["metadata"]["uid"].as_str().filter(|_| runs)?;
+            program_of(&self.data, uid, container)
+        });
+        let kill = Command::new("kill")
+            .args(["-9", &process.to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+
+    /// The runs of these jobs, once they have ended and are told of.
+    pub(super) fn runs(&mut self, jobs: &[&str], patience: Duration) -> Vec<Run> {
+        let url = self.demo.line_with("/comments", patience);
+        let url = url.split_whitespace().last().unwrap().to_owned();
+        let header = self.demo.line_with("Authorization: Bearer", MINUTE);
+        let header = header.split('\'').nth(1).unwrap().to_owned();
+        let api = |url: &str| -> Value {
+            let (body, code) = curl(&["-H", &header, url]);
+            assert_eq!(code, "200", "{url}: {body}");
+            serde_json::from_str(&body).unwrap()
+        };
+        let repo = url.split_once("/issues/").unwrap().0;
+        let by_name = |name: &&str| {
+            let job = self.prowjob(name);
+            let told = &job["status"]["prev_report_states"];
+            let all = ["gcsk8sreporter", "github-reporter"];
+            let is_told = all.iter().all(|it| told[it] == job["status"]["state"]);
+            (job["status"]["completionTime"].is_string() && is_told).then_some(job)
+        };
+        let ended: Vec<Value> = jobs
+            .iter()
+            .map(|name| eventually(name, patience, || by_name(name)))
+            .collect();
+        let comments = api(&format!("{url}?per_page=100"));
+        let runs = ended.into_iter().map(|job| {
+            let sha = job["spec"]["refs"]["pulls"][0]["sha"].as_str().unwrap();
+            let statuses = api(&format!("{repo}/commits/{sha}/statuses?per_page=100"));
+            self.run(job, statuses, comments.clone())
+        });
+        runs.collect()
+    }
+
+    fn run(&self, job: Value, statuses: Value, comments: Value) -> Run {
+        let url = job["status"]["url"].as_str().unwrap();
+        let (page, code) = curl(&["--location", url]);
+        assert_eq!(code, "200", "{page}");
+        let folder = self.data.join(url.split_once("/view/").unwrap().1);
+        let podinfo = fs::read_to_string(folder.join("podinfo.json")).unwrap();
+        Run {
+            podinfo: serde_json::from_str(&podinfo).unwrap(),
+            folder,
+            page: text_of(&page),
+            statuses,
+            comments,
+            job,
+        }
+    }
+
+    fn pod(&self, job: &str) -> Option<Value> {
+        let label = format!("prow.k8s.io/job={job}");
+        self.get(&["pods", "--selector", &label])
+    }
+
+    fn prowjob(&self, job: &str) -> Value {
+        let label = format!("prow.k8s.io/job={job}");
+        self.get(&["prowjobs", "--selector", &label])
+            .unwrap_or_default()
+    }
+
+    /// The only object that kubectl finds.
+    fn get(&self, what: &[&str]) -> Option<Value> {
+        let text = kubectl(&self.kubeconfig, &[&["get", "-o", "json"], what].concat());
+        let list: Value = serde_json::from_str(&text).unwrap();
+        list["items"].as_array()?.first().cloned()
+    }
+}
+
+impl Run {
+    pub(super) fn state(&self) -> &str {
+        self.job["status"]["state"].as_str().unwrap()
+    }
+
+    pub(super) fn description(&self) -> &str {
+        self.job["status"]["description"].as_str().unwrap()
+    }
+
+    /// The text of Deck's page.
+    pub(super) fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// State and description of the commit status, without the base's commit.
+    pub(super) fn status(&self) -> (&str, &str) {
+        let job = &self.job["spec"]["job"];
+        let mut all = self.statuses.as_array().unwrap().iter();
+        let status = all.find(|status| status["context"] == *job).unwrap();
+        let text = |field: &str| status[field].as_str().unwrap();
+        let (told, _) = text("description").split_once(" BaseSHA:").unwrap();
+        (text("state"), told.trim_end_matches('\u{2001}'))
+    }
+
+    /// The part of the pull request's comment that is of this run.
+    pub(super) fn comment(&self) -> String {
+        let name = self.job["spec"]["job"].as_str().unwrap();
+        let mut all = self.comments.as_array().unwrap().iter();
+        let section = all.find_map(|comment| section(comment["body"].as_str()?, name));
+        text_of(section.unwrap_or_default())
+    }
+
+    pub(super) fn start(&self) -> Timestamp {
+        time(&self.job["status"]["startTime"])
+    }
+
+    pub(super) fn completion(&self) -> Timestamp {
+        time(&self.job["status"]["completionTime"])
+    }
+
+    /// When a container of its pod ended.
+    pub(super) fn end_of(&self, container: &str) -> Timestamp {
+        let statuses = &self.podinfo["pod"]["status"]["containerStatuses"];
+        let mut all = statuses.as_array().unwrap().iter();
+        let status = all.find(|status| status["name"] == container).unwrap();
+        time(&status["state"]["terminated"]["finishedAt"])
+    }
+
+    /// A file of its folder.
+    pub(super) fn stored(&self, file: &str) -> String {
+        fs::read_to_string(self.folder.join(file)).unwrap()
+    }
+}
+
+fn time(value: &Value) -> Timestamp {
+    let text = value.as_str().unwrap_or_else(|| panic!("no time: {value}"));
+    text.parse().unwrap()
+}
+
+/// What crier wrote of one job.
+fn section<'a>(body: &'a str, job: &str) -> Option<&'a str> {
+    let begin = format!("<!-- failure digest of {job} -->");
+    let rest = body.split_once(&begin)?.1;
+    Some(rest.split_once("<!-- end of").unwrap().0)
+}
+
+fn text_of(html: &str) -> String {
+    [
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ]
+    .iter()
+    .fold(html.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+/// The process of a container's program: the pod runner's record names the one above it.
+fn program_of(data: &Path, pod: &str, container: &str) -> Option<u32> {
+    let file = format!("{container}/process.json");
+    let mut all = walk(data).into_iter();
+    let record = all.find(|path| path.ends_with(&file) && path.to_string_lossy().contains(pod))?;
+    let record: Value = serde_json::from_str(&fs::read_to_string(record).ok()?).ok()?;
+    let first = u32::try_from(record["pid"].as_u64()?).ok()?;
+    // The last of the chain is the program itself.
+    std::iter::successors(Some(first), |process| child_of(*process)).last()
+}
+
+fn child_of(process: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => walk(&entry.path()),
+            _ => vec![entry.path()],
+        })
+        .collect()
+}
