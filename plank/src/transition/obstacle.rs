@@ -125,9 +125,14 @@ fn kind_of(reason: &str, message: &str) -> Option<Kind> {
         // A missing Secret, ConfigMap or key of one.
         "CreateContainerConfigError" | "FailedMount" => Some(Kind::Missing),
         // Our pod runner says in the message which volume it waits for; kubelet says nothing.
-        "ContainerCreating" | "PodInitializing" if !message.is_empty() => Some(Kind::Missing),
+        _ if is_starting(reason) && !message.is_empty() => Some(Kind::Missing),
         _ => None,
     }
+}
+
+/// What the kubelet says of every container at first.
+pub(super) fn is_starting(reason: &str) -> bool {
+    matches!(reason, "ContainerCreating" | "PodInitializing")
 }
 
 fn text(container: &ContainerView, refusals: Option<&Refusals>) -> String {
@@ -137,6 +142,10 @@ fn text(container: &ContainerView, refusals: Option<&Refusals>) -> String {
     // "Back-off pulling image" is what the kubelet does, not why.
     let said = refusals.map(|refusals| refusals.said.as_str());
     let message = said.filter(|_| !is_no(message)).unwrap_or(message);
+    if is_starting(reason) {
+        // A volume is the pod's, whichever container is the first to wait for it.
+        return short(message);
+    }
     format!(
         "container {}: {}",
         container.name,

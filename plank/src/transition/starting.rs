@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Case, Change, Decision, References, Settings, Step, after, change, complete,
-    obstacle::{Obstacle, obstacle},
+    obstacle::{Obstacle, is_starting, obstacle},
     pending::{TRIGGERED, deleted},
     timeout, wait, waits,
     words::capital,
@@ -159,7 +159,7 @@ fn limit(
 fn is_silent(pod: &PodView) -> bool {
     let silent = |container: &ContainerView| {
         matches!(&container.state, ContainerState::Waiting { reason, message }
-            if message.is_empty() && matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))
+            if message.is_empty() && is_starting(reason))
     };
     let started = pod.containers.iter().any(ContainerView::has_started);
     pod.started.is_some() && pod.mounts_references && !started && pod.containers.iter().any(silent)

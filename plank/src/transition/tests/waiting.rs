@@ -133,18 +133,19 @@ fn a_pod_that_cannot_start_fails_fast() {
         ("FailedMount", Kind::Missing, 60, error("FailedMount")),
         ("ErrImagePull", Kind::Image, 9, Step::Wait),
         ("ErrImagePull", Kind::Image, 120, says("ErrImagePull")),
+        // A volume is the pod's, whichever container waits for it.
         (
             "ContainerCreating",
             Kind::Missing,
             60,
-            error("ContainerCreating"),
+            could_not_start("some detail"),
         ),
         // With init containers, as every decorated pod.
         (
             "PodInitializing",
             Kind::Missing,
             60,
-            error("PodInitializing"),
+            could_not_start("some detail"),
         ),
     ] {
         let decision = after(age, kind, &stuck(reason, detail));
