@@ -140,6 +140,20 @@ mod tests {
     }
 
     #[test]
+    fn only_a_missing_permission_ends_check_runs_for_an_organisation() {
+        for (refusal, lacks) in [
+            ("Resource not accessible by integration", true),
+            ("Resource not accessible by personal access token", true),
+            ("You must authenticate via a GitHub App.", true),
+            ("Repository was archived so is read-only.", false),
+            ("Repository access blocked", false),
+            ("", false),
+        ] {
+            assert_eq!(lacks_permission(refusal), lacks, "{refusal}");
+        }
+    }
+
+    #[test]
     fn states_are_checks() {
         use CheckConclusion::{Cancelled, Failure, Success};
         use CheckStatus::{Completed, InProgress, Queued};
