@@ -41,10 +41,7 @@ impl Attempt {
         };
         let obstacle = match rights::missing(&client, &self.namespace, self.rights).await {
             Ok(missing) => forbidden(missing, alias, service),
-            Err(error) => {
-                let error = anyhow::Error::from(error);
-                Some(Obstacle::NoAnswer(format!("{error:#}")))
-            }
+            Err(error) => Some(error.into()),
         };
         Outcome {
             client: Some(client),
