@@ -14,6 +14,7 @@ mod compose;
 mod frame;
 pub mod junit;
 pub mod log;
+mod losses;
 mod own;
 mod place;
 mod text;
@@ -21,6 +22,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub use compose::{Setup, Sources, compose};
+pub use losses::{CENSOR_ERROR, CENSOR_LEFT_OUT, CENSORED, MAX_LOSSES, NOT_STORED, losses};
 
 /// Tests that are named; all are counted.
 pub const MAX_TESTS: usize = 20;

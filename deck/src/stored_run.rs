@@ -1,5 +1,6 @@
 //! A run whose `ProwJob` is gone, read back from what it left in storage.
 
+use bytes::Bytes;
 use common::prowjob::{ProwJob, ProwJobSpec, ProwJobState, ProwJobStatus, ProwJobType, Pull, Refs};
 use common::storage::{Attributes, Error, paths};
 use jiff::Timestamp;
@@ -84,12 +85,18 @@ pub(crate) async fn read(place: &Place, run: &RunKey<'_>) -> Result<Option<ProwJ
 
 /// An object that is absent, too large or no such JSON is none.
 async fn json<T: DeserializeOwned>(place: &Place, name: &str) -> Result<Option<T>, Error> {
+    let bytes = small(place, name).await?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+}
+
+/// One of these files; an object that is absent or too large is none.
+pub(crate) async fn small(place: &Place, name: &str) -> Result<Option<Bytes>, Error> {
     let object = match place.storage.get(&format!("{}/{name}", place.key)).await {
         Ok(object) if object.size <= LIMIT as u64 => object,
         Ok(_) | Err(Error::NotFound(_)) => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(serde_json::from_slice(&object.bytes(LIMIT).await?).ok())
+    Ok(Some(object.bytes(LIMIT).await?))
 }
 
 fn rebuild(run: &RunKey<'_>, started: &Started, finished: Option<&Finished>) -> ProwJob {

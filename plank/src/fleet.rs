@@ -140,7 +140,7 @@ impl Follow {
         Arc::new(BuildCluster {
             client: self.fence.client(&found.client),
             namespace: self.pod_namespace.clone(),
-            pods: Pods::new(Timestamp::now()),
+            pods: Pods::new(Timestamp::now(), found.obstacle.clone()),
         })
     }
 

@@ -8,6 +8,7 @@ use std::{
     sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use common::kube::Obstacle;
 use jiff::Timestamp;
 use kube::{Api, Client, runtime::watcher::Event};
 
@@ -44,8 +45,8 @@ struct State {
     by_name: HashMap<String, Arc<PodView>>,
     /// The listing that is under way.
     listing: HashMap<String, Arc<PodView>>,
-    /// Since when what is known is not to be relied on.
-    unready_since: Option<Timestamp>,
+    /// Since when and why what is known is not to be relied on.
+    unready: Option<(Timestamp, Obstacle)>,
     listed: bool,
 }
 
@@ -55,15 +56,16 @@ pub(crate) enum News {
     Changed(String),
     /// All is known anew. The names are of pods that are or were there.
     Listed(Vec<String>),
-    /// The cluster does not answer, until it is listed or found again.
+    /// The cluster cannot be worked on, until it is listed or found again.
     Lost,
     Found,
 }
 
 impl Pods {
-    pub(crate) fn new(now: Timestamp) -> Self {
+    /// Of a cluster that is not listed yet; `obstacle` is why it cannot be.
+    pub(crate) fn new(now: Timestamp, obstacle: Option<Obstacle>) -> Self {
         Self(RwLock::new(State {
-            unready_since: Some(now),
+            unready: Some((now, obstacle.unwrap_or(Obstacle::NotAsked))),
             ..State::default()
         }))
     }
@@ -76,9 +78,14 @@ impl Pods {
         self.0.write().expect("nothing panics under this lock")
     }
 
-    /// Since when the pods are not known, or no longer; an absent pod means nothing then.
-    pub(crate) fn unready_since(&self) -> Option<Timestamp> {
-        self.state().unready_since
+    /// Whether the pods are known; if not, an absent pod means nothing.
+    pub(crate) fn are_known(&self) -> bool {
+        self.state().unready.is_none()
+    }
+
+    /// Since when and why the pods are not known, or no longer.
+    pub(crate) fn unready(&self) -> Option<(Timestamp, Obstacle)> {
+        self.state().unready.clone()
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<PodView>> {
@@ -94,13 +101,15 @@ impl Pods {
         self.state().listed
     }
 
-    fn lose(&self, now: Timestamp) -> News {
-        self.state_mut().unready_since.get_or_insert(now);
+    fn lose(&self, now: Timestamp, obstacle: Obstacle) -> News {
+        let mut state = self.state_mut();
+        let since = state.unready.take().map_or(now, |(since, _)| since);
+        state.unready = Some((since, obstacle));
         News::Lost
     }
 
     fn find(&self) -> News {
-        self.state_mut().unready_since = None;
+        self.state_mut().unready = None;
         News::Found
     }
 
@@ -119,7 +128,7 @@ impl Pods {
             Event::InitDone => {
                 let before = std::mem::take(&mut state.by_name);
                 state.by_name = std::mem::take(&mut state.listing);
-                state.unready_since = None;
+                state.unready = None;
                 state.listed = true;
                 let mut names: Vec<String> = before.into_keys().collect();
                 names.extend(state.by_name.keys().cloned());

@@ -166,12 +166,11 @@ impl Reconciler {
     fn place(&self, sight: &Sight) -> Place {
         let job = &sight.job;
         let name = job.name_any();
-        let cluster = match &sight.cluster {
-            None => Cluster::Unknown,
-            Some(cluster) => cluster
-                .pods
-                .unready_since()
-                .map_or(Cluster::Ready, Cluster::Unready),
+        let unready = sight.cluster.as_ref().map(|it| it.pods.unready());
+        let (cluster, obstacle) = match unready {
+            None => (Cluster::Unknown, None),
+            Some(None) => (Cluster::Ready, None),
+            Some(Some((since, obstacle))) => (Cluster::Unready(since), Some(obstacle)),
         };
         let superseded_by = self.index.superseded_by(&name);
         // A pod that is there already needs no slot.
@@ -192,6 +191,7 @@ impl Reconciler {
         });
         Place {
             cluster,
+            obstacle,
             start,
             superseded_by,
             needs_token: !has_token && decorate::needs_token(&job.spec),
@@ -220,7 +220,7 @@ impl Reconciler {
         job: &ProwJob,
         cluster: Option<&BuildCluster>,
     ) -> Result<Option<Arc<PodView>>, Error> {
-        let Some(cluster) = cluster.filter(|cluster| cluster.pods.unready_since().is_none()) else {
+        let Some(cluster) = cluster.filter(|cluster| cluster.pods.are_known()) else {
             return Ok(None);
         };
         let name = job.name_any();

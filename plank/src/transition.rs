@@ -115,7 +115,7 @@ fn decide(case: &Case<'_>) -> Decision {
             let text = format!("Terminal error: no client for build cluster {alias:?}.");
             return complete(ProwJobState::Error, text, "unknown build cluster");
         }
-        Cluster::Unready(since) => return waits::for_cluster(job, since, case.now),
+        Cluster::Unready(since) => return waits::for_cluster(case, since),
         Cluster::Ready => {}
     }
     match state {

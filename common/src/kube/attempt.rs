@@ -1,8 +1,9 @@
 //! One try at a build cluster: a client is made, and asked what it may do.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use anyhow::Context as _;
+use futures::FutureExt as _;
 use kube::Client;
 
 use super::{
@@ -24,7 +25,16 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
+    /// A try that panics has failed like any other: it is told, and made again.
     pub(super) async fn run(self, alias: &str, service: &str) -> Outcome<Client> {
+        let tried = AssertUnwindSafe(self.once(alias, service)).catch_unwind();
+        tried.await.unwrap_or_else(|_| Outcome {
+            client: None,
+            obstacle: Some(Obstacle::NoAnswer("asking it panicked".to_owned())),
+        })
+    }
+
+    async fn once(self, alias: &str, service: &str) -> Outcome<Client> {
         let made = match (self.client, self.context) {
             (Some(client), _) => Ok(client),
             (None, Some(context)) => context_client(context, self.timeouts).await,
@@ -41,10 +51,7 @@ impl Attempt {
         };
         let obstacle = match rights::missing(&client, &self.namespace, self.rights).await {
             Ok(missing) => forbidden(missing, alias, service),
-            Err(error) => {
-                let error = anyhow::Error::from(error);
-                Some(Obstacle::NoAnswer(format!("{error:#}")))
-            }
+            Err(error) => Some(error.into()),
         };
         Outcome {
             client: Some(client),
@@ -77,4 +84,35 @@ pub(super) async fn context_client(
         Ok(client::client(config, timeouts)?)
     });
     making.await.context("making a client")?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    use super::*;
+
+    const RIGHTS: &[Right] = &[Right::essential("", "pods", &["list"])];
+
+    #[tokio::test]
+    async fn a_try_that_panics_has_failed() {
+        let service = tower::service_fn(|_: Request<Body>| async {
+            if true {
+                panic!("a bug in a library");
+            }
+            Ok::<_, Infallible>(Response::new(Body::empty()))
+        });
+        let attempt = Attempt {
+            client: Some(Client::new(service, "default")),
+            context: None,
+            timeouts: Timeouts::default(),
+            namespace: "test-pods".into(),
+            rights: RIGHTS,
+        };
+        let outcome = attempt.run("default", "plank").await;
+        assert!(matches!(outcome.obstacle, Some(Obstacle::NoAnswer(_))));
+    }
 }

@@ -4,15 +4,18 @@ use std::fmt;
 
 use super::Missing;
 
-/// Why a build cluster cannot be worked on. Its text follows the name of whoever wants to.
+/// Why a build cluster cannot be worked on. Its text follows the name of whoever wants to, and is
+/// for operators; [`Obstacle::public`] is for everyone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// It is being asked for the first time.
     NotAsked,
     /// No client can be made of its context.
     NoClient(String),
-    /// It does not answer, or refuses these credentials.
+    /// It does not answer.
     NoAnswer(String),
+    /// It answers, and does not know whose credentials these are.
+    Unauthorized(String),
     /// It answers, and these rights are missing.
     Forbidden(Vec<Missing>),
 }
@@ -23,6 +26,7 @@ impl fmt::Display for Obstacle {
             Self::NotAsked => write!(f, "has no answer from it yet"),
             Self::NoClient(why) => write!(f, "has no client of it: {why}"),
             Self::NoAnswer(why) => write!(f, "has no answer from it: {why}"),
+            Self::Unauthorized(why) => write!(f, "has credentials that it refuses: {why}"),
             Self::Forbidden(missing) => {
                 let all: Vec<_> = missing.iter().map(ToString::to_string).collect();
                 write!(f, "{}", all.join(" and "))
@@ -31,12 +35,87 @@ impl fmt::Display for Obstacle {
     }
 }
 
+impl From<kube::Error> for Obstacle {
+    /// Why a question that everyone with credentials may ask got no answer.
+    fn from(error: kube::Error) -> Self {
+        let unauthorized = matches!(&error, kube::Error::Api(status) if status.code == 401);
+        let why = format!("{:#}", anyhow::Error::from(error));
+        if unauthorized {
+            Self::Unauthorized(why)
+        } else {
+            Self::NoAnswer(why)
+        }
+    }
+}
+
 impl Obstacle {
+    /// What everyone may read, after the cluster's name and a verb's place: no address, path or
+    /// word of a library is in it. `service` is whoever wants to work there.
+    #[must_use]
+    pub fn public(&self, service: &str) -> String {
+        match self {
+            Self::NotAsked | Self::NoAnswer(_) => "does not answer".to_owned(),
+            Self::NoClient(_) => {
+                format!(
+                    "cannot be reached: its kubeconfig context is of no use, {service}'s log says why"
+                )
+            }
+            Self::Unauthorized(_) => format!("refuses the credentials of {service}"),
+            Self::Forbidden(missing) => {
+                let essential = missing.iter().filter(|it| it.right.only_for.is_none());
+                let all: Vec<_> = essential.map(ToString::to_string).collect();
+                format!("cannot be used: {service} {}", all.join(" and "))
+            }
+        }
+    }
+
     /// Whether `other` tells people nothing new: the text of an error is another each time.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Forbidden(one), Self::Forbidden(other)) => one == other,
             _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+    use crate::kube::Right;
+
+    fn answered(code: u16) -> Obstacle {
+        let status = Status::failure("https://10.0.0.1: token abc", "No").with_code(code);
+        kube::Error::Api(status.boxed()).into()
+    }
+
+    #[test]
+    fn everyone_may_read_which_obstacle_it_is_and_nothing_of_the_operators() {
+        let of = |right| Missing {
+            right,
+            verbs: right.verbs.to_vec(),
+            namespace: "test-pods".into(),
+        };
+        let pods = of(Right::essential("", "pods", &["create", "delete"]));
+        let events = of(Right::only_for("words", "events", &["list"]));
+        let secret = "open /etc/kubeconfig: https://10.0.0.1: token abc";
+        for (obstacle, expected) in [
+            (Obstacle::NotAsked, "does not answer"),
+            (Obstacle::NoAnswer(secret.into()), "does not answer"),
+            (answered(500), "does not answer"),
+            (
+                Obstacle::NoClient(secret.into()),
+                "cannot be reached: its kubeconfig context is of no use, plank's log says why",
+            ),
+            (answered(401), "refuses the credentials of plank"),
+            (
+                Obstacle::Forbidden(vec![pods, events]),
+                "cannot be used: plank may not create, delete pods in namespace test-pods",
+            ),
+        ] {
+            assert_eq!(obstacle.public("plank"), expected, "{obstacle}");
         }
     }
 }

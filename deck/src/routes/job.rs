@@ -8,6 +8,7 @@ use anyhow::Context;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use common::digest::losses;
 use common::prowjob::ProwJobState;
 use common::storage::{Error, paths};
 use jiff::Timestamp;
@@ -68,6 +69,8 @@ struct JobPage {
     facts: String,
     /// Why it failed, as HTML; empty if that is not known.
     failure: String,
+    /// What was not stored, and why; empty if all was.
+    losses: String,
     log: LogView,
     containers: Vec<Link>,
     artifacts: Vec<FileView>,
@@ -211,10 +214,11 @@ async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {
     let links = Links {
         base: &settings.link_url,
     };
-    let (log, (artifacts, more_artifacts, no_artifacts), failure) = tokio::join!(
+    let (log, (artifacts, more_artifacts, no_artifacts), failure, losses) = tokio::join!(
         log(app, run, container),
         artifacts(run),
-        failure(run, container)
+        failure(run, container),
+        not_stored(run)
     );
     let beside = Beside {
         exists: run.exists,
@@ -228,6 +232,7 @@ async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {
             .render()
             .unwrap_or_default(),
         failure,
+        losses,
         log,
         containers: job.containers.iter().map(|name| tab(path, name)).collect(),
         artifacts,
@@ -337,6 +342,21 @@ async fn failure(run: &Run, container: &str) -> String {
             tracing::warn!(%error, key = place.key, "a failure digest cannot be read");
             String::new()
         }
+    }
+}
+
+/// What the run could not store; nothing where its result does not say.
+async fn not_stored(run: &Run) -> String {
+    let Some(place) = run.place.as_ref().filter(|_| run.job.is_complete()) else {
+        return String::new();
+    };
+    match timeout(PATIENCE, stored_run::small(place, paths::FINISHED)).await {
+        Ok(Ok(finished)) => losses(&finished.unwrap_or_default()),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, key = place.key, "a run's result cannot be read");
+            String::new()
+        }
+        Err(_) => String::new(),
     }
 }
 

@@ -220,6 +220,39 @@ async fn a_failed_run_says_why() {
 }
 
 #[tokio::test]
+async fn what_was_not_stored_is_told() {
+    let deck = Deck::start().await;
+    for (name, state, minute) in [("1", "success", 1), ("2", "pending", 2)] {
+        deck.create(prowjob(name, "unit", minute, state, &decorated()))
+            .await;
+    }
+    deck.page_with("/", "job-2").await;
+    let said = "Not everything was stored";
+    let (_, before) = deck.get("/view/prowjob/unit/101").await;
+    assert!(!before.contains(said), "{before}");
+    let finished = json!({"timestamp": 1, "passed": true, "metadata": {
+        "censored": true, "not-stored": "1 file was not stored: build-log.txt: <b>too\rlarge",
+    }});
+    for dir in [
+        DIR,
+        "pr-logs/pull/o_r/7/unit/102",
+        "pr-logs/pull/o_r/7/unit/103",
+    ] {
+        let key = format!("{dir}/finished.json");
+        assert_eq!(deck.put(dir, &key, &finished.to_string()).await, 201);
+    }
+    let gone = "/view/storage/pr-logs/pull/o_r/7/unit/103";
+    for path in ["/view/prowjob/unit/101", gone] {
+        let (_, page) = deck.get(path).await;
+        assert!(page.contains(said), "{page}");
+        let told = "1 file was not stored: build-log.txt: &#60;b&#62;too large.";
+        assert!(page.contains(told), "{page}");
+    }
+    let (_, page) = deck.get("/view/prowjob/unit/102").await;
+    assert!(!page.contains(said), "its pod may yet store it: {page}");
+}
+
+#[tokio::test]
 async fn an_alias_leads_to_the_run() {
     let deck = Deck::with(crate::harness::Setup {
         deck: json!({"additional_allowed_buckets": ["http://deck/storage"]}),

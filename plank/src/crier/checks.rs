@@ -79,7 +79,7 @@ impl CheckReporter {
         }
         let prepared = news.prepared().await;
         let digest = prepared.digest.as_ref();
-        let change = plan::change(job, digest);
+        let change = plan::change(job, digest, &prepared.losses);
         let remarks = digest.map_or(&[][..], |digest| &digest.annotations);
         let pull = job.spec.refs.as_ref().and_then(|refs| refs.pulls.first());
         let (name, number) = (job.name_any(), pull.map(|pull| pull.number));

@@ -15,16 +15,10 @@ use common::{
     storage::{Object, paths},
 };
 use futures::{StreamExt, TryStreamExt};
-use jiff::Timestamp;
 use podutils::clonerefs::{Record, explain};
 use serde::Deserialize;
 
-use super::{
-    Context,
-    destination::{Folder, destination},
-    news::News,
-    reporter::Error,
-};
+use super::{Context, destination::Folder, news::News, reporter::Error};
 use crate::decorate::CODE;
 
 /// Bytes of a log, decompressed, that are read to find its end. Of a longer one that is not
@@ -50,32 +44,31 @@ struct Metadata {
     uploader: String,
 }
 
-/// The digest of a run that failed; `None` where it stores nothing.
+/// The digest of a run that failed. `finished` is its `finished.json`, empty if there is none.
 ///
 /// It is stored once the run's own result is there: before, its pod may still be uploading.
-pub(super) async fn digest(ctx: &Context, news: &News) -> Result<Option<Digest>, Error> {
-    let destination = destination(&ctx.config.borrow().prow, &news.job);
-    let Some(destination) = destination else {
-        return Ok(None);
-    };
-    let folder = ctx.buckets.folder(destination, Timestamp::now())?;
+pub(super) async fn digest(
+    ctx: &Context,
+    news: &News,
+    folder: &Folder,
+    finished: &[u8],
+) -> Result<Digest, Error> {
     if let Some(stored) = folder.get(paths::FAILURE).await?
         && let Some(digest) = Digest::parse(&stored)
     {
-        return Ok(Some(digest));
+        return Ok(digest);
     }
     let _turn = ctx.buckets.turn().await;
-    let finished = folder.get(paths::FINISHED).await?;
-    let finished = finished.as_deref().and_then(by_pod);
+    let finished = by_pod(finished);
     let censored = finished
         .as_ref()
         .is_some_and(|finished| finished.metadata.censored);
-    let setup = setup(&folder).await?;
+    let setup = setup(folder).await?;
     let roots = roots(&news.job);
-    let tests = reports(&folder, &roots).await?;
+    let tests = reports(folder, &roots).await?;
     // Where the clone failed, the only log is the clone's.
     let logs = if censored && setup.is_none() {
-        logs(&folder, &containers(news).await?, &roots).await?
+        logs(folder, &containers(news).await?, &roots).await?
     } else {
         Vec::new()
     };
@@ -92,7 +85,7 @@ pub(super) async fn digest(ctx: &Context, news: &News) -> Result<Option<Digest>,
         let json = serde_json::to_vec(&digest).expect("a digest is JSON");
         folder.put_if_absent(paths::FAILURE, json).await?;
     }
-    Ok(Some(digest))
+    Ok(digest)
 }
 
 /// Why the clone failed, if it did.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::{
-    kube::{DeserializeGuard, watch_objects_with_failures},
+    kube::{DeserializeGuard, Missing, Obstacle, Right, watch_objects_with_failures},
     prowjob::labels,
 };
 use futures::StreamExt;
@@ -40,12 +40,19 @@ pub(crate) async fn follow(
     while let Some(event) = events.next().await {
         let Ok(event) = event else {
             // A dropped connection says little: the watch goes on where it was.
-            if !answers(cluster).await {
-                tell(cluster.pods.lose(Timestamp::now()));
-                tracing::warn!(cluster = alias, "the build cluster does not answer");
-                while !answers(cluster).await {
-                    tokio::time::sleep(PROBE).await;
+            let mut told: Option<Obstacle> = None;
+            while let Err(obstacle) = ask(cluster).await {
+                if !told.as_ref().is_some_and(|told| told.is_like(&obstacle)) {
+                    tracing::warn!(
+                        cluster = alias,
+                        "the build cluster is not worked on: plank {obstacle}"
+                    );
+                    tell(cluster.pods.lose(Timestamp::now(), obstacle.clone()));
+                    told = Some(obstacle);
                 }
+                tokio::time::sleep(PROBE).await;
+            }
+            if told.is_some() {
                 tracing::info!(cluster = alias, "the build cluster answers again");
                 if cluster.pods.was_listed() {
                     tell(cluster.pods.find());
@@ -60,10 +67,21 @@ pub(crate) async fn follow(
     }
 }
 
-/// Whether the cluster lets its pods be listed.
-async fn answers(cluster: &BuildCluster) -> bool {
+/// Whether the cluster lets its pods be listed; if not, why.
+async fn ask(cluster: &BuildCluster) -> Result<(), Obstacle> {
     let api = cluster.api();
     let one = ListParams::default().limit(1);
-    let answer = tokio::time::timeout(PATIENCE, api.list_metadata(&one)).await;
-    matches!(answer, Ok(Ok(_)))
+    match tokio::time::timeout(PATIENCE, api.list_metadata(&one)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(kube::Error::Api(status))) if status.code == 403 => {
+            let right = Right::essential("", "pods", &["list"]);
+            Err(Obstacle::Forbidden(vec![Missing {
+                right,
+                verbs: right.verbs.to_vec(),
+                namespace: cluster.namespace.as_str().into(),
+            }]))
+        }
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(Obstacle::NoAnswer(format!("none within {PATIENCE:?}"))),
+    }
 }

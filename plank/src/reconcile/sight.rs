@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use common::prowjob::ProwJob;
+use common::{kube::Obstacle, prowjob::ProwJob};
 use jiff::Timestamp;
 
 use crate::{
@@ -52,6 +52,8 @@ pub(super) enum TokenAnswer {
 /// What is known of a job beyond itself, for one decision.
 pub(super) struct Place {
     pub(super) cluster: Cluster,
+    /// Of a cluster that is not ready.
+    pub(super) obstacle: Option<Obstacle>,
     pub(super) start: Start,
     pub(super) superseded_by: Option<String>,
     pub(super) needs_token: bool,
@@ -65,6 +67,7 @@ impl Sight {
             is_fresh: self.is_fresh,
             pod_announced: self.pod_announced,
             cluster: place.cluster,
+            cluster_obstacle: place.obstacle.as_ref(),
             superseded_by: place.superseded_by.as_deref(),
             start: place.start,
             refused: answers.refused.as_deref(),

@@ -1,6 +1,6 @@
 //! What a decision is made from.
 
-use common::prowjob::ProwJob;
+use common::{kube::Obstacle, prowjob::ProwJob};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Sighting;
@@ -18,6 +18,8 @@ pub struct Observed<'a> {
     /// A pod was just created: its first event comes by then, or it is to be asked for.
     pub pod_announced: Option<Timestamp>,
     pub cluster: Cluster,
+    /// Why the cluster is not ready, if that is known.
+    pub cluster_obstacle: Option<&'a Obstacle>,
     /// A newer presubmit about the same thing.
     pub superseded_by: Option<&'a str>,
     /// Of a triggered job without a pod.
@@ -44,6 +46,7 @@ impl<'a> Observed<'a> {
             pod,
             pod_announced: None,
             cluster: Cluster::Ready,
+            cluster_obstacle: None,
             superseded_by: None,
             start: Start::Now,
             refused: None,

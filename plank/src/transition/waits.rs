@@ -1,7 +1,10 @@
 //! Why nothing happens, in words for whoever waits. Every write is an event for everyone who
 //! watches: what a pod waits for is written once for each kind, not for each message.
 
-use common::prowjob::{ProwJob, WAITING};
+use common::{
+    kube::Obstacle,
+    prowjob::{ProwJob, WAITING},
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Case, Change, Decision, Limit, change, wait};
@@ -40,7 +43,8 @@ pub(super) fn for_slot(job: &ProwJob, limit: Limit) -> Decision {
     described(job, &text, why)
 }
 
-pub(super) fn for_cluster(job: &ProwJob, since: Timestamp, now: Timestamp) -> Decision {
+pub(super) fn for_cluster(case: &Case<'_>, since: Timestamp) -> Decision {
+    let (seen, now) = (case.seen, case.now);
     let why = "the build cluster's pods are not listed yet";
     let worth_a_word = since.saturating_add(SILENCE).unwrap_or(since);
     if now < worth_a_word {
@@ -49,11 +53,10 @@ pub(super) fn for_cluster(job: &ProwJob, since: Timestamp, now: Timestamp) -> De
             ..wait(why)
         };
     }
-    let text = format!(
-        "build cluster {} does not answer.",
-        job.spec.cluster_alias()
-    );
-    described(job, &text, why)
+    let obstacle = seen.cluster_obstacle.unwrap_or(&Obstacle::NotAsked);
+    let (alias, obstacle) = (seen.job.spec.cluster_alias(), obstacle.public("plank"));
+    let text = format!("build cluster {alias} {obstacle}.");
+    described(seen.job, &text, why)
 }
 
 /// Waits for something in the way of its pod, and says so if that was not said yet.

@@ -51,6 +51,10 @@ impl World {
 
     /// Fails a job that left these files; returns its folder.
     async fn fail_with(&self, name: &str, files: &[(&str, String)]) -> PathBuf {
+        self.end_with(name, files, ended("Failed", 1)).await
+    }
+
+    async fn end_with(&self, name: &str, files: &[(&str, String)], end: Value) -> PathBuf {
         self.trigger(name, json!({})).await;
         let job = self
             .cluster
@@ -64,7 +68,7 @@ impl World {
             std::fs::write(file, text).unwrap();
         }
         self.cluster.pod(name).await;
-        self.cluster.set_pod(name, ended("Failed", 1)).await;
+        self.cluster.set_pod(name, end).await;
         folder
     }
 
@@ -82,7 +86,11 @@ impl World {
 }
 
 fn finished(censored: bool) -> (&'static str, String) {
-    let json = json!({"timestamp": 1, "passed": false, "result": "FAILURE", "metadata": {"censored": censored}});
+    with_metadata(&json!({"censored": censored}))
+}
+
+fn with_metadata(metadata: &Value) -> (&'static str, String) {
+    let json = json!({"timestamp": 1, "passed": false, "result": "FAILURE", "metadata": metadata});
     ("finished.json", json.to_string())
 }
 
@@ -164,6 +172,38 @@ async fn without_the_mark_of_censoring_no_line_leaves_the_cluster() {
             "{told}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_stored_is_told_where_the_result_is() {
+    let world = World::new().await;
+    let mut ctx = world.with_checks();
+    ctx.github = world.app().await;
+    start(ctx);
+    let lost = "1 file was not stored: artifacts/app.bin: artifacts/app.bin was refused: the run's room is used up";
+    let finished = || with_metadata(&json!({"censored": true, "not-stored": lost}));
+    world.fail_with("unit", &[finished(), log()]).await;
+    let success = ended("Succeeded", 0);
+    world.end_with("lint", &[finished(), log()], success).await;
+    for reporter in [REPORTER, "github-reporter"] {
+        world.marked("unit", reporter, ProwJobState::Failure).await;
+        world.marked("lint", reporter, ProwJobState::Success).await;
+    }
+    let told = format!("Not everything was stored: ` {lost}. `");
+    let path = format!("/repos/acme/widgets/commits/{}/check-runs", world.sha);
+    let runs = world.get(&path).await;
+    let runs = runs["check_runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    for run in runs {
+        let summary = run["output"]["summary"].as_str().unwrap();
+        assert!(summary.contains(&told), "{run}");
+    }
+    let body = &world.comments().await[0].body;
+    assert_eq!(
+        body.matches(&told).count(),
+        1,
+        "of the job that failed: {body}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,14 @@
 //! Build clusters that come, go, and are away; jobs that a scheduler sends to one.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use common::{
-    kube::{BuildClusters, ClusterClient, Clusters, Obstacle},
+    kube::{BuildClusters, ClusterClient, Clusters, Missing, Obstacle, Right},
     prowjob::ProwJobState,
 };
+use http::{Request, Response};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::{Api, Client, Config, api::PostParams};
+use kube::{Api, Client, Config, api::PostParams, client::Body};
 use local::apiserver::{ApiServer, Options};
 use serde_json::json;
 use tokio::sync::watch;
@@ -36,6 +37,20 @@ impl Others {
         let all = all.map(|(alias, it)| (alias.to_owned(), it)).collect();
         self.sender.send_replace(Arc::new(all));
     }
+}
+
+/// An API that answers everything like this.
+fn answering(code: u16) -> Client {
+    let service = tower::service_fn(move |_: Request<Body>| async move {
+        let status = json!({"kind": "Status", "status": "Failure", "code": code, "reason": "R", "message": "at https://10.0.0.1"});
+        let answer = Response::builder().status(code);
+        Ok::<_, Infallible>(
+            answer
+                .body(Body::from(status.to_string().into_bytes()))
+                .unwrap(),
+        )
+    });
+    Client::new(service, "default")
 }
 
 /// Nobody listens there.
@@ -109,6 +124,48 @@ async fn clusters_come_and_go_while_plank_runs() {
     cluster.pod("here").await;
 }
 
+#[tokio::test]
+async fn what_is_in_the_way_of_a_cluster_is_told_where_its_jobs_wait() {
+    let mut cluster = Cluster::new().await;
+    let missing = Missing {
+        right: Right::essential("", "pods", &["create", "delete"]),
+        verbs: vec!["create"],
+        namespace: "test-pods".into(),
+    };
+    let forbidden = Obstacle::Forbidden(vec![missing]);
+    let refused = Obstacle::Unauthorized("401 at https://10.0.0.1".into());
+    let others = [
+        ("norights", ClusterClient::unready(Some(away()), forbidden)),
+        ("stranger", ClusterClient::unready(Some(away()), refused)),
+        ("revoked", ClusterClient::ready(answering(403))),
+        ("expired", ClusterClient::ready(answering(401))),
+    ];
+    let (_others, clusters) = Others::new(&cluster, &others);
+    cluster.start_plank_on(clusters);
+    let namespace = cluster.on.namespace.clone();
+    let rows = [
+        (
+            "norights",
+            "cannot be used: plank may not create pods in namespace test-pods",
+        ),
+        ("stranger", "refuses the credentials of plank"),
+        (
+            "revoked",
+            &format!("cannot be used: plank may not list pods in namespace {namespace}"),
+        ),
+        ("expired", "refuses the credentials of plank"),
+    ];
+    for (alias, _) in rows {
+        cluster.trigger(alias, json!({"cluster": alias})).await;
+    }
+    for (alias, why) in rows {
+        let told = format!("Waiting: build cluster {alias} {why}.");
+        cluster
+            .job(alias, &told, |job| description(job) == told)
+            .await;
+    }
+}
+
 /// A context `default` that no client can be made of is no reason to start its jobs elsewhere.
 #[tokio::test]
 async fn jobs_of_a_cluster_without_a_client_wait_for_it_and_start_when_there_is_one() {
@@ -119,7 +176,7 @@ async fn jobs_of_a_cluster_without_a_client_wait_for_it_and_start_when_there_is_
     others.publish(&[("default", default)]);
     cluster.start_plank_on(clusters);
     cluster.trigger("pj", json!({})).await;
-    let told = "Waiting: build cluster default does not answer.";
+    let told = "Waiting: build cluster default cannot be reached: its kubeconfig context is of no use, plank's log says why.";
     let job = cluster
         .job("pj", told, |job| description(job) == told)
         .await;

@@ -40,7 +40,7 @@ pub async fn run(options: &Options, spec: &JobSpec, now: Timestamp) -> anyhow::R
     }
     let mut failures = uploader.upload(uploads).await;
     failures.append(target.announce(&uploader).await);
-    if let Some(summary) = failures.summary(&target.dir) {
+    if let Some(summary) = failures.summary(&target.dir, str::to_owned) {
         bail!("{summary}");
     }
     if let Some(failure) = explain(&records) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
+use common::digest::{CENSOR_ERROR, CENSOR_LEFT_OUT, CENSORED, NOT_STORED};
 use common::storage::{Attributes, content_type, paths};
 use entrypoint::WrapperOptions;
 use jiff::Timestamp;
@@ -26,8 +27,6 @@ use super::verdict::judge;
 
 /// Archives looked into at once, if the options do not say.
 const DEFAULT_CONCURRENCY: usize = 10;
-/// Key of the metadata that says, in a line, which files are not there and why.
-const NOT_STORED: &str = "not-stored";
 /// A job's metadata is a few lines.
 const METADATA_LIMIT: u64 = 1 << 20;
 
@@ -145,8 +144,8 @@ impl Sidecar<'_> {
                     "nothing can be censored, so nothing is uploaded but the result"
                 );
                 let mut metadata = Map::from_iter([
-                    ("censored".to_owned(), json!(false)),
-                    ("censor-error".to_owned(), json!(reason)),
+                    (CENSORED.to_owned(), json!(false)),
+                    (CENSOR_ERROR.to_owned(), json!(reason)),
                 ]);
                 if !unknown.is_empty() {
                     metadata.insert(ERRORS.to_owned(), json!(unknown));
@@ -170,21 +169,20 @@ impl Sidecar<'_> {
         let mut failures = self.upload_logs(target, &uploader).await;
         failures.append(self.upload_artifacts(target, &uploader, filter).await);
         failures.append(target.announce(&uploader).await);
-        if let Some(summary) = failures.summary(&target.dir) {
+        let masked = |text: &str| censor.mask_text(text);
+        if let Some(summary) = failures.summary(&target.dir, masked) {
             error!(count = failures.count(), "{summary}");
         }
         failures.append(self.upload_own_log(target, &uploader).await);
 
         let mut metadata = self.metadata(&censor, unknown);
-        metadata.insert("censored".to_owned(), json!(true));
-        let masked = |line: &String| censor.mask_text(line);
-        let left_out = failures.left_out(&target.dir);
+        metadata.insert(CENSORED.to_owned(), json!(true));
+        let left_out = failures.left_out(&target.dir, masked);
         if !left_out.is_empty() {
-            let left_out: Vec<String> = left_out.iter().map(masked).collect();
-            metadata.insert("censor-left-out".to_owned(), json!(left_out));
+            metadata.insert(CENSOR_LEFT_OUT.to_owned(), json!(left_out));
         }
-        if let Some(summary) = failures.summary(&target.dir) {
-            metadata.insert(NOT_STORED.to_owned(), json!(masked(&summary)));
+        if let Some(summary) = failures.summary(&target.dir, masked) {
+            metadata.insert(NOT_STORED.to_owned(), json!(summary));
         }
         self.upload_finished(target, &uploader, outcome, metadata)
             .await;
@@ -297,6 +295,10 @@ impl Sidecar<'_> {
                 Ok(own) => merged.extend(own),
                 Err(e) => errors.push(censor.mask_text(&e)),
             }
+        }
+        // Whoever reads these takes them for the sidecar's own words.
+        for own in [CENSOR_ERROR, CENSOR_LEFT_OUT, NOT_STORED] {
+            merged.remove(own);
         }
         if !errors.is_empty() {
             merged.insert(ERRORS.to_owned(), json!(errors));

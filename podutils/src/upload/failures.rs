@@ -16,6 +16,8 @@ pub(crate) struct Failure {
 const KEPT: usize = 100;
 /// Of those, what one line names.
 const NAMED: usize = 3;
+/// Longest name and longest reason that are told, in characters.
+const SHOWN: usize = 160;
 
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
@@ -63,14 +65,15 @@ impl Failures {
         self.uncensored.first.iter().chain(&self.others.first)
     }
 
-    /// What could not be censored, a line each; names without `dir`.
-    pub(crate) fn left_out(&self, dir: &str) -> Vec<String> {
-        self.uncensored.lines(dir, KEPT)
+    /// What could not be censored, a line each; names without `dir`. A name is a stranger's text:
+    /// it goes through `mask` whole, is then escaped, and shortened last.
+    pub(crate) fn left_out(&self, dir: &str, mask: impl Fn(&str) -> String) -> Vec<String> {
+        self.uncensored.lines(dir, KEPT, mask)
     }
 
-    /// What else is not there, as one line; `None`: all of it is.
-    pub(crate) fn summary(&self, dir: &str) -> Option<String> {
-        let lines = self.others.lines(dir, NAMED);
+    /// What else is not there, as one line of the same parts; `None`: all of it is.
+    pub(crate) fn summary(&self, dir: &str, mask: impl Fn(&str) -> String) -> Option<String> {
+        let lines = self.others.lines(dir, NAMED, mask);
         let files = if self.others.count == 1 {
             "1 file was"
         } else {
@@ -81,7 +84,8 @@ impl Failures {
 }
 
 impl Told {
-    fn lines(&self, dir: &str, most: usize) -> Vec<String> {
+    fn lines(&self, dir: &str, most: usize, mask: impl Fn(&str) -> String) -> Vec<String> {
+        let shown = |text: &str| shown(&mask(text));
         let mut first: Vec<&Failure> = self.first.iter().collect();
         first.sort_by(|a, b| a.key.cmp(&b.key));
         let mut lines: Vec<String> = first
@@ -90,7 +94,7 @@ impl Told {
             .map(|failure| {
                 let below = failure.key.strip_prefix(dir);
                 let name = below.map_or(failure.key.as_str(), |name| name.trim_start_matches('/'));
-                format!("{name}: {}", failure.reason)
+                format!("{}: {}", shown(name), shown(&failure.reason))
             })
             .collect();
         if self.count > lines.len() {
@@ -100,9 +104,66 @@ impl Told {
     }
 }
 
+/// The text with its control characters escaped; of a long one the beginning and the end.
+fn shown(text: &str) -> String {
+    let escaped: String = text
+        .chars()
+        .map(|c| {
+            if c.is_control() {
+                c.escape_default().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect();
+    let characters: Vec<char> = escaped.chars().collect();
+    if characters.len() <= SHOWN {
+        return escaped;
+    }
+    let half = (SHOWN - 1) / 2;
+    let (head, tail) = (&characters[..half], &characters[characters.len() - half..]);
+    head.iter().chain(['…'].iter()).chain(tail).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn as_it_is(text: &str) -> String {
+        text.to_owned()
+    }
+
+    #[test]
+    fn a_strangers_name_is_masked_then_escaped_then_shortened() {
+        let mut failures = Failures::default();
+        let secret = "hunter22";
+        // Where it is cut, half of the secret would be left.
+        let name = format!(
+            "{}{secret}\n{}.bin",
+            "a".repeat(SHOWN / 2 - 4),
+            "z".repeat(3_000)
+        );
+        failures.push(Failure {
+            key: format!("logs/j/1/{name}"),
+            reason: "too large\r".repeat(100),
+            uncensored: false,
+        });
+        let mask = |text: &str| text.replace(secret, "XXXXXXXX");
+        let told = failures.summary("logs/j/1", mask).unwrap();
+        assert!(
+            told.starts_with(&format!(
+                "1 file was not stored: {}XXX…zzz",
+                "a".repeat(SHOWN / 2 - 4)
+            )),
+            "{told}"
+        );
+        assert!(told.contains("zzz.bin: too large\\r"), "{told}");
+        assert!(
+            told.chars().count() < 2 * SHOWN + 40 && !told.chars().any(char::is_control),
+            "{told}"
+        );
+        assert!(!told.contains("hun"), "{told}");
+    }
 
     fn failure(n: usize, uncensored: bool) -> Failure {
         Failure {
@@ -115,10 +176,10 @@ mod tests {
     #[test]
     fn many_failures_are_a_line() {
         let mut failures = Failures::default();
-        assert_eq!(failures.summary("logs/j/1"), None);
+        assert_eq!(failures.summary("logs/j/1", as_it_is), None);
         failures.push(failure(2, false));
         assert_eq!(
-            failures.summary("logs/j/1").unwrap(),
+            failures.summary("logs/j/1", as_it_is).unwrap(),
             "1 file was not stored: artifacts/2: no"
         );
         let mut more = Failures::default();
@@ -129,10 +190,10 @@ mod tests {
         assert_eq!(failures.count(), 100_001);
         assert!(failures.iter().count() <= 2 * KEPT);
         assert_eq!(
-            failures.summary("logs/j/1").unwrap(),
+            failures.summary("logs/j/1", as_it_is).unwrap(),
             "50001 files were not stored: artifacts/1: no; artifacts/101: no; artifacts/103: no; and 49998 more"
         );
-        let left_out = failures.left_out("logs/j/1");
+        let left_out = failures.left_out("logs/j/1", as_it_is);
         assert_eq!(left_out.len(), KEPT + 1);
         assert_eq!(left_out[KEPT], "and 49900 more");
     }

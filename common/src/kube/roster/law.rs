@@ -24,6 +24,7 @@ enum Ending {
     Ready,
     NoClient,
     NoAnswer,
+    Unauthorized,
     Forbidden,
 }
 
@@ -36,6 +37,7 @@ fn event() -> impl Strategy<Value = Event> {
             Just(Ending::Ready),
             Just(Ending::NoClient),
             Just(Ending::NoAnswer),
+            Just(Ending::Unauthorized),
             Just(Ending::Forbidden),
         ]
         .prop_map(Event::Settle),
@@ -123,6 +125,7 @@ impl World {
             Ending::Ready => None,
             Ending::NoClient => Some(Obstacle::NoClient("no".into())),
             Ending::NoAnswer => Some(Obstacle::NoAnswer("no".into())),
+            Ending::Unauthorized => Some(Obstacle::Unauthorized("no".into())),
             Ending::Forbidden => Some(Obstacle::Forbidden(Vec::new())),
         };
         let outcome = Outcome { client, obstacle };

@@ -13,9 +13,9 @@ use crate::crier::digest::markdown;
 /// Characters of a title; GitHub takes 255.
 const MAX_TITLE: usize = 200;
 
-/// The check run for the job's state, without annotations.
+/// The check run for the job's state, without annotations. `losses` is what was not stored.
 #[must_use]
-pub fn change(job: &ProwJob, digest: Option<&Digest>) -> CheckRunChange {
+pub fn change(job: &ProwJob, digest: Option<&Digest>, losses: &str) -> CheckRunChange {
     let status = job.status.clone().unwrap_or_default();
     let time = |time: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
         time.map(|time| time.0.to_string())
@@ -38,6 +38,7 @@ pub fn change(job: &ProwJob, digest: Option<&Digest>) -> CheckRunChange {
             status.state,
             &status.url,
             digest,
+            losses,
         )),
         details_url: has_page.then_some(status.url),
         started_at: time(status.pending_time),
@@ -50,6 +51,7 @@ fn output(
     state: ProwJobState,
     url: &str,
     digest: Option<&Digest>,
+    losses: &str,
 ) -> CheckOutput {
     let told = match description.trim() {
         "" => state.as_str(),
@@ -62,7 +64,9 @@ fn output(
     };
     CheckOutput {
         title: title.chars().take(MAX_TITLE).collect(),
-        summary: markdown::code(told),
+        summary: format!("{}{}", markdown::code(told), markdown::losses(losses))
+            .trim_end()
+            .to_owned(),
         text: digest.map_or_else(String::new, |digest| markdown::whole(url, digest)),
         annotations: Vec::new(),
     }
@@ -136,7 +140,7 @@ mod tests {
             url: "https://deck/7".into(),
             ..ProwJobStatus::default()
         });
-        change(&job, digest)
+        change(&job, digest, "")
     }
 
     #[test]
@@ -173,6 +177,22 @@ mod tests {
             );
             assert_eq!(change.details_url.as_deref(), Some("https://deck/7"));
         }
+    }
+
+    #[test]
+    fn what_was_not_stored_is_told_of_a_success_too() {
+        let mut job = ProwJob::new("pj", Default::default());
+        job.status = Some(ProwJobStatus {
+            state: ProwJobState::Success,
+            description: "Job succeeded.".into(),
+            ..ProwJobStatus::default()
+        });
+        let summary = |losses| change(&job, None, losses).output.unwrap().summary;
+        assert_eq!(
+            summary("1 file was not stored: a`@all: no."),
+            "` Job succeeded. `\n\nNot everything was stored: `` 1 file was not stored: a`@all: no. ``"
+        );
+        assert_eq!(summary(""), "` Job succeeded. `");
     }
 
     #[test]

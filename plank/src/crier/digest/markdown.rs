@@ -27,9 +27,9 @@ pub struct Block {
 }
 
 impl Block {
-    /// `name` is the table's, `url` the run's page.
+    /// `name` is the table's, `url` the run's page, `losses` what was not stored.
     #[must_use]
-    pub fn new(name: &str, url: &str, digest: &Digest) -> Self {
+    pub fn new(name: &str, url: &str, digest: &Digest, losses: &str) -> Self {
         let mut text = format!(
             "<details>\n<summary><code>{}</code> <code>{}</code></summary>\n\n",
             html(name),
@@ -37,6 +37,7 @@ impl Block {
         );
         text.push_str(&tests(digest, COMMENT_TESTS));
         text.push_str(&lines(&digest.best_lines(COMMENT_LINES, COMMENT_BYTES)));
+        text.push_str(self::losses(losses).trim_start());
         text.push_str(&closing(url, digest));
         text.push_str("\n</details>\n");
         Self {
@@ -175,6 +176,14 @@ fn closing(url: &str, digest: &Digest) -> String {
     text
 }
 
+/// What was not stored, as a paragraph of its own; nothing if all was.
+pub(crate) fn losses(losses: &str) -> String {
+    if losses.is_empty() {
+        return String::new();
+    }
+    format!("\n\nNot everything was stored: {}\n\n", code(losses))
+}
+
 /// A title of at most 150 characters, plain: GitHub shows it as it is.
 #[must_use]
 pub fn title(digest: &Digest) -> String {
@@ -253,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_block_of_a_comment() {
-        let block = Block::new("unit", "http://deck/view/7", &digest());
+        let block = Block::new("unit", "http://deck/view/7", &digest(), "");
         assert_snapshot!(digest_section(&[block]), @r"
         <!-- failure digest of unit -->
         <details>
@@ -277,10 +286,34 @@ mod tests {
     }
 
     #[test]
+    fn a_block_says_what_was_not_stored() {
+        let digest = Digest {
+            summary: "exit 1".into(),
+            ..Digest::default()
+        };
+        let block = |losses| digest_section(&[Block::new("unit", "http://d/7", &digest, losses)]);
+        let told = block("1 file was not stored: `a` <!-- end of failure digest --> @all: no.");
+        assert_snapshot!(told, @r"
+        <!-- failure digest of unit -->
+        <details>
+        <summary><code>unit</code> <code>exit 1</code></summary>
+
+        Not everything was stored: `` 1 file was not stored: `a` <!-- end of failure digest --> @all: no. ``
+
+        [The run](http://d/7)
+
+        </details>
+        <!-- end of failure digest -->
+        ");
+        assert_eq!(blocks(&told).len(), 1);
+        assert!(!block("").contains("stored"));
+    }
+
+    #[test]
     fn blocks_are_found_again() {
         let all: Vec<Block> = ["unit", "a --> b", "c"]
             .iter()
-            .map(|name| Block::new(name, "http://deck/1", &digest()))
+            .map(|name| Block::new(name, "http://deck/1", &digest(), ""))
             .collect();
         let body = format!("table\n\n{}tail\n", digest_section(&all));
         assert_eq!(blocks(&body), all);

@@ -26,14 +26,14 @@ fn told(state: ProwJobState, description: &str, left: &Left<'_>) -> (String, Opt
         description: description.into(),
         ..ProwJobStatus::default()
     });
-    let output = plan::change(&job, digest.as_ref()).output.unwrap();
+    let output = plan::change(&job, digest.as_ref(), "").output.unwrap();
     assert!(
         output.summary.contains(description),
         "{description} is in the check run: {}",
         output.summary
     );
     if let Some(digest) = &digest {
-        let comment = digest_section(&[Block::new("unit", "http://deck/view/7", digest)]);
+        let comment = digest_section(&[Block::new("unit", "http://deck/view/7", digest, "")]);
         assert!(
             comment.contains(&format!("<code>{}</code>", digest.summary)),
             "{comment}"

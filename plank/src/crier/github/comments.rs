@@ -146,9 +146,11 @@ async fn digests(all: &[Arc<News>]) -> Vec<Block> {
         if job.state() != ProwJobState::Failure {
             continue;
         }
-        if let Some(digest) = &news.prepared().await.digest {
+        let prepared = news.prepared().await;
+        if let Some(digest) = &prepared.digest {
             let url = job.status.as_ref().map_or("", |status| &status.url);
-            blocks.push(Block::new(&quote::cell(&job.spec.context), url, digest));
+            let name = quote::cell(&job.spec.context);
+            blocks.push(Block::new(&name, url, digest, &prepared.losses));
         }
     }
     blocks

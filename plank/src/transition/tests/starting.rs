@@ -1,5 +1,7 @@
 //! From triggered to a pod of its own.
 
+use common::kube::{Missing, Obstacle, Right};
+
 use super::*;
 
 #[test]
@@ -16,6 +18,12 @@ fn a_triggered_job() {
     });
     let taken =
         "Pod can not be created: a pod named pj that was not made for this run already exists";
+    let missing = Missing {
+        right: Right::essential("", "pods", &["create"]),
+        verbs: vec!["create"],
+        namespace: "test-pods".into(),
+    };
+    let forbidden = Obstacle::Forbidden(vec![missing]);
     for (name, decision, step) in [
         (
             "is claimed before it has a pod",
@@ -91,6 +99,16 @@ fn a_triggered_job() {
                 s.cluster = Cluster::Unready(ago(15))
             }),
             describes("Waiting: build cluster default does not answer."),
+        ),
+        (
+            "for a cluster without a right says which",
+            decide_with(&job(Triggered), None, |s| {
+                s.cluster = Cluster::Unready(ago(15));
+                s.cluster_obstacle = Some(&forbidden);
+            }),
+            describes(
+                "Waiting: build cluster default cannot be used: plank may not create pods in namespace test-pods.",
+            ),
         ),
         (
             "that is superseded never starts, even when its cluster is away",

@@ -1,0 +1,141 @@
+//! What a run could not store: its sidecar says so in the metadata of `finished.json`.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::text;
+
+/// Whether all that is stored went through the masker; `true` or `false`.
+pub const CENSORED: &str = "censored";
+/// Why nothing could be censored, so that nothing was stored but the result.
+pub const CENSOR_ERROR: &str = "censor-error";
+/// A line for each file that could not be censored: its name and why.
+pub const CENSOR_LEFT_OUT: &str = "censor-left-out";
+/// One line: how many other files are not there, the first of them by name, and why.
+pub const NOT_STORED: &str = "not-stored";
+
+/// Of the text of [`losses`], in bytes.
+pub const MAX_LOSSES: usize = 800;
+
+/// In bytes; a name and its reason.
+const MAX_PART: usize = 300;
+/// Files that are named of those that could not be censored.
+const NAMED: usize = 3;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Finished {
+    metadata: Map<String, Value>,
+}
+
+/// What was not stored and why, as one plain line of at most [`MAX_LOSSES`] bytes; empty where
+/// everything was, or where nobody says. `finished` is the content of `finished.json`.
+///
+/// Of a run that could not be censored no name and no reason is quoted.
+#[must_use]
+pub fn losses(finished: &[u8]) -> String {
+    let finished: Finished = serde_json::from_slice(finished).unwrap_or_default();
+    let told = |key: &str| finished.metadata.get(key);
+    if told(CENSORED) != Some(&Value::Bool(true)) {
+        let nothing = "Nothing but the result was stored, because no secret could be hidden in it.";
+        let sentence = if told(CENSOR_ERROR).is_some() {
+            nothing
+        } else {
+            ""
+        };
+        return sentence.to_owned();
+    }
+    let not_stored = told(NOT_STORED).and_then(Value::as_str).unwrap_or_default();
+    let left_out = told(CENSOR_LEFT_OUT).and_then(Value::as_array);
+    let parts = [
+        plain(not_stored, MAX_LOSSES / 2),
+        uncensored(left_out.map_or(&[], Vec::as_slice)),
+    ];
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    let sentences: Vec<String> = parts.map(|part| format!("{part}.")).collect();
+    text::bytes(&sentences.join(" "), MAX_LOSSES)
+}
+
+fn uncensored(files: &[Value]) -> String {
+    let named = files.iter().filter_map(Value::as_str).take(NAMED);
+    let mut named: Vec<String> = named.map(|file| plain(file, MAX_PART)).collect();
+    if named.is_empty() {
+        return String::new();
+    }
+    if files.len() > named.len() {
+        named.push("and others".to_owned());
+    }
+    format!(
+        "Not stored, because no secret could be hidden in it: {}",
+        named.join("; ")
+    )
+}
+
+/// One plain line. What a terminal would show over an earlier part is shown after it.
+fn plain(text: &str, max: usize) -> String {
+    let line = text::line(text.replace(['\r', '\n'], " ").as_bytes(), max);
+    line.trim_matches([' ', '.']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(metadata: &Value) -> String {
+        losses(json!({"metadata": metadata}).to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_with_its_reason() {
+        for (metadata, expected) in [
+            (json!({"censored": true}), ""),
+            (json!({}), ""),
+            (
+                json!({"censored": true, "not-stored": "1 file was not stored: artifacts/a: too large"}),
+                "1 file was not stored: artifacts/a: too large.",
+            ),
+            (
+                json!({"censored": true, "censor-left-out": ["artifacts/a.zip: broken"]}),
+                "Not stored, because no secret could be hidden in it: artifacts/a.zip: broken.",
+            ),
+            (
+                json!({"censored": true, "not-stored": "2 files were not stored: a: x; b: y", "censor-left-out": ["c: 1", "d: 2", "e: 3", "f: 4"]}),
+                "2 files were not stored: a: x; b: y. Not stored, because no secret could be hidden in it: c: 1; d: 2; e: 3; and others.",
+            ),
+            (
+                json!({"censored": false, "censor-error": "/secrets/hunter22: no"}),
+                "Nothing but the result was stored, because no secret could be hidden in it.",
+            ),
+            (json!({"not-stored": "nobody says it is censored"}), ""),
+            (json!({"censored": "true", "not-stored": "x"}), ""),
+            (
+                json!({"censored": true, "not-stored": 7, "censor-left-out": "x"}),
+                "",
+            ),
+            (
+                json!({"censored": true, "not-stored": "1 file was not stored: a\u{1b}[2K\rb\n\u{202e}c: x"}),
+                "1 file was not stored: a b c: x.",
+            ),
+        ] {
+            assert_eq!(of(&metadata), expected, "{metadata}");
+        }
+        for broken in ["", "null", "[]", r#"{"metadata": null}"#, "{"] {
+            assert_eq!(losses(broken.as_bytes()), "", "{broken}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_one_bounded_plain_line(
+            not_stored in ".{0,2000}",
+            left_out in prop::collection::vec(".{0,2000}", 0..6),
+        ) {
+            let told = of(&json!({"censored": true, "not-stored": not_stored, "censor-left-out": left_out}));
+            prop_assert!(told.len() <= MAX_LOSSES);
+            prop_assert!(!told.chars().any(char::is_control), "{told:?}");
+        }
+    }
+}
