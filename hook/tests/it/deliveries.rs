@@ -1,6 +1,7 @@
 //! Nothing is lost, nothing is done twice.
 
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{
@@ -111,15 +112,48 @@ async fn work_that_was_cut_off_is_done_once() {
     hook.stop().await;
 }
 
+/// From now on whoever connects to the listener is connected to `to`.
+fn forward(listener: TcpListener, to: String) {
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            let to = to.clone();
+            tokio::spawn(async move {
+                let mut to = TcpStream::connect(to).await?;
+                tokio::io::copy_bidirectional(&mut from, &mut to).await
+            });
+        }
+    });
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreachable_github_only_delays() {
     common::service::install_crypto();
+    let folder = tempfile::tempdir().unwrap();
+    let github = local::github::Github::start(
+        local::github::Options::default(),
+        listener().await,
+        CancellationToken::new(),
+    )
+    .await
+    .unwrap();
+    let secret = github.add_user("maria").await.unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, &secret).unwrap();
+    github.add_org("acme", &["maria"]).await.unwrap();
+    github
+        .add_repo("acme", "widgets", local::github::RepoOptions::default())
+        .await
+        .unwrap();
+    github
+        .add_collaborator("acme", "widgets", "maria", "write")
+        .await
+        .unwrap();
+    let maria = crate::world::Person::new(github.url(), &secret);
+    maria.clone_of("acme/widgets").push("README.md", "hello\n");
+
     let reserved = listener().await;
     let address = reserved.local_addr().unwrap();
     drop(reserved);
-    let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    std::fs::write(&token, "not known yet").unwrap();
     let api = cluster().await;
     let parts = Parts {
         client: github_client(&[
@@ -145,24 +179,9 @@ async fn an_unreachable_github_only_delays() {
     })
     .await;
 
-    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
-    let options = local::github::Options::default();
-    let github = local::github::Github::start(options, listener, CancellationToken::new())
-        .await
-        .unwrap();
-    std::fs::write(&token, github.add_user("maria").await.unwrap()).unwrap();
-    github.add_org("acme", &["maria"]).await.unwrap();
-    github
-        .add_repo("acme", "widgets", local::github::RepoOptions::default())
-        .await
-        .unwrap();
-    github
-        .add_collaborator("acme", "widgets", "maria", "write")
-        .await
-        .unwrap();
-    let maria = crate::world::Person::new(github.url(), &std::fs::read_to_string(&token).unwrap());
-    let work = maria.clone_of("acme/widgets");
-    work.push("README.md", "hello\n");
+    let listener = TcpListener::bind(address).await.unwrap();
+    let to = github.url().strip_prefix("http://").unwrap();
+    forward(listener, to.to_owned());
     hook.idle().await;
     let jobs = prowjobs(&api).await;
     assert_eq!(jobs.len(), 1, "{:?}", hook.reasons().await);
