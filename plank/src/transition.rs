@@ -219,7 +219,7 @@ fn completed(seen: &Observed<'_>) -> Decision {
             delete(pod, "the job ended before its pod started")
         }
         (ProwJobState::Error, _) if killed::has_lost_its_sidecar(seen.job, pod) => {
-            delete(pod, "nothing is left that could upload")
+            stop(pod, "nothing is left that could upload")
         }
         _ => done,
     }
@@ -257,6 +257,18 @@ fn change(change: Change, why: &'static str) -> Decision {
 fn complete(state: ProwJobState, description: impl Into<String>, why: &'static str) -> Decision {
     let description = Some(description.into());
     change(Change::Complete { state, description }, why)
+}
+
+fn stop(pod: &PodView, why: &'static str) -> Decision {
+    if pod.is_told_to_end {
+        return wait("complete, and its pod is ending");
+    }
+    Decision {
+        step: Step::StopPod {
+            uid: pod.uid.clone(),
+        },
+        ..wait(why)
+    }
 }
 
 fn delete(pod: &PodView, why: &'static str) -> Decision {
