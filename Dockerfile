@@ -19,9 +19,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/x86_64-unknown-linux-gnu/small/entrypoint /out/entrypoint
 
 FROM debian:bookworm-slim AS prow
+# The user has a name, or ssh would refuse it.
 RUN apt-get update -qq \
     && apt-get install -qq --yes --no-install-recommends ca-certificates git openssh-client \
     && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 65532 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin nonroot \
     && mkdir /ko-app \
     && for program in hook prow-controller-manager crier horologium deck sinker clonerefs initupload sidecar; do \
         ln -s /usr/local/bin/prow "/ko-app/$program"; \

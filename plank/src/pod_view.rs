@@ -14,6 +14,9 @@ pub use pod::Pod;
 /// The finalizer by which crier, Prow's or ours, keeps a pod until `podinfo.json` is stored.
 pub const REPORT_FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
 
+/// The shortest `activeDeadlineSeconds` of a pod: given to one that runs, its node ends it.
+pub const NO_TIME: i64 = 1;
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PodView {
     pub name: String,
@@ -34,6 +37,8 @@ pub struct PodView {
     /// Deletion waits for nothing but finalizers: the node has confirmed it, or there was none.
     pub deletion_confirmed: bool,
     pub has_report_finalizer: bool,
+    /// Its time is over: its node ends its containers.
+    pub is_told_to_end: bool,
     /// Reason of the condition `DisruptionTarget`: the cluster is ending the pod, or has.
     pub disruption: Option<String>,
     /// Why no node takes it; empty once one has.
@@ -213,6 +218,7 @@ impl From<&Pod> for PodView {
                 .iter()
                 .flatten()
                 .any(|finalizer| finalizer == REPORT_FINALIZER),
+            is_told_to_end: pod.spec.active_deadline_seconds == Some(NO_TIME),
             disruption: condition("DisruptionTarget", "True")
                 .map(|condition| condition.reason.clone().unwrap_or_default()),
             unschedulable: condition("PodScheduled", "False")

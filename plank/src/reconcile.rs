@@ -269,6 +269,7 @@ fn log(job: &ProwJob, message: &'static str, step: &Step, why: &'static str) {
         Step::Change(Change::Complete { state, .. }) => state.as_str(),
         Step::CreatePod => "create pod",
         Step::CreateToken { .. } => "create storage secret",
+        Step::StopPod { .. } => "end pod",
         Step::DeletePod { .. } => "delete pod",
         Step::ReplacePod { .. } => "let go of the pod and delete it",
         Step::ReadJob => "read the job",

@@ -22,7 +22,7 @@ use crate::{
     decorate::{self, TOKEN_KEY, Target, token_secret_name},
     job_url::{job_url, storage_dir},
     patch::{Run, merge_patch},
-    pod_view::{self, PodView, REPORT_FINALIZER},
+    pod_view::{self, NO_TIME, PodView, REPORT_FINALIZER},
     pods::BuildCluster,
     transition::Change,
 };
@@ -205,6 +205,28 @@ impl Writer {
             resource_version: None,
         });
         match api.delete(name, &params).await {
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+            done => Ok(done.map(drop)?),
+        }
+    }
+
+    /// Ends the containers of this very pod, which stays; one that is gone, or another of its name, is
+    /// fine.
+    pub(crate) async fn stop_pod(
+        &self,
+        cluster: &BuildCluster,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), Error> {
+        let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+        let patch = json!({
+            "metadata": {"uid": uid},
+            "spec": {"activeDeadlineSeconds": NO_TIME},
+        });
+        match api
+            .patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+        {
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
             done => Ok(done.map(drop)?),
         }

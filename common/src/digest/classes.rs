@@ -36,7 +36,7 @@ const TABLE: &[(u32, Level, &str)] = &[
     (
         100,
         F,
-        r"^timed out after |Process did not finish before \S+ timeout",
+        r"^timed out after |Process did not finish before \S+ timeout|^The process log cannot be written",
     ),
     (
         85,
@@ -234,6 +234,11 @@ mod tests {
             ("FAIL", 20),
             ("failure is not an option", 0),
             ("timed out after 8 s", 100),
+            (
+                "The process log cannot be written, so the job ends here: no",
+                100,
+            ),
+            ("Process was ended by SIGKILL", 60),
             ("pkg/a.go:12:3: undefined: x", 88),
             ("src/a.ts(3,5): error TS2345: no", 90),
             ("src/a.ts:3:5 - error TS2345: no", 90),

@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{Container, Pod, Volume};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Volume};
 
 use super::Utility;
 use support::{check_container, check_pod, check_volume, restart_policy, unsupported};
@@ -44,7 +44,6 @@ pub(crate) struct PodPlan {
     /// Init containers and sidecars in their order, then the main containers.
     pub(crate) containers: Vec<ContainerPlan>,
     pub(crate) volumes: Vec<Volume>,
-    pub(crate) deadline: Option<Duration>,
     pub(crate) grace: Duration,
 }
 
@@ -85,12 +84,16 @@ pub(crate) fn plan(pod: &Pod, images: &BTreeMap<String, Utility>) -> Result<PodP
     Ok(PodPlan {
         containers,
         volumes: spec.volumes.clone().unwrap_or_default(),
-        deadline: spec.active_deadline_seconds.and_then(seconds),
         grace: spec
             .termination_grace_period_seconds
             .and_then(seconds)
             .unwrap_or(DEFAULT_GRACE),
     })
+}
+
+/// How long a pod may run.
+pub(crate) fn deadline(spec: &PodSpec) -> Option<Duration> {
+    spec.active_deadline_seconds.and_then(seconds)
 }
 
 fn seconds(value: i64) -> Option<Duration> {
@@ -236,7 +239,7 @@ mod tests {
             [("a", Role::Init), ("b", Role::Sidecar), ("c", Role::Main)]
         );
         assert_eq!(
-            (plan.deadline, plan.grace),
+            (deadline(pod.spec.as_ref().unwrap()), plan.grace),
             (Some(Duration::from_secs(7)), Duration::from_secs(30))
         );
     }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::plan::{ContainerPlan, PodPlan, Role};
+use super::plan::{ContainerPlan, PodPlan, Role, deadline};
 use super::progress::{Stage, next};
 use super::status::{self, End, Observed, State};
 use super::task::{Event, Order, Task};
@@ -53,6 +53,7 @@ pub(crate) struct Running<'a> {
     pod: Arc<Pod>,
     volumes: Arc<[Volume]>,
     grace: Duration,
+    began: Instant,
     deadline: Option<Instant>,
     slots: Vec<Slot>,
     prepared: bool,
@@ -96,7 +97,9 @@ impl<'a> Running<'a> {
             pod,
             volumes: plan.volumes.into(),
             grace: plan.grace,
-            deadline: plan.deadline.map(|deadline| Instant::now() + deadline),
+            began: Instant::now(),
+            // When the pod is looked at, since it may change.
+            deadline: None,
             slots: plan.containers.into_iter().map(slot).collect(),
             prepared: false,
             stop: None,
@@ -233,6 +236,8 @@ impl<'a> Running<'a> {
                 .and_then(|seconds| u64::try_from(seconds).ok());
             self.stop(Stop::Deleted, grace.map_or(self.grace, Duration::from_secs));
         }
+        let deadline = pod.spec.as_ref().and_then(deadline);
+        self.deadline = deadline.map(|deadline| self.began + deadline);
     }
 
     fn note(&mut self, happened: Happened) {

@@ -82,6 +82,10 @@ impl Reconciler {
                     .await;
                 Ok(Next::Look)
             }
+            (Step::StopPod { uid }, Some(cluster)) => {
+                let stopped = self.writer.stop_pod(&cluster, &name, uid).await;
+                self.deleted(stopped, &cluster, sight, now).await
+            }
             (Step::DeletePod { uid }, Some(cluster)) => {
                 let deleted = self.writer.delete_pod(&cluster, &name, uid).await;
                 self.deleted(deleted, &cluster, sight, now).await
@@ -133,7 +137,7 @@ impl Reconciler {
         }
     }
 
-    /// A deletion that fails is an answer, too: it is borne for a while.
+    /// A deletion, or an end, that fails is an answer, too: it is borne for a while.
     async fn deleted(
         &self,
         deleted: Result<(), Error>,

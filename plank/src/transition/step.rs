@@ -31,6 +31,8 @@ pub enum Step {
     CreatePod,
     /// Create the Secret with the pod's token for Deck's storage.
     CreateToken { pod_uid: String },
+    /// End the containers of this very pod. It stays, and with it what the kubelet has of its logs.
+    StopPod { uid: String },
     /// Delete this very pod. crier's finalizer stays, so that it can tell of the pod.
     DeletePod { uid: String },
     /// Take crier's finalizer off this pod, which is replaced, and delete it if it is not yet
@@ -48,7 +50,10 @@ impl Step {
     pub(super) fn is_final(&self) -> bool {
         matches!(
             self,
-            Self::CreatePod | Self::DeletePod { .. } | Self::ReplacePod { .. }
+            Self::CreatePod
+                | Self::StopPod { .. }
+                | Self::DeletePod { .. }
+                | Self::ReplacePod { .. }
         )
     }
 }

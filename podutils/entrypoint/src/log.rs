@@ -4,17 +4,21 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
 /// A writer to the process log that copies to standard output.
 ///
-/// A failing destination is told once and then left out; the job goes on.
+/// A standard output that fails is left out. A process log that fails is told of, and the job is
+/// to end: what it does from then on would be seen by nobody.
 #[derive(Debug)]
 pub(crate) struct Tee {
     file: Option<File>,
     stdout: Option<io::Stdout>,
+    ends_a_line: bool,
+    is_lost: bool,
 }
 
 impl Tee {
@@ -23,10 +27,20 @@ impl Tee {
         Self {
             file,
             stdout: Some(io::stdout()),
+            ends_a_line: true,
+            is_lost: false,
         }
     }
 
+    /// Whether the process log has failed.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last() {
+            self.ends_a_line = *last == b'\n';
+        }
         if let Some(out) = &mut self.stdout
             && out.write_all(bytes).and_then(|()| out.flush()).is_err()
         {
@@ -35,9 +49,26 @@ impl Tee {
         if let Some(file) = &mut self.file
             && let Err(e) = file.write_all(bytes)
         {
-            self.file = None;
-            self.error(&format!("The process log cannot be written: {e}"));
+            self.lose(&e);
         }
+    }
+
+    /// Tells that the log ends here. What has no room beyond its end is put over it.
+    fn lose(&mut self, e: &io::Error) {
+        self.is_lost = true;
+        let message = format!(
+            "The process log cannot be written, so the job ends here: {e}. \
+             Print and store less, or give its node a larger disk."
+        );
+        let file = self.file.take();
+        self.error(&message);
+        let line = format!("\n{}", own_line("error", &message));
+        let over_the_end = |file: File| {
+            let length = file.metadata()?.len();
+            file.write_all_at(line.as_bytes(), length.saturating_sub(line.len() as u64))
+        };
+        // Where not even that can be written, standard output has it.
+        let _ = file.map(over_the_end);
     }
 
     pub(crate) fn info(&mut self, message: &str) {
@@ -48,15 +79,21 @@ impl Tee {
         self.line("error", message);
     }
 
+    /// On a line by itself, wherever the job has stopped printing.
     fn line(&mut self, level: &str, message: &str) {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let line = json!({
-            "component": "entrypoint", "level": level, "msg": message, "severity": level, "time": rfc3339(now),
-        });
-        self.write(format!("{line}\n").as_bytes());
+        let start = if self.ends_a_line { "" } else { "\n" };
+        self.write(format!("{start}{}", own_line(level, message)).as_bytes());
     }
+}
+
+fn own_line(level: &str, message: &str) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let line = json!({
+        "component": "entrypoint", "level": level, "msg": message, "severity": level, "time": rfc3339(now),
+    });
+    format!("{line}\n")
 }
 
 /// The time since 1970 as `2026-11-22T10:00:00Z`.

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FallocateFlags, fallocate};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
@@ -24,11 +25,16 @@ pub const INTERNAL_ERROR_CODE: i32 = 127;
 pub const ABORTED_CODE: i32 = 130;
 /// The process was not started, since the one before it had failed.
 pub const PREVIOUS_FAILED_CODE: i32 = 1130;
+/// The process was stopped because its log has no room. An ordinary failure: 127 may be taken for a
+/// program that is not there.
+const LOST_LOG_CODE: i32 = 1;
 
 /// How long descendants may go on writing after the process itself has ended.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long the kernel has to end a process that was killed.
 const KILL: Duration = Duration::from_secs(10);
+/// Bytes of the log that find room on a disk that is full by then.
+const FIRST_PAGE: i64 = 4096;
 /// How often the marker of a previous container is looked for.
 const MARKER_POLL: Duration = Duration::from_millis(100);
 
@@ -96,10 +102,14 @@ fn open(options: &Options) -> Result<File, String> {
 
 fn create_log(path: &str) -> Result<File, String> {
     let log = Path::new(path);
-    log.parent()
+    let file = log
+        .parent()
         .map_or(Ok(()), fs::create_dir_all)
         .and_then(|()| File::create(log))
-        .map_err(|e| format!("could not create the process log {path}: {e}"))
+        .map_err(|e| format!("could not create the process log {path}: {e}"))?;
+    // Not every file system can.
+    let _ = fallocate(&file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, FIRST_PAGE);
+    Ok(file)
 }
 
 fn execute(options: &Options, tee: &mut Tee, signals: &SignalFd) -> i32 {
@@ -186,6 +196,8 @@ fn pending(signals: &SignalFd) -> Option<Signal> {
 enum Cause {
     Timeout,
     Interrupt,
+    /// What it prints finds no room.
+    LostLog,
 }
 
 /// The process is on its way out because of us.
@@ -256,6 +268,10 @@ impl Supervisor<'_> {
                 self.process.signal(signal);
                 self.stop = Some(asked(Cause::Interrupt));
             }
+            (None, None) if self.tee.is_lost() => {
+                self.process.signal(Signal::SIGINT);
+                self.stop = Some(asked(Cause::LostLog));
+            }
             (None, None) if due => {
                 let timeout = duration::format(self.options.timeout);
                 self.tee
@@ -322,6 +338,7 @@ impl Supervisor<'_> {
     fn code(&self) -> i32 {
         let own = self.exit.unwrap_or(-1);
         match self.stop.map(|s| s.cause) {
+            Some(Cause::LostLog) => LOST_LOG_CODE,
             Some(_) if self.options.propagate_error_code => own,
             Some(Cause::Timeout) => INTERNAL_ERROR_CODE,
             Some(Cause::Interrupt) => ABORTED_CODE,

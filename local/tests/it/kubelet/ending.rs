@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use kube::api::{DeleteParams, WatchEvent, WatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, WatchEvent, WatchParams};
 use local::kubelet::Isolation::{Namespaces, Translate};
 use serde_json::json;
 
@@ -106,6 +106,24 @@ async fn a_pod_past_its_deadline_fails() {
         (phase(&pod), pod.status.as_ref().unwrap().reason.as_deref()),
         ("Failed", Some("DeadlineExceeded"))
     );
+}
+
+#[tokio::test]
+async fn a_deadline_that_comes_later_ends_the_pod_and_keeps_its_log() {
+    let machine = Machine::start(Namespaces).await;
+    machine.script("slow", "echo up; sleep 1000").await;
+    machine.follow("slow", "up").await;
+    let patch = Patch::Merge(json!({"spec": {"activeDeadlineSeconds": 1}}));
+    let pods = machine.pods();
+    pods.patch("slow", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    let pod = machine.over("slow").await;
+    assert_eq!(
+        (phase(&pod), pod.status.as_ref().unwrap().reason.as_deref()),
+        ("Failed", Some("DeadlineExceeded"))
+    );
+    assert_eq!(machine.log("slow").await, "up\n");
 }
 
 #[tokio::test]

@@ -250,6 +250,7 @@ impl World {
                     1 => answers.token = Some(Token::Refused("no")),
                     _ => answers.token = Some(Token::Delayed),
                 },
+                Step::StopPod { uid } => answers.undeleted = !self.stop(&uid),
                 Step::DeletePod { uid } => answers.undeleted = !self.delete(&uid),
                 Step::ReplacePod {
                     uid,
@@ -336,6 +337,25 @@ impl World {
         }
         self.undeleted_since = None;
         pod.deleting = Some(self.now);
+        true
+    }
+
+    /// Whether it is done.
+    fn stop(&mut self, uid: &str) -> bool {
+        let pod = self
+            .pod
+            .as_mut()
+            .expect("only a pod that is there is stopped");
+        assert_eq!(
+            (pod.uid.as_str(), pod.phase, pod.is_told_to_end),
+            (uid, Phase::Running, false)
+        );
+        if self.undeletable {
+            self.undeleted_since.get_or_insert(self.now);
+            return false;
+        }
+        self.undeleted_since = None;
+        pod.is_told_to_end = true;
         true
     }
 

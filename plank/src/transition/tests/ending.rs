@@ -6,11 +6,11 @@ use super::*;
 fn an_aborted_job() {
     let running = pod(Phase::Running);
     let ending = PodView {
-        deleting: Some(ago(39)),
+        deleting: Some(ago(34)),
         ..running.clone()
     };
     let lost = PodView {
-        deleting: Some(ago(40)),
+        deleting: Some(ago(35)),
         ..running.clone()
     };
     let foreign = PodView {

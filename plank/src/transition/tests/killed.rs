@@ -159,13 +159,15 @@ fn an_upload_that_may_be_under_way_is_not_cut_off() {
             Step::Wait,
         ),
         (
-            "and a pod that nobody can upload from is ended",
+            "and a pod that nobody can upload from is ended, not deleted: it has the only log",
             vec![runs("test"), exited("sidecar", 137, "Error", 60)],
-            deletes(),
+            Step::StopPod { uid: "uid".into() },
         ),
     ] {
-        let pod = with(Phase::Running, containers);
+        let mut pod = with(Phase::Running, containers);
         assert_eq!(decide(&ended, Some(&pod)).step, step, "{name}");
+        pod.is_told_to_end = true;
+        assert_eq!(decide(&ended, Some(&pod)).step, Step::Wait, "{name}, twice");
     }
 }
 

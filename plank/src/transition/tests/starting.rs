@@ -202,7 +202,7 @@ fn a_pod_of_another_build() {
         ..old.clone()
     };
     let lost = PodView {
-        deleting: Some(ago(40)),
+        deleting: Some(ago(35)),
         ..old.clone()
     };
     let revived = with_status(job(Pending), |status| status.pod_revival_count = 1);

@@ -65,38 +65,50 @@ fn words_of_their_own_reach_the_process_and_their_variables_do_not() {
     assert_eq!(pod.read("process-log.txt"), "say \"hi\"\n1\n");
 }
 
-/// The room for the marker is taken before the process can fill the disk.
-#[test]
-fn a_full_disk_has_room_for_the_marker() {
+/// What is left of a job on a small disk: exit code, marker and log.
+fn on_a_small_disk(script: &str) -> (String, String, String) {
     let disk = tempfile::tempdir().unwrap();
     let path = |name: &str| disk.path().join(name).to_str().unwrap().to_owned();
-    let fill = format!("cat /dev/zero > {}; echo filled; exit 3", path("large"));
     let options = json!({
         "timeout": 20_000_000_000_u64, "grace_period": 5_000_000_000_u64,
-        "args": ["sh", "-c", fill],
+        "args": ["sh", "-c", script.replace("LARGE", &path("large"))],
         "process_log": path("process-log.txt"), "marker_file": path("marker-file.txt"),
         "metadata_file": "",
     });
-    let script = "mount -t tmpfs -o size=64k tmpfs \"$1\" && \"$2\"; echo \"exited $?\"; cat \"$1/marker-file.txt\"";
+    let script = "mount -t tmpfs -o size=64k tmpfs \"$1\" && \"$2\" > /dev/null; echo $?; \
+                  cat \"$1/marker-file.txt\"; echo; cat \"$1/process-log.txt\"";
     let output = Command::new("unshare")
-        .args([
-            "--user",
-            "--map-root-user",
-            "--mount",
-            "sh",
-            "-c",
-            script,
-            "sh",
-        ])
+        .args(["--user", "--map-root-user", "--mount"])
+        .args(["sh", "-c", script, "sh"])
         .arg(disk.path())
         .arg(env!("CARGO_BIN_EXE_entrypoint"))
         .env("ENTRYPOINT_OPTIONS", options.to_string())
         .output()
         .expect("unshare has to be installed: apt-get install util-linux");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        text.ends_with("exited 3\n3"),
-        "{text}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut parts = text.splitn(3, '\n').map(str::to_owned);
+    let mut next = || parts.next().unwrap();
+    (next(), next(), next())
+}
+
+/// The room for the marker and the log's first lines is taken before the process can fill the
+/// disk.
+#[test]
+fn a_full_disk_has_room_for_the_marker_and_a_line() {
+    let (code, marker, log) = on_a_small_disk("cat /dev/zero > LARGE; echo filled; exit 3");
+    assert_eq!((code.as_str(), marker.as_str()), ("3", "3"), "{log}");
+    assert!(log.ends_with("No space left on device\nfilled\n"), "{log}");
+}
+
+#[test]
+fn a_log_that_fills_the_disk_ends_the_job_and_says_so() {
+    for script in ["yes", "trap 'exit 0' INT; while echo line; do :; done"] {
+        let (code, marker, log) = on_a_small_disk(script);
+        assert_eq!((code.as_str(), marker.as_str()), ("1", "1"));
+        let said = crate::said(log.lines().next_back().unwrap());
+        assert!(
+            said.starts_with("The process log cannot be written, so the job ends here: No space"),
+            "{said}"
+        );
+    }
 }

@@ -74,6 +74,13 @@ fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// What the entrypoint's own line says.
+fn said(line: &str) -> String {
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["component"], "entrypoint");
+    line["msg"].as_str().unwrap().to_owned()
+}
+
 fn is_running(pid: &str) -> bool {
     let stat = std::fs::read_to_string(Path::new("/proc").join(pid.trim()).join("stat"));
     stat.is_ok_and(|s| !s.contains(") Z "))
@@ -97,13 +104,12 @@ fn output_goes_to_stdout_and_to_the_log_and_the_code_to_the_marker() {
 
 #[test]
 fn a_process_that_a_signal_ends_leaves_minus_one() {
-    let pod = Pod::new("kill -9 $$");
+    let pod = Pod::new("printf unfinished; kill -9 $$");
     assert_eq!(pod.run().status.code(), Some(255));
     assert_eq!(pod.read("marker-file.txt"), "-1");
-    assert!(
-        pod.read("process-log.txt")
-            .contains("Process was ended by SIGKILL")
-    );
+    let log = pod.read("process-log.txt");
+    let own = said(log.strip_prefix("unfinished\n").unwrap());
+    assert_eq!(own, "Process was ended by SIGKILL");
 }
 
 #[test]
