@@ -6,6 +6,7 @@
 //! [`common::config::inrepo`]'s; whether the jobs may be used is decided by the plugins.
 
 mod git;
+mod leftovers;
 mod locks;
 mod mirror;
 mod objects;

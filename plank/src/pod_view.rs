@@ -6,6 +6,7 @@ mod pod;
 use common::prowjob::labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ContainerStatus;
+use podutils::entrypoint::MARKED;
 
 pub use failed_init::FailedInit;
 use pod::Container;
@@ -76,6 +77,8 @@ pub struct ContainerView {
     /// own sidecars.
     pub is_init: bool,
     pub state: ContainerState,
+    /// Our entrypoint says that it has left its exit code to the sidecar.
+    pub is_marked: bool,
     /// It ran before: a restarted container counts.
     pub ran_before: bool,
     /// `resources.limits.memory` as it is written; empty for none.
@@ -133,6 +136,7 @@ impl ContainerView {
             name: status.name.clone(),
             is_init,
             state: state(status),
+            is_marked: is_marked(status),
             ran_before: status
                 .last_state
                 .as_ref()
@@ -147,6 +151,13 @@ impl PodView {
     pub fn goes_on(&self) -> bool {
         self.deleting.is_none() && !self.phase.is_final()
     }
+}
+
+/// The kubelet keeps the end of a long message.
+fn is_marked(status: &ContainerStatus) -> bool {
+    let ended = status.state.as_ref().and_then(|it| it.terminated.as_ref());
+    let message = ended.and_then(|ended| ended.message.as_deref());
+    message.is_some_and(|message| message.lines().next_back() == Some(MARKED))
 }
 
 fn state(status: &ContainerStatus) -> ContainerState {
@@ -262,6 +273,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_marker_is_told_of_at_the_end_of_the_message() {
+        for (message, expected) in [
+            (json!(null), false),
+            (json!(""), false),
+            (json!("the job's own"), false),
+            (json!(format!("{MARKED}\n")), true),
+            (json!(format!("the job's own\n{MARKED}\n")), true),
+            (json!(format!("{MARKED}\nsomething else\n")), false),
+        ] {
+            let status = serde_json::from_value(json!({
+                "name": "test", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                "state": {"terminated": {"exitCode": 127, "message": message}},
+            }));
+            let view = ContainerView::new(&status.unwrap(), false, &[]);
+            assert_eq!(view.is_marked, expected, "{message}");
+        }
+    }
 
     #[test]
     fn reads_what_the_decision_needs() {

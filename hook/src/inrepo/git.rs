@@ -7,6 +7,7 @@ mod child;
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use common::github::GitCredentials;
 use secrecy::ExposeSecret as _;
 use tokio::process::Command;
 
+use super::leftovers::Writers;
 use cause::{Cause, cause};
 
 pub(super) use child::Running;
@@ -91,6 +93,8 @@ pub(super) struct Git<'a> {
     /// The remote's URL. Credentials go to it and nowhere else.
     pub(super) url: &'a str,
     pub(super) credentials: Option<&'a GitCredentials>,
+    /// All that write into the repository.
+    pub(super) writers: &'a Arc<Writers>,
 }
 
 /// What a command printed, and how it ended.
@@ -120,11 +124,14 @@ impl Git<'_> {
     /// Runs a command whose exit status means something. One that takes longer than `limit` is
     /// unreadable: the next attempt would take as long.
     pub(super) async fn try_run(&self, args: &[&str], limit: Duration) -> anyhow::Result<Printed> {
+        let writer = self.writers.begin();
         let mut running = Running::start(&mut self.command(args))?;
         let printed = tokio::time::timeout(limit, running.read(MAX_OUTPUT)).await;
         if !matches!(printed, Ok(Ok(_))) {
             running.end().await;
         }
+        let dir = self.dir.clone();
+        tokio::task::spawn_blocking(move || writer.end(&dir)).await?;
         let slow = || Unreadable::because(format!("git {} took longer than {limit:?}", args[0]));
         printed.map_err(|_| slow())?
     }

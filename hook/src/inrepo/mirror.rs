@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     Files, Head, Problem, Settings,
     git::{Damaged, Git, Locked, MayPass, Unreadable, is_repository, is_sha},
+    leftovers::Writers,
     locks, prune, tree,
 };
 use crate::webhook::Identity;
@@ -80,6 +81,7 @@ pub(super) struct Mirror {
     pub(super) usage: RwLock<()>,
     /// One fetch at a time.
     present: Mutex<Present>,
+    writers: Arc<Writers>,
 }
 
 /// The commits that this process has brought into a mirror. Git cannot be asked: it would fetch
@@ -136,6 +138,7 @@ impl Mirrors {
             dir,
             url: &url,
             credentials: credentials.as_ref(),
+            writers: &mirror.writers,
         };
         let first = self.look(&git, &mirror, base_sha, head).await;
         match trouble(&first) {

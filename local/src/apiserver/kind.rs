@@ -2,6 +2,7 @@
 
 mod crd;
 mod meta;
+mod names;
 mod pod;
 
 use serde_json::{Value, json};

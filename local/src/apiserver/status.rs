@@ -50,6 +50,12 @@ impl Cause {
         }
     }
 
+    /// One for each of the `details`.
+    pub(crate) fn each(field: &str, value: &Value, details: &[String]) -> Vec<Self> {
+        let cause = |detail: &String| Self::invalid(field, value, detail);
+        details.iter().map(cause).collect()
+    }
+
     pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
         Self {
             reason: "FieldValueDuplicate",

@@ -193,12 +193,12 @@ impl Task {
         }
     }
 
-    /// What the container left in its termination log, or the end of its log where it asks for that.
+    /// The end of what the container left in its termination log, or the end of its log where it asks for that.
     fn message(&self, code: i32) -> Option<String> {
         let written = fs::read(self.dir.container(&self.container.name).termination_log())
             .unwrap_or_default();
-        let written =
-            String::from_utf8_lossy(&written[..written.len().min(MESSAGE_BYTES)]).into_owned();
+        let start = written.len().saturating_sub(MESSAGE_BYTES);
+        let written = String::from_utf8_lossy(&written[start..]).into_owned();
         let fall_back =
             self.container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
         let message = if written.is_empty() && code != 0 && fall_back {

@@ -58,7 +58,7 @@ pub(super) fn silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd> {
             ContainerState::Terminated {
                 exit_code: SIGKILL | NOT_FOUND,
                 ..
-            } if tests_are_over => MARKER_MARGIN,
+            } if tests_are_over && !container.is_marked => MARKER_MARGIN,
             _ => return None,
         };
         let last_end = tests().filter_map(ended_at).max();

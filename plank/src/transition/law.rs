@@ -62,14 +62,16 @@ fn setup() -> impl Strategy<Value = Setup> {
         any::<bool>(),
         any::<bool>(),
         any::<bool>(),
+        any::<bool>(),
         0..4i64,
     )
         .prop_map(
-            |(decorated, needs_token, fail_fast, crier, max_revivals)| Setup {
+            |(decorated, needs_token, fail_fast, crier, marks, max_revivals)| Setup {
                 decorated,
                 needs_token,
                 fail_fast,
                 crier,
+                marks,
                 max_revivals,
             },
         )

@@ -89,9 +89,12 @@ async fn a_name_that_is_no_label_ends_the_job_with_the_apis_reason() {
     cluster.trigger(name, json!({"max_concurrency": 1})).await;
     let job = cluster.complete(name).await;
     assert_eq!(job.state(), ProwJobState::Error);
-    let text = description(&job);
-    assert!(text.starts_with("Pod can not be created: "), "{text}");
-    assert!(text.contains(" 63 "), "{text}");
+    // To the letter what Kubernetes 1.36 says.
+    let expected = format!(
+        "Pod can not be created: ProwJob.prow.k8s.io \"{name}\" is invalid: metadata.labels: \
+         Invalid value: \"{name}\": must be no more than 63 bytes"
+    );
+    assert_eq!(description(&job), expected);
     cluster.trigger("next", json!({"max_concurrency": 1})).await;
     cluster.pod("next").await;
 }

@@ -7,10 +7,12 @@ mod options;
 mod place;
 mod process;
 mod supervise;
+mod termination;
 mod variables;
 
 pub use options::{DEFAULT_GRACE_PERIOD, DEFAULT_TIMEOUT, Options, WrapperOptions};
 pub use supervise::{ABORTED_CODE, INTERNAL_ERROR_CODE, PREVIOUS_FAILED_CODE};
+pub use termination::MARKED;
 pub use variables::{ARGUMENT_ENV, OPTIONS_ENV, PLAIN_OPTIONS_ENV};
 
 use std::io::Write;

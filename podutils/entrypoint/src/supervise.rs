@@ -18,6 +18,7 @@ use crate::log::Tee;
 use crate::marker::{self, Reserved, State};
 use crate::options::{Options, WrapperOptions};
 use crate::process::{self, Process};
+use crate::termination;
 
 /// The entrypoint itself failed, or the process ran into its timeout.
 pub const INTERNAL_ERROR_CODE: i32 = 127;
@@ -74,7 +75,11 @@ pub(crate) fn run(options: &Options) -> i32 {
         ));
         return INTERNAL_ERROR_CODE;
     }
-    if options.always_zero { 0 } else { code }
+    if options.always_zero {
+        return 0;
+    }
+    termination::tell(code);
+    code
 }
 
 /// Leaves `message` in the log and the code of a failure in the marker, as far as they are known.
@@ -84,7 +89,9 @@ pub(crate) fn fail(files: &WrapperOptions, message: &str) {
     }
     if !files.marker_file.is_empty() {
         // Without a marker plank still sees that the container has ended.
-        let _ = marker::write(Path::new(&files.marker_file), INTERNAL_ERROR_CODE);
+        if marker::write(Path::new(&files.marker_file), INTERNAL_ERROR_CODE).is_ok() {
+            termination::tell(INTERNAL_ERROR_CODE);
+        }
     }
 }
 

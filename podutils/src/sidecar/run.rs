@@ -246,10 +246,10 @@ impl Sidecar<'_> {
     }
 
     async fn upload_logs(&self, target: &Target, uploader: &Uploader) -> Failures {
-        let single = self.options.entries.len() == 1;
+        let containers = self.options.entries.len();
         let uploads = self.options.entries.iter().map(|entry| {
             self.log(
-                target.key(&log_name(entry, single)),
+                target.key(&paths::build_log(&entry.container_name, containers)),
                 PathBuf::from(&entry.process_log),
             )
         });
@@ -315,14 +315,6 @@ impl Sidecar<'_> {
             .and_then(|e| Path::new(&e.process_log).parent());
         logs.filter(|dir| tempfile::tempfile_in(dir).is_ok())
             .map_or_else(std::env::temp_dir, Path::to_owned)
-    }
-}
-
-fn log_name(entry: &WrapperOptions, single: bool) -> String {
-    if single {
-        paths::BUILD_LOG.to_owned()
-    } else {
-        format!("{}-{}", entry.container_name, paths::BUILD_LOG)
     }
 }
 

@@ -1,8 +1,10 @@
-//! What `kubectl logs -l app=hook` shows of deliveries, and that hook ends at once when told to.
+//! What `kubectl logs -l app=hook` shows of deliveries and of missing rights, and that hook ends at
+//! once when told to.
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
     time::Duration,
 };
 
@@ -26,28 +28,75 @@ clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]
 users: [{name: u, user: {}}]
 ";
 
-/// A hook without a cluster, and its port.
-fn start(folder: &std::path::Path) -> (Program, u16) {
+/// Nobody listens there.
+const AWAY: &str = "http://127.0.0.1:1";
+
+/// An API that grants nothing; its URL.
+fn forbidding() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || refuse(stream));
+        }
+    });
+    url
+}
+
+/// Answers one request as an API server does whose RBAC knows nobody.
+fn refuse(mut stream: TcpStream) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (mut head, mut length) = (String::new(), 0);
+    while reader.read_line(&mut head).is_ok_and(|read| read > 2) {
+        let line = head.lines().last().unwrap_or_default().to_lowercase();
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    if reader.read_exact(&mut body).is_err() {
+        return;
+    }
+    let (code, answer) = if head.contains("/selfsubjectaccessreviews") {
+        let mut review: Value = serde_json::from_slice(&body).unwrap();
+        review["status"] = json!({"allowed": false});
+        ("201 Created", review)
+    } else {
+        let message = "it is forbidden: User \"hook\" cannot do that";
+        let status = json!({"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403, "message": message});
+        ("403 Forbidden", status)
+    };
+    let answer = answer.to_string();
+    let length = answer.len();
+    let head = format!(
+        "HTTP/1.1 {code}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    let _ = stream.write_all(format!("{head}{answer}").as_bytes());
+}
+
+/// A hook with its cluster there, and its port and its health port.
+fn start(folder: &std::path::Path, cluster: &str) -> (Program, u16, u16) {
     let file = |name: &str, text: &str| {
         let path = folder.join(name);
         fs::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let port = free_port();
+    let (port, health) = (free_port(), free_port());
+    let kubeconfig = NOWHERE.replace(AWAY, cluster);
     let arguments = [
         "hook".to_owned(),
         "--dry-run=false".into(),
         format!("--port={port}"),
         format!("--config-path={}", file("config.yaml", "{}\n")),
         format!("--hmac-secret-file={}", file("hmac", "secret")),
-        format!("--kubeconfig={}", file("kubeconfig", NOWHERE)),
+        format!("--kubeconfig={}", file("kubeconfig", &kubeconfig)),
         format!("--database={}", folder.join("hook.db").display()),
         "--github-endpoint=http://127.0.0.1:1".into(),
-        format!("--health-port={}", free_port()),
+        format!("--health-port={health}"),
         format!("--metrics-port={}", free_port()),
     ];
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    (Program::start(&arguments), port)
+    (Program::start(&arguments), port, health)
 }
 
 async fn deliver(port: u16, guid: &str, signature: &str, body: String) -> Option<u16> {
@@ -63,7 +112,7 @@ async fn deliver(port: u16, guid: &str, signature: &str, body: String) -> Option
 
 /// The head of a delivery that nobody reads further.
 fn announce_too_much(port: u16) {
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let head = "POST /hook HTTP/1.1\r\nHost: x\r\nX-GitHub-Event: push\r\nX-GitHub-Delivery: large\r\n\
         X-Hub-Signature-256: sha256=00\r\nContent-Type: application/json\r\nContent-Length: 26214401\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
@@ -86,7 +135,7 @@ fn fields(line: &str) -> Value {
 async fn the_log_has_a_line_for_each_delivery_and_few_for_a_flood() {
     common::service::install_crypto();
     let folder = tempfile::tempdir().unwrap();
-    let (mut hook, port) = start(folder.path());
+    let (mut hook, port, _) = start(folder.path(), AWAY);
     let begin = std::time::Instant::now();
     while deliver(port, "first", SIGNATURE, BODY.into()).await != Some(200) {
         assert!(begin.elapsed() < MINUTE, "{}", hook.printed());
@@ -126,6 +175,35 @@ async fn the_log_has_a_line_for_each_delivery_and_few_for_a_flood() {
     let (code, printed) = hook.end(Duration::from_secs(10));
     assert_eq!(code, Some(0), "{printed}");
     eventually("the port is free", MINUTE, || {
-        std::net::TcpListener::bind(("127.0.0.1", port)).ok()
+        TcpListener::bind(("127.0.0.1", port)).ok()
     });
+}
+
+/// A delivery is safe with hook whatever its rights in the cluster: it takes it, and says at once
+/// and by itself what it may not do, and what to do about that.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_rights_deliveries_are_taken_and_the_log_says_what_to_grant() {
+    common::service::install_crypto();
+    let folder = tempfile::tempdir().unwrap();
+    let (mut hook, port, health) = start(folder.path(), &forbidding());
+    let line = hook.line_with("missing right", MINUTE);
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        line["msg"],
+        "missing right, there is no work on deliveries in this cluster: hook may not create, get, \
+         list prowjobs.prow.k8s.io in namespace default; grant it with a Role and a RoleBinding \
+         there, as k8s/base/hook.yaml does"
+    );
+    assert_eq!(line["level"], "warning");
+    let refused = hook.line_with("the cluster cannot be used yet", MINUTE);
+    assert!(refused.contains("is forbidden"), "{refused}");
+    assert_eq!(
+        deliver(port, "first", SIGNATURE, BODY.into()).await,
+        Some(200)
+    );
+    hook.line_with("delivery taken", MINUTE);
+    for path in ["healthz", "healthz/ready"] {
+        let asked = reqwest::get(format!("http://127.0.0.1:{health}/{path}"));
+        assert_eq!(asked.await.unwrap().status(), 200, "{path}");
+    }
 }

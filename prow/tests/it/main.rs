@@ -12,6 +12,7 @@ mod reduced;
 mod reload;
 mod restart;
 mod support;
+mod uploads;
 
 #[path = "../faults/lib.rs"]
 mod scenes;

@@ -228,7 +228,7 @@ fn hook(folder: &Path, github: &Github, port: u16, kubeconfig: &Path) -> Program
     Program::start(&arguments)
 }
 
-async fn listens(port: u16) {
+pub(crate) async fn listens(port: u16) {
     let reach = async {
         while tokio::net::TcpStream::connect(("127.0.0.1", port))
             .await
@@ -241,7 +241,7 @@ async fn listens(port: u16) {
 }
 
 /// A cluster with the CRD; a kubeconfig that reaches it, and one that reaches nothing.
-async fn cluster(folder: &Path) -> (ApiServer, PathBuf, PathBuf) {
+pub(crate) async fn cluster(folder: &Path) -> (ApiServer, PathBuf, PathBuf) {
     let options = apiserver::Options {
         db: None,
         logs: folder.join("logs"),

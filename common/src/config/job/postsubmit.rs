@@ -18,11 +18,6 @@ pub struct Postsubmit {
 }
 
 impl Postsubmit {
-    /// Whether [`Postsubmit::should_run`] looks at the changed files.
-    pub fn needs_changes(&self, branch: &str) -> bool {
-        self.brancher.runs_on(branch) && self.changes.is_set()
-    }
-
     /// Whether a push to `branch` that changes these files starts the job.
     pub fn should_run(&self, branch: &str, changes: &Changes<'_>) -> bool {
         self.brancher.runs_on(branch)

@@ -4,6 +4,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use futures::StreamExt as _;
+
 use super::*;
 
 /// A bare repository in which the commits `one` and `other` have changed the same `files`: one
@@ -54,6 +56,7 @@ impl Repository {
             dir: self.0.path().to_owned(),
             url: "http://127.0.0.1:1/o/r.git",
             credentials: None,
+            writers: &Arc::default(),
         };
         let [base, head] = ["one", "other"].map(|name| self.run(&["rev-parse", name], ""));
         merge(&git, &base, &head, limit).await
@@ -88,6 +91,7 @@ async fn what_takes_too_long_is_unreadable() {
         dir: repository.0.path().to_owned(),
         url: &format!("http://{}/o/r.git", silent.local_addr().unwrap()),
         credentials: None,
+        writers: &Arc::default(),
     };
     let wanted = vec![("one", "refs/prow/base".to_owned())];
     let limit = Duration::from_millis(100);
@@ -97,6 +101,101 @@ async fn what_takes_too_long_is_unreadable() {
         panic!("{error:#}");
     };
     assert!(told.contains("git fetch took longer than"), "{told}");
+}
+
+fn upload_pack(repository: &Path, flags: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("git")
+        .args(["upload-pack", "--stateless-rpc"])
+        .args(flags)
+        .arg(repository)
+        .env("GIT_PROTOCOL", "version=2")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap().stdout
+}
+
+/// Serves the repository over HTTP, and falls silent after so many bytes of an answer.
+async fn serve(repository: &Path, limit: usize) -> String {
+    let mut refs = b"001e# service=git-upload-pack\n0000".to_vec();
+    refs.extend(upload_pack(repository, &["--advertise-refs"], b""));
+    let repository = repository.to_owned();
+    let answer = async move |asked: axum::body::Bytes| {
+        let mut answer = upload_pack(&repository, &[], &asked);
+        let rest = match answer.len() > limit {
+            true => futures::stream::pending().left_stream(),
+            false => futures::stream::empty().right_stream(),
+        };
+        answer.truncate(limit);
+        let start = futures::stream::once(async { Ok::<_, std::io::Error>(answer) });
+        let kind = [("content-type", "application/x-git-upload-pack-result")];
+        (kind, axum::body::Body::from_stream(start.chain(rest)))
+    };
+    let kind = [(
+        "content-type",
+        "application/x-git-upload-pack-advertisement",
+    )];
+    let refs = axum::routing::get(async move || (kind, refs));
+    let router = axum::Router::new()
+        .route("/o/r.git/info/refs", refs)
+        .route("/o/r.git/git-upload-pack", axum::routing::post(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/o/r.git", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, router).into_future());
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_is_ended_at_its_limit_leaves_nothing_half_written() {
+    let origin = Repository::new(&["a".to_owned()]);
+    // Nothing that a pack makes small.
+    let mut seed = 1_u64;
+    let noise: String = (0..400_000)
+        .map(|_| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            format!("{:08x}", seed >> 32)
+        })
+        .collect();
+    let script = format!(
+        "blob\nmark :1\ndata {}\n{noise}\ncommit refs/heads/large\ncommitter x <x@example.com> 0 +0000\ndata 0\nM 100644 :1 f\n\n",
+        noise.len()
+    );
+    origin.run(&["fast-import", "--quiet"], &script);
+    let sha = origin.run(&["rev-parse", "large"], "");
+    let url = serve(origin.0.path(), 1 << 20).await;
+
+    let mirror = tempfile::tempdir().unwrap();
+    let git = Git {
+        dir: mirror.path().to_owned(),
+        url: &url,
+        credentials: None,
+        writers: &Arc::default(),
+    };
+    git.run(&["init", "--quiet", "--bare"], LOOK_LIMIT)
+        .await
+        .unwrap();
+    let half = || {
+        let packs = std::fs::read_dir(mirror.path().join("objects/pack")).unwrap();
+        let names = packs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.starts_with("tmp_")).count()
+    };
+    let wanted = vec![(sha.as_str(), "refs/prow/base".to_owned())];
+    let mut present = Present::new();
+    let fetching = fetch(&git, &mut present, wanted, Duration::from_secs(5));
+    let seen = async {
+        while half() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let (fetched, ()) = tokio::join!(fetching, seen);
+    let error = fetched.unwrap_err();
+    assert!(
+        format!("{error:#}").contains("took longer than"),
+        "{error:#}"
+    );
+    assert_eq!(half(), 0);
 }
 
 #[test]

@@ -5,15 +5,8 @@ use serde_json::{Value, json};
 use super::super::object::meta;
 use super::super::resource::Resource;
 use super::super::status::Cause;
+use super::names;
 
-const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
-     and must start and end with an alphanumeric character";
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must \
-     start and end with an alphanumeric character, and have at most 63 characters";
-const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
-     and must start and end with an alphanumeric character, and have at most 63 characters";
-const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with \
-     an alphanumeric character, with an optional DNS subdomain prefix and '/'";
 /// All annotations of an object together.
 const ANNOTATION_BYTES: usize = 256 << 10;
 
@@ -23,33 +16,29 @@ pub(super) fn validate(resource: &Resource, object: &Value, old: Option<&Value>)
         .into_iter()
         .collect();
     let name = meta(object, "name");
-    let wrong_name = match (&*resource.group, &*resource.plural) {
-        // Roles may be called `system:node`.
-        ("rbac.authorization.k8s.io", _) => {
-            (name.is_empty() || name.contains(['/', '%'])).then_some("may not contain '/' or '%'")
-        }
-        ("", "namespaces" | "services") => (!is_label(name)).then_some(LABEL),
-        _ => (!is_subdomain(name)).then_some(SUBDOMAIN),
-    };
     if name.is_empty() {
         causes.push(Cause::required(
             "metadata.name",
             "name or generateName is required",
         ));
-    } else if let Some(rule) = wrong_name {
-        causes.push(Cause::invalid("metadata.name", &json!(name), rule));
+    } else {
+        let wrong = match (&*resource.group, &*resource.plural) {
+            // Roles may be called `system:node`.
+            ("rbac.authorization.k8s.io", _) => names::path_segment(name),
+            ("", "namespaces" | "services") => names::label(name),
+            _ => names::subdomain(name),
+        };
+        causes.extend(Cause::each("metadata.name", &json!(name), &wrong));
     }
     for (key, value) in object["metadata"]["labels"]
         .as_object()
         .into_iter()
         .flatten()
     {
-        if !is_qualified(key) {
-            causes.push(Cause::invalid("metadata.labels", &json!(key), QUALIFIED));
-        }
-        if !value.as_str().is_some_and(is_label_value) {
-            causes.push(Cause::invalid("metadata.labels", value, LABEL_VALUE));
-        }
+        let wrong = names::label_key(key);
+        causes.extend(Cause::each("metadata.labels", &json!(key), &wrong));
+        let wrong = names::label_value(value.as_str().unwrap_or_default());
+        causes.extend(Cause::each("metadata.labels", value, &wrong));
     }
     let mut size = 0;
     for (key, value) in object["metadata"]["annotations"]
@@ -58,13 +47,8 @@ pub(super) fn validate(resource: &Resource, object: &Value, old: Option<&Value>)
         .flatten()
     {
         size += key.len() + value.as_str().map_or(0, str::len);
-        if !is_qualified(&key.to_lowercase()) {
-            causes.push(Cause::invalid(
-                "metadata.annotations",
-                &json!(key),
-                QUALIFIED,
-            ));
-        }
+        let wrong = names::label_key(&key.to_lowercase());
+        causes.extend(Cause::each("metadata.annotations", &json!(key), &wrong));
     }
     if size > ANNOTATION_BYTES {
         causes.push(Cause {
@@ -111,87 +95,4 @@ fn late_finalizers(object: &Value, old: &Value) -> Option<Cause> {
         late.join(", ")
     );
     (!late.is_empty()).then(|| Cause::forbidden("metadata.finalizers", &detail))
-}
-
-pub(super) fn is_subdomain(name: &str) -> bool {
-    name.len() <= 253
-        && name
-            .split('.')
-            .all(|part| words(part, |c| matches!(c, b'-' | b'a'..=b'z' | b'0'..=b'9')))
-}
-
-pub(super) fn is_label(name: &str) -> bool {
-    name.len() <= 63 && !name.contains('.') && is_subdomain(name)
-}
-
-fn is_label_value(value: &str) -> bool {
-    value.is_empty() || is_name_part(value)
-}
-
-fn is_name_part(value: &str) -> bool {
-    value.len() <= 63
-        && words(value, |c| {
-            matches!(c, b'-' | b'_' | b'.') || c.is_ascii_alphanumeric()
-        })
-}
-
-fn is_qualified(key: &str) -> bool {
-    match key.split_once('/') {
-        Some((prefix, name)) => is_subdomain(prefix) && is_name_part(name),
-        None => is_name_part(key),
-    }
-}
-
-/// Not empty, of `allowed` characters, with letters or digits at both ends.
-fn words(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
-    let bytes = text.as_bytes();
-    let ends = [bytes.first(), bytes.last()];
-    bytes.iter().all(|byte| allowed(*byte))
-        && ends
-            .iter()
-            .all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names() {
-        for (name, subdomain, label) in [
-            ("a", true, true),
-            ("a-b.c1", true, false),
-            ("", false, false),
-            ("A", false, false),
-            ("-a", false, false),
-            ("a.", false, false),
-            ("a_b", false, false),
-            (&"a".repeat(64), true, false),
-            (&"a".repeat(254), false, false),
-        ] {
-            assert_eq!(
-                (is_subdomain(name), is_label(name)),
-                (subdomain, label),
-                "{name:?}"
-            );
-        }
-        for (key, good) in [
-            ("a", true),
-            ("prow.k8s.io/refs.org", true),
-            ("a/b/c", false),
-            ("/a", false),
-            ("a b", false),
-        ] {
-            assert_eq!(is_qualified(key), good, "{key:?}");
-        }
-        for (value, good) in [
-            ("", true),
-            ("A_b.c-1", true),
-            ("a b", false),
-            ("-a", false),
-            (&"x".repeat(64), false),
-        ] {
-            assert_eq!(is_label_value(value), good, "{value:?}");
-        }
-    }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::object::child;
 use super::super::status::Cause;
-use super::meta::is_label;
+use super::names;
 
 /// Defaults that runners and clients read, and the first status.
 pub(super) fn prepare(pod: &mut Value) {
@@ -58,7 +58,7 @@ pub(super) fn validate(pod: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     let spec = &pod["spec"];
     let volumes = validate_volumes(spec, &mut causes);
-    let mut names = BTreeSet::new();
+    let mut taken = BTreeSet::new();
     if spec["containers"].as_array().is_none_or(Vec::is_empty) {
         causes.push(Cause::required("spec.containers", ""));
     }
@@ -68,14 +68,8 @@ pub(super) fn validate(pod: &Value) -> Vec<Cause> {
             let name = container["name"].as_str().unwrap_or_default();
             if name.is_empty() {
                 causes.push(Cause::required(format!("{path}.name"), ""));
-            } else if !is_label(name) {
-                causes.push(Cause::invalid(
-                    format!("{path}.name"),
-                    &container["name"],
-                    "must be an RFC 1123 label",
-                ));
-            } else if !names.insert(name) {
-                causes.push(Cause::duplicate(format!("{path}.name"), &container["name"]));
+            } else {
+                causes.extend(wrong_name(&format!("{path}.name"), name, &mut taken));
             }
             validate_container(&path, container, &volumes, &mut causes);
         }
@@ -103,23 +97,27 @@ pub(super) fn validate(pod: &Value) -> Vec<Cause> {
 }
 
 fn validate_volumes<'a>(spec: &'a Value, causes: &mut Vec<Cause>) -> BTreeSet<&'a str> {
-    let mut names = BTreeSet::new();
+    let mut taken = BTreeSet::new();
     for (index, volume) in spec["volumes"].as_array().into_iter().flatten().enumerate() {
         let path = format!("spec.volumes[{index}].name");
         let name = volume["name"].as_str().unwrap_or_default();
         if name.is_empty() {
             causes.push(Cause::required(path, ""));
-        } else if !is_label(name) {
-            causes.push(Cause::invalid(
-                path,
-                &volume["name"],
-                "must be an RFC 1123 label",
-            ));
-        } else if !names.insert(name) {
-            causes.push(Cause::duplicate(path, &volume["name"]));
+        } else {
+            causes.extend(wrong_name(&path, name, &mut taken));
         }
     }
-    names
+    taken
+}
+
+/// A label, and nobody else's.
+fn wrong_name<'a>(field: &str, name: &'a str, taken: &mut BTreeSet<&'a str>) -> Vec<Cause> {
+    let value = json!(name);
+    let mut wrong = Cause::each(field, &value, &names::label(name));
+    if wrong.is_empty() && !taken.insert(name) {
+        wrong.push(Cause::duplicate(field, &value));
+    }
+    wrong
 }
 
 fn validate_container(

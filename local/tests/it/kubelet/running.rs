@@ -38,6 +38,8 @@ async fn a_pod_fails_with_its_exit_code_and_last_words() {
         machine
             .script("told", "printf reason > /dev/termination-log; exit 1")
             .await;
+        let long = "head -c 5000 /dev/zero | tr '\\0' x > /dev/termination-log; printf reason >> /dev/termination-log; exit 1";
+        machine.script("long", long).await;
         let pod = machine.over("bad").await;
         assert_eq!((phase(&pod), ended(&pod).exit_code), ("Failed", 7));
         assert_eq!(ended(&pod).message.as_deref(), Some("it is broken\n"));
@@ -47,6 +49,9 @@ async fn a_pod_fails_with_its_exit_code_and_last_words() {
                 ended(&machine.over("told").await).message.as_deref(),
                 Some("reason")
             );
+            // As kubelet, the end of what is too long.
+            let long = ended(&machine.over("long").await).message.clone();
+            assert_eq!(long, Some("x".repeat(4090) + "reason"));
         }
     }
 }

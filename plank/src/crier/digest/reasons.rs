@@ -2,11 +2,18 @@
 
 use common::{
     digest::{Digest, Setup, Sources, compose, junit::Report, log::Tail},
-    prowjob::{ProwJob, ProwJobState, ProwJobStatus},
+    prowjob::{DecorationConfig, ProwJob, ProwJobAgent, ProwJobState, ProwJobStatus},
 };
 
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
 use super::markdown::{Block, digest_section};
-use crate::crier::checks::plan;
+use crate::{
+    crier::checks::plan,
+    pod_view::{Pod, PodView},
+    transition::{Change, Observed, Settings, Step, transition},
+};
 
 /// What a run left.
 #[derive(Default)]
@@ -127,16 +134,6 @@ fn every_end_has_its_reason() {
             Some("Job failed in init container setup: it ended with exit code 3."),
         ),
         (
-            Failure,
-            "Job failed: container test ran out of memory (OOMKilled).",
-            Left {
-                log: "step 1\n",
-                ..none()
-            },
-            "Job failed: container test ran out of memory (OOMKilled).",
-            Some("Job failed: container test ran out of memory (OOMKilled)."),
-        ),
-        (
             Error,
             "Pod could not start: container test: ErrImagePull: img: not found",
             none(),
@@ -178,5 +175,66 @@ fn every_end_has_its_reason() {
             (title.to_owned(), headline.map(str::to_owned)),
             "{description}"
         );
+    }
+}
+
+/// What plank writes when the pod of a run has failed, and its container has ended like this.
+fn by_plank(decorated: bool, terminated: &Value) -> (ProwJobState, String) {
+    let mut job = ProwJob::new("pj", Default::default());
+    job.spec.agent = ProwJobAgent::kubernetes();
+    job.spec.decoration_config = decorated.then(DecorationConfig::default);
+    job.status = Some(ProwJobStatus {
+        state: ProwJobState::Pending,
+        build_id: "7".into(),
+        ..ProwJobStatus::default()
+    });
+    let limit = json!({"limits": {"memory": "64Mi"}});
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {
+            "name": "pj", "uid": "u",
+            "labels": {"prow.k8s.io/id": "pj", "prow.k8s.io/build-id": "7"},
+        },
+        "spec": {"containers": [{"name": "test", "resources": limit}]},
+        "status": {"phase": "Failed", "containerStatuses": [{
+            "name": "test", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": terminated},
+        }]},
+    }))
+    .unwrap();
+    let pod = PodView::from(&pod);
+    let seen = Observed::new(&job, Some(&pod));
+    let step = transition(&seen, &Settings::default(), Timestamp::UNIX_EPOCH).step;
+    let Step::Change(Change::Complete { state, description }) = step else {
+        panic!("{terminated}: {step:?}");
+    };
+    (state, description.unwrap())
+}
+
+#[test]
+fn every_end_of_a_container_has_its_reason() {
+    let oom = "ran out of memory (limit 64Mi): raise its memory limit.";
+    let killed = "was killed (SIGKILL, exit code 137): by the job, or for memory of its node.";
+    let finished = "2026-08-01T00:00:00Z";
+    for (decorated, exit_code, reason, message, title) in [
+        (true, 137, "OOMKilled", "", format!("infrastructure: Container test {oom}")),
+        (false, 137, "OOMKilled", "", format!("Job failed: Container test {oom}")),
+        (true, 137, "Error", "", format!("infrastructure: Container test {killed}")),
+        (
+            true,
+            128,
+            "StartError",
+            "exec: \"nosuch\": not found",
+            "infrastructure: Pod could not start: container test: StartError: exec: \"nosuch\": not found".into(),
+        ),
+    ] {
+        let terminated = json!({
+            "exitCode": exit_code, "reason": reason, "message": message, "finishedAt": finished,
+        });
+        let (state, description) = by_plank(decorated, &terminated);
+        let left = Left {
+            log: "step 1\n",
+            ..Left::default()
+        };
+        assert_eq!(told(state, &description, &left), (title, Some(description)));
     }
 }

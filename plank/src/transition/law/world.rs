@@ -58,6 +58,8 @@ pub(super) struct Setup {
     pub(super) fail_fast: bool,
     /// It runs and lets go of pods of complete jobs.
     pub(super) crier: bool,
+    /// An ended test's entrypoint says that it left its code.
+    pub(super) marks: bool,
     pub(super) max_revivals: i64,
 }
 
@@ -157,7 +159,9 @@ impl World {
                 } else {
                     (ended(*code), runs)
                 };
-                pod.containers = vec![container("test", test), container("sidecar", other)];
+                let mut test = container("test", test);
+                test.is_marked = self.setup.marks && !*sidecar;
+                pod.containers = vec![test, container("sidecar", other)];
             }
             (Event::Hold, Some(pod)) if pod.deleting.is_none() && !self.job.is_complete() => {
                 pod.has_report_finalizer = true;

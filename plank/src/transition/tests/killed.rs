@@ -21,6 +21,13 @@ fn exited(name: &str, exit_code: i32, reason: &str, seconds: i64) -> ContainerVi
     }
 }
 
+fn marked(container: ContainerView) -> ContainerView {
+    ContainerView {
+        is_marked: true,
+        ..container
+    }
+}
+
 fn runs(name: &str) -> ContainerView {
     ContainerView {
         name: name.into(),
@@ -82,6 +89,30 @@ fn a_container_that_ended_without_its_marker_ends_the_run() {
             "whose options entrypoint could not read",
             test(127, "Error", 45),
             completes(Error, not_found),
+        ),
+        (
+            "killed, whose entrypoint had left the code, and is uploaded",
+            vec![marked(exited("test", 137, "Error", 3000)), runs("sidecar")],
+            Step::Wait,
+        ),
+        (
+            "that ran into its timeout and is uploaded",
+            vec![marked(exited("test", 127, "Error", 3000)), runs("sidecar")],
+            Step::Wait,
+        ),
+        (
+            "of two killed ones, of which one left its code",
+            vec![
+                marked(exited("test", 137, "Error", 45)),
+                exited("other", 137, "Error", 45),
+                runs("sidecar"),
+            ],
+            completes(Error, &KILLED.replace("test", "other")),
+        ),
+        (
+            "out of memory, whatever its entrypoint says",
+            vec![marked(exited("test", 137, "OOMKilled", 0)), runs("sidecar")],
+            completes(Error, OOM),
         ),
         (
             "that failed and is uploaded",

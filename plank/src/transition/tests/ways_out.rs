@@ -52,7 +52,7 @@ fn a_pod_that_cannot_be_deleted_does_not_hold_its_job() {
 
 #[test]
 fn a_change_that_is_refused_for_good_ends_the_job() {
-    let refusal = "metadata.labels: Invalid value: must be no more than 63 characters";
+    let refusal = "metadata.labels: Invalid value: must be no more than 63 bytes";
     let text = format!("Pod can not be created: {refusal}");
     let error = completes(Error, &text);
     for state in [Triggered, Pending, Scheduling] {

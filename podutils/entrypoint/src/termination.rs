@@ -1,0 +1,73 @@
+//! A word for plank in the container's termination message, where its exit code alone does not say
+//! whether the marker was written: 127 and 137 are also what a killed entrypoint leaves.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+
+/// The last line of the termination message of a container whose marker is written.
+pub const MARKED: &str = "entrypoint: this exit code is in the marker file";
+
+/// Kubernetes' default of `terminationMessagePath`. The kubelet puts the file there.
+const PATH: &str = "/dev/termination-log";
+/// `128 + SIGKILL`.
+const KILLED: i32 = 137;
+
+/// Says that the marker is written, of a code that plank would doubt; as far as that is possible.
+pub(crate) fn tell(code: i32) {
+    if [crate::INTERNAL_ERROR_CODE, KILLED].contains(&code) {
+        // Without it plank waits for the marker no longer than it would for another entrypoint's.
+        let _ = append(Path::new(PATH));
+    }
+}
+
+/// Behind what the job has written there.
+fn append(path: &Path) -> io::Result<()> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut file = OpenOptions::new()
+        .append(true)
+        .custom_flags(flags.bits())
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let start = if metadata.len() == 0 { "" } else { "\n" };
+    file.write_all(format!("{start}{MARKED}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_line_stands_behind_the_jobs_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("termination-log");
+        assert!(append(&path).is_err(), "only the kubelet makes it");
+        assert!(!path.exists());
+        for (before, expected) in [
+            ("", format!("{MARKED}\n")),
+            ("the job's own", format!("the job's own\n{MARKED}\n")),
+        ] {
+            fs::write(&path, before).unwrap();
+            append(&path).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (link, aim) = (dir.path().join("link"), dir.path().join("aim"));
+        fs::write(&aim, "mine").unwrap();
+        std::os::unix::fs::symlink(&aim, &link).unwrap();
+        assert!(append(&link).is_err());
+        assert_eq!(fs::read_to_string(&aim).unwrap(), "mine");
+    }
+}
