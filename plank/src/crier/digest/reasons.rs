@@ -75,7 +75,6 @@ fn digest(state: ProwJobState, description: &str, left: &Left<'_>) -> Digest {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table")]
 fn every_end_has_its_reason() {
     use ProwJobState::{Aborted, Error, Failure};
     let none = Left::default;

@@ -91,30 +91,6 @@ fn a_container_that_ended_without_its_marker_ends_the_run() {
             completes(Error, not_found),
         ),
         (
-            "killed, whose entrypoint had left the code, and is uploaded",
-            vec![marked(exited("test", 137, "Error", 3000)), runs("sidecar")],
-            Step::Wait,
-        ),
-        (
-            "that ran into its timeout and is uploaded",
-            vec![marked(exited("test", 127, "Error", 3000)), runs("sidecar")],
-            Step::Wait,
-        ),
-        (
-            "of two killed ones, of which one left its code",
-            vec![
-                marked(exited("test", 137, "Error", 45)),
-                exited("other", 137, "Error", 45),
-                runs("sidecar"),
-            ],
-            completes(Error, &KILLED.replace("test", "other")),
-        ),
-        (
-            "out of memory, whatever its entrypoint says",
-            vec![marked(exited("test", 137, "OOMKilled", 0)), runs("sidecar")],
-            completes(Error, OOM),
-        ),
-        (
             "that failed and is uploaded",
             test(1, "Error", 3000),
             Step::Wait,
@@ -175,6 +151,41 @@ fn a_container_that_ended_without_its_marker_ends_the_run() {
         Step::Wait,
         "no marker is waited for"
     );
+}
+
+/// Of our entrypoint, beside another's sidecar.
+#[test]
+fn a_container_that_left_its_code_is_not_doubted() {
+    for (name, containers, step) in [
+        (
+            "killed, whose entrypoint had left the code, and is uploaded",
+            vec![marked(exited("test", 137, "Error", 3000)), runs("sidecar")],
+            Step::Wait,
+        ),
+        (
+            "that ran into its timeout and is uploaded",
+            vec![marked(exited("test", 127, "Error", 3000)), runs("sidecar")],
+            Step::Wait,
+        ),
+        (
+            "of two killed ones, of which one left its code",
+            vec![
+                marked(exited("test", 137, "Error", 45)),
+                exited("other", 137, "Error", 45),
+                runs("sidecar"),
+            ],
+            completes(Error, &KILLED.replace("test", "other")),
+        ),
+        (
+            "out of memory, whatever its entrypoint says",
+            vec![marked(exited("test", 137, "OOMKilled", 0)), runs("sidecar")],
+            completes(Error, OOM),
+        ),
+    ] {
+        let pod = with(Phase::Running, containers);
+        let decision = decide(&decorated(), Some(&pod));
+        assert_eq!(decision.step, step, "a container {name}");
+    }
 }
 
 #[test]

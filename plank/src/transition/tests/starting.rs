@@ -18,12 +18,6 @@ fn a_triggered_job() {
     });
     let taken =
         "Pod can not be created: a pod named pj that was not made for this run already exists";
-    let missing = Missing {
-        right: Right::essential("", "pods", &["create"]),
-        verbs: vec!["create"],
-        namespace: "test-pods".into(),
-    };
-    let forbidden = Obstacle::Forbidden(vec![missing]);
     for (name, decision, step) in [
         (
             "is claimed before it has a pod",
@@ -101,16 +95,6 @@ fn a_triggered_job() {
             describes("Waiting: build cluster default does not answer."),
         ),
         (
-            "for a cluster without a right says which",
-            decide_with(&job(Triggered), None, |s| {
-                s.cluster = Cluster::Unready(ago(15));
-                s.cluster_obstacle = Some(&forbidden);
-            }),
-            describes(
-                "Waiting: build cluster default cannot be used: plank may not create pods in namespace test-pods.",
-            ),
-        ),
-        (
             "that is superseded never starts, even when its cluster is away",
             decide_with(&job(Triggered), None, |s| {
                 s.superseded_by = Some("newer");
@@ -120,6 +104,31 @@ fn a_triggered_job() {
         ),
     ] {
         assert_eq!(decision.step, step, "a triggered job {name}");
+    }
+}
+
+#[test]
+fn a_job_of_a_cluster_without_a_right_says_which() {
+    let missing = Missing {
+        right: Right::essential("", "pods", &["create"]),
+        verbs: vec!["create"],
+        namespace: "test-pods".into(),
+    };
+    let forbidden = Obstacle::Forbidden(vec![missing]);
+    for (seconds, step) in [
+        (14, Step::Wait),
+        (
+            15,
+            describes(
+                "Waiting: build cluster default cannot be used: plank may not create pods in namespace test-pods.",
+            ),
+        ),
+    ] {
+        let decision = decide_with(&job(Triggered), None, |s| {
+            s.cluster = Cluster::Unready(ago(seconds));
+            s.cluster_obstacle = Some(&forbidden);
+        });
+        assert_eq!(decision.step, step, "after {seconds} s");
     }
 }
 
