@@ -1,5 +1,8 @@
 //! Nothing is lost, nothing is done twice.
 
+use std::{net::SocketAddr, path::Path};
+
+use local::github::{Github, Options, RepoOptions};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -112,36 +115,40 @@ async fn work_that_was_cut_off_is_done_once() {
     hook.stop().await;
 }
 
-/// From now on whoever connects to the listener is connected to `to`.
-fn forward(listener: TcpListener, to: String) {
-    tokio::spawn(async move {
-        while let Ok((mut from, _)) = listener.accept().await {
-            let to = to.clone();
-            tokio::spawn(async move {
-                let mut to = TcpStream::connect(to).await?;
-                tokio::io::copy_bidirectional(&mut from, &mut to).await
-            });
+/// The stand-in that keeps its state in this folder, at this address until `shutdown`.
+async fn github_at(address: SocketAddr, data: &Path, shutdown: &CancellationToken) -> Github {
+    let options = Options {
+        data: Some(data.to_owned()),
+        ..Options::default()
+    };
+    let mut started = None;
+    // One that was there before has to let go of both.
+    eventually("the address is free", async || {
+        if let Ok(listener) = TcpListener::bind(address).await {
+            let github = Github::start(options.clone(), listener, shutdown.clone()).await;
+            started = github.ok();
         }
-    });
+        started.is_some()
+    })
+    .await;
+    started.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreachable_github_only_delays() {
     common::service::install_crypto();
     let folder = tempfile::tempdir().unwrap();
-    let github = local::github::Github::start(
-        local::github::Options::default(),
-        listener().await,
-        CancellationToken::new(),
-    )
-    .await
-    .unwrap();
+    let reserved = listener().await;
+    let address = reserved.local_addr().unwrap();
+    drop(reserved);
+    let (data, shutdown) = (folder.path().join("github"), CancellationToken::new());
+    let github = github_at(address, &data, &shutdown).await;
     let secret = github.add_user("maria").await.unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, &secret).unwrap();
     github.add_org("acme", &["maria"]).await.unwrap();
     github
-        .add_repo("acme", "widgets", local::github::RepoOptions::default())
+        .add_repo("acme", "widgets", RepoOptions::default())
         .await
         .unwrap();
     github
@@ -151,9 +158,13 @@ async fn an_unreachable_github_only_delays() {
     let maria = crate::world::Person::new(github.url(), &secret);
     maria.clone_of("acme/widgets").push("README.md", "hello\n");
 
-    let reserved = listener().await;
-    let address = reserved.local_addr().unwrap();
-    drop(reserved);
+    shutdown.cancel();
+    drop(github);
+    eventually("GitHub is away", async || {
+        TcpStream::connect(address).await.is_err()
+    })
+    .await;
+
     let api = cluster().await;
     let parts = Parts {
         client: github_client(&[
@@ -179,9 +190,7 @@ async fn an_unreachable_github_only_delays() {
     })
     .await;
 
-    let listener = TcpListener::bind(address).await.unwrap();
-    let to = github.url().strip_prefix("http://").unwrap();
-    forward(listener, to.to_owned());
+    let _github = github_at(address, &data, &CancellationToken::new()).await;
     hook.idle().await;
     let jobs = prowjobs(&api).await;
     assert_eq!(jobs.len(), 1, "{:?}", hook.reasons().await);
