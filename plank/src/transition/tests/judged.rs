@@ -242,6 +242,30 @@ fn a_pod_that_the_cluster_stopped() {
 }
 
 #[test]
+fn an_eviction_is_told_with_the_kubelets_reason() {
+    let evicted = PodView {
+        reason: "Evicted".into(),
+        message: "Usage of EmptyDir volume \"scratch\" exceeds the limit \"10Mi\". ".into(),
+        ..pod(Phase::Failed)
+    };
+    let revived = with_status(job(Pending), |status| status.pod_revival_count = 3);
+    let mut strict = job(Pending);
+    strict.spec.error_on_eviction = true;
+    for (job, begin) in [
+        (
+            revived,
+            "Job pod reached max revivals (3) after being stopped unexpectedly (evicted)",
+        ),
+        (strict, "Job pod was evicted by the cluster"),
+    ] {
+        let text =
+            format!("{begin}: Usage of EmptyDir volume \"scratch\" exceeds the limit \"10Mi\".");
+        let step = decide(&job, Some(&evicted)).step;
+        assert_eq!(step, completes(Error, &text));
+    }
+}
+
+#[test]
 fn a_pod_that_somebody_deletes() {
     for phase in [Phase::Pending, Phase::Running, Phase::Unset] {
         let pod = PodView {
