@@ -16,7 +16,7 @@ use common::github::GitCredentials;
 use secrecy::ExposeSecret as _;
 use tokio::process::Command;
 
-use super::leftovers::Writers;
+use super::leftovers::RunningGits;
 use cause::{Cause, cause};
 
 pub(super) use child::Running;
@@ -93,8 +93,8 @@ pub(super) struct Git<'a> {
     /// The remote's URL. Credentials go to it and nowhere else.
     pub(super) url: &'a str,
     pub(super) credentials: Option<&'a GitCredentials>,
-    /// All that write into the repository.
-    pub(super) writers: &'a Arc<Writers>,
+    /// All that run in the repository.
+    pub(super) gits: &'a Arc<RunningGits>,
 }
 
 /// What a command printed, and how it ended.
@@ -124,16 +124,27 @@ impl Git<'_> {
     /// Runs a command whose exit status means something. One that takes longer than `limit` is
     /// unreadable: the next attempt would take as long.
     pub(super) async fn try_run(&self, args: &[&str], limit: Duration) -> anyhow::Result<Printed> {
-        let writer = self.writers.begin();
+        let git = self.gits.begin();
         let mut running = Running::start(&mut self.command(args))?;
         let printed = tokio::time::timeout(limit, running.read(MAX_OUTPUT)).await;
-        if !matches!(printed, Ok(Ok(_))) {
-            running.end().await;
+        match &printed {
+            Ok(Ok(printed)) if printed.code.is_some() => git.end(),
+            _ => {
+                running.end().await;
+                drop(git);
+            }
         }
-        let dir = self.dir.clone();
-        tokio::task::spawn_blocking(move || writer.end(&dir)).await?;
+        self.clean().await?;
         let slow = || Unreadable::because(format!("git {} took longer than {limit:?}", args[0]));
         printed.map_err(|_| slow())?
+    }
+
+    async fn clean(&self) -> anyhow::Result<()> {
+        if !self.gits.is_clean() {
+            let (gits, dir) = (Arc::clone(self.gits), self.dir.clone());
+            tokio::task::spawn_blocking(move || gits.clean(&dir)).await?;
+        }
+        Ok(())
     }
 
     /// Starts a command that is asked and answers, until its handle is dropped. It fetches

@@ -1,7 +1,9 @@
-//! Half-written files that a git left behind which was killed, at its limit say: it cannot remove
-//! them, no other git does, and a stranger could fill the mirrors' room with them.
+//! Half-written files of a git that was killed, at its limit say: it cannot remove them, no other
+//! git does, and a stranger could fill the mirrors' room with them.
 //!
-//! Other gits may be writing into the same mirror. What is older than all that run is nobody's.
+//! They are looked for after a git was killed, and once after the start, since hook may have been
+//! killed itself. Other gits may be writing into the same mirror: what is older than all that run is
+//! nobody's.
 
 use std::{
     collections::BTreeMap,
@@ -14,54 +16,71 @@ use std::{
 /// A file system's clock has ticks, so a file may seem a little older than whoever wrote it.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The gits that may be writing into one mirror.
+/// The gits that run in one mirror.
 #[derive(Debug, Default)]
-pub(super) struct Writers(Mutex<State>);
+pub(super) struct RunningGits(Mutex<Gits>);
 
 #[derive(Debug, Default)]
-struct State {
+struct Gits {
     count: u64,
     /// When each of them began.
     running: BTreeMap<u64, SystemTime>,
+    /// Nothing half-written is there but of those that run.
+    is_clean: bool,
 }
 
-/// One of them; it counts until this is dropped.
+/// One of them; it counts until this is dropped. Dropped without [`RunningGit::end`] it may have
+/// been killed.
 #[derive(Debug)]
-pub(super) struct Writer {
-    writers: Arc<Writers>,
+pub(super) struct RunningGit {
+    all: Arc<RunningGits>,
     number: u64,
+    has_ended: bool,
 }
 
-impl Writers {
-    pub(super) fn begin(self: &Arc<Self>) -> Writer {
-        let mut state = self.state();
-        state.count += 1;
-        let number = state.count;
-        state.running.insert(number, SystemTime::now());
-        Writer {
-            writers: Arc::clone(self),
+impl RunningGits {
+    pub(super) fn begin(self: &Arc<Self>) -> RunningGit {
+        let mut gits = self.lock();
+        gits.count += 1;
+        let number = gits.count;
+        gits.running.insert(number, SystemTime::now());
+        RunningGit {
+            all: Arc::clone(self),
             number,
+            has_ended: false,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Removes what killed gits left in the mirror. No git begins meanwhile.
+    pub(super) fn clean(&self, mirror: &Path) {
+        let mut gits = self.lock();
+        let first = gits.running.values().min().copied();
+        remove(mirror, first);
+        gits.is_clean = first.is_none();
+    }
+
+    /// Whether there is nothing for [`RunningGits::clean`] to do.
+    pub(super) fn is_clean(&self) -> bool {
+        self.lock().is_clean
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Gits> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Writer {
-    /// It has ended: what it, or another that was killed, left in the mirror is removed.
-    pub(super) fn end(self, mirror: &Path) {
-        let mut state = self.writers.state();
-        state.running.remove(&self.number);
-        // Nobody begins meanwhile.
-        remove(mirror, state.running.values().min().copied());
+impl RunningGit {
+    /// It has ended by itself, and has removed what it had begun to write.
+    pub(super) fn end(mut self) {
+        self.has_ended = true;
     }
 }
 
-impl Drop for Writer {
+impl Drop for RunningGit {
     fn drop(&mut self) {
-        self.writers.state().running.remove(&self.number);
+        let mut gits = self.all.lock();
+        gits.running.remove(&self.number);
+        gits.is_clean &= self.has_ended;
     }
 }
 
@@ -92,6 +111,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_mirror_is_looked_through_after_the_start_and_after_a_kill() {
+        let mirror = tempfile::tempdir().unwrap();
+        let gits = Arc::new(RunningGits::default());
+        assert!(!gits.is_clean(), "this process may have been killed before");
+        gits.clean(mirror.path());
+        assert!(gits.is_clean());
+        gits.begin().end();
+        assert!(gits.is_clean());
+        let other = gits.begin();
+        drop(gits.begin());
+        assert!(!gits.is_clean());
+        gits.clean(mirror.path());
+        assert!(!gits.is_clean(), "what was left may seem to be the other's");
+        other.end();
+        gits.clean(mirror.path());
+        assert!(gits.is_clean());
+    }
+
+    #[test]
     fn what_nobody_writes_any_more_goes_and_everything_else_stays() {
         let mirror = tempfile::tempdir().unwrap();
         let write = |name: &str, age: u64| {
@@ -106,16 +144,16 @@ mod tests {
         let stay = stay.map(|name| write(name, 3600));
         let old = ["pack/tmp_pack_a", "pack/tmp_idx_b", "7f/tmp_obj_c"];
         let old = old.map(|name| write(name, 60));
-        let writers = Arc::new(Writers::default());
-        let (first, second) = (writers.begin(), writers.begin());
+        let gits = Arc::new(RunningGits::default());
+        let running = gits.begin();
         let new = write("pack/tmp_pack_new", 0);
-        first.end(mirror.path());
-        assert!(old.iter().all(|path| !path.exists()), "older than both");
-        assert!(new.exists(), "the second may be writing it");
-        drop(second);
-        writers.begin().end(mirror.path());
-        assert!(!new.exists(), "whose writer is gone");
+        gits.clean(mirror.path());
+        assert!(old.iter().all(|path| !path.exists()), "older than it");
+        assert!(new.exists(), "it may be writing it");
+        drop(running);
+        gits.clean(mirror.path());
+        assert!(!new.exists(), "whose git is gone");
         assert!(stay.iter().all(|path| path.exists()));
-        writers.begin().end(&mirror.path().join("none"));
+        gits.clean(&mirror.path().join("none"));
     }
 }

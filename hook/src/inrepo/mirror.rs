@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     Files, Head, Problem, Settings,
     git::{Damaged, Git, Locked, MayPass, Unreadable, is_repository, is_sha},
-    leftovers::Writers,
+    leftovers::RunningGits,
     locks, prune, tree,
 };
 use crate::webhook::Identity;
@@ -81,7 +81,7 @@ pub(super) struct Mirror {
     pub(super) usage: RwLock<()>,
     /// One fetch at a time.
     present: Mutex<Present>,
-    writers: Arc<Writers>,
+    gits: Arc<RunningGits>,
 }
 
 /// The commits that this process has brought into a mirror. Git cannot be asked: it would fetch
@@ -138,7 +138,7 @@ impl Mirrors {
             dir,
             url: &url,
             credentials: credentials.as_ref(),
-            writers: &mirror.writers,
+            gits: &mirror.gits,
         };
         let first = self.look(&git, &mirror, base_sha, head).await;
         match trouble(&first) {

@@ -56,7 +56,7 @@ impl Repository {
             dir: self.0.path().to_owned(),
             url: "http://127.0.0.1:1/o/r.git",
             credentials: None,
-            writers: &Arc::default(),
+            gits: &Arc::default(),
         };
         let [base, head] = ["one", "other"].map(|name| self.run(&["rev-parse", name], ""));
         merge(&git, &base, &head, limit).await
@@ -91,7 +91,7 @@ async fn what_takes_too_long_is_unreadable() {
         dir: repository.0.path().to_owned(),
         url: &format!("http://{}/o/r.git", silent.local_addr().unwrap()),
         credentials: None,
-        writers: &Arc::default(),
+        gits: &Arc::default(),
     };
     let wanted = vec![("one", "refs/prow/base".to_owned())];
     let limit = Duration::from_millis(100);
@@ -171,7 +171,7 @@ async fn a_fetch_that_is_ended_at_its_limit_leaves_nothing_half_written() {
         dir: mirror.path().to_owned(),
         url: &url,
         credentials: None,
-        writers: &Arc::default(),
+        gits: &Arc::default(),
     };
     git.run(&["init", "--quiet", "--bare"], LOOK_LIMIT)
         .await
