@@ -6,11 +6,13 @@ pub mod marker;
 mod options;
 mod place;
 mod process;
+mod regular;
 mod supervise;
 mod termination;
 mod variables;
 
 pub use options::{DEFAULT_GRACE_PERIOD, DEFAULT_TIMEOUT, Options, WrapperOptions};
+pub use regular::open_regular;
 pub use supervise::{ABORTED_CODE, INTERNAL_ERROR_CODE, PREVIOUS_FAILED_CODE};
 pub use termination::MARKED;
 pub use variables::{ARGUMENT_ENV, OPTIONS_ENV, PLAIN_OPTIONS_ENV};

@@ -6,10 +6,12 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{OFlag, posix_fallocate};
+use nix::fcntl::posix_fallocate;
+
+use crate::open_regular;
 
 /// More than any code takes: an `i32` has at most eleven characters.
 const ROOM: &[u8] = &[b' '; 32];
@@ -46,7 +48,7 @@ pub fn look(marker: &Path) -> io::Result<State> {
 
 /// The code in a marker; `None` while it is not there.
 fn read(marker: &Path) -> io::Result<Option<i32>> {
-    let file = match open(marker) {
+    let file = match open_regular(marker, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),
@@ -64,19 +66,8 @@ fn read(marker: &Path) -> io::Result<Option<i32>> {
 
 /// Whether the lock is there and nobody holds it.
 fn is_let_go(lock: &Path) -> bool {
-    open(lock).is_ok_and(|file| file.try_lock_shared().is_ok())
-}
-
-/// Opens a regular file; a pipe would make the reader wait for a writer.
-fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other("it is no regular file")),
-    }
+    let file = open_regular(lock, OpenOptions::new().read(true));
+    file.is_ok_and(|file| file.try_lock_shared().is_ok())
 }
 
 /// A marker that is not written yet: locked, and with the room that the code will need, so that

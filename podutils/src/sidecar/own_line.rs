@@ -2,25 +2,17 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
+use entrypoint::open_regular;
 use jiff::Timestamp;
-use nix::fcntl::OFlag;
 use serde_json::json;
 
 /// Adds an error to the end of the log, on a line by itself.
 pub(super) fn append(log: &str, message: &str, now: Timestamp) -> io::Result<()> {
-    // The job may have put anything there: what is linked to is not written, a pipe not waited for.
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-    let mut file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .custom_flags(flags.bits())
-        .open(log)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    let mut file = open_regular(Path::new(log), &mut options)?;
     let line = json!({
         "component": "sidecar", "level": "error", "msg": message, "severity": "error",
         "time": format!("{now:.0}"),
