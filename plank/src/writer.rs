@@ -204,10 +204,7 @@ impl Writer {
             uid: Some(uid.to_owned()),
             resource_version: None,
         });
-        match api.delete(name, &params).await {
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-            done => Ok(done.map(drop)?),
-        }
+        unless_gone(api.delete(name, &params).await)
     }
 
     /// Ends the containers of this very pod, which stays; one that is gone, or another of its name, is
@@ -223,13 +220,9 @@ impl Writer {
             "metadata": {"uid": uid},
             "spec": {"activeDeadlineSeconds": NO_TIME},
         });
-        match api
-            .patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
-            .await
-        {
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-            done => Ok(done.map(drop)?),
-        }
+        let params = PatchParams::default();
+        let patch = Patch::Merge(patch);
+        unless_gone(api.patch_metadata(name, &params, &patch).await)
     }
 
     /// Lets go of a pod that another takes the place of, and deletes it unless that is under way.
@@ -329,6 +322,14 @@ fn lifetime(job: &ProwJob, config: &Config) -> SignedDuration {
     .into_iter()
     .map(|timeout| SignedDuration::from_nanos(timeout.nanos()))
     .fold(TOKEN_MARGIN, SignedDuration::saturating_add)
+}
+
+/// What was to be done to a very object that is gone, or another by now, is done.
+fn unless_gone<T>(result: Result<T, kube::Error>) -> Result<(), Error> {
+    match result {
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+        done => Ok(done.map(drop)?),
+    }
 }
 
 /// Lets go of a pod that crier holds until it has told of it; a pod that is replaced is not told
