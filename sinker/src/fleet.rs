@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a cluster may take to list its pods before the rest is looked at without it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every build cluster that there is.
 pub(crate) struct Fleet {
@@ -27,6 +27,7 @@ pub(crate) struct Fleet {
 
 struct Member {
     found: Arc<ClusterClient>,
+    since: Instant,
     /// None while the cluster cannot be worked on.
     pods: Option<Seen<PodRun>>,
 }
@@ -66,6 +67,7 @@ impl Fleet {
         let ready = found.obstacle.is_none();
         Member {
             found: Arc::clone(found),
+            since: Instant::now(),
             pods: ready.then(|| observe::pods(found.client.clone(), &self.namespace, alias)),
         }
     }
@@ -79,11 +81,11 @@ impl Fleet {
     }
 
     /// The clusters of which it is not known yet what pods they have. Those that are known to be
-    /// away are not among them.
+    /// away are not among them, nor those that have taken too long.
     pub(crate) fn unlisted(&self) -> HashSet<String> {
         let members = self.members.iter();
         members
-            .filter(|(_, member)| !is_settled(member))
+            .filter(|(_, member)| !is_settled(member) && member.since.elapsed() < PATIENCE)
             .map(|(alias, _)| alias.clone())
             .collect()
     }

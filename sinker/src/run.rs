@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Context, Metrics,
     apply::{self, Outcome, Tally, Target},
-    fleet::Fleet,
+    fleet::{Fleet, PATIENCE},
     metrics::ByReason,
     observe::{self, Seen},
     plan::{Limits, Plan, Run, plan},
@@ -96,7 +96,9 @@ async fn look(
         &unlisted,
         &limits,
     );
-    let next = plan.next;
+    // What waits for a list that never comes waits no longer than that.
+    let patience = (!unlisted.is_empty()).then(|| Timestamp::now() + PATIENCE);
+    let next = plan.next.into_iter().chain(patience).min();
     count(&metrics.prow_jobs_existing, jobs.len());
     count(
         &metrics.pods_existing,

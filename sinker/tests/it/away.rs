@@ -54,6 +54,25 @@ async fn a_cluster_that_does_not_answer_keeps_no_other_from_being_looked_at() {
     until_gone(&cluster, "old").await;
 }
 
+/// Its cluster was ready once, and never lists its pods.
+#[tokio::test]
+async fn a_job_does_not_wait_for_ever_for_its_clusters_pods() {
+    let cluster = with_old_job("old").await;
+    let client = cluster.on.client.clone();
+    let build = all([("default", ClusterClient::ready(away()))]);
+    let (_sender, build) = watch::channel(build);
+    let cluster = cluster.with(Clusters::new(client, build));
+    let _running = cluster.keep_looking();
+    let gone = async {
+        while cluster.has_job("old").await {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone)
+        .await
+        .expect("half a minute later");
+}
+
 #[tokio::test]
 async fn one_look_ends_without_a_cluster_that_is_away_and_says_so() {
     let cluster = with_old_job("old").await;
