@@ -5,7 +5,7 @@ use common::prowjob::ProwJobState;
 use super::{
     Change, Decision, Observed, change, complete,
     killed::{is_oom, sentence},
-    words::short,
+    words::{reason_and_message, short},
 };
 use crate::pod_view::{Phase, PodView};
 
@@ -83,28 +83,19 @@ pub(super) fn stopped(
             error(killed.map(sentence).unwrap_or_default(), "out of memory")
         }
         Stop::Evicted if seen.job.spec.error_on_eviction => error(
-            with_message("Job pod was evicted by the cluster", ".", pod),
+            match pod.message.trim() {
+                "" => "Job pod was evicted by the cluster.".to_owned(),
+                why => format!("Job pod was evicted by the cluster: {}", short(why)),
+            },
             "evicted, and the job forbids it",
         ),
         _ if revivals >= max_revivals => error(
-            with_message(
-                &format!(
-                    "Job pod reached max revivals ({max_revivals}) after being stopped unexpectedly ({})",
-                    stop.cause()
-                ),
-                "",
-                pod,
+            format!(
+                "Job pod reached max revivals ({max_revivals}) after being stopped unexpectedly ({})",
+                reason_and_message(stop.cause(), &pod.message)
             ),
             "stopped unexpectedly too often",
         ),
         _ => change(Change::Revive, "its pod was stopped unexpectedly"),
-    }
-}
-
-/// Prow's words, and behind them the kubelet's: which resource, and which limit.
-fn with_message(text: &str, stop: &str, pod: &PodView) -> String {
-    match pod.message.trim() {
-        "" => format!("{text}{stop}"),
-        message => format!("{text}: {}", short(message)),
     }
 }

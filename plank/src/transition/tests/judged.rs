@@ -251,15 +251,16 @@ fn an_eviction_is_told_with_the_kubelets_reason() {
     let revived = with_status(job(Pending), |status| status.pod_revival_count = 3);
     let mut strict = job(Pending);
     strict.spec.error_on_eviction = true;
-    for (job, begin) in [
+    let why = "Usage of EmptyDir volume \"scratch\" exceeds the limit \"10Mi\".";
+    for (job, text) in [
         (
             revived,
-            "Job pod reached max revivals (3) after being stopped unexpectedly (evicted)",
+            format!(
+                "Job pod reached max revivals (3) after being stopped unexpectedly (evicted: {why})"
+            ),
         ),
-        (strict, "Job pod was evicted by the cluster"),
+        (strict, format!("Job pod was evicted by the cluster: {why}")),
     ] {
-        let text =
-            format!("{begin}: Usage of EmptyDir volume \"scratch\" exceeds the limit \"10Mi\".");
         let step = decide(&job, Some(&evicted)).step;
         assert_eq!(step, completes(Error, &text));
     }
