@@ -1,7 +1,6 @@
 //! What a run could not store: its sidecar says so in the metadata of `finished.json`.
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::text;
 
@@ -22,33 +21,26 @@ const MAX_PART: usize = 300;
 /// Files that are named of those that could not be censored.
 const NAMED: usize = 3;
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Finished {
-    metadata: Map<String, Value>,
-}
-
 /// What was not stored and why, as one plain line of at most [`MAX_LOSSES`] bytes; empty where
 /// everything was, or where nobody says. `finished` is the content of `finished.json`.
 ///
 /// Of a run that could not be censored no name and no reason is quoted.
 #[must_use]
 pub fn losses(finished: &[u8]) -> String {
-    let finished: Finished = serde_json::from_slice(finished).unwrap_or_default();
-    let told = |key: &str| finished.metadata.get(key);
-    if told(CENSORED) != Some(&Value::Bool(true)) {
-        let nothing = "Nothing but the result was stored, because no secret could be hidden in it.";
-        let sentence = if told(CENSOR_ERROR).is_some() {
-            nothing
-        } else {
-            ""
+    let finished: Value = serde_json::from_slice(finished).unwrap_or_default();
+    let metadata = &finished["metadata"];
+    if metadata[CENSORED] != true {
+        return match metadata[CENSOR_ERROR] {
+            Value::Null => String::new(),
+            _ => {
+                "Nothing but the result was stored, because no secret could be hidden in it.".into()
+            }
         };
-        return sentence.to_owned();
     }
-    let not_stored = told(NOT_STORED).and_then(Value::as_str).unwrap_or_default();
-    let left_out = told(CENSOR_LEFT_OUT).and_then(Value::as_array);
+    let not_stored = metadata[NOT_STORED].as_str();
+    let left_out = metadata[CENSOR_LEFT_OUT].as_array();
     let parts = [
-        plain(not_stored, MAX_LOSSES / 2),
+        plain(not_stored.unwrap_or_default(), MAX_LOSSES / 2),
         uncensored(left_out.map_or(&[], Vec::as_slice)),
     ];
     let parts = parts.into_iter().filter(|part| !part.is_empty());

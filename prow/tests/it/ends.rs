@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use scene::{Run, Scene};
+use scene::{EndedRun, EndsScene};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// One way to end.
-struct End {
+struct WayToEnd {
     job: &'static str,
     /// Of the only container, beside its image.
     container: Value,
@@ -30,7 +30,7 @@ struct End {
     ended: Option<&'static str>,
 }
 
-impl End {
+impl WayToEnd {
     fn script(job: &'static str, script: &str) -> Self {
         Self {
             job,
@@ -59,7 +59,7 @@ impl End {
     }
 
     /// What a user sees, and when.
-    fn check(&self, run: &Run) {
+    fn check(&self, run: &EndedRun) {
         let job = self.job;
         assert_eq!(run.state(), self.state, "{job}: {}", run.job);
         for part in self.description {
@@ -103,62 +103,62 @@ fn is_short_for(told: &str, text: &str) -> bool {
     }
 }
 
-fn ends() -> Vec<End> {
+fn ends() -> Vec<WayToEnd> {
     vec![
-        End {
+        WayToEnd {
             description: &["Job failed. Container test ended with exit code 3."],
             reason: "Container test ended with exit code 3.",
-            ..End::script("exit", "exit 3")
+            ..WayToEnd::script("exit", "exit 3")
         },
-        End {
+        WayToEnd {
             reason: "Process was ended by SIGKILL",
             // The kubelet makes one dollar sign of two.
-            ..End::script("signal", "kill -9 $$$$")
+            ..WayToEnd::script("signal", "kill -9 $$$$")
         },
-        End {
+        WayToEnd {
             state: "error",
             description: &["Container test was killed", "SIGKILL"],
             reason: "killed",
             log: &["printed\n", "ended without an exit code", "SIGKILL"],
-            ..End::script(
+            ..WayToEnd::script(
                 "killed-entrypoint",
                 "sleep 0.3; kill -9 $PPID; exec sleep 1000",
             )
         },
-        End {
+        WayToEnd {
             state: "error",
             description: &["Container sidecar was killed"],
             // Its log is not stored: Deck shows the pod's, which stays.
             reason: "printed",
             log: &[],
             ended: Some("sidecar"),
-            ..End::script("killed-sidecar", "exec sleep 1000")
+            ..WayToEnd::script("killed-sidecar", "exec sleep 1000")
         },
-        End {
+        WayToEnd {
             container: json!({
                 "command": ["true"],
                 "env": [{"name": "ENTRYPOINT_PLAIN_OPTIONS", "value": "{"}],
             }),
             reason: "ENTRYPOINT_PLAIN_OPTIONS",
             log: &["ENTRYPOINT_PLAIN_OPTIONS is not valid"],
-            ..End::script("unreadable-option", "")
+            ..WayToEnd::script("unreadable-option", "")
         },
-        End {
+        WayToEnd {
             container: json!({"command": ["/no/such/program"]}),
             reason: "/no/such/program",
             log: &["/no/such/program"],
-            ..End::script("missing-program", "")
+            ..WayToEnd::script("missing-program", "")
         },
-        End {
+        WayToEnd {
             images: json!({"sidecar": "sidecar:missing"}),
             state: "error",
             description: &["sidecar", "sidecar:missing"],
             reason: "sidecar:missing",
             log: &[],
             ended: None,
-            ..End::script("missing-image", "")
+            ..WayToEnd::script("missing-image", "")
         },
-        End {
+        WayToEnd {
             container: json!({"command": ["true"], "env": [{"name": "TOKEN", "valueFrom":
                 {"secretKeyRef": {"name": "no-such-secret", "key": "token"}}}]}),
             state: "error",
@@ -166,22 +166,22 @@ fn ends() -> Vec<End> {
             reason: "no-such-secret",
             log: &[],
             ended: None,
-            ..End::script("missing-secret", "")
+            ..WayToEnd::script("missing-secret", "")
         },
-        End {
+        WayToEnd {
             pod: secret_volume(false),
             state: "error",
             description: &["no-such-secret"],
             reason: "no-such-secret",
             log: &[],
             ended: None,
-            ..End::script("missing-secret-volume", "exit 0")
+            ..WayToEnd::script("missing-secret-volume", "exit 0")
         },
-        End {
+        WayToEnd {
             pod: secret_volume(true),
             state: "success",
             description: &["Job succeeded."],
-            ..End::script("optional-secret", "exit 0")
+            ..WayToEnd::script("optional-secret", "exit 0")
         },
     ]
 }
@@ -194,8 +194,8 @@ fn secret_volume(optional: bool) -> Value {
 #[test]
 fn however_a_container_ends_its_job_ends_and_says_why() {
     let ends = ends();
-    let jobs: Vec<_> = ends.iter().map(End::presubmit).collect();
-    let mut scene = Scene::start(&json!({"presubmits": jobs}));
+    let jobs: Vec<_> = ends.iter().map(WayToEnd::presubmit).collect();
+    let mut scene = EndsScene::start(&json!({"presubmits": jobs}));
     scene.kill("killed-sidecar", "sidecar");
     let names: Vec<_> = ends.iter().map(|end| end.job).collect();
     let runs = scene.runs(&names, 4 * MINUTE);

@@ -18,7 +18,7 @@ use crate::{
     support::{Program, eventually, kubectl},
 };
 
-pub(super) struct Scene {
+pub(super) struct EndsScene {
     demo: Program,
     kubeconfig: PathBuf,
     data: PathBuf,
@@ -26,7 +26,7 @@ pub(super) struct Scene {
 }
 
 /// A job's run that has ended, and what is said of it.
-pub(super) struct Run {
+pub(super) struct EndedRun {
     /// The `ProwJob`.
     pub(super) job: Value,
     podinfo: Value,
@@ -36,7 +36,7 @@ pub(super) struct Run {
     comments: Value,
 }
 
-impl Scene {
+impl EndsScene {
     /// Starts a demo on a repository with this `prow-jobs.yaml`.
     pub(super) fn start(jobs: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -69,7 +69,7 @@ impl Scene {
     }
 
     /// The runs of these jobs, once they have ended and are told of.
-    pub(super) fn runs(&mut self, jobs: &[&str], patience: Duration) -> Vec<Run> {
+    pub(super) fn runs(&mut self, jobs: &[&str], patience: Duration) -> Vec<EndedRun> {
         let url = self.demo.line_with("/comments", patience);
         let url = url.split_whitespace().last().unwrap().to_owned();
         let header = self.demo.line_with("Authorization: Bearer", MINUTE);
@@ -100,13 +100,13 @@ impl Scene {
         runs.collect()
     }
 
-    fn run(&self, job: Value, statuses: Value, comments: Value) -> Run {
+    fn run(&self, job: Value, statuses: Value, comments: Value) -> EndedRun {
         let url = job["status"]["url"].as_str().unwrap();
         let (page, code) = curl(&["--location", url]);
         assert_eq!(code, "200", "{page}");
         let folder = self.data.join(url.split_once("/view/").unwrap().1);
         let podinfo = fs::read_to_string(folder.join("podinfo.json")).unwrap();
-        Run {
+        EndedRun {
             podinfo: serde_json::from_str(&podinfo).unwrap(),
             folder,
             page: text_of(&page),
@@ -135,7 +135,7 @@ impl Scene {
     }
 }
 
-impl Run {
+impl EndedRun {
     pub(super) fn state(&self) -> &str {
         self.job["status"]["state"].as_str().unwrap()
     }
