@@ -2,6 +2,8 @@
 //!
 //! What a volume holds is decided from values ([`content`]); [`write`] and [`remove`] are the effects.
 
+mod part;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,6 +13,8 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::core::v1::{KeyToPath, Volume};
 
 use super::env::{Found, Source, value};
+pub(crate) use part::parts;
+use part::{VolumePart, default_mode};
 
 /// Kubernetes' default for `defaultMode`.
 const DEFAULT_MODE: i32 = 0o644;
@@ -24,27 +28,8 @@ pub(crate) struct File {
 
 /// What must be fetched before [`content`] can answer for `volumes`.
 pub(crate) fn sources(volumes: &[Volume]) -> BTreeSet<Source> {
-    volumes
-        .iter()
-        .filter_map(|volume| source(volume).map(|(source, _)| source))
-        .collect()
-}
-
-fn source(volume: &Volume) -> Option<(Source, bool)> {
-    let secret = volume.secret.as_ref().map(|secret| {
-        (
-            Source::Secret(secret.secret_name.clone().unwrap_or_default()),
-            secret.optional == Some(true),
-        )
-    });
-    secret.or_else(|| {
-        volume.config_map.as_ref().map(|map| {
-            (
-                Source::ConfigMap(map.name.clone()),
-                map.optional == Some(true),
-            )
-        })
-    })
+    let all = volumes.iter().flat_map(parts);
+    all.map(|part| part.source).collect()
 }
 
 /// Whether containers may only read it.
@@ -52,78 +37,50 @@ pub(crate) fn is_read_only(volume: &Volume) -> bool {
     volume.empty_dir.is_none()
 }
 
-/// The files a volume begins with, or what is missing for them.
+/// The files a volume begins with, or what is missing for them. Where two parts have a file of
+/// one path, the later one's is there.
 pub(crate) fn content(volume: &Volume, found: &Found) -> Result<Vec<File>, String> {
-    let Some((source, optional)) = source(volume) else {
-        return Ok(Vec::new());
-    };
-    let secret = volume
-        .secret
-        .as_ref()
-        .map(|secret| (&secret.items, secret.default_mode));
-    let map = volume
-        .config_map
-        .as_ref()
-        .map(|map| (&map.items, map.default_mode));
-    let (items, default_mode) = secret
-        .or(map)
-        .expect("a volume with a source is one of the two");
+    let default_mode = default_mode(volume).unwrap_or(DEFAULT_MODE);
     let failed = |what: String| {
         format!(
             "MountVolume.SetUp failed for volume {:?}: {what}",
             volume.name
         )
     };
-    let Some(values) = found.get(&source) else {
-        return if optional {
-            Ok(Vec::new())
-        } else {
-            Err(failed(format!("{source} not found")))
+    let mut files = BTreeMap::new();
+    for part in parts(volume) {
+        for file in files_of(&part, found, default_mode).map_err(failed)? {
+            files.insert(file.path.clone(), file);
+        }
+    }
+    Ok(files.into_values().collect())
+}
+
+fn files_of(part: &VolumePart<'_>, found: &Found, default_mode: i32) -> Result<Vec<File>, String> {
+    let Some(values) = found.get(&part.source) else {
+        return match part.optional {
+            true => Ok(Vec::new()),
+            false => Err(format!("{} not found", part.source)),
         };
     };
-    let mode = |mode: Option<i32>| {
-        mode.or(default_mode)
-            .unwrap_or(DEFAULT_MODE)
-            .cast_unsigned()
-            & 0o777
+    let file = |path: &str, data: &[u8], mode: Option<i32>| File {
+        path: path.into(),
+        data: data.to_vec(),
+        mode: mode.unwrap_or(default_mode).cast_unsigned() & 0o777,
     };
-    match items {
-        Some(items) if !items.is_empty() => {
-            chosen(items, &source, found, optional, mode).map_err(failed)
-        }
-        _ => Ok(all(values, mode(None))),
+    if part.items.is_empty() {
+        return Ok(values
+            .iter()
+            .map(|(key, data)| file(key, data, None))
+            .collect());
     }
-}
-
-fn all(values: &BTreeMap<String, Vec<u8>>, mode: u32) -> Vec<File> {
-    values
-        .iter()
-        .map(|(key, data)| File {
-            path: key.into(),
-            data: data.clone(),
-            mode,
-        })
-        .collect()
-}
-
-fn chosen(
-    items: &[KeyToPath],
-    source: &Source,
-    found: &Found,
-    optional: bool,
-    mode: impl Fn(Option<i32>) -> u32,
-) -> Result<Vec<File>, String> {
-    let file = |item: &KeyToPath| {
-        let data = value(found, source, &item.key, optional)?;
-        Ok(data.map(|data| File {
-            path: item.path.clone().into(),
-            data: data.clone(),
-            mode: mode(item.mode),
-        }))
+    let chosen = |item: &KeyToPath| {
+        let data = value(found, &part.source, &item.key, part.optional)?;
+        Ok(data.map(|data| file(&item.path, data, item.mode)))
     };
-    items
+    part.items
         .iter()
-        .filter_map(|item| file(item).transpose())
+        .filter_map(|item| chosen(item).transpose())
         .collect()
 }
 
@@ -231,6 +188,22 @@ mod tests {
                 json!({"name": "v", "secret": {"secretName": "s", "items": [{"key": "c", "path": "c"}]}}),
                 Err(
                     "MountVolume.SetUp failed for volume \"v\": secret \"s\" has no key \"c\""
+                        .to_owned(),
+                ),
+            ),
+            (
+                "projected: the later of one path",
+                json!({"name": "v", "projected": {"defaultMode": 384, "sources": [
+                    {"secret": {"name": "s"}},
+                    {"configMap": {"name": "m", "items": [{"key": "b", "path": "a"}]}},
+                    {"secret": {"name": "none", "optional": true}}]}}),
+                Ok(vec![file("a", "2", 0o600), file("b", "2", 0o600)]),
+            ),
+            (
+                "projected, missing",
+                json!({"name": "v", "projected": {"sources": [{"secret": {"name": "none"}}]}}),
+                Err(
+                    "MountVolume.SetUp failed for volume \"v\": secret \"none\" not found"
                         .to_owned(),
                 ),
             ),

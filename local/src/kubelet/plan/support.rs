@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
-use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
+use k8s_openapi::api::core::v1::{Container, PodSpec, Volume, VolumeProjection};
 
 use super::Refusal;
-use crate::kubelet::{Utility, env};
+use crate::kubelet::{Utility, env, volume};
 
 pub(super) fn unsupported(what: &str) -> Refusal {
     Refusal {
@@ -63,27 +63,22 @@ pub(super) fn check_pod(spec: &PodSpec) -> Result<(), Refusal> {
 
 pub(super) fn check_volume(volume: &Volume) -> Result<(), Refusal> {
     check_name("volume", &volume.name)?;
-    if volume.empty_dir.is_none() && volume.secret.is_none() && volume.config_map.is_none() {
-        let what = format!(
-            "volume {}: only emptyDir, secret and configMap are",
-            volume.name
-        );
-        return Err(unsupported(&what));
+    let of = |what: &str| unsupported(&format!("volume {}: {what}", volume.name));
+    let known = volume.empty_dir.is_some()
+        || volume.secret.is_some()
+        || volume.config_map.is_some()
+        || volume.projected.is_some();
+    if !known {
+        return Err(of("only emptyDir, secret, configMap and projected are"));
     }
-    let secret = volume
-        .secret
-        .iter()
-        .filter_map(|secret| secret.items.as_ref());
-    let config_map = volume
-        .config_map
-        .iter()
-        .filter_map(|map| map.items.as_ref());
-    for item in secret.chain(config_map).flatten() {
+    let projected = volume.projected.iter().flat_map(|all| &all.sources);
+    let is_known = |it: &VolumeProjection| it.secret.is_some() || it.config_map.is_some();
+    if !projected.flatten().all(is_known) {
+        return Err(of("only secret and configMap are projected"));
+    }
+    for item in volume::parts(volume).iter().flat_map(|part| part.items) {
         if !is_inside(&item.path) {
-            return Err(unsupported(&format!(
-                "volume {}: the item path {:?}",
-                volume.name, item.path
-            )));
+            return Err(of(&format!("the item path {:?}", item.path)));
         }
     }
     Ok(())
