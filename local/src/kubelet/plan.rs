@@ -155,6 +155,12 @@ mod tests {
         let mount = |mount: Value| with(json!({"volumeMounts": [mount]}));
         let field = json!({"fieldRef": {"fieldPath": "status.qosClass"}});
         let host = json!([{"name": "v", "hostPath": {"path": "/"}}]);
+        let projected = |source: Value| {
+            pod(json!({"volumes": [{"name": "v", "projected": {"sources": [source]}}]}))
+        };
+        let at = |path: &str| {
+            projected(json!({"secret": {"name": "s", "items": [{"key": "k", "path": path}]}}))
+        };
         for (spec, reason, part) in [
             (
                 with(json!({"command": null})),
@@ -176,6 +182,14 @@ mod tests {
                 "UnsupportedPodSpec",
                 "volume v",
             ),
+            (
+                projected(json!({"serviceAccountToken": {"path": "token"}})),
+                "UnsupportedPodSpec",
+                "only secret and configMap are projected",
+            ),
+            (at("../x"), "UnsupportedPodSpec", "the item path"),
+            (at("./."), "UnsupportedPodSpec", "the item path"),
+            (at(""), "UnsupportedPodSpec", "the item path"),
             (
                 pod(json!({"shareProcessNamespace": true})),
                 "UnsupportedPodSpec",

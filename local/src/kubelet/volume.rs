@@ -2,19 +2,19 @@
 //!
 //! What a volume holds is decided from values ([`content`]); [`write`] and [`remove`] are the effects.
 
-mod part;
+mod projection;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{KeyToPath, Volume};
 
 use super::env::{Found, Source, value};
-pub(crate) use part::parts;
-use part::{VolumePart, default_mode};
+pub(crate) use projection::list_projections;
+use projection::{KeyProjection, default_mode};
 
 /// Kubernetes' default for `defaultMode`.
 const DEFAULT_MODE: i32 = 0o644;
@@ -28,8 +28,8 @@ pub(crate) struct File {
 
 /// What must be fetched before [`content`] can answer for `volumes`.
 pub(crate) fn sources(volumes: &[Volume]) -> BTreeSet<Source> {
-    let all = volumes.iter().flat_map(parts);
-    all.map(|part| part.source).collect()
+    let all = volumes.iter().flat_map(list_projections);
+    all.map(|projection| projection.source).collect()
 }
 
 /// Whether containers may only read it.
@@ -37,8 +37,8 @@ pub(crate) fn is_read_only(volume: &Volume) -> bool {
     volume.empty_dir.is_none()
 }
 
-/// The files a volume begins with, or what is missing for them. Where two parts have a file of
-/// one path, the later one's is there.
+/// The files a volume begins with, or what is missing for them. Of two files of one path the
+/// later one is there, as kubelet has it.
 pub(crate) fn content(volume: &Volume, found: &Found) -> Result<Vec<File>, String> {
     let default_mode = default_mode(volume).unwrap_or(DEFAULT_MODE);
     let failed = |what: String| {
@@ -48,37 +48,55 @@ pub(crate) fn content(volume: &Volume, found: &Found) -> Result<Vec<File>, Strin
         )
     };
     let mut files = BTreeMap::new();
-    for part in parts(volume) {
-        for file in files_of(&part, found, default_mode).map_err(failed)? {
+    for projection in list_projections(volume) {
+        for file in list_files(&projection, found, default_mode).map_err(failed)? {
             files.insert(file.path.clone(), file);
         }
+    }
+    // What lies in a folder comes next after the folder's name.
+    let mut neighbours = files.keys().zip(files.keys().skip(1));
+    if let Some((file, inside)) = neighbours.find(|(file, next)| next.starts_with(file)) {
+        return Err(failed(format!("{inside:?} cannot be in the file {file:?}")));
     }
     Ok(files.into_values().collect())
 }
 
-fn files_of(part: &VolumePart<'_>, found: &Found, default_mode: i32) -> Result<Vec<File>, String> {
-    let Some(values) = found.get(&part.source) else {
-        return match part.optional {
+fn list_files(
+    projection: &KeyProjection<'_>,
+    found: &Found,
+    default_mode: i32,
+) -> Result<Vec<File>, String> {
+    let KeyProjection {
+        source,
+        items,
+        optional,
+    } = projection;
+    let Some(values) = found.get(source) else {
+        return match optional {
             true => Ok(Vec::new()),
-            false => Err(format!("{} not found", part.source)),
+            false => Err(format!("{source} not found")),
         };
     };
     let file = |path: &str, data: &[u8], mode: Option<i32>| File {
-        path: path.into(),
+        // `./a` is `a`.
+        path: Path::new(path)
+            .components()
+            .filter(|part| *part != Component::CurDir)
+            .collect(),
         data: data.to_vec(),
         mode: mode.unwrap_or(default_mode).cast_unsigned() & 0o777,
     };
-    if part.items.is_empty() {
+    if items.is_empty() {
         return Ok(values
             .iter()
             .map(|(key, data)| file(key, data, None))
             .collect());
     }
     let chosen = |item: &KeyToPath| {
-        let data = value(found, &part.source, &item.key, part.optional)?;
+        let data = value(found, source, &item.key, *optional)?;
         Ok(data.map(|data| file(&item.path, data, item.mode)))
     };
-    part.items
+    items
         .iter()
         .filter_map(|item| chosen(item).transpose())
         .collect()
@@ -198,6 +216,22 @@ mod tests {
                     {"configMap": {"name": "m", "items": [{"key": "b", "path": "a"}]}},
                     {"secret": {"name": "none", "optional": true}}]}}),
                 Ok(vec![file("a", "2", 0o600), file("b", "2", 0o600)]),
+            ),
+            (
+                "one path written in two ways",
+                json!({"name": "v", "secret": {"secretName": "s", "items": [
+                    {"key": "a", "path": "x"}, {"key": "b", "path": "./x"}]}}),
+                Ok(vec![file("x", "2", 0o644)]),
+            ),
+            (
+                "a file that would be a folder",
+                json!({"name": "v", "projected": {"sources": [
+                    {"secret": {"name": "s"}},
+                    {"configMap": {"name": "m", "items": [{"key": "b", "path": "a/b"}]}}]}}),
+                Err(
+                    "MountVolume.SetUp failed for volume \"v\": \"a/b\" cannot be in the file \"a\""
+                        .to_owned(),
+                ),
             ),
             (
                 "projected, missing",

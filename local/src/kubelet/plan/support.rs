@@ -76,8 +76,10 @@ pub(super) fn check_volume(volume: &Volume) -> Result<(), Refusal> {
     if !projected.flatten().all(is_known) {
         return Err(of("only secret and configMap are projected"));
     }
-    for item in volume::parts(volume).iter().flat_map(|part| part.items) {
-        if !is_inside(&item.path) {
+    let projections = volume::list_projections(volume);
+    for item in projections.iter().flat_map(|it| it.items) {
+        let is_folder = Path::new(&item.path).file_name().is_none();
+        if !is_inside(&item.path) || is_folder {
             return Err(of(&format!("the item path {:?}", item.path)));
         }
     }

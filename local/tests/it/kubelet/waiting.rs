@@ -12,11 +12,19 @@ use super::machine::{Machine, ended, phase, shell, waiting};
 async fn a_secret_that_comes_late_is_waited_for() {
     for isolation in [Namespaces, Translate] {
         let machine = Machine::start(isolation).await;
-        let mut container = json!({"name": "test", "image": "debian", "command": ["sh", "-c", "cat $0; echo $KEY", "/secrets/token"]});
-        container["volumeMounts"] = json!([{"name": "token", "mountPath": "/secrets"}]);
+        let mut container = json!({"name": "test", "image": "debian", "command": ["sh", "-c", "cat $0 $1; echo $KEY", "/secrets/token", "/projected/token"]});
+        container["volumeMounts"] = json!([
+            {"name": "token", "mountPath": "/secrets"},
+            {"name": "all", "mountPath": "/projected"},
+        ]);
         container["env"] = json!([{"name": "KEY", "valueFrom": {"configMapKeyRef": {"name": "later", "key": "k"}}}]);
-        let volumes =
-            json!([{"name": "token", "secret": {"secretName": "late", "defaultMode": 256}}]);
+        let volumes = json!([
+            {"name": "token", "secret": {"secretName": "late", "defaultMode": 256}},
+            {"name": "all", "projected": {"sources": [
+                {"secret": {"name": "late"}},
+                {"configMap": {"name": "later", "optional": true}},
+            ]}},
+        ]);
         machine
             .pod(
                 "patient",
@@ -55,7 +63,7 @@ async fn a_secret_that_comes_late_is_waited_for() {
             .await
             .unwrap();
         assert_eq!(phase(&machine.over("patient").await), "Succeeded");
-        assert_eq!(machine.log("patient").await, "hi\nthere\n");
+        assert_eq!(machine.log("patient").await, "hi\nhi\nthere\n");
     }
 }
 
