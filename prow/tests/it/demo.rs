@@ -131,8 +131,7 @@ fn serves_a_browser_kubectl_and_a_retest() {
         count(&before, "unit-test", "success")
     );
 
-    demo.signal("INT");
-    assert_eq!(demo.end(MINUTE).0, Some(0));
+    demo.interrupt();
 }
 
 #[test]
@@ -182,8 +181,7 @@ fn ctrl_c_in_the_middle_ends_everything() {
     let data = tempfile::tempdir().unwrap();
     let mut demo = Program::start(&["demo", "--data", data.path().to_str().unwrap()]);
     demo.line_with("Opened #1", MINUTE);
-    demo.signal("INT");
-    assert_eq!(demo.end(MINUTE).0, Some(0));
+    demo.interrupt();
     let left = Command::new("pgrep")
         .args(["-f", data.path().to_str().unwrap()])
         .output()

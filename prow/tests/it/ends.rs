@@ -202,4 +202,5 @@ fn however_a_container_ends_its_job_ends_and_says_why() {
     for (end, run) in ends.iter().zip(&runs) {
         end.check(run);
     }
+    scene.end();
 }

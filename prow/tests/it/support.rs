@@ -122,6 +122,12 @@ impl Program {
         self.seen.join("\n")
     }
 
+    /// Ctrl-C: it ends by itself, and what it started with it.
+    pub(crate) fn interrupt(&mut self) {
+        self.signal("INT");
+        assert_eq!(self.end(Duration::from_secs(60)).0, Some(0));
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args(["-s", name, &self.id().to_string()])

@@ -116,6 +116,11 @@ impl EndsScene {
         }
     }
 
+    /// Ends the demo, so that no container of it is left.
+    pub(super) fn end(mut self) {
+        self.demo.interrupt();
+    }
+
     fn pod(&self, job: &str) -> Option<Value> {
         let label = format!("prow.k8s.io/job={job}");
         self.get(&["pods", "--selector", &label])
