@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Program, eventually, free_port, kubectl, try_kubectl};
+use crate::{
+    contributor::Contributor,
+    support::{Program, eventually, free_port, kubectl, try_kubectl},
+};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
@@ -114,14 +117,10 @@ fn serves_a_browser_kubectl_and_a_retest() {
     );
 
     let before = jobs(&kubeconfig);
-    let comments = demo.line_with("/comments", MINUTE);
-    let token = demo.line_with("Authorization: Bearer", MINUTE);
-    let token = token.split('\'').nth(1).unwrap();
-    let url = comments.split_whitespace().last().unwrap();
-    let told = curl(&["-H", token, url]).0;
+    let contributor = Contributor::introduced_by(&mut demo, MINUTE);
+    let told = contributor.get_comments().to_string();
     assert!(told.contains(&format!("<code>{why}</code>")), "{told}");
-    let (answer, code) = curl(&["-H", token, "-d", r#"{"body":"/retest"}"#, url]);
-    assert_eq!(code, "201", "{answer}");
+    contributor.write_comment("/retest");
     let failed = count(&before, "fails-on-purpose", "failure");
     eventually("the failing job runs again", MINUTE, || {
         (count(&jobs(&kubeconfig), "fails-on-purpose", "failure") > failed).then_some(())

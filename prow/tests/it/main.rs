@@ -1,6 +1,7 @@
 //! The whole system, through the binary that people start.
 
 mod check;
+mod contributor;
 mod demo;
 mod ends;
 mod faults;

@@ -1,9 +1,10 @@
 //! Starts the binary, waits for what it promises, and leaves nothing running.
 
 use std::{
+    fs,
     io::{BufRead, BufReader},
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
     thread,
@@ -200,4 +201,30 @@ pub(crate) fn eventually<T>(
         assert!(Instant::now() < end, "{what}: not within {patience:?}");
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// The text of a page, or of what GitHub takes for HTML.
+pub(crate) fn unescape_html(html: &str) -> String {
+    [
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&amp;", "&"),
+    ]
+    .iter()
+    .fold(html.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+/// All files below a folder.
+pub(crate) fn find_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .flat_map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => find_files(&entry.path()),
+            _ => vec![entry.path()],
+        })
+        .collect()
 }

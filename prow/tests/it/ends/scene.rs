@@ -13,9 +13,10 @@ use tempfile::TempDir;
 
 use super::MINUTE;
 use crate::{
+    contributor::Contributor,
     demo::curl,
     restart::{kubeconfig, repository_with},
-    support::{Program, eventually, kubectl},
+    support::{Program, eventually, find_files, kubectl, unescape_html},
 };
 
 pub(super) struct EndsScene {
@@ -70,16 +71,7 @@ impl EndsScene {
 
     /// The runs of these jobs, once they have ended and are told of.
     pub(super) fn runs(&mut self, jobs: &[&str], patience: Duration) -> Vec<EndedRun> {
-        let url = self.demo.line_with("/comments", patience);
-        let url = url.split_whitespace().last().unwrap().to_owned();
-        let header = self.demo.line_with("Authorization: Bearer", MINUTE);
-        let header = header.split('\'').nth(1).unwrap().to_owned();
-        let api = |url: &str| -> Value {
-            let (body, code) = curl(&["-H", &header, url]);
-            assert_eq!(code, "200", "{url}: {body}");
-            serde_json::from_str(&body).unwrap()
-        };
-        let repo = url.split_once("/issues/").unwrap().0;
+        let contributor = Contributor::introduced_by(&mut self.demo, patience);
         let by_name = |name: &&str| {
             let job = self.prowjob(name);
             let told = &job["status"]["prev_report_states"];
@@ -91,10 +83,10 @@ impl EndsScene {
             .iter()
             .map(|name| eventually(name, patience, || by_name(name)))
             .collect();
-        let comments = api(&format!("{url}?per_page=100"));
+        let comments = contributor.get_comments();
         let runs = ended.into_iter().map(|job| {
             let sha = job["spec"]["refs"]["pulls"][0]["sha"].as_str().unwrap();
-            let statuses = api(&format!("{repo}/commits/{sha}/statuses?per_page=100"));
+            let statuses = contributor.get_of_commit(sha, "statuses");
             self.run(job, statuses, comments.clone())
         });
         runs.collect()
@@ -109,7 +101,7 @@ impl EndsScene {
         EndedRun {
             podinfo: serde_json::from_str(&podinfo).unwrap(),
             folder,
-            page: text_of(&page),
+            page: unescape_html(&page),
             statuses,
             comments,
             job,
@@ -169,7 +161,7 @@ impl EndedRun {
         let name = self.job["spec"]["job"].as_str().unwrap();
         let mut all = self.comments.as_array().unwrap().iter();
         let section = all.find_map(|comment| section(comment["body"].as_str()?, name));
-        text_of(section.unwrap_or_default())
+        unescape_html(section.unwrap_or_default())
     }
 
     pub(super) fn start(&self) -> Timestamp {
@@ -206,24 +198,10 @@ fn section<'a>(body: &'a str, job: &str) -> Option<&'a str> {
     Some(rest.split_once("<!-- end of").unwrap().0)
 }
 
-fn text_of(html: &str) -> String {
-    [
-        ("&quot;", "\""),
-        ("&#34;", "\""),
-        ("&#39;", "'"),
-        ("&#x27;", "'"),
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&amp;", "&"),
-    ]
-    .iter()
-    .fold(html.to_owned(), |text, (from, to)| text.replace(from, to))
-}
-
 /// The process of a container's program: the pod runner's record names the one above it.
 fn program_of(data: &Path, pod: &str, container: &str) -> Option<u32> {
     let file = format!("{container}/process.json");
-    let mut all = walk(data).into_iter();
+    let mut all = find_files(data).into_iter();
     let record = all.find(|path| path.ends_with(&file) && path.to_string_lossy().contains(pod))?;
     let record: Value = serde_json::from_str(&fs::read_to_string(record).ok()?).ok()?;
     let first = u32::try_from(record["pid"].as_u64()?).ok()?;
@@ -234,14 +212,4 @@ fn program_of(data: &Path, pod: &str, container: &str) -> Option<u32> {
 fn child_of(process: u32) -> Option<u32> {
     let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).ok()?;
     children.split_whitespace().next()?.parse().ok()
-}
-
-fn walk(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries
-        .flat_map(|entry| match entry.file_type() {
-            Ok(kind) if kind.is_dir() => walk(&entry.path()),
-            _ => vec![entry.path()],
-        })
-        .collect()
 }
