@@ -10,7 +10,10 @@
 
 use crate::prowjob::{GcsConfiguration, PathStrategy, ProwJobType, Refs};
 
+use self::inverse::FolderKind;
 use super::{Error, key};
+
+pub mod inverse;
 
 /// What a run writes about itself, below its folder.
 pub const STARTED: &str = "started.json";
@@ -27,6 +30,7 @@ pub const ARTIFACTS: &str = "artifacts";
 /// Plank's name for the only container of a test.
 pub const TEST_CONTAINER: &str = "test";
 const LATEST: &str = "latest-build.txt";
+const INSIDE_ANOTHER: &str = "it reads as a part of another run's folder";
 
 /// What the log of a container is called, of a test that has so many.
 #[must_use]
@@ -49,7 +53,8 @@ pub struct Job<'a> {
 
 /// The folder of one run, without a slash at the end.
 ///
-/// An error if a presubmit has no pull request, or if a name cannot be part of a key.
+/// An error if a presubmit has no pull request, if a name cannot be part of a key, or if
+/// [`inverse`] would take what is in the folder for another run's: no two runs share a key.
 pub fn job_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error> {
     let base = match job.job_type {
         ProwJobType::Presubmit => join(&[&pull_dir(config, job)?, job.name, job.build_id]),
@@ -67,7 +72,37 @@ pub fn job_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error
         ));
     }
     key::validate(&dir)?;
-    Ok(dir)
+    if !inverse::is_number(job.build_id) {
+        return Err(Error::InvalidKey(dir, "the build id has to be a number"));
+    }
+    match inverse::runs(&dir).as_slice() {
+        [run] if run.rest.is_empty() => Ok(dir),
+        [] => Err(Error::InvalidKey(
+            dir,
+            "organisation or repository has a slash",
+        )),
+        _ => Err(Error::InvalidKey(dir, INSIDE_ANOTHER)),
+    }
+}
+
+/// Refuses a `path_prefix` below which a run's folder would be inside another's.
+///
+/// With the name of the job, if it is known: it may be a number and look like a build id.
+pub fn check_prefix(prefix: &str, job: Option<&str>) -> Result<(), Error> {
+    let prefix = prefix.trim_matches('/');
+    // What is no name at all is told elsewhere.
+    let job = job.filter(|job| key::validate(job).is_ok() && !job.contains('/'));
+    let job = job.unwrap_or("job");
+    ["logs", "pr-logs/pull/batch", "pr-logs/pull/org_repo/1"]
+        .into_iter()
+        .try_for_each(|base| {
+            let dir = join(&[prefix, base, job, "1"]);
+            key::validate(&dir)?;
+            match inverse::runs(&dir).len() {
+                1 => Ok(()),
+                _ => Err(Error::InvalidKey(dir, INSIDE_ANOTHER)),
+            }
+        })
 }
 
 /// The key that holds the URL of a presubmit's folder; other types have none.
@@ -124,23 +159,26 @@ pub fn segment(config: &GcsConfiguration, org: &str, repo: &str) -> String {
 /// configuration's to choose, so a `path_prefix` cannot make it name another job's keys.
 #[must_use]
 pub fn belonging(job_dir: &str) -> Vec<String> {
-    let segments: Vec<&str> = job_dir.split('/').collect();
-    let [before @ .., job, build] = segments.as_slice() else {
+    let Some(run) = inverse::run(job_dir) else {
         return Vec::new();
     };
+    let (job, build) = (run.job, run.build_id);
     let directory = format!("pr-logs/directory/{job}/{LATEST}");
-    let pull_dir = match before {
-        [.., "pr-logs", "pull", "batch"] => return vec![directory],
-        [.., "logs"] => return vec![format!("logs/{job}/{LATEST}")],
-        [.., "pr-logs", "pull", pr] => (*pr).to_owned(),
-        [.., "pr-logs", "pull", segment, pr] => format!("{segment}/{pr}"),
-        _ => return Vec::new(),
-    };
-    vec![
-        format!("pr-logs/directory/{job}/{build}.txt"),
-        directory,
-        format!("pr-logs/pull/{pull_dir}/{job}/{LATEST}"),
-    ]
+    match run.kind {
+        FolderKind::Batch => vec![directory],
+        FolderKind::Logs => vec![format!("logs/{job}/{LATEST}")],
+        FolderKind::Pull => vec![
+            format!("pr-logs/directory/{job}/{build}.txt"),
+            directory,
+            join(&[
+                "pr-logs/pull",
+                run.segment.unwrap_or_default(),
+                run.pull.unwrap_or_default(),
+                job,
+                LATEST,
+            ]),
+        ],
+    }
 }
 
 fn join(parts: &[&str]) -> String {
@@ -306,6 +344,39 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_is_no_way_into_another_run() {
+        for (prefix, job, allowed) in [
+            ("", None, true),
+            ("", Some("123"), true),
+            ("/tenant/logs/", None, true),
+            ("pr-logs", Some("unit"), true),
+            ("a/logs/x", Some("123"), true),
+            ("tenant/logs", Some("123"), false),
+            ("logs/victim/1", None, false),
+            ("logs/victim/1/artifacts", Some("unit"), false),
+            ("x/pr-logs/pull/o_r/7/victim/1", None, false),
+            ("pr-logs/pull/batch/victim/1/a", None, false),
+            ("a/../b", None, false),
+        ] {
+            assert_eq!(
+                check_prefix(prefix, job).is_ok(),
+                allowed,
+                "{prefix} {job:?}"
+            );
+            let config = config(PathStrategy::Explicit, prefix);
+            let named = Job {
+                name: job.unwrap_or("unit"),
+                ..self::job(ProwJobType::Periodic, None)
+            };
+            assert_eq!(
+                job_dir(&config, &named).is_ok(),
+                allowed,
+                "{prefix} {job:?}"
+            );
+        }
+    }
+
+    #[test]
     fn names_that_are_no_keys_are_refused() {
         let config = config(PathStrategy::Explicit, "");
         let refs = refs("o", "r");
@@ -314,6 +385,7 @@ mod tests {
             ("a/b", "1"),
             ("", "1"),
             ("a", ""),
+            ("a", "b"),
             ("a", "../1"),
         ] {
             let job = Job {

@@ -39,7 +39,7 @@ pub(super) fn decoration(subject: &Subject<'_>, findings: &mut Findings) {
         {
             let root = Path::Below(&job.origin.path);
             let path = root.key("decoration_config");
-            validate::decoration_config(decoration, &mut |_, _, message| {
+            validate::decoration_config(decoration, None, &mut |_, _, message| {
                 findings.add(RULE, &job.origin.file, &path, message);
             });
         }

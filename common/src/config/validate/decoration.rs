@@ -4,28 +4,30 @@ use super::{at, clone_uri, pod};
 use crate::{
     config::{JobBase, Path, findings::Findings},
     prowjob::{DecorationConfig, GcsConfiguration, PathStrategy},
+    storage::paths,
 };
 
 pub(super) fn check(job: &JobBase, findings: &mut Findings) {
     let Some(decoration) = &job.utility.decoration_config else {
         return;
     };
-    config(decoration, &mut |rule, keys, message| {
+    config(decoration, Some(&job.name), &mut |rule, keys, message| {
         let keys = [&["decoration_config"], keys].concat();
         at(findings, rule, job, &keys, message);
     });
     commands(job, findings);
 }
 
-/// What the configuration of a decoration has to have; `wrong` is told the rule, the keys below
-/// it and the message.
+/// What the configuration of a decoration has to have, of a job if it is one's own; `wrong` is
+/// told the rule, the keys below it and the message.
 pub(in crate::config) fn config(
     decoration: &DecorationConfig,
+    job: Option<&str>,
     wrong: &mut impl FnMut(&'static str, &[&str], String),
 ) {
     images(decoration, wrong);
     match &decoration.gcs_configuration {
-        Some(storage) => self::storage(storage, wrong),
+        Some(storage) => self::storage(storage, job, wrong),
         None => wrong(
             "gcs-configuration",
             &["gcs_configuration"],
@@ -62,7 +64,11 @@ fn images(decoration: &DecorationConfig, wrong: &mut impl FnMut(&'static str, &[
     }
 }
 
-fn storage(storage: &GcsConfiguration, wrong: &mut impl FnMut(&'static str, &[&str], String)) {
+fn storage(
+    storage: &GcsConfiguration,
+    job: Option<&str>,
+    wrong: &mut impl FnMut(&'static str, &[&str], String),
+) {
     let bucket = &storage.bucket;
     let with_scheme = match bucket.contains("://") {
         true => bucket.clone(),
@@ -83,6 +89,14 @@ fn storage(storage: &GcsConfiguration, wrong: &mut impl FnMut(&'static str, &[&s
                 format!("{media_type:?} is no media type; expected one like text/plain"),
             );
         }
+    }
+    let prefix = &storage.path_prefix;
+    if let Err(error) = paths::check_prefix(prefix, job) {
+        wrong(
+            "path-prefix",
+            &["gcs_configuration", "path_prefix"],
+            format!("{prefix:?} is no prefix for results: {error}"),
+        );
     }
     match storage.path_strategy {
         None => wrong(

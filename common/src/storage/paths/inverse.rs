@@ -1,0 +1,120 @@
+//! From a key back to the run or the job that it belongs to.
+//!
+//! A folder is read from its end: build id, job, and what stands before them, because its
+//! beginning is a `path_prefix`, which may hold anything. A key goes on below its folder, with
+//! names that the run chose, so it can be read in several ways; [`runs`] gives them all. The
+//! first is the run that wrote the key, as [`super::job_dir`] makes no folder inside another.
+
+/// Where in the layout a run's folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FolderKind {
+    /// `pr-logs/pull/[SEG/]PR`: presubmits.
+    Pull,
+    /// `pr-logs/pull/batch`: batches.
+    Batch,
+    /// `logs`: postsubmits and periodics.
+    Logs,
+}
+
+/// A run's folder, and what of the key is below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunKey<'a> {
+    /// Without a slash at the end.
+    pub folder: &'a str,
+    pub kind: FolderKind,
+    pub job: &'a str,
+    /// A number.
+    pub build_id: &'a str,
+    /// The segment that stands for the repository, such as `org_repo`; `None` where the layout
+    /// or the path strategy has none.
+    pub segment: Option<&'a str>,
+    /// The pull request's number; `None` unless the run is a presubmit.
+    pub pull: Option<&'a str>,
+    /// Without a slash at the start; empty for the folder itself.
+    pub rest: &'a str,
+}
+
+/// A key beside the folders: a presubmit's alias, or a job's newest build id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BesideKey<'a> {
+    pub job: &'a str,
+    /// Of an alias; `None` for `latest-build.txt`, which all runs of the job share.
+    pub build_id: Option<&'a str>,
+    /// As in [`RunKey::segment`].
+    pub segment: Option<&'a str>,
+}
+
+/// Every run that the key may belong to, the outermost folder first; empty if it is in none.
+#[must_use]
+pub fn runs(key: &str) -> Vec<RunKey<'_>> {
+    let ends = key.match_indices('/').map(|(at, _)| at);
+    ends.chain([key.len()])
+        .filter_map(|end| {
+            let run = run(&key[..end])?;
+            let rest = key[end..].trim_start_matches('/');
+            Some(RunKey { rest, ..run })
+        })
+        .collect()
+}
+
+/// The run whose folder this is, to the end.
+#[must_use]
+pub fn run(folder: &str) -> Option<RunKey<'_>> {
+    let mut segments = folder.rsplit('/');
+    let build_id = segments.next().filter(|id| is_number(id))?;
+    let job = segments.next().filter(|job| !job.is_empty())?;
+    let before: [Option<&str>; 4] = std::array::from_fn(|_| segments.next());
+    let (kind, segment, pull) = match before {
+        [Some("logs"), ..] => (FolderKind::Logs, None, None),
+        [Some("batch"), Some("pull"), Some("pr-logs"), _] => (FolderKind::Batch, None, None),
+        [Some(pull), Some("pull"), Some("pr-logs"), _] if is_number(pull) => {
+            (FolderKind::Pull, None, Some(pull))
+        }
+        [Some(pull), Some(segment), Some("pull"), Some("pr-logs")] if is_number(pull) => {
+            (FolderKind::Pull, Some(segment), Some(pull))
+        }
+        _ => return None,
+    };
+    Some(RunKey {
+        folder,
+        kind,
+        job,
+        build_id,
+        segment,
+        pull,
+        rest: "",
+    })
+}
+
+/// What a key beside the folders is about. These have no prefix, whatever the folders have.
+#[must_use]
+pub fn beside(key: &str) -> Option<BesideKey<'_>> {
+    let segments: Vec<&str> = key.split('/').collect();
+    let (job, name, segment) = match segments.as_slice() {
+        ["logs", job, name] => (*job, *name, None),
+        ["pr-logs", "directory", job, name] => (*job, *name, None),
+        ["pr-logs", "pull", pull, job, name] if is_number(pull) => (*job, *name, None),
+        ["pr-logs", "pull", segment, pull, job, name] if is_number(pull) => {
+            (*job, *name, Some(*segment))
+        }
+        _ => return None,
+    };
+    let alias = || name.strip_suffix(".txt").filter(|id| is_number(id));
+    let build_id = match (name == super::LATEST, segments[1]) {
+        (true, _) => None,
+        (false, "directory") => Some(alias()?),
+        (false, _) => return None,
+    };
+    (!job.is_empty()).then_some(BesideKey {
+        job,
+        build_id,
+        segment,
+    })
+}
+
+pub(super) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests;
