@@ -8,6 +8,7 @@ pub mod labels;
 mod new;
 mod pod_spec;
 mod refs;
+pub mod secrets;
 mod spec;
 mod status;
 

@@ -11,6 +11,7 @@ mod credentials;
 mod gzip;
 mod http;
 mod key;
+pub mod live;
 mod local;
 mod object;
 mod page;

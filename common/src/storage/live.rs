@@ -1,0 +1,86 @@
+//! The log of a test that still runs, as pieces beside where it will be.
+//!
+//! The sidecar of a run with `censor_secrets: true` writes them, masked: numbered from 1, at most
+//! one a second, none while the job is silent. In order they are the beginning of the log. They
+//! are removed once the log is stored.
+
+use super::paths::BUILD_LOG;
+
+const FOLDER_END: &str = ".live";
+const LOG_END: &str = ".txt";
+const DIGITS: usize = 8;
+
+/// The folder of the pieces of `log` (a name as of [`super::paths::build_log`]), without a slash
+/// at the end.
+#[must_use]
+pub fn piece_folder(log: &str) -> String {
+    format!("{}{FOLDER_END}", log.strip_suffix(LOG_END).unwrap_or(log))
+}
+
+/// Where the piece `number` of `log` is: names sort as their numbers do.
+#[must_use]
+pub fn piece_name(log: &str, number: u64) -> String {
+    format!("{}/{number:0DIGITS$}{LOG_END}", piece_folder(log))
+}
+
+/// The number of the piece that `name`, below a run's folder, is; `None` if it is none.
+#[must_use]
+pub fn piece_number(name: &str) -> Option<u64> {
+    let (folder, piece) = name.split_once('/')?;
+    let log = folder.strip_suffix(FOLDER_END)?;
+    let is_log = BUILD_LOG.strip_suffix(LOG_END).is_some_and(|end| {
+        log.strip_suffix(end)
+            .is_some_and(|container| container.is_empty() || container.ends_with('-'))
+    });
+    let digits = piece.strip_suffix(LOG_END)?;
+    let is_number = digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
+    let number = digits.parse().ok().filter(|number| *number > 0);
+    number.filter(|_| is_log && is_number)
+}
+
+/// Whether `name`, below a run's folder, is a piece.
+#[must_use]
+pub fn is_piece(name: &str) -> bool {
+    piece_number(name).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for (log, number, expected) in [
+            ("build-log.txt", 1, "build-log.live/00000001.txt"),
+            (
+                "test-build-log.txt",
+                99_999_999,
+                "test-build-log.live/99999999.txt",
+            ),
+        ] {
+            let name = piece_name(log, number);
+            assert_eq!(name, expected);
+            assert_eq!(piece_number(&name), Some(number));
+        }
+    }
+
+    #[test]
+    fn nothing_else_is_a_piece() {
+        for name in [
+            "build-log.txt",
+            "build-log.live",
+            "build-log.live/",
+            "build-log.live/1.txt",
+            "build-log.live/00000000.txt",
+            "build-log.live/00000001",
+            "build-log.live/+0000001.txt",
+            "build-log.live/x/00000001.txt",
+            "artifacts/build-log.live/00000001.txt",
+            "log.live/00000001.txt",
+            "mybuild-log.live/00000001.txt",
+            "build-log/00000001.txt",
+        ] {
+            assert!(!is_piece(name), "{name}");
+        }
+    }
+}
