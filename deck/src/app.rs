@@ -34,7 +34,7 @@ pub(crate) struct App {
     pub(crate) streams: Arc<Semaphore>,
     /// Tells this process's revisions from an earlier one's.
     pub(crate) boot: String,
-    pub(crate) present: Present,
+    pub(crate) present: Arc<Present>,
     pub(crate) load_status: watch::Receiver<LoadStatus>,
     pub(crate) viewer: Viewer,
 }

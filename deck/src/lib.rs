@@ -26,4 +26,5 @@ pub use options::{
     CredentialOptions, LaterOptions, Options, OwnStorage, StorageOptions, UnusedOptions,
     VisibilityOptions,
 };
+pub use routes::{Dress, Route, Visibility, routes};
 pub use run::{Context, main, run};

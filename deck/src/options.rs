@@ -34,6 +34,10 @@ pub struct Options {
     /// Where pages are served.
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
+    /// A name that a Deck on loopback answers to, beside localhost, addresses and the hosts of
+    /// `job_url_prefix_config`; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub allowed_host: Vec<String>,
     /// How long the first listing of `ProwJobs` may take.
     #[arg(long, default_value = "30s")]
     pub timeout_listing_prowjobs: GoDuration,

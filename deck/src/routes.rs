@@ -1,9 +1,14 @@
 //! Every path Deck answers, and what all answers have in common.
+//!
+//! A request passes, from outside: the measuring, [`headers`], [`host`], the net for panics, and
+//! its route of the [`table`].
 
 mod artifact;
 mod badge;
 mod error;
 mod events;
+mod headers;
+mod host;
 mod job;
 mod later;
 mod list;
@@ -13,6 +18,7 @@ mod prowjobs;
 mod schema;
 mod statics;
 mod storage;
+mod table;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -23,16 +29,15 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::app::App;
 use crate::metrics::Labels;
-
-/// Pages load nothing but their own files, and nobody puts them into a frame.
-const PAGE_POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'none'";
+use headers::Wardrobe;
+pub(crate) use host::Hosts;
+pub use table::{Dress, Route, Visibility, routes};
 
 /// Prow's headers for what changes all the time.
 pub(crate) const NO_STORE: [(HeaderName, &str); 2] = [
@@ -40,38 +45,29 @@ pub(crate) const NO_STORE: [(HeaderName, &str); 2] = [
     (header::EXPIRES, "0"),
 ];
 
-pub(crate) fn router(app: Arc<App>) -> Router {
-    // Answers that end: these are compressed. Streams must leave as they come, and what is in
-    // storage may be asked for in parts.
-    let pages = Router::new()
-        .route("/", get(list::page))
-        .route("/view/{*path}", get(job::page))
-        .route("/prowjobs.js", get(prowjobs::all))
-        .route("/prowjob", get(prowjobs::one))
-        .route("/badge.svg", get(badge::svg))
-        .route("/static/{name}", get(statics::file))
-        .route("/favicon.ico", get(statics::favicon))
-        .route("/schema/prow-jobs.json", get(schema::prow_jobs))
-        .route("/schema/jobs.json", get(schema::jobs))
-        .layer(CompressionLayer::new());
-    let streams = Router::new()
-        .route("/events", get(events::stream))
-        .route("/log", get(log::plain))
-        .route("/log/events", get(live::stream))
-        .route("/artifact/{*path}", get(artifact::object))
-        .route("/storage/{*key}", get(storage::get).put(storage::put));
-    let later = later::PATHS
-        .into_iter()
-        .fold(Router::new(), |router, path| {
-            router.route(path, any(later::answer))
-        });
-    pages
-        .merge(streams)
-        .merge(later)
-        .fallback(error::not_found)
+pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
+    let routes = table::routes().fold(Router::new(), |router, route| {
+        let handler = (route.handler)();
+        router.route(
+            route.path,
+            if route.compressed {
+                handler.layer(CompressionLayer::new())
+            } else {
+                handler
+            },
+        )
+    });
+    let routes = routes.fallback(error::not_found).with_state(app.clone());
+    finish(routes, &Arc::new(hosts)).layer(middleware::from_fn_with_state(app, measure))
+}
+
+/// Around every route, the answers of this file included.
+fn finish(routes: Router, hosts: &Arc<Hosts>) -> Router {
+    let wardrobe = Arc::new(Wardrobe::new(hosts.clone()));
+    routes
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(app.clone(), common_headers))
-        .with_state(app)
+        .layer(middleware::from_fn_with_state(hosts.clone(), host::check))
+        .layer(middleware::from_fn_with_state(wardrobe, headers::dress))
 }
 
 /// A method as a metric's label: any word is a method, and each label is kept for ever.
@@ -87,8 +83,8 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// Security headers that a route has not set itself; and the measuring of every answer.
-async fn common_headers(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// The measuring of every answer.
+async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let path = request
         .extensions()
@@ -96,7 +92,7 @@ async fn common_headers(State(app): State<Arc<App>>, request: Request, next: Nex
         .map_or("unmatched", MatchedPath::as_str)
         .to_owned();
     let method = known(request.method()).to_owned();
-    let mut response = next.run(request).await;
+    let response = next.run(request).await;
     let labels = Labels {
         path,
         method,
@@ -104,20 +100,6 @@ async fn common_headers(State(app): State<Arc<App>>, request: Request, next: Nex
     };
     app.metrics
         .observe(&labels, start.elapsed(), length(response.headers()));
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-    ] {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
-    }
     response
 }
 

@@ -23,7 +23,7 @@ use crate::buckets::Buckets;
 use crate::index::{Index, feed};
 use crate::metrics::Metrics;
 use crate::options::{Options, OwnStorage};
-use crate::routes;
+use crate::routes::{self, Hosts};
 use crate::settings::Present;
 use crate::upload::Uploads;
 
@@ -56,6 +56,8 @@ pub struct Context {
     /// For buckets that are read.
     pub credentials: Credentials,
     pub metrics: Metrics,
+    /// Names that a Deck on loopback answers to, beside `localhost` and those of the configuration.
+    pub allowed_hosts: Vec<String>,
     /// How long the first listing may take.
     pub timeout: Duration,
     /// Set once the first listing is in.
@@ -81,6 +83,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         storage: options.storage.open()?,
         credentials: options.credentials.credentials(),
         metrics: Metrics::register(&mut instrumentation.registry),
+        allowed_hosts: options.allowed_host,
         timeout: options.timeout_listing_prowjobs.to_std(),
         ready: instrumentation.ready.clone(),
     };
@@ -105,6 +108,7 @@ pub async fn run(
 
 struct Deck {
     app: Arc<App>,
+    allowed_hosts: Vec<String>,
     namespace: String,
     timeout: Duration,
     ready: Ready,
@@ -124,12 +128,13 @@ impl Deck {
             shutdown: shutdown.clone(),
             streams: App::streams(),
             boot: format!("{:x}", Timestamp::now().as_microsecond()),
-            present: Present::new(context.config),
+            present: Arc::new(Present::new(context.config)),
             viewer: context.viewer,
             load_status: context.load_status,
         };
         Ok(Self {
             app: Arc::new(app),
+            allowed_hosts: context.allowed_hosts,
             namespace,
             timeout: context.timeout,
             ready: context.ready,
@@ -150,9 +155,14 @@ impl Deck {
             grace: GRACE,
             ..ServeOptions::default()
         };
+        let hosts = Hosts {
+            loopback: listener.local_addr()?.ip().is_loopback(),
+            allowed: self.allowed_hosts,
+            present: self.app.present.clone(),
+        };
         let serving = serve(
             listener,
-            routes::router(self.app),
+            routes::router(self.app, hosts),
             options,
             shutdown.clone(),
         );

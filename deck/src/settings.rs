@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     pub(crate) pod_namespace: String,
     /// How links into GitHub begin, without a slash at the end.
     pub(crate) link_url: String,
+    /// Host and port of the links to Deck itself (`job_url_prefix_config`), in lower case.
+    pub(crate) addresses: Vec<String>,
 }
 
 impl Settings {
@@ -54,8 +56,20 @@ impl Settings {
                 .collect(),
             pod_namespace: config.prow.pod_namespace.clone(),
             link_url: config.prow.github.link_url.trim_end_matches('/').to_owned(),
+            addresses: addresses(plank.job_url_prefix_config.values()),
         }
     }
+}
+
+/// The authority of each URL that has one, sorted.
+fn addresses<'a>(urls: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let authority = |url: &String| {
+        let uri: http::Uri = url.parse().ok()?;
+        let authority = uri.authority()?.as_str().to_ascii_lowercase();
+        (!authority.contains('@')).then_some(authority)
+    };
+    let sorted: BTreeSet<String> = urls.filter_map(authority).collect();
+    sorted.into_iter().collect()
 }
 
 fn bucket(decoration: &DecorationConfig) -> Option<String> {

@@ -17,8 +17,6 @@ use crate::keys::{RunKey, run_of};
 use crate::range::{Wanted, wanted};
 use crate::stored_run;
 
-/// No script runs and no origin is given, whatever the object is.
-const SANDBOX: &str = "sandbox";
 const NO_SUCH_OBJECT: &str = "There is no such object.\n";
 
 /// `/artifact/<provider>/<bucket…>/<key>`
@@ -93,7 +91,11 @@ async fn answer(
     if header(header::IF_NONE_MATCH)
         .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag))
     {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+        // Its type again: who may have it as a part of a page depends on that.
+        let mut kept = describe(&head.attributes);
+        kept.remove(header::CONTENT_ENCODING);
+        kept.insert(header::ETAG, value(&etag));
+        return Ok((StatusCode::NOT_MODIFIED, kept).into_response());
     }
     let range =
         header(header::RANGE).filter(|_| header(header::IF_RANGE).is_none_or(|tag| tag == etag));
@@ -117,8 +119,6 @@ async fn answer(
     let mut out = describe(&object.attributes);
     out.insert(header::ETAG, value(&etag));
     out.insert(header::ACCEPT_RANGES, value("bytes"));
-    out.insert(header::CONTENT_SECURITY_POLICY, value(SANDBOX));
-    out.insert(header::X_CONTENT_TYPE_OPTIONS, value("nosniff"));
     if let Some(range) = content_range {
         out.insert(header::CONTENT_RANGE, value(&range));
     }

@@ -34,11 +34,8 @@ pub(super) async fn svg(State(app): State<Arc<App>>, Query(query): Query<Jobs>) 
         .iter()
         .map(|job| (job.job.as_ref(), job.state))
         .collect();
-    // Badges stand in other sites' pages.
-    let elsewhere = [("cross-origin-resource-policy", "cross-origin")];
     (
         NO_STORE,
-        elsewhere,
         [(header::CONTENT_TYPE, "image/svg+xml")],
         badge(&states),
     )

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 
-use super::error::not_found;
+use super::text;
 use crate::app::App;
 use crate::assets::Asset;
 
@@ -18,17 +18,17 @@ pub(super) async fn file(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    serve(app, &name, &headers, FOREVER).await
+    serve(&app, &name, &headers, FOREVER)
 }
 
 pub(super) async fn favicon(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    serve(app, "icon.svg", &headers, "public, max-age=86400").await
+    serve(&app, "icon.svg", &headers, "public, max-age=86400")
 }
 
-async fn serve(app: Arc<App>, name: &str, headers: &HeaderMap, cache: &'static str) -> Response {
+fn serve(app: &App, name: &str, headers: &HeaderMap, cache: &'static str) -> Response {
     match app.assets.get(name) {
         Some(asset) => answer(asset, headers, cache),
-        None => not_found(State(app)).await,
+        None => text(StatusCode::NOT_FOUND, "There is no such file.\n"),
     }
 }
 

@@ -45,6 +45,7 @@ pub(crate) struct Setup {
     pub(crate) config_file: Option<PathBuf>,
     /// The cluster takes any object for a `ProwJob`.
     pub(crate) any_object: bool,
+    pub(crate) allowed_hosts: Vec<String>,
     pub(crate) max_object_size: Option<u64>,
     pub(crate) max_job_size: Option<u64>,
 }
@@ -101,6 +102,7 @@ impl Deck {
             storage: storage.open().unwrap(),
             credentials: Credentials::default(),
             metrics: Metrics::register(&mut Registry::default()),
+            allowed_hosts: setup.allowed_hosts,
             timeout: PATIENCE,
             ready: Ready::default(),
         };

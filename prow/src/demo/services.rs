@@ -254,6 +254,7 @@ impl Prow<'_> {
             storage: storage.open()?,
             credentials: Credentials::default(),
             metrics: deck::Metrics::register(&mut Registry::default()),
+            allowed_hosts: Vec::new(),
             timeout: PATIENCE,
             ready: service::Ready::default(),
         })

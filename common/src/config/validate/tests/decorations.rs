@@ -68,14 +68,14 @@ fn what_it_does_not_take() {
             presubmit(
                 "decorate: true\ndecoration_config:\n  gcs_configuration: {path_prefix: logs/victim/1/artifacts}\nspec: {containers: [{command: [make]}]}",
             ),
-            r#"jobs.yaml:6:27: presubmits."org/repo"[0].decoration_config.gcs_configuration.path_prefix: "logs/victim/1/artifacts" is no prefix for results: "logs/victim/1/artifacts/logs/job/1" is no object name: it reads as a part of another run's folder"#,
+            r#"jobs.yaml:6:27: presubmits."org/repo"[0].decoration_config.gcs_configuration.path_prefix: "logs/victim/1/artifacts" is no prefix for results: "logs/victim/1/artifacts/logs/unit/1" is no object name: it reads as a part of another run's folder"#,
         ),
         (
             "path-prefix",
             presubmit(
                 "decorate: true\ndecoration_config:\n  gcs_configuration: {path_prefix: ../up}\nspec: {containers: [{command: [make]}]}",
             ),
-            r#"jobs.yaml:6:27: presubmits."org/repo"[0].decoration_config.gcs_configuration.path_prefix: "../up" is no prefix for results: "../up/logs/job/1" is no object name: it has a relative segment"#,
+            r#"jobs.yaml:6:27: presubmits."org/repo"[0].decoration_config.gcs_configuration.path_prefix: "../up" is no prefix for results: "../up/logs/unit/1" is no object name: it has a relative segment"#,
         ),
         (
             "path-strategy-defaults",
