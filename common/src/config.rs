@@ -5,6 +5,7 @@
 //! name every mistake with file, line and column.
 
 pub mod agent;
+pub mod buckets;
 pub mod check;
 mod decorations;
 mod defaults;

@@ -93,14 +93,14 @@ impl Storage {
     /// Opens `gs://b`, `s3://b`, `az://c`, `file:///dir`, `b` (which is `gs://b`), each with an
     /// optional path, or Deck's storage at `http(s)://host[:port]/storage`.
     ///
-    /// Does not talk to the network. A folder is made if it does not exist.
+    /// Does not talk to the network, and makes no folder: the first write does.
     pub fn open(url: &str, credentials: &Credentials) -> Result<Self, Error> {
         let bucket = Bucket::parse(url)?;
         let backend = match bucket.provider() {
             Provider::Gs | Provider::S3 | Provider::Az => {
                 Backend::Cloud(cloud::Cloud::open(&bucket, credentials)?)
             }
-            Provider::File => Backend::Local(Arc::new(local::Local::open(&bucket)?)),
+            Provider::File => Backend::Local(Arc::new(local::Local::open(&bucket))),
             Provider::Storage => Backend::Http(Arc::new(http::Http::open(&bucket, credentials)?)),
         };
         Ok(Self { bucket, backend })

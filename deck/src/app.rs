@@ -80,7 +80,8 @@ impl App {
             .filter(|run| self.may_view(run))
     }
 
-    /// The folder of the run's logs and artifacts. `None`: it is not decorated, or not yet claimed.
+    /// The folder of the run's logs and artifacts. `None`: it is not decorated, not yet claimed, or
+    /// its bucket may not be opened.
     pub(crate) fn place_of(&self, job: &Job) -> anyhow::Result<Option<Place>> {
         if job.bucket.is_none() || job.build_id.is_empty() {
             return Ok(None);
@@ -99,13 +100,13 @@ impl App {
             build_id: &job.build_id,
             refs: object.spec.refs.as_ref(),
         };
-        let key = paths::job_dir(&config, &named)?;
-        let storage = self.buckets.open(&config.bucket)?;
-        let bucket = common::storage::Bucket::parse(&config.bucket)?.view_path();
+        let Ok(bucket) = self.settings().allowed.open_to(&config.bucket) else {
+            return Ok(None);
+        };
         Ok(Some(Place {
-            storage,
-            key,
-            bucket,
+            storage: self.buckets.open(&bucket)?,
+            key: paths::job_dir(&config, &named)?,
+            bucket: bucket.view_path(),
         }))
     }
 }

@@ -1,12 +1,18 @@
-//! Which bucket a path of Deck's is about, and the way into it.
+//! The way into the bucket that a path of Deck's or a job is about.
 //!
-//! Only buckets of the configuration, or of a job that is known, are opened: Deck's credentials
-//! are not for whoever can type a URL.
+//! Only buckets that the configuration allows are opened: Deck's credentials are not for whoever
+//! can type a URL or write a `ProwJob`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use common::config::buckets::AllowedBuckets;
 use common::storage::{Bucket, Credentials, Error, Provider, Storage, validate_key};
+
+/// Deck's own storage in its paths.
+const STORAGE: &str = "storage";
+/// Buckets that are kept open. Where every bucket may be looked into, anybody can name new ones.
+const MAX_OPENED: usize = 256;
 
 #[derive(Debug)]
 pub(crate) struct Buckets {
@@ -38,56 +44,47 @@ impl Buckets {
         self.own.as_ref()
     }
 
-    /// What `<provider>/<bucket…>/<key>` names, if its bucket is among `known`.
-    ///
-    /// `gcs` is read as `gs`: old links say so.
-    pub(crate) fn locate<'a>(
+    /// What `<provider>/<bucket…>/<key>` names, if its bucket is Deck's own or an allowed one.
+    pub(crate) fn locate(
         &self,
         path: &str,
-        known: impl Iterator<Item = &'a str>,
+        allowed: &AllowedBuckets,
     ) -> Result<Option<Place>, Error> {
         let path = path.trim_matches('/');
-        let path = path
-            .strip_prefix("gcs/")
-            .map_or_else(|| path.to_owned(), |rest| format!("gs/{rest}"));
-        let key_in = |bucket: &str| {
-            let key = path.strip_prefix(bucket)?.strip_prefix('/')?;
-            validate_key(key).is_ok().then(|| key.to_owned())
-        };
-        if let (Some(own), Some(key)) = (&self.own, key_in(Provider::Storage.as_str())) {
-            return Ok(Some(Place {
+        if let Some(own) = &self.own
+            && let Some((STORAGE, key)) = path.split_once('/')
+        {
+            let place = || Place {
                 storage: own.clone(),
-                key,
-                bucket: Provider::Storage.to_string(),
-            }));
+                key: key.to_owned(),
+                bucket: STORAGE.to_owned(),
+            };
+            return Ok(validate_key(key).is_ok().then(place));
         }
-        let candidates = known.filter_map(|url| {
-            let bucket = Bucket::parse(url).ok()?;
-            let view = bucket.view_path();
-            Some((url, key_in(&view)?, view))
-        });
-        // The longest: a bucket's folder may be configured beside the bucket.
-        match candidates.max_by_key(|(_, _, view)| view.len()) {
-            Some((url, key, bucket)) => Ok(Some(Place {
-                storage: self.open(url)?,
-                key,
-                bucket,
-            })),
-            None => Ok(None),
-        }
+        let Some((bucket, key)) = allowed.locate(path) else {
+            return Ok(None);
+        };
+        Ok(Some(Place {
+            storage: self.open(&bucket)?,
+            key,
+            bucket: bucket.view_path(),
+        }))
     }
 
-    /// The storage of a bucket's URL; Deck's own is not asked over the network.
-    pub(crate) fn open(&self, url: &str) -> Result<Storage, Error> {
-        let bucket = Bucket::parse(url)?;
+    /// The storage of a bucket that is allowed; Deck's own is not asked over the network.
+    pub(crate) fn open(&self, bucket: &Bucket) -> Result<Storage, Error> {
         if let (Provider::Storage, Some(own)) = (bucket.provider(), &self.own) {
             return Ok(own.clone());
         }
+        let url = bucket.url();
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(storage) = opened.get(url) {
             return Ok(storage.clone());
         }
         let storage = Storage::open(url, &self.credentials)?;
+        if opened.len() >= MAX_OPENED {
+            opened.clear();
+        }
         opened.insert(url.to_owned(), storage.clone());
         Ok(storage)
     }
@@ -95,17 +92,26 @@ impl Buckets {
 
 #[cfg(test)]
 mod tests {
+    use common::config::Config;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn only_known_buckets_are_opened() {
+    fn only_allowed_buckets_are_opened_and_none_is_made() {
         let folder = tempfile::tempdir().unwrap();
         let (own, other) = (folder.path().join("own"), folder.path().join("other"));
         let url = |path: &std::path::Path| format!("file://{}", path.display());
         let storage = Storage::open(&url(&own), &Credentials::default()).unwrap();
         let buckets = Buckets::new(Some(storage), Credentials::default());
-        let (parent, inner) = (url(&other), url(&other.join("inner")));
-        let known = ["http://deck/storage", &parent, &inner];
+        let mut config = Config::default();
+        config.prow.deck = serde_json::from_value(json!({
+            "skip_storage_path_validation": false,
+            "additional_allowed_buckets":
+                ["http://deck/storage", url(&other), url(&other.join("inner"))],
+        }))
+        .unwrap();
+        let allowed = AllowedBuckets::of(&config);
         let view = format!("file{}", other.display());
         for (path, expected) in [
             ("storage/logs/j/1".to_owned(), Some(("storage", "logs/j/1"))),
@@ -118,16 +124,18 @@ mod tests {
                 Some((&*format!("{view}/inner"), "logs/j/1")),
             ),
             ("file/etc/passwd".to_owned(), None),
+            (format!("{view}/../../etc/passwd"), None),
             ("gs/unknown/logs/j/1".to_owned(), None),
             ("storage/../x".to_owned(), None),
             ("storage".to_owned(), None),
             (String::new(), None),
         ] {
-            let place = buckets.locate(&path, known.into_iter()).unwrap();
+            let place = buckets.locate(&path, &allowed).unwrap();
             let got = place
                 .as_ref()
                 .map(|place| (place.bucket.as_str(), place.key.as_str()));
             assert_eq!(got, expected, "{path}");
         }
+        assert!(!other.exists() && !own.exists());
     }
 }

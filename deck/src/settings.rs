@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use common::config::{Config, JobBase};
-use common::prowjob::DecorationConfig;
+use common::config::Config;
+use common::config::buckets::AllowedBuckets;
 use tokio::sync::watch;
 
 /// Derived from one configuration.
@@ -12,8 +12,8 @@ use tokio::sync::watch;
 pub(crate) struct Settings {
     /// `org/repo` and `org`.
     pub(crate) hidden_repos: Vec<String>,
-    /// URLs of every bucket that may be looked into.
-    pub(crate) buckets: BTreeSet<String>,
+    /// Every bucket that may be looked into.
+    pub(crate) allowed: AllowedBuckets,
     pub(crate) pod_namespace: String,
     /// How links into GitHub begin, without a slash at the end.
     pub(crate) link_url: String,
@@ -23,40 +23,12 @@ pub(crate) struct Settings {
 
 impl Settings {
     pub(crate) fn of(config: &Config) -> Self {
-        let section = &config.prow.deck;
-        let jobs = &config.jobs;
-        let own = |job: &JobBase| job.utility.decoration_config.as_deref().and_then(bucket);
-        let presubmits = jobs
-            .presubmits
-            .values()
-            .flatten()
-            .filter_map(|job| own(&job.base));
-        let postsubmits = jobs
-            .postsubmits
-            .values()
-            .flatten()
-            .filter_map(|job| own(&job.base));
-        let periodics = jobs.periodics.iter().filter_map(|job| own(&job.base));
-        let plank = &config.prow.plank;
-        let entries = plank
-            .default_decoration_config_entries
-            .iter()
-            .map(|entry| &entry.config);
-        let defaults = entries
-            .chain(plank.default_decoration_configs.values())
-            .filter_map(bucket);
-        let more = section.additional_allowed_buckets.iter().cloned();
         Self {
-            hidden_repos: section.hidden_repos.clone(),
-            buckets: presubmits
-                .chain(postsubmits)
-                .chain(periodics)
-                .chain(defaults)
-                .chain(more)
-                .collect(),
+            hidden_repos: config.prow.deck.hidden_repos.clone(),
+            allowed: AllowedBuckets::of(config),
             pod_namespace: config.prow.pod_namespace.clone(),
             link_url: config.prow.github.link_url.trim_end_matches('/').to_owned(),
-            addresses: addresses(plank.job_url_prefix_config.values()),
+            addresses: addresses(config.prow.plank.job_url_prefix_config.values()),
         }
     }
 }
@@ -70,11 +42,6 @@ fn addresses<'a>(urls: impl Iterator<Item = &'a String>) -> Vec<String> {
     };
     let sorted: BTreeSet<String> = urls.filter_map(authority).collect();
     sorted.into_iter().collect()
-}
-
-fn bucket(decoration: &DecorationConfig) -> Option<String> {
-    let storage = decoration.gcs_configuration.as_ref()?;
-    Some(storage.bucket.clone()).filter(|bucket| !bucket.is_empty())
 }
 
 /// The settings of the present configuration; computed once for each.
@@ -121,11 +88,11 @@ mod tests {
     fn takes_what_is_hidden_and_the_buckets() {
         let deck = json!({
             "hidden_repos": ["o/secret"],
-            "additional_allowed_buckets": ["gs://more"],
+            "additional_allowed_buckets": ["file:///more"],
         });
         let settings = Settings::of(&config(deck));
         assert_eq!(settings.hidden_repos, ["o/secret"]);
-        assert!(settings.buckets.contains("gs://more"));
+        assert!(settings.allowed.open_to("file:///more").is_ok());
         assert_eq!(settings.link_url, "https://github.com");
         assert_eq!(Settings::of(&Config::default()).hidden_repos, [""; 0]);
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::{
     Config, Errors, JobBase, Origin, Path, Postsubmit, Preset, Presubmit, Problem,
+    buckets::AllowedBuckets,
     decorations::Decorations,
     defaults::Completion,
     findings::Findings,
@@ -16,6 +17,7 @@ use super::{
     preset, validate,
     yaml::{self, Document, Trust},
 };
+use crate::storage::Bucket;
 
 /// No file of a repository is larger.
 pub const MAX_BYTES: usize = 1 << 20;
@@ -180,18 +182,21 @@ fn complete(
     own
 }
 
-/// The rules for every job, the rules between these and the central jobs, and the clusters that
-/// the repository may use.
+/// The rules for every job, the rules between these and the central jobs, and the clusters and
+/// buckets that the repository may use.
 fn check(own: &InRepo, org_repo: &str, config: &Config, findings: &mut Findings) {
     let (org, repo) = org_repo.split_once('/').unwrap_or((org_repo, ""));
     let clusters = config.prow.in_repo_config.clusters(org, repo);
+    let buckets = AllowedBuckets::of(config);
     for job in &own.presubmits {
         validate::presubmit(job, &config.prow, findings);
         cluster(&job.base, &clusters, findings);
+        bucket(&job.base, &buckets, findings);
     }
     for job in &own.postsubmits {
         validate::postsubmit(job, &config.prow, findings);
         cluster(&job.base, &clusters, findings);
+        bucket(&job.base, &buckets, findings);
     }
     let central = config.presubmits_for(org_repo);
     validate::presubmits(&[central, &own.presubmits].concat(), findings);
@@ -212,6 +217,32 @@ fn cluster(job: &JobBase, allowed: &[&str], findings: &mut Findings) {
             ),
         );
     }
+}
+
+/// Results go where the installation keeps them: pods and services bring their credentials along.
+fn bucket(job: &JobBase, allowed: &AllowedBuckets, findings: &mut Findings) {
+    let decoration = job.utility.decoration_config.as_deref();
+    let Some(storage) = decoration.and_then(|it| it.gcs_configuration.as_ref()) else {
+        return;
+    };
+    let bucket = &storage.bucket;
+    if bucket.is_empty() || Bucket::parse(bucket).is_ok_and(|it| allowed.names(&it)) {
+        return;
+    }
+    let root = Path::Below(&job.origin.path);
+    let decoration = root.key("decoration_config");
+    let storage = decoration.key("gcs_configuration");
+    findings.add_with_hint(
+        "bucket",
+        &job.origin.file,
+        &storage.key("bucket"),
+        format!("found {bucket:?}, expected a bucket that the installation's configuration names"),
+        Some(
+            "leave it out to store results where other jobs do, or ask the operator to add it to \
+             deck.additional_allowed_buckets"
+                .into(),
+        ),
+    );
 }
 
 #[cfg(test)]

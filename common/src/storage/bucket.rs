@@ -67,23 +67,29 @@ impl Bucket {
             _ => return Err(bad("the scheme has to be gs, s3, az, file, http or https")),
         };
         let (name, path) = match provider {
-            Provider::File if rest.starts_with('/') || rest.is_empty() => {
-                (String::new(), format!("/{}", rest.trim_start_matches('/')))
-            }
-            Provider::File => return Err(bad("the folder has to be absolute, as in file:///data")),
-            Provider::Storage => {
-                let parsed = ::url::Url::parse(url).map_err(|e| bad(&e.to_string()))?;
-                if !parsed.path().trim_end_matches('/').ends_with("/storage")
-                    || parsed.query().is_some()
-                {
-                    return Err(bad("the path has to end in /storage"));
+            Provider::File => {
+                let folder = rest.trim_start_matches('/');
+                if folder.len() == rest.len() || folder.is_empty() {
+                    return Err(bad("the folder has to be absolute, as in file:///data"));
                 }
-                (String::new(), String::new())
+                super::key::validate(folder)?;
+                (String::new(), format!("/{folder}"))
+            }
+            Provider::Storage => {
+                return Ok(Self {
+                    provider,
+                    name: String::new(),
+                    path: String::new(),
+                    url: storage_url(url).map_err(|why| bad(&why))?,
+                });
             }
             Provider::Gs | Provider::S3 | Provider::Az => {
                 let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
                 if name.is_empty() {
                     return Err(bad("the bucket has no name"));
+                }
+                if !is_name(name) {
+                    return Err(bad("the bucket's name has a character that none has"));
                 }
                 if !path.is_empty() {
                     super::key::validate(path)?;
@@ -91,11 +97,15 @@ impl Bucket {
                 (name.to_owned(), path.to_owned())
             }
         };
+        let url = match provider {
+            Provider::File => format!("file://{path}"),
+            _ => format!("{scheme}://{rest}"),
+        };
         Ok(Self {
             provider,
             name,
             path,
-            url: format!("{scheme}://{rest}"),
+            url,
         })
     }
 
@@ -142,6 +152,26 @@ impl Bucket {
         .collect::<Vec<_>>()
         .join("/")
     }
+}
+
+/// Whether a cloud could have a bucket of this name, which has no slash. It becomes a part of URLs.
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    name.chars().all(plain) && name.chars().any(|c| c.is_ascii_alphanumeric())
+}
+
+/// The one form of the URL of a Deck's storage, so that two URLs of one place are equal.
+fn storage_url(url: &str) -> Result<String, String> {
+    let parsed = ::url::Url::parse(url).map_err(|e| e.to_string())?;
+    let says_more = parsed.query().is_some()
+        || parsed.fragment().is_some()
+        || !parsed.username().is_empty()
+        || parsed.password().is_some();
+    let path = parsed.path().trim_end_matches('/');
+    if says_more || !path.ends_with("/storage") {
+        return Err("it has to be http(s)://host/storage and nothing more".into());
+    }
+    Ok(parsed.as_str().trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]
@@ -207,9 +237,36 @@ mod tests {
             "file://data",
             "http://deck/other",
             "http://deck/storage?x=1",
+            "http://deck/storage#x",
+            "http://user@deck/storage",
             "gs://b/../c",
+            "gs://..",
+            "gs://b?x/y",
+            "gs://user@b",
+            "file:///data/../etc",
+            "file:///data/./x",
+            "file:///data//x",
+            "file://",
+            "file:///",
+            "file:///..",
+            "file:///data/..",
+            "file:///a\0b",
         ] {
             assert!(Bucket::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn one_place_has_one_url() {
+        for (url, expected) in [
+            ("http://DECK:80/storage/", "http://deck/storage"),
+            ("http://deck/x/../storage", "http://deck/storage"),
+            ("b/x/", "gs://b/x"),
+            ("file:////data/", "file:///data"),
+        ] {
+            let bucket = Bucket::parse(url).unwrap();
+            assert_eq!(bucket.url(), expected);
+            assert_eq!(Bucket::parse(expected).unwrap(), bucket);
         }
     }
 

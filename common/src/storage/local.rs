@@ -4,6 +4,9 @@
 //! An object is written below `.staging/`, then its attributes become known, then it is renamed
 //! into its place: a reader sees the old object with the old attributes or the new with the new,
 //! wherever a writer is killed.
+//!
+//! The folder itself is made by the first write. Reading changes nothing on the disk: where there
+//! is no folder there are no objects.
 
 mod record;
 mod staging;
@@ -12,7 +15,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -36,30 +39,57 @@ const LOCKS: usize = 64;
 /// A folder; writes go to a staging file that is renamed into place.
 #[derive(Debug)]
 pub(super) struct Local {
-    files: Cloud,
-    folder: Arc<LocalFileSystem>,
     root: PathBuf,
+    /// Once the folder is there.
+    folder: OnceLock<Folder>,
+    /// Whether it was written to.
+    is_written: OnceLock<()>,
     /// One writer at a time decides what an object's next version is.
     locks: [Mutex<()>; LOCKS],
     hasher: RandomState,
 }
 
+/// The folder as `object_store` has it.
+#[derive(Debug)]
+struct Folder {
+    files: Cloud,
+    system: Arc<LocalFileSystem>,
+}
+
 impl Local {
-    pub(super) fn open(bucket: &Bucket) -> Result<Self, Error> {
-        let bad = |why: String| Error::InvalidBucket(bucket.url().to_owned(), why);
-        std::fs::create_dir_all(bucket.path()).map_err(|e| bad(e.to_string()))?;
-        let root = PathBuf::from(bucket.path());
-        staging::remove_leftovers(&root.join(STAGING));
-        let folder = LocalFileSystem::new_with_prefix(bucket.path())
-            .map_err(|e| bad(crate::causes::causes(&e)))?;
-        let folder = Arc::new(folder);
-        Ok(Self {
-            files: Cloud::new(folder.clone(), ""),
-            folder,
-            root,
+    pub(super) fn open(bucket: &Bucket) -> Self {
+        Self {
+            root: PathBuf::from(bucket.path()),
+            folder: OnceLock::new(),
+            is_written: OnceLock::new(),
             locks: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
-        })
+        }
+    }
+
+    /// For reading; `None` where there is no folder.
+    fn folder(&self) -> Result<Option<&Folder>, Error> {
+        if let Some(folder) = self.folder.get() {
+            return Ok(Some(folder));
+        }
+        if !self.root.is_dir() {
+            return Ok(None);
+        }
+        let system = LocalFileSystem::new_with_prefix(&self.root).map_err(Error::other)?;
+        let system = Arc::new(system);
+        let files = Cloud::new(system.clone(), "");
+        Ok(Some(self.folder.get_or_init(|| Folder { files, system })))
+    }
+
+    /// For writing: the folder is made if it does not exist.
+    fn made_folder(&self) -> Result<&Folder, Error> {
+        let bad = |why: String| Error::InvalidBucket(self.root.display().to_string(), why);
+        self.is_written.get_or_init(|| {
+            staging::remove_leftovers(&self.root.join(STAGING));
+        });
+        std::fs::create_dir_all(&self.root).map_err(|e| bad(e.to_string()))?;
+        let folder = self.folder()?;
+        folder.ok_or_else(|| bad("it is no folder".to_owned()))
     }
 
     pub(super) async fn put(
@@ -96,10 +126,12 @@ impl Local {
         attributes: &Attributes,
         replace: bool,
     ) -> Result<bool, Error> {
-        let to = self.path(key)?;
+        let folder = self.made_folder()?;
+        let to = folder.path(key)?;
         let staged_key = format!("{STAGING}/{}", uuid::Uuid::new_v4());
-        let staged = Staged::new(self.path(&staged_key)?);
-        self.files
+        let staged = Staged::new(folder.path(&staged_key)?);
+        folder
+            .files
             .put(&staged_key, body, &Attributes::default())
             .await?;
 
@@ -150,16 +182,18 @@ impl Local {
         };
         let record = Record::with(record, (next, attributes), current);
         let json = serde_json::to_vec(&record).map_err(Error::other)?;
+        let folder = self.made_folder()?;
         let staged_key = format!("{STAGING}/{}", uuid::Uuid::new_v4());
-        let staged = Staged::new(self.path(&staged_key)?);
-        self.files
+        let staged = Staged::new(folder.path(&staged_key)?);
+        folder
+            .files
             .put(
                 &staged_key,
                 Body::Bytes(json.into()),
                 &Attributes::default(),
             )
             .await?;
-        let to = self.path(&attributes_key(key))?;
+        let to = folder.path(&attributes_key(key))?;
         let publish = move || {
             staged.sync(None)?;
             staged.publish(&to, true)
@@ -168,9 +202,11 @@ impl Local {
     }
 
     pub(super) async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
+        let not_found = || Error::NotFound(key.to_owned());
+        let folder = self.folder()?.ok_or_else(not_found)?;
         let mut before = None;
         loop {
-            let (mut object, meta) = self.files.read_with_meta(key, range.clone()).await?;
+            let (mut object, meta) = folder.files.read_with_meta(key, range.clone()).await?;
             let record = self.record(key).await?;
             let version = version(&meta);
             let attributes = match &record {
@@ -196,7 +232,10 @@ impl Local {
             let first = name.split('/').next();
             [Some(RESERVED), Some(STAGING)].contains(&first)
         };
-        let mut listing = self.files.list(prefix, delimiter).await?;
+        let Some(folder) = self.folder()? else {
+            return Ok(Listing::default());
+        };
+        let mut listing = folder.files.list(prefix, delimiter).await?;
         listing.prefixes.retain(|prefix| !is_ours(prefix));
         listing.objects.retain(|object| !is_ours(&object.key));
         Ok(listing)
@@ -204,12 +243,18 @@ impl Local {
 
     async fn version(&self, key: &str) -> Result<Version, Error> {
         let head = ReadRange::Bounded(0..0);
-        let (_, meta) = self.files.read_with_meta(key, head).await?;
+        let not_found = || Error::NotFound(key.to_owned());
+        let folder = self.folder()?.ok_or_else(not_found)?;
+        let (_, meta) = folder.files.read_with_meta(key, head).await?;
         Ok(version(&meta))
     }
 
     async fn record(&self, key: &str) -> Result<Option<Record>, Error> {
-        match self.files.read(&attributes_key(key), ReadRange::All).await {
+        let Some(folder) = self.folder()? else {
+            return Ok(None);
+        };
+        let attributes = attributes_key(key);
+        match folder.files.read(&attributes, ReadRange::All).await {
             Ok(object) => {
                 let json = object.bytes(ATTRIBUTES_LIMIT).await?;
                 serde_json::from_slice(&json)
@@ -221,14 +266,16 @@ impl Local {
             Err(e) => Err(e),
         }
     }
+}
 
+impl Folder {
     fn path(&self, key: &str) -> Result<PathBuf, Error> {
         if is_like_a_drive(key) {
             let fault = "a folder cannot keep a name that ends with a letter and a colon or a bar";
             return Err(Error::InvalidKey(key.to_owned(), fault));
         }
         let path = Path::parse(key).map_err(Error::other)?;
-        self.folder
+        self.system
             .path_to_filesystem(&path)
             .map_err(|e| cloud::error(key, e))
     }
@@ -237,6 +284,9 @@ impl Local {
 impl Drop for Local {
     /// A folder that is looked at afterwards has what was stored and nothing else.
     fn drop(&mut self) {
+        if self.is_written.get().is_none() {
+            return;
+        }
         // It is not empty while somebody writes, and is made anew when somebody does.
         let _ = std::fs::remove_dir(self.root.join(STAGING));
     }

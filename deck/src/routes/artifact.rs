@@ -32,13 +32,9 @@ pub(super) async fn object(
     }
 }
 
-/// The place a path names, in a bucket of the configuration or of the run that it names.
+/// The place a path names, in a bucket that may be opened.
 pub(super) fn locate(app: &App, path: &str) -> Result<Option<Place>, Error> {
-    let settings = app.settings();
-    let run = run_of(path).and_then(|run| app.index.by_build(run.job, run.build?));
-    let own = run.as_deref().and_then(|run: &Job| run.bucket.as_deref());
-    app.buckets
-        .locate(path, settings.buckets.iter().map(String::as_str).chain(own))
+    app.buckets.locate(path, &app.settings().allowed)
 }
 
 /// Who asks for an object.

@@ -10,7 +10,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use common::digest::losses;
 use common::prowjob::ProwJobState;
-use common::storage::{Error, paths};
+use common::storage::{Bucket, Error, paths};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -179,11 +179,8 @@ async fn alias(app: &App, place: &Place) -> anyhow::Result<Found> {
     let url = object.bytes(MAX_ALIAS).await?;
     let url = std::str::from_utf8(&url).unwrap_or_default().trim();
     let settings = app.settings();
-    let known = settings
-        .buckets
-        .iter()
-        .map(String::as_str)
-        .chain([place.storage.bucket().url()]);
+    let named = settings.allowed.named().map(Bucket::url);
+    let known = named.chain([place.storage.bucket().url()]);
     let key = known
         .filter_map(|bucket| url.strip_prefix(bucket)?.strip_prefix('/'))
         .next();

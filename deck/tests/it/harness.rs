@@ -91,6 +91,14 @@ impl Deck {
                 let mut config = Config::default();
                 let section: Option<_> = serde_json::from_value(setup.deck).unwrap();
                 config.prow.deck = section.unwrap_or_default();
+                let validation = &mut config.prow.deck.skip_storage_path_validation;
+                validation.get_or_insert(false);
+                config.prow.plank = serde_json::from_value(json!({
+                    "default_decoration_configs": {"*": {
+                        "gcs_configuration": {"bucket": "http://deck/storage"},
+                    }},
+                }))
+                .unwrap();
                 Agent::fixed(config)
             }
         };

@@ -6,7 +6,7 @@ use std::{
 };
 
 use common::{
-    config::ProwConfig,
+    config::{Config, ProwConfig, buckets::AllowedBuckets},
     prowjob::{GcsConfiguration, ProwJob, ProwJobSpec},
     storage::{
         Attributes, Credentials, Error, Object, ObjectInfo, Provider, Storage, paths, token,
@@ -30,8 +30,20 @@ pub(super) struct Destination {
 }
 
 /// The job's own bucket, else the one that decorated jobs of its repository and cluster have;
-/// `None` where there is none, or no key for such a job.
-pub(super) fn destination(config: &ProwConfig, job: &ProwJob) -> Option<Destination> {
+/// `None` where there is none, or no key for such a job. An error where the bucket is not to be
+/// opened: whoever may write a `ProwJob` may name any, and would get our credentials.
+pub(super) fn destination(config: &Config, job: &ProwJob) -> Result<Option<Destination>, Error> {
+    let Some(to) = named_destination(&config.prow, job) else {
+        return Ok(None);
+    };
+    let bucket = AllowedBuckets::of(config).open_to(&to.bucket)?;
+    Ok(Some(Destination {
+        bucket: bucket.url().to_owned(),
+        ..to
+    }))
+}
+
+fn named_destination(config: &ProwConfig, job: &ProwJob) -> Option<Destination> {
     let build_id = &job.status.as_ref()?.build_id;
     let storage = gcs_configuration(config, &job.spec)?;
     let run = paths::Job {
@@ -197,41 +209,81 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_job_without_a_bucket_gets_the_one_of_its_like() {
-        let config: ProwConfig = serde_json::from_value(json!({"plank": {
+    fn config() -> Config {
+        let prow = serde_json::from_value(json!({"plank": {
             "default_decoration_config_entries": [
                 {"config": {"gcs_configuration": {"bucket": "all", "path_strategy": "explicit"}}},
                 {"cluster": "build2", "config": {"gcs_configuration": {"bucket": "second"}}},
+                {"cluster": "folder", "config": {"gcs_configuration": {"bucket": "file:///logs"}}},
             ],
-        }}))
-        .unwrap();
+        }}));
+        Config {
+            prow: prow.unwrap(),
+            ..Config::default()
+        }
+    }
+
+    fn job() -> ProwJob {
         let mut job = ProwJob::new("pj", Default::default());
         job.spec.job = "unit".into();
         job.spec.job_type = ProwJobType::Periodic;
-        assert_eq!(destination(&config, &job), None, "no build id yet");
         job.status = Some(ProwJobStatus {
             build_id: "7".into(),
             ..ProwJobStatus::default()
         });
-        let of = |job: &ProwJob| {
-            destination(&config, job).map(|found| format!("{}/{}", found.bucket, found.dir))
-        };
-        assert_eq!(of(&job).as_deref(), Some("all/logs/unit/7"));
-        job.spec.cluster = "build2".into();
-        assert_eq!(of(&job).as_deref(), Some("second/logs/unit/7"));
+        job
+    }
+
+    fn named(job: &mut ProwJob, bucket: &str) {
         job.spec.decoration_config = Some(DecorationConfig {
             gcs_configuration: Some(GcsConfiguration {
-                bucket: "own".into(),
+                bucket: bucket.into(),
                 path_prefix: "p".into(),
                 ..GcsConfiguration::default()
             }),
             ..DecorationConfig::default()
         });
-        assert_eq!(of(&job).as_deref(), Some("own/p/logs/unit/7"));
+    }
+
+    #[test]
+    fn a_job_without_a_bucket_gets_the_one_of_its_like() {
+        let config = config();
+        let mut job = job();
+        let of = |job: &ProwJob| {
+            let found = destination(&config, job).unwrap();
+            found.map(|found| format!("{}/{}", found.bucket, found.dir))
+        };
+        assert_eq!(of(&job).as_deref(), Some("gs://all/logs/unit/7"));
+        job.spec.cluster = "build2".into();
+        assert_eq!(of(&job).as_deref(), Some("gs://second/logs/unit/7"));
+        named(&mut job, "own");
+        assert_eq!(of(&job).as_deref(), Some("gs://own/p/logs/unit/7"));
         job.spec.job = "a/b".into();
         assert_eq!(of(&job), None, "a name that is no key");
         job.spec.decoration_config = None;
-        assert_eq!(destination(&ProwConfig::default(), &job), None);
+        assert_eq!(destination(&Config::default(), &job).unwrap(), None);
+        job.status = None;
+        assert_eq!(of(&job), None, "no build id yet");
+    }
+
+    #[test]
+    fn what_only_the_job_names_is_no_destination() {
+        let mut strict = config();
+        strict.prow.deck.skip_storage_path_validation = Some(false);
+        for (bucket, unset, with_validation) in [
+            ("all", true, true),
+            ("file:///logs", true, true),
+            ("own", true, false),
+            ("file:///logs/x", false, false),
+            ("file:///etc", false, false),
+            ("http://169.254.169.254/storage", false, false),
+            ("file:///logs/../etc", false, false),
+        ] {
+            let mut job = job();
+            named(&mut job, bucket);
+            let of = |config: &Config| destination(config, &job).is_ok();
+            assert_eq!(of(&config()), unset, "{bucket}");
+            assert_eq!(of(&strict), with_validation, "{bucket}, validated");
+        }
     }
 }

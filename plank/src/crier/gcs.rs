@@ -35,8 +35,13 @@ impl GcsReporter {
     }
 
     async fn store(&self, news: &News) -> Result<(), Error> {
-        let Some(to) = destination(&self.ctx.config.borrow().prow, &news.job) else {
-            return Ok(());
+        let to = match destination(&self.ctx.config.borrow(), &news.job) {
+            Ok(Some(to)) => to,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                give_up(&news.job, "", &error);
+                return Ok(());
+            }
         };
         let job = if news.gone {
             Arc::clone(&news.job)

@@ -72,7 +72,8 @@ impl GcsK8sReporter {
 
     async fn tell(&self, job: &ProwJob) -> Result<Told, Error> {
         let config = Arc::clone(&self.ctx.config.borrow());
-        let to = destination(&config.prow, job);
+        // Another reporter says why a place is none.
+        let to = destination(&config, job).unwrap_or_default();
         let alias = job.spec.cluster_alias();
         let Some(client) = self.ctx.clusters.build_client(alias) else {
             return Ok(unknown_cluster(job, alias, Timestamp::now()));

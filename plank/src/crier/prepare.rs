@@ -75,7 +75,7 @@ async fn fill(
 
 /// Where the run keeps its files; `None` if it keeps none.
 fn folder(ctx: &Context, job: &ProwJob) -> Result<Option<Folder>, Error> {
-    let destination = destination(&ctx.config.borrow().prow, job);
+    let destination = destination(&ctx.config.borrow(), job).unwrap_or_default();
     let folder = destination.map(|to| ctx.buckets.folder(to, Timestamp::now()));
     Ok(folder.transpose()?)
 }

@@ -153,3 +153,46 @@ fn a_large_or_broken_file_is_refused_with_one_message() {
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 }
+
+#[test]
+fn results_go_to_the_installations_buckets_only() {
+    let mut config = config();
+    config.prow.deck.additional_allowed_buckets = vec!["s3://more".into(), "file:///data".into()];
+    let with = |bucket: &str| {
+        let decoration = format!(
+            "decorate: true\n    decoration_config:\n      gcs_configuration:\n        bucket: {bucket}"
+        );
+        read_one(&TUTORIAL.replace("decorate: true", &decoration), &config)
+    };
+    for bucket in [
+        "http://deck/storage",
+        "http://deck/storage/",
+        "s3://more",
+        "file:///data",
+    ] {
+        assert!(with(bucket).is_ok(), "{bucket}");
+    }
+    for bucket in [
+        "http://evil/storage",
+        "https://deck/storage",
+        "file:///etc",
+        "file:///data/../etc",
+        "file:///data/inner",
+        "gs://more",
+        "anything",
+    ] {
+        assert_eq!(
+            with(bucket).unwrap_err(),
+            format!(
+                r#"prow-jobs.yaml:8:9: presubmits."your-org/your-repo"[0].decoration_config.gcs_configuration.bucket: found {bucket:?}, expected a bucket that the installation's configuration names; leave it out to store results where other jobs do, or ask the operator to add it to deck.additional_allowed_buckets"#
+            )
+        );
+    }
+    // What Prow's setting opens to other ProwJobs is not a repository's.
+    config.prow.deck.skip_storage_path_validation = Some(true);
+    let file = TUTORIAL.replace(
+        "decorate: true",
+        "decorate: true\n    decoration_config: {gcs_configuration: {bucket: anything}}",
+    );
+    assert!(read_one(&file, &config).is_err());
+}

@@ -176,6 +176,21 @@ async fn lists_folders_without_its_own_files() {
 }
 
 #[tokio::test]
+async fn reading_makes_no_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("file://{}/new/folder", dir.path().display());
+    let storage = Storage::open(&url, &Credentials::default()).unwrap();
+    let missing = |got: Result<Object, Error>| matches!(got, Err(Error::NotFound(_)));
+    assert!(missing(storage.get("a").await) && missing(storage.head("a").await));
+    assert_eq!(storage.list("", false).await.unwrap(), Listing::default());
+    drop(storage);
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    let storage = Storage::open(&url, &Credentials::default()).unwrap();
+    storage.put("a", "x", &Attributes::default()).await.unwrap();
+    assert_eq!(text(storage.get("a").await.unwrap()).await, "x");
+}
+
+#[tokio::test]
 async fn nothing_leads_out_of_the_folder() {
     let (dir, storage) = folder();
     std::fs::write(dir.path().join("secret"), "s").unwrap();
@@ -361,6 +376,6 @@ proptest! {
             prop_assert!(listed.is_empty() && is_refused, "{:?}", listed);
         }
         let outside: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
-        prop_assert_eq!(outside.len(), 1, "only the bucket is there");
+        prop_assert!(outside.len() <= 1, "only the bucket is there");
     }
 }

@@ -1,0 +1,135 @@
+//! Which buckets a service may open for a job or for an address: one answer for every reader and
+//! every writer.
+//!
+//! The configuration names buckets in the default decorations, in the central jobs' own and in
+//! `deck.additional_allowed_buckets`. A `ProwJob` may have been written by anybody, so a folder of
+//! this machine (`file://`) or a server (`http://`, `https://`) that only a `ProwJob` names is
+//! opened for nobody. For buckets of a cloud `deck.skip_storage_path_validation` decides.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::{Config, JobBase};
+use crate::prowjob::DecorationConfig;
+use crate::storage::{Bucket, Error, Provider, validate_key};
+
+/// Where a name without a scheme may be, as an entry of `additional_allowed_buckets`: Prow compares
+/// names alone.
+const CLOUDS: [Provider; 3] = [Provider::Gs, Provider::S3, Provider::Az];
+
+/// The buckets that may be opened, derived from one configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllowedBuckets {
+    /// What the configuration names, by URL.
+    named: BTreeMap<String, Bucket>,
+    /// Beside them every bucket of a cloud, as in Prow unless `skip_storage_path_validation` is
+    /// `false`.
+    every_cloud: bool,
+}
+
+impl AllowedBuckets {
+    /// Reads them off `config`. What is no bucket's URL is left out.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let deck = &config.prow.deck;
+        let written = urls(config).filter_map(|url| Bucket::parse(url).ok());
+        let additional = deck.additional_allowed_buckets.iter();
+        let additional = additional.flat_map(|entry| additional_buckets(entry));
+        let named = written.chain(additional);
+        Self {
+            named: named.map(|it| (it.url().to_owned(), it)).collect(),
+            every_cloud: deck.skip_storage_path_validation != Some(false),
+        }
+    }
+
+    /// Whether the configuration itself names this bucket.
+    #[must_use]
+    pub fn names(&self, bucket: &Bucket) -> bool {
+        self.named.contains_key(bucket.url())
+    }
+
+    /// What the configuration names, in the order of the URLs.
+    pub fn named(&self) -> impl Iterator<Item = &Bucket> {
+        self.named.values()
+    }
+
+    /// The bucket of a `ProwJob`, if it may be opened.
+    pub fn open_to(&self, url: &str) -> Result<Bucket, Error> {
+        let bucket = Bucket::parse(url)?;
+        if self.names(&bucket) || (self.every_cloud && CLOUDS.contains(&bucket.provider())) {
+            return Ok(bucket);
+        }
+        let why = "the configuration names it in no default decoration, in no central job and not in deck.additional_allowed_buckets";
+        Err(Error::InvalidBucket(url.to_owned(), why.to_owned()))
+    }
+
+    /// The bucket and the key that `<provider>/<bucket…>/<key>` names, as an address of Deck's
+    /// does. `None`: it names none that may be opened.
+    ///
+    /// `gcs` is read as `gs`: old links say so.
+    #[must_use]
+    pub fn locate(&self, path: &str) -> Option<(Bucket, String)> {
+        let (provider, rest) = path.trim_matches('/').split_once('/')?;
+        let provider = if provider == "gcs" { "gs" } else { provider };
+        let path = format!("{provider}/{rest}");
+        let key_in = |bucket: &Bucket| {
+            let key = path.strip_prefix(&bucket.view_path())?.strip_prefix('/')?;
+            validate_key(key).is_ok().then(|| key.to_owned())
+        };
+        // The longest: a bucket's folder may be named beside the bucket.
+        let named = self.named.values();
+        let named = named.filter_map(|bucket| Some((bucket.clone(), key_in(bucket)?)));
+        let longest = named.min_by_key(|(_, key)| key.len());
+        let of_cloud = || {
+            let (name, _) = rest.split_once('/')?;
+            let bucket = self.open_to(&format!("{provider}://{name}")).ok()?;
+            let key = key_in(&bucket)?;
+            Some((bucket, key))
+        };
+        longest.or_else(of_cloud)
+    }
+}
+
+/// The buckets of the default decorations and of the central jobs, as they are written. Jobs share
+/// their decorations, and each is looked at once.
+fn urls(config: &Config) -> impl Iterator<Item = &str> {
+    let plank = &config.prow.plank;
+    let entries = plank.default_decoration_config_entries.iter();
+    let defaults = entries
+        .map(|entry| &entry.config)
+        .chain(plank.default_decoration_configs.values());
+    let jobs = &config.jobs;
+    let presubmits = jobs.presubmits.values().flatten().map(|job| &job.base);
+    let postsubmits = jobs.postsubmits.values().flatten().map(|job| &job.base);
+    let periodics = jobs.periodics.iter().map(|job| &job.base);
+    let mut seen = HashSet::new();
+    let own = presubmits
+        .chain(postsubmits)
+        .chain(periodics)
+        .filter_map(decoration)
+        .filter(move |it| seen.insert(Arc::as_ptr(it)))
+        .map(AsRef::as_ref);
+    defaults.chain(own).filter_map(bucket)
+}
+
+fn decoration(job: &JobBase) -> Option<&Arc<DecorationConfig>> {
+    job.utility.decoration_config.as_ref()
+}
+
+fn bucket(decoration: &DecorationConfig) -> Option<&str> {
+    let storage = decoration.gcs_configuration.as_ref()?;
+    Some(storage.bucket.as_str()).filter(|bucket| !bucket.is_empty())
+}
+
+fn additional_buckets(entry: &str) -> Vec<Bucket> {
+    let urls = if entry.contains("://") {
+        vec![entry.to_owned()]
+    } else {
+        CLOUDS.map(|cloud| format!("{cloud}://{entry}")).to_vec()
+    };
+    let parsed = urls.iter().map(|url| Bucket::parse(url));
+    parsed.filter_map(Result::ok).collect()
+}
+
+#[cfg(test)]
+mod tests;
