@@ -186,6 +186,22 @@ impl Storage {
         }
     }
 
+    /// Removes an object; that there is none is no error.
+    ///
+    /// Deck's storage lets a token remove nothing but pieces of a live log: see [`live`].
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        key::validate(key)?;
+        let deleted = match &self.backend {
+            Backend::Cloud(b) => b.delete(key).await,
+            Backend::Local(b) => b.delete(key).await,
+            Backend::Http(b) => b.delete(key).await,
+        };
+        match deleted {
+            Err(Error::NotFound(_)) => Ok(()),
+            deleted => deleted,
+        }
+    }
+
     /// What lies in the folder `prefix` (the bucket's root if empty): everything below it, or
     /// with `delimiter` its own objects and, as [`Listing::prefixes`], its folders.
     ///

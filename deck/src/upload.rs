@@ -43,6 +43,9 @@ pub(crate) enum Refusal {
     /// `If-None-Match: *` and there is one.
     #[error("the object exists")]
     Exists,
+    /// Of what a run has stored nothing may go but the pieces of its live log.
+    #[error("the object is kept")]
+    Kept,
     /// The sender went away or broke the protocol.
     #[error("the upload broke off")]
     Broken,
@@ -156,6 +159,30 @@ impl Uploads {
             (Err(_), Some(Cut::Broken)) => Err(Refusal::Broken),
             (Err(refusal), None) => Err(refusal),
         }
+    }
+
+    /// Removes a piece of the live log of the run that `token` is for.
+    pub(crate) async fn delete_piece(
+        &self,
+        token: &str,
+        now: Timestamp,
+        key: &str,
+    ) -> Result<(), Refusal> {
+        self.check(token, now, key)?;
+        let dir = run_of(key).map_or("", |run| run.dir);
+        if Kind::of(key, dir) != Kind::Piece {
+            return Err(Refusal::Kept);
+        }
+        let account = self.ledger.account(dir);
+        let _turn = self.turn(&account, key).await?;
+        let size = match self.storage().head(key).await {
+            Ok(object) => object.size,
+            Err(Error::NotFound(_)) => return Ok(()),
+            Err(error) => return Err(Refusal::Storage(error)),
+        };
+        self.storage().delete(key).await.map_err(Refusal::Storage)?;
+        account.forget(size);
+        Ok(())
     }
 
     /// The right to write `key` now, which nobody else has.

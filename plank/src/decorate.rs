@@ -8,6 +8,7 @@ mod environment;
 mod json;
 mod resources;
 mod restricted;
+mod secrets;
 mod sidecar;
 mod storage;
 #[cfg(test)]
@@ -40,6 +41,8 @@ pub enum Error {
     Missing(&'static str, &'static str),
     #[error("pod_spec.{0} is not {1}")]
     Malformed(String, &'static str),
+    #[error("the pod_spec cannot be read for its Secrets, which are to be censored: {0}")]
+    Unreadable(String),
     #[error("decoration_config.{0} is required")]
     Decoration(&'static str),
     #[error("container {container} has no command or args, so there is nothing to run in it")]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ContainerStatus;
 use podutils::entrypoint::MARKED;
 
-pub use failed_init::FailedInit;
+pub use failed_init::{FailedInit, UTILITIES};
 use pod::Container;
 pub use pod::Pod;
 
@@ -135,7 +135,7 @@ impl ContainerView {
         Self {
             name: status.name.clone(),
             is_init,
-            state: state(status),
+            state: state(status, spec.is_some_and(Container::has_expansions)),
             is_marked: is_marked(status),
             ran_before: status
                 .last_state
@@ -160,14 +160,16 @@ fn is_marked(status: &ContainerStatus) -> bool {
     message.is_some_and(|message| message.lines().next_back() == Some(MARKED))
 }
 
-fn state(status: &ContainerStatus) -> ContainerState {
+/// What a runtime says quotes the command, in which a variable may have become a secret.
+fn state(status: &ContainerStatus, has_expansions: bool) -> ContainerState {
     let Some(state) = &status.state else {
         return ContainerState::Unknown;
     };
     if let Some(ended) = &state.terminated {
         let reason = ended.reason.clone().unwrap_or_default();
         if REFUSALS.contains(&reason.as_str()) {
-            let message = ended.message.clone().unwrap_or_default();
+            let said = ended.message.clone().filter(|_| !has_expansions);
+            let message = said.unwrap_or_default();
             return ContainerState::Refused { reason, message };
         }
         ContainerState::Terminated {
@@ -193,8 +195,8 @@ impl From<&Pod> for PodView {
         let status = pod.status.clone();
         let label = |key: &str| meta.labels.as_ref()?.get(key).cloned();
         let inits = status.init_container_statuses.as_deref();
-        let failed_init = failed_init::failed_init(inits.unwrap_or_default());
         let init = pod.spec.init_containers.as_deref().unwrap_or_default();
+        let failed_init = failed_init::failed_init(inits.unwrap_or_default(), init);
         let statuses = [
             (status.init_container_statuses, true, init),
             (status.container_statuses, false, &pod.spec.containers),
@@ -290,6 +292,23 @@ mod tests {
             }));
             let view = ContainerView::new(&status.unwrap(), false, &[]);
             assert_eq!(view.is_marked, expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn what_a_runtime_says_of_a_command_with_variables_is_not_kept() {
+        let status: ContainerStatus = serde_json::from_value(json!({
+            "name": "test", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"terminated": {"exitCode": 128, "reason": "StartError", "message": "exec: x: no"}},
+        }))
+        .unwrap();
+        for (command, expected) in [("x", "exec: x: no"), ("$(TOKEN)", "")] {
+            let spec = serde_json::from_value(json!({"name": "test", "command": [command]}));
+            let view = ContainerView::new(&status, false, &[spec.unwrap()]);
+            let ContainerState::Refused { message, .. } = view.state else {
+                panic!("{:?}", view.state);
+            };
+            assert_eq!(message, expected);
         }
     }
 

@@ -1,6 +1,7 @@
 //! initupload: `started.json` and the clone's log, before the test starts.
 
 mod clone_log;
+mod clone_records;
 mod options;
 mod run;
 

@@ -1,26 +1,60 @@
-//! The secrets of a pod, read from the folders they are mounted at.
+//! The secrets of a pod, read from the folders they are mounted at, and remembered: one that was
+//! replaced while the job ran is in its log already.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::censor::variants;
+use crate::censor::{Censor, variants};
+use crate::sidecar::CensoringOptions;
 
 /// Why the secrets could not be learnt. Without them nothing may be uploaded.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+enum Error {
     #[error("cannot read the secret {}: {error}", path.display())]
     Read { path: PathBuf, error: io::Error },
     #[error("the secret {} is not the JSON that its name says", .0.display())]
     NotJson(PathBuf),
 }
 
+/// All that was a secret of the pod so far, in all its shapes. Clones know the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known(Arc<Mutex<BTreeSet<Vec<u8>>>>);
+
+impl Known {
+    /// Reads the secrets as they are now; whether there were any that were not known before. The
+    /// error is for people to read.
+    pub(crate) async fn learn(&self, options: &CensoringOptions) -> Result<bool, String> {
+        if !options.ini_filenames.is_empty() {
+            return Err("secrets in ini files (ini_filenames) are not supported".to_owned());
+        }
+        let minimum = options.config.minimum_secret_length.unwrap_or(0);
+        let minimum = usize::try_from(minimum).unwrap_or(0);
+        let directories = options.secret_directories.clone();
+        let loaded = tokio::task::spawn_blocking(move || load(&directories, minimum)).await;
+        let loaded = loaded.map_err(|e| e.to_string())?;
+        let loaded = loaded.map_err(|e| e.to_string())?;
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.len();
+        known.extend(loaded);
+        Ok(known.len() > before)
+    }
+
+    /// What hides all of them. The error is for people to read.
+    pub(crate) fn censor(&self) -> Result<Censor, String> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Censor::new(known.iter()).map_err(|e| e.to_string())
+    }
+}
+
 /// What to look for to hide every file below `directories`.
-pub(crate) fn load(directories: &[String], minimum_length: usize) -> Result<Vec<Vec<u8>>, Error> {
+fn load(directories: &[String], minimum_length: usize) -> Result<Vec<Vec<u8>>, Error> {
     let mut found = Vec::new();
     for directory in directories {
         read(Path::new(directory), minimum_length, &mut found)?;

@@ -1,5 +1,6 @@
 //! sidecar: waits for the test containers, then censors and uploads what they left.
 
+mod live;
 mod markers;
 mod options;
 mod own_line;

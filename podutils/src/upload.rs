@@ -24,9 +24,9 @@ use crate::censor::Censor;
 
 pub(crate) use failures::{Failure, Failures};
 use patience::{Attempts, Importance, Limits, Patience};
-pub(crate) use source::{Source, open_below};
+pub(crate) use source::{Error as SourceError, Source, open_below};
 pub(crate) use target::Target;
-pub(crate) use walk::{Filter, Plan, Walk};
+pub(crate) use walk::{Filter, PassedOver, Plan, Walk};
 
 /// Uploads at once.
 const CONCURRENCY: usize = 4;

@@ -12,8 +12,8 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{
-    Attribute, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions,
-    PutOptions, WriteMultipart,
+    Attribute, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutMultipartOptions, PutOptions, WriteMultipart,
 };
 
 use super::credentials::S3Credentials;
@@ -217,6 +217,11 @@ impl Cloud {
             }
         }
         Err(Error::other(format!("{key} is replaced again and again")))
+    }
+
+    pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
+        let path = self.path(key)?;
+        self.store.delete(&path).await.map_err(|e| error(key, e))
     }
 
     pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {

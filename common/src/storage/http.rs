@@ -1,4 +1,4 @@
-//! Deck's own storage: `PUT` and `GET` on `<base>/<key>`, with a bearer token.
+//! Deck's own storage: `PUT`, `GET` and `DELETE` on `<base>/<key>`, with a bearer token.
 //!
 //! Attributes travel as the headers of the same names, metadata as `x-object-meta-*`; listings are
 //! [`ListingPage`]s.
@@ -191,6 +191,11 @@ impl Http {
             },
             range: got,
         })
+    }
+
+    pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
+        let request = self.reader.delete(self.url(key));
+        self.send(key, request).await.map(drop)
     }
 
     pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {

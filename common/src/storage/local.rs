@@ -227,6 +227,26 @@ impl Local {
         }
     }
 
+    /// A folder that has nothing left in it goes, too.
+    pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
+        let paths = [self.path(key)?, self.path(&attributes_key(key))?];
+        let root = self.root.clone();
+        blocking(key, move || {
+            for path in &paths {
+                match std::fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+                if let Some(folder) = path.parent().filter(|folder| *folder != root) {
+                    // Not if something is in it.
+                    let _ = std::fs::remove_dir(folder);
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
         let is_ours = |name: &str| {
             let first = name.split('/').next();

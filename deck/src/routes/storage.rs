@@ -135,6 +135,30 @@ pub(super) async fn put(
     }
 }
 
+/// A piece of a live log, of which the run's own log is stored; nothing else is removed.
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(uploads) = &app.uploads else {
+        return text(StatusCode::NOT_FOUND, NOT_KEPT);
+    };
+    if headers.contains_key(header::ORIGIN) {
+        return text(StatusCode::FORBIDDEN, "Web pages may not delete.\n");
+    }
+    if validate_key(&key).is_err() {
+        return text(StatusCode::BAD_REQUEST, NO_KEY);
+    }
+    let Some(token) = bearer(&headers) else {
+        return text(StatusCode::UNAUTHORIZED, "A deletion needs a token.\n");
+    };
+    match uploads.delete_piece(token, Timestamp::now(), &key).await {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(refusal) => refused(&key, &refusal),
+    }
+}
+
 fn refused(key: &str, refusal: &Refusal) -> Response {
     let (status, says) = match refusal {
         Refusal::Token(_) => (
@@ -146,6 +170,10 @@ fn refused(key: &str, refusal: &Refusal) -> Response {
             format!("Too large: {refusal}.\n"),
         ),
         Refusal::Exists => return StatusCode::PRECONDITION_FAILED.into_response(),
+        Refusal::Kept => (
+            StatusCode::FORBIDDEN,
+            "Only pieces of a live log are deleted.\n".to_owned(),
+        ),
         // Not for ever: what broke off may come again.
         Refusal::Broken => (
             StatusCode::REQUEST_TIMEOUT,

@@ -107,9 +107,9 @@ const ROUTES: [Route; 14] = {
         })
         .uncompressed(),
         Route {
-            methods: &["GET", "PUT"],
+            methods: &["GET", "PUT", "DELETE"],
             ..Route::get("/storage/{*key}", V::Storage, Artifact, || {
-                get(storage::get).put(storage::put)
+                get(storage::get).put(storage::put).delete(storage::delete)
             })
             .uncompressed()
         },

@@ -82,6 +82,13 @@ impl Account {
         turn.lock_owned().await
     }
 
+    /// An object of `size` bytes is no more.
+    pub(super) fn forget(&self, size: u64) {
+        let mut balance = self.balance();
+        balance.kept = balance.kept.saturating_sub(size);
+        balance.changes += 1;
+    }
+
     /// Makes room for an upload so that the run keeps at most `limit` bytes; `None`: there is none.
     ///
     /// `list` gives the bytes in the folder. It is asked the first time, and before a refusal if

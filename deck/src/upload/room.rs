@@ -1,6 +1,8 @@
 //! How much of a run's room each kind of object may fill, so that a job's artifacts never take
 //! the place of its log, nor its log that of its result.
 
+use common::storage::live;
+
 /// What an object is to its run, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -8,6 +10,8 @@ pub(crate) enum Kind {
     Artifact,
     /// Of the run's own files, those that may be long.
     Log,
+    /// A part of a log, while its job runs.
+    Piece,
     /// `finished.json` and the others that say how the run went.
     Result,
     /// An alias or a latest build: one line.
@@ -23,7 +27,9 @@ impl Kind {
         let is_artifact = name
             .rsplit_once('/')
             .is_some_and(|(folders, _)| folders.split('/').any(|folder| folder == "artifacts"));
-        if is_artifact {
+        if live::is_piece(name.trim_start_matches('/')) {
+            Self::Piece
+        } else if is_artifact {
             Self::Artifact
         } else if name.ends_with(".json") {
             Self::Result
@@ -37,6 +43,7 @@ impl Kind {
         match self {
             Self::Artifact => "artifacts",
             Self::Log => "logs and artifacts",
+            Self::Piece => "pieces of live logs",
             Self::Result | Self::Pointer => "files",
         }
     }
@@ -62,6 +69,8 @@ impl Limits {
         match kind {
             Kind::Artifact => self.run - results - logs,
             Kind::Log => self.run - results,
+            // They go once the log is there, and until then leave it room.
+            Kind::Piece => logs,
             Kind::Result | Kind::Pointer => self.run,
         }
     }
@@ -85,6 +94,12 @@ mod tests {
             ("logs/j/1/artifacts/a.json", dir, Kind::Artifact),
             ("logs/j/1/sub/artifacts/d/a", dir, Kind::Artifact),
             ("logs/j/1/build-log.txt", dir, Kind::Log),
+            ("logs/j/1/build-log.live/00000001.txt", dir, Kind::Piece),
+            (
+                "logs/j/1/artifacts/build-log.live/00000001.txt",
+                dir,
+                Kind::Artifact,
+            ),
             ("logs/j/1/artifacts", dir, Kind::Log),
             ("logs/j/1/finished.json", dir, Kind::Result),
             ("logs/j/latest-build.txt", "", Kind::Pointer),

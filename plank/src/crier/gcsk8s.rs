@@ -1,7 +1,10 @@
 //! The reporter `gcsk8sreporter`: what the cluster knows of a job's pod, in `podinfo.json`.
 //!
 //! A finalizer keeps the pod until that is written, but never for ever: see [`gives_up`]. The pod
-//! has no secret in it: tokens and keys are in Secrets that it mounts.
+//! has no secret in it: tokens and keys are in Secrets that it mounts, and what its containers said
+//! is left out.
+
+mod last_words;
 
 use std::{sync::Arc, time::Duration};
 
@@ -108,10 +111,11 @@ impl GcsK8sReporter {
         to: Destination,
     ) -> Result<(), Error> {
         let place = format!("{}/{}", to.bucket, to.dir);
-        let events = events(client, pod).await;
+        let mut events = events(client, pod).await;
         let node = node(client, pod).await;
         let mut pod = pod.clone();
         pod.managed_fields_mut().clear();
+        last_words::leave_out(job, &mut pod, &mut events);
         let report = files::pretty(&PodReport { pod, events, node });
         let write = async {
             let folder = self.ctx.buckets.folder(to, Timestamp::now())?;

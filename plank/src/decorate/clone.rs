@@ -16,6 +16,8 @@ pub(crate) const CODE: &str = "/home/prow/go";
 /// What was cloned, for initupload.
 pub(super) const CLONE_LOG: &str = "/logs/clone.json";
 
+/// Its temporary folder.
+const SCRATCH: &str = "clonerefs-tmp";
 const DEFAULT_API: &str = "https://api.github.com";
 /// Only the owner may read.
 const PRIVATE: u32 = 0o400;
@@ -23,6 +25,8 @@ const PRIVATE: u32 = 0o400;
 pub(super) struct Clone {
     pub(super) container: Object,
     pub(super) volumes: Vec<Value>,
+    /// Its credentials, for initupload to know what to hide of what it says.
+    pub(super) secret_mounts: Vec<Value>,
     /// Where the test starts.
     pub(super) working_dir: String,
 }
@@ -64,6 +68,8 @@ pub(super) fn clone(spec: &ProwJobSpec, config: &DecorationConfig) -> Result<Opt
         ..clonerefs::Options::default()
     };
     let mut mounts = vec![mount("logs", "/logs"), mount("code", CODE)];
+    let is_secret = |mount: &&Value| mount["name"] != SCRATCH;
+    let secret_mounts = secrets.mounts.iter().filter(is_secret).cloned().collect();
     mounts.extend(secrets.mounts);
     let mut container = Object::new();
     container.insert("name".into(), "clonerefs".into());
@@ -84,6 +90,7 @@ pub(super) fn clone(spec: &ProwJobSpec, config: &DecorationConfig) -> Result<Opt
     Ok(Some(Clone {
         container,
         volumes,
+        secret_mounts,
         working_dir,
     }))
 }
@@ -126,8 +133,8 @@ impl<'a> Secrets<'a> {
 
     /// What comes after the other secrets, in Prow's order.
     fn finish(&mut self) {
-        self.volumes.push(empty_dir("clonerefs-tmp"));
-        self.mounts.push(mount("clonerefs-tmp", "/tmp"));
+        self.volumes.push(empty_dir(SCRATCH));
+        self.mounts.push(mount(SCRATCH, "/tmp"));
         if let Some(reference) = self.cookiefile {
             let (name, key) = reference.split_once('/').unwrap_or((reference, reference));
             self.volumes.push(private("cookiefile", name));

@@ -1,13 +1,19 @@
 //! The containers that upload: initupload before the test, sidecar beside it.
 
 use common::prowjob::DecorationConfig;
-use podutils::{JobSpec, entrypoint::WrapperOptions, initupload, sidecar};
+use podutils::{
+    JobSpec,
+    entrypoint::WrapperOptions,
+    initupload,
+    sidecar::{self, CensoringOptions},
+};
 use serde_json::{Value, json};
 
 use super::{
     Error,
-    clone::CLONE_LOG,
-    json::{Object, go_json, mount, objects, text, variable, variable_as_written},
+    clone::{CLONE_LOG, Clone},
+    json::{Object, go_json, mount, variable, variable_as_written},
+    secrets::Censored,
     storage::BlobStorage,
     words::literal_for,
     wrap::{ARTIFACTS, image},
@@ -16,22 +22,28 @@ use super::{
 pub(super) fn initupload(
     config: &DecorationConfig,
     storage: &BlobStorage,
-    cloned: bool,
+    clone: Option<&Clone>,
     job_spec: &str,
 ) -> Result<Object, Error> {
+    let is_asked = config.censor_secrets == Some(true);
+    let of_clone = clone.filter(|_| is_asked);
+    let secrets = of_clone.map_or(&[][..], |clone| &clone.secret_mounts);
     let options = initupload::Options {
         gcs: storage.options.clone(),
-        log: if cloned {
-            CLONE_LOG.into()
-        } else {
-            String::new()
-        },
+        log: clone.map_or_else(String::new, |_| CLONE_LOG.into()),
+        censoring_options: is_asked.then(|| CensoringOptions {
+            secret_directories: directories(secrets.iter().chain(&storage.mounts)),
+            every_secret: true,
+            config: config.censoring_options.clone().unwrap_or_default(),
+            ..CensoringOptions::default()
+        }),
     };
     let mut mounts = Vec::new();
-    if cloned {
+    if clone.is_some() {
         mounts.push(mount("logs", "/logs"));
     }
     mounts.extend(storage.mounts.clone());
+    mounts.extend_from_slice(secrets);
     mounts.extend(storage.output_mount.clone());
     Ok(Object::from_iter([
         ("name".to_owned(), "initupload".into()),
@@ -59,10 +71,10 @@ pub(super) fn sidecar(
     config: &DecorationConfig,
     storage: &BlobStorage,
     entries: Vec<WrapperOptions>,
-    secrets: Vec<Value>,
+    secrets: Option<&Censored>,
     job_spec: &str,
 ) -> Result<Object, Error> {
-    let folder = |mount: &Value| mount["mountPath"].as_str().map(str::to_owned);
+    let secret_mounts = secrets.map_or(&[][..], |secrets| &secrets.mounts);
     let options = sidecar::Options {
         gcs_options: podutils::gcs::Options {
             items: vec![ARTIFACTS.into()],
@@ -70,16 +82,17 @@ pub(super) fn sidecar(
         },
         entries,
         ignore_interrupts: config.upload_ignores_interrupts == Some(true),
-        censoring_options: sidecar::CensoringOptions {
-            secret_directories: secrets.iter().filter_map(folder).collect(),
+        censoring_options: CensoringOptions {
+            secret_directories: directories(secret_mounts),
+            every_secret: secrets.is_some(),
             config: config.censoring_options.clone().unwrap_or_default(),
-            ..sidecar::CensoringOptions::default()
+            ..CensoringOptions::default()
         },
         ..sidecar::Options::default()
     };
     let mut mounts = vec![mount("logs", "/logs")];
     mounts.extend(storage.mounts.clone());
-    mounts.extend(secrets);
+    mounts.extend_from_slice(secret_mounts);
     mounts.extend(storage.output_mount.clone());
     Ok(Object::from_iter([
         ("name".to_owned(), "sidecar".into()),
@@ -102,50 +115,8 @@ pub(super) fn sidecar(
     ]))
 }
 
-/// The user's own mounts of plain secrets, for the sidecar to know what to hide.
-///
-/// The same mount in two containers counts once; upstream repeats it, and the API refuses the
-/// pod. A secret whose path is taken gets one of its own.
-pub(super) fn secret_mounts(spec: &mut Object, storage: &BlobStorage) -> Result<Vec<Value>, Error> {
-    let logs = mount("logs", "/logs");
-    let own = || {
-        storage
-            .mounts
-            .iter()
-            .chain(&storage.output_mount)
-            .chain([&logs])
-    };
-    let secrets: Vec<String> = objects(spec, "volumes")?
-        .into_iter()
-        .filter(|volume| volume.get("secret").is_some_and(Value::is_object))
-        .map(|volume| text(volume, "name").to_owned())
-        .collect();
-    let mut mounts: Vec<Value> = Vec::new();
-    for container in objects(spec, "containers")? {
-        let name = text(container, "name").to_owned();
-        for mount in objects(container, "volumeMounts")? {
-            let mut mount = Value::Object(mount.clone());
-            let of_secret = mount["name"]
-                .as_str()
-                .is_some_and(|v| secrets.iter().any(|s| s == v));
-            if !of_secret || mounts.contains(&mount) {
-                continue;
-            }
-            let taken = own()
-                .chain(&mounts)
-                .any(|other| path(other) == path(&mount));
-            if taken {
-                mount["mountPath"] =
-                    format!("/secrets/censor/{name}/{}", path(&mount).trim_matches('/')).into();
-            }
-            mounts.push(mount);
-        }
-    }
-    Ok(mounts)
-}
-
-/// Where something is mounted; a slash at the end makes no other place of it.
-fn path(mount: &Value) -> &str {
-    let path = mount["mountPath"].as_str().unwrap_or_default();
-    path.trim_end_matches('/')
+/// Where these are mounted.
+fn directories<'a>(mounts: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
+    let path = |mount: &Value| mount["mountPath"].as_str().map(str::to_owned);
+    mounts.into_iter().filter_map(path).collect()
 }

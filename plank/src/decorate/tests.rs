@@ -1,6 +1,7 @@
 //! Pods as a whole, as files beside this one; and what is refused.
 
 mod containers;
+mod secrets;
 mod strangers;
 
 use common::prowjob::{ProwJob, ProwJobState, new_prowjob};

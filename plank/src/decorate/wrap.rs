@@ -13,7 +13,7 @@ use super::{
     Error, clone,
     environment::{Environment, variables},
     json::{Object, empty_dir, list, mount, objects, text, texts},
-    resources, restricted, sidecar, storage,
+    resources, restricted, secrets, sidecar, storage,
     words::Scope,
 };
 
@@ -42,12 +42,19 @@ pub(super) fn decorate(
 
     let storage = storage::storage(&job.spec, config, run, output)?;
     let clone = clone::clone(&job.spec, config)?;
-    let secrets = match config.censor_secrets {
-        Some(true) => sidecar::secret_mounts(spec, &storage)?,
-        _ => Vec::new(),
+    let volumes_of_clone = clone.iter().flat_map(|clone| &clone.volumes);
+    let added: Vec<Value> = storage
+        .volumes
+        .iter()
+        .chain(volumes_of_clone)
+        .cloned()
+        .collect();
+    let censored = match config.censor_secrets {
+        Some(true) => Some(secrets::censored(spec, &added)?),
+        _ => None,
     };
 
-    let mut initupload = sidecar::initupload(config, &storage, clone.is_some(), &job_spec)?;
+    let mut initupload = sidecar::initupload(config, &storage, clone.as_ref(), &job_spec)?;
     let mut place = place_entrypoint(config)?;
     let resources = config.resources.clone().unwrap_or_default();
     set_resources(&mut initupload, resources.initupload);
@@ -62,13 +69,13 @@ pub(super) fn decorate(
 
     let working_dir = clone.as_ref().map(|clone| clone.working_dir.as_str());
     let entries = wrap_containers(spec, config, &environment, working_dir)?;
-    let mut sidecar = sidecar::sidecar(config, &storage, entries, secrets, &job_spec)?;
+    let mut sidecar = sidecar::sidecar(config, &storage, entries, censored.as_ref(), &job_spec)?;
     set_resources(&mut sidecar, resources.sidecar);
 
     let volumes = list(spec, "volumes")?;
     volumes.extend([empty_dir("logs"), empty_dir("tools")]);
-    volumes.extend(storage.volumes);
-    volumes.extend(clone.into_iter().flat_map(|clone| clone.volumes));
+    volumes.extend(added);
+    volumes.extend(censored.into_iter().flat_map(|censored| censored.volumes));
     each_volume_once(spec)?;
 
     resources::memory(spec, config)?;

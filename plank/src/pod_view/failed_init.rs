@@ -1,11 +1,14 @@
 //! The init container that a pod failed in, and its last word.
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus};
+use podutils::{clonerefs, initupload};
 use serde_json::Value;
+
+use super::pod::Container;
 
 /// Of a decorated pod: what they print is ours, and holds nothing of the job's. What another
 /// init container prints may hold its secrets, and is not kept.
-const UTILITIES: [&str; 3] = ["clonerefs", "initupload", "place-entrypoint"];
+pub const UTILITIES: [&str; 3] = ["clonerefs", "initupload", "place-entrypoint"];
 
 /// An init container that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,22 +20,31 @@ pub struct FailedInit {
 }
 
 /// The first of them that failed.
-pub(super) fn failed_init(statuses: &[ContainerStatus]) -> Option<FailedInit> {
+pub(super) fn failed_init(statuses: &[ContainerStatus], specs: &[Container]) -> Option<FailedInit> {
     statuses.iter().find_map(|status| {
         let ended = status.state.as_ref()?.terminated.as_ref()?;
+        let spec = specs.iter().find(|spec| spec.name == status.name);
         (ended.exit_code != 0).then(|| FailedInit {
             name: status.name.clone(),
             exit_code: ended.exit_code,
-            said: said(&status.name, ended),
+            said: spec
+                .filter(|spec| is_utility(spec))
+                .map_or_else(String::new, |_| said(ended)),
         })
     })
 }
 
-fn said(name: &str, ended: &ContainerStateTerminated) -> String {
-    let message = ended.message.as_deref().unwrap_or_default();
-    if !UTILITIES.contains(&name) {
-        return String::new();
+/// A job's own container may have the name of a utility that its pod does not have.
+fn is_utility(container: &Container) -> bool {
+    match container.name.as_str() {
+        "clonerefs" => container.has_variable(clonerefs::Options::ENV),
+        "initupload" => container.has_variable(initupload::Options::ENV),
+        name => UTILITIES.contains(&name),
     }
+}
+
+fn said(ended: &ContainerStateTerminated) -> String {
+    let message = ended.message.as_deref().unwrap_or_default();
     message.lines().rev().find_map(error).unwrap_or_default()
 }
 
@@ -54,13 +66,14 @@ mod tests {
 
     use super::*;
 
-    fn of(name: &str, exit_code: i32, message: &str) -> Option<FailedInit> {
+    fn of(name: &str, variable: &str, exit_code: i32, message: &str) -> Option<FailedInit> {
         let passed = json!({"name": "clonerefs", "image": "", "imageID": "", "ready": true, "restartCount": 0,
             "state": {"terminated": {"exitCode": 0}}});
         let failed = json!({"name": name, "image": "", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"terminated": {"exitCode": exit_code, "message": message}}});
         let statuses = [passed, failed].map(|status| serde_json::from_value(status).unwrap());
-        failed_init(&statuses)
+        let spec = json!({"name": name, "env": [{"name": variable, "value": "{}"}]});
+        failed_init(&statuses, &[serde_json::from_value(spec).unwrap()])
     }
 
     #[test]
@@ -72,6 +85,7 @@ mod tests {
             "\n",
         );
         let upstreams = r#"{"component":"initupload","error":"cloning the appropriate refs failed","level":"fatal","msg":"Failed to initialize job"}"#;
+        let options = initupload::Options::ENV;
         for (name, message, said) in [
             ("initupload", ours, "conflict in a with main: rebase #7"),
             (
@@ -82,9 +96,11 @@ mod tests {
             ("initupload", "no JSON", ""),
             ("setup", ours, ""),
         ] {
-            let failed = of(name, 1, message).unwrap();
+            let failed = of(name, options, 1, message).unwrap();
             assert_eq!((failed.name.as_str(), failed.said.as_str()), (name, said));
         }
-        assert_eq!(of("initupload", 0, ours), None);
+        assert_eq!(of("initupload", options, 0, ours), None);
+        let of_a_job = of("initupload", "MINE", 1, ours).unwrap();
+        assert_eq!(of_a_job.said, "");
     }
 }

@@ -31,6 +31,8 @@ pub struct PodSpec {
 #[serde(default)]
 pub struct Container {
     pub name: String,
+    pub command: Option<Vec<String>>,
+    pub args: Option<Vec<String>>,
     pub env: Option<Vec<EnvVar>>,
     pub resources: Resources,
 }
@@ -42,6 +44,17 @@ pub struct Resources {
 }
 
 impl Container {
+    /// Whether its command has variables in it.
+    pub(super) fn has_expansions(&self) -> bool {
+        let mut words = self.command.iter().chain(&self.args).flatten();
+        words.any(|word| word.contains("$("))
+    }
+
+    pub(super) fn has_variable(&self, name: &str) -> bool {
+        let mut variables = self.env.iter().flatten();
+        variables.any(|variable| variable.name == name)
+    }
+
     /// As it is written; empty for none.
     pub(super) fn memory_limit(&self) -> String {
         let limits = self.resources.limits.as_ref();

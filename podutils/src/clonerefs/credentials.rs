@@ -12,11 +12,11 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Parser;
 use common::prowjob::Refs;
 use secrecy::ExposeSecret;
-use url::Url;
 
 use crate::censor::{Censor, variants};
 
 use super::git::Environment;
+use super::hosts::origin_of_github;
 use super::options::Options;
 use super::plan;
 
@@ -25,6 +25,8 @@ use super::plan;
 pub(super) struct Credentials {
     environment: Environment,
     source: Source,
+    /// Of the GitHub whose hosts may see a token.
+    github_api_endpoints: Vec<String>,
     /// A home without anybody's configuration, and the known hosts.
     _home: tempfile::TempDir,
 }
@@ -68,13 +70,18 @@ impl Credentials {
         Ok(Self {
             environment,
             source: source(options)?,
+            github_api_endpoints: options.github_api_endpoints.clone(),
             _home: home,
         })
     }
 
-    /// What git needs for one reference. Not getting a token is an error: without it the clone
-    /// could only fail later, or worse, be another one.
+    /// What git needs for one reference. Not getting a token for GitHub is an error: without it
+    /// the clone could only fail later, or worse, be another one. Another host gets none.
     pub(super) async fn environment(&self, refs: &Refs) -> anyhow::Result<Environment> {
+        let uri = plan::repository_uri(refs);
+        let Some(origin) = origin_of_github(&uri, &self.github_api_endpoints) else {
+            return Ok(self.environment.clone());
+        };
         let (user, password) = match &self.source {
             Source::Anonymous => return Ok(self.environment.clone()),
             Source::Token(token) => (token.clone(), "x-oauth-basic".to_owned()),
@@ -95,12 +102,10 @@ impl Credentials {
             .into_iter()
             .filter(|s| !["x-oauth-basic", "x-access-token"].contains(s));
         environment.censor = Censor::new(secrets.flat_map(|s| variants(s.as_bytes(), 0)))?;
-        if let Some(origin) = http_origin(&plan::repository_uri(refs)) {
-            environment.config.push((
-                format!("http.{origin}/.extraHeader"),
-                format!("Authorization: Basic {header}"),
-            ));
-        }
+        environment.config.push((
+            format!("http.{origin}/.extraHeader"),
+            format!("Authorization: Basic {header}"),
+        ));
         Ok(environment)
     }
 }
@@ -149,14 +154,6 @@ fn app_client(options: &Options, id: &str, key: &str) -> anyhow::Result<common::
     );
     let flags = Flags::try_parse_from(flags).context("reading the GitHub options")?;
     common::github::Client::new(&flags.github, "clonerefs")
-}
-
-/// `scheme://host[:port]` if the address is one that a header can be sent to.
-fn http_origin(uri: &str) -> Option<String> {
-    let url = Url::parse(uri)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    Some(url.origin().ascii_serialization())
 }
 
 /// `ssh` with the keys and known hosts of the options; `None` if it is fine as it is.
@@ -224,11 +221,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_goes_to_the_repositorys_host_by_header() {
+    async fn a_token_goes_to_the_configured_host_by_header() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "hunter22\n").unwrap();
         let options = Options {
             oauth_token_file: file.path().display().to_string(),
+            github_api_endpoints: vec!["https://git.example.com:8443/api/v3".into()],
             ..Options::default()
         };
         let credentials = Credentials::new(&options).unwrap();
@@ -251,7 +249,12 @@ mod tests {
                 .contains("hunter22")
         );
         assert!(!environment.censor.mask_text(&header).contains(&header));
-        for uri in ["git@github.com:o/r.git", "file:///srv/r"] {
+        for uri in [
+            "git@github.com:o/r.git",
+            "file:///srv/r",
+            "https://evil.example/o/r",
+            "http://git.example.com:8443/o/r.git",
+        ] {
             assert!(
                 credentials
                     .environment(&refs(uri))

@@ -6,6 +6,7 @@
 use common::prowjob::Refs;
 
 use super::record::{Command, Record};
+use super::redact::without_credentials;
 
 /// Files in conflict that are named; the others are counted.
 const MAX_FILES: usize = 3;
@@ -221,24 +222,6 @@ fn lines(command: &Command, output: &str) -> Vec<String> {
         all.push(format!("# {}", without_credentials(&command.error)));
     }
     all
-}
-
-/// The text with `user:password@` of every URL left out.
-fn without_credentials(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("://") {
-        shown.push_str(before);
-        shown.push_str("://");
-        let ends = |c: char| c == '/' || c == '\'' || c == '"' || c.is_whitespace();
-        let authority = &after[..after.find(ends).unwrap_or(after.len())];
-        rest = match authority.rfind('@') {
-            Some(at) => &after[at + 1..],
-            None => after,
-        };
-    }
-    shown.push_str(rest);
-    shown
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::git::{Backoff, Environment};
 use super::options::Options;
 use super::plan::{self, Author, Step};
 use super::record::{Command, Record};
+use super::redact::redacted;
 use super::validate::validate;
 
 /// Clones all references and writes the records, whether it went well or not.
@@ -191,7 +192,8 @@ fn write_records(path: &Path, records: &[Record]) -> anyhow::Result<()> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
-    fs::write(path, serde_json::to_vec(records)?)?;
+    let records: Vec<Record> = records.iter().map(redacted).collect();
+    fs::write(path, serde_json::to_vec(&records)?)?;
     // initupload may run as another user.
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
     Ok(())

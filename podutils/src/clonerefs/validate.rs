@@ -2,6 +2,8 @@
 
 use common::prowjob::Refs;
 
+use super::redact::without_credentials;
+
 /// Says what is wrong with a reference, for the people who read the clone's log.
 pub(super) fn validate(refs: &Refs) -> Result<(), String> {
     path(
@@ -47,7 +49,10 @@ pub(super) fn validate(refs: &Refs) -> Result<(), String> {
 fn refused(field: &str, value: &str) -> String {
     format!(
         "{field} {:?} is not allowed",
-        value.chars().take(100).collect::<String>()
+        without_credentials(value)
+            .chars()
+            .take(100)
+            .collect::<String>()
     )
 }
 

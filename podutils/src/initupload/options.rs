@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::gcs;
+use crate::sidecar::CensoringOptions;
 
 /// Where to upload, and which clone to tell of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +14,10 @@ pub struct Options {
     /// The records of clonerefs; empty if nothing was cloned.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub log: String,
+    /// What to hide of what clonerefs says: its own secrets. `None` if nobody asked for it. Not
+    /// Prow's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub censoring_options: Option<CensoringOptions>,
 }
 
 impl Options {

@@ -2,62 +2,88 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
+use common::digest::{CENSOR_ERROR, CENSORED};
 use common::storage::paths;
 use jiff::Timestamp;
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 use tracing::error;
 
 use crate::JobSpec;
-use crate::clonerefs::{Record, explain};
+use crate::clonerefs::explain;
 use crate::metadata::{Finished, Outcome, Started};
 use crate::upload::{Target, Upload, Uploader};
 
-use super::{Options, clone_log};
+use super::Options;
+use super::clone_records::{self, Clone};
 
 /// Uploads the beginning of a run; the code says whether the test may start.
 pub async fn run(options: &Options, spec: &JobSpec, now: Timestamp) -> anyhow::Result<ExitCode> {
     let target = Target::new(&options.gcs, spec)?;
     let uploader = Uploader::new(target.storage.clone(), options.gcs.dry_run);
-    let (records, raw) = read_records(&options.log)?;
-    let failed = records.iter().any(|record| record.failed);
+    let clone = clone_records::read(options, spec).await?;
+    let shown = clone.as_ref().and_then(|clone| clone.shown.as_ref().ok());
 
-    let started = serde_json::to_vec(&Started::new(spec, &records, now))?;
+    let records = shown.map_or(&[][..], |shown| &shown.records);
+    let started = serde_json::to_vec(&Started::new(spec, records, now))?;
     let mut uploads = vec![Upload::text(target.key(paths::STARTED), started)];
-    if let Some(raw) = raw {
-        let log = clone_log::render(&records);
-        if failed {
-            // The test never runs: this is all the log there will be.
-            let finished = Finished::new(spec, Outcome::Failure, Map::new(), now);
-            uploads.push(Upload::text(target.key(paths::BUILD_LOG), log.clone()));
-            uploads.push(Upload::text(
-                target.key(paths::FINISHED),
-                serde_json::to_vec(&finished)?,
-            ));
-        }
+    if let Some(clone) = clone.as_ref().filter(|clone| clone.failed) {
+        // The test never runs: this is all the log there will be.
+        let finished = Finished::new(spec, Outcome::Failure, metadata(options, clone), now);
+        uploads.push(Upload::text(target.key(paths::BUILD_LOG), log(clone)));
+        uploads.push(Upload::text(
+            target.key(paths::FINISHED),
+            serde_json::to_vec(&finished)?,
+        ));
+    }
+    if let Some(shown) = shown {
+        let (log, json) = (shown.log.clone(), shown.json.clone());
         uploads.push(Upload::text(target.key(paths::CLONE_LOG), log));
-        uploads.push(Upload::text(target.key(paths::CLONE_RECORDS), raw));
+        uploads.push(Upload::text(target.key(paths::CLONE_RECORDS), json));
     }
     let mut failures = uploader.upload(uploads).await;
     failures.append(target.announce(&uploader).await);
     if let Some(summary) = failures.summary(&target.dir, str::to_owned) {
         bail!("{summary}");
     }
-    if let Some(failure) = explain(&records) {
-        // The kubelet makes the last line the container's message, which plank shows.
-        error!(log = target.key(paths::CLONE_LOG), "{}", failure.summary);
-        return Ok(ExitCode::FAILURE);
+    let Some(clone) = clone else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    if let Err(reason) = &clone.shown {
+        error!(reason, "nothing is shown of the clone");
     }
-    Ok(ExitCode::SUCCESS)
+    if !clone.failed {
+        return Ok(ExitCode::SUCCESS);
+    }
+    // The kubelet makes the last line the container's message, which plank shows.
+    match clone
+        .shown
+        .as_ref()
+        .ok()
+        .and_then(|shown| explain(&shown.records))
+    {
+        Some(why) => error!(log = target.key(paths::CLONE_LOG), "{}", why.summary),
+        None => error!("could not clone"),
+    }
+    Ok(ExitCode::FAILURE)
 }
 
-/// The records of clonerefs and the file they were in; without a log nothing was cloned.
-fn read_records(log: &str) -> anyhow::Result<(Vec<Record>, Option<Vec<u8>>)> {
-    if log.is_empty() {
-        return Ok((Vec::new(), None));
+/// The log of a run that ends with its clone.
+fn log(clone: &Clone) -> String {
+    match &clone.shown {
+        Ok(shown) => shown.log.clone(),
+        Err(reason) => format!(
+            "The clone failed. What git said is not shown, since its secrets are not known: {reason}.\n"
+        ),
     }
-    let raw = std::fs::read(log).with_context(|| format!("reading the clone records {log}"))?;
-    let records =
-        serde_json::from_slice(&raw).with_context(|| format!("parsing the clone records {log}"))?;
-    Ok((records, Some(raw)))
+}
+
+fn metadata(options: &Options, clone: &Clone) -> Map<String, Value> {
+    let is_asked = options.censoring_options.is_some();
+    let censored = is_asked && clone.shown.is_ok();
+    let mut metadata = Map::from_iter([(CENSORED.to_owned(), json!(censored))]);
+    if let Err(reason) = &clone.shown {
+        metadata.insert(CENSOR_ERROR.to_owned(), json!(reason));
+    }
+    metadata
 }

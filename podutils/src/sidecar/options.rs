@@ -28,6 +28,10 @@ pub struct CensoringOptions {
     /// Every file below these is a secret.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secret_directories: Vec<String>,
+    /// Whether these hold every Secret that reaches a container of the pod, so that what was
+    /// censored can be called so. Not Prow's.
+    #[serde(skip_serializing_if = "is_false")]
+    pub every_secret: bool,
     /// Not supported: a sidecar with any of these uploads nothing but the result.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ini_filenames: Vec<String>,

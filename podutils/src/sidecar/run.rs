@@ -17,11 +17,14 @@ use tracing::{error, info, warn};
 use crate::JobSpec;
 use crate::censor::Censor;
 use crate::metadata::{Finished, Outcome};
-use crate::secrets;
-use crate::upload::{Failures, Filter, Plan, Source, Target, Upload, Uploader, Walk, open_below};
+use crate::secrets::Known;
+use crate::upload::{
+    Failures, Filter, PassedOver, Plan, Source, Target, Upload, Uploader, Walk, open_below,
+};
 
+use super::live::Live;
 use super::markers::{self, End};
-use super::options::Options;
+use super::options::{CensoringOptions, Options};
 use super::own_line;
 use super::verdict::judge;
 
@@ -53,9 +56,11 @@ pub async fn run(
         bail!("the options name no test container (entries)");
     }
     let target = Target::new(&sidecar.options.gcs_options, sidecar.spec)?;
-    // A secret may be replaced while the job runs, when the old one is in the log already. If
-    // it cannot be read now, it will have to be at the end.
-    let early = sidecar.secrets().await.unwrap_or_default();
+    let known = Known::default();
+    if let Err(reason) = known.learn(&sidecar.options.censoring_options).await {
+        warn!(reason, "the secrets have to be read later");
+    }
+    let live = Live::begin(sidecar.options, &target, &known);
     let markers: Vec<PathBuf> = sidecar
         .options
         .entries
@@ -73,7 +78,7 @@ pub async fn run(
                 warn!("interrupted, uploading what there is");
                 tokio::select! {
                     codes = &mut waiting => codes,
-                    () = sidecar.upload(&target, &early, Outcome::Aborted, &[]) => {
+                    () = sidecar.upload(&target, &known, &live, Outcome::Aborted, &[]) => {
                         if !sidecar.anybody_began() {
                             return Ok(ExitCode::SUCCESS);
                         }
@@ -86,7 +91,7 @@ pub async fn run(
     let unknown = sidecar.tell(&codes);
     let verdict = judge(&codes);
     sidecar
-        .upload(&target, &early, verdict.outcome, &unknown)
+        .upload(&target, &known, &live, verdict.outcome, &unknown)
         .await;
     let failed = sidecar.options.entry_error && verdict.failures > 0;
     Ok(if failed {
@@ -131,27 +136,21 @@ impl Sidecar<'_> {
     async fn upload(
         &self,
         target: &Target,
-        early: &[Vec<u8>],
+        known: &Known,
+        live: &Live,
         outcome: Outcome,
         unknown: &[String],
     ) {
+        live.stop();
         let uploader = Uploader::new(target.storage.clone(), self.options.gcs_options.dry_run);
-        let (censor, filter) = match self.censoring(early).await {
+        let (censor, filter) = match self.censoring(known).await {
             Ok(censoring) => censoring,
             Err(reason) => {
-                error!(
-                    reason,
-                    "nothing can be censored, so nothing is uploaded but the result"
+                let metadata = self.without_censor(&reason, unknown);
+                tokio::join!(
+                    live.remove(),
+                    self.upload_finished(target, &uploader, outcome, metadata)
                 );
-                let mut metadata = Map::from_iter([
-                    (CENSORED.to_owned(), json!(false)),
-                    (CENSOR_ERROR.to_owned(), json!(reason)),
-                ]);
-                if !unknown.is_empty() {
-                    metadata.insert(ERRORS.to_owned(), json!(unknown));
-                }
-                self.upload_finished(target, &uploader, outcome, metadata)
-                    .await;
                 return;
             }
         };
@@ -167,7 +166,12 @@ impl Sidecar<'_> {
 
         // The log first: whatever happens to this pod or this run's room, it is there.
         let mut failures = self.upload_logs(target, &uploader).await;
-        failures.append(self.upload_artifacts(target, &uploader, filter).await);
+        let passed_over = PassedOver::default();
+        let (artifacts, ()) = tokio::join!(
+            self.upload_artifacts(target, &uploader, filter, &passed_over),
+            live.remove()
+        );
+        failures.append(artifacts);
         failures.append(target.announce(&uploader).await);
         let masked = |text: &str| censor.mask_text(text);
         if let Some(summary) = failures.summary(&target.dir, masked) {
@@ -176,7 +180,12 @@ impl Sidecar<'_> {
         failures.append(self.upload_own_log(target, &uploader).await);
 
         let mut metadata = self.metadata(&censor, unknown);
-        metadata.insert(CENSORED.to_owned(), json!(true));
+        let censored = is_censored(
+            &self.options.censoring_options,
+            &censor,
+            passed_over.is_any(),
+        );
+        metadata.insert(CENSORED.to_owned(), json!(censored));
         let left_out = failures.left_out(&target.dir, masked);
         if !left_out.is_empty() {
             metadata.insert(CENSOR_LEFT_OUT.to_owned(), json!(left_out));
@@ -188,33 +197,32 @@ impl Sidecar<'_> {
             .await;
     }
 
-    /// What to hide, and where; without it nothing may leave.
-    async fn censoring(&self, early: &[Vec<u8>]) -> Result<(Censor, Filter), String> {
-        let options = &self.options.censoring_options;
-        if !options.ini_filenames.is_empty() {
-            return Err("secrets in ini files (ini_filenames) are not supported".to_owned());
+    /// The metadata of a run of which nothing but the result may be shown, and why.
+    fn without_censor(&self, reason: &str, unknown: &[String]) -> Map<String, Value> {
+        error!(
+            reason,
+            "nothing can be censored, so nothing is uploaded but the result"
+        );
+        let mut metadata = Map::from_iter([
+            (CENSORED.to_owned(), json!(false)),
+            (CENSOR_ERROR.to_owned(), json!(reason)),
+        ]);
+        if !unknown.is_empty() {
+            metadata.insert(ERRORS.to_owned(), json!(unknown));
         }
+        metadata
+    }
+
+    /// What to hide, and where; without it nothing may leave.
+    async fn censoring(&self, known: &Known) -> Result<(Censor, Filter), String> {
+        let options = &self.options.censoring_options;
         let filter = Filter::new(
             &options.config.include_directories,
             &options.config.exclude_directories,
         );
         let filter = filter.map_err(|e| format!("a censoring pattern is not valid: {e}"))?;
-        let now = self.secrets().await?;
-        let censor = Censor::new(early.iter().chain(&now)).map_err(|e| e.to_string())?;
-        Ok((censor, filter))
-    }
-
-    /// The mounted secrets as they are now, in all their shapes.
-    async fn secrets(&self) -> Result<Vec<Vec<u8>>, String> {
-        let options = &self.options.censoring_options;
-        let minimum =
-            usize::try_from(options.config.minimum_secret_length.unwrap_or(0)).unwrap_or(0);
-        let directories = options.secret_directories.clone();
-        let loaded = tokio::task::spawn_blocking(move || secrets::load(&directories, minimum));
-        loaded
-            .await
-            .map_err(|e| e.to_string())?
-            .map_err(|e| e.to_string())
+        known.learn(options).await?;
+        Ok((known.censor()?, filter))
     }
 
     async fn upload_artifacts(
@@ -222,6 +230,7 @@ impl Sidecar<'_> {
         target: &Target,
         uploader: &Uploader,
         filter: Filter,
+        passed_over: &PassedOver,
     ) -> Failures {
         let gcs = &self.options.gcs_options;
         let plan = Plan {
@@ -229,6 +238,7 @@ impl Sidecar<'_> {
             config: gcs.config.clone(),
             filter,
             censor: uploader.censor.clone(),
+            passed_over: passed_over.clone(),
         };
         uploader.upload_artifacts(Walk::new(&gcs.items, plan)).await
     }
@@ -316,6 +326,13 @@ impl Sidecar<'_> {
         logs.filter(|dir| tempfile::tempfile_in(dir).is_ok())
             .map_or_else(std::env::temp_dir, Path::to_owned)
     }
+}
+
+/// What `censored` says: whether everything that was uploaded went through a censor that knows
+/// every Secret of the pod's containers.
+fn is_censored(options: &CensoringOptions, censor: &Censor, passed_over: bool) -> bool {
+    // Where there is nothing to hide, nothing was left in the open.
+    options.every_secret && (censor.is_empty() || !passed_over)
 }
 
 /// The object in a container's metadata file; most have none.

@@ -5,6 +5,8 @@ use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::prowjob::GcsConfiguration;
 use common::storage::{Attributes, content_type};
@@ -51,6 +53,17 @@ fn globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
     set.build()
 }
 
+/// Whether a file is uploaded that is not censored, because a pattern says so. Clones tell of
+/// the same files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PassedOver(Arc<AtomicBool>);
+
+impl PassedOver {
+    pub(crate) fn is_any(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Folders within folders; each is an open file.
 const MAX_DEPTH: usize = 128;
 /// Files of a run; their names are remembered, in eight bytes each.
@@ -82,6 +95,8 @@ pub(crate) struct Plan {
     pub(crate) filter: Filter,
     /// Hides what a name tells.
     pub(crate) censor: Censor,
+    /// Told of what the filter lets pass.
+    pub(crate) passed_over: PassedOver,
 }
 
 impl Walk {
@@ -218,10 +233,14 @@ impl Plan {
         if compress && attributes.content_type.is_none() {
             attributes.content_type = Some("text/plain; charset=utf-8".to_owned());
         }
+        let censor = self.filter.applies(relative);
+        if !censor {
+            self.passed_over.0.store(true, Ordering::Relaxed);
+        }
         let source = Source::File {
             path: path.to_owned(),
             below: root.to_owned(),
-            censor: self.filter.applies(relative),
+            censor,
             compress: compress && attributes.content_encoding.is_none(),
         };
         Upload {

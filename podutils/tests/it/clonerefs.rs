@@ -1,3 +1,4 @@
+mod addresses;
 mod ssh;
 
 use std::fs;

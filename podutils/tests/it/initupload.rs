@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use podutils::clonerefs::{Command, Record};
 use podutils::initupload::{Options, run};
+use podutils::sidecar::CensoringOptions;
 use serde_json::json;
 
 use crate::support::{Pod, presubmit};
@@ -35,7 +36,7 @@ fn record(failed: bool) -> Record {
 async fn upload(pod: &Pod, records: Option<&[Record]>) -> anyhow::Result<ExitCode> {
     let mut options = Options {
         gcs: pod.gcs(),
-        log: String::new(),
+        ..Options::default()
     };
     if let Some(records) = records {
         pod.write("logs/clone.json", serde_json::to_vec(records)?);
@@ -103,6 +104,109 @@ async fn a_failed_clone_ends_the_run_with_a_log() {
         (&finished["passed"], &finished["result"]),
         (&json!(false), &json!("FAILURE"))
     );
+    assert_eq!(finished["metadata"], json!({"censored": false}));
+}
+
+/// Options of a run whose clone had the secret `hunter22`, and records that tell it.
+fn with_secret(pod: &Pod, failed: bool) -> Options {
+    pod.write("secrets/token", "hunter22\n");
+    let mut record = record(failed);
+    record.commands[0].output = "fatal: hunter22\nfor https://u:swordfish@h/o/r\n".into();
+    if failed {
+        record.commands[0].error = "no hunter22".into();
+    }
+    pod.write("logs/clone.json", serde_json::to_vec(&[record]).unwrap());
+    Options {
+        gcs: pod.gcs(),
+        log: pod.path("logs/clone.json"),
+        censoring_options: Some(CensoringOptions {
+            secret_directories: vec![pod.path("secrets")],
+            every_secret: true,
+            ..CensoringOptions::default()
+        }),
+    }
+}
+
+async fn texts(pod: &Pod) -> Vec<String> {
+    let mut texts = Vec::new();
+    for key in pod.keys().await {
+        texts.push(format!("{key} {}", pod.text(&key).await));
+    }
+    texts
+}
+
+#[tokio::test]
+async fn the_secrets_of_a_clone_are_in_none_of_its_files() {
+    for failed in [false, true] {
+        let pod = Pod::new();
+        let options = with_secret(&pod, failed);
+        run(&options, &presubmit("1234"), now()).await.unwrap();
+        for text in texts(&pod).await {
+            assert!(
+                !text.contains("hunter") && !text.contains("swordfish"),
+                "{text}"
+            );
+        }
+        let log = pod.text(&format!("{DIR}/clone-log.txt")).await;
+        assert!(
+            log.contains("fatal: XXXXXXXX\nfor https://h/o/r\n"),
+            "{log}"
+        );
+        let records = pod.json(&format!("{DIR}/clone-records.json")).await;
+        assert_eq!(records[0]["refs"]["org"], "o");
+        let started = pod.json(&format!("{DIR}/started.json")).await;
+        assert_eq!(
+            started["repo-commit"],
+            if failed { "abcdef0" } else { "merged" }
+        );
+        if failed {
+            let finished = pod.json(&format!("{DIR}/finished.json")).await;
+            assert_eq!(finished["metadata"], json!({"censored": true}));
+            assert_eq!(pod.text(&format!("{DIR}/build-log.txt")).await, log);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_clone_whose_secrets_cannot_be_read_is_not_uploaded() {
+    for (failed, code) in [(false, ExitCode::SUCCESS), (true, ExitCode::FAILURE)] {
+        let pod = Pod::new();
+        let mut options = with_secret(&pod, failed);
+        let missing = vec![pod.path("not-mounted")];
+        options
+            .censoring_options
+            .as_mut()
+            .unwrap()
+            .secret_directories = missing;
+        let ended = run(&options, &presubmit("1234"), now()).await.unwrap();
+        assert_eq!(ended, code);
+        for text in texts(&pod).await {
+            for word in ["hunter", "fatal", "merged", "clone-log", "clone-records"] {
+                assert!(!text.contains(word), "{text}");
+            }
+        }
+        let started = pod.json(&format!("{DIR}/started.json")).await;
+        assert_eq!(started["repo-commit"], "abcdef0");
+        if failed {
+            let finished = pod.json(&format!("{DIR}/finished.json")).await;
+            assert_eq!(finished["metadata"]["censored"], false);
+            let why = finished["metadata"]["censor-error"].as_str().unwrap();
+            assert!(why.contains("not-mounted"), "{why}");
+            let log = pod.text(&format!("{DIR}/build-log.txt")).await;
+            assert!(log.starts_with("The clone failed."), "{log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn records_that_nobody_asked_to_censor_are_uploaded_as_they_are() {
+    let pod = Pod::new();
+    let mut options = with_secret(&pod, false);
+    options.censoring_options = None;
+    let raw = r#"[ {"refs": {"org": "o"}, "future": 1, "commands": [{"command": "hunter22"}]} ]"#;
+    pod.write("logs/clone.json", raw);
+    run(&options, &presubmit("1234"), now()).await.unwrap();
+    assert_eq!(pod.text(&format!("{DIR}/clone-records.json")).await, raw);
 }
 
 #[tokio::test]
@@ -122,6 +226,7 @@ async fn unreadable_records_are_an_error() {
     let options = Options {
         gcs: pod.gcs(),
         log: pod.path("logs/none.json"),
+        ..Options::default()
     };
     assert!(run(&options, &presubmit("1"), now()).await.is_err());
 }
@@ -131,7 +236,7 @@ async fn a_local_output_folder_holds_the_run_and_nothing_else() {
     let pod = Pod::new();
     let mut options = Options {
         gcs: pod.gcs(),
-        log: String::new(),
+        ..Options::default()
     };
     options.gcs.config.local_output_dir = pod.path("output");
     run(&options, &presubmit("1234"), now()).await.unwrap();

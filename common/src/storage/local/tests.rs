@@ -45,6 +45,31 @@ async fn what_is_put_comes_back_with_its_attributes() {
 }
 
 #[tokio::test]
+async fn what_is_deleted_is_gone_with_its_attributes_and_its_folder() {
+    let (dir, storage) = folder();
+    let attributes = Attributes::of_type("a/b");
+    for key in ["run/x", "run/live/1", "run/live/2", "k"] {
+        storage.put(key, "body", &attributes).await.unwrap();
+    }
+    storage.delete("run/live/1").await.unwrap();
+    storage.delete("run/live/1").await.unwrap();
+    assert!(storage.get("run/live/2").await.is_ok());
+    storage.delete("run/live/2").await.unwrap();
+    storage.delete("k").await.unwrap();
+    let listing = storage.list("", false).await.unwrap();
+    assert_eq!(listing.objects.len(), 1);
+    for gone in ["run/live", ".attributes/run/live"] {
+        assert!(!dir.path().join("new/folder").join(gone).exists(), "{gone}");
+    }
+    storage
+        .put("k", "again", &Attributes::default())
+        .await
+        .unwrap();
+    let again = storage.get("k").await.unwrap();
+    assert_eq!(again.attributes, Attributes::default());
+}
+
+#[tokio::test]
 async fn a_name_tells_its_type_without_a_file() {
     let (dir, storage) = folder();
     storage

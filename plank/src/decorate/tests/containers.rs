@@ -3,7 +3,7 @@
 use super::*;
 
 /// The containers of the pod, by name.
-fn containers(pod: &Value) -> impl Iterator<Item = (&str, &Value)> {
+pub(super) fn containers(pod: &Value) -> impl Iterator<Item = (&str, &Value)> {
     ["initContainers", "containers"]
         .into_iter()
         .flat_map(|group| pod["spec"][group].as_array().unwrap())
@@ -90,56 +90,6 @@ fn utilities_are_who_their_image_says_or_whom_the_pod_does() {
             );
         }
     }
-}
-
-#[test]
-fn a_secret_at_a_path_that_the_sidecar_has_gets_another() {
-    let mount = |name: &str, path: &str| json!({"name": name, "mountPath": path});
-    let key = |path: &str, key: &str| json!({"name": "keys", "mountPath": path, "subPath": key});
-    let pod = make(decorated(
-        json!({
-            "volumes": [
-                {"name": "keys", "secret": {"secretName": "a"}},
-                {"name": "mine", "secret": {"secretName": "mine"}},
-            ],
-            "containers": [
-                {"name": "a", "image": "i", "command": ["true"], "volumeMounts": [
-                    key("/root/.ssh/id_rsa", "id_rsa"), key("/root/.ssh/config", "config"),
-                    mount("mine", "/secrets/gcs/")]},
-                {"name": "b", "image": "i", "command": ["true"], "volumeMounts": [
-                    mount("mine", "/root/.ssh/config"), mount("keys", "/logs")]},
-            ],
-        }),
-        json!({"censor_secrets": true, "gcs_credentials_secret": "results", "s3_credentials_secret": "s3"}),
-    ))
-    .unwrap();
-    let (_, sidecar) = containers(&pod)
-        .find(|(name, _)| *name == "sidecar")
-        .unwrap();
-    let paths: Vec<_> = sidecar["volumeMounts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|mount| {
-            (
-                mount["name"].as_str().unwrap(),
-                mount["mountPath"].as_str().unwrap(),
-            )
-        })
-        .collect();
-    assert_eq!(
-        paths,
-        [
-            ("logs", "/logs"),
-            ("gcs-credentials", "/secrets/gcs"),
-            ("s3-credentials", "/secrets/s3-storage"),
-            ("keys", "/root/.ssh/id_rsa"),
-            ("keys", "/root/.ssh/config"),
-            ("mine", "/secrets/censor/a/secrets/gcs"),
-            ("mine", "/secrets/censor/b/root/.ssh/config"),
-            ("keys", "/secrets/censor/b/logs"),
-        ]
-    );
 }
 
 #[test]

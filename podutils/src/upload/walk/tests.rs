@@ -62,6 +62,7 @@ fn walk(items: &[&Path]) -> (Vec<String>, Vec<Failure>) {
         config: GcsConfiguration::default(),
         filter: Filter::default(),
         censor: Censor::new(["hunter22", "swordfsh"]).unwrap(),
+        passed_over: PassedOver::default(),
     };
     let (mut keys, mut failures) = (Vec::new(), Vec::new());
     for found in Walk::new(&items, plan) {

@@ -180,6 +180,80 @@ async fn an_excluded_folder_is_not_censored() {
         "XXXXXXXX"
     );
     assert_eq!(pod.text(&format!("{DIR}/build-log.txt")).await, "");
+    let finished = pod.json(&format!("{DIR}/finished.json")).await;
+    assert_eq!(finished["metadata"]["censored"], false);
+}
+
+#[tokio::test]
+async fn censored_says_what_was_done() {
+    type Change = fn(&Pod, &mut Options);
+    let cases: [(&str, bool, Change); 8] = [
+        ("every secret is known", true, |_, _| {}),
+        ("there is no secret", true, |_, options| {
+            options.censoring_options.secret_directories.clear();
+        }),
+        ("nobody asked", false, |_, options| {
+            options.censoring_options = CensoringOptions::default();
+        }),
+        ("some are known", false, |_, options| {
+            options.censoring_options.every_secret = false;
+        }),
+        ("they cannot be read", false, |pod, options| {
+            let missing = vec![pod.path("not-mounted")];
+            options.censoring_options.secret_directories = missing;
+        }),
+        ("a file is excluded", false, |_, options| {
+            options.censoring_options.config.exclude_directories = vec!["x*".into()];
+        }),
+        ("a file is not included", false, |_, options| {
+            options.censoring_options.config.include_directories = vec!["y*".into()];
+        }),
+        ("no file is excluded", true, |_, options| {
+            options.censoring_options.config.exclude_directories = vec!["y*".into()];
+        }),
+    ];
+    for (name, expected, change) in cases {
+        let pod = Pod::new();
+        let mut options = with_secret(&pod, "hunter22");
+        change(&pod, &mut options);
+        pod.write("logs/process-log.txt", "hunter22");
+        pod.write("logs/artifacts/x.txt", "x");
+        // Whatever the job says of itself.
+        pod.write("logs/artifacts/metadata.json", r#"{"censored": true}"#);
+        pod.write("logs/marker-file.txt", "0");
+        finish(&options).await;
+        let finished = pod.json(&format!("{DIR}/finished.json")).await;
+        assert_eq!(finished["metadata"]["censored"], expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_asked_to_censor_is_uploaded_as_it_is() {
+    let pod = Pod::new();
+    // A Secret that is mounted, but nobody says so.
+    with_secret(&pod, "hunter22");
+    let packed = [&gz(b"hunter22")[..], b"hunter22 after the end"].concat();
+    let files = [
+        ("plain.txt", &b"hunter22"[..]),
+        ("hunter22.txt", b"the name tells it"),
+        ("packed.tgz", &packed),
+        ("broken.zip", b"PK\x03\x04 hunter22"),
+        ("logs.tar.xz", b"\xfd7zXZ\0 hunter22"),
+    ];
+    for (name, content) in files {
+        pod.write(&format!("logs/artifacts/{name}"), content);
+    }
+    pod.write("logs/process-log.txt", "hunter22\n");
+    pod.write("logs/marker-file.txt", "0");
+    finish(&options(&pod)).await;
+    for (name, content) in files {
+        let object = pod.object(&format!("{DIR}/artifacts/{name}")).await;
+        assert_eq!(object.bytes(1 << 20).await.unwrap(), content, "{name}");
+    }
+    assert_eq!(
+        pod.text(&format!("{DIR}/build-log.txt")).await,
+        "hunter22\n"
+    );
 }
 
 #[tokio::test]

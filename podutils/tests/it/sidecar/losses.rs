@@ -36,7 +36,7 @@ async fn a_run_without_losses_says_nothing_of_them() {
     pod.write("logs/marker-file.txt", "0");
     let own = r#"{"not-stored": "x", "censor-left-out": ["x"], "censor-error": "x"}"#;
     pod.write("logs/artifacts/metadata.json", own);
-    finish(&options(&pod)).await;
+    finish(&with_secret(&pod, "hunter22")).await;
     let finished = pod.json(&format!("{DIR}/finished.json")).await;
     assert_eq!(finished["metadata"], json!({"censored": true}));
 }

@@ -1,0 +1,80 @@
+//! The Secrets that a job's own containers get, mounted into the sidecar for it to know what to
+//! hide. Only with `censor_secrets`: else the pod is Prow's.
+
+use std::collections::BTreeSet;
+
+use common::prowjob::{
+    RawPodSpec,
+    secrets::{GivenSecret, list_secrets},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Error,
+    json::{Object, list, objects, read_only, text},
+};
+
+/// Where the sidecar finds them: a folder for each Secret, a file for each key.
+const FOLDER: &str = "/secrets/censor";
+
+/// Of one pod.
+#[derive(Debug, Default)]
+pub(super) struct Censored {
+    pub(super) volumes: Vec<Value>,
+    /// The sidecar's.
+    pub(super) mounts: Vec<Value>,
+}
+
+/// Volumes of their own for the Secrets that reach a container of `spec`, which is the job's
+/// own; `added` are the volumes of decoration, which a job may mount as well.
+///
+/// Of its own, so that one key of a Secret needs no more than that key, that what is optional for
+/// the job is optional for the sidecar, and that the places in a job's containers do not matter.
+pub(super) fn censored(spec: &Object, added: &[Value]) -> Result<Censored, Error> {
+    let mut spec = spec.clone();
+    list(&mut spec, "volumes")?.extend_from_slice(added);
+    let taken: BTreeSet<String> = objects(&mut spec, "volumes")?
+        .into_iter()
+        .map(|volume| text(volume, "name").to_owned())
+        .collect();
+    let secrets = list_secrets(&RawPodSpec(spec));
+    let secrets = secrets.map_err(|error| Error::Unreadable(error.to_string()))?;
+
+    let free = (0..).map(|number| format!("censor-{number}"));
+    let names = free.filter(|name| !taken.contains(name));
+    let mut all = Censored::default();
+    for ((secret, given), name) in secrets.iter().zip(names) {
+        all.mounts
+            .push(read_only(&name, &format!("{FOLDER}/{secret}")));
+        let sources = sources(secret, given);
+        all.volumes
+            .push(json!({"name": name, "projected": {"sources": sources}}));
+    }
+    Ok(all)
+}
+
+/// The keys that are needed and those that may be missing, as the kubelet tells them apart.
+fn sources(secret: &str, given: &GivenSecret) -> Vec<Value> {
+    let keys = match given {
+        GivenSecret::Whole { optional: false } => return vec![json!({"secret": {"name": secret}})],
+        GivenSecret::Whole { optional: true } => {
+            return vec![json!({"secret": {"name": secret, "optional": true}})];
+        }
+        GivenSecret::Keys(keys) => keys,
+    };
+    let items = |optional: bool| -> Vec<Value> {
+        let wanted = keys.iter().filter(|(_, it)| **it == optional);
+        wanted
+            .map(|(key, _)| json!({"key": key, "path": key}))
+            .collect()
+    };
+    let (needed, optional) = (items(false), items(true));
+    let mut sources = Vec::new();
+    if !needed.is_empty() {
+        sources.push(json!({"secret": {"name": secret, "items": needed}}));
+    }
+    if !optional.is_empty() {
+        sources.push(json!({"secret": {"name": secret, "items": optional, "optional": true}}));
+    }
+    sources
+}

@@ -1,0 +1,86 @@
+//! What clonerefs tells, and what of it may be shown.
+
+use anyhow::Context;
+use common::prowjob::Refs;
+use serde_json::Value;
+
+use crate::JobSpec;
+use crate::censor::Censor;
+use crate::clonerefs::{Record, map_texts, redacted, without_credentials};
+use crate::secrets::Known;
+
+use super::Options;
+use super::clone_log;
+
+/// One clone, and what of it may be shown: the error says why that is nothing.
+pub(super) struct Clone {
+    pub(super) failed: bool,
+    pub(super) shown: Result<Shown, String>,
+}
+
+/// Without secrets and without credentials in addresses.
+pub(super) struct Shown {
+    /// With the references that the job names, to find them by.
+    pub(super) records: Vec<Record>,
+    /// `clone-records.json`: the bytes of clonerefs, if nothing had to be hidden.
+    pub(super) json: Vec<u8>,
+    /// `clone-log.txt`.
+    pub(super) log: String,
+}
+
+/// Reads the records; `None`: nothing was cloned.
+pub(super) async fn read(options: &Options, spec: &JobSpec) -> anyhow::Result<Option<Clone>> {
+    let log = options.log.as_str();
+    if log.is_empty() {
+        return Ok(None);
+    }
+    let raw = std::fs::read(log).with_context(|| format!("reading the clone records {log}"))?;
+    let json: Value =
+        serde_json::from_slice(&raw).with_context(|| format!("parsing the clone records {log}"))?;
+    let parse = |json: &Value| {
+        serde_json::from_value::<Vec<Record>>(json.clone())
+            .with_context(|| format!("parsing the clone records {log}"))
+    };
+    let failed = parse(&json)?.iter().any(|record| record.failed);
+    let shown = match censor(options).await {
+        Ok(censor) => {
+            let shown = map_texts(json.clone(), &|text| {
+                without_credentials(&censor.mask_text(text))
+            });
+            let mut records = parse(&shown)?;
+            let log = censor.mask_text(&clone_log::render(&records));
+            name_references(&mut records, spec);
+            Ok(Shown {
+                records,
+                json: match shown == json {
+                    true => raw,
+                    false => serde_json::to_vec(&shown)?,
+                },
+                log,
+            })
+        }
+        Err(reason) => Err(reason),
+    };
+    Ok(Some(Clone { failed, shown }))
+}
+
+/// Hides the secrets of clonerefs, or nothing if nobody asked for it.
+async fn censor(options: &Options) -> Result<Censor, String> {
+    let Some(options) = &options.censoring_options else {
+        return Ok(Censor::default());
+    };
+    let known = Known::default();
+    known.learn(options).await?;
+    known.censor()
+}
+
+/// Puts the job's own references in place of those without credentials.
+fn name_references(records: &mut [Record], spec: &JobSpec) {
+    let named: Vec<&Refs> = spec.refs.iter().chain(&spec.extra_refs).collect();
+    for record in records {
+        let own = named.iter().find(|refs| redacted(**refs) == record.refs);
+        if let Some(own) = own {
+            record.refs = (*own).clone();
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The logs while they grow: masked pieces in the run's folder, until the logs themselves are
+//! there.
+//!
+//! In order, the pieces of a log are its beginning as it will be stored. They are a convenience:
+//! whatever becomes of them, the run goes on, and its log is uploaded whole.
+
+mod follower;
+mod pace;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use common::storage::{Storage, live, paths};
+use futures::stream::{self, StreamExt};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::secrets::Known;
+use crate::upload::Target;
+
+use super::options::{CensoringOptions, Options};
+use follower::Follower;
+
+/// How long a piece that is on its way when the run ends may take.
+const LAST_PIECE: Duration = Duration::from_secs(10);
+/// How long all pieces together may take to be removed.
+const REMOVAL: Duration = Duration::from_secs(60);
+/// Pieces removed at once.
+const AT_ONCE: usize = 16;
+/// Before another try to remove one.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The pieces of one run; none where nobody can say what is secret.
+#[derive(Debug)]
+pub(super) struct Live {
+    storage: Storage,
+    logs: Arc<[Log]>,
+    stop: watch::Sender<bool>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The pieces of one log.
+#[derive(Debug)]
+struct Log {
+    /// Where the log itself will be.
+    key: String,
+    /// Of the last piece that was begun.
+    number: AtomicU64,
+}
+
+impl Log {
+    fn piece(&self, number: u64) -> String {
+        live::piece_name(&self.key, number)
+    }
+}
+
+impl Live {
+    /// Writes pieces from now on, if all Secrets of the pod's containers are among the `known`.
+    pub(super) fn begin(options: &Options, target: &Target, known: &Known) -> Self {
+        let containers = options.entries.len();
+        let key = |container: &str| target.key(&paths::build_log(container, containers));
+        let logs = options.entries.iter().map(|entry| Log {
+            key: key(&entry.container_name),
+            number: AtomicU64::new(0),
+        });
+        let logs: Arc<[Log]> = logs.collect();
+        let (stop, stopped) = watch::channel(false);
+        let censoring = &options.censoring_options;
+        let writer = (censoring.every_secret && !options.gcs_options.dry_run).then(|| {
+            let paths = options.entries.iter();
+            let writer = Writer {
+                storage: target.storage.clone(),
+                logs: logs.clone(),
+                followers: paths
+                    .map(|entry| Follower::new(PathBuf::from(&entry.process_log)))
+                    .collect(),
+                options: censoring.clone(),
+                known: known.clone(),
+                knows: false,
+            };
+            tokio::spawn(writer.write(stopped))
+        });
+        Self {
+            storage: target.storage.clone(),
+            logs,
+            stop,
+            writer: Mutex::new(writer),
+        }
+    }
+
+    /// Begins no further piece.
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Removes all pieces, now that the logs are stored; as well as it can.
+    pub(super) async fn remove(&self) {
+        self.stop();
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(mut writer) = writer else {
+            return;
+        };
+        if tokio::time::timeout(LAST_PIECE, &mut writer).await.is_err() {
+            writer.abort();
+        }
+        let pieces = self.logs.iter().flat_map(|log| {
+            let last = log.number.load(Ordering::Relaxed);
+            (1..=last).map(|number| log.piece(number))
+        });
+        let removal = stream::iter(pieces).for_each_concurrent(AT_ONCE, |key| self.delete(key));
+        if tokio::time::timeout(REMOVAL, removal).await.is_err() {
+            warn!("the storage takes too long, so pieces of the live log stay");
+        }
+    }
+
+    async fn delete(&self, key: String) {
+        while let Err(error) = self.storage.delete(&key).await {
+            if !error.is_transient() {
+                warn!(key, %error, "a piece of the live log stays");
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+/// Writes the pieces of all logs of a run, one log after the other, so that no more than one
+/// piece is in memory.
+struct Writer {
+    storage: Storage,
+    logs: Arc<[Log]>,
+    followers: Vec<Follower>,
+    options: CensoringOptions,
+    known: Known,
+    /// Whether the followers have a censor.
+    knows: bool,
+}
+
+impl Writer {
+    async fn write(mut self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            let pieces = self
+                .logs
+                .iter()
+                .map(|log| log.number.load(Ordering::Relaxed));
+            let wait = pace::interval(pieces.max().unwrap_or(0));
+            let stop = stopped.wait_for(|stop| *stop);
+            // An error: nobody waits for us any more.
+            if tokio::time::timeout(wait, stop).await.is_ok() {
+                return;
+            }
+            self.write_news().await;
+        }
+    }
+
+    /// At most one piece of each log.
+    async fn write_news(&mut self) {
+        let mut news = false;
+        for follower in &mut self.followers {
+            news |= follower.look().await;
+        }
+        if !news {
+            return;
+        }
+        // After the look, so that a secret that was replaced is known before what was written
+        // with it goes out.
+        match self.known.learn(&self.options).await {
+            Ok(false) if self.knows => {}
+            Ok(_) => match self.known.censor() {
+                Ok(censor) => {
+                    self.followers.iter_mut().for_each(|it| it.begin(&censor));
+                    self.knows = true;
+                }
+                Err(reason) => return warn!(reason, "nothing is shown live"),
+            },
+            Err(reason) => return warn!(reason, "nothing is shown live for now"),
+        }
+        for (follower, log) in self.followers.iter_mut().zip(self.logs.iter()) {
+            let Some(piece) = follower.piece().await else {
+                continue;
+            };
+            let number = follower.number();
+            log.number.store(number, Ordering::Relaxed);
+            let key = log.piece(number);
+            match self.storage.put(&key, piece, &follower::attributes()).await {
+                Ok(()) => follower.stored(),
+                Err(error) if error.is_transient() => {
+                    info!(key, %error, "a piece of the live log is tried again");
+                }
+                Err(error) => {
+                    warn!(key, %error, "the log is no longer shown live");
+                    follower.give_up();
+                }
+            }
+        }
+    }
+}

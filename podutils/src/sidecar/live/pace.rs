@@ -1,0 +1,36 @@
+//! How often pieces are written: so that a viewer sees a line within two seconds, and a job that
+//! never stops talking leaves no million objects.
+
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// An hour's pieces, one a second.
+const OFTEN: u64 = 3_600;
+/// Ten hours' pieces.
+const MANY: u64 = 20_000;
+
+/// How long to wait after so many pieces of one log.
+pub(super) fn interval(pieces: u64) -> Duration {
+    match pieces {
+        0..OFTEN => SECOND,
+        OFTEN..MANY => SECOND * 2,
+        _ => SECOND * 10,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_of_talk_is_some_ten_thousand_pieces() {
+        let day = Duration::from_hours(24);
+        let (mut time, mut pieces) = (Duration::ZERO, 0);
+        while time < day {
+            assert!(interval(pieces) >= SECOND);
+            time += interval(pieces);
+            pieces += 1;
+        }
+        assert!(pieces < 30_000, "{pieces}");
+    }
+}
