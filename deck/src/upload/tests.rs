@@ -189,6 +189,44 @@ async fn artifacts_leave_room_for_log_and_result() {
 }
 
 #[tokio::test]
+async fn pieces_of_a_live_log_leave_it_room_and_give_theirs_back() {
+    let (_folder, uploads) = uploads();
+    let now = Timestamp::from_second(1_000).unwrap();
+    let token = token::sign(b"", DIR, Timestamp::from_second(2_000).unwrap());
+    let key = |name: &str| format!("{DIR}/{name}");
+    let put = async |name: &str, size: u64| {
+        let key = key(name);
+        let put = Put {
+            key: &key,
+            attributes: &Attributes::default(),
+            length: Some(size),
+            only_if_absent: false,
+            now,
+        };
+        let bytes = Bytes::from(vec![0; usize::try_from(size).unwrap()]);
+        let body = stream::iter([Ok::<_, io::Error>(bytes)]);
+        uploads.put(&put, body).await.is_ok()
+    };
+    let pieces = ["build-log.live/00000001.txt", "build-log.live/00000002.txt"];
+    assert!(put(pieces[0], 20).await);
+    assert!(!put(pieces[1], 20).await, "the log needs the rest");
+    assert!(put(pieces[1], 12).await);
+    assert!(put("build-log.txt", 32).await);
+    assert!(!put("artifacts/a", 40).await);
+    for piece in pieces {
+        uploads
+            .delete_piece(&token, now, &key(piece))
+            .await
+            .unwrap();
+    }
+    assert!(put("artifacts/a", 40).await);
+    let log = uploads
+        .delete_piece(&token, now, &key("build-log.txt"))
+        .await;
+    assert!(matches!(log, Err(Refusal::Kept)), "{log:?}");
+}
+
+#[tokio::test]
 async fn an_alias_is_a_line_and_no_file() {
     let (_folder, uploads) = uploads();
     let put = Put {

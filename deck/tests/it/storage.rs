@@ -24,6 +24,51 @@ async fn put(deck: &Deck, key: &str, token: Option<&str>, headers: &[(&str, &str
 }
 
 #[tokio::test]
+async fn a_run_removes_the_pieces_of_its_live_log_and_nothing_else() {
+    let deck = Deck::start().await;
+    let own = token::sign(KEY, DIR, in_an_hour());
+    let other = token::sign(KEY, "logs/other/5", in_an_hour());
+    let piece = "logs/nightly/5/build-log.live/00000001.txt";
+    let log = "logs/nightly/5/build-log.txt";
+    let latest = "logs/nightly/latest-build.txt";
+    for key in [piece, log, latest] {
+        assert_eq!(put(&deck, key, Some(&own), &[]).await, 201, "{key}");
+    }
+    for (what, key, token, origin, expected) in [
+        ("without a token", piece, None, false, 401),
+        ("of another run", piece, Some(&other), false, 403),
+        ("from a page", piece, Some(&own), true, 403),
+        ("the log", log, Some(&own), false, 403),
+        ("the latest build", latest, Some(&own), false, 403),
+        (
+            "up and away",
+            "logs/nightly/5/..%2F6/x",
+            Some(&own),
+            false,
+            400,
+        ),
+        ("a piece", piece, Some(&own), false, 204),
+        ("a piece that is gone", piece, Some(&own), false, 204),
+    ] {
+        let mut request = deck.http.delete(deck.url(&format!("/storage/{key}")));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if origin {
+            request = request.header("origin", "https://evil.example");
+        }
+        let status = request.send().await.unwrap().status().as_u16();
+        assert_eq!(status, expected, "{what}");
+    }
+    let storage = client(&deck, DIR);
+    assert!(matches!(storage.get(piece).await, Err(Error::NotFound(_))));
+    assert!(storage.get(log).await.is_ok());
+    storage.delete(piece).await.unwrap();
+    let refused = storage.delete(log).await;
+    assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
+}
+
+#[tokio::test]
 async fn only_the_run_itself_may_write_its_keys() {
     let deck = Deck::start().await;
     let good = token::sign(KEY, DIR, in_an_hour());
