@@ -1,0 +1,257 @@
+//! What is looked for: byte strings of bounded length, sorted.
+//!
+//! A filter over the first bytes tells at nearly every place of a text that nothing begins there;
+//! where it cannot, a binary search does. So memory is little more than the strings themselves (an
+//! automaton takes forty times that), and a place costs a bounded time whatever the text is.
+
+mod heads;
+
+use std::ops::Range;
+
+use heads::Heads;
+
+/// What is longer is cut into pieces.
+const LONGEST: usize = 128;
+/// Their length; their beginnings are no farther apart.
+const PIECE: usize = 64;
+/// Their beginnings are no nearer than this, but for the last.
+const STEP: usize = 32;
+/// All pieces together, in bytes: several megabytes of secrets in all their shapes.
+const MOST: usize = 256 << 20;
+
+/// The secrets are too large to be looked for; nothing may be shown then.
+#[derive(Debug, thiserror::Error)]
+#[error("the secrets cannot be searched for: in all their shapes they take more than {} MiB", MOST >> 20)]
+pub struct TooLarge;
+
+/// Byte strings to look for.
+#[derive(Debug)]
+pub(super) struct Needles {
+    /// One after the other, in order.
+    bytes: Vec<u8>,
+    /// Where each ends; it begins where the one before ends.
+    ends: Vec<u32>,
+    /// For each the longest other one that it begins with.
+    shorter: Vec<Option<Index>>,
+    /// The length of the longest.
+    longest: usize,
+    heads: Heads,
+}
+
+/// A needle's place in the order, plus one so that an absent one takes no room.
+type Index = std::num::NonZeroU32;
+
+impl Needles {
+    /// Empty strings are skipped, long ones are cut.
+    pub(super) fn new<S: AsRef<[u8]>>(
+        secrets: impl IntoIterator<Item = S>,
+    ) -> Result<Self, TooLarge> {
+        let secrets: Vec<S> = secrets.into_iter().collect();
+        let mut pieces: Vec<&[u8]> = secrets.iter().flat_map(|s| cut(s.as_ref())).collect();
+        pieces.sort_unstable();
+        pieces.dedup();
+        let size: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if size > MOST {
+            return Err(TooLarge);
+        }
+        let mut needles = Self {
+            bytes: Vec::with_capacity(size),
+            ends: Vec::with_capacity(pieces.len()),
+            shorter: Vec::with_capacity(pieces.len()),
+            longest: pieces.iter().map(|piece| piece.len()).max().unwrap_or(0),
+            heads: Heads::new(&pieces),
+        };
+        for piece in pieces {
+            // In this order a string comes after all that it begins with, and nothing else between.
+            let mut shorter = index(needles.ends.len());
+            while let Some(at) = shorter
+                && !piece.starts_with(needles.get(place(at)))
+            {
+                shorter = needles.shorter[place(at)];
+            }
+            needles.bytes.extend_from_slice(piece);
+            needles
+                .ends
+                .push(u32::try_from(needles.bytes.len()).expect("no more than MOST"));
+            needles.shorter.push(shorter);
+        }
+        Ok(needles)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// What it takes of the heap, in bytes.
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        self.bytes.capacity()
+            + 4 * (self.ends.capacity() + self.shorter.capacity())
+            + self.heads.heap()
+    }
+
+    /// How much of the text no occurrence can begin in that goes on behind its end.
+    pub(super) fn settled(&self, text: &[u8]) -> usize {
+        let tail = text.len().saturating_sub(self.longest - 1);
+        (tail..text.len())
+            .find(|at| self.goes_on(&text[*at..]))
+            .unwrap_or(text.len())
+    }
+
+    /// Where occurrences lie that begin in the first bytes, in order; those that touch are one.
+    pub(super) fn find(&self, text: &[u8], within: usize) -> Vec<Range<usize>> {
+        let mut found: Vec<Range<usize>> = Vec::new();
+        let mut from = 0;
+        while let Some(at) = self.heads.next(text, from, within) {
+            if let Some(length) = self.longest_at(&text[at..]) {
+                let end = at + length;
+                match found.last_mut() {
+                    Some(last) if last.end >= at => last.end = last.end.max(end),
+                    _ => found.push(at..end),
+                }
+            }
+            from = at + 1;
+        }
+        found
+    }
+
+    /// The length of the longest needle that the text begins with.
+    fn longest_at(&self, text: &[u8]) -> Option<usize> {
+        let text = &text[..text.len().min(self.longest)];
+        let mut before = index(self.after(text))?;
+        let needle = self.get(place(before));
+        let common = needle.iter().zip(text).take_while(|(a, b)| a == b).count();
+        // Whatever the text begins with, this one begins with too, as it lies between the two.
+        loop {
+            let length = self.get(place(before)).len();
+            if length <= common {
+                return Some(length);
+            }
+            before = self.shorter[place(before)]?;
+        }
+    }
+
+    /// Whether some needle begins with all of the text and is longer.
+    fn goes_on(&self, text: &[u8]) -> bool {
+        let after = self.after(text);
+        after < self.ends.len() && self.get(after).starts_with(text)
+    }
+
+    /// The place of the first needle behind the text, in order.
+    fn after(&self, text: &[u8]) -> usize {
+        let (mut low, mut high) = (0, self.ends.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.get(middle) <= text {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    fn get(&self, at: usize) -> &[u8] {
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.bytes[start as usize..self.ends[at] as usize]
+    }
+}
+
+/// The needle before a place.
+fn index(after: usize) -> Option<Index> {
+    Index::new(u32::try_from(after).expect("each has a byte, and there are no more than MOST"))
+}
+
+fn place(index: Index) -> usize {
+    index.get() as usize - 1
+}
+
+/// Pieces that together cover a string. So however long it is, no more than a piece has to be held
+/// back or compared, and a part of it that is printed alone is hidden as well.
+fn cut(secret: &[u8]) -> Vec<&[u8]> {
+    if secret.len() <= LONGEST {
+        return if secret.is_empty() {
+            vec![]
+        } else {
+            vec![secret]
+        };
+    }
+    let mut pieces = vec![&secret[..PIECE]];
+    let mut from = 0;
+    while from + PIECE < secret.len() {
+        // Not at white space: texts are full of it, and each would have to be looked at closely.
+        let next = from + PIECE;
+        let start = (from + STEP..=next)
+            .rev()
+            .find(|at| !secret[*at].is_ascii_whitespace());
+        from = start.unwrap_or(next).min(secret.len() - PIECE);
+        pieces.push(&secret[from..from + PIECE]);
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_is_covered_by_pieces() {
+        for length in [1, 127, 128, 129, 191, 192, 193, 1000] {
+            for blank in [0, 10, 40, 200] {
+                let secret: Vec<u8> = (0..length)
+                    .map(|n| {
+                        if n >= 70 && n < 70 + blank {
+                            b' '
+                        } else {
+                            b'a' + (n % 26) as u8
+                        }
+                    })
+                    .collect();
+                let base = secret.as_ptr().addr();
+                let mut covered = 0;
+                for piece in cut(&secret) {
+                    let start = piece.as_ptr().addr() - base;
+                    assert!(start <= covered, "{length} {blank}");
+                    assert!(piece.len() <= LONGEST);
+                    covered = start + piece.len();
+                }
+                assert_eq!(covered, length, "{blank}");
+            }
+        }
+        assert!(cut(b"").is_empty());
+    }
+
+    #[test]
+    fn the_longest_that_begins_here_is_found() {
+        let needles = Needles::new(["a", "abc", "abcde", "abd", "b"]).unwrap();
+        for (text, expected) in [
+            ("abcdx", Some(3)),
+            ("abcdef", Some(5)),
+            ("abx", Some(1)),
+            ("abd", Some(3)),
+            ("ab", Some(1)),
+            ("c", None),
+            ("", None),
+            ("A", None),
+        ] {
+            assert_eq!(needles.longest_at(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_may_go_on_is_not_settled() {
+        let needles = Needles::new(["secret", "ete"]).unwrap();
+        for (text, expected) in [
+            ("", 0),
+            ("a line\n", 7),
+            ("progress", 7),
+            ("secre", 0),
+            ("xsecret", 5),
+            ("xsecre", 1),
+            ("e", 0),
+            ("secret e", 7),
+        ] {
+            assert_eq!(needles.settled(text.as_bytes()), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Tells at a glance where no needle begins.
+
+/// By this many bytes most are told.
+const WORD: usize = 8;
+/// And those that are shorter by this many; still shorter ones by their first byte.
+const HALF: usize = 4;
+/// Bits of a filter for each entry; so with two bits an entry, one place in a thousand is looked
+/// at in vain.
+const SPARSE: usize = 32;
+/// The fewest bits of a filter.
+const FEWEST: usize = 1 << 12;
+/// An odd number with its ones spread (2^64 by the golden ratio), as a multiplicative hash wants.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The first bytes of all needles.
+#[derive(Debug)]
+pub(super) struct Heads {
+    words: Filter,
+    /// `None` if no needle is shorter than a word.
+    short: Option<Short>,
+}
+
+#[derive(Debug)]
+struct Short {
+    halves: Filter,
+    /// First bytes.
+    bytes: [bool; 256],
+}
+
+impl Heads {
+    pub(super) fn new(needles: &[&[u8]]) -> Self {
+        let heads = |from: usize, until: usize| {
+            let heads = needles
+                .iter()
+                .filter(move |n| (from..until).contains(&n.len()));
+            heads.map(move |needle| number(&needle[..from]))
+        };
+        let words = Filter::new(heads(WORD, usize::MAX));
+        let short = needles.iter().any(|needle| needle.len() < WORD).then(|| {
+            let mut bytes = [false; 256];
+            for needle in needles.iter().filter(|needle| needle.len() < HALF) {
+                bytes[usize::from(needle[0])] = true;
+            }
+            let halves = Filter::new(heads(HALF, WORD));
+            Short { halves, bytes }
+        });
+        Self { words, short }
+    }
+
+    /// The next place before `until` where a needle may begin.
+    pub(super) fn next(&self, text: &[u8], from: usize, until: usize) -> Option<usize> {
+        // The last few bytes are no whole word: each of them may be one.
+        let whole = text.len().saturating_sub(WORD - 1).min(until);
+        let mut next = from;
+        if from < whole {
+            let mut windows = text[from..whole + WORD - 1].windows(WORD);
+            let found = match &self.short {
+                None => windows.position(|bytes| self.words.has(word(bytes))),
+                Some(short) => windows.position(|bytes| {
+                    let word = word(bytes);
+                    self.words.has(word)
+                        || short.bytes[usize::from(bytes[0])]
+                        || short.halves.has(word & u64::from(u32::MAX))
+                }),
+            };
+            match found {
+                Some(found) => return Some(from + found),
+                None => next = whole,
+            }
+        }
+        (next < until).then_some(next)
+    }
+
+    #[cfg(test)]
+    pub(super) fn heap(&self) -> usize {
+        let short = self
+            .short
+            .as_ref()
+            .map_or(0, |short| short.halves.bits.len());
+        8 * (self.words.bits.len() + short)
+    }
+}
+
+/// The bytes as a number, the first of them lowest.
+fn number(bytes: &[u8]) -> u64 {
+    let mut word = [0; WORD];
+    word[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+/// The same of a whole word, for which no copy has to be made.
+fn word(bytes: &[u8]) -> u64 {
+    bytes
+        .first_chunk::<WORD>()
+        .map_or(0, |word| u64::from_le_bytes(*word))
+}
+
+/// A Bloom filter.
+#[derive(Debug)]
+struct Filter {
+    bits: Vec<u64>,
+    /// What of a hash is left away, so that the rest names a bit.
+    shift: u32,
+}
+
+impl Filter {
+    fn new(entries: impl Iterator<Item = u64> + Clone) -> Self {
+        let size = (entries.clone().count() * SPARSE)
+            .next_power_of_two()
+            .max(FEWEST);
+        let mut filter = Self {
+            bits: vec![0; size / 64],
+            shift: 64 - size.trailing_zeros(),
+        };
+        for entry in entries {
+            let hash = entry.wrapping_mul(SPREAD);
+            for hash in [hash, second(hash)] {
+                let bit = hash >> filter.shift;
+                filter.bits[bit as usize / 64] |= 1 << (bit % 64);
+            }
+        }
+        filter
+    }
+
+    fn has(&self, entry: u64) -> bool {
+        let hash = entry.wrapping_mul(SPREAD);
+        self.bit(hash) && self.bit(second(hash))
+    }
+
+    fn bit(&self, hash: u64) -> bool {
+        let bit = hash >> self.shift;
+        self.bits[bit as usize / 64] >> (bit % 64) & 1 == 1
+    }
+}
+
+/// Another hash from the first.
+fn second(hash: u64) -> u64 {
+    (hash ^ hash >> 32).wrapping_mul(SPREAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_beginning_is_missed() {
+        let text = b"abcdefghijklmnop";
+        for length in 1..=text.len() {
+            for at in 0..=text.len() - length {
+                let heads = Heads::new(&[&text[at..at + length]]);
+                let found = heads.next(text, at, text.len());
+                assert_eq!(found, Some(at), "{length}");
+                assert_eq!(heads.next(text, at, at), None);
+            }
+        }
+    }
+
+    #[test]
+    fn most_places_are_passed_by() {
+        let needles: Vec<[u8; 8]> = (0..50_000u64)
+            .map(|n| n.wrapping_mul(SPREAD).to_le_bytes())
+            .collect();
+        let needles: Vec<&[u8]> = needles.iter().map(<[u8; 8]>::as_slice).collect();
+        let heads = Heads::new(&needles);
+        let text: Vec<u8> = (0..200_000u32)
+            .flat_map(|n| n.wrapping_mul(0x0101_0001).to_be_bytes())
+            .collect();
+        let (mut from, mut looks) = (0, 0);
+        while let Some(at) = heads.next(&text, from, text.len()) {
+            from = at + 1;
+            looks += 1;
+        }
+        assert!(looks < text.len() / 100, "{looks}");
+    }
+}

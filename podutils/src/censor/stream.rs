@@ -1,0 +1,78 @@
+//! One pass over bytes that come in pieces.
+
+use std::sync::Arc;
+
+use super::MASK;
+use super::needles::Needles;
+
+/// One pass over bytes that come in pieces, however they were cut.
+#[derive(Debug)]
+pub struct Stream {
+    /// `None` if there is nothing to hide.
+    needles: Option<Arc<Needles>>,
+    /// As it came: what may turn out to be the beginning of a secret.
+    held: Vec<u8>,
+    /// How much of that lies in a secret that began before it.
+    covered: usize,
+    masked: bool,
+}
+
+impl Stream {
+    pub(super) fn new(needles: Option<Arc<Needles>>) -> Self {
+        Self {
+            needles,
+            held: Vec::new(),
+            covered: 0,
+            masked: false,
+        }
+    }
+
+    /// Takes the next bytes and returns, masked, all that can become no secret any more: whatever
+    /// comes next, only an end that some secret begins with is held back, of 127 bytes at most.
+    ///
+    /// So a live view needs no further word: a line that ends like no secret begins is out at once.
+    #[must_use]
+    pub fn push(&mut self, chunk: Vec<u8>) -> Vec<u8> {
+        let Some(needles) = self.needles.clone() else {
+            return chunk;
+        };
+        if self.held.is_empty() {
+            self.held = chunk;
+        } else {
+            self.held.extend_from_slice(&chunk);
+        }
+        let settled = needles.settled(&self.held);
+        self.release(&needles, settled)
+    }
+
+    /// Ends the stream: what was held back.
+    #[must_use]
+    pub fn finish(&mut self) -> Vec<u8> {
+        match self.needles.clone() {
+            Some(needles) => self.release(&needles, self.held.len()),
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether anything was masked so far.
+    #[must_use]
+    pub fn has_masked(&self) -> bool {
+        self.masked
+    }
+
+    /// The first bytes, masked. No secret that begins in them goes on in what is still to come.
+    fn release(&mut self, needles: &Needles, settled: usize) -> Vec<u8> {
+        let found = needles.find(&self.held, settled);
+        self.masked |= !found.is_empty();
+        let tail = self.held.split_off(settled);
+        let mut out = std::mem::replace(&mut self.held, tail);
+        let before = self.covered;
+        let until = found.last().map_or(0, |last| last.end).max(before);
+        for span in found.into_iter().chain(std::iter::once(0..before)) {
+            let end = span.end.min(settled);
+            out[span.start.min(end)..end].fill(MASK);
+        }
+        self.covered = until.saturating_sub(settled);
+        out
+    }
+}

@@ -1,0 +1,157 @@
+//! What a secret is made of: its lines, and the strings of a JSON document.
+
+use serde_json::Value;
+
+/// A single line, or a single string, that is at least this long is hidden wherever it stands.
+const LONG: usize = 8;
+/// So is a shorter one if it has letters and digits, as no word has: `{`, `true`, `else {` and
+/// `return;` stand in every second log, and hiding them hides the log. What is this short and has
+/// no digit is hidden within the whole only.
+const MIXED: usize = 6;
+/// Of a larger secret, single lines are hidden in texts only, not in base64 and hex: they would
+/// be most of what has to be remembered, and nobody encodes them one by one.
+const SMALL: usize = 16 << 10;
+/// JSON within JSON within JSON.
+const DEPTH: u32 = 3;
+
+/// A value of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    bytes: Vec<u8>,
+    alone_encoded: bool,
+}
+
+impl Part {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether to expect it in base64 or hex without the rest of its secret.
+    pub(super) fn is_alone_encoded(&self) -> bool {
+        self.alone_encoded
+    }
+}
+
+/// The value itself first.
+pub(super) fn parts(value: &[u8]) -> Vec<Part> {
+    let mut found = vec![Part {
+        bytes: value.to_vec(),
+        alone_encoded: true,
+    }];
+    let alone_encoded = value.len() <= SMALL;
+    let mut add = |bytes: &[u8]| {
+        found.push(Part {
+            bytes: bytes.to_vec(),
+            alone_encoded,
+        });
+    };
+    lines(value, &mut add);
+    strings(value, DEPTH, &mut add);
+    found
+}
+
+fn lines(value: &[u8], add: &mut impl FnMut(&[u8])) {
+    if !value.contains(&b'\n') {
+        return;
+    }
+    let lines = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    for line in lines.filter(|line| stands_alone(line)) {
+        add(line);
+    }
+}
+
+fn strings(value: &[u8], depth: u32, add: &mut impl FnMut(&[u8])) {
+    // A number or a bare string is no document.
+    if depth == 0 || !matches!(value.first(), Some(b'{' | b'[')) {
+        return;
+    }
+    if let Ok(document) = serde_json::from_slice(value) {
+        strings_of(&document, depth, add);
+    }
+}
+
+fn strings_of(document: &Value, depth: u32, add: &mut impl FnMut(&[u8])) {
+    match document {
+        Value::String(text) => {
+            let text = text.as_bytes().trim_ascii();
+            if stands_alone(text) || text.contains(&b'\n') {
+                add(text);
+            }
+            lines(text, add);
+            strings(text, depth - 1, add);
+        }
+        Value::Array(items) => items.iter().for_each(|item| strings_of(item, depth, add)),
+        Value::Object(fields) => fields
+            .values()
+            .for_each(|item| strings_of(item, depth, add)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn stands_alone(line: &[u8]) -> bool {
+    // The frame of a PEM file is no secret, and masking it would only hide what was there.
+    if line.starts_with(b"-----") && line.ends_with(b"-----") {
+        return false;
+    }
+    let has = |kind: fn(&u8) -> bool| line.iter().any(kind);
+    line.len() >= LONG
+        || (line.len() >= MIXED && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_alone() {
+        for (line, expected) in [
+            ("}", false),
+            ("true", false),
+            ("else {", false),
+            ("return;", false),
+            ("pass12", true),
+            ("pass1", false),
+            ("123456", false),
+            ("12345678", true),
+            ("eight by", true),
+            ("-----BEGIN PRIVATE KEY-----", false),
+            ("-----no frame", true),
+        ] {
+            assert_eq!(stands_alone(line.as_bytes()), expected, "{line}");
+        }
+    }
+
+    fn texts(value: &str) -> Vec<String> {
+        let parts = parts(value.as_bytes()).into_iter();
+        parts
+            .map(|part| String::from_utf8(part.bytes).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn the_strings_of_a_document_are_values_of_their_own() {
+        let inner = r#"{"deep":"hunter222"}"#;
+        let document = serde_json::json!({
+            "short": "abc", "key": "-----BEGIN KEY-----\nfirst line of it\n}\n-----END KEY-----\n",
+            "list": ["hunter2222", 7, null], "inner": inner,
+        })
+        .to_string();
+        let texts = texts(&document);
+        for expected in ["first line of it", "hunter2222", "hunter222", inner] {
+            assert!(
+                texts.contains(&expected.to_owned()),
+                "{expected}: {texts:?}"
+            );
+        }
+        for no in ["abc", "}", "short", "-----BEGIN KEY-----"] {
+            assert!(!texts.contains(&no.to_owned()), "{no}: {texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_single_line_is_itself() {
+        assert_eq!(texts("hunter22"), ["hunter22"]);
+        assert_eq!(texts("\"hunter22\""), ["\"hunter22\""]);
+        assert_eq!(texts("{\"broken\": \"json\""), ["{\"broken\": \"json\""]);
+    }
+}

@@ -1,0 +1,72 @@
+//! A secret as a shell, or another language, writes it as a word (`set -x`, `printf %q`, `repr`).
+
+use std::collections::BTreeSet;
+
+use super::escaped;
+
+/// What bash puts a backslash before, if nothing is to be quoted otherwise.
+const SPECIAL: &str = " \t!\"#$&'()*,;<>?[\\]^`{|}~";
+/// Those among them that some shells leave.
+const SOMETIMES: &str = "!#,^{}~";
+
+/// Without the quotes around.
+pub(super) fn quotes(text: &str, found: &mut BTreeSet<Vec<u8>>) {
+    let backslash = |special: &str| {
+        escaped(text, |char| {
+            special.contains(char).then(|| format!("\\{char}"))
+        })
+    };
+    let sparing: String = SPECIAL
+        .chars()
+        .filter(|c| !SOMETIMES.contains(*c))
+        .collect();
+    found.insert(backslash(SPECIAL));
+    found.insert(backslash(&sparing));
+    // Within "…"; bash's `!` only where there is a history.
+    found.insert(backslash("\\\"$`"));
+    found.insert(backslash("\\\"$`!"));
+    // Python's and JavaScript's '…'.
+    found.insert(backslash("\\'"));
+    // Within '…': out of it and in again.
+    for quote in ["'\\''", "'\"'\"'", "''"] {
+        found.insert(escaped(text, |char| {
+            (char == '\'').then(|| quote.to_owned())
+        }));
+    }
+    for bytes in [Bytes::Clear, Bytes::Octal, Bytes::Hex] {
+        for quote in [true, false] {
+            found.insert(ansi(text, bytes, quote));
+        }
+    }
+    // Line by line, as a terminal gets it.
+    found.insert(escaped(text, |char| {
+        (char == '\n').then(|| "\r\n".to_owned())
+    }));
+}
+
+/// How bytes are written that are not ASCII.
+#[derive(Clone, Copy)]
+enum Bytes {
+    Clear,
+    Octal,
+    Hex,
+}
+
+/// Within bash's `$'…'`, and Python's `repr` of bytes (without a backslash before quotes).
+fn ansi(text: &str, bytes: Bytes, quote: bool) -> Vec<u8> {
+    let byte = |byte: u8| match bytes {
+        Bytes::Hex => format!("\\x{byte:02x}"),
+        Bytes::Octal | Bytes::Clear => format!("\\{byte:03o}"),
+    };
+    escaped(text, |char| match char {
+        '\'' if quote => Some("\\'".to_owned()),
+        '\\' => Some("\\\\".to_owned()),
+        '\n' => Some("\\n".to_owned()),
+        '\r' => Some("\\r".to_owned()),
+        '\t' => Some("\\t".to_owned()),
+        '\x1b' if !matches!(bytes, Bytes::Hex) => Some("\\E".to_owned()),
+        '\0'..='\x1f' | '\x7f' => Some(byte(char as u8)),
+        _ if char.is_ascii() || matches!(bytes, Bytes::Clear) => None,
+        _ => Some(char.encode_utf8(&mut [0; 4]).bytes().map(byte).collect()),
+    })
+}

@@ -1,0 +1,44 @@
+//! A secret as a part of a URL.
+
+use std::collections::BTreeSet;
+
+/// What programs leave as it is beside letters and digits. Upper and lower case digits each.
+const KEPT: [&[u8]; 6] = [
+    // Go's `url.QueryEscape`, Python's `quote_plus`, `curl --data-urlencode`.
+    b"-._~",
+    // Python's `quote`.
+    b"-._~/",
+    // Go's `url.PathEscape`.
+    b"-._~$&+:=@",
+    // Go's user and password of a URL.
+    b"-._~$&+,;=",
+    // JavaScript's `encodeURIComponent` and `encodeURI`.
+    b"-._~!'()*",
+    b"-._~!'()*;,/?:@&=+$#",
+];
+/// What a form leaves as it is; a blank becomes a plus. Java's, browsers', and Go's and Python's.
+const FORMS: [&[u8]; 2] = [b"-._*", b"-._~"];
+
+pub(super) fn escapes(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
+    for upper in [true, false] {
+        for kept in KEPT {
+            found.insert(escaped(value, kept, None, upper));
+        }
+        for kept in FORMS {
+            found.insert(escaped(value, kept, Some(b'+'), upper));
+        }
+    }
+}
+
+fn escaped(value: &[u8], kept: &[u8], blank: Option<u8>, upper: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len());
+    for byte in value {
+        match (byte, blank) {
+            (b' ', Some(blank)) => out.push(blank),
+            _ if byte.is_ascii_alphanumeric() || kept.contains(byte) => out.push(*byte),
+            _ if upper => out.extend(format!("%{byte:02X}").into_bytes()),
+            _ => out.extend(format!("%{byte:02x}").into_bytes()),
+        }
+    }
+    out
+}
