@@ -34,6 +34,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use agent::Source as _;
 
+use crate::names;
+
 pub use agent::{Agent, Files, LoadFailure, LoadMetrics, LoadStatus};
 pub use job::{
     Brancher, Changes, JobBase, Origin, Pattern, Periodic, Postsubmit, Presubmit,
@@ -86,18 +88,12 @@ impl Config {
 
     /// The central presubmits of `org/repo`.
     pub fn presubmits_for(&self, org_repo: &str) -> &[Arc<Presubmit>] {
-        self.jobs
-            .presubmits
-            .get(org_repo)
-            .map_or(&[], Vec::as_slice)
+        names::find(&self.jobs.presubmits, org_repo).map_or(&[], Vec::as_slice)
     }
 
     /// The central postsubmits of `org/repo`.
     pub fn postsubmits_for(&self, org_repo: &str) -> &[Arc<Postsubmit>] {
-        self.jobs
-            .postsubmits
-            .get(org_repo)
-            .map_or(&[], Vec::as_slice)
+        names::find(&self.jobs.postsubmits, org_repo).map_or(&[], Vec::as_slice)
     }
 
     /// Top-level sections of `config.yaml` that no service here reads.

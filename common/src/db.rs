@@ -3,8 +3,8 @@
 //! Opens, locks and migrates; the tables and the SQL on them belong to the service.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{Read, Seek, Write},
+    fs::File,
+    io::{self, Read, Seek, Write},
     ops::Deref,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,6 +17,8 @@ use sqlx::{
     AssertSqlSafe, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+
+use crate::private;
 
 /// An open database; the lock on its file goes with the last clone.
 #[derive(Clone, Debug)]
@@ -37,6 +39,7 @@ impl Deref for Db {
 /// `migrations` that it has not seen: `(name, SQL)`, forward only, each once and in order.
 ///
 /// A commit is on disk when it returns. A second process gets an error that names the first.
+/// Nobody but this process's user may read the file and those beside it.
 pub async fn open(
     path: Option<&Path>,
     migrations: &[(&'static str, &'static str)],
@@ -53,9 +56,10 @@ pub async fn open(
 
 async fn on_disk(path: &Path) -> anyhow::Result<Db> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        private::new_folder(folder)?;
     }
     let lock = lock(path)?;
+    close(path).context("taking others' rights away")?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -90,17 +94,26 @@ async fn in_memory() -> anyhow::Result<Db> {
     Ok(Db { pool, _lock: None })
 }
 
+/// Makes the file for its owner alone, where it is not there yet, and closes it and what `SQLite`
+/// left beside it to others. New files beside it get the rights of the database from `SQLite`.
+fn close(path: &Path) -> io::Result<()> {
+    private::file(path)?;
+    for suffix in ["-wal", "-shm", "-journal"] {
+        private::close_file(&beside(path, suffix))?;
+    }
+    Ok(())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// Takes `<path>.lock`, which holds the owner's process id.
 fn lock(path: &Path) -> anyhow::Result<Flock<File>> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&name)?;
+    let name = beside(path, ".lock");
+    let file = private::file(&name)?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(mut lock) => {
             lock.set_len(0)?;
@@ -147,6 +160,11 @@ async fn migrate(
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs::Permissions,
+        os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    };
+
     use super::*;
 
     const MIGRATIONS: &[(&str, &str)] = &[(
@@ -184,6 +202,38 @@ mod tests {
         );
         drop(first);
         open(Some(&path), &[]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn nobody_else_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data/hook.db");
+        let rights = || -> Vec<(PathBuf, u32)> {
+            let files = std::fs::read_dir(path.parent().unwrap()).unwrap();
+            let files = files.map(|file| file.unwrap());
+            files
+                .map(|file| (file.path(), file.metadata().unwrap().mode() & 0o777))
+                .collect()
+        };
+        let open_to_all = |path: &Path| {
+            std::fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+        };
+        for time in 0..2 {
+            let db = open(Some(&path), MIGRATIONS).await.unwrap();
+            assert_eq!(rows(&db).await, 1);
+            let found = rights();
+            assert_eq!(found.len(), 4, "{found:?}");
+            assert!(
+                found.iter().all(|(_, mode)| *mode == 0o600),
+                "{time}: {found:?}"
+            );
+            // As a process leaves them that was killed, and that made them without this.
+            for (file, _) in found {
+                open_to_all(&file);
+            }
+        }
+        let folder = std::fs::metadata(path.parent().unwrap()).unwrap();
+        assert_eq!(folder.mode() & 0o777, 0o700);
     }
 
     #[tokio::test]

@@ -6,8 +6,8 @@
 //!
 //! Pure: bytes in, a small value out. Everything in it is a stranger's text, so every field is
 //! one line of plain characters and bounded, also when it is read back ([`Digest::parse`]). It is
-//! computed from what is stored, so from what was censored; of a run whose files do not say that
-//! they were, only names of tests go in, and what git said of a clone: no job had run by then. How a page or a comment shows it is theirs.
+//! computed from what is stored; [`Quoting`] says how much of a run's words goes in. How a page or
+//! a comment shows it is theirs.
 
 mod classes;
 mod compose;
@@ -17,12 +17,14 @@ pub mod log;
 mod losses;
 mod own;
 mod place;
+mod quoting;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
 pub use compose::{Setup, Sources, compose};
 pub use losses::{CENSOR_ERROR, CENSOR_LEFT_OUT, CENSORED, MAX_LOSSES, NOT_STORED, losses};
+pub use quoting::{Quoting, is_of_pod};
 
 /// Tests that are named; all are counted.
 pub const MAX_TESTS: usize = 20;
@@ -34,6 +36,9 @@ pub const MAX_ANNOTATIONS: usize = 200;
 pub const MAX_SUMMARY: usize = 150;
 /// Largest stored digest that is read, in bytes.
 pub const MAX_STORED: usize = 1 << 20;
+
+/// Where nothing tells what failed.
+const UNNAMED: &str = "no failed test is named";
 
 /// In bytes.
 const MAX_NAME: usize = 200;
@@ -88,8 +93,8 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Note {
-    /// The stored files are not known to be censored, so nothing of them but names of tests is
-    /// here.
+    /// The job was given a Secret and the stored files are not known to be censored, so nothing of
+    /// them but names of tests is here.
     Uncensored,
     /// The lines are the last of the log.
     NoKnownError,

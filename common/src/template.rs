@@ -110,6 +110,16 @@ impl Template {
         self.execute(&view::of_job(job))
     }
 
+    /// The same with each of the job's texts as `write` gives it: of a field's JSON name and the
+    /// text, for a sink in which a stranger's text could be more than text.
+    pub fn render_job_as(
+        &self,
+        job: &ProwJob,
+        write: impl Fn(&str, &str) -> String,
+    ) -> Result<String, Error> {
+        self.execute(&view::of_written_job(job, &write))
+    }
+
     /// The text for plain data, whose objects are structs: `data` serializes to Go's field names.
     pub fn render(&self, data: &impl Serialize) -> Result<String, Error> {
         let data = serde_json::to_value(data).map_err(|error| Error::whole(error.to_string()))?;

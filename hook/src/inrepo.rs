@@ -6,6 +6,7 @@
 //! [`common::config::inrepo`]'s; whether the jobs may be used is decided by the plugins.
 
 mod git;
+mod known;
 mod leftovers;
 mod locks;
 mod mirror;
@@ -20,7 +21,6 @@ use common::{
     config::{self, Config, Errors},
     github::{self, Client},
 };
-use moka::future::Cache;
 
 use crate::webhook::Identity;
 use git::{MayPass, Unreadable};
@@ -73,14 +73,7 @@ impl fmt::Display for Problem {
 pub struct Reader {
     mirrors: Arc<Mirrors>,
     /// Texts, not jobs: what they mean depends on the central configuration of the day.
-    cache: Cache<Key, Arc<Result<Files, Problem>>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    org_repo: String,
-    base_sha: String,
-    head_sha: Option<String>,
+    cache: known::Cache,
 }
 
 /// How repositories are mirrored.
@@ -90,7 +83,7 @@ pub struct Settings {
     pub git_base: String,
     /// Where mirrors are kept; a temporary folder when `None`.
     pub dir: Option<PathBuf>,
-    /// Results kept in memory.
+    /// Results kept in memory, as far as they are no more than 64 MiB.
     pub entries: usize,
     /// All mirrors together are brought below this by removing those that were not used for
     /// longest; 0 for no limit.
@@ -112,7 +105,7 @@ impl Default for Settings {
 impl Reader {
     pub fn new(github: Client, settings: Settings) -> anyhow::Result<Self> {
         Ok(Self {
-            cache: Cache::new(u64::try_from(settings.entries)?),
+            cache: known::cache(settings.entries),
             mirrors: Arc::new(Mirrors::new(github, settings)?),
         })
     }
@@ -158,7 +151,7 @@ impl Reader {
         config: &Arc<Config>,
         last: bool,
     ) -> anyhow::Result<Result<Arc<config::inrepo::InRepo>, Problem>> {
-        let key = Key {
+        let key = known::Key {
             org_repo: format!("{}/{}", identity.org, identity.repo),
             base_sha: base_sha.to_owned(),
             head_sha: head.map(|head| head.sha.clone()),

@@ -30,7 +30,7 @@ pub(crate) fn is_enabled(plugins: Option<&Plugins>, plugin: &str, identity: &Ide
     };
     // `*` is ours: Prow has no way to say "everywhere".
     let everywhere = plugins.plugins.0.get("*").is_some_and(|entry| {
-        let excluded = entry.excluded_repos.contains(&identity.repo);
+        let excluded = entry.excludes(&identity.repo);
         !excluded && entry.plugins.iter().any(|name| name == plugin)
     });
     everywhere || plugins.is_enabled(plugin, &identity.org, &identity.repo)

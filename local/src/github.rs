@@ -27,13 +27,13 @@ mod store;
 use std::{
     net::SocketAddr,
     ops::Deref,
-    os::unix::fs::DirBuilderExt as _,
     path::PathBuf,
     sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
 use anyhow::Context as _;
+use common::private;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -102,10 +102,7 @@ impl Github {
             }
         };
         // The database holds private keys.
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&folder)?;
+        private::folder(&folder)?;
         std::fs::create_dir_all(folder.join("repos"))?;
         let store = Store::open(options.data.as_deref()).await?;
         let context = Context(Arc::new(Inner {

@@ -16,10 +16,10 @@ mod seed;
 mod services;
 mod source;
 
-use std::{ffi::OsString, fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use common::{prowjob::ProwJobState, service};
+use common::{private, prowjob::ProwJobState, service};
 use tokio_util::sync::CancellationToken;
 
 use crate::program::{complain, runtime};
@@ -57,7 +57,7 @@ struct Data {
 impl Data {
     fn new(wanted: Option<&PathBuf>) -> anyhow::Result<Self> {
         if let Some(path) = wanted {
-            fs::create_dir_all(path).with_context(|| format!("--data {}", path.display()))?;
+            private::folder(path).with_context(|| format!("--data {}", path.display()))?;
             return Ok(Self {
                 path: path.canonicalize()?,
                 temporary: None,

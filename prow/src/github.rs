@@ -4,7 +4,7 @@
 use std::{ffi::OsString, fs, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
-use common::service;
+use common::{private, service};
 use local::github::{self, Github, Level, Permissions, RepoOptions};
 use tokio::net::TcpListener;
 
@@ -75,7 +75,7 @@ async fn seed(github: &Github, options: &Options) -> anyhow::Result<()> {
     github.add_org(org, &[MEMBER]).await?;
     github.add_repo(org, repo, RepoOptions::default()).await?;
     github.install_app(APP, org, permissions()).await?;
-    let give = |name: &str, text: &str| fs::write(options.data.join(name), text);
+    let give = |name: &str, text: &str| private::write(&options.data.join(name), text);
     give("app-id", &app.app_id.to_string())?;
     give("private-key.pem", &app.private_key_pem)?;
     // The last: who waits for it finds all of them.

@@ -1,14 +1,20 @@
 //! Objects as YAML on standard output.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
+use common::inert;
 use serde::Serialize;
 
 /// Prints an object, its keys in the order of the alphabet, as Kubernetes' tools do.
 pub(crate) fn yaml(object: &impl Serialize) -> anyhow::Result<()> {
     let object = serde_json::to_value(object)?;
+    let mut text = text(&object)?;
     let mut out = io::stdout().lock();
-    out.write_all(text(&object)?.as_bytes())?;
+    // A pull request's title is a stranger's; a file or a program gets it as it is.
+    if out.is_terminal() {
+        text = inert::terminal_lines(&text, text.len());
+    }
+    out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 

@@ -2,11 +2,14 @@
 
 use std::{ffi::OsString, future::Future, process::ExitCode};
 
-use common::service;
+use common::{inert::terminal_lines, service};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::{check, demo, github, mkpj, mkpod, schema};
+
+/// Characters of what a person at the terminal is told.
+const MAX_COMPLAINT: usize = 100_000;
 
 /// A name this binary answers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +188,7 @@ pub(crate) fn usage(asked: Option<&OsString>) -> ExitCode {
     reason = "the person at the terminal is told what is wrong"
 )]
 pub(crate) fn complain(text: &str) -> ExitCode {
-    eprintln!("{}", text.trim_end());
+    eprintln!("{}", terminal_lines(text.trim_end(), MAX_COMPLAINT));
     ExitCode::from(2)
 }
 

@@ -17,6 +17,7 @@ use super::{
     preset, validate,
     yaml::{self, Document, Trust},
 };
+use crate::names;
 use crate::storage::Bucket;
 
 /// No file of a repository is larger.
@@ -93,7 +94,7 @@ fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
     let mut findings = Findings::default();
     let repos = file.presubmits.keys().map(|repo| ("presubmits", repo));
     let repos = repos.chain(file.postsubmits.keys().map(|repo| ("postsubmits", repo)));
-    for (section, repo) in repos.filter(|(_, repo)| *repo != org_repo) {
+    for (section, repo) in repos.filter(|(_, repo)| !names::is_same(repo, org_repo)) {
         findings.add_with_hint(
             "other-repository",
             &name,

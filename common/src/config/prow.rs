@@ -40,7 +40,6 @@ pub use branch_protection::{
     RequiredStatusChecks, Restrictions,
 };
 pub use by_repo::ByRepoAndCluster;
-use by_repo::narrowest;
 pub use deck::{
     Branding, Deck, DefaultRerunAuth, ExternalAgentLog, Lens, LensFiles, RemoteLens,
     RerunAuthConfigs, Spyglass,

@@ -3,7 +3,8 @@
 use crate::prowjob::ProwJobState;
 
 use super::{
-    Digest, FailedTest, Kind, Line, MAX_ANNOTATIONS, MAX_TESTS, Note, junit::Report, log::Findings,
+    Digest, FailedTest, Kind, Line, MAX_ANNOTATIONS, MAX_TESTS, Note, Quoting, UNNAMED,
+    junit::Report, log::Findings,
 };
 
 /// What is known of a run that failed.
@@ -14,8 +15,8 @@ pub struct Sources<'a> {
     pub description: &'a str,
     /// Of a run that ended before its test began.
     pub setup: Option<&'a Setup>,
-    /// Whether the stored files are known to be censored. If not, nothing goes in but names.
-    pub censored: bool,
+    /// What of tests and logs may go in.
+    pub quoting: Quoting,
     pub tests: &'a Report,
     /// By container.
     pub logs: &'a [(String, Findings)],
@@ -54,7 +55,7 @@ pub fn compose(sources: &Sources<'_>) -> Digest {
     let log = sources
         .logs
         .iter()
-        .filter(|_| sources.censored)
+        .filter(|_| sources.quoting.allows_words())
         .max_by_key(|(_, findings)| findings.score);
     let (tests, failed) = tests(sources, log.map(|(_, findings)| findings));
     let total = sources.tests.total;
@@ -64,7 +65,7 @@ pub fn compose(sources: &Sources<'_>) -> Digest {
         ..Digest::default()
     };
     digest.note = match log {
-        _ if !sources.censored => Some(Note::Uncensored),
+        _ if !sources.quoting.allows_words() => Some(Note::Uncensored),
         Some((_, findings)) if findings.score > 0 => None,
         Some((_, findings)) if !findings.lines.is_empty() => Some(Note::NoKnownError),
         _ => Some(Note::NoLog),
@@ -77,7 +78,7 @@ pub fn compose(sources: &Sources<'_>) -> Digest {
     };
     digest.tests = tests;
     digest.tests.truncate(MAX_TESTS);
-    if sources.censored {
+    if sources.quoting.allows_words() {
         let of_tests = sources.tests.failures();
         digest.annotations = of_tests
             .filter_map(|failure| failure.annotation.clone())
@@ -106,7 +107,7 @@ pub fn compose(sources: &Sources<'_>) -> Digest {
 /// Where neither tests nor log tell: the exit code, if plank could name it.
 fn of_nothing(description: &str, note: Option<Note>) -> String {
     let plain = match note {
-        Some(Note::Uncensored) | None => "no failed test is named",
+        Some(Note::Uncensored) | None => UNNAMED,
         Some(note) => note.text(),
     };
     let code = description.strip_prefix("Job failed. ");
@@ -146,7 +147,7 @@ fn tests(sources: &Sources<'_>, log: Option<&Findings>) -> (Vec<FailedTest>, u64
         return (names.iter().map(named).collect(), names.len() as u64);
     }
     let tests = sources.tests.failures().map(|failure| {
-        if sources.censored {
+        if sources.quoting.allows_words() {
             failure.test.clone()
         } else {
             named(&failure.test.name)

@@ -24,18 +24,17 @@ const NAMED: usize = 3;
 /// What was not stored and why, as one plain line of at most [`MAX_LOSSES`] bytes; empty where
 /// everything was, or where nobody says. `finished` is the content of `finished.json`.
 ///
-/// Of a run that could not be censored no name and no reason is quoted.
+/// Names and reasons are the run's words: `quotes` says whether they may be told where this goes.
 #[must_use]
-pub fn losses(finished: &[u8]) -> String {
+pub fn losses(finished: &[u8], quotes: bool) -> String {
     let finished: Value = serde_json::from_slice(finished).unwrap_or_default();
     let metadata = &finished["metadata"];
-    if metadata[CENSORED] != true {
-        return match metadata[CENSOR_ERROR] {
-            Value::Null => String::new(),
-            _ => {
-                "Nothing but the result was stored, because no secret could be hidden in it.".into()
-            }
-        };
+    if metadata[CENSORED] != true && !metadata[CENSOR_ERROR].is_null() {
+        return "Nothing but the result was stored, because no secret could be hidden in it."
+            .into();
+    }
+    if !quotes {
+        return String::new();
     }
     let not_stored = metadata[NOT_STORED].as_str();
     let left_out = metadata[CENSOR_LEFT_OUT].as_array();
@@ -75,9 +74,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::digest::Quoting;
 
     fn of(metadata: &Value) -> String {
-        losses(json!({"metadata": metadata}).to_string().as_bytes())
+        let finished = json!({"metadata": metadata}).to_string();
+        let quoting = Quoting::of(finished.as_bytes(), true);
+        losses(finished.as_bytes(), quoting.allows_words())
     }
 
     #[test]
@@ -115,8 +117,11 @@ mod tests {
             assert_eq!(of(&metadata), expected, "{metadata}");
         }
         for broken in ["", "null", "[]", r#"{"metadata": null}"#, "{"] {
-            assert_eq!(losses(broken.as_bytes()), "", "{broken}");
+            assert_eq!(losses(broken.as_bytes(), true), "", "{broken}");
         }
+        let unmarked = br#"{"metadata": {"not-stored": "1 file was not stored: a: x"}}"#;
+        assert_eq!(losses(unmarked, true), "1 file was not stored: a: x.");
+        assert_eq!(losses(unmarked, false), "");
     }
 
     proptest! {

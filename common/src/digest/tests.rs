@@ -14,6 +14,7 @@ fn findings(log: &[u8]) -> log::Findings {
 }
 
 fn digest_of(log: &str, junit: &[&str], censored: bool, description: &str) -> Digest {
+    let quoting = quoting(censored);
     let mut tests = Report::default();
     for file in junit {
         tests.read(file.as_bytes(), &[ROOT.to_owned()]);
@@ -22,10 +23,18 @@ fn digest_of(log: &str, junit: &[&str], censored: bool, description: &str) -> Di
         state: ProwJobState::Failure,
         description,
         setup: None,
-        censored,
+        quoting,
         tests: &tests,
         logs: &[("test".to_owned(), findings(log.as_bytes()))],
     })
+}
+
+fn quoting(censored: bool) -> Quoting {
+    if censored {
+        Quoting::Censored
+    } else {
+        Quoting::Unmarked
+    }
 }
 
 const CODE: &str = "Job failed. Container test ended with exit code 3.";
@@ -209,7 +218,7 @@ fn failing_silently_is_forbidden() {
         state: ProwJobState::Failure,
         description: "Job failed.",
         setup: None,
-        censored: true,
+        quoting: Quoting::Censored,
         tests: &Report::default(),
         logs: &[],
     });
@@ -237,7 +246,7 @@ fn a_failed_clone_is_told_whatever_is_censored() {
         state: ProwJobState::Failure,
         description: "Job failed in initupload: timed out",
         setup: Some(&setup),
-        censored: false,
+        quoting: Quoting::Unmarked,
         tests: &Report::default(),
         logs: &[],
     });
@@ -309,7 +318,7 @@ fn of_several_containers_the_one_that_tells_most() {
         state: ProwJobState::Failure,
         description: "",
         setup: None,
-        censored: true,
+        quoting: Quoting::Censored,
         tests: &Report::default(),
         logs: &logs,
     });
@@ -432,7 +441,7 @@ proptest! {
             state: ProwJobState::Failure,
             description: &description,
             setup: None,
-            censored,
+            quoting: quoting(censored),
             tests: &tests,
             logs: &[("test".to_owned(), findings(&log))],
         });

@@ -1,5 +1,7 @@
 //! A stranger's bytes as one plain, bounded line.
 
+use crate::inert::is_hidden;
+
 /// Bytes of a raw line that are looked at.
 const MAX_RAW: usize = 4096;
 
@@ -23,7 +25,7 @@ pub(super) fn line(raw: &[u8], max: usize) -> String {
             '\u{1b}' => skip_escape(&mut characters),
             '\u{9b}' => skip_sequence(&mut characters),
             '\t' | '\n' => text.push(' '),
-            hidden if hidden.is_control() || is_invisible(hidden) => {}
+            hidden if is_hidden(hidden) => {}
             plain => text.push(plain),
         }
     }
@@ -56,22 +58,6 @@ fn skip_escape(characters: &mut std::str::Chars<'_>) {
 
 fn skip_sequence(characters: &mut std::str::Chars<'_>) {
     characters.find(|character| ('\u{40}'..='\u{7e}').contains(character));
-}
-
-/// Directions, zero-width characters, tags.
-fn is_invisible(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}'
-            | '\u{61c}'
-            | '\u{180e}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}'
-    )
 }
 
 /// At most `max` bytes.

@@ -2,6 +2,8 @@
 
 use anyhow::bail;
 
+use crate::names;
+
 /// If anything is enabled, only that is served; never what is disabled.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
@@ -27,7 +29,10 @@ impl Enablement {
             (&self.github_enabled_org, &self.github_disabled_org),
             (&self.github_enabled_repo, &self.github_disabled_repo),
         ] {
-            if let Some(both) = enabled.iter().find(|name| disabled.contains(name)) {
+            if let Some(both) = enabled
+                .iter()
+                .find(|name| disabled.iter().any(|it| names::is_same(it, name)))
+            {
                 bail!("{both} is enabled and disabled at once");
             }
         }
@@ -35,9 +40,9 @@ impl Enablement {
     }
 
     pub fn allows(&self, org: &str, repo: &str) -> bool {
-        let full = format!("{org}/{repo}");
         let among = |orgs: &[String], repos: &[String]| {
-            orgs.iter().any(|it| it == org) || repos.contains(&full)
+            orgs.iter().any(|it| names::is_same(it, org))
+                || repos.iter().any(|it| names::covers(it, org, repo))
         };
         let all = self.github_enabled_org.is_empty() && self.github_enabled_repo.is_empty();
         (all || among(&self.github_enabled_org, &self.github_enabled_repo))
@@ -88,12 +93,16 @@ mod tests {
                 [true, false, false],
             ),
         ] {
-            let found = [("o", "r"), ("o", "s"), ("p", "r")]
-                .map(|(org, repo)| enablement.allows(org, repo));
-            assert_eq!(found, served, "{what}");
+            for names in [
+                [("o", "r"), ("o", "s"), ("p", "r")],
+                [("O", "R"), ("O", "s"), ("p", "R")],
+            ] {
+                let found = names.map(|(org, repo)| enablement.allows(org, repo));
+                assert_eq!(found, served, "{what}");
+            }
             enablement.validate().unwrap();
         }
-        let both = enablement([&["o"], &[]], [&["o"], &[]])
+        let both = enablement([&["o"], &[]], [&["O"], &[]])
             .validate()
             .unwrap_err();
         assert_eq!(both.to_string(), "o is enabled and disabled at once");

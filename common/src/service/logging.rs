@@ -23,6 +23,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use crate::inert;
+
 static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Starts logging to standard error for the process. A second call changes nothing.
@@ -143,7 +145,7 @@ where
         ] {
             line.insert(key.into(), value.into());
         }
-        let mut text = Value::Object(line).to_string();
+        let mut text = inert::json(&Value::Object(line).to_string());
         text.push('\n');
         (self.write)(&text);
     }
@@ -202,6 +204,25 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+
+    #[test]
+    fn a_jobs_name_does_nothing_in_a_terminal() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let layer = JsonLayer {
+            component: "hook".to_owned(),
+            write: move |line: &str| sink.lock().unwrap().push(line.to_owned()),
+        };
+        let name = "\u{1b}]0;t\u{7}\u{9b}2J\u{202e}\n{\"level\":\"error\"}";
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!(job = name, "{name} runs");
+        });
+        let lines = lines.lock().unwrap();
+        let line = lines[0].strip_suffix('\n').unwrap();
+        assert!(!line.chars().any(inert::is_hidden), "{line:?}");
+        let read: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(read["job"], name, "who reads JSON reads the name");
+    }
 
     #[test]
     fn a_line_has_prows_keys_and_the_fields_of_event_and_spans() {

@@ -1,6 +1,6 @@
 //! An HTTP server that slow clients cannot hold up and that ends without cutting answers off.
 
-use std::{io::ErrorKind, time::Duration};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper_util::{
@@ -8,7 +8,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
@@ -21,6 +21,9 @@ pub struct ServeOptions {
     pub body_timeout: Duration,
     /// For open answers once the server is to end.
     pub grace: Duration,
+    /// Connections at once; further ones wait in the listener's backlog. Each costs some 20 KiB
+    /// and a file descriptor.
+    pub connections: usize,
 }
 
 impl Default for ServeOptions {
@@ -29,6 +32,7 @@ impl Default for ServeOptions {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(30),
+            connections: 2_000,
         }
     }
 }
@@ -47,10 +51,16 @@ pub async fn serve(
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout);
+    let room = Arc::new(Semaphore::new(options.connections));
+    let next = async || {
+        let seat = Arc::clone(&room).acquire_owned().await;
+        let seat = seat.expect("the room is never closed");
+        (listener.accept().await, seat)
+    };
     loop {
-        let accepted = tokio::select! {
+        let (accepted, seat) = tokio::select! {
             () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = next() => accepted,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
@@ -64,6 +74,7 @@ pub async fn serve(
         let service = TowerToHyperService::new(router.clone());
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
+            let _seat = seat;
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection ended early");
             }
@@ -134,6 +145,53 @@ mod tests {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.ends_with("done"), "{answer}");
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_more_connections_than_there_is_room_for() {
+        let (address, shutdown, task) = start(ServeOptions {
+            connections: 2,
+            ..ServeOptions::default()
+        })
+        .await;
+        let ask = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(ask).await.unwrap();
+            stream.read_u8().await.unwrap();
+            streams.push(stream);
+        }
+        let mut waiting = TcpStream::connect(address).await.unwrap();
+        waiting.write_all(ask).await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(1), waiting.read_u8()).await;
+        assert!(answer.is_err(), "there is no room: {answer:?}");
+        drop(streams.pop());
+        let answer = tokio::time::timeout(Duration::from_secs(30), waiting.read_u8()).await;
+        assert_eq!(answer.expect("its turn has come").unwrap(), b'H');
+        shutdown.cancel();
+        drop((streams, waiting));
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_nothing_more_makes_room() {
+        let (address, shutdown, task) = start(ServeOptions {
+            header_timeout: Duration::from_millis(100),
+            ..ServeOptions::default()
+        })
+        .await;
+        for ask in ["", "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(ask.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer))
+                .await
+                .expect("the server closes the connection")
+                .unwrap();
+        }
+        shutdown.cancel();
         task.await.unwrap().unwrap();
     }
 

@@ -15,6 +15,28 @@ pub(super) fn of_job(job: &ProwJob) -> Value {
     of_struct(&PROW_JOB, &json)
 }
 
+/// The same, each text as `write` gives it for the name of its field.
+pub(super) fn of_written_job(job: &ProwJob, write: &dyn Fn(&str, &str) -> String) -> Value {
+    let mut json = serde_json::to_value(job).expect("a ProwJob is JSON");
+    rewrite(&mut json, "", write);
+    of_struct(&PROW_JOB, &json)
+}
+
+fn rewrite(json: &mut Json, field: &str, write: &dyn Fn(&str, &str) -> String) {
+    match json {
+        Json::String(text) => *text = write(field, text),
+        Json::Array(items) => items
+            .iter_mut()
+            .for_each(|item| rewrite(item, field, write)),
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                rewrite(value, name, write);
+            }
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
+
 /// Plain data; its objects are structs with the keys as fields.
 pub(super) fn of_data(json: &Json) -> Value {
     plain(json, &|object| {

@@ -348,7 +348,8 @@ async fn not_stored(run: &Run) -> String {
         return String::new();
     };
     match timeout(PATIENCE, stored_run::small(place, paths::FINISHED)).await {
-        Ok(Ok(finished)) => losses(&finished.unwrap_or_default()),
+        // The viewer may open the file that says it.
+        Ok(Ok(finished)) => losses(&finished.unwrap_or_default(), true),
         Ok(Err(error)) => {
             tracing::warn!(%error, key = place.key, "a run's result cannot be read");
             String::new()

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use common::github::Client;
+use common::{github::Client, private};
 use tempfile::TempDir;
 use tokio::{
     sync::{Mutex, RwLock},
@@ -285,8 +285,8 @@ async fn bring(
 ) -> anyhow::Result<bool> {
     if !is_repository(&git.dir) {
         present.clear();
-        tokio::fs::create_dir_all(&git.dir)
-            .await
+        // Also of a repository that is nobody else's to read.
+        private::new_folder(&git.dir)
             .with_context(|| format!("mirror folder {}", git.dir.display()))?;
         git.run(&["init", "--quiet", "--bare"], LOOK_LIMIT).await?;
     }

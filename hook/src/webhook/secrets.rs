@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use common::names;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
@@ -48,7 +49,7 @@ impl Secrets {
     /// Whether one of the keys for `identity` made `signature` of `body`.
     ///
     /// Only the most specific level that is present counts: a repository's own keys are not
-    /// complemented by its organisation's.
+    /// complemented by its organisation's. Names are GitHub's, whose case says nothing.
     pub(crate) fn verify(&self, identity: &Identity, body: &[u8], signature: &[u8]) -> bool {
         let made_by = |key: &str| {
             Hmac::<Sha256>::new_from_slice(key.as_bytes())
@@ -61,10 +62,7 @@ impl Secrets {
             Self::Global(token) => made_by(token),
             Self::Keyed(keyed) => {
                 let Identity { org, repo } = identity;
-                let full = format!("{org}/{repo}");
-                [full.as_str(), org, "*"]
-                    .into_iter()
-                    .find_map(|level| keyed.get(level))
+                names::narrowest(keyed, org, repo)
                     .is_some_and(|tokens| tokens.iter().any(|token| made_by(&token.value)))
             }
         }
@@ -179,6 +177,16 @@ mod tests {
             ("an organisation's event", "o", "", "org", true),
             ("somebody else's", "p", "r", "12345", true),
             ("nobody's", "", "", "12345", true),
+            ("another spelling", "O", "R", "repo-new", true),
+            ("another spelling, all's key", "O", "R", "12345", false),
+            (
+                "another spelling of the organisation",
+                "O",
+                "s",
+                "12345",
+                false,
+            ),
+            ("the organisation's, spelt otherwise", "O", "s", "org", true),
             (
                 "nobody's, with a repository's key",
                 "",

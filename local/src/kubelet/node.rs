@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use common::kube::{DeserializeGuard, watch_objects};
+use common::private;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -110,11 +110,8 @@ async fn start(options: Options, changes: watch::Receiver<u64>) -> anyhow::Resul
 
 /// The absolute path of a folder that only this user may look into.
 fn private_folder(path: &Path) -> anyhow::Result<PathBuf> {
-    let made = fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path);
-    made.and_then(|()| fs::canonicalize(path))
+    private::folder(path)
+        .and_then(|()| fs::canonicalize(path))
         .with_context(|| format!("cannot use the folder {}", path.display()))
 }
 

@@ -5,12 +5,13 @@
 
 use common::{
     github::IssueComment,
+    inert,
     prowjob::{ProwJob, ProwJobState, ProwJobType, labels},
 };
 
 use super::{
     digest::markdown::{Block, blocks, digest_section},
-    quote::{cell, code, link, login},
+    quote::{MAX_TEXT, MAX_URL},
 };
 
 /// What tells such a comment from others of the bot.
@@ -167,11 +168,16 @@ fn row(job: &ProwJob) -> String {
     [
         cell(&job.spec.context),
         cell(pull.map_or("", |pull| &pull.sha)),
-        format!("[link]({})", link(url)),
+        format!("[link]({})", inert::target(url, MAX_URL)),
         required(job).to_owned(),
-        format!("`{}`", code(&job.spec.rerun_command)),
+        inert::code_cell(&job.spec.rerun_command, MAX_TEXT),
     ]
     .join(CELL)
+}
+
+/// A name in the table. Prow finds its row by it, so that usual names stand there as they are.
+pub(super) fn cell(name: &str) -> String {
+    inert::markdown(name, MAX_TEXT)
 }
 
 fn required(job: &ProwJob) -> &'static str {
@@ -190,7 +196,7 @@ fn required(job: &ProwJob) -> &'static str {
 fn body(rows: &[String], digests: &[Block], report: &Report<'_>) -> String {
     let refs = report.jobs.first().and_then(|job| job.spec.refs.as_ref());
     let pull = refs.and_then(|refs| refs.pulls.first());
-    let author = login(pull.map_or("", |pull| &pull.author));
+    let author = inert::login(pull.map_or("", |pull| &pull.author), MAX_TEXT);
     let mut lines = if rows.is_empty() {
         vec![format!("@{author}: all tests **passed!**"), String::new()]
     } else {

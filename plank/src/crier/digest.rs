@@ -1,7 +1,7 @@
 //! Works out why a run failed, from what its pod stored: once, then it is read.
 //!
 //! ```text
-//! clone-records.json, finished.json (censored?), junit*.xml, logs
+//! clone-records.json, junit*.xml, logs, as far as they may be quoted
 //!                     └─► common::digest ─► failure.json ─► comment, check run, Deck
 //! ```
 
@@ -10,13 +10,12 @@ pub mod markdown;
 mod reasons;
 
 use common::{
-    digest::{Digest, Setup, Sources, compose, junit, log},
+    digest::{Digest, Quoting, Setup, Sources, compose, is_of_pod, junit, log},
     prowjob::{ProwJob, Refs},
     storage::{Object, paths},
 };
 use futures::{StreamExt, TryStreamExt};
 use podutils::clonerefs::{Record, explain};
-use serde::Deserialize;
 
 use super::{Context, destination::Folder, news::News, reporter::Error};
 use crate::decorate::CODE;
@@ -29,45 +28,28 @@ const MAX_REPORTS: u64 = 64 << 20;
 /// Logs of a run that are read.
 const MAX_CONTAINERS: usize = 8;
 
-/// What is looked at of `finished.json`.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Finished {
-    metadata: Metadata,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    censored: bool,
-    /// Set in what crier wrote in the pod's place.
-    uploader: String,
-}
-
 /// The digest of a run that failed. `finished` is its `finished.json`, empty if there is none.
 ///
-/// It is stored once the run's own result is there: before, its pod may still be uploading.
+/// It is stored once the run's own result is there: before, its pod may still be uploading. A
+/// stored one is not taken at its word: what may be quoted is decided again.
 pub(super) async fn digest(
     ctx: &Context,
     news: &News,
     folder: &Folder,
     finished: &[u8],
+    quoting: Quoting,
 ) -> Result<Digest, Error> {
     if let Some(stored) = folder.get(paths::FAILURE).await?
         && let Some(digest) = Digest::parse(&stored)
     {
-        return Ok(digest);
+        return Ok(digest.quoted(quoting));
     }
     let _turn = ctx.buckets.turn().await;
-    let finished = by_pod(finished);
-    let censored = finished
-        .as_ref()
-        .is_some_and(|finished| finished.metadata.censored);
     let setup = setup(folder).await?;
     let roots = roots(&news.job);
     let tests = reports(folder, &roots).await?;
     // Where the clone failed, the only log is the clone's.
-    let logs = if censored && setup.is_none() {
+    let logs = if quoting.allows_words() && setup.is_none() {
         logs(folder, &containers(news).await?, &roots).await?
     } else {
         Vec::new()
@@ -77,11 +59,11 @@ pub(super) async fn digest(
         state: news.job.state(),
         description: status.map_or("", |status| &status.description),
         setup: setup.as_ref(),
-        censored,
+        quoting,
         tests: &tests,
         logs: &logs,
     });
-    if finished.is_some() {
+    if is_of_pod(finished) {
         let json = serde_json::to_vec(&digest).expect("a digest is JSON");
         folder.put_if_absent(paths::FAILURE, json).await?;
     }
@@ -96,13 +78,6 @@ async fn setup(folder: &Folder) -> Result<Option<Setup>, Error> {
         summary: failure.summary,
         lines: failure.lines,
     }))
-}
-
-/// The result that the run's own pod uploaded; the sidecar says there whether everything that it
-/// uploaded is censored.
-fn by_pod(finished: &[u8]) -> Option<Finished> {
-    let finished: Finished = serde_json::from_slice(finished).ok()?;
-    finished.metadata.uploader.is_empty().then_some(finished)
 }
 
 /// The folders that the repositories are checked out to.
@@ -210,29 +185,5 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_pods_own_mark_says_censored() {
-        for (text, expected) in [
-            (r#"{"metadata": {"censored": true}}"#, Some(true)),
-            (r#"{"metadata": {"censored": false}}"#, Some(false)),
-            (r#"{"metadata": {"censored": "true"}}"#, None),
-            (r#"{"metadata": {}}"#, Some(false)),
-            (r#"{"censored": true}"#, Some(false)),
-            (
-                r#"{"metadata": {"uploader": "crier", "censored": true}}"#,
-                None,
-            ),
-            ("", None),
-        ] {
-            let censored = by_pod(text.as_bytes()).map(|finished| finished.metadata.censored);
-            assert_eq!(censored, expected, "{text}");
-        }
     }
 }

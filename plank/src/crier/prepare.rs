@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use common::{
-    digest::{Digest, losses},
-    prowjob::{ProwJob, ProwJobState},
+    digest::{Digest, Quoting, losses},
+    prowjob::{ProwJob, ProwJobState, secrets::gives_secret},
     storage::paths,
 };
 use jiff::Timestamp;
@@ -66,11 +66,27 @@ async fn fill(
         return Ok(());
     };
     let finished = folder.get(paths::FINISHED).await?.unwrap_or_default();
-    prepared.losses = losses(&finished);
+    if !failed && losses(&finished, true).is_empty() {
+        return Ok(());
+    }
+    let quoting = quoting(news, &finished).await?;
+    prepared.losses = losses(&finished, quoting.allows_words());
     if failed {
-        prepared.digest = Some(digest(ctx, news, &folder, &finished).await?);
+        prepared.digest = Some(digest(ctx, news, &folder, &finished, quoting).await?);
     }
     Ok(())
+}
+
+/// What may be quoted of the run. The job is asked for only where its result does not tell.
+async fn quoting(news: &News, finished: &[u8]) -> Result<Quoting, Error> {
+    let quoting = Quoting::of(finished, true);
+    if quoting.allows_words() {
+        return Ok(quoting);
+    }
+    // Of a job that is gone nobody can say what it was given.
+    let whole = news.whole().await?;
+    let gives_secret = whole.is_none_or(|job| gives_secret(&job.spec));
+    Ok(Quoting::of(finished, gives_secret))
 }
 
 /// Where the run keeps its files; `None` if it keeps none.

@@ -1,145 +1,103 @@
-//! What strangers wrote, as it may stand in texts of ours: nobody is notified by it, and no
-//! table, link, comment or marker of ours is broken by it.
+//! A job's texts within an operator's template: the template is the operator's, what it inserts
+//! may be a stranger's.
 
-use common::prowjob::{ProwJob, Refs};
+use common::inert;
 
-/// Longest text taken from a job, in characters.
-const MAX: usize = 1000;
+/// Characters of a text, and of an address.
+pub(super) const MAX_TEXT: usize = 1_000;
+pub(super) const MAX_URL: usize = 2_000;
 
-/// A cell of a GitHub table.
-pub(super) fn cell(text: &str) -> String {
-    mapped(text, |c| match c {
-        '|' => Some("&#124;"),
-        c => harmless(c),
-    })
-}
-
-/// Code in a cell of a GitHub table, without the backticks around it.
-pub(super) fn code(text: &str) -> String {
-    // A backslash before the one that hides a pipe would take its place.
-    let text = text.replace("\\|", "|");
-    mapped(&text, |c| match c {
-        '`' => Some("'"),
-        '|' => Some("\\|"),
-        _ => None,
-    })
-}
-
-/// The target of a link in a cell of a GitHub table.
-pub(super) fn link(url: &str) -> String {
-    mapped(url, |c| match c {
-        ' ' => Some("%20"),
-        '(' => Some("%28"),
-        ')' => Some("%29"),
-        '<' => Some("%3C"),
-        '>' => Some("%3E"),
-        '|' => Some("%7C"),
-        '\\' => Some("%5C"),
-        _ => None,
-    })
-}
-
-/// A user to be notified: nothing that is no part of a login.
-pub(super) fn login(text: &str) -> String {
-    let is_part = |c: &char| c.is_ascii_alphanumeric() || "-_[]".contains(*c);
-    text.chars().filter(is_part).take(100).collect()
-}
-
-/// The job for a template whose text goes to GitHub: what strangers chose is harmless in it.
-pub(super) fn for_github(job: &ProwJob) -> ProwJob {
-    with_texts(job, |text| mapped(text, harmless))
+/// For [`common::template::Template::render_job_as`], where the text goes to GitHub.
+pub(super) fn for_github(field: &str, text: &str) -> String {
+    match field {
+        field if is_address(field) => inert::target(text, MAX_URL),
+        // Meant to be typed, so it begins as a command does.
+        "rerun_command" => match text.strip_prefix('/') {
+            Some(rest) => format!("/{}", inert::markdown(rest, MAX_TEXT)),
+            None => inert::markdown(text, MAX_TEXT),
+        },
+        _ => inert::markdown(text, MAX_TEXT),
+    }
 }
 
 /// The same for Slack.
-pub(super) fn for_slack(job: &ProwJob) -> ProwJob {
-    with_texts(job, |text| {
-        mapped(text, |c| match c {
-            '&' => Some("&amp;"),
-            '<' => Some("&lt;"),
-            '>' => Some("&gt;"),
-            _ => None,
-        })
-    })
-}
-
-/// What GitHub would act on.
-fn harmless(c: char) -> Option<&'static str> {
-    match c {
-        '@' => Some("@\u{200b}"),
-        '<' => Some("&lt;"),
-        '&' => Some("&amp;"),
-        _ => None,
+pub(super) fn for_slack(field: &str, text: &str) -> String {
+    if is_address(field) {
+        inert::target(text, MAX_URL)
+    } else {
+        inert::slack(text, MAX_TEXT)
     }
 }
 
-/// The text on one line, some characters replaced, cut where it is too long.
-fn mapped(text: &str, replace: impl Fn(char) -> Option<&'static str>) -> String {
-    let mut all = String::with_capacity(text.len());
-    for c in text.chars().take(MAX) {
-        match replace(c) {
-            Some(text) => all.push_str(text),
-            None if c.is_control() => all.push(' '),
-            None => all.push(c),
-        }
-    }
-    all
-}
-
-/// A job with other texts where the author of a pull request had the choice.
-fn with_texts(job: &ProwJob, map: impl Fn(&str) -> String) -> ProwJob {
-    let mut job = job.clone();
-    let spec = &mut job.spec;
-    for text in [&mut spec.job, &mut spec.context, &mut spec.rerun_command] {
-        *text = map(text);
-    }
-    for refs in spec.refs.iter_mut().chain(&mut spec.extra_refs) {
-        let Refs {
-            base_ref, pulls, ..
-        } = refs;
-        *base_ref = map(base_ref);
-        for pull in pulls {
-            for text in [
-                &mut pull.author,
-                &mut pull.title,
-                &mut pull.git_ref,
-                &mut pull.head_ref,
-            ] {
-                *text = map(text);
-            }
-        }
-    }
-    if let Some(status) = &mut job.status {
-        status.description = map(&status.description);
-    }
-    job
+/// Fields of a `ProwJob` that hold an address.
+fn is_address(field: &str) -> bool {
+    field == "url" || field == "link" || field.ends_with("_link")
 }
 
 #[cfg(test)]
 mod tests {
+    use common::{
+        prowjob::{ProwJob, ProwJobStatus, Pull, Refs},
+        template::Template,
+    };
+
     use super::*;
 
-    #[test]
-    fn a_cell_stays_one_and_notifies_nobody() {
-        for (text, expected) in [
-            ("pull-unit_test", "pull-unit_test"),
-            ("a | b", "a &#124; b"),
-            ("a\\|b", "a\\&#124;b"),
-            ("a\n\n--- | x", "a  --- &#124; x"),
-            ("@org/team", "@\u{200b}org/team"),
-            ("&#64;org/team", "&amp;#64;org/team"),
-            ("<!-- test report -->", "&lt;!-- test report -->"),
-        ] {
-            assert_eq!(cell(text), expected);
-        }
-        assert_eq!(cell(&"x".repeat(5000)).len(), MAX);
+    /// A job in which all that a stranger chooses is hostile.
+    fn job() -> ProwJob {
+        let hostile = "[x](http://evil.example) @all #1 <!-- test report --> <!channel>\n/lgtm";
+        let mut job = ProwJob::new("pj", Default::default());
+        job.metadata.annotations = Some([("a".into(), hostile.into())].into());
+        job.spec.job = hostile.into();
+        job.spec.rerun_command = "/test unit".into();
+        job.spec.extra_refs = vec![Refs {
+            org: hostile.into(),
+            clone_uri: hostile.into(),
+            ..Refs::default()
+        }];
+        job.spec.refs = Some(Refs {
+            base_ref: hostile.into(),
+            pulls: vec![Pull {
+                title: hostile.into(),
+                author: hostile.into(),
+                head_ref: hostile.into(),
+                link: "https://github.com/o/r/pull/7".into(),
+                ..Pull::default()
+            }],
+            ..Refs::default()
+        });
+        job.status = Some(ProwJobStatus {
+            description: hostile.into(),
+            url: "https://deck/?a=1&b=2|x> @all".into(),
+            ..ProwJobStatus::default()
+        });
+        job
     }
 
+    const ALL: &str = "{{.Spec.Job}}|{{.Status.Description}}|{{.Status.URL}}|\
+        {{range .Spec.Refs.Pulls}}{{.Title}}{{.Author}}{{.HeadRef}} {{.Link}}{{end}}|\
+        {{range .Spec.ExtraRefs}}{{.Org}}{{.CloneURI}}{{end}}|{{.Spec.Refs.BaseRef}}|\
+        {{index .Annotations \"a\"}}|`{{.Spec.RerunCommand}}`";
+
     #[test]
-    fn code_and_links_end_where_they_should() {
-        assert_eq!(code("/test `a` | b"), "/test 'a' \\| b");
-        assert_eq!(code("a\\|b"), "a\\|b");
-        assert_eq!(link("http://d/x) [y](z|\n"), "http://d/x%29%20[y]%28z%7C ");
-        assert_eq!(login("eve\n@org/all"), "eveorgall");
-        assert_eq!(login("dependabot[bot]"), "dependabot[bot]");
+    fn an_operators_template_inserts_nothing_but_text() {
+        let template = Template::parse(ALL).unwrap();
+        let github = template.render_job_as(&job(), for_github).unwrap();
+        for hostile in ["[x]", "@all", "#1", "<!", "evil.example)", "://evil", "\n"] {
+            let found = github.replace("(http&#58;\u{200b}//evil.example)", "");
+            assert!(!found.contains(hostile), "{hostile} in {found}");
+        }
+        let slack = template.render_job_as(&job(), for_slack).unwrap();
+        for hostile in ["<!channel>", "@all", "#1", "://evil", "\n"] {
+            assert!(!slack.contains(hostile), "{hostile} in {slack}");
+        }
+        for text in [&github, &slack] {
+            assert!(
+                text.contains("https://deck/?a=1&b=2%7Cx%3E%20@all"),
+                "{text}"
+            );
+            assert!(text.contains("https://github.com/o/r/pull/7"), "{text}");
+            assert!(text.contains("`/test unit`"), "{text}");
+        }
     }
 }

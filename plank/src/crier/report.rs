@@ -3,11 +3,14 @@
 use common::{
     config::GithubReporter,
     github::{Error, Status, StatusState},
+    inert,
     prowjob::{ProwJob, ProwJobState, ProwJobType},
 };
 
 /// GitHub's limit of a description, which we hold in bytes, as Prow does.
 const MAX_DESCRIPTION: usize = 140;
+/// Characters that are looked at: both ends of a longer text are shown.
+const MAX_TEXT: usize = 10_000;
 const ELISION: &str = " ... ";
 /// Tide reads the commit behind it.
 const BASE_SHA: &str = " BaseSHA:";
@@ -82,11 +85,11 @@ pub fn is_permanent(error: &Error) -> bool {
 
 /// The text, and the base commit the job ran on where Tide looks for it.
 fn description(text: &str, base_sha: &str) -> String {
+    let mut text = inert::plain(text, MAX_TEXT);
     if base_sha.is_empty() {
-        return truncate(text, MAX_DESCRIPTION);
+        return truncate(&text, MAX_DESCRIPTION);
     }
     let suffix = format!("{BASE_SHA}{base_sha}");
-    let mut text = text.to_owned();
     // Prow's own loop, which counts a pad as one byte in one place and as three in another.
     let mut pads = 0;
     while text.len() + suffix.len() + pads < MAX_DESCRIPTION {
@@ -256,6 +259,10 @@ mod tests {
             "{long}"
         );
         assert_eq!(description("short", ""), "short");
+        assert_eq!(
+            description("a\nb\u{1b}[31m\u{202e}", ""),
+            "a b\\u{1b}[31m\\u{202e}"
+        );
         assert_eq!(description(&"x".repeat(141), "").len(), 139);
     }
 

@@ -103,7 +103,7 @@ impl Reporter for SlackReporter {
 }
 
 fn text(target: &SlackReporterConfig, job: &ProwJob) -> Result<String, common::template::Error> {
-    Template::parse(&target.report_template)?.render_job(&quote::for_slack(job))
+    Template::parse(&target.report_template)?.render_job_as(job, quote::for_slack)
 }
 
 #[cfg(test)]

@@ -55,7 +55,18 @@ impl World {
     }
 
     async fn end_with(&self, name: &str, files: &[(&str, String)], end: Value) -> PathBuf {
-        self.trigger(name, json!({})).await;
+        self.end_job_with(name, json!({}), files, end).await
+    }
+
+    /// Ends a job of this spec that left these files; returns its folder.
+    async fn end_job_with(
+        &self,
+        name: &str,
+        spec: Value,
+        files: &[(&str, String)],
+        end: Value,
+    ) -> PathBuf {
+        self.trigger(name, spec).await;
         let job = self
             .cluster
             .job(name, "a build id", |job| !build_id(job).is_empty())
@@ -138,7 +149,7 @@ async fn a_failure_is_explained_on_the_commit_and_in_the_comment() {
         .await;
     let comments = world.comments().await;
     let body = &comments[0].body;
-    assert!(body.contains("- ` TestFoo `: ` got 1, @maria `"), "{body}");
+    assert!(body.contains("- `TestFoo`: `got 1, @maria`"), "{body}");
     world.fail_with("lint", &[finished(true), log()]).await;
     world
         .marked("lint", "github-reporter", ProwJobState::Failure)
@@ -150,13 +161,40 @@ async fn a_failure_is_explained_on_the_commit_and_in_the_comment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_mark_of_censoring_no_line_leaves_the_cluster() {
+async fn a_job_without_a_secret_is_quoted_without_a_mark() {
     let world = World::new().await;
     let mut ctx = world.with_checks();
     ctx.github = world.app().await;
     start(ctx);
     world
         .fail_with("unit", &[finished(false), log(), junit()])
+        .await;
+    world.marked("unit", REPORTER, ProwJobState::Failure).await;
+    world
+        .marked("unit", "github-reporter", ProwJobState::Failure)
+        .await;
+    let path = format!("/repos/acme/widgets/commits/{}/check-runs", world.sha);
+    let runs = world.get(&path).await.to_string();
+    let body = &world.comments().await[0].body;
+    for told in [&runs, body] {
+        assert!(told.contains("undefined: x60"), "{told}");
+        assert!(told.contains("got 1"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_mark_nothing_of_the_log_is_quoted() {
+    let world = World::new().await;
+    let mut ctx = world.with_checks();
+    ctx.github = world.app().await;
+    start(ctx);
+    let with_secret = json!({"pod_spec": {"containers": [{
+        "name": "test", "image": "img", "command": ["true"],
+        "envFrom": [{"secretRef": {"name": "deploy-key"}}],
+    }]}});
+    let files = [finished(false), log(), junit()];
+    world
+        .end_job_with("unit", with_secret, &files, ended("Failed", 1))
         .await;
     world.marked("unit", REPORTER, ProwJobState::Failure).await;
     world
@@ -189,7 +227,7 @@ async fn what_was_not_stored_is_told_where_the_result_is() {
         world.marked("unit", reporter, ProwJobState::Failure).await;
         world.marked("lint", reporter, ProwJobState::Success).await;
     }
-    let told = format!("Not everything was stored: ` {lost}. `");
+    let told = format!("Not everything was stored: `{lost}.`");
     let path = format!("/repos/acme/widgets/commits/{}/check-runs", world.sha);
     let runs = world.get(&path).await;
     let runs = runs["check_runs"].as_array().unwrap();

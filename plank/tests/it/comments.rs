@@ -123,7 +123,7 @@ async fn a_summary_waits_for_the_last_job_and_has_the_installations_words() {
     let comment = world
         .comment("a summary", |body| body.contains("**passed!**"))
         .await;
-    let note = "[History](https://deck/1) by for @\u{200b}everyone";
+    let note = "[History](https://deck/1) by for &#64;\u{200b}everyone";
     assert!(comment.body.contains(note), "{}", comment.body);
 }
 

@@ -7,9 +7,11 @@ use std::{
     io::{self, Write},
 };
 
+use common::inert::{terminal, terminal_lines};
+
 use super::{
     report::{Report, message},
-    text::summary,
+    text::{MAX_TEXT, summary},
 };
 
 /// An annotation a finding, and the summary as a plain line of the log.
@@ -17,7 +19,11 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
     for (severity, problem) in report.findings() {
         write!(out, "::{} ", severity.name())?;
         if !problem.file.is_empty() {
-            write!(out, "file={},", property(&problem.file))?;
+            write!(
+                out,
+                "file={},",
+                property(&terminal(&problem.file, MAX_TEXT))
+            )?;
         }
         if problem.line > 0 {
             write!(out, "line={},col={},", problem.line, problem.column)?;
@@ -28,6 +34,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
             format!("{}: ", problem.path)
         };
         let text = format!("{place}{}", message(problem));
+        let text = terminal_lines(&text, MAX_TEXT);
         writeln!(out, "title={}::{}", property(problem.rule), data(&text))?;
     }
     writeln!(out, "{}", summary(report))

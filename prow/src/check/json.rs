@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use common::inert;
 use serde::Serialize;
 
 use super::report::{Counts, Report, Severity, message};
@@ -40,8 +41,8 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
         counts: &report.counts,
         findings: findings.collect(),
     };
-    serde_json::to_writer_pretty(&mut *out, &object)?;
-    writeln!(out)
+    let text = serde_json::to_string_pretty(&object)?;
+    writeln!(out, "{}", inert::json(&text))
 }
 
 #[cfg(test)]

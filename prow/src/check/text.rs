@@ -7,9 +7,12 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use common::config::Problem;
+use common::{config::Problem, inert::terminal};
 
 use super::report::{Report, Severity, message};
+
+/// Characters of a file's name, a path or a message: who sends a pull request may choose them.
+pub(super) const MAX_TEXT: usize = 4_000;
 
 /// Whether words are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +70,7 @@ pub(super) fn write(report: &Report, style: Style, out: &mut impl Write) -> io::
         group(problems, style, false, out)?;
     }
     for note in &report.notes {
-        writeln!(out, "{}", style.paint("2", note))?;
+        writeln!(out, "{}", style.paint("2", &terminal(note, MAX_TEXT)))?;
     }
     if !report.notes.is_empty() {
         writeln!(out)?;
@@ -83,15 +86,19 @@ fn group<'a>(
     out: &mut impl Write,
 ) -> io::Result<()> {
     for problem in problems {
-        let mut place = problem.file.clone();
+        let mut place = terminal(&problem.file, MAX_TEXT);
         if problem.line > 0 {
             place.push_str(&format!(":{}:{}", problem.line, problem.column));
         }
         write!(out, "{}: ", style.paint("1", &place))?;
         if !problem.path.is_empty() {
-            write!(out, "{}: ", style.paint("36", &problem.path))?;
+            write!(
+                out,
+                "{}: ",
+                style.paint("36", &terminal(&problem.path, MAX_TEXT))
+            )?;
         }
-        write!(out, "{}", message(problem))?;
+        write!(out, "{}", terminal(&message(problem), MAX_TEXT))?;
         if with_rule {
             write!(out, " {}", style.paint("2", &format!("[{}]", problem.rule)))?;
         }
@@ -143,13 +150,30 @@ long-job-names: 1 warning
 b.yaml:7:5: periodics[0].name: too long
 
 validate-owners: 1 warning
-plugins.yaml: 50% of a:b, c
-d
+plugins.yaml: 50% of a:b, c\\nd
 
 known, not used here: config.yaml: gerrit
 
 1 error, 2 warnings in 3 files: 2 presubmits, 0 postsubmits, 1 periodic, 1 preset for 2 repositories
 "
+        );
+    }
+
+    #[test]
+    fn a_strangers_file_does_nothing_in_a_terminal() {
+        let hostile = "a\n1 error\u{1b}]0;t\u{7}\u{9b}2J\u{202e}";
+        let mut report = sample();
+        let lines = show(&report, Style::Plain).lines().count();
+        let problem = &mut report.errors[0];
+        problem.file = hostile.into();
+        problem.path = hostile.into();
+        problem.message = hostile.into();
+        problem.hint = Some(hostile.into());
+        let text = show(&report, Style::Plain);
+        assert_eq!(text.lines().count(), lines, "{text}");
+        assert!(
+            !text.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}']),
+            "{text:?}"
         );
     }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use common::inert;
 use tokio::sync::watch;
 
 use super::{
@@ -14,6 +15,8 @@ use super::{
 
 /// How long no new job must turn up before the list counts as whole.
 const QUIET: Duration = Duration::from_secs(2);
+/// Characters of what is said at once.
+const MAX_TEXT: usize = 10_000;
 
 /// Standard output, and the jobs it shows.
 pub(super) struct Screen {
@@ -24,7 +27,7 @@ pub(super) struct Screen {
 
 #[expect(clippy::print_stdout, reason = "the demo's purpose is to be read")]
 pub(super) fn say(text: &str) {
-    println!("{text}");
+    println!("{}", inert::terminal_lines(text, MAX_TEXT));
 }
 
 impl Screen {
@@ -90,9 +93,9 @@ fn line(job: &Job) -> String {
         .map_or("-".to_owned(), |seconds| format!("{seconds} s"));
     format!(
         "  {:<18} {:<8} {seconds:>6}  {}",
-        job.name,
+        inert::terminal(&job.name, MAX_TEXT),
         job.state.as_str(),
-        job.url
+        inert::terminal(&job.url, MAX_TEXT)
     )
 }
 
@@ -119,10 +122,11 @@ pub(super) fn table(lines: &[Line]) {
         "job", "expected", "found"
     ));
     for line in lines {
+        let job = inert::terminal(&line.job, MAX_TEXT);
         let mark = if line.holds() { "" } else { "  <- differs" };
         say(&format!(
-            "  {:<18} {:<10} {:<10}{mark}",
-            line.job, line.expected, line.found
+            "  {job:<18} {:<10} {:<10}{mark}",
+            line.expected, line.found
         ));
     }
 }
@@ -145,4 +149,30 @@ Still serving; Ctrl-C ends it. Try:
         services.kubeconfig.display(),
         seed.token,
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use common::prowjob::ProwJobState;
+
+    use super::*;
+
+    #[test]
+    fn a_jobs_name_does_nothing_in_a_terminal() {
+        let job = Job {
+            name: "unit\n  unit success\u{1b}[1A\u{9b}2J\u{202e}".into(),
+            state: ProwJobState::Failure,
+            complete: true,
+            required: true,
+            seconds: Some(3),
+            url: "http://deck/\u{1b}]8;;".into(),
+            sha: String::new(),
+        };
+        let text = line(&job);
+        assert!(!text.chars().any(inert::is_hidden), "{text:?}");
+        assert!(
+            text.contains("unit\\n") && text.contains("failure"),
+            "{text}"
+        );
+    }
 }

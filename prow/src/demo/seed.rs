@@ -4,11 +4,11 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::Context;
+use common::private;
 use local::github::{AppCredentials, Github, Level, Permissions, RepoOptions};
 
 use super::{
@@ -45,12 +45,12 @@ pub(super) async fn app(
         Ok(secret) => secret,
         Err(_) => {
             let secret = format!("{:032x}", rand::random::<u128>());
-            write_secret(&file, &secret)?;
+            private::write(&file, &secret)?;
             secret
         }
     };
     let app = github.add_app(APP, webhook, &secret).await?;
-    write_secret(&data.join("app.pem"), &app.private_key_pem)?;
+    private::write(&data.join("app.pem"), &app.private_key_pem)?;
     Ok(app)
 }
 
@@ -63,12 +63,6 @@ fn permissions() -> Permissions {
         ("pull_requests", Level::Write),
         ("statuses", Level::Write),
     ])
-}
-
-fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    Ok(())
 }
 
 impl Seed {

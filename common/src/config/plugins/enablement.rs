@@ -7,9 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
 use super::catalogue::KNOWN;
-use crate::config::{
-    Path,
-    report::{Report, meant},
+use crate::{
+    config::{
+        Path,
+        report::{Report, meant},
+    },
+    names::{find, is_same},
 };
 
 /// Two plugins that do the same.
@@ -42,6 +45,12 @@ impl OrgPlugins {
         self.plugins.iter().any(|name| name == plugin)
     }
 
+    /// Whether the repository, by its bare name, is none of those that this is for.
+    pub fn excludes(&self, repo: &str) -> bool {
+        let mut excluded = self.excluded_repos.iter();
+        excluded.any(|excluded| is_same(excluded, repo))
+    }
+
     /// Tells something of the plugin at `index`, where it is named.
     fn at(&self, entry: &Path<'_>, index: usize, tell: impl FnOnce(&Path<'_>)) {
         if self.is_list {
@@ -54,18 +63,16 @@ impl OrgPlugins {
 
 impl Enablement {
     pub(super) fn is_enabled(&self, plugin: &str, org: &str, repo: &str) -> bool {
-        let names = |key: &str| self.0.get(key).filter(|entry| entry.has(plugin));
+        let names = |key: &str| find(&self.0, key).filter(|entry| entry.has(plugin));
         names(&format!("{org}/{repo}")).is_some()
-            || names(org)
-                .is_some_and(|entry| !entry.excluded_repos.iter().any(|excluded| excluded == repo))
+            || names(org).is_some_and(|entry| !entry.excludes(repo))
     }
 
     /// The organisation's entry, where it holds for a key that is a repository.
-    fn shared_with(&self, key: &str) -> Option<(&str, &OrgPlugins)> {
+    fn shared_with<'a>(&'a self, key: &'a str) -> Option<(&'a str, &'a OrgPlugins)> {
         let (org, repo) = key.split_once('/')?;
-        let (org, entry) = self.0.get_key_value(org)?;
-        let excluded = entry.excluded_repos.iter().any(|excluded| excluded == repo);
-        (!excluded).then_some((org, entry))
+        let entry = find(&self.0, org)?;
+        (!entry.excludes(repo)).then_some((org, entry))
     }
 
     pub(super) fn check(&self, report: &mut Report<'_>) {

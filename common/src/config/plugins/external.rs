@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::Report;
-use crate::{config::Path, prowjob::null_default};
+use crate::{
+    config::{Path, report::Report},
+    names,
+    prowjob::null_default,
+};
 
 /// External plugins by `org` or `org/repo`.
 pub type ExternalPlugins = BTreeMap<String, Vec<ExternalPlugin>>;
@@ -35,7 +38,10 @@ impl ExternalPlugin {
 pub(super) fn check(external: &ExternalPlugins, report: &mut Report<'_>) {
     let section = Path::Root.key("external_plugins");
     for (key, plugins) in external {
-        let Some(shared) = key.split_once('/').and_then(|(org, _)| external.get(org)) else {
+        let Some(shared) = key
+            .split_once('/')
+            .and_then(|(org, _)| names::find(external, org))
+        else {
             continue;
         };
         let entry = section.key(key);

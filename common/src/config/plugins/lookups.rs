@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Plugins, Trigger};
+use crate::names;
 
 /// Organisations and repositories with something in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,7 +102,7 @@ impl Plugins {
             .find_map(|key| {
                 self.triggers
                     .iter()
-                    .find(|trigger| trigger.repos.iter().any(|entry| entry == key))
+                    .find(|trigger| trigger.repos.iter().any(|entry| names::is_same(entry, key)))
             })
             .cloned()
             .unwrap_or_default()
@@ -178,6 +179,8 @@ triggers:
             ("hold", "org", "still", true),
             ("trigger", "other", "repo", true),
             ("trigger", "other", "else", false),
+            ("trigger", "Other", "REPO", true),
+            ("trigger", "Org", "Quiet", false),
         ] {
             assert_eq!(
                 plugins.is_enabled(plugin, org, repo),
@@ -211,6 +214,7 @@ triggers:
             special.join_org_url,
             "https://github.com/orgs/friends/people"
         );
+        assert_eq!(plugins.trigger_for("Org", "Special"), special);
         assert_eq!(plugins.trigger_for("x", "y"), Trigger::default());
     }
 

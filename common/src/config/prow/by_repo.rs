@@ -1,23 +1,9 @@
-//! Settings by repository: maps keyed by `org/repo`, `org` or `*`, and lists whose entries say
-//! for which repository and cluster they are.
-
-use std::collections::BTreeMap;
+//! Settings by repository: lists whose entries say for which repository and cluster they are.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::prowjob::null_default;
-
-/// The most particular entry of a map keyed by `org/repo`, `org` or `*`.
-pub(super) fn narrowest<'a, T>(
-    map: &'a BTreeMap<String, T>,
-    org: &str,
-    repo: &str,
-) -> Option<&'a T> {
-    map.get(&format!("{org}/{repo}"))
-        .or_else(|| map.get(org))
-        .or_else(|| map.get("*"))
-}
+use crate::{names, prowjob::null_default};
 
 /// A setting for the jobs of a repository and a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,7 +28,7 @@ pub struct ByRepoAndCluster<T> {
 
 impl<T> ByRepoAndCluster<T> {
     /// Whether the entry is for a job of this repository (`org/repo`, none for a periodic
-    /// without one) and cluster. Names are compared as texts.
+    /// without one) and cluster.
     pub fn matches(&self, org_repo: Option<&str>, cluster: &str) -> bool {
         covers(&self.repo, org_repo)
             && (matches!(self.cluster.as_str(), "" | "*") || self.cluster == cluster)
@@ -52,7 +38,7 @@ impl<T> ByRepoAndCluster<T> {
 /// Whether `org/repo`, `org`, or `*` and empty for all, is for the repository.
 pub(super) fn covers(entry: &str, org_repo: Option<&str>) -> bool {
     matches!(entry, "" | "*")
-        || org_repo.is_some_and(|name| {
-            name == entry || name.split_once('/').is_some_and(|(org, _)| org == entry)
-        })
+        || org_repo
+            .and_then(|name| name.split_once('/'))
+            .is_some_and(|(org, repo)| names::covers(entry, org, repo))
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::narrowest;
-use crate::prowjob::{DEFAULT_CLUSTER, null_default};
+use crate::{
+    names::{find, narrowest},
+    prowjob::{DEFAULT_CLUSTER, null_default},
+};
 
 /// Keys are `org/repo`, `org` or `*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +38,7 @@ impl InRepoConfig {
         let full = format!("{org}/{repo}");
         let mut all: Vec<&str> = [full.as_str(), org]
             .iter()
-            .filter_map(|key| self.allowed_clusters.get(*key))
+            .filter_map(|key| find(&self.allowed_clusters, key))
             .flatten()
             .map(String::as_str)
             .chain(global)
@@ -64,6 +66,8 @@ mod tests {
             ("any", "where", true),
             ("closed", "x", false),
             ("closed", "open", true),
+            ("Closed", "x", false),
+            ("CLOSED", "Open", true),
         ] {
             assert_eq!(section.is_enabled(org, repo), expected, "{org}/{repo}");
         }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names;
+
 /// Left out everywhere unless told otherwise.
 const PRECONFIGURED: [&str; 3] = [r"\.git$", "_output$", "vendor/.*/.*"];
 
@@ -26,7 +28,9 @@ impl OwnersDirDenylist {
     pub fn of(&self, org: &str, repo: &str) -> Vec<&str> {
         let full = format!("{org}/{repo}");
         let own = [org, &full].into_iter();
-        let own = own.filter_map(|key| self.repos.get(key)).flatten();
+        let own = own
+            .filter_map(|key| names::find(&self.repos, key))
+            .flatten();
         let brought: &[&str] = if self.ignore_preconfigured_defaults {
             &[]
         } else {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ByRepoAndCluster, by_repo::covers, controller, links::check_url, narrowest};
+use super::{ByRepoAndCluster, by_repo::covers, controller, links::check_url};
 use crate::{
     config::{Path, report::Report},
     duration::GoDuration,
+    names::narrowest,
     prowjob::{DecorationConfig, ProwJobSpec, null_default},
 };
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     config::{Path, report::Report},
+    names,
     prowjob::{ProwJobType, null_default},
 };
 
@@ -73,9 +74,7 @@ fn job_types<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProwJobTy
 }
 
 fn lists(repos: &[String], org: &str, repo: &str) -> bool {
-    repos
-        .iter()
-        .any(|entry| entry == org || entry.split_once('/') == Some((org, repo)))
+    repos.iter().any(|entry| names::covers(entry, org, repo))
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ProwConfig, narrowest};
+use super::ProwConfig;
 use crate::{
     config::{Path, report::Report},
+    names::narrowest,
     prowjob::{ProwJobSpec, ProwJobType, SlackReporterConfig},
 };
 

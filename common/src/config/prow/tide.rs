@@ -13,10 +13,11 @@ pub use context_options::{ContextOptions, ContextPolicy};
 pub use merge_method::{MergeMethods, OneOrBy};
 pub use query::TideQuery;
 
-use super::{gerrit, gerrit::GerritRepos, narrowest};
+use super::{gerrit, gerrit::GerritRepos};
 use crate::{
     config::{Path, report::Report},
     duration::GoDuration,
+    names::narrowest,
 };
 
 /// Maps are by `org/repo`, `org` or `*` unless they say something else.

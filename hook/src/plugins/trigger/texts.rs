@@ -5,6 +5,7 @@ use std::{fmt::Write as _, sync::Arc};
 use common::{
     config::{Changes, Errors, Presubmit, Problem},
     github::PullRequest,
+    inert::{code, fence, login, target},
 };
 
 use super::facts::Scene;
@@ -20,13 +21,16 @@ pub(crate) fn draft(pull: &PullRequest) -> String {
     format!(
         "Hi @{}. This pull request is a draft, so its jobs do not run by themselves. \
          Mark it as ready for review, or start a job with `/test <job>`.",
-        pull.user.login
+        login(&pull.user.login, MAX_NAME)
     )
 }
 
 pub(crate) fn welcome(pull: &PullRequest, scene: Scene<'_>) -> String {
     let org = &scene.identity.org;
-    let mut text = format!("Hi @{}. Thanks for your pull request.\n\n", pull.user.login);
+    let mut text = format!(
+        "Hi @{}. Thanks for your pull request.\n\n",
+        login(&pull.user.login, MAX_NAME)
+    );
     if scene.trigger.ignore_ok_to_test {
         let _ = write!(
             text,
@@ -93,19 +97,23 @@ impl HelpNote {
     }
 }
 
+/// Characters of a name, of a command, and of a sentence that has names in it.
+const MAX_NAME: usize = 200;
+const MAX_WORDS: usize = 500;
+
 /// Files in conflict that a comment names.
 const MAX_FILES: usize = 20;
 
 /// Why nothing runs on a pull request, and what to do about it.
 pub(crate) fn conflict(base_ref: &str, files: &[String]) -> String {
-    let base = span(base_ref);
+    let base = code(base_ref, MAX_NAME);
     let mut text = format!("No job can run on this pull request: it conflicts with {base}");
     if files.is_empty() {
         text.push_str(". GitHub names the files at the end of its page.\n\n");
     } else {
         text.push_str(" in\n\n");
         for file in files.iter().take(MAX_FILES) {
-            let _ = writeln!(text, "- {}", span(file));
+            let _ = writeln!(text, "- {}", code(file, MAX_NAME));
         }
         if files.len() > MAX_FILES {
             text.push_str("- and more\n");
@@ -143,7 +151,8 @@ pub(crate) fn help(
     if here.is_empty() {
         let _ = write!(
             text,
-            "No presubmit jobs are available for {org_repo}@{base_ref}."
+            "No presubmit jobs are available for {}.",
+            code(&format!("{org_repo}@{base_ref}"), 2 * MAX_NAME)
         );
     } else {
         let list = |title: &str, wanted: &dyn Fn(&Presubmit) -> bool, text: &mut String| {
@@ -151,7 +160,7 @@ pub(crate) fn help(
             if !commands.is_empty() {
                 let _ = writeln!(text, "{title}\n");
                 for job in commands {
-                    let _ = writeln!(text, "```\n{}\n```", job.rerun_command);
+                    text.push_str(&fence(&job.rerun_command, MAX_NAME));
                 }
                 text.push('\n');
             }
@@ -166,7 +175,8 @@ pub(crate) fn help(
                         .as_ref()
                         .is_none_or(|changes| job.changes.matches(changes)))
         });
-        let names: Vec<_> = all.map(|job| format!("- `{}`", job.base.name)).collect();
+        let names = all.map(|job| format!("- {}", code(&job.base.name, MAX_NAME)));
+        let names: Vec<_> = names.collect();
         if names.is_empty() {
             text.push_str("`/test all` starts none of them.");
         } else {
@@ -185,21 +195,13 @@ const MAX_QUOTE: usize = 2_000;
 /// Mistakes that the comment lists one by one.
 const MAX_PROBLEMS: usize = 20;
 
-/// A message to the author of a comment, with the comment it answers. What is quoted is text:
-/// nobody is notified by it, and no marker of ours can be in it.
+/// A message to the author of a comment, with the comment it answers.
 fn reply(comment: &Comment, message: &str) -> String {
-    let shown = comment.body.char_indices().nth(MAX_QUOTE);
-    let body = &comment.body[..shown.map_or(comment.body.len(), |(end, _)| end)];
-    let mut quoted: String = body
-        .lines()
-        .map(|line| format!("> {}\n", code_free(line)))
-        .collect();
-    if shown.is_some() {
-        quoted.push_str("> …\n");
-    }
     format!(
-        "@{}: {message}\n\n<details>\n\nIn answer to [this]({}):\n\n{quoted}\n</details>",
-        comment.author.login, comment.html_url
+        "@{}: {message}\n\n<details>\n\nIn answer to [this]({}):\n\n{}\n</details>",
+        login(&comment.author.login, MAX_NAME),
+        target(&comment.html_url, MAX_QUOTE),
+        fence(&comment.body, MAX_QUOTE)
     )
 }
 
@@ -223,13 +225,13 @@ pub(crate) fn in_repo_errors(org_repo: &str, errors: &Errors) -> String {
             0 => file.clone(),
             _ => format!("{file}, line {line}, column {column}"),
         };
-        let _ = write!(text, "- **{}**", code_free(&place));
+        let _ = write!(text, "- **{}**", code(&place, MAX_WORDS));
         if !path.is_empty() {
-            let _ = write!(text, " (`{}`)", code_free(path));
+            let _ = write!(text, " ({})", code(path, MAX_WORDS));
         }
-        let _ = writeln!(text, ": {}", code_free(message));
+        let _ = writeln!(text, ": {}", code(message, MAX_WORDS));
         if let Some(hint) = hint {
-            let _ = writeln!(text, "  How to mend it: {}", code_free(hint));
+            let _ = writeln!(text, "  How to mend it: {}", code(hint, MAX_WORDS));
         }
     }
     if let Some(more) = errors
@@ -248,50 +250,14 @@ pub(crate) fn in_repo_errors(org_repo: &str, errors: &Errors) -> String {
 pub(crate) fn in_repo_unreadable(org_repo: &str, why: &str) -> String {
     format!(
         "{REPORT_MARKER}\nThe job configuration that this pull request would bring to {org_repo} \
-         could not be read: {why}. Jobs that are configured centrally \
+         could not be read: {}. Jobs that are configured centrally \
          run all the same.\n\nThe next push tries again. If this goes on, whoever runs this \
-         Prow finds the reason in hook's log."
+         Prow finds the reason in hook's log.",
+        code(why, MAX_WORDS)
     )
 }
 
 /// What the comment becomes when nothing is wrong any more.
 pub(crate) fn in_repo_mended() -> String {
     format!("{REPORT_MARKER}\nThe job configuration of this pull request can be used now.")
-}
-
-/// Characters of a name that are shown.
-const MAX_NAME: usize = 200;
-
-/// A name that strangers choose, as code: nothing in it can end the span.
-fn span(name: &str) -> String {
-    let shown: String = name
-        .chars()
-        .take(MAX_NAME)
-        .map(|c| match c {
-            '`' => '\'',
-            c if c.is_control() => ' ',
-            c => c,
-        })
-        .collect();
-    let more = if name.chars().nth(MAX_NAME).is_some() {
-        "…"
-    } else {
-        ""
-    };
-    format!("`{shown}{more}`")
-}
-
-/// A piece of somebody's file, on one line and without what GitHub would act on: no code
-/// fence, no HTML, nobody is notified.
-fn code_free(text: &str) -> String {
-    text.chars()
-        .filter_map(|c| match c {
-            '`' => Some("'".to_owned()),
-            '<' => Some("&lt;".to_owned()),
-            '@' => Some("@\u{200b}".to_owned()),
-            '\n' | '\r' => Some(" ".to_owned()),
-            c if c.is_control() => None,
-            c => Some(c.to_string()),
-        })
-        .collect()
 }

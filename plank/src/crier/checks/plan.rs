@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use common::{
     digest::{Annotation, Digest, Level},
     github::{CheckAnnotation, CheckConclusion, CheckOutput, CheckRunChange, CheckStatus},
+    inert,
     prowjob::{ProwJob, ProwJobState},
 };
 
-use crate::crier::digest::markdown;
+use crate::crier::{digest::markdown, quote::MAX_TEXT};
 
 /// Characters of a title; GitHub takes 255.
 const MAX_TITLE: usize = 200;
@@ -63,10 +64,14 @@ fn output(
         (_, None) => told.to_owned(),
     };
     CheckOutput {
-        title: title.chars().take(MAX_TITLE).collect(),
-        summary: format!("{}{}", markdown::code(told), markdown::losses(losses))
-            .trim_end()
-            .to_owned(),
+        title: inert::plain(&title, MAX_TITLE),
+        summary: format!(
+            "{}{}",
+            inert::code(told, MAX_TEXT),
+            markdown::losses(losses)
+        )
+        .trim_end()
+        .to_owned(),
         text: digest.map_or_else(String::new, |digest| markdown::whole(url, digest)),
         annotations: Vec::new(),
     }
@@ -120,7 +125,7 @@ pub(super) fn annotations(
         // GitHub wants some text.
         message: match remark.message.as_str() {
             "" => "failed here".to_owned(),
-            message => message.to_owned(),
+            message => inert::plain(message, MAX_TEXT),
         },
     };
     remarks.iter().filter(is_there).map(annotation).collect()
@@ -190,9 +195,9 @@ mod tests {
         let summary = |losses| change(&job, None, losses).output.unwrap().summary;
         assert_eq!(
             summary("1 file was not stored: a`@all: no."),
-            "` Job succeeded. `\n\nNot everything was stored: `` 1 file was not stored: a`@all: no. ``"
+            "`Job succeeded.`\n\nNot everything was stored: ``1 file was not stored: a`@all: no.``"
         );
-        assert_eq!(summary(""), "` Job succeeded. `");
+        assert_eq!(summary(""), "`Job succeeded.`");
     }
 
     #[test]

@@ -268,8 +268,8 @@ fn a_strangers_text_stays_in_its_cell() {
     assert_eq!(rows.len(), 2);
     assert_eq!(
         rows[0],
-        "a &#124; b  @\u{200b}org/team &lt;!-- test report --> | abc | \
-         [link](http://d/%29%20%7C%20[x]%28y) | true | `'x' \\| y`"
+        "a &#124; b  &#64;\u{200b}org/team &#60;&#33;-- test report --&#62; | abc | \
+         [link](http://d/%29%20%7C%20%5Bx%5D%28y) | true | `` `x` \\| y ``"
     );
     assert!(body.starts_with("@eveorgall: "), "{body}");
     let mut mended = evil;

@@ -1,17 +1,24 @@
 //! A digest as Markdown, for comments and check runs. Pure.
 //!
-//! Everything in a digest is a stranger's text: it stands in code only, where it notifies nobody
-//! and ends nothing. No line begins with it, so that no reader of comments takes it for a
-//! command, or for a row of the table above.
+//! Everything in a digest is a stranger's text: it stands in code only, and no line begins with
+//! it, so that no reader of comments takes it for a row of the table above.
 
-use common::digest::{Digest, Kind, Line, MAX_LINES};
+use common::{
+    digest::{Digest, Kind, Line, MAX_LINES},
+    inert::{self, code, html},
+};
 
-use crate::crier::quote;
+use crate::crier::{
+    comment::cell,
+    quote::{MAX_TEXT, MAX_URL},
+};
 
 /// Of a comment, for one job.
 const COMMENT_LINES: usize = 12;
 const COMMENT_BYTES: usize = 1024;
 const COMMENT_TESTS: usize = 5;
+/// Characters of all lines; a digest holds fewer.
+const MAX_BLOCK: usize = 32 << 10;
 /// Bytes of all digests in a comment.
 const MAX_SECTION: usize = 10 << 10;
 
@@ -27,13 +34,13 @@ pub struct Block {
 }
 
 impl Block {
-    /// `name` is the table's, `url` the run's page, `losses` what was not stored.
+    /// `context` is the job's, `url` the run's page, `losses` what was not stored.
     #[must_use]
-    pub fn new(name: &str, url: &str, digest: &Digest, losses: &str) -> Self {
+    pub fn new(context: &str, url: &str, digest: &Digest, losses: &str) -> Self {
         let mut text = format!(
             "<details>\n<summary><code>{}</code> <code>{}</code></summary>\n\n",
-            html(name),
-            html(&digest.summary)
+            html(context, MAX_TEXT),
+            html(&digest.summary, MAX_TEXT)
         );
         text.push_str(&tests(digest, COMMENT_TESTS));
         text.push_str(&lines(&digest.best_lines(COMMENT_LINES, COMMENT_BYTES)));
@@ -41,7 +48,7 @@ impl Block {
         text.push_str(&closing(url, digest));
         text.push_str("\n</details>\n");
         Self {
-            name: name.to_owned(),
+            name: cell(context),
             text,
         }
     }
@@ -58,10 +65,7 @@ pub fn digest_section(blocks: &[Block]) -> String {
     };
     let count = blocks.iter().rev().take_while(fits).count();
     let shown = &blocks[blocks.len() - count..];
-    let one = |block: &Block| {
-        let name = block.name.replace('>', "&gt;");
-        format!("{BEGIN}{name} -->\n{}{END}\n", block.text)
-    };
+    let one = |Block { name, text }: &Block| format!("{BEGIN}{name} -->\n{text}{END}\n");
     shown.iter().map(one).collect()
 }
 
@@ -77,7 +81,7 @@ pub fn blocks(body: &str) -> Vec<Block> {
         match (name, &mut open) {
             (Some(name), _) => {
                 open = Some(Block {
-                    name: name.replace("&gt;", ">"),
+                    name: name.to_owned(),
                     text: String::new(),
                 });
             }
@@ -105,12 +109,12 @@ fn tests(digest: &Digest, max: usize) -> String {
     let mut text = String::new();
     let shown = digest.tests.len().min(max);
     for test in &digest.tests[..shown] {
-        text.push_str(&format!("- {}", code(&test.name)));
+        text.push_str(&format!("- {}", code(&test.name, MAX_TEXT)));
         if !test.message.is_empty() {
-            text.push_str(&format!(": {}", code(&test.message)));
+            text.push_str(&format!(": {}", code(&test.message, MAX_TEXT)));
         }
         if !test.frame.is_empty() {
-            text.push_str(&format!(" at {}", code(&test.frame)));
+            text.push_str(&format!(" at {}", code(&test.frame, MAX_TEXT)));
         }
         text.push('\n');
     }
@@ -124,14 +128,12 @@ fn tests(digest: &Digest, max: usize) -> String {
     text
 }
 
-/// Lines with their numbers, in a fence that none of them can close.
+/// Lines with their numbers.
 fn lines(lines: &[&Line]) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let longest = lines.iter().map(|line| backticks(&line.text)).max();
-    let fence = "`".repeat((longest.unwrap_or_default() + 1).max(3));
-    let mut text = format!("{fence}text\n");
+    let mut text = String::new();
     let mut before: Option<u64> = None;
     for line in lines {
         if before.is_some_and(|before| line.number > before + 1) {
@@ -143,7 +145,7 @@ fn lines(lines: &[&Line]) -> String {
         }
         before = Some(line.number);
     }
-    format!("{text}{fence}\n\n")
+    inert::fence(&text, MAX_BLOCK) + "\n"
 }
 
 /// What is missing, and where there is more.
@@ -153,7 +155,7 @@ fn closing(url: &str, digest: &Digest) -> String {
     if let Some(note) = digest.note.filter(|note| digest.summary != note.text()) {
         text.push_str(&format!("{}\n\n", note.text()));
     }
-    let url = quote::link(url);
+    let url = inert::target(url, MAX_URL);
     if url.is_empty() {
         return text;
     }
@@ -165,11 +167,10 @@ fn closing(url: &str, digest: &Digest) -> String {
         Some(Line { number, .. }) => {
             let query = match digest.container.as_str() {
                 "" => String::new(),
-                other => format!("?container={}", quote::link(other)),
+                other => format!("?container={other}"),
             };
-            text.push_str(&format!(
-                "[Line {number} of the log]({url}{query}#L{number})\n"
-            ));
+            let line = inert::target(&format!("{url}{query}#L{number}"), MAX_URL);
+            text.push_str(&format!("[Line {number} of the log]({line})\n"));
         }
         None => text.push_str(&format!("[The run]({url})\n")),
     }
@@ -181,7 +182,10 @@ pub(crate) fn losses(losses: &str) -> String {
     if losses.is_empty() {
         return String::new();
     }
-    format!("\n\nNot everything was stored: {}\n\n", code(losses))
+    format!(
+        "\n\nNot everything was stored: {}\n\n",
+        code(losses, MAX_TEXT)
+    )
 }
 
 /// A title of at most 150 characters, plain: GitHub shows it as it is.
@@ -194,28 +198,6 @@ pub fn title(digest: &Digest) -> String {
         }
         _ => digest.summary.clone(),
     }
-}
-
-/// Code within a line, by a delimiter that it does not hold.
-pub(crate) fn code(text: &str) -> String {
-    if text.trim().is_empty() {
-        return "` `".to_owned();
-    }
-    let delimiter = "`".repeat(backticks(text) + 1);
-    format!("{delimiter} {text} {delimiter}")
-}
-
-/// The longest run of backticks.
-fn backticks(text: &str) -> usize {
-    let runs = text.split(|character| character != '`');
-    runs.map(str::len).max().unwrap_or_default()
-}
-
-/// Text in HTML.
-fn html(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -260,23 +242,28 @@ mod tests {
         }
     }
 
+    /// With what is not seen.
+    fn shown(text: &str) -> String {
+        text.replace('\u{200b}', "¦")
+    }
+
     #[test]
     fn a_block_of_a_comment() {
         let block = Block::new("unit", "http://deck/view/7", &digest(), "");
-        assert_snapshot!(digest_section(&[block]), @r"
+        assert_snapshot!(shown(&digest_section(&[block])), @r"
         <!-- failure digest of unit -->
         <details>
         <summary><code>unit</code> <code>2 of 431 tests failed: TestFoo, &lt;b&gt;@all&lt;/b&gt;</code></summary>
 
-        - ` TestFoo `: `` got `1`, @maria `` at ` a/foo_test.go:12 `
+        - `TestFoo`: ``got `1`, @maria`` at `a/foo_test.go:12`
         - ```` ``` | @all ````
 
-        `````text
-        6: /test all
-        7: --- FAIL: TestFoo
-        …
-        9: ```` <!-- end of failure digest -->
-        `````
+         `````
+         6: /test all
+         7: --- FAIL: TestFoo
+         …
+         9: ```` <¦!-- end of failure digest -->
+         `````
 
         [Line 7 of the log](http://deck/view/7#L7)
 
@@ -293,12 +280,12 @@ mod tests {
         };
         let block = |losses| digest_section(&[Block::new("unit", "http://d/7", &digest, losses)]);
         let told = block("1 file was not stored: `a` <!-- end of failure digest --> @all: no.");
-        assert_snapshot!(told, @r"
+        assert_snapshot!(shown(&told), @r"
         <!-- failure digest of unit -->
         <details>
         <summary><code>unit</code> <code>exit 1</code></summary>
 
-        Not everything was stored: `` 1 file was not stored: `a` <!-- end of failure digest --> @all: no. ``
+        Not everything was stored: ``1 file was not stored: `a` <¦!-- end of failure digest --> @all: no.``
 
         [The run](http://d/7)
 

@@ -1,7 +1,7 @@
 //! What people read of every way a run can end: on GitHub and on Deck.
 
 use common::{
-    digest::{Digest, Setup, Sources, compose, junit::Report, log::Tail},
+    digest::{Digest, Quoting, Setup, Sources, compose, junit::Report, log::Tail},
     prowjob::{DecorationConfig, ProwJob, ProwJobAgent, ProwJobState, ProwJobStatus},
 };
 
@@ -68,7 +68,7 @@ fn digest(state: ProwJobState, description: &str, left: &Left<'_>) -> Digest {
         state,
         description,
         setup: setup.as_ref(),
-        censored: true,
+        quoting: Quoting::Censored,
         tests: &tests,
         logs: if left.log.is_empty() { &[] } else { &logs },
     })

@@ -149,8 +149,8 @@ async fn digests(all: &[Arc<News>]) -> Vec<Block> {
         let prepared = news.prepared().await;
         if let Some(digest) = &prepared.digest {
             let url = job.status.as_ref().map_or("", |status| &status.url);
-            let name = quote::cell(&job.spec.context);
-            blocks.push(Block::new(&name, url, digest, &prepared.losses));
+            let context = &job.spec.context;
+            blocks.push(Block::new(context, url, digest, &prepared.losses));
         }
     }
     blocks
@@ -165,7 +165,7 @@ async fn note(template: &str, news: &News) -> Result<String, Error> {
         return Ok(String::new());
     };
     let rendered = Template::parse(template)
-        .and_then(|template| template.render_job(&quote::for_github(&job)));
+        .and_then(|template| template.render_job_as(&job, quote::for_github));
     Ok(rendered.unwrap_or_else(|error| {
         let job = &news.job;
         tracing::warn!(

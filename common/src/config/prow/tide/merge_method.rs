@@ -9,9 +9,12 @@ use serde::{
 };
 
 use super::Tide;
-use crate::config::{
-    Path, Pattern,
-    report::{Report, meant},
+use crate::{
+    config::{
+        Path, Pattern,
+        report::{Report, meant},
+    },
+    names::find,
 };
 
 const METHODS: [&str; 3] = ["merge", "rebase", "squash"];
@@ -82,11 +85,11 @@ impl<T: JsonSchema> JsonSchema for OneOrBy<T> {
 impl Tide {
     /// How pull requests to a branch are merged; `merge` unless set.
     pub fn merge_method(&self, org: &str, repo: &str, branch: &str) -> &str {
-        let short = |key: String| self.merge_method.get(&key).and_then(OneOrBy::one);
-        let of_org = self.merge_method.get(org);
+        let short = |key: String| find(&self.merge_method, &key).and_then(OneOrBy::one);
+        let of_org = find(&self.merge_method, org);
         let of_repo = of_org
             .and_then(OneOrBy::by)
-            .and_then(|repos| repos.get(repo).or_else(|| repos.get("*")));
+            .and_then(|repos| find(repos, repo).or_else(|| repos.get("*")));
         let of_branch = || {
             let mut branches = of_repo.and_then(OneOrBy::by)?.iter();
             let found = branches

@@ -291,10 +291,10 @@ fn help_lists_what_the_branch_has() {
     };
     for part in [
         "Required jobs:",
-        "```\n/test A\n```",
+        " ```\n /test A\n ```\n",
         "Optional jobs:",
         "- `R`",
-        "> /test ?",
+        " ```\n /test ?\n ```\n",
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }

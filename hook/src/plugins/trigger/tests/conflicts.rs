@@ -77,7 +77,7 @@ fn the_answer_names_the_files_as_text() {
     let decision = by_git(presubmits()).decide(&Event::Comment(comment("ann", "/retest")));
     let text = comment_of(&decision);
     assert!(
-        text.contains("- `src/a.rs`\n- `we'ird @all <b>`\n"),
+        text.contains("- `src/a.rs`\n- ``we`ird @all <b>``\n"),
         "{text}"
     );
     let many: Vec<_> = (0..100)
@@ -96,7 +96,7 @@ fn asking_what_there_is_lists_it_all_the_same() {
     for body in ["/test ?", "/test"] {
         let decision = by_git(presubmits()).decide(&Event::Comment(comment("ann", body)));
         let text = comment_of(&decision);
-        assert!(text.contains("```\n/test A\n```"), "{text}");
+        assert!(text.contains(" ```\n /test A\n ```\n"), "{text}");
     }
 }
 

@@ -1,3 +1,5 @@
+use common::{config, inert};
+
 use super::*;
 
 fn job(name: &str) -> Presubmit {
@@ -125,11 +127,55 @@ fn a_mistake_is_told_with_its_place_and_without_effects_of_its_own() {
         panic!("the mistake is told last");
     };
     for part in [
-        "prow-jobs.yaml, line 3, column 5",
-        "expected a list, found 'text' @\u{200b}everyone &lt;b>",
-        "How to mend it: write a list",
+        "**`prow-jobs.yaml, line 3, column 5`**",
+        "``expected a list, found `text` @everyone <b>``",
+        "How to mend it: `write a list`",
         texts::REPORT_MARKER,
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
+}
+
+/// A key that would be a link, an image, a reference, a mention and a mark of ours.
+#[test]
+fn a_strangers_key_does_nothing_in_the_comment() {
+    let key = "[Approve](https://evil.example/x) ![](https://evil.example/y.png) o/r#1 @all \
+               <!-- prow: trigger help --> `x`";
+    let file = format!("presubmits: [{{name: a, {key:?}: 1}}]\n{key:?}: 2\n");
+    let files = [(format!(".prow/{key}.yaml"), file)];
+    let errors = config::inrepo::parse(&files, "o/r", &Config::default()).unwrap_err();
+    assert!(errors.to_string().contains("evil.example"), "{errors}");
+    let text = texts::in_repo_errors("o/r", &errors);
+    let mut outside = text.clone();
+    for problem in &errors.0 {
+        let place = format!(
+            "{}, line {}, column {}",
+            problem.file, problem.line, problem.column
+        );
+        let words = [&place, &problem.path, &problem.message];
+        for words in words.into_iter().chain(&problem.hint) {
+            outside = outside.replace(&inert::code(words, 500), "CODE");
+        }
+    }
+    for hostile in ["evil", "o/r#1", "@all", "trigger help", "`"] {
+        assert!(!outside.contains(hostile), "{hostile} in {outside}");
+    }
+    assert!(!text.contains(texts::HELP_MARKER), "{text}");
+}
+
+#[test]
+fn a_refs_name_does_nothing_in_the_help() {
+    let asked = comment(
+        "ann",
+        "/test ?\n<!-- test report -->\n```\n[a](https://evil.example)",
+    );
+    let base = "x](https://evil.example)`@all<!--";
+    let text = texts::help("", &asked, &[], base, "o/r", None);
+    let name = inert::code(&format!("o/r@{base}"), 400);
+    let quoted = inert::fence(&asked.body, 2_000);
+    let outside = text.replace(&name, "CODE").replace(&quoted, "CODE");
+    for hostile in ["evil", "@all", "test report"] {
+        assert!(!outside.contains(hostile), "{hostile} in {outside}");
+    }
+    assert!(!text.contains("<!-- test report -->"), "{text}");
 }
