@@ -14,6 +14,7 @@ use crate::access::{Subject, Viewer, may_view};
 use crate::assets::Assets;
 use crate::buckets::{Buckets, Place};
 use crate::index::{Index, Job, Omit};
+use crate::logs::Lookouts;
 use crate::metrics::Metrics;
 use crate::settings::{Present, Settings};
 use crate::upload::Uploads;
@@ -27,6 +28,8 @@ pub(crate) struct App {
     pub(crate) clusters: Clusters,
     pub(crate) buckets: Buckets,
     pub(crate) uploads: Option<Uploads>,
+    /// Who looks for more of the logs that are followed.
+    pub(crate) lookouts: Lookouts,
     pub(crate) assets: Assets,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: CancellationToken,
@@ -83,9 +86,9 @@ impl App {
     /// The folder of the run's logs and artifacts. `None`: it is not decorated, not yet claimed, or
     /// its bucket may not be opened.
     pub(crate) fn place_of(&self, job: &Job) -> anyhow::Result<Option<Place>> {
-        if job.bucket.is_none() || job.build_id.is_empty() {
+        let Some(bucket) = job.bucket.as_deref().filter(|_| !job.build_id.is_empty()) else {
             return Ok(None);
-        }
+        };
         let object: ProwJob = serde_json::from_str(&job.json(Omit {
             pod_spec: true,
             ..Omit::default()
@@ -100,7 +103,8 @@ impl App {
             build_id: &job.build_id,
             refs: object.spec.refs.as_ref(),
         };
-        let Ok(bucket) = self.settings().allowed.open_to(&config.bucket) else {
+        // The object's own is without what is secret in a URL.
+        let Ok(bucket) = self.settings().allowed.open_to(bucket) else {
             return Ok(None);
         };
         Ok(Some(Place {

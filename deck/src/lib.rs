@@ -13,6 +13,7 @@ mod logs;
 mod metrics;
 mod options;
 mod range;
+mod redact;
 mod routes;
 mod run;
 mod settings;

@@ -1,26 +1,38 @@
 //! Where a run's log is, and how it becomes text or HTML.
 //!
-//! While the run lasts the log is its pod's, afterwards it is in storage; a pod that is still
-//! there serves when storage has nothing. Nothing here holds a whole log.
+//! [`LogOrigin`] says who has it: the pod, the run's folder in storage, or, while a run lasts that
+//! censors its secrets, the pieces that its sidecar lets out. Nothing here holds a whole log.
 
 mod follow;
+mod lookout;
 mod markup;
+mod origin;
+mod overlap;
+mod pieces;
 mod pod;
 mod stored;
 mod window;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use tokio::time::timeout;
 
 pub(crate) use follow::follow;
+pub(crate) use lookout::Lookouts;
 pub(crate) use markup::{push_gap, push_line};
-pub(crate) use stored::stored;
+pub(crate) use origin::LogOrigin;
+pub(crate) use stored::StoredLog;
 pub(crate) use window::Excerpt;
 
 use crate::app::App;
 use crate::index::Job;
+use pieces::LogPieces;
+
+/// How long one request for a log may be without an answer before it is sent again.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A log on its way, decompressed.
 pub(crate) type LogStream = BoxStream<'static, anyhow::Result<Bytes>>;
@@ -34,6 +46,9 @@ pub(crate) enum Error {
     /// The container is about to start.
     #[error("the container has not started")]
     NotStarted,
+    /// The run's sidecar lets out what it has masked, and has not yet, or never does.
+    #[error("the run's sidecar has let out nothing of the log")]
+    NotLetOut,
     /// The pod would be in a cluster that no kubeconfig context names.
     #[error(
         "There is no log: no context of the kubeconfig is named {0}, so nothing runs in a build cluster of that name"
@@ -41,6 +56,13 @@ pub(crate) enum Error {
     NoSuchCluster(Arc<str>),
     #[error(transparent)]
     Other(#[from] anyhow::Error),
+}
+
+impl Error {
+    /// It could not be had in the time that a reader waits.
+    pub(crate) fn late() -> Self {
+        Self::Other(anyhow::anyhow!("it did not come in time"))
+    }
 }
 
 impl From<common::storage::Error> for Error {
@@ -52,22 +74,31 @@ impl From<common::storage::Error> for Error {
     }
 }
 
-/// The log as it is now: of a finished run from storage, else from the pod.
+/// The log as it is now.
 pub(crate) async fn now(app: &App, job: &Job, container: &str) -> Result<LogStream, Error> {
-    if !job.is_complete() {
-        return pod::open(app, job, container, false).await;
-    }
-    match stored_of(app, job, container).await {
-        Err(Error::Absent) => pod::open(app, job, container, false).await,
-        result => result,
+    match LogOrigin::of(job) {
+        LogOrigin::Nowhere => Err(Error::NotStarted),
+        LogOrigin::Pod => pod::open(app, job, container, false).await,
+        LogOrigin::Storage => StoredLog::of(app, job, container)?.finished().await,
+        LogOrigin::Sidecar => {
+            let log = StoredLog::of(app, job, container)?;
+            let so_far = LogPieces::new(log).into_stream().await;
+            so_far.map_err(|error| match error {
+                Error::Absent => Error::NotLetOut,
+                error => error,
+            })
+        }
     }
 }
 
-/// The log that the run's pod uploaded.
-async fn stored_of(app: &App, job: &Job, container: &str) -> Result<LogStream, Error> {
-    let place = app
-        .place_of(job)
-        .map_err(Error::Other)?
-        .ok_or(Error::Absent)?;
-    stored(&place, container, job.containers.len()).await
+/// An answer of the storage, if it comes in time.
+async fn bounded<T>(
+    answer: impl Future<Output = Result<T, common::storage::Error>>,
+) -> Result<T, Error> {
+    let Ok(answer) = timeout(ANSWER, answer).await else {
+        return Err(Error::Other(anyhow::anyhow!(
+            "the storage gave no answer for {ANSWER:?}"
+        )));
+    };
+    Ok(answer?)
 }

@@ -22,7 +22,7 @@ mod table;
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -44,6 +44,9 @@ pub(crate) const NO_STORE: [(HeaderName, &str); 2] = [
     (header::CACHE_CONTROL, "no-store, must-revalidate"),
     (header::EXPIRES, "0"),
 ];
+
+/// What cannot be had is answered within two seconds; this leaves time for the answer itself.
+pub(crate) const IN_TIME: Duration = Duration::from_millis(1700);
 
 pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
     let routes = table::routes().fold(Router::new(), |router, route| {

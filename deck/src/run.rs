@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::assets::Assets;
 use crate::buckets::Buckets;
 use crate::index::{Index, feed};
+use crate::logs::Lookouts;
 use crate::metrics::Metrics;
 use crate::options::{Options, OwnStorage};
 use crate::routes::{self, Hosts};
@@ -123,6 +124,7 @@ impl Deck {
             clusters: context.clusters,
             buckets: Buckets::new(own, context.credentials),
             uploads: context.storage.map(Uploads::new),
+            lookouts: Lookouts::default(),
             assets: Assets::load(),
             metrics: context.metrics,
             shutdown: shutdown.clone(),

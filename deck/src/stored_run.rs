@@ -1,8 +1,9 @@
 //! A run whose `ProwJob` is gone, read back from what it left in storage.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use common::prowjob::{ProwJob, ProwJobSpec, ProwJobState, ProwJobStatus, ProwJobType, Pull, Refs};
-use common::storage::{Attributes, Error, paths};
+use common::storage::{Attributes, Error, Object, paths};
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
@@ -91,12 +92,24 @@ async fn json<T: DeserializeOwned>(place: &Place, name: &str) -> Result<Option<T
 
 /// One of these files; an object that is absent or too large is none.
 pub(crate) async fn small(place: &Place, name: &str) -> Result<Option<Bytes>, Error> {
-    let object = match place.storage.get(&format!("{}/{name}", place.key)).await {
-        Ok(object) if object.size <= LIMIT as u64 => object,
-        Ok(_) | Err(Error::NotFound(_)) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    Ok(Some(object.bytes(LIMIT).await?))
+    match place.storage.get(&format!("{}/{name}", place.key)).await {
+        Ok(object) => plain(object, LIMIT).await,
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// All bytes of an object, decompressed; `None` if there are more than `limit`.
+pub(crate) async fn plain(object: Object, limit: usize) -> Result<Option<Bytes>, Error> {
+    let mut all = BytesMut::new();
+    let mut pieces = object.into_plain_stream();
+    while let Some(piece) = pieces.try_next().await? {
+        if all.len() + piece.len() > limit {
+            return Ok(None);
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(Some(all.freeze()))
 }
 
 fn rebuild(run: &RunKey<'_>, started: &Started, finished: Option<&Finished>) -> ProwJob {

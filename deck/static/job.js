@@ -7,6 +7,7 @@
   const section = document.querySelector("section.log");
   const lines = document.getElementById("lines");
   const message = document.getElementById("log-message");
+  const note = document.getElementById("log-note");
   const follow = document.getElementById("follow");
 
   function mark() {
@@ -37,6 +38,7 @@
     lines.append(holder.content);
     lines.hidden = false;
     message.hidden = true;
+    note.hidden = note.textContent === "";
     while (lines.childElementCount > MOST) lines.firstElementChild.remove();
     if (follow.checked && atEnd) toEnd();
   }
@@ -50,7 +52,7 @@
     const answer = await fetch(location.href);
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const id of ["facts", "artifacts", "log-meta"]) {
+    for (const id of ["facts", "artifacts", "log-meta", "log-note"]) {
       document.getElementById(id).replaceWith(fresh.getElementById(id));
     }
     if (lines.childElementCount === 0) section.replaceWith(fresh.querySelector("section.log"));

@@ -229,7 +229,10 @@ impl Local {
 
     /// A folder that has nothing left in it goes, too.
     pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
-        let paths = [self.path(key)?, self.path(&attributes_key(key))?];
+        let Some(folder) = self.folder()? else {
+            return Ok(());
+        };
+        let paths = [folder.path(key)?, folder.path(&attributes_key(key))?];
         let root = self.root.clone();
         blocking(key, move || {
             for path in &paths {

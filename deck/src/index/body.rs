@@ -4,13 +4,7 @@
 
 use std::sync::Arc;
 
-use common::prowjob::ProwJob;
 use serde_json::{Map, Value};
-
-/// What replaces the value of an environment variable that is a secret by its name.
-const REDACTED: &str = "REDACTED";
-/// kubectl's copy of the whole object.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The pieces; an absent one is empty.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -50,9 +44,8 @@ impl Omit {
 }
 
 impl Body {
-    /// `None` if the object is no JSON, which a `ProwJob` always is.
-    pub(super) fn new(object: &ProwJob, mut intern: impl FnMut(&str) -> Arc<str>) -> Option<Self> {
-        let mut value = serde_json::to_value(object).ok()?;
+    /// Of an object without its secrets.
+    pub(super) fn new(mut value: Value, mut intern: impl FnMut(&str) -> Arc<str>) -> Self {
         let mut section = |name: &str| match value.get_mut(name).map(Value::take) {
             Some(Value::Object(map)) => map,
             _ => Map::new(),
@@ -61,20 +54,14 @@ impl Body {
             (section("metadata"), section("spec"), section("status"));
         metadata.remove("managedFields");
         let labels = metadata.remove("labels");
-        let mut annotations = metadata.remove("annotations");
-        if let Some(Value::Object(annotations)) = &mut annotations {
-            annotations.remove(LAST_APPLIED);
-        }
-        let mut pod_spec = spec.remove("pod_spec");
-        if let Some(pod_spec) = &mut pod_spec {
-            redact(pod_spec);
-        }
+        let annotations = metadata.remove("annotations");
+        let pod_spec = spec.remove("pod_spec");
         let decoration = spec.remove("decoration_config");
         let containers = pod_spec
             .as_ref()
             .and_then(|spec| spec["containers"].as_array())
             .map_or(0, Vec::len);
-        Some(Self {
+        Self {
             metadata: text(&Value::Object(metadata)).into(),
             labels: piece(labels.as_ref()).into(),
             annotations: piece(annotations.as_ref()).into(),
@@ -83,7 +70,7 @@ impl Body {
             decoration: intern(&piece(decoration.as_ref())),
             status: text(&Value::Object(status)).into(),
             containers,
-        })
+        }
     }
 
     /// Appends the object as JSON.
@@ -157,42 +144,4 @@ fn text(value: &Value) -> String {
         .replace('<', "\\u003c")
         .replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029")
-}
-
-/// Literal values of variables that are secrets by their names. References to Secrets stay.
-fn redact(pod_spec: &mut Value) {
-    for list in ["containers", "initContainers"] {
-        let containers = pod_spec
-            .get_mut(list)
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten();
-        let variables = containers
-            .filter_map(|c| c.get_mut("env")?.as_array_mut())
-            .flatten();
-        for variable in variables {
-            let secret = variable["name"].as_str().is_some_and(is_secret_name);
-            if let Some(value) = variable.get_mut("value").filter(|_| secret) {
-                *value = REDACTED.into();
-            }
-        }
-    }
-}
-
-fn is_secret_name(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    [
-        "TOKEN",
-        "SECRET",
-        "PASSWORD",
-        "PASSWD",
-        "PRIVATE_KEY",
-        "ACCESS_KEY",
-        "API_KEY",
-    ]
-    .iter()
-    .any(|word| {
-        name.split_once(word)
-            .is_some_and(|(_, rest)| !rest.contains("FILE") && !rest.contains("PATH"))
-    })
 }

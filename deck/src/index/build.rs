@@ -9,6 +9,7 @@ use kube::ResourceExt;
 
 use super::body::Body;
 use super::job::{Job, PullRequest, Repository};
+use crate::redact::{redact, redact_text};
 
 /// One copy of each string that is in use.
 #[derive(Debug, Default)]
@@ -34,11 +35,20 @@ impl Interner {
         new
     }
 
-    /// `None` for an object without a name.
+    /// `None` for an object without a name. What is shown of it is without its secrets.
     pub(super) fn job(&mut self, object: &ProwJob) -> Option<Job> {
         let (spec, status) = (&object.spec, object.status.clone().unwrap_or_default());
         let name: Arc<str> = object.metadata.name.as_deref()?.into();
-        let body = Body::new(object, |text| self.intern(text))?;
+        let mut shown = serde_json::to_value(object).ok()?;
+        redact(&mut shown);
+        let told = |field: &str| {
+            shown["status"][field]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let (url, description) = (told("url"), told("description"));
+        let body = Body::new(shown, |text| self.intern(text));
         let created = object
             .metadata
             .creation_timestamp
@@ -59,8 +69,8 @@ impl Interner {
                 .unwrap_or(Timestamp::UNIX_EPOCH),
             completed: status.completion_time.map(|time| time.0),
             build_id: status.build_id.as_str().into(),
-            url: status.url.into(),
-            description: self.intern(&status.description),
+            url: url.into(),
+            description: self.intern(&description),
             pod_name: if status.pod_name.is_empty() {
                 name.clone()
             } else {
@@ -68,6 +78,11 @@ impl Interner {
             },
             cluster: self.intern(spec.cluster_alias()),
             containers: self.containers(spec),
+            decorated: spec.decoration_config.is_some(),
+            censors: spec
+                .decoration_config
+                .as_ref()
+                .is_some_and(|decoration| decoration.censor_secrets == Some(true)),
             bucket: bucket(spec).map(|bucket| self.intern(bucket)),
             hidden: spec.hidden,
             tenant: self.intern(
@@ -88,7 +103,7 @@ impl Interner {
         Repository {
             org: self.intern(&refs.org),
             repo: self.intern(&refs.repo),
-            link: self.intern(&refs.repo_link),
+            link: self.intern(&redact_text(&refs.repo_link)),
             base_ref: self.intern(&refs.base_ref),
             base_sha: self.intern(&refs.base_sha),
         }
@@ -111,9 +126,9 @@ impl Interner {
             author: self.intern(&pull.author),
             sha: self.intern(&pull.sha),
             title: self.intern(&pull.title),
-            link: self.intern(&pull.link),
-            commit_link: self.intern(&pull.commit_link),
-            author_link: self.intern(&pull.author_link),
+            link: self.intern(&redact_text(&pull.link)),
+            commit_link: self.intern(&redact_text(&pull.commit_link)),
+            author_link: self.intern(&redact_text(&pull.author_link)),
         }
     }
 

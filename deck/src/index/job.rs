@@ -33,6 +33,10 @@ pub struct Job {
     pub cluster: Arc<str>,
     /// Containers of the test, by name.
     pub containers: Box<[Arc<str>]>,
+    /// Its pod has a sidecar that stores what the test leaves.
+    pub decorated: bool,
+    /// That sidecar masks the pod's secrets (`censor_secrets: true`).
+    pub censors: bool,
     /// The bucket of its logs; none when it is not decorated.
     pub bucket: Option<Arc<str>>,
     /// `spec.hidden`; not yet whether a viewer may see it.

@@ -1,4 +1,6 @@
-//! A log while it grows: waits for the container, follows it, and goes on after a break.
+//! A log while it grows: waits for the run, follows it, and goes on after a break.
+
+mod pod;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +11,20 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Error, LogStream, pod, stored_of};
+use super::lookout::Lookouts;
+use super::overlap::DeliveredEnd;
+use super::pieces::LogPieces;
+use super::stored::StoredLog;
+use super::{Error, LogOrigin, LogStream};
 use crate::app::App;
 use crate::index::Job;
 
-/// Between two looks at a container that has not started.
-const POLL: Duration = Duration::from_millis(500);
-/// The longest pause before a log that ended is looked at again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Between two looks at a log that is not there, at first; each in vain doubles it.
+const FIRST: Duration = Duration::from_millis(500);
+/// The longest pause, unless the job changes.
+const LONGEST: Duration = Duration::from_secs(15);
 /// How long a finished run's log may take to appear.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The log from its first byte until the run is over. A log that never comes is an empty one.
 pub(crate) fn follow(app: Arc<App>, job: Arc<Job>, container: String) -> LogStream {
@@ -30,7 +36,10 @@ pub(crate) fn follow(app: Arc<App>, job: Arc<Job>, container: String) -> LogStre
             job,
             container,
             sender: sender.clone(),
-            delivered: 0,
+            delivered: DeliveredEnd::default(),
+            pause: FIRST,
+            failed: false,
+            complete_since: None,
         };
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -51,42 +60,39 @@ struct Follower {
     job: Arc<Job>,
     container: String,
     sender: mpsc::Sender<anyhow::Result<Bytes>>,
-    /// Bytes sent so far; a log that is opened again begins with them.
-    delivered: u64,
+    delivered: DeliveredEnd,
+    pause: Duration,
+    /// The last try failed, which was logged.
+    failed: bool,
+    complete_since: Option<Instant>,
 }
 
 impl Follower {
     async fn run(&mut self) -> anyhow::Result<()> {
-        let mut pause = POLL;
-        let mut complete_since = None;
         loop {
             let complete = self.refresh();
-            match pod::open(&self.app, &self.job, &self.container, true).await {
-                Ok(log) => {
-                    let before = self.delivered;
-                    let broken = self.copy(log).await.is_err();
-                    if !broken && self.refresh() {
-                        return Ok(());
-                    }
-                    pause = if broken || self.delivered > before {
-                        POLL
-                    } else {
-                        (pause * 2).min(LONGEST_PAUSE)
+            if complete {
+                self.complete_since.get_or_insert_with(Instant::now);
+            }
+            let tried = match LogOrigin::of(&self.job) {
+                LogOrigin::Nowhere if complete => return Ok(()),
+                LogOrigin::Nowhere => Err(Error::NotStarted),
+                LogOrigin::Sidecar => self.let_out().await.map(|()| true),
+                LogOrigin::Storage => self.stored().await.map(|()| true),
+                LogOrigin::Pod => self.printed(complete).await,
+            };
+            match tried {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if self.complete_since.is_some_and(is_long_ago) => {
+                    return match error {
+                        Error::Other(error) => Err(error),
+                        _ => Ok(()),
                     };
                 }
-                Err(Error::Absent | Error::NotStarted | Error::NoSuchCluster(_)) if !complete => {}
-                Err(Error::Absent | Error::NotStarted | Error::NoSuchCluster(_)) => {
-                    let since = *complete_since.get_or_insert_with(Instant::now);
-                    match stored_of(&self.app, &self.job, &self.container).await {
-                        Ok(log) => return self.copy(log).await,
-                        Err(Error::Other(error)) => return Err(error),
-                        Err(_) if since.elapsed() < PATIENCE => {}
-                        Err(_) => return Ok(()),
-                    }
-                }
-                Err(Error::Other(error)) => return Err(error),
+                Err(error) => self.tell(&error),
             }
-            self.wait(pause).await;
+            self.wait().await;
         }
     }
 
@@ -99,40 +105,135 @@ impl Follower {
         self.job.is_complete()
     }
 
-    /// Sends what was not sent before.
-    async fn copy(&mut self, mut log: LogStream) -> anyhow::Result<()> {
-        let mut skip = self.delivered;
-        while let Some(mut chunk) = log.try_next().await? {
-            let known = skip.min(chunk.len() as u64);
-            skip -= known;
-            // At most the chunk's own length.
-            let fresh = chunk.split_off(usize::try_from(known).unwrap_or(usize::MAX));
+    /// Until the next try. A queued job is not asked about: it changes when it starts.
+    async fn wait(&mut self) {
+        let queued = LogOrigin::of(&self.job) == LogOrigin::Nowhere;
+        let pause = if queued { Duration::MAX } else { self.pause };
+        changed(&self.app, &self.job.name, pause).await;
+        self.pause = (self.pause * 2).min(LONGEST);
+        if queued {
+            self.pause = FIRST;
+        }
+    }
+
+    /// One line for the operator, however often it is tried.
+    fn tell(&mut self, error: &Error) {
+        if let Error::Other(error) = error
+            && !std::mem::replace(&mut self.failed, true)
+        {
+            let (prowjob, job) = (self.job.name.as_ref(), self.job.job.as_ref());
+            let error = format!("{error:#}");
+            tracing::warn!(
+                prowjob,
+                job,
+                error,
+                "a log is not to be had; it is tried again"
+            );
+        }
+    }
+
+    async fn send(&mut self, chunk: Bytes) -> Result<(), Error> {
+        self.delivered.push(&chunk);
+        (self.pause, self.failed) = (FIRST, false);
+        let sent = self.sender.send(Ok(chunk)).await;
+        sent.map_err(|_| Error::Other(anyhow::anyhow!("nobody listens any more")))
+    }
+
+    /// What the sidecar lets out, to the end of the run.
+    async fn let_out(&mut self) -> Result<(), Error> {
+        let log = StoredLog::of(&self.app, &self.job, &self.container)?;
+        let mut pieces = LogPieces::new(log.clone());
+        let mut news = None;
+        loop {
+            match pieces.next().await {
+                Ok(Some(chunk)) => self.send(chunk).await?,
+                Ok(None) if pieces.ended() => return Ok(()),
+                Ok(None) => {
+                    let news = news.get_or_insert_with(|| {
+                        let (run, read) = (&self.job.name, pieces.number() - 1);
+                        Lookouts::subscribe(&self.app, run, &self.container, &log, read)
+                    });
+                    let number = pieces.number();
+                    let more = |news: &super::lookout::LogNews| {
+                        news.pieces >= number || news.stored || news.over
+                    };
+                    let Ok(told) = news.wait_for(more).await.map(|news| *news) else {
+                        return Ok(());
+                    };
+                    if told.over && told.pieces < number && !told.stored {
+                        return Ok(());
+                    }
+                }
+                Err(error) => {
+                    if self.refresh()
+                        && is_long_ago(*self.complete_since.get_or_insert_with(Instant::now))
+                    {
+                        return Err(error);
+                    }
+                    self.tell(&error);
+                    self.wait().await;
+                }
+            }
+        }
+    }
+
+    /// What was stored behind what was delivered. Where the pod printed something else than was
+    /// stored, nothing more is told: the stored log has all.
+    async fn stored(&mut self) -> Result<(), Error> {
+        let log = StoredLog::of(&self.app, &self.job, &self.container)?;
+        let end = self.delivered.bytes();
+        if end.is_empty() {
+            let mut all = log.finished().await?;
+            while let Some(chunk) = all.try_next().await? {
+                self.send(chunk).await?;
+            }
+            return Ok(());
+        }
+        let before = self.delivered.total() - end.len() as u64;
+        let mut rest = log.whole_from(before).await?;
+        let mut known = end.as_slice();
+        while let Some(mut chunk) = rest.try_next().await? {
+            let (same, more) = known.split_at(known.len().min(chunk.len()));
+            if !chunk.starts_with(same) {
+                return Ok(());
+            }
+            let fresh = chunk.split_off(same.len());
+            known = more;
             if !fresh.is_empty() {
-                self.delivered += fresh.len() as u64;
-                self.sender.send(Ok(fresh)).await?;
+                self.send(fresh).await?;
             }
         }
         Ok(())
     }
+}
 
-    /// Until `pause` is over or the job changes.
-    async fn wait(&self, pause: Duration) {
-        let mut changes = self.app.index.changes();
-        let changed = async {
-            loop {
-                match changes.recv().await {
-                    Ok(change)
-                        if change
-                            .after
-                            .as_ref()
-                            .is_none_or(|job| job.name != self.job.name) => {}
-                    _ => return,
+fn is_long_ago(since: Instant) -> bool {
+    since.elapsed() > PATIENCE
+}
+
+/// Until `pause` is over or the run's `ProwJob` changes, which is not told in a hurry.
+pub(super) async fn changed(app: &App, run: &str, pause: Duration) {
+    let mut changes = app.index.changes();
+    let changed = async {
+        loop {
+            match changes.recv().await {
+                Ok(change)
+                    if change
+                        .after
+                        .as_ref()
+                        .is_none_or(|job| job.name.as_ref() != run) =>
+                {
+                    let gone = change.before.as_ref().filter(|_| change.after.is_none());
+                    if gone.is_some_and(|job| job.name.as_ref() == run) {
+                        return;
+                    }
                 }
+                _ => return,
             }
-        };
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = changed => sleep(POLL / 5).await,
         }
+    };
+    tokio::select! {
+        () = sleep(pause) => {}
+        () = changed => sleep(FIRST / 5).await,
     }
 }

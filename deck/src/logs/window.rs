@@ -1,6 +1,9 @@
 //! The beginning and the end of a log of any length, in bounded memory.
 
+use std::time::Duration;
+
 use futures::TryStreamExt;
+use tokio::time::{Instant, timeout_at};
 
 use super::LogStream;
 use super::markup::{push_cut, push_gap, push_line};
@@ -11,6 +14,8 @@ const HEAD: usize = 64 << 10;
 const TAIL: usize = 256 << 10;
 /// Of a line that is longer than all that is shown; fewer bytes than a line has columns.
 const LINE_END: usize = 8 << 10;
+/// A log that comes does not pause for longer.
+const STILL: Duration = Duration::from_secs(1);
 
 /// What a page shows of a log.
 #[derive(Debug, Default)]
@@ -23,16 +28,34 @@ pub(crate) struct Excerpt {
     pub(crate) bytes: u64,
     /// Something in the middle is not shown.
     pub(crate) cut: bool,
+    /// What comes after it did not come in time.
+    pub(crate) late: bool,
 }
 
 impl Excerpt {
-    /// Reads `log` to its end. A last line without its end is shown only if the log is `complete`.
-    pub(crate) async fn read(mut log: LogStream, complete: bool) -> anyhow::Result<Self> {
+    /// Reads `log` to its end, or what comes of it `in_time`; while it comes, it may take
+    /// `longer` by so much. A last line without its end is shown only if the log is `complete`.
+    pub(crate) async fn read(
+        mut log: LogStream,
+        complete: bool,
+        in_time: Instant,
+        longer: Duration,
+    ) -> anyhow::Result<Self> {
         let mut window = Window::default();
-        while let Some(chunk) = log.try_next().await? {
-            window.push(&chunk);
-        }
-        Ok(window.excerpt(complete))
+        let mut until = in_time;
+        let late = loop {
+            match timeout_at(until, log.try_next()).await {
+                Ok(Ok(Some(chunk))) => window.push(&chunk),
+                Ok(Ok(None)) => break false,
+                Ok(Err(error)) if window.bytes == 0 => return Err(error),
+                Err(late) if window.bytes == 0 => return Err(late.into()),
+                Ok(Err(_)) | Err(_) => break true,
+            }
+            until = (Instant::now() + STILL).clamp(in_time, in_time + longer);
+        };
+        let mut excerpt = window.excerpt(complete && !late);
+        excerpt.late = late;
+        Ok(excerpt)
     }
 }
 
@@ -127,6 +150,29 @@ mod tests {
 
     use super::*;
 
+    async fn read(log: LogStream, complete: bool) -> anyhow::Result<Excerpt> {
+        let in_time = Instant::now() + Duration::from_secs(60);
+        Excerpt::read(log, complete, in_time, Duration::ZERO).await
+    }
+
+    #[tokio::test]
+    async fn what_does_not_come_is_not_waited_for() {
+        let in_time = || Instant::now() + Duration::from_millis(100);
+        let longer = Duration::from_secs(1);
+        let hung = stream::pending().boxed();
+        assert!(Excerpt::read(hung, true, in_time(), longer).await.is_err());
+        let begun = stream::iter([Ok(Bytes::from_static(b"one\ntw"))]).chain(stream::pending());
+        let begun = Excerpt::read(begun.boxed(), true, in_time(), longer).await;
+        let begun = begun.unwrap();
+        assert!(begun.late && begun.html.contains("one") && !begun.html.contains("tw"));
+        let endless = stream::iter(0..).then(async |_| {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Ok(Bytes::from_static(b"line\n"))
+        });
+        let slow = Excerpt::read(endless.boxed(), true, in_time(), longer).await;
+        assert!(slow.unwrap().late, "it is read no longer than it may take");
+    }
+
     async fn excerpt(lines: u64, end: &str, complete: bool) -> Excerpt {
         let text = (1..=lines)
             .map(|n| format!("line {n}\n"))
@@ -137,9 +183,7 @@ mod tests {
             .chunks(10_007)
             .map(|c| Ok(Bytes::copy_from_slice(c)))
             .collect();
-        Excerpt::read(stream::iter(chunks).boxed(), complete)
-            .await
-            .unwrap()
+        read(stream::iter(chunks).boxed(), complete).await.unwrap()
     }
 
     #[tokio::test]
@@ -157,13 +201,7 @@ mod tests {
             !running.html.contains("rest"),
             "an unfinished line may still change"
         );
-        assert_eq!(
-            Excerpt::read(stream::empty().boxed(), true)
-                .await
-                .unwrap()
-                .lines,
-            0
-        );
+        assert_eq!(read(stream::empty().boxed(), true).await.unwrap().lines, 0);
     }
 
     #[tokio::test]

@@ -5,19 +5,24 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use common::storage::{Attributes, Error, Object};
+use common::storage::{Attributes, Error, Object, paths};
 use futures::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use tokio::time::timeout;
 
-use super::text;
+use super::{IN_TIME, text};
 use crate::app::App;
 use crate::buckets::Place;
 use crate::index::Job;
 use crate::keys::{RunKey, run_of};
 use crate::range::{Wanted, wanted};
+use crate::redact::redact_json;
 use crate::stored_run;
 
 const NO_SUCH_OBJECT: &str = "There is no such object.\n";
+/// Largest object of the cluster that is looked through for secrets, in bytes.
+const MAX_OBJECT: usize = 16 << 20;
+const NOT_LOOKED_THROUGH: &str = "This file cannot be looked through for secrets, so it is not shown: it is no JSON, or too large.\n";
 
 /// `/artifact/<provider>/<bucket…>/<key>`
 pub(super) async fn object(
@@ -53,7 +58,8 @@ pub(super) async fn serve(
     headers: &HeaderMap,
     reader: Reader,
 ) -> Response {
-    match answer(app, place, headers, reader).await {
+    let answer = timeout(IN_TIME, answer(app, place, headers, reader)).await;
+    match answer.unwrap_or_else(|late| Err(Error::Other(late.to_string()))) {
         Ok(response) => response,
         Err(Error::NotFound(_)) => text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT),
         Err(Error::InvalidKey(..)) => {
@@ -81,6 +87,9 @@ async fn answer(
             .is_some_and(|subject| !app.may_view_subject(&subject))
     {
         return Ok(text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT));
+    }
+    if reader == Reader::Viewer && is_an_object(&place.key) {
+        return redacted(place, headers).await;
     }
     let etag = etag(&head);
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
@@ -135,6 +144,33 @@ async fn answer(
         .into_stream()
         .inspect_err(|error| tracing::warn!(%error, "an object broke off"));
     Ok((status, out, Body::from_stream(body)).into_response())
+}
+
+/// Whether the cluster's objects are stored there, with all that is in them.
+fn is_an_object(key: &str) -> bool {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    [paths::PROW_JOB, paths::POD_INFO].contains(&name)
+}
+
+/// All of such a file without its secrets; a part of what is stored would be of other bytes.
+async fn redacted(place: &Place, headers: &HeaderMap) -> Result<Response, Error> {
+    let object = place.storage.get(&place.key).await?;
+    // Browsers may hold the bytes as they were once served.
+    let etag = format!("\"redacted-{}", etag(&object).trim_start_matches('"'));
+    let mut out = describe(&object.attributes);
+    out.remove(header::CONTENT_ENCODING);
+    out.insert(header::ETAG, value(&etag));
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|tags| tags.to_str().ok());
+    if known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, out).into_response());
+    }
+    let json = stored_run::plain(object, MAX_OBJECT).await?;
+    Ok(match json.and_then(|json| redact_json(&json)) {
+        Some(json) => (out, json).into_response(),
+        None => text(StatusCode::FORBIDDEN, NOT_LOOKED_THROUGH),
+    })
 }
 
 /// The run's own object answers; of a run that is gone, what it left, and at least its repository.

@@ -4,35 +4,37 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use common::digest::losses;
 use common::prowjob::ProwJobState;
-use common::storage::{Bucket, Error, paths};
+use common::storage::{Bucket, Error, live, paths};
 use jiff::Timestamp;
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::{Kind, Problem, html};
-use super::{NO_STORE, artifact};
+use super::{IN_TIME, NO_STORE, artifact};
 use crate::app::App;
 use crate::buckets::Place;
 use crate::failure::{self, Failure};
 use crate::index::Job;
 use crate::keys::{RunKey, run_of};
-use crate::logs::{self, Excerpt};
+use crate::logs::{self, Excerpt, LogOrigin, StoredLog};
 use crate::stored_run;
 use crate::view::{Beside, Facts, Frame, Link, Links, StateView, encode_path, encode_query};
 
 /// Files named on the page.
 const MAX_ARTIFACTS: usize = 300;
-/// How long a page waits for a log or a listing.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the log of a finished run may take, for as long as it comes.
+const LONGEST_LOG: Duration = Duration::from_secs(15);
 /// An alias is one URL.
 const MAX_ALIAS: usize = 4096;
 
+const FROM_SIDECAR: &str = "The log comes from the sidecar, masked, a second or two old.";
+const NOT_LET_OUT: &str = "The run\u{2019}s sidecar has let out nothing of its log yet. If it lets out no live log, the log will be here when the run has finished.";
+const NO_ANSWER: &str = "The storage of this run gives no answer now. Try again in a moment.";
 const NO_SUCH_RUN: &str = "There is no such run here. It may have been too long ago.";
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,6 +47,8 @@ pub(super) struct Which {
 struct LogView {
     container: String,
     html: String,
+    /// Whose words these are, while the run lasts; empty if they are the container's own.
+    note: &'static str,
     /// In the place of lines, when there are none.
     message: Cow<'static, str>,
     meta: String,
@@ -91,8 +95,12 @@ pub(super) async fn page(
     Path(path): Path<String>,
     Query(which): Query<Which>,
 ) -> Response {
-    match find(&app, path.trim_matches('/')).await {
-        Ok(Found::Run(run)) => show(&app, &run, &which, &path).await,
+    let in_time = Instant::now() + IN_TIME;
+    let Ok(found) = timeout_at(in_time, find(&app, path.trim_matches('/'))).await else {
+        return Problem::page(&app, Kind::Busy, NO_ANSWER);
+    };
+    match found {
+        Ok(Found::Run(run)) => show(&app, &run, &which, &path, in_time).await,
         Ok(Found::Elsewhere(path)) => Redirect::to(&path).into_response(),
         Ok(Found::Nothing) => Problem::page(&app, Kind::NotFound, NO_SUCH_RUN),
         Err(error) => Problem::internal(&app, &error, "finding a run"),
@@ -150,9 +158,7 @@ async fn find(app: &App, path: &str) -> anyhow::Result<Found> {
 
 /// A run whose `ProwJob` is gone.
 async fn stored(app: &App, place: &Place, run: &RunKey<'_>) -> anyhow::Result<Found> {
-    let object = timeout(PATIENCE, stored_run::read(place, run))
-        .await
-        .context("reading a run's files")??;
+    let object = stored_run::read(place, run).await?;
     let job = object
         .and_then(|object| Job::new(&object))
         .filter(|job| app.may_view(job));
@@ -197,7 +203,8 @@ async fn alias(app: &App, place: &Place) -> anyhow::Result<Found> {
     )))
 }
 
-async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {
+/// The page, of what has come when it is to be answered `in_time`.
+async fn show(app: &App, run: &Run, which: &Which, path: &str, in_time: Instant) -> Response {
     let job = &run.job;
     let container = match which.container.as_str() {
         "" => job
@@ -212,10 +219,10 @@ async fn show(app: &App, run: &Run, which: &Which, path: &str) -> Response {
         base: &settings.link_url,
     };
     let (log, (artifacts, more_artifacts, no_artifacts), failure, losses) = tokio::join!(
-        log(app, run, container),
-        artifacts(run),
-        failure(run, container),
-        not_stored(run)
+        log(app, run, container, in_time),
+        artifacts(run, in_time),
+        failure(run, container, in_time),
+        not_stored(run, in_time)
     );
     let beside = Beside {
         exists: run.exists,
@@ -251,40 +258,20 @@ fn tab(path: &str, container: &str) -> Link {
     }
 }
 
-async fn log(app: &App, run: &Run, container: &str) -> LogView {
+async fn log(app: &App, run: &Run, container: &str, in_time: Instant) -> LogView {
     let job = &run.job;
     let live = run.exists && !job.is_complete();
     let mut view = LogView {
         container: container.to_owned(),
         ..LogView::default()
     };
-    let read = timeout(PATIENCE, async {
-        let log = match (&run.place, run.exists) {
-            (Some(place), false) => logs::stored(place, container, job.containers.len()).await?,
-            _ => logs::now(app, job, container).await?,
-        };
-        Ok::<_, logs::Error>(Excerpt::read(log, !live).await?)
-    });
-    let excerpt = match read.await {
-        Ok(Ok(excerpt)) => excerpt,
-        Ok(Err(logs::Error::Absent | logs::Error::NotStarted)) => Excerpt::default(),
-        Ok(Err(error @ logs::Error::NoSuchCluster(_))) => {
-            view.message = format!("{error}.").into();
-            Excerpt::default()
-        }
-        Ok(Err(logs::Error::Other(error))) => {
-            let (prowjob, error) = (job.name.as_ref(), format!("{error:#}"));
-            tracing::warn!(
-                prowjob,
-                job = job.job.as_ref(),
-                error,
-                "a log cannot be read"
-            );
-            view.message = "The log cannot be read now. Try again in a moment.".into();
-            Excerpt::default()
-        }
-        Err(_) => {
-            view.message = "The log takes too long to read. Try again in a moment.".into();
+    if live && LogOrigin::of(job) == LogOrigin::Sidecar {
+        view.note = FROM_SIDECAR;
+    }
+    let excerpt = match excerpt(app, run, container, in_time).await {
+        Ok(excerpt) => excerpt,
+        Err(error) => {
+            view.message = absence(job, error);
             Excerpt::default()
         }
     };
@@ -299,6 +286,10 @@ async fn log(app: &App, run: &Run, container: &str) -> LogView {
     }
     if excerpt.bytes > 0 {
         view.meta = format!("{} · {}", lines(excerpt.lines), size(excerpt.bytes));
+        if excerpt.late && !live {
+            view.meta
+                .push_str(" so far: the rest takes too long to read");
+        }
         view.raw = match &run.place {
             Some(place) if !live => {
                 address(place, &paths::build_log(container, job.containers.len()))
@@ -316,6 +307,54 @@ async fn log(app: &App, run: &Run, container: &str) -> LogView {
     view
 }
 
+/// What a page shows of the log. Of one that still grows the rest is heard later.
+async fn excerpt(
+    app: &App,
+    run: &Run,
+    container: &str,
+    in_time: Instant,
+) -> Result<Excerpt, logs::Error> {
+    let job = &run.job;
+    let log = async {
+        match (&run.place, run.exists) {
+            (Some(place), false) => {
+                let log = StoredLog::new(place, container, job.containers.len());
+                log.finished().await
+            }
+            _ => logs::now(app, job, container).await,
+        }
+    };
+    let log = timeout_at(in_time, log)
+        .await
+        .unwrap_or_else(|_| Err(logs::Error::late()))?;
+    let complete = !run.exists || job.is_complete();
+    let longest = if complete {
+        LONGEST_LOG
+    } else {
+        Duration::ZERO
+    };
+    Ok(Excerpt::read(log, complete, in_time, longest).await?)
+}
+
+/// What stands in the place of a log that is not to be had; empty where there is none.
+fn absence(job: &Job, error: logs::Error) -> Cow<'static, str> {
+    match error {
+        logs::Error::Absent | logs::Error::NotStarted => Cow::default(),
+        logs::Error::NotLetOut => NOT_LET_OUT.into(),
+        logs::Error::NoSuchCluster(_) => format!("{error}.").into(),
+        logs::Error::Other(error) => {
+            let (prowjob, error) = (job.name.as_ref(), format!("{error:#}"));
+            tracing::warn!(
+                prowjob,
+                job = job.job.as_ref(),
+                error,
+                "a log cannot be read"
+            );
+            "The log cannot be read now. Try again in a moment.".into()
+        }
+    }
+}
+
 fn id(job: &Job) -> String {
     encode_query(if job.build_id.is_empty() {
         &job.name
@@ -325,12 +364,12 @@ fn id(job: &Job) -> String {
 }
 
 /// Why the run failed, as HTML; nothing where nobody has found out.
-async fn failure(run: &Run, container: &str) -> String {
+async fn failure(run: &Run, container: &str, in_time: Instant) -> String {
     let failed = matches!(run.job.state, ProwJobState::Failure | ProwJobState::Error);
     let Some(place) = run.place.as_ref().filter(|_| failed) else {
         return String::new();
     };
-    match timeout(PATIENCE, failure::read(place)).await {
+    match timeout_at(in_time, failure::read(place)).await {
         Ok(Ok(Some(digest))) => Failure::new(&digest, container)
             .render()
             .unwrap_or_default(),
@@ -343,11 +382,11 @@ async fn failure(run: &Run, container: &str) -> String {
 }
 
 /// What the run could not store; nothing where its result does not say.
-async fn not_stored(run: &Run) -> String {
+async fn not_stored(run: &Run, in_time: Instant) -> String {
     let Some(place) = run.place.as_ref().filter(|_| run.job.is_complete()) else {
         return String::new();
     };
-    match timeout(PATIENCE, stored_run::small(place, paths::FINISHED)).await {
+    match timeout_at(in_time, stored_run::small(place, paths::FINISHED)).await {
         // The viewer may open the file that says it.
         Ok(Ok(finished)) => losses(&finished.unwrap_or_default(), true),
         Ok(Err(error)) => {
@@ -359,7 +398,7 @@ async fn not_stored(run: &Run) -> String {
 }
 
 /// Files of the run, how many more there are, and what to say when there are none.
-async fn artifacts(run: &Run) -> (Vec<FileView>, usize, &'static str) {
+async fn artifacts(run: &Run, in_time: Instant) -> (Vec<FileView>, usize, &'static str) {
     let Some(place) = &run.place else {
         return (
             Vec::new(),
@@ -367,7 +406,7 @@ async fn artifacts(run: &Run) -> (Vec<FileView>, usize, &'static str) {
             "This job is not decorated, so it keeps no files.",
         );
     };
-    let listing = match timeout(PATIENCE, place.storage.list(&place.key, false)).await {
+    let listing = match timeout_at(in_time, place.storage.list(&place.key, false)).await {
         Ok(Ok(listing)) => listing,
         Ok(Err(Error::Unsupported(..))) => {
             return (Vec::new(), 0, "This storage cannot be listed.");
@@ -376,26 +415,34 @@ async fn artifacts(run: &Run) -> (Vec<FileView>, usize, &'static str) {
             tracing::warn!(%error, key = place.key, "a run's files cannot be listed");
             return (Vec::new(), 0, "The files cannot be listed now.");
         }
-        Err(_) => return (Vec::new(), 0, "There are too many files to list."),
+        Err(_) => {
+            return (
+                Vec::new(),
+                0,
+                "The files take too long to list. Try again in a moment.",
+            );
+        }
     };
     let none = if run.job.is_complete() {
         "This run left no files."
     } else {
         "Files are uploaded when the run ends."
     };
-    let more = listing.objects.len().saturating_sub(MAX_ARTIFACTS);
-    let files = listing.objects.iter().take(MAX_ARTIFACTS).map(|object| {
-        let name = object
-            .key
-            .strip_prefix(&place.key)
-            .unwrap_or(&object.key)
-            .trim_start_matches('/');
-        FileView {
-            name: name.to_owned(),
+    let named = listing.objects.iter().map(|object| {
+        let name = object.key.strip_prefix(&place.key);
+        (name.unwrap_or(&object.key).trim_start_matches('/'), object)
+    });
+    // The log itself is above.
+    let named: Vec<_> = named.filter(|(name, _)| !live::is_piece(name)).collect();
+    let more = named.len().saturating_sub(MAX_ARTIFACTS);
+    let files = named
+        .iter()
+        .take(MAX_ARTIFACTS)
+        .map(|(name, object)| FileView {
+            name: (*name).to_owned(),
             href: address(place, name),
             size: size(object.size),
-        }
-    });
+        });
     (files.collect(), more, none)
 }
 

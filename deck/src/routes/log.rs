@@ -9,8 +9,9 @@ use common::storage::paths;
 use futures::{StreamExt, TryStreamExt};
 use http::StatusCode;
 use serde::Deserialize;
+use tokio::time::timeout;
 
-use super::{NO_STORE, text};
+use super::{IN_TIME, NO_STORE, text};
 use crate::app::App;
 use crate::logs;
 
@@ -54,7 +55,8 @@ pub(super) async fn plain(State(app): State<Arc<App>>, Query(wanted): Query<Want
         });
         return (NO_STORE, text(StatusCode::OK, Body::from_stream(log))).into_response();
     }
-    match logs::now(&app, &job, container).await {
+    let log = timeout(IN_TIME, logs::now(&app, &job, container)).await;
+    match log.unwrap_or_else(|_| Err(logs::Error::late())) {
         Ok(log) => {
             let log = log.inspect_err(|error| {
                 tracing::warn!(error = format!("{error:#}"), "a log broke off")
@@ -65,6 +67,10 @@ pub(super) async fn plain(State(app): State<Arc<App>>, Query(wanted): Query<Want
         Err(logs::Error::NotStarted) => text(
             StatusCode::NOT_FOUND,
             "The log of this run has not begun.\n",
+        ),
+        Err(logs::Error::NotLetOut) => text(
+            StatusCode::NOT_FOUND,
+            "The run's sidecar has let out nothing of its log yet. If it lets out no live log, the log is here when the run has finished.\n",
         ),
         Err(error @ logs::Error::NoSuchCluster(_)) => {
             text(StatusCode::NOT_FOUND, format!("{error}.\n"))

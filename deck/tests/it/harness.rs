@@ -1,11 +1,12 @@
 //! A Deck of its own for each test.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::config::{Agent, Config, LoadMetrics, Options};
-use common::kube::Clusters;
+use common::kube::{ClusterClient, Clusters};
 use common::prowjob::ProwJob;
 use common::service::{Ready, install_crypto};
 use common::storage::{Credentials, token};
@@ -20,7 +21,7 @@ use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::watch::Receiver;
+use tokio::sync::watch::{self, Receiver};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const KEY: &[u8] = b"a key of plank and deck";
@@ -48,6 +49,20 @@ pub(crate) struct Setup {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) max_object_size: Option<u64>,
     pub(crate) max_job_size: Option<u64>,
+    /// The address of a build cluster of its own.
+    pub(crate) build: Option<String>,
+    pub(crate) credentials: Credentials,
+}
+
+/// A cluster that holds the `ProwJob`s and runs their pods, or one for each.
+fn clusters(infra: &kube::Client, build: Option<&str>) -> Clusters {
+    let Some(address) = build else {
+        return Clusters::single(infra.clone());
+    };
+    let config = kube::Config::new(address.parse().unwrap());
+    let client = kube::Client::try_from(config).unwrap();
+    let all = BTreeMap::from([("default".to_owned(), ClusterClient::ready(client))]);
+    Clusters::new(infra.clone(), watch::channel(Arc::new(all)).1)
 }
 
 fn follow(file: &Path) -> (Agent, Receiver<Arc<Config>>) {
@@ -103,12 +118,12 @@ impl Deck {
             }
         };
         let context = Context {
-            clusters: Clusters::single(client.clone()),
+            clusters: clusters(&client, setup.build.as_deref()),
             config,
             load_status: agent.status(),
             viewer: setup.viewer,
             storage: storage.open().unwrap(),
-            credentials: Credentials::default(),
+            credentials: setup.credentials,
             metrics: Metrics::register(&mut Registry::default()),
             allowed_hosts: setup.allowed_hosts,
             timeout: PATIENCE,
@@ -216,6 +231,11 @@ impl Deck {
             .patch_status(name, &PatchParams::default(), &status)
             .await
             .unwrap();
+    }
+
+    /// Removes an object as if it had never been there.
+    pub(crate) fn remove(&self, key: &str) {
+        std::fs::remove_file(self.folder.path().join("storage").join(key)).unwrap();
     }
 
     /// Uploads as the pod of the run in `dir` would.

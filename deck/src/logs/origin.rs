@@ -1,0 +1,134 @@
+//! Where a run's log comes from: the one decision, of values alone.
+
+use common::prowjob::ProwJobState;
+
+use crate::index::Job;
+
+/// Who has the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogOrigin {
+    /// Nobody: the run is in line, so there is no pod to ask.
+    Nowhere,
+    /// The container, raw, as in Prow.
+    Pod,
+    /// The run's folder, in pieces that its sidecar has masked.
+    Sidecar,
+    /// The run's folder, as the pod stored it.
+    Storage,
+}
+
+/// What the decision depends on.
+#[derive(Clone, Copy, Debug)]
+struct RunFacts {
+    state: ProwJobState,
+    complete: bool,
+    decorated: bool,
+    /// `censor_secrets: true`
+    censors: bool,
+}
+
+impl LogOrigin {
+    /// Of a run whose `ProwJob` exists; of another there is only what it stored.
+    pub(crate) fn of(job: &Job) -> Self {
+        decide(RunFacts {
+            state: job.state,
+            complete: job.is_complete(),
+            decorated: job.decorated,
+            censors: job.censors,
+        })
+    }
+}
+
+/// What a sidecar has masked, or refused to store since it could not, is not to be had from the
+/// pod; so a finished run has what it stored, and a running one that censors what its sidecar
+/// lets out. Where no sidecar is, the pod is all there is.
+fn decide(run: RunFacts) -> LogOrigin {
+    let in_line = matches!(
+        run.state,
+        ProwJobState::Triggered | ProwJobState::Scheduling
+    );
+    match (run.complete, run.decorated) {
+        (true, true) => LogOrigin::Storage,
+        (true, false) => LogOrigin::Pod,
+        (false, _) if in_line => LogOrigin::Nowhere,
+        (false, true) if run.censors => LogOrigin::Sidecar,
+        (false, _) => LogOrigin::Pod,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: RunFacts = RunFacts {
+        state: ProwJobState::Pending,
+        complete: false,
+        decorated: false,
+        censors: false,
+    };
+    const DECORATED: RunFacts = RunFacts {
+        decorated: true,
+        ..PLAIN
+    };
+    const CENSORED: RunFacts = RunFacts {
+        censors: true,
+        ..DECORATED
+    };
+
+    fn finished(run: RunFacts, state: ProwJobState) -> LogOrigin {
+        decide(RunFacts {
+            state,
+            complete: true,
+            ..run
+        })
+    }
+
+    #[test]
+    fn a_finished_run_comes_from_its_pod_only_if_nothing_was_to_be_masked() {
+        for state in ProwJobState::ALL {
+            assert_eq!(finished(PLAIN, state), LogOrigin::Pod, "{state:?}");
+            for run in [DECORATED, CENSORED] {
+                assert_eq!(
+                    finished(run, state),
+                    LogOrigin::Storage,
+                    "{run:?} {state:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_censored_run_never_comes_from_its_pod() {
+        for state in ProwJobState::ALL {
+            for complete in [false, true] {
+                let run = RunFacts {
+                    state,
+                    complete,
+                    ..CENSORED
+                };
+                assert_ne!(decide(run), LogOrigin::Pod, "{run:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_running_one_comes_from_where_it_is_written() {
+        for (run, state, expected) in [
+            (PLAIN, ProwJobState::Triggered, LogOrigin::Nowhere),
+            (CENSORED, ProwJobState::Triggered, LogOrigin::Nowhere),
+            (DECORATED, ProwJobState::Scheduling, LogOrigin::Nowhere),
+            (PLAIN, ProwJobState::Pending, LogOrigin::Pod),
+            (DECORATED, ProwJobState::Pending, LogOrigin::Pod),
+            (CENSORED, ProwJobState::Pending, LogOrigin::Sidecar),
+            // Its state is told before its end is.
+            (CENSORED, ProwJobState::Aborted, LogOrigin::Sidecar),
+            (DECORATED, ProwJobState::Aborted, LogOrigin::Pod),
+        ] {
+            assert_eq!(
+                decide(RunFacts { state, ..run }),
+                expected,
+                "{run:?} {state:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a sidecar lets out of a log, read in order, and then the log itself from where the
+//! pieces end: nothing twice, nothing lost.
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::stored::StoredLog;
+use super::{Error, LogStream};
+
+/// A reader's place in a log that is let out in pieces.
+pub(super) struct LogPieces {
+    log: StoredLog,
+    /// The piece to be read, from 1.
+    number: u64,
+    /// Bytes of that piece that were read.
+    within: u64,
+    /// Bytes of the log that were read.
+    read: u64,
+    open: Option<LogStream>,
+    /// What is open is the log itself.
+    whole: bool,
+    ended: bool,
+}
+
+impl LogPieces {
+    pub(super) fn new(log: StoredLog) -> Self {
+        Self {
+            log,
+            number: 1,
+            within: 0,
+            read: 0,
+            open: None,
+            whole: false,
+            ended: false,
+        }
+    }
+
+    /// The piece that is read next.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether the log was stored and read to its end.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The next bytes. `None`: there are no more, or none yet; see [`Self::ended`]. After an error
+    /// it goes on where it was.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        while !self.ended {
+            if self.open.is_none() && !self.reopen().await? {
+                return Ok(None);
+            }
+            let Some(open) = &mut self.open else {
+                continue;
+            };
+            match open.try_next().await {
+                Ok(Some(chunk)) => {
+                    self.read += chunk.len() as u64;
+                    self.within += chunk.len() as u64;
+                    return Ok(Some(chunk));
+                }
+                Ok(None) => {
+                    self.open = None;
+                    self.ended = self.whole;
+                    self.number += 1;
+                    self.within = 0;
+                }
+                Err(error) => {
+                    self.open = None;
+                    return Err(Error::Other(error));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens what comes next. A piece that is gone is in the log: that is stored first.
+    async fn reopen(&mut self) -> Result<bool, Error> {
+        self.whole = false;
+        match self.log.piece_from(self.number, self.within).await {
+            Ok(piece) => self.open = Some(piece),
+            Err(Error::Absent) => match self.log.whole_from(self.read).await {
+                Ok(rest) => {
+                    self.open = Some(rest);
+                    self.whole = true;
+                }
+                Err(Error::Absent) => return Ok(false),
+                Err(error) => return Err(error),
+            },
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    /// All there is by now; an error if there is nothing.
+    pub(super) async fn into_stream(mut self) -> Result<LogStream, Error> {
+        if !self.reopen().await? {
+            return Err(Error::Absent);
+        }
+        let chunks = stream::try_unfold(self, async |mut pieces| {
+            let chunk = pieces.next().await?;
+            Ok::<_, anyhow::Error>(chunk.map(|chunk| (chunk, pieces)))
+        });
+        Ok(chunks.boxed())
+    }
+}

@@ -1,0 +1,141 @@
+//! What is secret in an object is served nowhere: the one function for pages, `/prowjob`,
+//! `/prowjobs.js` and the stored `prowjob.json` and `podinfo.json`.
+//!
+//! Two steps. First the places that hold secrets are found, by the names of variables and flags
+//! and by the form of URLs, and what stands there is replaced. Then whatever was replaced is
+//! looked for in the rest of the object, but for the fields that say what the job is. Nothing but
+//! strings changes, so what is valid stays so, and fields that nobody knows stay.
+
+mod names;
+mod spread;
+mod words;
+
+use serde_json::{Map, Value};
+
+use names::is_secret;
+use spread::HiddenWords;
+
+/// What stands in the place of a secret.
+pub(crate) const REDACTED: &str = "REDACTED";
+/// kubectl's copy of the whole object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// JSON in a string, in which there is JSON in a string: the options of the pod utilities, and
+/// one more.
+const DEPTH: usize = 3;
+
+/// Takes out of `object` what is secret in it, and what containers said when they ended, which
+/// nobody has masked.
+pub(crate) fn redact(object: &mut Value) {
+    let mut found = HiddenWords::default();
+    value(object, &mut found, DEPTH);
+    found.spread(object);
+}
+
+/// The same for one text, such as a description or a URL.
+pub(crate) fn redact_text(text: &str) -> String {
+    let mut text = text.to_owned();
+    string(&mut text, &mut HiddenWords::default(), DEPTH);
+    text
+}
+
+/// The same for an object's JSON; `None` if it is none, and so cannot be looked through.
+pub(crate) fn redact_json(json: &[u8]) -> Option<Vec<u8>> {
+    let mut object = serde_json::from_slice(json).ok()?;
+    redact(&mut object);
+    let mut json = serde_json::to_vec_pretty(&object).ok()?;
+    json.push(b'\n');
+    Some(json)
+}
+
+fn value(any: &mut Value, found: &mut HiddenWords, depth: usize) {
+    match any {
+        Value::String(text) => string(text, found, depth),
+        Value::Array(list) => array(list, found, depth),
+        Value::Object(map) => object(map, found, depth),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn object(map: &mut Map<String, Value>, found: &mut HiddenWords, depth: usize) {
+    map.remove(LAST_APPLIED);
+    if let Some(Value::Object(ended)) = map.get_mut("terminated") {
+        ended.remove("message");
+    }
+    let named_secret = matches!(map.get("name"), Some(Value::String(name)) if is_secret(name));
+    let is_a_secret = map.get("kind").is_some_and(|kind| kind == "Secret");
+    for (key, inner) in map {
+        match key.as_str() {
+            // A variable, a header, a parameter.
+            "value" if named_secret => all(inner, found),
+            "data" | "stringData" if is_a_secret => all(inner, found),
+            "annotations" => annotations(inner, found, depth),
+            _ => value(inner, found, depth),
+        }
+    }
+}
+
+fn annotations(any: &mut Value, found: &mut HiddenWords, depth: usize) {
+    let Value::Object(map) = any else {
+        return value(any, found, depth);
+    };
+    map.remove(LAST_APPLIED);
+    for (key, inner) in map {
+        if is_secret(key) {
+            all(inner, found);
+        } else {
+            value(inner, found, depth);
+        }
+    }
+}
+
+/// Arguments among other things: a flag's value may be the next one.
+fn array(list: &mut [Value], found: &mut HiddenWords, depth: usize) {
+    let mut flag = false;
+    for any in list {
+        let Value::String(text) = any else {
+            flag = false;
+            value(any, found, depth);
+            continue;
+        };
+        let (follows, names_secret) = (flag, words::is_secret_flag(text));
+        flag = names_secret;
+        if follows && !names_secret && !words::is_expanded(text) {
+            found.hide(text, 0..text.len());
+        } else if let Some(secret) = words::assigned(text) {
+            found.hide(text, secret);
+        } else {
+            string(text, found, depth);
+        }
+    }
+}
+
+fn string(text: &mut String, found: &mut HiddenWords, depth: usize) {
+    let begins = text.trim_start().as_bytes().first();
+    if depth > 0
+        && matches!(begins, Some(b'{' | b'['))
+        && let Ok(mut inner) = serde_json::from_str::<Value>(text)
+    {
+        let before = inner.clone();
+        value(&mut inner, found, depth - 1);
+        if inner != before {
+            *text = inner.to_string();
+        }
+        return;
+    }
+    for secret in words::secrets(text).into_iter().rev() {
+        found.hide(text, secret);
+    }
+}
+
+/// Every string below, whatever it is.
+fn all(any: &mut Value, found: &mut HiddenWords) {
+    match any {
+        Value::String(text) => found.hide(text, 0..text.len()),
+        Value::Array(list) => list.iter_mut().for_each(|inner| all(inner, found)),
+        Value::Object(map) => map.values_mut().for_each(|inner| all(inner, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! What was found in one place, taken out of all others.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use serde_json::Value;
+
+use super::REDACTED;
+
+/// Shorter ones (`true`, `8080`) would be found in what has nothing to do with them.
+const SHORTEST: usize = 8;
+/// Bytes of all that is looked for, so that an object takes bounded time and memory.
+const MOST: usize = 256 << 10;
+/// Fields that say what the object and its job are. They are compared with others', and hold no
+/// secret but in the userinfo of a URL.
+const IDENTITY: [&str; 20] = [
+    "agent",
+    "apiVersion",
+    "build_id",
+    "cluster",
+    "completionTime",
+    "extra_refs",
+    "gcs_configuration",
+    "image",
+    "job",
+    "kind",
+    "labels",
+    "name",
+    "namespace",
+    "pendingTime",
+    "pod_name",
+    "refs",
+    "startTime",
+    "state",
+    "type",
+    "uid",
+];
+
+/// Secrets that were replaced in their own places.
+#[derive(Debug, Default)]
+pub(super) struct HiddenWords(BTreeSet<String>);
+
+impl HiddenWords {
+    /// Replaces a part of `text`.
+    pub(super) fn hide(&mut self, text: &mut String, secret: Range<usize>) {
+        let hidden = &text[secret.clone()];
+        if hidden.is_empty() || hidden == REDACTED {
+            return;
+        }
+        self.0.insert(hidden.to_owned());
+        text.replace_range(secret, REDACTED);
+    }
+
+    /// Replaces what was hidden wherever else it stands in `object`, also within JSON in a string.
+    pub(super) fn spread(&self, object: &mut Value) {
+        let long = self.0.iter().filter(|secret| secret.len() >= SHORTEST);
+        let forms = long.flat_map(|secret| {
+            let escaped = Value::from(secret.as_str()).to_string();
+            [secret.clone(), escaped[1..escaped.len() - 1].to_owned()]
+        });
+        let mut room = MOST;
+        let forms: BTreeSet<String> = forms
+            .take_while(|form| {
+                let fits = form.len() <= room;
+                room = room.saturating_sub(form.len());
+                fits
+            })
+            .collect();
+        if forms.is_empty() {
+            return;
+        }
+        let finder = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&forms)
+            .expect("the patterns are few and short");
+        replace(object, &finder);
+    }
+}
+
+fn replace(any: &mut Value, finder: &AhoCorasick) {
+    match any {
+        Value::String(text) => {
+            if finder.is_match(text.as_str()) {
+                let mut out = String::with_capacity(text.len());
+                finder.replace_all_with(text.as_str(), &mut out, |_, _, out| {
+                    out.push_str(REDACTED);
+                    true
+                });
+                *text = out;
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|inner| replace(inner, finder)),
+        Value::Object(map) => map
+            .iter_mut()
+            .filter(|(key, _)| !IDENTITY.contains(&key.as_str()))
+            .for_each(|(_, inner)| replace(inner, finder)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
