@@ -20,7 +20,7 @@ use std::process::ExitCode;
 pub use explain::{CloneFailure, explain};
 pub use options::Options;
 pub use record::{Command, Record};
-pub(crate) use redact::{map_texts, redacted, without_credentials};
+pub(crate) use redact::{map_texts, redacted};
 pub use run::run;
 
 /// Runs this process as clonerefs: by `CLONEREFS_OPTIONS`, or by flags if that is not set.

@@ -89,8 +89,20 @@ fn read(path: &Path, minimum_length: usize, found: &mut Vec<Vec<u8>>) -> Result<
             found.extend(variants(&credential, minimum_length));
         }
     }
+    for cookie in cookies(&content) {
+        found.extend(variants(cookie, minimum_length));
+    }
     found.extend(variants(&content, minimum_length));
     Ok(())
+}
+
+/// The values in a cookie file of curl's and git's: seven fields a line, the last is the value.
+fn cookies(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    content.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut fields = line.split(|byte| *byte == b'\t');
+        let value = fields.nth(6)?;
+        fields.next().is_none().then_some(value)
+    })
 }
 
 /// The values of `auth` (also decoded: it holds `user:password`) and `password`, wherever they
@@ -160,6 +172,14 @@ mod tests {
             censor.mask_text("letmein1 letmein2 dTpsZXRtZWluMg"),
             "XXXXXXXX XXXXXXXX XXXXXXXXXXXXXX"
         );
+    }
+
+    #[test]
+    fn reads_the_values_out_of_cookie_files() {
+        let jar = "# Netscape\n.x.example\tTRUE\t/\tTRUE\t2147483647\to\tgit-u=1/letmein\n";
+        let dir = mounted(&[("jar", jar)]);
+        let masked = censor(&dir, 0).mask_text("Cookie: o=git-u=1/letmein");
+        assert_eq!(masked, "Cookie: o=XXXXXXXXXXXXXXX");
     }
 
     #[test]

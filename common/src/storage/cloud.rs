@@ -368,3 +368,23 @@ fn from_store(store: &object_store::Attributes) -> Attributes {
     }
     attributes
 }
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_deleted_is_gone_and_the_rest_is_not() {
+        let cloud = Cloud::new(Arc::new(InMemory::new()), "root");
+        for key in ["a/1", "a/2"] {
+            let put = cloud.put(key, "x".into(), &Attributes::default());
+            put.await.unwrap();
+        }
+        cloud.delete("a/1").await.unwrap();
+        let left = cloud.list("", false).await.unwrap().objects;
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].key, "a/2");
+    }
+}

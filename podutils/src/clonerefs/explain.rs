@@ -3,10 +3,10 @@
 //! Reads the records of our clonerefs and of Prow's: both hold git's own words, and nothing that
 //! a job has printed.
 
+use common::addresses::without_credentials;
 use common::prowjob::Refs;
 
 use super::record::{Command, Record};
-use super::redact::without_credentials;
 
 /// Files in conflict that are named; the others are counted.
 const MAX_FILES: usize = 3;

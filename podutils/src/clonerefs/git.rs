@@ -59,11 +59,12 @@ fn hope(output: &str) -> Hope {
         "not our ref",
         "unadvertised object",
     ];
-    const PERMANENT: [&str; 8] = [
+    const PERMANENT: [&str; 9] = [
         "Repository not found",
         "does not appear to be a git repository",
         "Authentication failed",
         "could not read Username",
+        "could not read Password",
         "Permission denied",
         "Host key verification failed",
         "invalid refspec",

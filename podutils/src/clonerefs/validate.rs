@@ -1,8 +1,7 @@
 //! What may stand in a git command: nothing that is an option, a path out, or another ref.
 
+use common::addresses::without_credentials;
 use common::prowjob::Refs;
-
-use super::redact::without_credentials;
 
 /// Says what is wrong with a reference, for the people who read the clone's log.
 pub(super) fn validate(refs: &Refs) -> Result<(), String> {

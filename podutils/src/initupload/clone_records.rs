@@ -1,12 +1,13 @@
 //! What clonerefs tells, and what of it may be shown.
 
 use anyhow::Context;
+use common::addresses::without_credentials;
 use common::prowjob::Refs;
 use serde_json::Value;
 
 use crate::JobSpec;
 use crate::censor::Censor;
-use crate::clonerefs::{Record, map_texts, redacted, without_credentials};
+use crate::clonerefs::{Record, map_texts, redacted};
 use crate::secrets::Known;
 
 use super::Options;

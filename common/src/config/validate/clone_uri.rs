@@ -1,5 +1,6 @@
 //! Rules for where sources are fetched from: what Go takes as a URL, after a user before an `@`.
 
+use crate::addresses::without_credentials;
 use crate::config::{JobBase, Path, findings::Findings};
 
 /// Checks the job's own `clone_uri` and those of `extra_refs`.
@@ -26,16 +27,17 @@ fn mistake(uri: &str, with_token: bool) -> Option<(&'static str, String)> {
     if uri.is_empty() {
         return None;
     }
+    let shown = without_credentials(uri);
     let bare = uri.split_once('@').map_or(uri, |(_, bare)| bare);
     if let Err(error) = url(bare) {
-        return Some(("clone-uri", format!("{uri:?} is no URL: {error}")));
+        return Some(("clone-uri", format!("{shown:?} is no URL: {error}")));
     }
     let is_http = ["http://", "https://"]
         .iter()
         .any(|scheme| uri.to_ascii_lowercase().starts_with(scheme));
     (with_token && !is_http).then(|| {
         let message = format!(
-            "{uri:?} cannot be cloned with oauth_token_secret: expected http:// or https://"
+            "{shown:?} cannot be cloned with oauth_token_secret: expected http:// or https://"
         );
         ("clone-uri-scheme", message)
     })
@@ -116,6 +118,17 @@ mod tests {
             ("https://github.com/a\nb", false),
         ] {
             assert_eq!(url(text).is_ok(), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_is_told_without_credentials() {
+        for (uri, with_token) in [
+            ("https://user:hunter22@github.com/%zz", false),
+            ("ssh://user:hunter22@github.com/o/r", true),
+        ] {
+            let (_, message) = mistake(uri, with_token).unwrap();
+            assert!(!message.contains("hunter22"), "{message}");
         }
     }
 

@@ -144,7 +144,7 @@ async fn a_secret_that_is_replaced_is_masked_from_then_on() {
     append(&pod, &format!("swordfish three\n{LINE}"));
     let all = shown(&pod, "three").await.concat();
     assert!(
-        all.ends_with("XXXXXXXXX three\n") && !all.contains("hunter"),
+        all.contains("XXXXXXXXX three\n") && !all.contains("hunter"),
         "{all}"
     );
     end(&pod, running).await;
