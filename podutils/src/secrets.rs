@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use tracing::warn;
 
-use crate::censor::{Censor, variants};
+use crate::censor::{Censor, is_too_short, variants};
 use crate::sidecar::CensoringOptions;
 
 /// Why the secrets could not be learnt. Without them nothing may be uploaded.
@@ -23,7 +24,7 @@ enum Error {
     NotJson(PathBuf),
 }
 
-/// All that was a secret of the pod so far, in all its shapes. Clones know the same.
+/// All that was a secret of the pod so far. Clones know the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known(Arc<Mutex<BTreeSet<Vec<u8>>>>);
 
@@ -34,35 +35,56 @@ impl Known {
         if !options.ini_filenames.is_empty() {
             return Err("secrets in ini files (ini_filenames) are not supported".to_owned());
         }
-        let minimum = options.config.minimum_secret_length.unwrap_or(0);
-        let minimum = usize::try_from(minimum).unwrap_or(0);
         let directories = options.secret_directories.clone();
-        let loaded = tokio::task::spawn_blocking(move || load(&directories, minimum)).await;
+        let loaded = tokio::task::spawn_blocking(move || load(&directories)).await;
         let loaded = loaded.map_err(|e| e.to_string())?;
         let loaded = loaded.map_err(|e| e.to_string())?;
+        let minimum = minimum(options);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.len();
-        known.extend(loaded);
-        Ok(known.len() > before)
+        let mut news = false;
+        for Secret { path, value } in loaded {
+            if known.contains(&value) {
+                continue;
+            }
+            if is_too_short(&value, minimum) {
+                warn!(file = %path.display(), minimum, "a secret is too short to be hidden");
+            }
+            news |= known.insert(value);
+        }
+        Ok(news)
     }
 
-    /// What hides all of them. The error is for people to read.
-    pub(crate) fn censor(&self) -> Result<Censor, String> {
+    /// What hides all of them, in all shapes. The error is for people to read.
+    pub(crate) fn censor(&self, options: &CensoringOptions) -> Result<Censor, String> {
+        let minimum = minimum(options);
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Censor::new(known.iter()).map_err(|e| e.to_string())
+        let shapes = known.iter().flat_map(|value| variants(value, minimum));
+        Censor::new(shapes).map_err(|e| e.to_string())
     }
 }
 
-/// What to look for to hide every file below `directories`.
-fn load(directories: &[String], minimum_length: usize) -> Result<Vec<Vec<u8>>, Error> {
+/// In bytes.
+fn minimum(options: &CensoringOptions) -> usize {
+    let minimum = options.config.minimum_secret_length.unwrap_or(0);
+    usize::try_from(minimum).unwrap_or(0)
+}
+
+/// A value that is secret, and the file that it stands in.
+struct Secret {
+    path: PathBuf,
+    value: Vec<u8>,
+}
+
+/// Every file below `directories`, and what is secret by itself of those that hold more.
+fn load(directories: &[String]) -> Result<Vec<Secret>, Error> {
     let mut found = Vec::new();
     for directory in directories {
-        read(Path::new(directory), minimum_length, &mut found)?;
+        read(Path::new(directory), &mut found)?;
     }
     Ok(found)
 }
 
-fn read(path: &Path, minimum_length: usize, found: &mut Vec<Vec<u8>>) -> Result<(), Error> {
+fn read(path: &Path, found: &mut Vec<Secret>) -> Result<(), Error> {
     let failed = |error| Error::Read {
         path: path.to_owned(),
         error,
@@ -73,26 +95,26 @@ fn read(path: &Path, minimum_length: usize, found: &mut Vec<Vec<u8>>) -> Result<
             let entry = entry.map_err(failed)?;
             // Kubernetes keeps the versions of a mount in `..data` and `..2026_…`.
             if !entry.file_name().as_encoded_bytes().starts_with(b"..") {
-                read(&entry.path(), minimum_length, found)?;
+                read(&entry.path(), found)?;
             }
         }
         return Ok(());
     }
     let content = fs::read(path).map_err(failed)?;
+    let secret = |value: Vec<u8>| Secret {
+        path: path.to_owned(),
+        value,
+    };
     if matches!(
         path.file_name().and_then(|n| n.to_str()),
         Some(".dockercfg" | ".dockerconfigjson")
     ) {
         let config: Value =
             serde_json::from_slice(&content).map_err(|_| Error::NotJson(path.to_owned()))?;
-        for credential in docker_credentials(&config) {
-            found.extend(variants(&credential, minimum_length));
-        }
+        found.extend(docker_credentials(&config).into_iter().map(secret));
     }
-    for cookie in cookies(&content) {
-        found.extend(variants(cookie, minimum_length));
-    }
-    found.extend(variants(&content, minimum_length));
+    found.extend(cookies(&content).map(<[u8]>::to_vec).map(secret));
+    found.push(secret(content));
     Ok(())
 }
 
@@ -137,8 +159,17 @@ mod tests {
 
     use super::*;
 
-    fn censor(dir: &tempfile::TempDir, minimum_length: usize) -> Censor {
-        Censor::new(load(&dirs(dir), minimum_length).unwrap()).unwrap()
+    /// What hides the secrets that are mounted there.
+    async fn censor(dir: &tempfile::TempDir, minimum_length: i64) -> Censor {
+        let mut options = CensoringOptions {
+            secret_directories: dirs(dir),
+            ..CensoringOptions::default()
+        };
+        options.config.minimum_secret_length = Some(minimum_length);
+        let known = Known::default();
+        assert!(known.learn(&options).await.unwrap());
+        assert!(!known.learn(&options).await.unwrap(), "nothing is new");
+        known.censor(&options).unwrap()
     }
 
     fn mounted(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -156,47 +187,47 @@ mod tests {
         vec![dir.path().to_str().unwrap().to_owned()]
     }
 
-    #[test]
-    fn reads_a_mount_as_kubernetes_makes_it() {
+    #[tokio::test]
+    async fn reads_a_mount_as_kubernetes_makes_it() {
         let dir = mounted(&[("token", "hunter22\n"), ("flag", "true"), ("pin", "123")]);
-        let censor = censor(&dir, 4);
+        let censor = censor(&dir, 4).await;
         assert_eq!(censor.mask_text("hunter22 true 123"), "XXXXXXXX true 123");
     }
 
-    #[test]
-    fn reads_the_passwords_out_of_docker_configs() {
+    #[tokio::test]
+    async fn reads_the_passwords_out_of_docker_configs() {
         let json = r#"{"auths":{"r.example.com":{"username":"u","password":"letmein1","auth":"dTpsZXRtZWluMg=="}}}"#;
         let dir = mounted(&[(".dockerconfigjson", json)]);
-        let censor = censor(&dir, 0);
+        let censor = censor(&dir, 0).await;
         assert_eq!(
             censor.mask_text("letmein1 letmein2 dTpsZXRtZWluMg"),
             "XXXXXXXX XXXXXXXX XXXXXXXXXXXXXX"
         );
     }
 
-    #[test]
-    fn reads_the_values_out_of_cookie_files() {
+    #[tokio::test]
+    async fn reads_the_values_out_of_cookie_files() {
         let jar = "# Netscape\n.x.example\tTRUE\t/\tTRUE\t2147483647\to\tgit-u=1/letmein\n";
         let dir = mounted(&[("jar", jar)]);
-        let masked = censor(&dir, 0).mask_text("Cookie: o=git-u=1/letmein");
+        let masked = censor(&dir, 0).await.mask_text("Cookie: o=git-u=1/letmein");
         assert_eq!(masked, "Cookie: o=XXXXXXXXXXXXXXX");
     }
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
         let dir = mounted(&[(".dockercfg", "not json")]);
-        assert!(matches!(load(&dirs(&dir), 0), Err(Error::NotJson(_))));
+        assert!(matches!(load(&dirs(&dir)), Err(Error::NotJson(_))));
         assert!(matches!(
-            load(&["/no/such/mount".into()], 0),
+            load(&["/no/such/mount".into()]),
             Err(Error::Read { .. })
         ));
         let dir = mounted(&[]);
         symlink("nowhere", dir.path().join("dangling")).unwrap();
-        assert!(load(&dirs(&dir), 0).is_err());
+        assert!(load(&dirs(&dir)).is_err());
     }
 
     #[test]
     fn no_folders_no_secrets() {
-        assert!(load(&[], 0).unwrap().is_empty());
+        assert!(load(&[]).unwrap().is_empty());
     }
 }

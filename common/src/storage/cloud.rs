@@ -379,8 +379,8 @@ mod tests {
     async fn what_is_deleted_is_gone_and_the_rest_is_not() {
         let cloud = Cloud::new(Arc::new(InMemory::new()), "root");
         for key in ["a/1", "a/2"] {
-            let put = cloud.put(key, "x".into(), &Attributes::default());
-            put.await.unwrap();
+            let attributes = Attributes::default();
+            cloud.put(key, "x".into(), &attributes).await.unwrap();
         }
         cloud.delete("a/1").await.unwrap();
         let left = cloud.list("", false).await.unwrap().objects;

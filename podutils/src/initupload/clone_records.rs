@@ -72,7 +72,7 @@ async fn censor(options: &Options) -> Result<Censor, String> {
     };
     let known = Known::default();
     known.learn(options).await?;
-    known.censor()
+    known.censor(options)
 }
 
 /// Puts the job's own references in place of those without credentials.

@@ -173,7 +173,7 @@ impl Writer {
         // with it goes out.
         match self.known.learn(&self.options).await {
             Ok(false) if self.knows => {}
-            Ok(_) => match self.known.censor() {
+            Ok(_) => match self.known.censor(&self.options) {
                 Ok(censor) => {
                     self.followers.iter_mut().for_each(|it| it.begin(&censor));
                     self.knows = true;

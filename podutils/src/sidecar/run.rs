@@ -222,7 +222,7 @@ impl Sidecar<'_> {
         );
         let filter = filter.map_err(|e| format!("a censoring pattern is not valid: {e}"))?;
         known.learn(options).await?;
-        Ok((known.censor()?, filter))
+        Ok((known.censor(options)?, filter))
     }
 
     async fn upload_artifacts(

@@ -7,9 +7,6 @@ use super::*;
 /// Far more than a loaded machine needs for anything here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A line that no secret ends with.
-const LINE: &str = "................................................................\n";
-
 /// The pieces of the log that are there, in order.
 async fn pieces(pod: &Pod) -> Vec<String> {
     let keys = pod.keys().await.into_iter();
@@ -66,22 +63,19 @@ async fn end(pod: &Pod, running: tokio::task::JoinHandle<ExitCode>) {
 async fn pieces_are_the_masked_beginning_of_the_log() {
     let pod = Pod::new();
     let running = start(&with_secret(&pod, "hunter22"));
-    append(&pod, &format!("one hunter22\n{LINE}hunt"));
+    append(&pod, "one hunter22\nhunt");
     shown(&pod, "one XXXXXXXX\n").await;
     // A secret that is written in two parts is one.
-    append(&pod, &format!("er22 two\n{LINE}"));
+    append(&pod, "er22 two\n");
     shown(&pod, "two\n").await;
-    append(&pod, &format!("three\n{LINE}no secr"));
+    append(&pod, "three\nno secr");
     let all = shown(&pod, "three\n").await;
     assert!(all.len() >= 3, "{all:?}");
     assert!(!all.concat().contains("hunter"), "{all:?}");
     append(&pod, "et\n");
     end(&pod, running).await;
     let log = pod.text(&format!("{DIR}/build-log.txt")).await;
-    assert_eq!(
-        log,
-        format!("one XXXXXXXX\n{LINE}XXXXXXXX two\n{LINE}three\n{LINE}no secret\n")
-    );
+    assert_eq!(log, "one XXXXXXXX\nXXXXXXXX two\nthree\nno secret\n");
     assert!(log.starts_with(&all.concat()));
     assert_eq!(pieces(&pod).await, [""; 0], "the log is stored");
     assert!(!pod.at(&format!("bucket/{DIR}/build-log.live")).exists());
@@ -92,7 +86,7 @@ async fn a_silent_job_writes_no_pieces_and_one_that_talks_one_a_second() {
     let pod = Pod::new();
     let running = start(&with_secret(&pod, "hunter22"));
     let begin = std::time::Instant::now();
-    append(&pod, &format!("begin\n{LINE}"));
+    append(&pod, "begin\n");
     shown(&pod, "begin\n").await;
     let silent = pieces(&pod).await.len();
     tokio::time::sleep(Duration::from_millis(2_500)).await;
@@ -125,7 +119,7 @@ async fn secrets_that_cannot_be_read_yet_hold_the_pieces_back() {
     let mut options = with_secret(&pod, "hunter22");
     options.censoring_options.secret_directories = vec![pod.path("late")];
     let running = start(&options);
-    append(&pod, &format!("hunter22 and more\n{LINE}"));
+    append(&pod, "hunter22 and more\n");
     tokio::time::sleep(Duration::from_millis(3_500)).await;
     assert_eq!(pod.keys().await, [""; 0]);
     pod.write("late/token", "hunter22");
@@ -137,11 +131,11 @@ async fn secrets_that_cannot_be_read_yet_hold_the_pieces_back() {
 async fn a_secret_that_is_replaced_is_masked_from_then_on() {
     let pod = Pod::new();
     let running = start(&with_secret(&pod, "hunter22"));
-    append(&pod, &format!("one hunter22\n{LINE}swordf"));
+    append(&pod, "one hunter22\nswordf");
     shown(&pod, "one XXXXXXXX").await;
     pod.write("secrets/token", "swordfish");
     append(&pod, "ish two hunter22\n");
-    append(&pod, &format!("swordfish three\n{LINE}"));
+    append(&pod, "swordfish three\n");
     let all = shown(&pod, "three").await.concat();
     assert!(
         all.contains("XXXXXXXXX three\n") && !all.contains("hunter"),
@@ -164,7 +158,7 @@ async fn the_pieces_are_removed_when_the_pod_is_told_to_stop() {
         };
         run(sidecar(&options, &spec), interrupted).await.unwrap()
     });
-    append(&pod, &format!("so far\n{LINE}"));
+    append(&pod, "so far\n");
     shown(&pod, "so far\n").await;
     stop.send(()).unwrap();
     let finished = format!("{DIR}/finished.json");
@@ -180,7 +174,7 @@ async fn the_pieces_are_removed_when_the_pod_is_told_to_stop() {
     append(&pod, "and the end\n");
     end(&pod, running).await;
     let log = pod.text(&format!("{DIR}/build-log.txt")).await;
-    assert_eq!(log, format!("so far\n{LINE}and the end\n"));
+    assert_eq!(log, "so far\nand the end\n");
     assert_eq!(pieces(&pod).await, [""; 0]);
 }
 
