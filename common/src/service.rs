@@ -6,6 +6,7 @@ pub mod flags;
 mod instrumentation;
 pub mod lease;
 pub mod logging;
+mod patience;
 mod serve;
 
 use tokio_util::sync::CancellationToken;

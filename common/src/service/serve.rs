@@ -12,6 +12,8 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+use super::patience::PatientStream;
+
 /// How patient the server is.
 #[derive(Clone, Copy, Debug)]
 pub struct ServeOptions {
@@ -19,6 +21,8 @@ pub struct ServeOptions {
     pub header_timeout: Duration,
     /// Between two pieces of a request's body.
     pub body_timeout: Duration,
+    /// Until the client takes another piece of an answer.
+    pub write_timeout: Duration,
     /// For open answers once the server is to end.
     pub grace: Duration,
     /// Connections at once; further ones wait in the listener's backlog. Each costs some 20 KiB
@@ -31,6 +35,7 @@ impl Default for ServeOptions {
         Self {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(30),
             connections: 2_000,
         }
@@ -72,7 +77,8 @@ pub async fn serve(
         // Small answers leave at once; a socket that refuses is about to fail anyway.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let stream = TokioIo::new(PatientStream::new(stream, options.write_timeout));
+        let connection = graceful.watch(http.serve_connection(stream, service));
         tokio::spawn(async move {
             let _seat = seat;
             if let Err(error) = connection.await {
@@ -103,7 +109,9 @@ async fn pause_after(error: &std::io::Error) {
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
+    use std::convert::Infallible;
+
+    use axum::{body::Body, routing::get};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpStream,
@@ -120,13 +128,18 @@ mod tests {
     ) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = Router::new().route(
-            "/slow",
-            get(|| async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
-                "done"
-            }),
-        );
+        let slow = get(|| async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            "done"
+        });
+        let endless = get(|| async {
+            let pieces =
+                futures::stream::repeat_with(|| Ok::<_, Infallible>([0_u8; 65_536].to_vec()));
+            Body::from_stream(pieces)
+        });
+        let router = Router::new()
+            .route("/slow", slow)
+            .route("/endless", endless);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(listener, router, options, shutdown.clone()));
         (address, shutdown, task)
@@ -172,6 +185,29 @@ mod tests {
         assert_eq!(answer.expect("its turn has come").unwrap(), b'H');
         shutdown.cancel();
         drop((streams, waiting));
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_asks_and_never_reads_makes_room() {
+        let (address, shutdown, task) = start(ServeOptions {
+            connections: 1,
+            write_timeout: Duration::from_millis(200),
+            ..ServeOptions::default()
+        })
+        .await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut next = TcpStream::connect(address).await.unwrap();
+        next.write_all(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(30), next.read_u8()).await;
+        assert_eq!(answer.expect("its turn has come").unwrap(), b'H');
+        shutdown.cancel();
+        drop((idle, next));
         task.await.unwrap().unwrap();
     }
 
