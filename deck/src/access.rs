@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::index::Job;
+use crate::visibility::HiddenRepos;
 
 /// Written by Prow's configuration into every job that names no tenant.
 const DEFAULT_TENANT: &str = "GlobalDefaultID";
@@ -25,15 +26,20 @@ pub enum Viewer {
 
 /// What is asked about: a job, or what storage tells of one that is gone.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    pub hidden: bool,
-    pub tenant: &'a str,
+pub(crate) struct Subject<'a> {
+    pub(crate) hidden: bool,
+    pub(crate) tenant: &'a str,
     /// `org/repo` of every reference.
-    pub repos: &'a [std::sync::Arc<str>],
+    pub(crate) repos: &'a [std::sync::Arc<str>],
 }
 
 impl Job {
-    pub fn subject(&self) -> Subject<'_> {
+    /// Whether it says of itself that it is not for everybody.
+    pub(crate) fn is_hidden(&self) -> bool {
+        !Viewer::Public.sees(self.hidden, &[&self.tenant])
+    }
+
+    pub(crate) fn subject(&self) -> Subject<'_> {
         Subject {
             hidden: self.hidden,
             tenant: &self.tenant,
@@ -42,27 +48,27 @@ impl Job {
     }
 }
 
-/// `hidden_repos` is Deck's list of `org/repo` and `org`.
-pub fn may_view(viewer: &Viewer, hidden_repos: &[String], subject: &Subject<'_>) -> bool {
-    let hidden = subject.hidden
-        || subject
-            .repos
+impl Viewer {
+    /// Prow's rules, for what is hidden or not and belongs to these tenants.
+    pub(crate) fn sees(&self, hidden: bool, tenants: &[&str]) -> bool {
+        let no_tenant = tenants
             .iter()
-            .any(|repo| is_hidden(hidden_repos, repo));
-    let no_tenant = ["", DEFAULT_TENANT].contains(&subject.tenant);
-    match viewer {
-        Viewer::Tenants(tenants) => tenants.contains(subject.tenant),
-        Viewer::Public => !hidden && no_tenant,
-        Viewer::Everything => hidden || no_tenant,
-        Viewer::HiddenOnly => hidden,
+            .all(|tenant| ["", DEFAULT_TENANT].contains(tenant));
+        match self {
+            Self::Tenants(own) => {
+                !tenants.is_empty() && tenants.iter().all(|tenant| own.contains(*tenant))
+            }
+            Self::Public => !hidden && no_tenant,
+            Self::Everything => hidden || no_tenant,
+            Self::HiddenOnly => hidden,
+        }
     }
 }
 
-fn is_hidden(hidden_repos: &[String], repo: &str) -> bool {
-    let org = repo.split('/').next().unwrap_or(repo);
-    hidden_repos
-        .iter()
-        .any(|hidden| hidden == repo || hidden == org)
+/// `hidden_repos` is Deck's list of `org/repo` and `org`.
+pub(crate) fn may_view(viewer: &Viewer, hidden_repos: &HiddenRepos, subject: &Subject<'_>) -> bool {
+    let hidden = subject.hidden || subject.repos.iter().any(|repo| hidden_repos.has(repo));
+    viewer.sees(hidden, &[subject.tenant])
 }
 
 #[cfg(test)]
@@ -155,7 +161,7 @@ mod tests {
                 tenant,
                 repos: &repos,
             };
-            let hidden_repos = ["o/secret".to_owned(), "hush".to_owned()];
+            let hidden_repos = HiddenRepos::new(&["o/secret".to_owned(), "hush".to_owned()]);
             assert_eq!(
                 may_view(&viewer, &hidden_repos, &subject),
                 expected,

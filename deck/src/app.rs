@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use common::config::LoadStatus;
 use common::kube::Clusters;
-use common::prowjob::ProwJob;
-use common::storage::paths;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Subject, Viewer, may_view};
 use crate::assets::Assets;
 use crate::buckets::{Buckets, Place};
-use crate::index::{Index, Job, Omit};
+use crate::index::{Index, Job};
 use crate::logs::Lookouts;
 use crate::metrics::Metrics;
 use crate::settings::{Present, Settings};
@@ -86,30 +84,15 @@ impl App {
     /// The folder of the run's logs and artifacts. `None`: it is not decorated, not yet claimed, or
     /// its bucket may not be opened.
     pub(crate) fn place_of(&self, job: &Job) -> anyhow::Result<Option<Place>> {
-        let Some(bucket) = job.bucket.as_deref().filter(|_| !job.build_id.is_empty()) else {
+        let (Some(bucket), Some(folder)) = (&job.bucket, &job.folder) else {
             return Ok(None);
         };
-        let object: ProwJob = serde_json::from_str(&job.json(Omit {
-            pod_spec: true,
-            ..Omit::default()
-        }))?;
-        let decoration = object.spec.decoration_config.unwrap_or_default();
-        let Some(config) = decoration.gcs_configuration else {
-            return Ok(None);
-        };
-        let named = paths::Job {
-            job_type: job.kind,
-            name: &job.job,
-            build_id: &job.build_id,
-            refs: object.spec.refs.as_ref(),
-        };
-        // The object's own is without what is secret in a URL.
         let Ok(bucket) = self.settings().allowed.open_to(bucket) else {
             return Ok(None);
         };
         Ok(Some(Place {
             storage: self.buckets.open(&bucket)?,
-            key: paths::job_dir(&config, &named)?,
+            key: folder.to_string(),
             bucket: bucket.view_path(),
         }))
     }

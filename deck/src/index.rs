@@ -74,6 +74,9 @@ struct State {
     by_author: BTreeMap<Arc<str>, Set>,
     by_pull: HashMap<u64, Set>,
     by_build: HashMap<Arc<str>, Set>,
+    by_folder: HashMap<Arc<str>, Set>,
+    /// Jobs that are hidden or a tenant's, as far as they say so themselves.
+    hidden: usize,
     /// Jobs in line, by what they wait for.
     lines: HashMap<Arc<str>, Set>,
     interner: Interner,
@@ -189,6 +192,18 @@ impl Index {
         let state = self.read();
         let runs = state.by_build.get(build_id)?;
         runs.iter().find(|run| run.job.as_ref() == job).cloned()
+    }
+
+    /// Runs whose folder this is, in whatever bucket, seen or not.
+    pub(crate) fn in_folder(&self, folder: &str) -> Vec<Arc<Job>> {
+        let state = self.read();
+        let runs = state.by_folder.get(folder);
+        runs.into_iter().flatten().cloned().collect()
+    }
+
+    /// Whether a job says of itself that it is not for everybody.
+    pub(crate) fn any_hidden(&self) -> bool {
+        self.read().hidden > 0
     }
 
     /// The newest run of a job, seen or not.
@@ -317,6 +332,11 @@ impl State {
     }
 
     fn link(&mut self, job: &Arc<Job>) {
+        self.hidden += usize::from(job.is_hidden());
+        if let Some(folder) = &job.folder {
+            let runs = self.by_folder.entry(folder.clone()).or_default();
+            runs.insert(job.clone());
+        }
         self.names.insert(job.name.clone(), job.clone());
         self.order.insert(job.clone());
         self.by_job
@@ -354,6 +374,10 @@ impl State {
     }
 
     fn unlink(&mut self, job: &Arc<Job>) {
+        self.hidden -= usize::from(job.is_hidden());
+        if let Some(folder) = &job.folder {
+            take_from_map(&mut self.by_folder, folder, job);
+        }
         if job.is_in_line() {
             take_from_map(&mut self.lines, &job.description, job);
         }

@@ -6,9 +6,9 @@ mod app;
 mod assets;
 mod badge;
 mod buckets;
+mod door;
 mod failure;
 pub mod index;
-mod keys;
 mod logs;
 mod metrics;
 mod options;
@@ -20,8 +20,9 @@ mod settings;
 mod stored_run;
 mod upload;
 mod view;
+mod visibility;
 
-pub use access::{Subject, Viewer, may_view};
+pub use access::Viewer;
 pub use metrics::Metrics;
 pub use options::{
     CredentialOptions, LaterOptions, Options, OwnStorage, StorageOptions, UnusedOptions,

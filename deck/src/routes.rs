@@ -1,10 +1,11 @@
 //! Every path Deck answers, and what all answers have in common.
 //!
-//! A request passes, from outside: the measuring, [`headers`], [`host`], the net for panics, and
-//! its route of the [`table`].
+//! A request passes, from outside: the measuring, [`headers`], [`host`], the net for panics, the door of
+//! its route ([`doors`]).
 
 mod artifact;
 mod badge;
+mod doors;
 mod error;
 mod events;
 mod headers;
@@ -22,7 +23,7 @@ mod table;
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
@@ -35,6 +36,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::app::App;
 use crate::metrics::Labels;
+use doors::Door;
 use headers::Wardrobe;
 pub(crate) use host::Hosts;
 pub use table::{Dress, Route, Visibility, routes};
@@ -45,12 +47,15 @@ pub(crate) const NO_STORE: [(HeaderName, &str); 2] = [
     (header::EXPIRES, "0"),
 ];
 
-/// What cannot be had is answered within two seconds; this leaves time for the answer itself.
-pub(crate) const IN_TIME: Duration = Duration::from_millis(1700);
-
 pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
     let routes = table::routes().fold(Router::new(), |router, route| {
-        let handler = (route.handler)();
+        let door = Door {
+            app: app.clone(),
+            visibility: route.visibility,
+        };
+        let door = middleware::from_fn_with_state(door, doors::pass);
+        // Not around the answer to a method that the route does not have.
+        let handler = (route.handler)().route_layer(door);
         router.route(
             route.path,
             if route.compressed {

@@ -1,17 +1,26 @@
 //! What Deck takes from the configuration: its own section, and the buckets that jobs write to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use common::config::Config;
 use common::config::buckets::AllowedBuckets;
+use common::prowjob::{GcsConfiguration, Refs};
 use tokio::sync::watch;
+
+use crate::access::Viewer;
+use crate::visibility::{HiddenRepos, RepoSegment};
 
 /// Derived from one configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// `org/repo` and `org`.
-    pub(crate) hidden_repos: Vec<String>,
+    pub(crate) hidden_repos: HiddenRepos,
+    /// What a repository's segment of a path can stand for.
+    pub(crate) segments: RepoSegment,
+    /// What is configured of each job, by its name.
+    pub(crate) jobs: HashMap<String, ConfiguredJob>,
+    /// Whether a job or a repository is hidden, or is a tenant's.
+    pub(crate) any_hidden: bool,
     /// Every bucket that may be looked into.
     pub(crate) allowed: AllowedBuckets,
     pub(crate) pod_namespace: String,
@@ -21,16 +30,89 @@ pub(crate) struct Settings {
     pub(crate) addresses: Vec<String>,
 }
 
+/// All configured jobs of one name.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ConfiguredJob {
+    /// One of them is, or one's repository.
+    pub(crate) hidden: bool,
+    /// Of each; empty for none.
+    pub(crate) tenants: Vec<String>,
+}
+
 impl Settings {
     pub(crate) fn of(config: &Config) -> Self {
+        let hidden_repos = HiddenRepos::new(&config.prow.deck.hidden_repos);
+        let jobs = configured(config, &hidden_repos);
+        let any_hidden = !hidden_repos.is_empty()
+            || jobs
+                .values()
+                .any(|job| !Viewer::Public.sees(job.hidden, &job.tenants()));
         Self {
-            hidden_repos: config.prow.deck.hidden_repos.clone(),
+            segments: RepoSegment::of(storages(config)),
+            hidden_repos,
+            jobs,
+            any_hidden,
             allowed: AllowedBuckets::of(config),
             pod_namespace: config.prow.pod_namespace.clone(),
             link_url: config.prow.github.link_url.trim_end_matches('/').to_owned(),
             addresses: addresses(config.prow.plank.job_url_prefix_config.values()),
         }
     }
+}
+
+impl ConfiguredJob {
+    fn tenants(&self) -> Vec<&str> {
+        self.tenants.iter().map(String::as_str).collect()
+    }
+}
+
+/// The central jobs by name, each with the repository it is for, if any, and those it clones.
+fn configured(config: &Config, hidden_repos: &HiddenRepos) -> HashMap<String, ConfiguredJob> {
+    let jobs = &config.jobs;
+    let of = |repo| move |base| (Some(repo), base);
+    let presubmits = jobs
+        .presubmits
+        .iter()
+        .flat_map(|(repo, list)| list.iter().map(|job| &job.base).map(of(repo)));
+    let postsubmits = jobs
+        .postsubmits
+        .iter()
+        .flat_map(|(repo, list)| list.iter().map(|job| &job.base).map(of(repo)));
+    let periodics = jobs.periodics.iter().map(|job| (None, &job.base));
+    let mut by_name: HashMap<String, ConfiguredJob> = HashMap::new();
+    for (repo, job) in presubmits.chain(postsubmits).chain(periodics) {
+        let known = by_name.entry(job.name.clone()).or_default();
+        let extra = job.utility.extra_refs.iter();
+        known.hidden |= job.hidden
+            || repo.is_some_and(|repo| hidden_repos.has(repo))
+            || extra
+                .map(Refs::org_repo)
+                .any(|repo| hidden_repos.has(&repo));
+        let defaults = job.prowjob_defaults.as_ref();
+        known
+            .tenants
+            .push(defaults.map_or(String::new(), |defaults| defaults.tenant_id.clone()));
+    }
+    by_name
+}
+
+/// Where the configured decorations store.
+fn storages(config: &Config) -> impl Iterator<Item = &GcsConfiguration> {
+    let jobs = &config.jobs;
+    let presubmits = jobs.presubmits.values().flatten().map(|job| &job.base);
+    let postsubmits = jobs.postsubmits.values().flatten().map(|job| &job.base);
+    let periodics = jobs.periodics.iter().map(|job| &job.base);
+    let own = presubmits
+        .chain(postsubmits)
+        .chain(periodics)
+        .filter_map(|job| job.utility.decoration_config.as_deref());
+    let plank = &config.prow.plank;
+    let entries = plank.default_decoration_config_entries.iter();
+    entries
+        .map(|entry| &entry.config)
+        .chain(plank.default_decoration_configs.values())
+        .chain(own)
+        .filter_map(|decoration| decoration.gcs_configuration.as_ref())
 }
 
 /// The authority of each URL that has one, sorted.
@@ -91,10 +173,10 @@ mod tests {
             "additional_allowed_buckets": ["file:///more"],
         });
         let settings = Settings::of(&config(deck));
-        assert_eq!(settings.hidden_repos, ["o/secret"]);
+        assert!(settings.hidden_repos.has("o/secret") && settings.any_hidden);
         assert!(settings.allowed.open_to("file:///more").is_ok());
         assert_eq!(settings.link_url, "https://github.com");
-        assert_eq!(Settings::of(&Config::default()).hidden_repos, [""; 0]);
+        assert!(!Settings::of(&Config::default()).any_hidden);
     }
 
     #[test]
@@ -102,8 +184,8 @@ mod tests {
         let (sender, receiver) =
             watch::channel(Arc::new(config(json!({"hidden_repos": ["o/secret"]}))));
         let present = Present::new(receiver);
-        assert_eq!(present.get().hidden_repos, ["o/secret"]);
+        assert!(present.get().hidden_repos.has("o/secret"));
         sender.send_replace(Arc::new(config(json!({"hidden_repos": ["hush"]}))));
-        assert_eq!(present.get().hidden_repos, ["hush"]);
+        assert!(present.get().hidden_repos.has("hush/x"));
     }
 }

@@ -2,7 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use common::prowjob::{ProwJob, ProwJobSpec, ProwJobState, ProwJobStatus, ProwJobType, Pull, Refs};
-use common::storage::{Attributes, Error, Object, paths};
+use common::storage::paths::{self, inverse::RunKey};
+use common::storage::{Attributes, Error, Object};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,7 +12,6 @@ use serde::de::DeserializeOwned;
 
 use crate::access::Subject;
 use crate::buckets::Place;
-use crate::keys::RunKey;
 
 /// Metadata that Deck itself writes beside what the pod of a hidden job uploads.
 pub(crate) const HIDDEN: &str = "deck-hidden";
@@ -54,7 +54,7 @@ pub(crate) async fn read(place: &Place, run: &RunKey<'_>) -> Result<Option<ProwJ
     if let Some(mut own) = json::<ProwJob>(place, paths::PROW_JOB).await? {
         own.metadata
             .name
-            .get_or_insert_with(|| run.build.unwrap_or_default().to_owned());
+            .get_or_insert_with(|| run.build_id.to_owned());
         return Ok(Some(own));
     }
     let started: Option<Started> = json(place, paths::STARTED).await?;
@@ -62,26 +62,8 @@ pub(crate) async fn read(place: &Place, run: &RunKey<'_>) -> Result<Option<ProwJ
     if started.is_none() && finished.is_none() {
         return Ok(None);
     }
-    let mut prowjob = rebuild(run, &started.unwrap_or_default(), finished.as_ref());
-    let head = match place
-        .storage
-        .head(&format!("{}/{}", place.key, paths::STARTED))
-        .await
-    {
-        Ok(head) => head,
-        Err(Error::NotFound(_)) => return Ok(Some(prowjob)),
-        Err(error) => return Err(error),
-    };
-    prowjob.spec.hidden = head.attributes.metadata.contains_key(HIDDEN);
-    if let Some(tenant) = head.attributes.metadata.get(TENANT) {
-        prowjob
-            .spec
-            .prowjob_defaults
-            .get_or_insert_default()
-            .tenant_id
-            .clone_from(tenant);
-    }
-    Ok(Some(prowjob))
+    let started = started.unwrap_or_default();
+    Ok(Some(rebuild(run, &started, finished.as_ref())))
 }
 
 /// An object that is absent, too large or no such JSON is none.
@@ -126,7 +108,7 @@ fn rebuild(run: &RunKey<'_>, started: &Started, finished: Option<&Finished>) -> 
     };
     let time = |seconds: i64| Timestamp::from_second(seconds).ok().map(Time);
     let (state, description) = outcome(finished);
-    let build = run.build.unwrap_or_default().to_owned();
+    let build = run.build_id.to_owned();
     let mut prowjob = ProwJob::new(
         &build,
         ProwJobSpec {
@@ -198,13 +180,18 @@ fn refs_of(repo: &str, text: &str) -> Refs {
 
 #[cfg(test)]
 mod tests {
+    use common::storage::paths::inverse::FolderKind;
+
     use super::*;
 
     const RUN: RunKey<'_> = RunKey {
-        dir: "pr-logs/pull/o_r/7/unit/12",
+        folder: "pr-logs/pull/o_r/7/unit/12",
+        kind: FolderKind::Pull,
         job: "unit",
-        build: Some("12"),
-        repo: Some("o_r"),
+        build_id: "12",
+        segment: Some("o_r"),
+        pull: Some("7"),
+        rest: "",
     };
 
     fn started(text: &str) -> Started {

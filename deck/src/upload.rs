@@ -8,13 +8,13 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::storage::paths::inverse;
 use common::storage::token::{self, TokenError};
 use common::storage::{Attributes, Body, Error, Listing, Storage};
 use futures::{FutureExt, Stream, TryFutureExt, TryStreamExt};
 use jiff::Timestamp;
 use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
-use crate::keys::run_of;
 use crate::options::OwnStorage;
 use ledger::{Account, Claim, Ledger, Share};
 use meter::{Cut, Meter};
@@ -118,7 +118,7 @@ impl Uploads {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        let dir = run_of(put.key).map_or("", |run| run.dir);
+        let dir = inverse::runs(put.key).first().map_or("", |run| run.folder);
         let kind = Kind::of(put.key, dir);
         let mut size = self.limits().size(kind);
         if put.only_if_absent {
@@ -169,7 +169,7 @@ impl Uploads {
         key: &str,
     ) -> Result<(), Refusal> {
         self.check(token, now, key)?;
-        let dir = run_of(key).map_or("", |run| run.dir);
+        let dir = inverse::runs(key).first().map_or("", |run| run.folder);
         if Kind::of(key, dir) != Kind::Piece {
             return Err(Refusal::Kept);
         }

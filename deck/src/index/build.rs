@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use common::prowjob::{ProwJob, ProwJobSpec, Pull, Refs, labels};
+use common::storage::paths;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -84,6 +85,7 @@ impl Interner {
                 .as_ref()
                 .is_some_and(|decoration| decoration.censor_secrets == Some(true)),
             bucket: bucket(spec).map(|bucket| self.intern(bucket)),
+            folder: folder(spec, &status.build_id).map(Arc::from),
             hidden: spec.hidden,
             tenant: self.intern(
                 spec.prowjob_defaults
@@ -148,6 +150,19 @@ impl Interner {
             several => several.iter().map(|name| self.intern(name)).collect(),
         }
     }
+}
+
+/// `None`: it is not decorated, not yet claimed, or its names are no keys.
+fn folder(spec: &ProwJobSpec, build_id: &str) -> Option<String> {
+    let decoration = spec.decoration_config.as_ref()?;
+    let storage = decoration.gcs_configuration.as_ref()?;
+    let job = paths::Job {
+        job_type: spec.job_type,
+        name: &spec.job,
+        build_id,
+        refs: spec.refs.as_ref(),
+    };
+    paths::job_dir(storage, &job).ok()
 }
 
 fn bucket(spec: &ProwJobSpec) -> Option<&str> {

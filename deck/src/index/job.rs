@@ -39,6 +39,8 @@ pub struct Job {
     pub censors: bool,
     /// The bucket of its logs; none when it is not decorated.
     pub bucket: Option<Arc<str>>,
+    /// The folder of its logs and artifacts in that bucket; none until the run is claimed.
+    pub folder: Option<Arc<str>>,
     /// `spec.hidden`; not yet whether a viewer may see it.
     pub hidden: bool,
     pub tenant: Arc<str>,

@@ -106,3 +106,6 @@ impl LogPieces {
         Ok(chunks.boxed())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,50 +2,42 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use common::storage::{Attributes, Error, Object, paths};
 use futures::TryStreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
-use super::{IN_TIME, text};
+use super::doors::{InTime, ShownObject};
+use super::text;
 use crate::app::App;
 use crate::buckets::Place;
-use crate::index::Job;
-use crate::keys::{RunKey, run_of};
 use crate::range::{Wanted, wanted};
 use crate::redact::redact_json;
 use crate::stored_run;
 
-const NO_SUCH_OBJECT: &str = "There is no such object.\n";
+pub(super) const NO_SUCH_OBJECT: &str = "There is no such object.\n";
 /// Largest object of the cluster that is looked through for secrets, in bytes.
 const MAX_OBJECT: usize = 16 << 20;
 const NOT_LOOKED_THROUGH: &str = "This file cannot be looked through for secrets, so it is not shown: it is no JSON, or too large.\n";
 
 /// `/artifact/<provider>/<bucket…>/<key>`
 pub(super) async fn object(
+    Extension(ShownObject(place)): Extension<ShownObject>,
+    Extension(in_time): Extension<InTime>,
     State(app): State<Arc<App>>,
-    Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    match locate(&app, &path) {
-        Ok(Some(place)) => serve(&app, &place, &headers, Reader::Viewer).await,
-        Ok(None) => text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT),
-        Err(error) => failed(&path, error),
-    }
-}
-
-/// The place a path names, in a bucket that may be opened.
-pub(super) fn locate(app: &App, path: &str) -> Result<Option<Place>, Error> {
-    app.buckets.locate(path, &app.settings().allowed)
+    serve(&app, &place, &headers, Reader::Viewer, in_time).await
 }
 
 /// Who asks for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
-    /// Sees what this Deck shows.
+    /// Sees what this Deck shows; has passed the door.
     Viewer,
     /// Has shown the token of the run that the object belongs to.
     Run,
@@ -57,8 +49,9 @@ pub(super) async fn serve(
     place: &Place,
     headers: &HeaderMap,
     reader: Reader,
+    in_time: InTime,
 ) -> Response {
-    let answer = timeout(IN_TIME, answer(app, place, headers, reader)).await;
+    let answer = timeout_at(in_time.0, answer(app, place, headers, reader)).await;
     match answer.unwrap_or_else(|late| Err(Error::Other(late.to_string()))) {
         Ok(response) => response,
         Err(Error::NotFound(_)) => text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT),
@@ -75,12 +68,6 @@ async fn answer(
     headers: &HeaderMap,
     reader: Reader,
 ) -> Result<Response, Error> {
-    if reader == Reader::Viewer
-        && let Some(run) = run_of(&place.key)
-        && !may_view(app, place, &run).await?
-    {
-        return Ok(text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT));
-    }
     let head = place.storage.head(&place.key).await?;
     if reader == Reader::Viewer
         && stored_run::noted(&head.attributes)
@@ -171,33 +158,6 @@ async fn redacted(place: &Place, headers: &HeaderMap) -> Result<Response, Error>
         Some(json) => (out, json).into_response(),
         None => text(StatusCode::FORBIDDEN, NOT_LOOKED_THROUGH),
     })
-}
-
-/// The run's own object answers; of a run that is gone, what it left, and at least its repository.
-pub(super) async fn may_view(app: &App, place: &Place, run: &RunKey<'_>) -> Result<bool, Error> {
-    let Some(build) = run.build else {
-        let newest = app.index.newest(run.job);
-        return Ok(newest.is_none_or(|newest| app.may_view(&newest)));
-    };
-    if let Some(known) = app.index.by_build(run.job, build) {
-        return Ok(app.may_view(&known));
-    }
-    if !run.dir.is_empty() {
-        let folder = Place {
-            key: run.dir.to_owned(),
-            ..place.clone()
-        };
-        if let Some(stored) = stored_run::read(&folder, run).await? {
-            return Ok(Job::new(&stored).is_some_and(|job| app.may_view(&job)));
-        }
-    }
-    let repos = run.repo.map(|segment| segment.replacen('_', "/", 1).into());
-    let subject = crate::access::Subject {
-        hidden: false,
-        tenant: "",
-        repos: repos.as_slice(),
-    };
-    Ok(app.may_view_subject(&subject))
 }
 
 /// Size and time: what an atomic replacement always changes.

@@ -47,6 +47,12 @@ impl Problem {
         (status, html(&page)).into_response()
     }
 
+    /// Where what the page is about could not be had in the time that a reader waits.
+    pub(crate) fn late(app: &App) -> Response {
+        let text = "The storage of this run gives no answer now. Try again in a moment.";
+        Self::page(app, Kind::Busy, text)
+    }
+
     /// For an error that only the operator can do something about: it is logged here.
     pub(crate) fn internal(app: &App, error: &anyhow::Error, doing: &str) -> Response {
         tracing::error!(

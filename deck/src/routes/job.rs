@@ -5,22 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use common::digest::losses;
 use common::prowjob::ProwJobState;
-use common::storage::{Bucket, Error, live, paths};
+use common::storage::paths::{self, inverse};
+use common::storage::{Error, live};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
+use super::NO_STORE;
+use super::doors::{InTime, NO_SUCH_RUN};
 use super::error::{Kind, Problem, html};
-use super::{IN_TIME, NO_STORE, artifact};
 use crate::app::App;
 use crate::buckets::Place;
+use crate::door::FoundRun;
 use crate::failure::{self, Failure};
 use crate::index::Job;
-use crate::keys::{RunKey, run_of};
 use crate::logs::{self, Excerpt, LogOrigin, StoredLog};
 use crate::stored_run;
 use crate::view::{Beside, Facts, Frame, Link, Links, StateView, encode_path, encode_query};
@@ -29,13 +32,9 @@ use crate::view::{Beside, Facts, Frame, Link, Links, StateView, encode_path, enc
 const MAX_ARTIFACTS: usize = 300;
 /// How long the log of a finished run may take, for as long as it comes.
 const LONGEST_LOG: Duration = Duration::from_secs(15);
-/// An alias is one URL.
-const MAX_ALIAS: usize = 4096;
 
 const FROM_SIDECAR: &str = "The log comes from the sidecar, masked, a second or two old.";
 const NOT_LET_OUT: &str = "The run\u{2019}s sidecar has let out nothing of its log yet. If it lets out no live log, the log will be here when the run has finished.";
-const NO_ANSWER: &str = "The storage of this run gives no answer now. Try again in a moment.";
-const NO_SUCH_RUN: &str = "There is no such run here. It may have been too long ago.";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -91,116 +90,44 @@ struct Run {
 }
 
 pub(super) async fn page(
+    Extension(found): Extension<FoundRun>,
+    Extension(InTime(in_time)): Extension<InTime>,
     State(app): State<Arc<App>>,
     Path(path): Path<String>,
     Query(which): Query<Which>,
 ) -> Response {
-    let in_time = Instant::now() + IN_TIME;
-    let Ok(found) = timeout_at(in_time, find(&app, path.trim_matches('/'))).await else {
-        return Problem::page(&app, Kind::Busy, NO_ANSWER);
+    let Ok(run) = timeout_at(in_time, run(found)).await else {
+        return Problem::late(&app);
     };
-    match found {
-        Ok(Found::Run(run)) => show(&app, &run, &which, &path, in_time).await,
-        Ok(Found::Elsewhere(path)) => Redirect::to(&path).into_response(),
-        Ok(Found::Nothing) => Problem::page(&app, Kind::NotFound, NO_SUCH_RUN),
-        Err(error) => Problem::internal(&app, &error, "finding a run"),
+    match run {
+        Ok(Some(run)) => show(&app, &run, &which, &path, in_time).await,
+        Ok(None) => Problem::page(&app, Kind::NotFound, NO_SUCH_RUN),
+        Err(error) => Problem::internal(&app, &error, "reading a run's files"),
     }
 }
 
-enum Found {
-    Run(Run),
-    /// An alias was asked for.
-    Elsewhere(String),
-    Nothing,
-}
-
-async fn find(app: &App, path: &str) -> anyhow::Result<Found> {
-    if let Some((job, id)) = path
-        .strip_prefix("prowjob/")
-        .and_then(|rest| rest.split_once('/'))
-    {
-        let Some(job) = app.run(job, id) else {
-            return Ok(Found::Nothing);
-        };
-        let place = app.place_of(&job)?;
-        return Ok(Found::Run(Run {
-            job,
-            place,
-            exists: true,
-        }));
-    }
-    let Some(place) = artifact::locate(app, path)? else {
-        return Ok(Found::Nothing);
-    };
-    let Some((run, build)) = run_of(&place.key).and_then(|run| Some((run, run.build?))) else {
-        return Ok(Found::Nothing);
-    };
-    if run.dir.is_empty() {
-        return alias(app, &place).await;
-    }
-    if run.dir != place.key {
-        return Ok(Found::Nothing);
-    }
-    if let Some(job) = app.index.by_build(run.job, build) {
-        let visible = app.may_view(&job);
-        return Ok(if visible {
-            Found::Run(Run {
+/// `None`: nothing is left of it.
+async fn run(found: FoundRun) -> anyhow::Result<Option<Run>> {
+    let place = match found {
+        FoundRun::Live(job, place) => {
+            return Ok(Some(Run {
                 job,
-                place: Some(place),
+                place,
                 exists: true,
-            })
-        } else {
-            Found::Nothing
-        });
-    }
-    stored(app, &place, &run).await
-}
-
-/// A run whose `ProwJob` is gone.
-async fn stored(app: &App, place: &Place, run: &RunKey<'_>) -> anyhow::Result<Found> {
-    let object = stored_run::read(place, run).await?;
-    let job = object
-        .and_then(|object| Job::new(&object))
-        .filter(|job| app.may_view(job));
-    Ok(job.map_or(Found::Nothing, |job| {
-        Found::Run(Run {
-            job: Arc::new(job),
-            place: Some(place.clone()),
-            exists: false,
-        })
+            }));
+        }
+        FoundRun::Stored(place) => place,
+    };
+    let Some(key) = inverse::run(&place.key) else {
+        return Ok(None);
+    };
+    let object = stored_run::read(&place, &key).await?;
+    let job = object.and_then(|object| Job::new(&object));
+    Ok(job.map(|job| Run {
+        job: Arc::new(job),
+        place: Some(place),
+        exists: false,
     }))
-}
-
-/// `pr-logs/directory/JOB/BUILD` names a small object that holds the folder's URL.
-async fn alias(app: &App, place: &Place) -> anyhow::Result<Found> {
-    let object = match place
-        .storage
-        .get(&format!("{}.txt", place.key.trim_end_matches(".txt")))
-        .await
-    {
-        Ok(object) => object,
-        Err(Error::NotFound(_)) => return Ok(Found::Nothing),
-        Err(error) => return Err(error.into()),
-    };
-    let url = object.bytes(MAX_ALIAS).await?;
-    let url = std::str::from_utf8(&url).unwrap_or_default().trim();
-    let settings = app.settings();
-    let named = settings.allowed.named().map(Bucket::url);
-    let known = named.chain([place.storage.bucket().url()]);
-    let key = known
-        .filter_map(|bucket| url.strip_prefix(bucket)?.strip_prefix('/'))
-        .next();
-    let Some(run) = key.and_then(run_of).filter(|run| !run.dir.is_empty()) else {
-        return Ok(Found::Nothing);
-    };
-    if !artifact::may_view(app, place, &run).await? {
-        return Ok(Found::Nothing);
-    }
-    Ok(Found::Elsewhere(format!(
-        "/view/{}/{}",
-        place.bucket,
-        encode_path(run.dir)
-    )))
 }
 
 /// The page, of what has come when it is to be answered `in_time`.

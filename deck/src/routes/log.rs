@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
@@ -9,9 +10,10 @@ use common::storage::paths;
 use futures::{StreamExt, TryStreamExt};
 use http::StatusCode;
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
-use super::{IN_TIME, NO_STORE, text};
+use super::doors::InTime;
+use super::{NO_STORE, text};
 use crate::app::App;
 use crate::logs;
 
@@ -24,7 +26,11 @@ pub(super) struct Wanted {
     follow: String,
 }
 
-pub(super) async fn plain(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Response {
+pub(super) async fn plain(
+    Extension(in_time): Extension<InTime>,
+    State(app): State<Arc<App>>,
+    Query(wanted): Query<Wanted>,
+) -> Response {
     if wanted.job.is_empty() || wanted.id.is_empty() {
         return text(
             StatusCode::BAD_REQUEST,
@@ -55,7 +61,7 @@ pub(super) async fn plain(State(app): State<Arc<App>>, Query(wanted): Query<Want
         });
         return (NO_STORE, text(StatusCode::OK, Body::from_stream(log))).into_response();
     }
-    let log = timeout(IN_TIME, logs::now(&app, &job, container)).await;
+    let log = timeout_at(in_time.0, logs::now(&app, &job, container)).await;
     match log.unwrap_or_else(|_| Err(logs::Error::late())) {
         Ok(log) => {
             let log = log.inspect_err(|error| {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use common::storage::paths::inverse;
 use common::storage::{
     Attributes, Error, ListingPage, PAGE_NAMES, Provider, Storage, token, validate_key,
 };
@@ -14,10 +15,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::artifact::{self, Reader};
+use super::doors::{InTime, ShownObject};
 use super::{NO_STORE, text};
 use crate::app::App;
 use crate::buckets::Place;
-use crate::keys::run_of;
 use crate::stored_run::{HIDDEN, TENANT};
 use crate::upload::{Put, Refusal};
 
@@ -33,6 +34,8 @@ pub(super) async fn get(
     State(app): State<Arc<App>>,
     Path(key): Path<String>,
     Query(query): Query<ListingQuery>,
+    shown: Option<Extension<ShownObject>>,
+    Extension(in_time): Extension<InTime>,
     headers: HeaderMap,
 ) -> Response {
     let (Some(own), Some(uploads)) = (app.buckets.own(), &app.uploads) else {
@@ -53,17 +56,18 @@ pub(super) async fn get(
         }
         return list(own, &key, &query).await;
     }
-    let reader = match token.map(|token| uploads.check(token, now, &key)) {
-        None => Reader::Viewer,
-        Some(Ok(())) => Reader::Run,
-        Some(Err(error)) => return refused(&key, &error.into()),
+    let reader = match (token.map(|token| uploads.check(token, now, &key)), shown) {
+        (None, Some(_)) => Reader::Viewer,
+        (None, None) => return text(StatusCode::NOT_FOUND, artifact::NO_SUCH_OBJECT),
+        (Some(Ok(())), _) => Reader::Run,
+        (Some(Err(error)), _) => return refused(&key, &error.into()),
     };
     let place = Place {
         storage: own.clone(),
         key,
         bucket: Provider::Storage.to_string(),
     };
-    artifact::serve(&app, &place, &headers, reader).await
+    artifact::serve(&app, &place, &headers, reader, in_time).await
 }
 
 /// What is asked of a folder: see [`ListingPage`].
@@ -231,7 +235,10 @@ fn attributes(app: &App, key: &str, headers: &HeaderMap) -> Option<Attributes> {
 
 /// Whether the run is for everyone has to be known when its `ProwJob` is long gone.
 fn note_hidden(app: &App, key: &str, attributes: &mut Attributes) {
-    let run = run_of(key).and_then(|run| app.index.by_build(run.job, run.build?));
+    let run = match inverse::runs(key).first() {
+        Some(run) => app.index.by_build(run.job, run.build_id),
+        None => inverse::beside(key).and_then(|key| app.index.by_build(key.job, key.build_id?)),
+    };
     if let Some(run) = run {
         if run.hidden {
             attributes.metadata.insert(HIDDEN.into(), "true".into());

@@ -1,10 +1,19 @@
 //! The log of a run that censors its secrets, while it runs and afterwards.
 
-use std::time::Duration;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use common::storage::Credentials;
+use http::{StatusCode, Uri};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
-use crate::harness::{Deck, decorated, prowjob, read_until, until};
+use crate::harness::{Deck, Setup, decorated, prowjob, read_until, until};
 
 const DIR: &str = "pr-logs/pull/o_r/7/unit/101";
 const LOG: &str = "/log?job=unit&id=101";
@@ -179,6 +188,91 @@ async fn a_container_of_several_has_pieces_of_its_own() {
     until("the page shows it", async || {
         let (_, page) = deck.get(&format!("{PAGE}?container=lint")).await;
         page.contains(">of lint</span>").then_some(())
+    })
+    .await;
+}
+
+/// An S3 that counts.
+#[derive(Clone, Default)]
+struct CountingS3 {
+    objects: Arc<Mutex<HashMap<String, &'static str>>>,
+    asked: Arc<AtomicU32>,
+}
+
+impl CountingS3 {
+    async fn start() -> (Self, String) {
+        let s3 = Self::default();
+        let router = Router::new().fallback(Self::read).with_state(s3.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (s3, address)
+    }
+
+    async fn read(State(s3): State<Self>, uri: Uri) -> Response {
+        s3.asked.fetch_add(1, Ordering::SeqCst);
+        match s3.objects.lock().unwrap().get(uri.path()) {
+            None => StatusCode::NOT_FOUND.into_response(),
+            Some(text) => {
+                let modified = "Thu, 01 Jan 2026 00:00:00 GMT";
+                ([("last-modified", modified), ("etag", "\"1\"")], *text).into_response()
+            }
+        }
+    }
+
+    fn asked(&self) -> u32 {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn viewers_of_one_log_share_one_lookout() {
+    let (s3, address) = CountingS3::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("s3.json");
+    let s3_keys = json!({"region": "r", "endpoint": address, "insecure": true, "access_key": "a", "secret_key": "s"});
+    std::fs::write(&keys, s3_keys.to_string()).unwrap();
+    let deck = Deck::with(Setup {
+        deck: json!({"additional_allowed_buckets": ["s3://live"]}),
+        credentials: Credentials {
+            s3_credentials_file: Some(keys),
+            ..Credentials::default()
+        },
+        ..Setup::default()
+    })
+    .await;
+    let mut job = censored();
+    job["spec"]["decoration_config"]["gcs_configuration"]["bucket"] = "s3://live".into();
+    deck.create(prowjob("1", "unit", 1, "pending", &job)).await;
+    deck.page_with("/", "job-1").await;
+
+    let mut viewers = Vec::new();
+    for _ in 0..8 {
+        viewers.push(follow(&deck).await);
+    }
+    let second = Duration::from_secs(1);
+    tokio::time::sleep(second).await;
+    let before = s3.asked();
+    tokio::time::sleep(3 * second).await;
+    let looks = s3.asked() - before;
+    // For the next piece, and for the log itself.
+    assert!(
+        (1..=2 * 6).contains(&looks),
+        "{looks} requests in three seconds"
+    );
+    let key = format!("/live/{}", piece(1));
+    s3.objects.lock().unwrap().insert(key, "one\n");
+    let start = Instant::now();
+    for viewer in &mut viewers {
+        read_until(viewer, "one\n").await;
+    }
+    // Its sidecar takes another second.
+    assert!(start.elapsed() < 2 * second, "{:?}", start.elapsed());
+    drop(viewers);
+    until("nobody looks any more", async || {
+        let before = s3.asked();
+        tokio::time::sleep(2 * second).await;
+        (s3.asked() == before).then_some(())
     })
     .await;
 }

@@ -1,0 +1,93 @@
+//! May this viewer see this run? What is known of a run as words, and the one decision over them.
+//!
+//! Nothing here asks anybody: [`crate::door`] gathers the words.
+
+mod hidden;
+
+use std::fmt;
+
+use crate::access::Viewer;
+
+pub(crate) use hidden::{HiddenRepos, RepoSegment};
+
+/// Who says something of a run, in the order in which they are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Witness {
+    /// The `ProwJob`, while there is one.
+    ProwJob,
+    /// All configured jobs of the run's name.
+    Configuration,
+    /// `prowjob.json`, which whoever runs in the run's pod may have written.
+    StoredProwJob,
+    /// `started.json`, likewise.
+    Started,
+    /// The segment of the path that stands for the repository.
+    Segment,
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ProwJob => "its ProwJob",
+            Self::Configuration => "the configured jobs of its name",
+            Self::StoredProwJob => "prowjob.json",
+            Self::Started => "started.json",
+            Self::Segment => "the repository in its path",
+        })
+    }
+}
+
+/// What one of them says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) witness: Witness,
+    /// The job is hidden, or a repository of it.
+    pub(crate) hidden: bool,
+    /// Of each job that is meant, empty for none; nothing from who does not know.
+    pub(crate) tenants: Vec<String>,
+}
+
+/// Why a run is shown or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) shown: bool,
+    /// Whose word decided; `None`: nobody said anything.
+    pub(crate) by: Option<Witness>,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = if self.shown { "shown" } else { "hidden" };
+        match self.by {
+            Some(witness) => write!(f, "{shown} by {witness}"),
+            None => write!(f, "{shown}, as nothing is known of it"),
+        }
+    }
+}
+
+/// The decision. `words` are in the order of their witnesses, and each may hide what those
+/// before it would show; none shows what one of them hides.
+///
+/// Of a run of which nothing is known the viewer sees as much as of a hidden one, if anything
+/// is hidden here at all (`any_hidden`).
+pub(crate) fn decide(viewer: &Viewer, any_hidden: bool, words: &[Word]) -> Verdict {
+    let mut hidden = false;
+    let mut tenants: Vec<&str> = Vec::new();
+    for word in words {
+        hidden |= word.hidden;
+        tenants.extend(word.tenants.iter().map(String::as_str));
+        if !viewer.sees(hidden, &tenants) {
+            return Verdict {
+                shown: false,
+                by: Some(word.witness),
+            };
+        }
+    }
+    Verdict {
+        shown: !words.is_empty() || viewer.sees(any_hidden, &[]),
+        by: words.last().map(|word| word.witness),
+    }
+}
+
+#[cfg(test)]
+mod tests;
