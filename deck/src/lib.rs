@@ -17,6 +17,7 @@ mod redact;
 mod routes;
 mod run;
 mod settings;
+mod storage_key;
 mod stored_run;
 mod upload;
 mod view;
@@ -25,7 +26,7 @@ mod visibility;
 pub use access::Viewer;
 pub use metrics::Metrics;
 pub use options::{
-    CredentialOptions, LaterOptions, Options, OwnStorage, StorageOptions, UnusedOptions,
+    CredentialOptions, KeyPlace, LaterOptions, Options, OwnStorage, StorageOptions, UnusedOptions,
     VisibilityOptions,
 };
 pub use routes::{Dress, Route, Visibility, routes};

@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Context, bail, ensure};
 use common::duration::GoDuration;
 use common::service::flags;
+use common::storage::token::keys::KeyFile;
 use common::storage::{Credentials, Storage};
 
 use crate::access::Viewer;
-
-/// Bytes of a key that nobody guesses; plank asks for as many.
-const MIN_KEY: usize = 16;
 
 /// Flags of `deck`. Those that Prow has and that change nothing here are listed in the README.
 #[derive(Clone, Debug, clap::Args)]
@@ -60,9 +58,12 @@ pub struct StorageOptions {
     /// Folder that /storage serves; without it there is no /storage.
     #[arg(long, value_name = "DIR")]
     pub storage_dir: Option<PathBuf>,
-    /// Key that plank signs upload tokens with.
+    /// Key that plank signs upload tokens with; made if there is none.
     #[arg(long, value_name = "FILE")]
     pub storage_key_file: Option<PathBuf>,
+    /// The same in a Secret of the ProwJobs' namespace, which has to exist.
+    #[arg(long, value_name = "NAME", conflicts_with = "storage_key_file")]
+    pub storage_key_secret: Option<String>,
     /// Largest object, in bytes.
     #[arg(long, default_value_t = 1 << 30)]
     pub storage_max_object_size: u64,
@@ -179,12 +180,20 @@ impl LaterOptions {
     }
 }
 
+/// Where the key of Deck's storage is kept.
+#[derive(Clone, Debug)]
+pub enum KeyPlace {
+    File(KeyFile),
+    /// A Secret of this name in the namespace of the `ProwJob`s.
+    Secret(String),
+}
+
 /// Deck's own storage, opened.
 #[derive(Debug)]
 pub struct OwnStorage {
     pub storage: Storage,
-    /// Tokens are signed with this.
-    pub key: Vec<u8>,
+    /// Where the key is that tokens are signed with.
+    pub key: KeyPlace,
     pub max_object_size: u64,
     pub max_job_size: u64,
 }
@@ -192,23 +201,20 @@ pub struct OwnStorage {
 impl StorageOptions {
     /// `None` without `--storage-dir`.
     pub fn open(&self) -> anyhow::Result<Option<OwnStorage>> {
-        let (dir, key_file) = match (&self.storage_dir, &self.storage_key_file) {
+        let file = self.storage_key_file.clone();
+        let file = file.map(|path| KeyPlace::File(KeyFile::new(path)));
+        let secret = self.storage_key_secret.clone().map(KeyPlace::Secret);
+        let (dir, key) = match (&self.storage_dir, file.or(secret)) {
             (None, None) => return Ok(None),
-            (Some(dir), Some(key_file)) => (dir, key_file),
+            (Some(dir), Some(key)) => (dir, key),
             (Some(_), None) => bail!(
-                "--storage-dir needs --storage-key-file, the key that plank signs tokens with"
+                "--storage-dir needs --storage-key-file or --storage-key-secret, the key that plank signs tokens with"
             ),
-            (None, Some(_)) => bail!("--storage-key-file is for --storage-dir, which is not set"),
+            (None, Some(_)) => bail!(
+                "--storage-key-file and --storage-key-secret are for --storage-dir, which is not set"
+            ),
         };
         let dir = std::path::absolute(dir).context("--storage-dir")?;
-        let key =
-            std::fs::read(key_file).with_context(|| format!("reading {}", key_file.display()))?;
-        let key = key.trim_ascii().to_vec();
-        ensure!(
-            key.len() >= MIN_KEY,
-            "{}: the key is shorter than {MIN_KEY} bytes",
-            key_file.display()
-        );
         let storage = Storage::open(
             &format!("file://{}", dir.display()),
             &Credentials::default(),

@@ -23,9 +23,10 @@ use crate::buckets::Buckets;
 use crate::index::{Index, feed};
 use crate::logs::Lookouts;
 use crate::metrics::Metrics;
-use crate::options::{Options, OwnStorage};
+use crate::options::{KeyPlace, Options, OwnStorage};
 use crate::routes::{self, Hosts};
 use crate::settings::Present;
+use crate::storage_key::{Home, SecretHome, StorageKey};
 use crate::upload::Uploads;
 
 /// Open answers are cut off this long after the end has been asked for, as in Prow.
@@ -119,11 +120,19 @@ impl Deck {
     fn new(context: Context, shutdown: &CancellationToken) -> anyhow::Result<Self> {
         let namespace = context.config.borrow().prow.prowjob_namespace.clone();
         let own = context.storage.as_ref().map(|own| own.storage.clone());
+        let infra = context.clusters.infra().clone();
+        let uploads = context.storage.map(|own| {
+            let home = match &own.key {
+                KeyPlace::File(file) => Home::File(file.clone()),
+                KeyPlace::Secret(name) => Home::Secret(SecretHome::new(infra, &namespace, name)),
+            };
+            Uploads::new(own, StorageKey::new(home))
+        });
         let app = App {
             index: Arc::default(),
             clusters: context.clusters,
             buckets: Buckets::new(own, context.credentials),
-            uploads: context.storage.map(Uploads::new),
+            uploads,
             lookouts: Lookouts::default(),
             assets: Assets::load(),
             metrics: context.metrics,
@@ -147,6 +156,12 @@ impl Deck {
     async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
         let index: Arc<Index> = self.app.index.clone();
         let client = self.app.clusters.infra().clone();
+        let (app, end) = (self.app.clone(), shutdown.clone());
+        let following = tokio::spawn(async move {
+            if let Some(uploads) = &app.uploads {
+                uploads.key().follow(&end).await;
+            }
+        });
         let watching = tokio::spawn(feed(
             index.clone(),
             client,
@@ -177,6 +192,7 @@ impl Deck {
         };
         let served = tokio::try_join!(serving, listed);
         watching.abort();
+        following.abort();
         served.map(drop)
     }
 }

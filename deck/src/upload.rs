@@ -2,24 +2,27 @@
 
 mod ledger;
 mod meter;
+mod pointer;
 mod room;
 
 use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::storage::paths::inverse;
-use common::storage::token::{self, TokenError};
-use common::storage::{Attributes, Body, Error, Listing, Storage};
+use common::storage::token::keys::KeyError;
+use common::storage::token::{Grant, Reach, TokenError};
+use common::storage::{Attributes, Body, Error, Listing, Storage, paths};
 use futures::{FutureExt, Stream, TryFutureExt, TryStreamExt};
 use jiff::Timestamp;
 use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use crate::options::OwnStorage;
+use crate::storage_key::{Rejection, StorageKey};
 use ledger::{Account, Claim, Ledger, Share};
 use meter::{Cut, Meter};
+use pointer::{Verdict, judge};
 pub(crate) use room::Kind;
-use room::Limits;
+use room::{Limits, POINTER};
 
 /// Uploads at once; each may hold some megabytes on its way to the disk.
 const AT_ONCE: usize = 32;
@@ -33,6 +36,18 @@ const MAX_IF_ABSENT: u64 = 1 << 20;
 pub(crate) enum Refusal {
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// No token can be checked now.
+    #[error(transparent)]
+    Key(KeyError),
+    /// A key beside the run's folder may tell of this run only.
+    #[error("it would tell of another run")]
+    Foreign,
+    /// What stands in `finished.json` once the run is complete.
+    #[error("the run is complete, and its result stands")]
+    Ended,
+    /// The jobs are not listed yet, so nobody knows whether the run is complete.
+    #[error("the jobs are not listed yet")]
+    NotListed,
     #[error("an object of this kind may have {0} bytes (--storage-max-object-size)")]
     ObjectTooLarge(u64),
     #[error(
@@ -55,11 +70,24 @@ pub(crate) enum Refusal {
     Storage(Error),
 }
 
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Token(error) => Self::Token(error),
+            Rejection::Key(error) => Self::Key(error),
+        }
+    }
+}
+
 type Turn<'a> = (OwnedMutexGuard<()>, SemaphorePermit<'a>);
 
 /// What is put.
 pub(crate) struct Put<'a> {
     pub(crate) key: &'a str,
+    /// What the sender's token allows.
+    pub(crate) grant: &'a Grant,
+    /// Whether the run is complete; `None`: nobody knows yet.
+    pub(crate) is_complete: Option<bool>,
     pub(crate) attributes: &'a Attributes,
     /// What the sender announced, in bytes.
     pub(crate) length: Option<u64>,
@@ -70,14 +98,16 @@ pub(crate) struct Put<'a> {
 #[derive(Debug)]
 pub(crate) struct Uploads {
     own: OwnStorage,
+    key: StorageKey,
     slots: Semaphore,
     ledger: Ledger,
 }
 
 impl Uploads {
-    pub(crate) fn new(own: OwnStorage) -> Self {
+    pub(crate) fn new(own: OwnStorage, key: StorageKey) -> Self {
         Self {
             own,
+            key,
             slots: Semaphore::new(AT_ONCE),
             ledger: Ledger::default(),
         }
@@ -94,22 +124,18 @@ impl Uploads {
         }
     }
 
-    /// Whether `token` may write and read `key`.
-    pub(crate) fn check(&self, token: &str, now: Timestamp, key: &str) -> Result<(), TokenError> {
-        token::verify(&self.own.key, token, now, key)
+    /// The key that tokens are checked with.
+    pub(crate) fn key(&self) -> &StorageKey {
+        &self.key
     }
 
-    /// Whether `token` may list `folder`.
-    pub(crate) fn check_listing(
-        &self,
-        token: &str,
-        now: Timestamp,
-        folder: &str,
-    ) -> Result<(), TokenError> {
-        token::verify_listing(&self.own.key, token, now, folder)
+    /// What `token` allows.
+    pub(crate) async fn grant(&self, token: &str, now: Timestamp) -> Result<Grant, Refusal> {
+        Ok(self.key.verify(token, now).await?)
     }
 
-    /// Stores `body`, unless it would become too large or fill what is kept for other objects.
+    /// Stores `body`, unless it would become too large, fill what is kept for other objects, or
+    /// say what the token does not allow to say.
     pub(crate) async fn put<E>(
         &self,
         put: &Put<'_>,
@@ -118,7 +144,11 @@ impl Uploads {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        let dir = inverse::runs(put.key).first().map_or("", |run| run.folder);
+        let reach = put.grant.reach(put.key)?;
+        let dir = match reach {
+            Reach::Inside(_) => put.grant.folder(),
+            Reach::Alias | Reach::LatestBuild => "",
+        };
         let kind = Kind::of(put.key, dir);
         let mut size = self.limits().size(kind);
         if put.only_if_absent {
@@ -129,6 +159,9 @@ impl Uploads {
         }
         let account = self.ledger.account(dir);
         let _turn = self.turn(&account, put.key).await?;
+        if reach == Reach::Inside(paths::FINISHED) && !put.only_if_absent {
+            self.check_end(put).await?;
+        }
         let room = self.limits().room(kind);
         let no_room = || Refusal::RunTooLarge {
             kind,
@@ -141,7 +174,9 @@ impl Uploads {
         };
         let meter = Meter::new(size, share);
         let body = meter.clone().measure(body);
-        let stored = if put.only_if_absent {
+        let stored = if kind == Kind::Pointer {
+            self.put_pointer(put, reach, body).await
+        } else if put.only_if_absent {
             self.put_if_absent(put, body).await
         } else {
             self.storage()
@@ -168,8 +203,9 @@ impl Uploads {
         now: Timestamp,
         key: &str,
     ) -> Result<(), Refusal> {
-        self.check(token, now, key)?;
-        let dir = inverse::runs(key).first().map_or("", |run| run.folder);
+        let grant = self.grant(token, now).await?;
+        grant.reach(key)?;
+        let dir = grant.folder();
         if Kind::of(key, dir) != Kind::Piece {
             return Err(Refusal::Kept);
         }
@@ -196,19 +232,50 @@ impl Uploads {
         turn.map_err(|_| Refusal::Busy)
     }
 
+    /// A result may be replaced until the run is complete.
+    async fn check_end(&self, put: &Put<'_>) -> Result<(), Refusal> {
+        if put.is_complete == Some(false) {
+            return Ok(());
+        }
+        match (self.storage().head(put.key).await, put.is_complete) {
+            (Err(Error::NotFound(_)), _) => Ok(()),
+            (Err(error), _) => Err(Refusal::Storage(error)),
+            (Ok(_), Some(_)) => Err(Refusal::Ended),
+            (Ok(_), None) => Err(Refusal::NotListed),
+        }
+    }
+
+    async fn put_pointer(
+        &self,
+        put: &Put<'_>,
+        reach: Reach<'_>,
+        body: impl Stream<Item = io::Result<Bytes>> + Send,
+    ) -> Result<(), Refusal> {
+        let text = whole(body).await?;
+        let standing = match self.storage().get(put.key).await {
+            Ok(_) if put.only_if_absent => return Err(Refusal::Exists),
+            // What is too long is nothing to go by.
+            Ok(object) => object.bytes(POINTER).await.ok(),
+            Err(Error::NotFound(_)) => None,
+            Err(error) => return Err(Refusal::Storage(error)),
+        };
+        match judge(put.grant, reach, &text, standing.as_deref()) {
+            Verdict::Keep => Ok(()),
+            Verdict::Foreign => Err(Refusal::Foreign),
+            Verdict::Write => self
+                .storage()
+                .put(put.key, text, put.attributes)
+                .await
+                .map_err(Refusal::Storage),
+        }
+    }
+
     async fn put_if_absent(
         &self,
         put: &Put<'_>,
         body: impl Stream<Item = io::Result<Bytes>> + Send,
     ) -> Result<(), Refusal> {
-        let whole = body
-            .try_fold(Vec::new(), async |mut whole: Vec<u8>, chunk| {
-                whole.extend_from_slice(&chunk);
-                Ok(whole)
-            })
-            .await
-            // Why it ended is told by its meter.
-            .map_err(|_| Refusal::Broken)?;
+        let whole = whole(body).await?;
         let stored = self
             .storage()
             .put_if_absent(put.key, whole, put.attributes)
@@ -242,6 +309,15 @@ impl Uploads {
             .await
             .map_err(Refusal::Storage)
     }
+}
+
+async fn whole(body: impl Stream<Item = io::Result<Bytes>>) -> Result<Vec<u8>, Refusal> {
+    let whole = body.try_fold(Vec::new(), async |mut whole: Vec<u8>, chunk| {
+        whole.extend_from_slice(&chunk);
+        Ok(whole)
+    });
+    // Why it ended is told by its meter.
+    whole.await.map_err(|_| Refusal::Broken)
 }
 
 #[cfg(test)]

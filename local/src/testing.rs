@@ -103,6 +103,18 @@ impl Cluster {
         Ok(name)
     }
 
+    /// A client with the rights of a service account of the test's namespace and no others; `None`
+    /// on the embedded API, which knows no rights.
+    pub fn acting_as(&self, account: &str) -> anyhow::Result<Option<Client>> {
+        let Server::Given { config, .. } = &self.server else {
+            return Ok(None);
+        };
+        let mut config = Config::clone(config);
+        let user = format!("system:serviceaccount:{}:{account}", self.namespace);
+        config.auth_info.impersonate = Some(user);
+        Ok(Some(Client::try_from(config)?))
+    }
+
     /// The client of a pod runner: what it lists of all namespaces is the test's namespace alone.
     pub fn node(&self) -> Client {
         let (client, namespace) = (self.client.clone(), self.namespace.clone());

@@ -170,7 +170,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         config,
         github: Client::new(&options.github, "crier")?,
         slack: Slack::new(SLACK_API, options.slack_token_files()?)?,
-        buckets: Arc::new(options.buckets()?),
+        buckets: Arc::new(options.buckets()),
         metrics: Metrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
         fence: Fence::open(),

@@ -33,6 +33,7 @@ use common::{
         lease::{Candidate, Fence, Lease},
         logging,
     },
+    storage::token::keys::KeyFile,
     template::Template,
 };
 use tokio_util::sync::CancellationToken;
@@ -81,7 +82,7 @@ pub struct Context {
     /// Where build ids come from instead of from here.
     pub tot: Option<build_id::Tot>,
     /// The key shared with Deck, for jobs whose results go to Deck's storage.
-    pub storage_key: Option<Vec<u8>>,
+    pub storage_key: Option<KeyFile>,
     /// Beside `created-by-prow=true`, for pods alone; empty for none.
     pub label_selector: String,
     /// Which states are moved on.
@@ -96,7 +97,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     install_crypto();
     options.leader_election.check()?;
     let controllers = options.controllers()?;
-    let (tot, storage_key) = (options.tot()?, options.storage_key()?);
+    let (tot, storage_key) = (options.tot()?, options.storage_key());
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;

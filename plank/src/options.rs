@@ -1,9 +1,9 @@
 //! The flags of Prow's `prow-controller-manager`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use common::{config, github, kube, service};
+use common::{config, github, kube, service, storage::token::keys::KeyFile};
 
 use crate::{build_id::Tot, transition::Controllers};
 
@@ -30,7 +30,8 @@ pub struct Options {
     /// Prow's service for build ids; without it they are made here, rising with time.
     #[arg(long, default_value = "")]
     pub tot_url: String,
-    /// File with the key that Deck checks storage tokens with. Not Prow's.
+    /// File with the key that Deck checks storage tokens with; until it is there, jobs whose
+    /// results go to Deck wait. Not Prow's.
     #[arg(long, value_name = "FILE")]
     pub storage_key_file: Option<PathBuf>,
     /// Taken and unused, as in Prow: plank reads no bucket.
@@ -78,30 +79,10 @@ impl Options {
         .transpose()
     }
 
-    pub(crate) fn storage_key(&self) -> anyhow::Result<Option<Vec<u8>>> {
-        self.storage_key_file
-            .as_deref()
-            .map(storage_key)
-            .transpose()
+    pub(crate) fn storage_key(&self) -> Option<KeyFile> {
+        self.storage_key_file.clone().map(KeyFile::new)
     }
 }
-
-/// Reads the key that Deck checks storage tokens with.
-pub(crate) fn storage_key(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let key =
-        std::fs::read(path).with_context(|| format!("--storage-key-file {}", path.display()))?;
-    let key = key.trim_ascii().to_vec();
-    if key.len() < MIN_KEY {
-        bail!(
-            "--storage-key-file {}: the key is shorter than {MIN_KEY} bytes",
-            path.display()
-        );
-    }
-    Ok(key)
-}
-
-/// Bytes of a key that nobody guesses.
-const MIN_KEY: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -117,7 +98,7 @@ mod tests {
         let options = parse(&[]);
         assert!(options.dry_run);
         assert_eq!(options.enable_controller, ["plank"]);
-        assert!(options.storage_key().unwrap().is_none());
+        assert!(options.storage_key().is_none());
         let controllers = options.controllers().unwrap();
         assert!(controllers.plank && !controllers.scheduler);
         let both = parse(&["--enable-controller=plank", "--enable-controller=scheduler"]);
@@ -133,8 +114,5 @@ mod tests {
         assert!(error.contains("no such controller"), "{error}");
         let error = parse(&["--tot-url=no url"]).tot().unwrap_err();
         assert!(format!("{error:#}").contains("--tot-url no url"));
-        let error = parse(&["--storage-key-file=/does/not/exist"]).storage_key();
-        let error = format!("{:#}", error.unwrap_err());
-        assert!(error.contains("/does/not/exist"), "{error}");
     }
 }

@@ -104,6 +104,10 @@ impl Reconciler {
             let place = self.place(&sight);
             let decision = transition(&sight.observed(&place), &settings, now);
             let name = sight.job.name_any();
+            if matches!(place.start, Start::NoKey(_)) {
+                // Those that need no key go first.
+                self.wake.all(self.index.park(&name));
+            }
             if decision.sighting != place.before || decision.sighting.is_some() {
                 let mut memory = self.memory();
                 memory.entry(name.clone()).or_default().sighting = Some(decision.sighting);
@@ -179,10 +183,15 @@ impl Reconciler {
             && !job.is_complete()
             && superseded_by.is_none()
             && sight.pod.is_none();
-        let start = match starts.then(|| self.index.slot(&name)) {
-            None | Some(Slot::Held) => Start::Now,
-            Some(Slot::Waits(limit)) => Start::Waits(limit),
-            Some(Slot::NotYet) => Start::NotKnown,
+        let keyless = || self.writer.missing_key(&job.spec);
+        let start = if let Some(error) = starts.then(keyless).flatten() {
+            Start::NoKey(error)
+        } else {
+            match starts.then(|| self.index.slot(&name)) {
+                None | Some(Slot::Held) => Start::Now,
+                Some(Slot::Waits(limit)) => Start::Waits(limit),
+                Some(Slot::NotYet) => Start::NotKnown,
+            }
         };
         let memory = self.memory();
         let memory = memory.get(&name);

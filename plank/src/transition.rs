@@ -119,7 +119,7 @@ fn decide(case: &Case<'_>) -> Decision {
         Cluster::Ready => {}
     }
     match state {
-        ProwJobState::Triggered => triggered(seen),
+        ProwJobState::Triggered => triggered(seen, case.now),
         ProwJobState::Pending => pending::pending(case),
         _ => aborted(seen, case.now),
     }
@@ -131,7 +131,7 @@ fn refused(refusal: &str) -> Decision {
     complete(ProwJobState::Error, text, "its pod can never be created")
 }
 
-fn triggered(seen: &Observed<'_>) -> Decision {
+fn triggered(seen: &Observed<'_>, now: Timestamp) -> Decision {
     if let Some(pod) = seen.pod {
         return match (is_for(pod, seen.job), &pod.build_id) {
             (true, Some(build_id)) => {
@@ -143,6 +143,7 @@ fn triggered(seen: &Observed<'_>) -> Decision {
     }
     match seen.start {
         Start::Waits(limit) => waits::for_slot(seen.job, limit),
+        Start::NoKey(error) => waits::for_key(seen.job, error, now),
         Start::NotKnown => wait("not all jobs are known yet"),
         Start::Now => change(
             Change::Claim { build_id: None },

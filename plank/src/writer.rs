@@ -3,10 +3,13 @@
 mod refusal;
 
 use common::{
-    config::Config,
+    config::{Config, buckets::AllowedBuckets},
     kube::DeserializeGuard,
-    prowjob::{ProwJob, labels},
-    storage::token,
+    prowjob::{ProwJob, ProwJobSpec, labels},
+    storage::{
+        Bucket, Provider,
+        token::keys::{KeyError, KeyFile},
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Pod, Secret};
@@ -48,6 +51,8 @@ pub(crate) enum Error {
     Undeleted(Box<Error>),
     #[error("a Secret of the storage token's name is there, perhaps of a pod that is gone")]
     SecretExists,
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error("no build id: {0:#}")]
     Tot(anyhow::Error),
     #[error(transparent)]
@@ -72,11 +77,11 @@ pub(crate) struct Writer {
     infra: Client,
     build_ids: BuildIds,
     tot: Option<Tot>,
-    storage_key: Option<Vec<u8>>,
+    storage_key: Option<KeyFile>,
 }
 
 impl Writer {
-    pub(crate) fn new(infra: Client, tot: Option<Tot>, storage_key: Option<Vec<u8>>) -> Self {
+    pub(crate) fn new(infra: Client, tot: Option<Tot>, storage_key: Option<KeyFile>) -> Self {
         Self {
             infra,
             build_ids: BuildIds::new(NODE),
@@ -142,11 +147,19 @@ impl Writer {
         }
     }
 
+    /// Why no token can be made now for a job that needs one.
+    pub(crate) fn missing_key(&self, spec: &ProwJobSpec) -> Option<KeyError> {
+        let key = self.storage_key.as_ref()?;
+        let error = || key.read().err();
+        decorate::needs_token(spec).then(error)?
+    }
+
     /// Creates the pod that a claimed job has no pod of yet.
     pub(crate) async fn create_pod(
         &self,
         cluster: &BuildCluster,
         job: &ProwJob,
+        config: &Config,
     ) -> Result<Created, Error> {
         let target = Target {
             namespace: &cluster.namespace,
@@ -155,6 +168,9 @@ impl Writer {
         if decorate::needs_token(&job.spec) && self.storage_key.is_none() {
             let text = "results go to Deck's storage, but plank has no --storage-key-file";
             return Ok(Created::Refused(text.to_owned()));
+        }
+        if let Some(refusal) = foreign_place(&job.spec, config) {
+            return Ok(Created::Refused(refusal));
         }
         let build_id = job.status.as_ref().map_or("", |status| &status.build_id);
         let pod = match decorate::pod(job, build_id, &target) {
@@ -258,6 +274,7 @@ impl Writer {
         let (Some(key), Some(dir)) = (&self.storage_key, storage_dir(&job.spec, build_id)) else {
             return Ok(());
         };
+        let keys = key.read()?;
         let expiry = now
             .saturating_add(lifetime(job, config))
             .unwrap_or(Timestamp::MAX);
@@ -269,7 +286,7 @@ impl Writer {
                 "labels": {labels::CREATED_BY_PROW: "true"},
                 "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": pod, "uid": pod_uid}],
             },
-            "stringData": {TOKEN_KEY: token::sign(key, &dir, expiry)},
+            "stringData": {TOKEN_KEY: keys.sign(&dir, expiry)},
         }))
         .expect("this is a Secret");
         let api: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
@@ -307,10 +324,30 @@ pub(crate) fn words(error: &Error) -> String {
     }
 }
 
-/// From the pod's creation to the last upload that it may still do.
+/// Why a pod whose results go to a server or a folder gets neither the place nor a token: only the
+/// job names it, and whoever may write a job could have the results, and a token, sent anywhere.
+fn foreign_place(spec: &ProwJobSpec, config: &Config) -> Option<String> {
+    let decoration = spec.decoration_config.as_ref()?;
+    let bucket = &decoration.gcs_configuration.as_ref()?.bucket;
+    let place = Bucket::parse(bucket).ok()?;
+    if !matches!(place.provider(), Provider::Storage | Provider::File) {
+        return None;
+    }
+    let opened = AllowedBuckets::of(config).open_to(bucket);
+    opened.err().map(|error| error.to_string())
+}
+
+/// From the pod's creation to the last upload that it may still do: until a node takes it, until
+/// it has started, while it runs, and while it ends.
 fn lifetime(job: &ProwJob, config: &Config) -> SignedDuration {
     let plank = &config.prow.plank;
     let own = job.spec.decoration_config.clone().unwrap_or_default();
+    let pod = job.spec.pod_spec.as_ref();
+    let grace = pod.and_then(|spec| spec.0.get("terminationGracePeriodSeconds")?.as_i64());
+    let grace = SignedDuration::from_secs(grace.unwrap_or_default());
+    let own_grace = own.grace_period.unwrap_or_default();
+    // A pod gets a quarter more than its test.
+    let own_grace = SignedDuration::from_nanos(own_grace.nanos()).saturating_mul(5) / 4;
     [
         own.pod_running_timeout
             .unwrap_or(plank.pod_running_timeout()),
@@ -322,6 +359,7 @@ fn lifetime(job: &ProwJob, config: &Config) -> SignedDuration {
     .into_iter()
     .map(|timeout| SignedDuration::from_nanos(timeout.nanos()))
     .fold(TOKEN_MARGIN, SignedDuration::saturating_add)
+    .saturating_add(grace.max(own_grace))
 }
 
 /// What was to be done to a very object that is gone, or another by now, is done.
@@ -361,7 +399,60 @@ pub(crate) async fn remove_finalizer(api: &Api<Pod>, name: &str, uid: &str) -> R
 
 #[cfg(test)]
 mod tests {
+    use common::prowjob::ProwJob;
+
     use super::*;
+
+    fn job(spec: Value) -> ProwJob {
+        ProwJob::new("pj", serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn a_token_lasts_as_long_as_its_pod_may() {
+        let prow = json!({"plank": {
+            "pod_unscheduled_timeout": "1h", "pod_pending_timeout": "2h", "pod_running_timeout": "3h",
+        }});
+        let config = Config {
+            prow: serde_json::from_value(prow).unwrap(),
+            ..Config::default()
+        };
+        for (spec, hours) in [
+            (json!({}), 7),
+            (
+                json!({"decoration_config": {"pod_running_timeout": "13h", "grace_period": "4h"}}),
+                22,
+            ),
+            (
+                json!({"pod_spec": {"terminationGracePeriodSeconds": 7200}}),
+                9,
+            ),
+        ] {
+            let lasts = lifetime(&job(spec.clone()), &config);
+            assert_eq!(lasts, SignedDuration::from_hours(hours), "{spec}");
+        }
+    }
+
+    #[test]
+    fn a_server_or_folder_that_only_the_job_names_is_no_place() {
+        let prow = json!({"plank": {"default_decoration_configs": {"*": {
+            "gcs_configuration": {"bucket": "http://deck/storage"},
+        }}}});
+        let config = Config {
+            prow: serde_json::from_value(prow).unwrap(),
+            ..Config::default()
+        };
+        for (bucket, refused) in [
+            ("http://deck/storage", false),
+            ("gs://anywhere", false),
+            ("http://evil/storage", true),
+            ("https://deck/storage", true),
+            ("file:///etc", true),
+        ] {
+            let spec = json!({"decoration_config": {"gcs_configuration": {"bucket": bucket}}});
+            let found = foreign_place(&job(spec).spec, &config);
+            assert_eq!(found.is_some(), refused, "{bucket}");
+        }
+    }
 
     #[test]
     fn only_what_no_retry_can_mend_is_final() {

@@ -7,6 +7,7 @@ mod branch_protection;
 mod contexts;
 mod hierarchy;
 mod jobs;
+mod own_node;
 mod plugins;
 mod repositories;
 mod sections;

@@ -29,7 +29,8 @@ pub const FAILURE: &str = "failure.json";
 pub const ARTIFACTS: &str = "artifacts";
 /// Plank's name for the only container of a test.
 pub const TEST_CONTAINER: &str = "test";
-const LATEST: &str = "latest-build.txt";
+/// The newest build id of a job.
+pub const LATEST: &str = "latest-build.txt";
 const INSIDE_ANOTHER: &str = "it reads as a part of another run's folder";
 
 /// What the log of a container is called, of a test that has so many.

@@ -1,7 +1,9 @@
 //! The right of one pod to write and read its own run through Deck, and nothing else.
 //!
 //! A token is `v1.<expiry>.<prefix>.<mac>`: seconds since 1970, the run's folder in base64url,
-//! and an HMAC-SHA256 over both under a key that plank and Deck share.
+//! and an HMAC-SHA256 over both under a key that plank and Deck share: see [`keys`].
+
+pub mod keys;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,6 +12,7 @@ use jiff::Timestamp;
 use sha2::Sha256;
 
 use super::{key as object_key, paths};
+use keys::Keys;
 
 const VERSION: &str = "v1";
 
@@ -45,41 +48,17 @@ pub fn is_ours(token: &str) -> bool {
     token.starts_with("v1.")
 }
 
-/// Checks that `token` allows to write and read `path`, a key, at the time `now`.
-pub fn verify(key: &[u8], token: &str, now: Timestamp, path: &str) -> Result<(), TokenError> {
-    let prefix = open(key, token, now)?;
-    check(allows(&prefix, path))
-}
-
-/// Checks that `token` allows to list `folder`, at the time `now`: the run's own or one in it.
-pub fn verify_listing(
-    key: &[u8],
-    token: &str,
-    now: Timestamp,
-    folder: &str,
-) -> Result<(), TokenError> {
-    let prefix = open(key, token, now)?;
-    check(is_folder(&prefix) && (prefix == folder || is_below(&prefix, folder)))
-}
-
-fn check(allowed: bool) -> Result<(), TokenError> {
-    if allowed {
-        Ok(())
-    } else {
-        Err(TokenError::OtherRun)
-    }
-}
-
-/// The folder that a token of ours is for, while it lasts.
-fn open(key: &[u8], token: &str, now: Timestamp) -> Result<String, TokenError> {
+/// What `token` allows at the time `now`.
+pub fn verify(keys: &Keys, token: &str, now: Timestamp) -> Result<Grant, TokenError> {
     let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
     let signature = URL_SAFE_NO_PAD
         .decode(signature)
         .map_err(|_| TokenError::Malformed)?;
     // In constant time, and before anything of the token is looked at.
-    mac(key, signed)
-        .verify_slice(&signature)
-        .map_err(|_| TokenError::BadSignature)?;
+    let is_ours = |key| mac(key, signed).verify_slice(&signature).is_ok();
+    if !keys.each().any(is_ours) {
+        return Err(TokenError::BadSignature);
+    }
 
     let mut parts = signed.split('.');
     let (Some(VERSION), Some(expiry), Some(prefix), None) =
@@ -91,28 +70,82 @@ fn open(key: &[u8], token: &str, now: Timestamp) -> Result<String, TokenError> {
     let prefix = URL_SAFE_NO_PAD
         .decode(prefix)
         .map_err(|_| TokenError::Malformed)?;
-    let prefix = String::from_utf8(prefix).map_err(|_| TokenError::Malformed)?;
+    let folder = String::from_utf8(prefix).map_err(|_| TokenError::Malformed)?;
     if now.as_second() >= expiry {
         return Err(TokenError::Expired);
     }
-    Ok(prefix)
+    Ok(Grant { folder })
 }
 
-fn allows(prefix: &str, path: &str) -> bool {
-    is_folder(prefix)
-        && object_key::validate(path).is_ok()
-        && (is_below(prefix, path) || paths::belonging(prefix).iter().any(|own| own == path))
+/// What a token allows: one run's folder, and the keys beside it that are the run's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    folder: String,
 }
 
-fn is_folder(prefix: &str) -> bool {
-    object_key::validate(prefix).is_ok()
+/// Where a key is, seen from the run whose token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach<'a> {
+    /// In its folder, under this name.
+    Inside(&'a str),
+    /// The presubmit's alias, which holds the folder's URL.
+    Alias,
+    /// The newest build id, which all runs of the job share.
+    LatestBuild,
 }
 
-fn is_below(prefix: &str, path: &str) -> bool {
-    object_key::validate(path).is_ok()
-        && path
-            .strip_prefix(prefix)
-            .is_some_and(|rest| rest.starts_with('/'))
+impl Grant {
+    /// The run's folder, without a slash at the end.
+    #[must_use]
+    pub fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// The run's build id.
+    #[must_use]
+    pub fn build_id(&self) -> &str {
+        self.folder.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Where `key` is, which the token allows to read, and to write within the rules of its kind.
+    pub fn reach<'a>(&self, key: &'a str) -> Result<Reach<'a>, TokenError> {
+        if !is_run_folder(&self.folder) || object_key::validate(key).is_err() {
+            return Err(TokenError::OtherRun);
+        }
+        if let Some(name) = below(&self.folder, key) {
+            return Ok(Reach::Inside(name));
+        }
+        if !paths::belonging(&self.folder).iter().any(|own| own == key) {
+            return Err(TokenError::OtherRun);
+        }
+        Ok(if key.ends_with(paths::LATEST) {
+            Reach::LatestBuild
+        } else {
+            Reach::Alias
+        })
+    }
+
+    /// Checks that the token allows to list `folder`: the run's own or one in it.
+    pub fn check_listing(&self, folder: &str) -> Result<(), TokenError> {
+        if folder == self.folder && is_run_folder(folder) {
+            return Ok(());
+        }
+        match self.reach(folder)? {
+            Reach::Inside(_) => Ok(()),
+            Reach::Alias | Reach::LatestBuild => Err(TokenError::OtherRun),
+        }
+    }
+}
+
+/// Whether this is the folder of one run and not inside another's. Read from its end: its
+/// beginning is a `path_prefix`, which may be a stranger's.
+fn is_run_folder(folder: &str) -> bool {
+    object_key::validate(folder).is_ok()
+        && matches!(paths::inverse::runs(folder).as_slice(), [run] if run.rest.is_empty())
+}
+
+fn below<'a>(folder: &str, key: &'a str) -> Option<&'a str> {
+    key.strip_prefix(folder)?.strip_prefix('/')
 }
 
 fn mac(key: &[u8], signed: &str) -> Hmac<Sha256> {
@@ -122,127 +155,4 @@ fn mac(key: &[u8], signed: &str) -> Hmac<Sha256> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
-    const DIR: &str = "pr-logs/pull/o_r/7/unit/1234";
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    #[test]
-    fn opens_its_own_run_and_no_other() {
-        let token = sign(KEY, DIR, at(1000));
-        for (path, expected) in [
-            ("pr-logs/pull/o_r/7/unit/1234/build-log.txt", Ok(())),
-            ("pr-logs/pull/o_r/7/unit/1234/artifacts/a/b", Ok(())),
-            ("pr-logs/directory/unit/1234.txt", Ok(())),
-            ("pr-logs/directory/unit/latest-build.txt", Ok(())),
-            ("pr-logs/pull/o_r/7/unit/latest-build.txt", Ok(())),
-            (DIR, Err(TokenError::OtherRun)),
-            ("pr-logs/pull/o_r/7/unit/12345/x", Err(TokenError::OtherRun)),
-            (
-                "pr-logs/pull/o_r/7/unit/1234/../1235/x",
-                Err(TokenError::OtherRun),
-            ),
-            ("pr-logs/pull/o_r/7/unit/1234//x", Err(TokenError::OtherRun)),
-            ("pr-logs/directory/unit/1235.txt", Err(TokenError::OtherRun)),
-            (
-                "pr-logs/directory/other/latest-build.txt",
-                Err(TokenError::OtherRun),
-            ),
-            ("logs/unit/latest-build.txt", Err(TokenError::OtherRun)),
-            ("", Err(TokenError::OtherRun)),
-        ] {
-            assert_eq!(verify(KEY, &token, at(999), path), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn lists_its_own_folder_and_no_other() {
-        let token = sign(KEY, DIR, at(1000));
-        for (folder, expected) in [
-            (DIR, Ok(())),
-            ("pr-logs/pull/o_r/7/unit/1234/artifacts", Ok(())),
-            ("pr-logs/pull/o_r/7/unit", Err(TokenError::OtherRun)),
-            ("pr-logs/pull/o_r/7/unit/12345", Err(TokenError::OtherRun)),
-            (
-                "pr-logs/pull/o_r/7/unit/1234/../1235",
-                Err(TokenError::OtherRun),
-            ),
-            ("pr-logs/directory/unit", Err(TokenError::OtherRun)),
-            ("", Err(TokenError::OtherRun)),
-        ] {
-            assert_eq!(
-                verify_listing(KEY, &token, at(999), folder),
-                expected,
-                "{folder}"
-            );
-        }
-        assert_eq!(
-            verify_listing(KEY, &token, at(1000), DIR),
-            Err(TokenError::Expired)
-        );
-        let everything = sign(KEY, "", at(1000));
-        assert_eq!(
-            verify_listing(KEY, &everything, at(1), ""),
-            Err(TokenError::OtherRun)
-        );
-    }
-
-    #[test]
-    fn ends_in_time() {
-        let token = sign(KEY, DIR, at(1000));
-        let path = format!("{DIR}/x");
-        assert_eq!(
-            verify(KEY, &token, at(1000), &path),
-            Err(TokenError::Expired)
-        );
-    }
-
-    #[test]
-    fn a_changed_token_is_worth_nothing() {
-        let token = sign(KEY, DIR, at(1000));
-        let path = format!("{DIR}/x");
-        assert_eq!(
-            verify(b"another key", &token, at(1), &path),
-            Err(TokenError::BadSignature)
-        );
-        let longer = token.replacen("v1.1000", "v1.9999", 1);
-        assert_eq!(
-            verify(KEY, &longer, at(1), &path),
-            Err(TokenError::BadSignature)
-        );
-        let own_mac = token.rsplit_once('.').unwrap().1;
-        let elsewhere = format!(
-            "v1.1000.{}.{own_mac}",
-            URL_SAFE_NO_PAD.encode("logs/victim/1")
-        );
-        assert_eq!(
-            verify(KEY, &elsewhere, at(1), "logs/victim/1/x"),
-            Err(TokenError::BadSignature)
-        );
-        for token in ["", ".", "v1", "v1.1000.x.!!", "x.y"] {
-            assert!(verify(KEY, token, at(1), &path).is_err(), "{token}");
-        }
-    }
-
-    #[test]
-    fn a_prefix_that_is_no_folder_allows_nothing() {
-        for prefix in ["", "/", "a/../b"] {
-            let token = sign(KEY, prefix, at(1000));
-            assert_eq!(
-                verify(KEY, &token, at(1), "a/b"),
-                Err(TokenError::OtherRun),
-                "{prefix}"
-            );
-            assert_eq!(
-                verify(KEY, &token, at(1), "/etc"),
-                Err(TokenError::OtherRun),
-                "{prefix}"
-            );
-        }
-    }
-}
+mod tests;

@@ -7,8 +7,9 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use common::storage::paths::inverse;
+use common::storage::token::{self, Grant};
 use common::storage::{
-    Attributes, Error, ListingPage, PAGE_NAMES, Provider, Storage, token, validate_key,
+    Attributes, Error, ListingPage, PAGE_NAMES, Provider, Storage, validate_key,
 };
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use jiff::Timestamp;
@@ -47,16 +48,23 @@ pub(super) async fn get(
     // A bearer of another kind is for what stands before this Deck.
     let token = bearer(&headers).filter(|token| token::is_ours(token));
     let now = Timestamp::now();
+    let grant = match token {
+        None => None,
+        Some(token) => match uploads.grant(token, now).await {
+            Ok(grant) => Some(grant),
+            Err(refusal) => return refused(&key, &refusal),
+        },
+    };
     if query.list.is_some() {
-        let Some(token) = token else {
+        let Some(grant) = grant else {
             return text(StatusCode::UNAUTHORIZED, "A listing needs a token.\n");
         };
-        if let Err(error) = uploads.check_listing(token, now, &key) {
+        if let Err(error) = grant.check_listing(&key) {
             return refused(&key, &error.into());
         }
         return list(own, &key, &query).await;
     }
-    let reader = match (token.map(|token| uploads.check(token, now, &key)), shown) {
+    let reader = match (grant.map(|grant| grant.reach(&key).map(drop)), shown) {
         (None, Some(_)) => Reader::Viewer,
         (None, None) => return text(StatusCode::NOT_FOUND, artifact::NO_SUCH_OBJECT),
         (Some(Ok(())), _) => Reader::Run,
@@ -118,7 +126,12 @@ pub(super) async fn put(
     let Some(token) = bearer(&headers) else {
         return text(StatusCode::UNAUTHORIZED, "An upload needs a token.\n");
     };
-    if let Err(error) = uploads.check(token, Timestamp::now(), &key) {
+    let now = Timestamp::now();
+    let grant = match uploads.grant(token, now).await {
+        Ok(grant) => grant,
+        Err(refusal) => return refused(&key, &refusal),
+    };
+    if let Err(error) = grant.reach(&key) {
         return refused(&key, &error.into());
     }
     let Some(attributes) = attributes(&app, &key, &headers) else {
@@ -128,14 +141,26 @@ pub(super) async fn put(
     let only_if_absent = header(header::IF_NONE_MATCH) == Some("*");
     let put = Put {
         key: &key,
+        grant: &grant,
+        is_complete: is_complete(&app, &grant),
         attributes: &attributes,
         length,
         only_if_absent,
-        now: Timestamp::now(),
+        now,
     };
     match uploads.put(&put, body.into_data_stream()).await {
         Ok(()) => StatusCode::CREATED.into_response(),
         Err(refusal) => refused(&key, &refusal),
+    }
+}
+
+/// Whether the run of a token is complete. One whose job is gone is; `None`: the jobs are not listed
+/// yet.
+fn is_complete(app: &App, grant: &Grant) -> Option<bool> {
+    let run = inverse::run(grant.folder())?;
+    match app.index.by_build(run.job, run.build_id) {
+        Some(job) => Some(job.is_complete()),
+        None => app.index.synced().borrow().then_some(true),
     }
 }
 
@@ -172,6 +197,18 @@ fn refused(key: &str, refusal: &Refusal) -> Response {
         Refusal::ObjectTooLarge(_) | Refusal::RunTooLarge { .. } => (
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("Too large: {refusal}.\n"),
+        ),
+        Refusal::Foreign => (
+            StatusCode::FORBIDDEN,
+            "This key may tell of the token's own run only.\n".to_owned(),
+        ),
+        Refusal::Ended => (
+            StatusCode::CONFLICT,
+            "The run is complete, and its result stands.\n".to_owned(),
+        ),
+        Refusal::Key(_) | Refusal::NotListed => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This Deck has just started. Try again in a moment.\n".to_owned(),
         ),
         Refusal::Exists => return StatusCode::PRECONDITION_FAILED.into_response(),
         Refusal::Kept => (

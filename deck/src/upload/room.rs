@@ -52,7 +52,7 @@ impl Kind {
 /// Bytes that results have to themselves, at most.
 const RESULTS: u64 = 16 << 20;
 /// Bytes of an alias or a latest build.
-pub(super) const POINTER: u64 = 64 << 10;
+pub(super) const POINTER: usize = 64 << 10;
 
 /// How large things may become, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ impl Limits {
 
     pub(super) fn size(self, kind: Kind) -> u64 {
         match kind {
-            Kind::Pointer => self.object.min(POINTER),
+            Kind::Pointer => self.object.min(POINTER as u64),
             _ => self.object,
         }
     }

@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
 
-use common::storage::Credentials;
+use common::storage::token::{keys::KeyFile, sign, verify};
+use common::storage::{Credentials, token::keys::Keys};
 use futures::stream;
 use proptest::prelude::*;
 
 use super::*;
+use crate::options::KeyPlace;
+use crate::storage_key::Home;
 
 const DIR: &str = "logs/j/1";
 const LIMITS: Limits = Limits {
@@ -13,15 +16,27 @@ const LIMITS: Limits = Limits {
 };
 
 fn uploads() -> (tempfile::TempDir, Uploads) {
+    uploads_with(LIMITS)
+}
+
+fn uploads_with(limits: Limits) -> (tempfile::TempDir, Uploads) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}", folder.path().display());
+    let file = KeyFile::new(folder.path().join("key"));
     let own = OwnStorage {
         storage: Storage::open(&url, &Credentials::default()).unwrap(),
-        key: Vec::new(),
-        max_object_size: LIMITS.object,
-        max_job_size: LIMITS.run,
+        key: KeyPlace::File(file.clone()),
+        max_object_size: limits.object,
+        max_job_size: limits.run,
     };
-    (folder, Uploads::new(own))
+    (folder, Uploads::new(own, StorageKey::new(Home::File(file))))
+}
+
+fn grant(folder: &str) -> Grant {
+    let key = b"a key of 16 bytes";
+    let keys = Keys::new(Some(key), None).unwrap();
+    let token = sign(key, folder, Timestamp::MAX);
+    verify(&keys, &token, Timestamp::UNIX_EPOCH).unwrap()
 }
 
 #[derive(Clone, Debug)]
@@ -114,6 +129,8 @@ async fn put(uploads: &Uploads, step: &Step) -> &'static str {
         .collect();
     let put = Put {
         key: &format!("{DIR}/{}", NAMES[*name]),
+        grant: &grant(DIR),
+        is_complete: Some(false),
         attributes: &Attributes::of_type("application/x-thing"),
         length: announced.then_some(*size),
         only_if_absent: *only_if_absent,
@@ -231,8 +248,10 @@ async fn an_alias_is_a_line_and_no_file() {
     let (_folder, uploads) = uploads();
     let put = Put {
         key: "logs/j/latest-build.txt",
+        grant: &grant(DIR),
+        is_complete: None,
         attributes: &Attributes::default(),
-        length: Some(room::POINTER + 1),
+        length: Some(room::POINTER as u64 + 1),
         only_if_absent: false,
         now: Timestamp::UNIX_EPOCH,
     };
@@ -241,4 +260,79 @@ async fn an_alias_is_a_line_and_no_file() {
         uploads.put(&put, body).await,
         Err(Refusal::ObjectTooLarge(40))
     ));
+}
+
+#[tokio::test]
+async fn a_token_tells_no_tales_of_others_and_does_not_take_back_an_end() {
+    let (folder, uploads) = uploads_with(Limits {
+        object: 1 << 10,
+        run: 1 << 20,
+    });
+    let alias = "pr-logs/directory/unit/100.txt";
+    let latest = "logs/j/latest-build.txt";
+    let finished = "logs/j/100/finished.json";
+    let (of_job, of_pull) = ("logs/j/100", "pr-logs/pull/o_r/7/unit/100");
+    let url = |run: &str| format!("gs://b/{run}");
+    for (run, key, text, is_complete, expected) in [
+        (of_job, latest, "100".to_owned(), None, "stored"),
+        ("logs/j/99", latest, "99".to_owned(), None, "stored"),
+        (of_job, latest, "101".to_owned(), None, "foreign"),
+        ("logs/j/101", latest, "101".to_owned(), None, "stored"),
+        (of_pull, alias, url(of_pull), None, "stored"),
+        (of_pull, alias, url("pr-logs/x/101"), None, "foreign"),
+        (
+            of_pull,
+            "logs/unit/latest-build.txt",
+            "100".to_owned(),
+            None,
+            "token",
+        ),
+        (of_pull, finished, "{}".to_owned(), None, "token"),
+        (of_job, finished, "first".to_owned(), None, "stored"),
+        (of_job, finished, "not listed".to_owned(), None, "later"),
+        (of_job, finished, "second".to_owned(), Some(false), "stored"),
+        (of_job, finished, "third".to_owned(), Some(true), "ended"),
+        (
+            of_job,
+            "logs/j/100/started.json",
+            "{}".to_owned(),
+            Some(true),
+            "stored",
+        ),
+        (
+            "logs/j/99",
+            "logs/j/99/finished.json",
+            "late".to_owned(),
+            Some(true),
+            "stored",
+        ),
+    ] {
+        let put = Put {
+            key,
+            grant: &grant(run),
+            is_complete,
+            attributes: &Attributes::default(),
+            length: None,
+            only_if_absent: false,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let body = stream::iter([Ok::<_, io::Error>(Bytes::from(text.clone()))]);
+        let got = match uploads.put(&put, body).await {
+            Ok(()) => "stored",
+            Err(Refusal::Foreign) => "foreign",
+            Err(Refusal::Token(TokenError::OtherRun)) => "token",
+            Err(Refusal::Ended) => "ended",
+            Err(Refusal::NotListed) => "later",
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(got, expected, "{key} {text}");
+    }
+    for (key, expected) in [
+        (latest, "101"),
+        (finished, "second"),
+        (alias, &url(of_pull)),
+    ] {
+        let stands = std::fs::read_to_string(folder.path().join(key)).unwrap();
+        assert_eq!(stands, expected);
+    }
 }

@@ -25,7 +25,7 @@ use tokio::sync::watch::{self, Receiver};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) const KEY: &[u8] = b"a key of plank and deck";
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Deck {
     pub(crate) base: String,
@@ -97,6 +97,7 @@ impl Deck {
         let storage = StorageOptions {
             storage_dir: Some(folder.path().join("storage")),
             storage_key_file: Some(key_file),
+            storage_key_secret: None,
             storage_max_object_size: setup.max_object_size.unwrap_or(1 << 30),
             storage_max_job_size: setup.max_job_size.unwrap_or(1 << 30),
         };

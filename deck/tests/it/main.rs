@@ -9,4 +9,5 @@ mod redaction;
 mod reload;
 mod schema;
 mod storage;
+mod storage_key;
 mod trouble;

@@ -9,7 +9,8 @@ use common::{
     config::{Config, ProwConfig, buckets::AllowedBuckets},
     prowjob::{GcsConfiguration, ProwJob, ProwJobSpec},
     storage::{
-        Attributes, Credentials, Error, Object, ObjectInfo, Provider, Storage, paths, token,
+        Attributes, Credentials, Error, Object, ObjectInfo, Provider, Storage, paths,
+        token::keys::KeyFile,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -80,7 +81,7 @@ fn gcs_configuration(config: &ProwConfig, spec: &ProwJobSpec) -> Option<GcsConfi
 pub struct Buckets {
     credentials: Credentials,
     /// The key shared with Deck, for runs in Deck's storage.
-    key: Option<Vec<u8>>,
+    key: Option<KeyFile>,
     opened: Mutex<HashMap<String, Storage>>,
     readers: Semaphore,
 }
@@ -93,7 +94,7 @@ impl Default for Buckets {
 }
 
 impl Buckets {
-    pub fn new(credentials: Credentials, key: Option<Vec<u8>>) -> Self {
+    pub fn new(credentials: Credentials, key: Option<KeyFile>) -> Self {
         Self {
             credentials,
             key,
@@ -118,7 +119,11 @@ impl Buckets {
                 Error::InvalidBucket(bucket, why.into())
             })?;
             let expiry = now.saturating_add(TOKEN_LIFETIME).unwrap_or(Timestamp::MAX);
-            storage = storage.with_token(token::sign(key, &dir, expiry).into());
+            // Not for ever: Deck makes the key at its first start.
+            let keys = key
+                .read()
+                .map_err(|error| Error::Other(error.to_string()))?;
+            storage = storage.with_token(keys.sign(&dir, expiry).into());
         }
         Ok(Folder { storage, dir })
     }

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{bail, ensure};
-use common::{config, github, kube, service, storage::Credentials};
+use common::{
+    config, github, kube, service,
+    storage::{Credentials, token::keys::KeyFile},
+};
 
 use super::{Buckets, Settings, slack};
-use crate::options::storage_key;
 
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
@@ -110,14 +112,13 @@ impl Options {
     }
 
     /// The way into the buckets.
-    pub(super) fn buckets(&self) -> anyhow::Result<Buckets> {
+    pub(super) fn buckets(&self) -> Buckets {
         let credentials = Credentials {
             gcs_credentials_file: self.gcs_credentials_file.clone(),
             s3_credentials_file: self.s3_credentials_file.clone(),
             storage_token: None,
         };
-        let key = self.storage_key_file.as_deref().map(storage_key);
-        Ok(Buckets::new(credentials, key.transpose()?))
+        Buckets::new(credentials, self.storage_key_file.clone().map(KeyFile::new))
     }
 
     /// The token file of each Slack host.

@@ -59,7 +59,7 @@ impl Reconciler {
                 })
             }
             (Step::CreatePod, Some(cluster)) => {
-                match self.writer.create_pod(&cluster, &sight.job).await? {
+                match self.writer.create_pod(&cluster, &sight.job, config).await? {
                     Created::Pod(pod) => {
                         sight.pod = Some(Arc::new(*pod));
                         self.memory().entry(name).or_default().created = Some(Instant::now());

@@ -1,6 +1,6 @@
 //! What a decision is made from.
 
-use common::{kube::Obstacle, prowjob::ProwJob};
+use common::{kube::Obstacle, prowjob::ProwJob, storage::token::keys::KeyError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Sighting;
@@ -74,6 +74,8 @@ pub enum Cluster {
 pub enum Start {
     Now,
     Waits(Limit),
+    /// Its pod needs a token, and there is no key to sign one with.
+    NoKey(KeyError),
     /// Not all is known that decides it. When it is, the job is looked at again.
     NotKnown,
 }

@@ -4,10 +4,11 @@
 use common::{
     kube::Obstacle,
     prowjob::{ProwJob, WAITING},
+    storage::token::keys::KeyError,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Case, Change, Decision, Limit, change, wait};
+use super::{Case, Change, Decision, Limit, after, change, wait};
 
 /// Before a cluster's silence is worth a word, which is one write for each of its jobs and one
 /// more when it is back: a start and a restart of an API are shorter.
@@ -57,6 +58,20 @@ pub(super) fn for_cluster(case: &Case<'_>, since: Timestamp) -> Decision {
     let (alias, obstacle) = (seen.job.spec.cluster_alias(), obstacle.public("plank"));
     let text = format!("build cluster {alias} {obstacle}.");
     described(seen.job, &text, why)
+}
+
+/// Between two looks for the storage key: a node brings it a while after Deck has made it.
+const KEY_LOOK: SignedDuration = SignedDuration::from_secs(2);
+
+pub(super) fn for_key(job: &ProwJob, error: KeyError, now: Timestamp) -> Decision {
+    Decision {
+        look_again_at: Some(after(now, KEY_LOOK)),
+        ..described(
+            job,
+            &format!("{error}."),
+            "there is no storage key to sign with",
+        )
+    }
 }
 
 /// Waits for something in the way of its pod, and says so if that was not said yet.

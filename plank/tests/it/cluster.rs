@@ -11,6 +11,7 @@ use common::{
         Ready,
         lease::{Candidate, Fence, Timing},
     },
+    storage::token::keys::KeyFile,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -53,6 +54,7 @@ impl Cluster {
         let on = testing::Cluster::start(&dir.path().join("logs"))
             .await
             .unwrap();
+        std::fs::write(dir.path().join("storage-key"), KEY).unwrap();
         let cluster = Self {
             client: on.client.clone(),
             dir,
@@ -63,6 +65,9 @@ impl Cluster {
         cluster.publish(json!({
             "job_url_template": "http://deck/view/prowjob/{{.Spec.Job}}/{{.Status.BuildID}}",
             "job_url_prefix_config": {"*": "http://deck/view"},
+            "default_decoration_configs": {"nobody/else": {
+                "gcs_configuration": {"bucket": "http://deck/storage"},
+            }},
         }));
         cluster
     }
@@ -109,7 +114,7 @@ impl Cluster {
             metrics: plank::Metrics::new(&mut Registry::default()),
             ready: Ready::default(),
             tot: None,
-            storage_key: Some(KEY.to_vec()),
+            storage_key: Some(self.storage_key()),
             label_selector: String::new(),
             controllers: plank::Controllers {
                 plank: true,
@@ -120,6 +125,11 @@ impl Cluster {
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(plank::run(ctx, shutdown.clone()));
         self.plank = Some((shutdown, running));
+    }
+
+    /// The file with [`KEY`].
+    pub(crate) fn storage_key(&self) -> KeyFile {
+        KeyFile::new(self.dir.path().join("storage-key"))
     }
 
     /// Ends plank where it stands.

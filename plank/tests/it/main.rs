@@ -15,6 +15,7 @@ mod runner;
 mod slack;
 mod states;
 mod statuses;
+mod storage_places;
 mod storage_reports;
 mod ways_out;
 mod world;

@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use common::{prowjob::ProwJobState, storage::token};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};
 use serde_json::json;
 
-use crate::cluster::{Cluster, KEY, build_id, description, ended, label, presubmit};
+use crate::cluster::{Cluster, build_id, description, ended, label, presubmit};
 
 #[tokio::test]
 async fn a_job_gets_its_pod_at_once_and_ends_with_it() {
@@ -268,10 +268,11 @@ async fn results_in_decks_storage_get_a_token_for_their_own_folder() {
         (None, Some(text)) => text["token"].clone(),
         (None, None) => panic!("the secret is empty"),
     };
-    let now = Timestamp::now();
-    assert_eq!(
-        token::verify(KEY, &token, now, &format!("logs/unit/{run}/build-log.txt")),
-        Ok(())
-    );
-    assert!(token::verify(KEY, &token, now, "logs/unit/1/build-log.txt").is_err());
+    let keys = cluster.storage_key().read().unwrap();
+    let grant = token::verify(&keys, &token, Timestamp::now()).unwrap();
+    assert_eq!(grant.folder(), format!("logs/unit/{run}"));
+    // For as long as the pod may live, and not for ever.
+    let later = |hours| Timestamp::now() + SignedDuration::from_hours(hours);
+    assert!(token::verify(&keys, &token, later(48)).is_ok());
+    assert!(token::verify(&keys, &token, later(50)).is_err());
 }

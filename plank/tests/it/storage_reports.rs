@@ -12,7 +12,10 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::put,
 };
-use common::{prowjob::ProwJobState, storage::token};
+use common::{
+    prowjob::ProwJobState,
+    storage::token::{self, keys::Keys},
+};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::{Api, api::PostParams};
@@ -28,7 +31,7 @@ use crate::{
 const FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
 
 impl World {
-    fn storing(&self, bucket: &str) -> Context {
+    pub(crate) fn storing(&self, bucket: &str) -> Context {
         let mut ctx = self.context(json!({"plank": {"default_decoration_config_entries": [
             {"config": {"gcs_configuration": {"bucket": bucket, "path_strategy": "explicit"}}},
         ]}}));
@@ -38,7 +41,7 @@ impl World {
         ctx
     }
 
-    fn bucket(&self) -> (PathBuf, String) {
+    pub(crate) fn bucket(&self) -> (PathBuf, String) {
         let dir = self.cluster.dir.path().join("bucket");
         let url = format!("file://{}", dir.display());
         (dir, url)
@@ -53,7 +56,7 @@ impl World {
         format!("pr-logs/pull/acme_widgets/1/{name}/{}", build_id(&job))
     }
 
-    async fn both_marked(&self, name: &str, state: ProwJobState) {
+    pub(crate) async fn both_marked(&self, name: &str, state: ProwJobState) {
         for reporter in ["gcsreporter", "gcsk8sreporter"] {
             self.marked(name, reporter, state).await;
         }
@@ -178,7 +181,9 @@ async fn store(
 ) -> StatusCode {
     let bearer = headers["authorization"].to_str().unwrap();
     let token = bearer.strip_prefix("Bearer ").unwrap();
-    match token::verify(KEY, token, Timestamp::now(), &key) {
+    let keys = Keys::new(Some(KEY), None).unwrap();
+    let grant = token::verify(&keys, token, Timestamp::now());
+    match grant.and_then(|grant| grant.reach(&key).map(drop)) {
         Ok(()) => {
             stored.lock().unwrap().push(key);
             StatusCode::OK

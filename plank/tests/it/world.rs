@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::cluster::{Cluster, KEY};
+use crate::cluster::Cluster;
 
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
@@ -98,7 +98,10 @@ impl World {
             config: Agent::fixed(config).1,
             github: github::Client::new(&options, "crier").unwrap(),
             slack: Slack::new(SLACK_API, Default::default()).unwrap(),
-            buckets: Arc::new(Buckets::new(Credentials::default(), Some(KEY.to_vec()))),
+            buckets: Arc::new(Buckets::new(
+                Credentials::default(),
+                Some(self.cluster.storage_key()),
+            )),
             metrics: Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
             fence: service::lease::Fence::open(),

@@ -17,7 +17,7 @@ use common::{
     kube::Clusters,
     prowjob,
     service::{self, lease},
-    storage::Credentials,
+    storage::{Credentials, token::keys::KeyFile},
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
@@ -199,7 +199,7 @@ impl Prow<'_> {
             metrics: plank::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
             tot: None,
-            storage_key: Some(std::fs::read(self.data.join("hmac"))?),
+            storage_key: Some(self.storage_key()),
             label_selector: String::new(),
             controllers: plank::Controllers {
                 plank: true,
@@ -217,7 +217,7 @@ impl Prow<'_> {
             slack: plank::crier::Slack::new(plank::crier::SLACK_API, BTreeMap::new())?,
             buckets: Arc::new(plank::crier::Buckets::new(
                 Credentials::default(),
-                Some(std::fs::read(self.data.join("hmac"))?),
+                Some(self.storage_key()),
             )),
             metrics: plank::crier::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
@@ -244,7 +244,7 @@ impl Prow<'_> {
     fn deck(&self) -> anyhow::Result<deck::Context> {
         let storage = parse::<deck::StorageOptions>(&[
             ("storage-dir", self.data.join("storage")),
-            ("storage-key-file", self.data.join("hmac")),
+            ("storage-key-file", self.storage_key().path().to_owned()),
         ])?;
         Ok(deck::Context {
             clusters: Clusters::single(self.client.clone()),
@@ -258,6 +258,11 @@ impl Prow<'_> {
             timeout: PATIENCE,
             ready: service::Ready::default(),
         })
+    }
+
+    /// Deck makes it at the first start.
+    fn storage_key(&self) -> KeyFile {
+        KeyFile::new(self.data.join("storage-key"))
     }
 
     fn sinker(&self) -> sinker::Context {

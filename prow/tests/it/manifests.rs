@@ -14,7 +14,7 @@ use local::{
     apiserver::ApiServer,
     github::{self, Github},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -167,6 +167,70 @@ fn the_promises_of_the_tutorial_hold() {
     }
 }
 
+/// The storage key has to be nobody else's: whoever has a token can try keys at leisure.
+#[test]
+fn the_storage_key_is_a_secret_of_its_own_that_deck_alone_may_fill() {
+    let documents = yaml(&rendered());
+    let secrets: Vec<_> = of_kind(&documents, "Secret").collect();
+    let [secret] = secrets.as_slice() else {
+        panic!("{secrets:?}")
+    };
+    assert_eq!(secret["metadata"]["name"], "storage-key");
+    assert_eq!(secret["metadata"]["namespace"], "prow");
+    // What is not here is left alone when this is applied again.
+    assert!(secret.get("data").is_none() && secret.get("stringData").is_none());
+
+    let is_about_secrets = |rule: &&Value| rule["resources"].to_string().contains("secrets");
+    let mut allowed = Vec::new();
+    for role in of_kind(&documents, "Role").chain(of_kind(&documents, "ClusterRole")) {
+        let rules = role["rules"].as_array().unwrap();
+        for rule in rules.iter().filter(is_about_secrets) {
+            let (name, namespace) = (&role["metadata"]["name"], &role["metadata"]["namespace"]);
+            allowed.push(format!(
+                "{}/{}: {} {}",
+                namespace.as_str().unwrap(),
+                name.as_str().unwrap(),
+                rule["verbs"],
+                rule["resourceNames"],
+            ));
+        }
+    }
+    allowed.sort();
+    let expected = [
+        r#"prow/deck-storage-key: ["get","patch"] ["storage-key"]"#,
+        r#"test-pods/prow-controller-manager: ["create"] null"#,
+    ];
+    assert_eq!(allowed, expected);
+    let binding = of_kind(&documents, "RoleBinding")
+        .find(|binding| binding["roleRef"]["name"] == "deck-storage-key")
+        .unwrap();
+    let subject = json!([{"kind": "ServiceAccount", "name": "deck", "namespace": "prow"}]);
+    assert_eq!(binding["subjects"], subject);
+
+    for deployment in of_kind(&documents, "Deployment") {
+        let name = deployment["metadata"]["name"].as_str().unwrap();
+        let volumes = &deployment["spec"]["template"]["spec"]["volumes"];
+        let volumes = volumes.as_array().map(Vec::as_slice).unwrap_or_default();
+        let of = |secret: &str| {
+            let is_it = |volume: &&Value| volume["secret"]["secretName"] == secret;
+            volumes.iter().find(is_it).map(|found| &found["secret"])
+        };
+        let signs = ["prow-controller-manager", "crier"].contains(&name);
+        // With items, a Secret without them would keep the pod from starting.
+        let whole = json!({"secretName": "storage-key"});
+        assert_eq!(of("storage-key"), signs.then_some(&whole), "{name}");
+        assert_eq!(of("hmac-token").is_some(), name == "hook", "{name}");
+        let arguments = arguments(deployment);
+        let given = arguments.iter().find(|it| it.starts_with("--storage-key"));
+        let expected = match name {
+            "deck" => Some("--storage-key-secret=storage-key"),
+            _ if signs => Some("--storage-key-file=/etc/storage-key/key"),
+            _ => None,
+        };
+        assert_eq!(given.map(String::as_str), expected, "{name}");
+    }
+}
+
 #[test]
 fn mirrors_leave_half_of_hooks_volume_to_its_deliveries() {
     let documents = yaml(&rendered());
@@ -311,9 +375,27 @@ async fn a_cluster_takes_them_and_every_service_gets_ready() {
                     .success()
                     .then_some(())
             });
+            if program == "deck" {
+                the_key_outlives_an_apply(&kubeconfig);
+            }
             drop(running);
         })
         .await
         .unwrap();
     }
+}
+
+/// Deck has filled the Secret, and what the operator applies again leaves it as it is.
+fn the_key_outlives_an_apply(kubeconfig: &Path) {
+    let overlay = k8s().join("overlays/nodeport");
+    let key = || {
+        let path = "jsonpath={.data.key}";
+        let get = ["get", "secret", "storage-key", "-n", "prow", "-o", path];
+        kubectl(kubeconfig, &get)
+    };
+    let filled = eventually("Deck's key", Duration::from_secs(20), || {
+        Some(key()).filter(|key| !key.is_empty())
+    });
+    kubectl(kubeconfig, &["apply", "-k", overlay.to_str().unwrap()]);
+    assert_eq!(key(), filled);
 }

@@ -12,7 +12,7 @@ use crate::{
 const LABEL_MAX: usize = 63;
 
 /// Every central job.
-fn all(config: &Config) -> impl Iterator<Item = &JobBase> {
+pub(super) fn all(config: &Config) -> impl Iterator<Item = &JobBase> {
     let jobs = &config.jobs;
     let presubmits = jobs.presubmits.values().flatten().map(|job| &job.base);
     let postsubmits = jobs.postsubmits.values().flatten().map(|job| &job.base);

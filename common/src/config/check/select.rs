@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Subject, branch_protection, contexts, jobs, plugins, sections, tide};
+use super::{Subject, branch_protection, contexts, jobs, own_node, plugins, sections, tide};
 use crate::config::{findings::Findings, problem::nearest};
 
 /// When a warning is looked for.
@@ -49,8 +49,8 @@ const fn warning(
     }
 }
 
-/// All of them, in checkconfig's order.
-pub static WARNINGS: [Warning; 24] = [
+/// All of them, in checkconfig's order, and then our own.
+pub static WARNINGS: [Warning; 25] = [
     warning(
         "mismatched-tide",
         Set::Default,
@@ -194,6 +194,12 @@ pub static WARNINGS: [Warning; 24] = [
         Set::Optional,
         "organisations where the GitHub App is not installed; asks GitHub",
         None,
+    ),
+    warning(
+        "storage-token-on-own-node",
+        Set::Default,
+        "jobs that own their node, where others have tokens for Deck's storage",
+        Some(own_node::check),
     ),
 ];
 

@@ -74,6 +74,40 @@ periodics:
 }
 
 #[test]
+fn who_owns_his_node_is_told_once_where_there_are_tokens() {
+    let jobs = "
+periodics:
+- {name: plain, decorate: true, interval: 1h, spec: {containers: [{image: a, args: [b]}]}}
+- {name: pid, interval: 1h, spec: {hostPID: true, containers: [{image: a}]}}
+- {name: net, interval: 1h, spec: {hostNetwork: true, containers: [{image: a}]}}
+- {name: path, interval: 1h, spec: {volumes: [{name: v, hostPath: {path: /}}], containers: [{image: a}]}}
+- {name: init, interval: 1h, spec: {initContainers: [{image: a, securityContext: {privileged: true}}], containers: [{image: a}]}}
+- {name: capable, interval: 1h, spec: {containers: [{image: a, securityContext: {capabilities: {add: [CAP_SYS_ADMIN]}}}]}}
+- {name: harmless, interval: 1h, spec: {hostPID: false, containers: [{image: a, securityContext: {privileged: false, capabilities: {add: [NET_ADMIN]}}}]}}
+";
+    let config = |bucket: &str| format!("{DECORATION}{jobs}").replace("bucket: b", bucket);
+    let of = |config: &str| {
+        let case = Case {
+            config,
+            ..Case::default()
+        };
+        found("storage-token-on-own-node", &case)
+    };
+    let deck = config("bucket: 'http://deck/storage'");
+    assert_eq!(
+        of(&deck),
+        [
+            r#"config.yaml:9:25: periodics[1].spec: the pod of "pid" and 4 more jobs owns its node (hostPID), and with it the storage tokens of every pod there; let it run on nodes of its own, or store results in a bucket of a cloud"#
+        ]
+    );
+    assert_eq!(of(&config("bucket: b")), [""; 0]);
+    let elsewhere = deck.replace("{name: plain,", "{name: plain, cluster: build2,");
+    assert_eq!(of(&elsewhere), [""; 0], "tokens are in another cluster");
+    let start = deck.find("- {name: pid").unwrap();
+    assert_eq!(of(&deck[..start]), [""; 0], "nobody owns his node");
+}
+
+#[test]
 fn names_fit_into_labels() {
     let (fits, long) = ("a".repeat(63), "b".repeat(64));
     let config = format!(

@@ -1,0 +1,85 @@
+//! Jobs whose pod owns the node it runs on, where the pods of others have tokens there.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Subject, jobs};
+use crate::{
+    config::{JobBase, Path, findings::Findings},
+    storage::{Bucket, Provider},
+};
+
+/// Rights over the node's kernel or over processes that are not the container's.
+const CAPABILITIES: [&str; 5] = ["ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO"];
+
+/// One finding for all of them: whoever has such jobs knows why.
+pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
+    let with_token = jobs::all(subject.config).filter(|job| gets_token(job));
+    let clusters: BTreeSet<&str> = with_token.map(|job| job.cluster.as_str()).collect();
+    let mut owners = jobs::all(subject.config)
+        .filter(|job| clusters.contains(job.cluster.as_str()))
+        .filter_map(|job| Some((job, ownership(job)?)));
+    let Some((job, how)) = owners.next() else {
+        return;
+    };
+    let others = match owners.count() {
+        0 => String::new(),
+        1 => " and one more job".into(),
+        more => format!(" and {more} more jobs"),
+    };
+    let root = Path::Below(&job.origin.path);
+    findings.add_with_hint(
+        "storage-token-on-own-node",
+        &job.origin.file,
+        &root.key("spec"),
+        format!(
+            "the pod of {:?}{others} owns its node ({how}), and with it the storage tokens of every pod there",
+            job.name
+        ),
+        Some("let it run on nodes of its own, or store results in a bucket of a cloud".into()),
+    );
+}
+
+/// Whether the job's results go to Deck's storage.
+fn gets_token(job: &JobBase) -> bool {
+    let decoration = job.utility.decoration_config.as_deref();
+    let storage = decoration.and_then(|it| it.gcs_configuration.as_ref());
+    let bucket = storage.and_then(|it| Bucket::parse(&it.bucket).ok());
+    bucket.is_some_and(|it| it.provider() == Provider::Storage)
+}
+
+/// What gives a pod its node; `None`: nothing does.
+fn ownership(job: &JobBase) -> Option<&'static str> {
+    let spec = &job.spec.as_ref()?.0;
+    let is_set = |key: &str| spec.get(key) == Some(&Value::Bool(true));
+    // With the node's network it sees what others send over plain HTTP.
+    let shared = ["hostPID", "hostNetwork"]
+        .into_iter()
+        .find(|key| is_set(key));
+    if shared.is_some() {
+        return shared;
+    }
+    let list = |key: &str| {
+        spec.get(key)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+    };
+    if list("volumes").any(|volume| !volume["hostPath"].is_null()) {
+        return Some("hostPath");
+    }
+    let mut containers = list("initContainers").chain(list("containers"));
+    containers.find_map(|container| {
+        let context = &container["securityContext"];
+        if context["privileged"] == Value::Bool(true) {
+            return Some("privileged");
+        }
+        let mut added = context["capabilities"]["add"].as_array()?.iter();
+        let is_strong = |name: &Value| {
+            let name = name.as_str().unwrap_or_default().to_ascii_uppercase();
+            CAPABILITIES.contains(&name.trim_start_matches("CAP_"))
+        };
+        added.any(is_strong).then_some("capabilities")
+    })
+}

@@ -1,0 +1,72 @@
+//! The key in a Secret, which the manifests bring without `data`. Deck reads no other Secret.
+
+use common::storage::token::keys::{KeyError, Keys, generate, previous_name};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+/// The field with the key; the key before it is in `key.previous`.
+const FIELD: &str = "key";
+/// Others may fill it at the same time.
+const TRIES: usize = 5;
+
+/// The Secret with the key.
+#[derive(Debug)]
+pub(crate) struct SecretHome {
+    api: Api<Secret>,
+    name: String,
+}
+
+impl SecretHome {
+    pub(crate) fn new(client: kube::Client, namespace: &str, name: &str) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+        }
+    }
+
+    /// The keys as they are, with a new one where there is none.
+    pub(super) async fn fill(&self) -> Result<Keys, KeyError> {
+        self.try_fill().await.unwrap_or_else(|error| {
+            tracing::warn!(secret = self.name, %error, "the storage key cannot be read or made");
+            Err(KeyError::Unreadable)
+        })
+    }
+
+    async fn try_fill(&self) -> kube::Result<Result<Keys, KeyError>> {
+        let mut last = None;
+        for _ in 0..TRIES {
+            let secret = self.api.get(&self.name).await?;
+            if field(&secret, FIELD).is_some() {
+                return Ok(read(&secret));
+            }
+            let key = ByteString(generate().into_bytes());
+            // Under the version that has none: of two that fill it, one does.
+            let patch = json!({
+                "metadata": {"resourceVersion": secret.resource_version()},
+                "data": {FIELD: key},
+            });
+            let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+            match self.api.patch(&self.name, &params, &patch).await {
+                Ok(secret) => return Ok(read(&secret)),
+                Err(kube::Error::Api(status)) if status.code == 409 => {
+                    last = Some(kube::Error::Api(status));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        last.map_or(Ok(Err(KeyError::Missing)), Err)
+    }
+}
+
+fn read(secret: &Secret) -> Result<Keys, KeyError> {
+    Keys::new(field(secret, FIELD), field(secret, &previous_name(FIELD)))
+}
+
+/// `None` if it is not there or empty.
+fn field<'a>(secret: &'a Secret, name: &str) -> Option<&'a [u8]> {
+    let value = secret.data.as_ref()?.get(name)?.0.as_slice();
+    Some(value).filter(|value| !value.trim_ascii().is_empty())
+}
