@@ -173,6 +173,10 @@ impl Writer {
             return Ok(Created::Refused(refusal));
         }
         let build_id = job.status.as_ref().map_or("", |status| &status.build_id);
+        if decorate::needs_token(&job.spec) && storage_dir(&job.spec, build_id).is_none() {
+            let text = "its results have no folder in Deck's storage: the job's name, its refs or its path_prefix make none of a run's own";
+            return Ok(Created::Refused(text.to_owned()));
+        }
         let pod = match decorate::pod(job, build_id, &target) {
             Ok(mut pod) => {
                 if let Value::Object(annotations) = &mut pod["metadata"]["annotations"] {

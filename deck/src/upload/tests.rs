@@ -10,6 +10,7 @@ use crate::options::KeyPlace;
 use crate::storage_key::Home;
 
 const DIR: &str = "logs/j/1";
+const KEY: &[u8] = b"a key of 16 bytes";
 const LIMITS: Limits = Limits {
     object: 40,
     run: 128,
@@ -23,6 +24,7 @@ fn uploads_with(limits: Limits) -> (tempfile::TempDir, Uploads) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}", folder.path().display());
     let file = KeyFile::new(folder.path().join("key"));
+    std::fs::write(file.path(), KEY).unwrap();
     let own = OwnStorage {
         storage: Storage::open(&url, &Credentials::default()).unwrap(),
         key: KeyPlace::File(file.clone()),
@@ -33,9 +35,8 @@ fn uploads_with(limits: Limits) -> (tempfile::TempDir, Uploads) {
 }
 
 fn grant(folder: &str) -> Grant {
-    let key = b"a key of 16 bytes";
-    let keys = Keys::new(Some(key), None).unwrap();
-    let token = sign(key, folder, Timestamp::MAX);
+    let keys = Keys::new(Some(KEY), None).unwrap();
+    let token = sign(KEY, folder, Timestamp::MAX);
     verify(&keys, &token, Timestamp::UNIX_EPOCH).unwrap()
 }
 
@@ -209,12 +210,14 @@ async fn artifacts_leave_room_for_log_and_result() {
 async fn pieces_of_a_live_log_leave_it_room_and_give_theirs_back() {
     let (_folder, uploads) = uploads();
     let now = Timestamp::from_second(1_000).unwrap();
-    let token = token::sign(b"", DIR, Timestamp::from_second(2_000).unwrap());
+    let token = sign(KEY, DIR, Timestamp::from_second(2_000).unwrap());
     let key = |name: &str| format!("{DIR}/{name}");
     let put = async |name: &str, size: u64| {
         let key = key(name);
         let put = Put {
             key: &key,
+            grant: &grant(DIR),
+            is_complete: Some(false),
             attributes: &Attributes::default(),
             length: Some(size),
             only_if_absent: false,

@@ -106,6 +106,15 @@ async fn a_pod_gets_no_token_for_a_place_that_only_its_job_names() {
         );
         assert!(cluster.pods().get_opt(name).await.unwrap().is_none());
     }
+    let mut inside = decorated("http://deck/storage");
+    inside["decoration_config"]["gcs_configuration"]["path_prefix"] = "logs/victim/1".into();
+    cluster.trigger("inside", inside).await;
+    let job = cluster.complete("inside").await;
+    assert!(
+        description(&job).contains("path_prefix"),
+        "{}",
+        description(&job)
+    );
     assert!(secrets(&cluster).await.is_empty());
 }
 
