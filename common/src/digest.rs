@@ -23,7 +23,9 @@ mod text;
 use serde::{Deserialize, Serialize};
 
 pub use compose::{Setup, Sources, compose};
-pub use losses::{CENSOR_ERROR, CENSOR_LEFT_OUT, CENSORED, MAX_LOSSES, NOT_STORED, losses};
+pub use losses::{
+    CENSOR_ERROR, CENSOR_IN_CLEAR, CENSOR_LEFT_OUT, CENSORED, MAX_LOSSES, NOT_STORED, losses,
+};
 pub use quoting::{Quoting, is_of_pod};
 
 /// Tests that are named; all are counted.

@@ -1,10 +1,12 @@
-//! Masks what is inside compressed files and archives, and inside those within them.
+//! Masks what is inside compressed files and archives, and inside those within them: content,
+//! names, and what else a tool writes beside them (targets of links, owners, comments).
 //!
 //! Works on a copy in temporary space, bounded in size and depth. Whatever it cannot look into
 //! is an error: the caller must then leave the file out.
 
 mod bounds;
 mod kind;
+mod names;
 mod space;
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -109,9 +111,12 @@ impl<'a> Scrubber<'a> {
     }
 
     fn gzip(&mut self, file: &mut Spool, depth: u32) -> Result<Option<Spool>, Error> {
-        let mut inner = self.spool(&mut MultiGzDecoder::new(BufReader::new(file)))?;
-        let Some(mut masked) = self.layer(&mut inner, depth + 1)? else {
-            return Ok(None);
+        let mut inner = self.spool(&mut MultiGzDecoder::new(BufReader::new(&mut *file)))?;
+        let mut masked = match self.layer(&mut inner, depth + 1)? {
+            Some(masked) => masked,
+            // Its header has a name and a comment, which a new one has not.
+            None if self.has_secret(file)? => inner,
+            None => return Ok(None),
         };
         masked.rewind()?;
         let mut out = GzEncoder::new(self.empty(), Compression::default());
@@ -126,10 +131,11 @@ impl<'a> Scrubber<'a> {
         for entry in tar::Archive::new(file).entries()? {
             let mut entry = entry?;
             self.count()?;
-            let mut header = entry.header().clone();
-            let path = entry.path()?.into_owned();
-            if let Some(target) = entry.link_name()? {
-                out.append_link(&mut header, path, target)?;
+            let names = names::masked(&mut entry, self.censor)?;
+            any_masked |= names.any_masked;
+            let mut header = names.header;
+            if let Some(target) = names.target {
+                out.append_link(&mut header, names.path, target)?;
                 continue;
             }
             if entry.header().entry_type().is_gnu_sparse() {
@@ -141,7 +147,7 @@ impl<'a> Scrubber<'a> {
             let mut content = masked.unwrap_or(content);
             header.set_size(content.seek(SeekFrom::End(0))?);
             content.rewind()?;
-            out.append_data(&mut header, path, content)?;
+            out.append_data(&mut header, names.path, content)?;
         }
         let out = out.into_inner()?;
         Ok(any_masked.then_some(out))
@@ -149,8 +155,9 @@ impl<'a> Scrubber<'a> {
 
     fn zip(&mut self, file: &mut Spool, depth: u32) -> Result<Option<Spool>, Error> {
         bounds::check_zip(file)?;
-        let mut archive = ZipArchive::new(file)?;
+        let mut archive = ZipArchive::new(&mut *file)?;
         let mut out = ZipWriter::new(self.empty());
+        out.set_raw_comment(archive.comment().into())?;
         let mut any_masked = false;
         for index in 0..archive.len() {
             self.count()?;
@@ -170,8 +177,18 @@ impl<'a> Scrubber<'a> {
                 None => out.raw_copy_file(archive.by_index_raw(index)?)?,
             }
         }
-        let out = out.finish()?;
-        Ok(any_masked.then_some(out))
+        let mut out = out.finish()?;
+        // Names and comments stand in it as they are, and no checksum is over them.
+        let whole = if any_masked { &mut out } else { file };
+        whole.rewind()?;
+        let named = self.plain(whole)?;
+        Ok(named.or(any_masked.then_some(out)))
+    }
+
+    /// Whether there is one in the bytes as they are.
+    fn has_secret(&mut self, file: &mut Spool) -> Result<bool, Error> {
+        file.rewind()?;
+        Ok(self.plain(file)?.is_some())
     }
 
     /// A copy in temporary space, at its beginning, paid from the budget.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::JobSpec;
+use crate::censor::Censor;
 use crate::clonerefs::Record;
 
 /// `started.json`. Times are seconds since 1970.
@@ -93,6 +94,15 @@ impl Finished {
     }
 }
 
+/// The object that a container left as its metadata, masked; `None` if it is none.
+///
+/// What is masked are the strings as they read, since in the file a secret may be written in a
+/// hundred ways (`p\u0026ss`), and after that the text as it is going to be stored.
+pub(crate) fn read_masked(text: &[u8], censor: &Censor) -> Option<Map<String, Value>> {
+    let masked = censor.mask_json(serde_json::from_slice(text).ok()?);
+    serde_json::from_slice(&censor.mask(masked.to_string().into_bytes())).ok()
+}
+
 /// What was asked for: the pull request's commit, else the base's, else the base's name.
 #[must_use]
 pub fn revision(refs: &Refs) -> String {
@@ -165,6 +175,34 @@ mod tests {
         }
         let bare = serde_json::to_value(Started::new(&JobSpec::default(), &[], now())).unwrap();
         assert_eq!(bare, json!({"timestamp": 1_795_348_800}));
+    }
+
+    #[test]
+    fn metadata_is_masked_as_it_reads_and_as_it_is_written() {
+        let censor = Censor::new(["p&ss", "say \\\"x\\\"", "90210", "\"a\":\"b\""]).unwrap();
+        for (text, expected) in [
+            (r#"{"t": "p\u0026ss"}"#, Some(json!({"t": "XXXX"}))),
+            (
+                r#"{"\u0070&ss": [{"p": 90210}]}"#,
+                Some(json!({"XXXX": [{"p": "XXXXX"}]})),
+            ),
+            (
+                r#"{"t": "I say \u0022x\u0022"}"#,
+                Some(json!({"t": "I XXXXXXXXX"})),
+            ),
+            (
+                r#"{"n": 1.50, "deep": {"b": null}}"#,
+                Some(json!({"n": 1.5, "deep": {"b": null}})),
+            ),
+            // Without its quotes it is no JSON any more, and must not be stored with them.
+            (r#"{"a": "b"}"#, None),
+            ("[1]", None),
+            ("{", None),
+            ("", None),
+        ] {
+            let masked = read_masked(text.as_bytes(), &censor).map(Value::from);
+            assert_eq!(masked, expected, "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +26,14 @@ enum Error {
 
 /// All that was a secret of the pod so far. Clones know the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Known(Arc<Mutex<BTreeSet<Vec<u8>>>>);
+pub(crate) struct Known(Arc<Mutex<Remembered>>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    values: BTreeSet<Vec<u8>>,
+    /// The files of those that are too short to be hidden.
+    in_clear: BTreeSet<PathBuf>,
+}
 
 impl Known {
     /// Reads the secrets as they are now; whether there were any that were not known before. The
@@ -40,16 +47,17 @@ impl Known {
         let loaded = loaded.map_err(|e| e.to_string())?;
         let loaded = loaded.map_err(|e| e.to_string())?;
         let minimum = minimum(options);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         let mut news = false;
         for Secret { path, value } in loaded {
-            if known.contains(&value) {
-                continue;
+            if is_too_short(&value, minimum) && known.in_clear.insert(path.clone()) {
+                warn!(
+                    file = %path.display(),
+                    minimum,
+                    "a secret is shorter than minimum_secret_length, so it stays in clear"
+                );
             }
-            if is_too_short(&value, minimum) {
-                warn!(file = %path.display(), minimum, "a secret is too short to be hidden");
-            }
-            news |= known.insert(value);
+            news |= known.values.insert(value);
         }
         Ok(news)
     }
@@ -57,9 +65,21 @@ impl Known {
     /// What hides all of them, in all shapes. The error is for people to read.
     pub(crate) fn censor(&self, options: &CensoringOptions) -> Result<Censor, String> {
         let minimum = minimum(options);
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let shapes = known.iter().flat_map(|value| variants(value, minimum));
+        let known = self.lock();
+        let shapes = known.values.iter().flat_map(|value| variants(value, minimum));
         Censor::new(shapes).map_err(|e| e.to_string())
+    }
+
+    /// The files of the secrets that stay in clear since they are shorter than
+    /// `minimum_secret_length`.
+    pub(crate) fn in_clear(&self) -> Vec<String> {
+        let known = self.lock();
+        let files = known.in_clear.iter();
+        files.map(|file| file.display().to_string()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,6 +8,8 @@ use super::text;
 pub const CENSORED: &str = "censored";
 /// Why nothing could be censored, so that nothing was stored but the result.
 pub const CENSOR_ERROR: &str = "censor-error";
+/// Names of the secrets that are too short to be hidden.
+pub const CENSOR_IN_CLEAR: &str = "censor-in-clear";
 /// A line for each file that could not be censored: its name and why.
 pub const CENSOR_LEFT_OUT: &str = "censor-left-out";
 /// One line: how many other files are not there, the first of them by name, and why.

@@ -118,6 +118,110 @@ fn a_zip_is_masked_and_its_other_entries_stay() {
     }
 }
 
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes
+        .windows(text.len())
+        .any(|window| window == text.as_bytes())
+}
+
+#[test]
+fn names_in_a_tar_are_masked_with_nothing_else_to_mask() {
+    let long = format!("{}/hunter22", "d".repeat(120));
+    let mut out = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(1);
+    header.set_username("hunter22").unwrap();
+    header.set_groupname("a hunter22").unwrap();
+    out.append_data(&mut header, "of hunter22.txt", &b"x"[..])
+        .unwrap();
+    out.append_pax_extensions([("SCHILY.xattr.user.a", &b"hunter22"[..])])
+        .unwrap();
+    out.append_data(&mut header, &long, &b"y"[..]).unwrap();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_size(0);
+    out.append_link(&mut header, "link", "to/hunter22").unwrap();
+    let archive = out.into_inner().unwrap();
+
+    let scrubbed = ungz(&scrub(&gz(&archive)).unwrap());
+    assert!(!contains(&scrubbed, "hunter22"));
+    let names: Vec<String> = untar(&scrubbed)
+        .into_iter()
+        .map(|(name, ..)| name)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "of XXXXXXXX.txt",
+            &long.replace("hunter22", "XXXXXXXX"),
+            "link"
+        ]
+    );
+    let mut entries = tar::Archive::new(&scrubbed[..]);
+    let mut entries = entries.entries().unwrap();
+    let header = entries.next().unwrap().unwrap().header().clone();
+    assert_eq!(header.username().unwrap(), Some("XXXXXXXX"));
+    assert_eq!(header.groupname().unwrap(), Some("a XXXXXXXX"));
+    let link = entries.nth(1).unwrap().unwrap();
+    assert_eq!(link.link_name_bytes().unwrap(), &b"to/XXXXXXXX"[..]);
+}
+
+#[test]
+fn names_and_comments_in_a_zip_are_masked_with_nothing_else_to_mask() {
+    let mut out = ZipWriter::new(Cursor::new(Vec::new()));
+    for name in ["a/hunter22", "a/hunter22.b"] {
+        out.start_file(name, SimpleFileOptions::default()).unwrap();
+        out.write_all(b"x").unwrap();
+    }
+    out.set_comment("for hunter22").unwrap();
+    let archive = out.finish().unwrap().into_inner();
+    for inner in [
+        archive.clone(),
+        zipped(&[("hunter22", b"is hunter22"), ("b", b"x")]),
+    ] {
+        let scrubbed = ungz(&scrub(&gz(&inner)).unwrap());
+        assert!(!contains(&scrubbed, "hunter22"));
+        let mut archive = ZipArchive::new(Cursor::new(scrubbed)).unwrap();
+        assert_eq!(archive.len(), 2);
+        for index in 0..2 {
+            let mut content = String::new();
+            archive
+                .by_index(index)
+                .unwrap()
+                .read_to_string(&mut content)
+                .unwrap();
+            assert!(
+                ["x", "is XXXXXXXX"].contains(&content.as_str()),
+                "{content}"
+            );
+        }
+    }
+    let scrubbed = ungz(&scrub(&gz(&archive)).unwrap());
+    let archive = ZipArchive::new(Cursor::new(scrubbed)).unwrap();
+    assert_eq!(archive.comment(), b"for XXXXXXXX");
+    assert_eq!(
+        archive.file_names().map(Result::unwrap).collect::<Vec<_>>(),
+        ["a/XXXXXXXX", "a/XXXXXXXX.b"]
+    );
+}
+
+#[test]
+fn the_name_and_the_comment_of_a_gzip_file_are_masked() {
+    let named = |content: &[u8]| {
+        let builder = flate2::GzBuilder::new()
+            .filename("hunter22.txt")
+            .comment("of hunter22");
+        let mut out = builder.write(Vec::new(), Compression::default());
+        out.write_all(content).unwrap();
+        out.finish().unwrap()
+    };
+    for archive in [named(b"x"), [gz(b"y"), named(b"x")].concat()] {
+        let scrubbed = scrub(&tar(&[("a", &archive)])).unwrap();
+        assert!(!contains(&scrubbed, "hunter22"));
+        let (_, _, inner) = untar(&scrubbed).remove(0);
+        assert_eq!(ungz(&inner), ungz(&archive));
+    }
+}
+
 #[test]
 fn archives_in_archives_are_masked() {
     let inner = gz(b"hunter22");

@@ -32,14 +32,14 @@ pub(super) struct Needles {
     /// Where each ends; it begins where the one before ends.
     ends: Vec<u32>,
     /// For each the longest other one that it begins with.
-    shorter: Vec<Option<Index>>,
+    shorter: Vec<Option<NeedleIndex>>,
     /// The length of the longest.
     longest: usize,
     heads: Heads,
 }
 
 /// A needle's place in the order, plus one so that an absent one takes no room.
-type Index = std::num::NonZeroU32;
+type NeedleIndex = std::num::NonZeroU32;
 
 impl Needles {
     /// Empty strings are skipped, long ones are cut.
@@ -158,11 +158,13 @@ impl Needles {
 }
 
 /// The needle before a place.
-fn index(after: usize) -> Option<Index> {
-    Index::new(u32::try_from(after).expect("each has a byte, and there are no more than MOST"))
+fn index(after: usize) -> Option<NeedleIndex> {
+    NeedleIndex::new(
+        u32::try_from(after).expect("each has a byte, and there are no more than MOST"),
+    )
 }
 
-fn place(index: Index) -> usize {
+fn place(index: NeedleIndex) -> usize {
     index.get() as usize - 1
 }
 

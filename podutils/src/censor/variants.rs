@@ -9,7 +9,7 @@ mod url;
 
 use std::collections::BTreeSet;
 
-use parts::{Part, parts};
+use parts::{SecretPart, parts};
 
 /// What is shorter makes hexadecimal numbers that are anybody's.
 const HEX_FROM: usize = 4;
@@ -51,7 +51,7 @@ fn is_blank_or_bool(trimmed: &[u8]) -> bool {
 }
 
 /// Every shape of a part.
-fn shapes(part: &Part, found: &mut BTreeSet<Vec<u8>>) {
+fn shapes(part: &SecretPart, found: &mut BTreeSet<Vec<u8>>) {
     let value = part.bytes();
     found.insert(value.to_vec());
     url::escapes(value, found);

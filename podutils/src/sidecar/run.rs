@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use common::digest::{CENSOR_ERROR, CENSOR_LEFT_OUT, CENSORED, NOT_STORED};
+use common::digest::{CENSOR_ERROR, CENSOR_IN_CLEAR, CENSOR_LEFT_OUT, CENSORED, NOT_STORED};
 use common::storage::{Attributes, content_type, paths};
 use entrypoint::WrapperOptions;
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::JobSpec;
 use crate::censor::Censor;
-use crate::metadata::{Finished, Outcome};
+use crate::metadata::{self, Finished, Outcome};
 use crate::secrets::Known;
 use crate::upload::{
     Failures, Filter, PassedOver, Plan, Source, Target, Upload, Uploader, Walk, open_below,
@@ -186,6 +186,10 @@ impl Sidecar<'_> {
             passed_over.is_any(),
         );
         metadata.insert(CENSORED.to_owned(), json!(censored));
+        let in_clear: Vec<String> = known.in_clear().iter().map(|name| masked(name)).collect();
+        if !in_clear.is_empty() {
+            metadata.insert(CENSOR_IN_CLEAR.to_owned(), json!(in_clear));
+        }
         let left_out = failures.left_out(&target.dir, masked);
         if !left_out.is_empty() {
             metadata.insert(CENSOR_LEFT_OUT.to_owned(), json!(left_out));
@@ -307,7 +311,7 @@ impl Sidecar<'_> {
             }
         }
         // Whoever reads these takes them for the sidecar's own words.
-        for own in [CENSOR_ERROR, CENSOR_LEFT_OUT, NOT_STORED] {
+        for own in [CENSOR_ERROR, CENSOR_IN_CLEAR, CENSOR_LEFT_OUT, NOT_STORED] {
             merged.remove(own);
         }
         if !errors.is_empty() {
@@ -350,6 +354,6 @@ fn read_metadata(entry: &WrapperOptions, censor: &Censor) -> Result<Map<String, 
         .take(METADATA_LIMIT)
         .read_to_end(&mut text)
         .map_err(|e| format!("{}: {e}", path.display()))?;
-    serde_json::from_slice(&censor.mask(text))
-        .map_err(|_| format!("{}: it is not a JSON object", path.display()))
+    metadata::read_masked(&text, censor)
+        .ok_or_else(|| format!("{}: it is not a JSON object", path.display()))
 }

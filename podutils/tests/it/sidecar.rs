@@ -1,3 +1,4 @@
+mod acceptance;
 mod censoring;
 mod ends;
 mod live;

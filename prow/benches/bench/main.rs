@@ -10,6 +10,7 @@ mod config;
 mod corpus;
 mod figure;
 mod in_repo;
+mod log;
 mod plank;
 mod process;
 
@@ -25,11 +26,12 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 /// A part of the figures, by the word that stands before the slash in their names.
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Figure>>);
 
-const ALL: [Bench; 5] = [
+const ALL: [Bench; 6] = [
     ("config", config::run),
     ("choose", choose::run),
     ("in-repo", in_repo::run),
     ("hook", backlog::run),
+    ("log", log::run),
     ("plank", plank::run),
 ];
 

@@ -15,14 +15,14 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The first bytes of all needles.
 #[derive(Debug)]
 pub(super) struct Heads {
-    words: Filter,
+    words: BloomFilter,
     /// `None` if no needle is shorter than a word.
-    short: Option<Short>,
+    short: Option<ShortHeads>,
 }
 
 #[derive(Debug)]
-struct Short {
-    halves: Filter,
+struct ShortHeads {
+    halves: BloomFilter,
     /// First bytes.
     bytes: [bool; 256],
 }
@@ -35,14 +35,14 @@ impl Heads {
                 .filter(move |n| (from..until).contains(&n.len()));
             heads.map(move |needle| number(&needle[..from]))
         };
-        let words = Filter::new(heads(WORD, usize::MAX));
+        let words = BloomFilter::new(heads(WORD, usize::MAX));
         let short = needles.iter().any(|needle| needle.len() < WORD).then(|| {
             let mut bytes = [false; 256];
             for needle in needles.iter().filter(|needle| needle.len() < HALF) {
                 bytes[usize::from(needle[0])] = true;
             }
-            let halves = Filter::new(heads(HALF, WORD));
-            Short { halves, bytes }
+            let halves = BloomFilter::new(heads(HALF, WORD));
+            ShortHeads { halves, bytes }
         });
         Self { words, short }
     }
@@ -95,15 +95,15 @@ fn word(bytes: &[u8]) -> u64 {
         .map_or(0, |word| u64::from_le_bytes(*word))
 }
 
-/// A Bloom filter.
+/// Has what it was given, and now and then another.
 #[derive(Debug)]
-struct Filter {
+struct BloomFilter {
     bits: Vec<u64>,
     /// What of a hash is left away, so that the rest names a bit.
     shift: u32,
 }
 
-impl Filter {
+impl BloomFilter {
     fn new(entries: impl Iterator<Item = u64> + Clone) -> Self {
         let size = (entries.clone().count() * SPARSE)
             .next_power_of_two()

@@ -1,4 +1,4 @@
-//! What a secret is made of: its lines, and the strings of a JSON document.
+//! What a secret is made of: its lines, the values in them, and the strings of a JSON document.
 
 use serde_json::Value;
 
@@ -16,12 +16,12 @@ const DEPTH: u32 = 3;
 
 /// A value of its own.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct SecretPart {
     bytes: Vec<u8>,
     alone_encoded: bool,
 }
 
-impl Part {
+impl SecretPart {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -33,14 +33,14 @@ impl Part {
 }
 
 /// The value itself first.
-pub(super) fn parts(value: &[u8]) -> Vec<Part> {
-    let mut found = vec![Part {
+pub(super) fn parts(value: &[u8]) -> Vec<SecretPart> {
+    let mut found = vec![SecretPart {
         bytes: value.to_vec(),
         alone_encoded: true,
     }];
     let alone_encoded = value.len() <= SMALL;
     let mut add = |bytes: &[u8]| {
-        found.push(Part {
+        found.push(SecretPart {
             bytes: bytes.to_vec(),
             alone_encoded,
         });
@@ -51,12 +51,28 @@ pub(super) fn parts(value: &[u8]) -> Vec<Part> {
 }
 
 fn lines(value: &[u8], add: &mut impl FnMut(&[u8])) {
-    if !value.contains(&b'\n') {
-        return;
+    let is_one = !value.contains(&b'\n');
+    for line in value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
+        if !is_one && stands_alone(line) {
+            add(line);
+        }
+        // Names of clusters and the like stand there as well, so only what is no word.
+        if let Some(named) = named(line).filter(|named| is_mixed(named)) {
+            add(named);
+        }
     }
-    let lines = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    for line in lines.filter(|line| stands_alone(line)) {
-        add(line);
+}
+
+/// The value of `NAME=value` and `name: value`, without quotes.
+fn named(line: &[u8]) -> Option<&[u8]> {
+    let end = line
+        .windows(2)
+        .position(|pair| pair[0] == b'=' || pair == b": ")?;
+    let value = line[end + 1..].trim_ascii();
+    let is_quote = |byte: &u8| [b'"', b'\''].contains(byte);
+    match value {
+        [quote, inner @ .., last] if is_quote(quote) && quote == last => Some(inner),
+        _ => Some(value),
     }
 }
 
@@ -93,9 +109,12 @@ fn stands_alone(line: &[u8]) -> bool {
     if line.starts_with(b"-----") && line.ends_with(b"-----") {
         return false;
     }
+    line.len() >= LONG || is_mixed(line)
+}
+
+fn is_mixed(line: &[u8]) -> bool {
     let has = |kind: fn(&u8) -> bool| line.iter().any(kind);
-    line.len() >= LONG
-        || (line.len() >= MIXED && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic))
+    line.len() >= MIXED && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
 }
 
 #[cfg(test)]
@@ -146,6 +165,39 @@ mod tests {
         for no in ["abc", "}", "short", "-----BEGIN KEY-----"] {
             assert!(!texts.contains(&no.to_owned()), "{no}: {texts:?}");
         }
+    }
+
+    #[test]
+    fn the_value_of_a_name_is_one_of_its_own() {
+        for (line, expected) in [
+            ("PASSWORD=hunter22", Some("hunter22")),
+            ("export TOKEN='a b c 12'", Some("a b c 12")),
+            ("  token: \"hunter22\"", Some("hunter22")),
+            ("name: cluster", Some("cluster")),
+            ("https://a", None),
+            ("aHVudGVyMjI=", None),
+            ("A=\"", Some("\"")),
+            ("", None),
+        ] {
+            assert_eq!(
+                named(line.as_bytes()),
+                expected.map(str::as_bytes),
+                "{line}"
+            );
+        }
+        assert_eq!(
+            texts("token: hunter22\nname: cluster"),
+            [
+                "token: hunter22\nname: cluster",
+                "token: hunter22",
+                "hunter22",
+                "name: cluster"
+            ]
+        );
+        assert_eq!(
+            texts("PASSWORD=hunter22"),
+            ["PASSWORD=hunter22", "hunter22"]
+        );
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) fn quotes(text: &str, found: &mut BTreeSet<Vec<u8>>) {
             (char == '\'').then(|| quote.to_owned())
         }));
     }
-    for bytes in [Bytes::Clear, Bytes::Octal, Bytes::Hex] {
+    for bytes in [NonAscii::Clear, NonAscii::Octal, NonAscii::Hex] {
         for quote in [true, false] {
             found.insert(ansi(text, bytes, quote));
         }
@@ -46,17 +46,17 @@ pub(super) fn quotes(text: &str, found: &mut BTreeSet<Vec<u8>>) {
 
 /// How bytes are written that are not ASCII.
 #[derive(Clone, Copy)]
-enum Bytes {
+enum NonAscii {
     Clear,
     Octal,
     Hex,
 }
 
 /// Within bash's `$'…'`, and Python's `repr` of bytes (without a backslash before quotes).
-fn ansi(text: &str, bytes: Bytes, quote: bool) -> Vec<u8> {
+fn ansi(text: &str, bytes: NonAscii, quote: bool) -> Vec<u8> {
     let byte = |byte: u8| match bytes {
-        Bytes::Hex => format!("\\x{byte:02x}"),
-        Bytes::Octal | Bytes::Clear => format!("\\{byte:03o}"),
+        NonAscii::Hex => format!("\\x{byte:02x}"),
+        NonAscii::Octal | NonAscii::Clear => format!("\\{byte:03o}"),
     };
     escaped(text, |char| match char {
         '\'' if quote => Some("\\'".to_owned()),
@@ -64,9 +64,9 @@ fn ansi(text: &str, bytes: Bytes, quote: bool) -> Vec<u8> {
         '\n' => Some("\\n".to_owned()),
         '\r' => Some("\\r".to_owned()),
         '\t' => Some("\\t".to_owned()),
-        '\x1b' if !matches!(bytes, Bytes::Hex) => Some("\\E".to_owned()),
+        '\x1b' if !matches!(bytes, NonAscii::Hex) => Some("\\E".to_owned()),
         '\0'..='\x1f' | '\x7f' => Some(byte(char as u8)),
-        _ if char.is_ascii() || matches!(bytes, Bytes::Clear) => None,
+        _ if char.is_ascii() || matches!(bytes, NonAscii::Clear) => None,
         _ => Some(char.encode_utf8(&mut [0; 4]).bytes().map(byte).collect()),
     })
 }
