@@ -61,7 +61,7 @@ pub struct StorageOptions {
     /// Key that plank signs upload tokens with; made if there is none.
     #[arg(long, value_name = "FILE")]
     pub storage_key_file: Option<PathBuf>,
-    /// The same in a Secret of the ProwJobs' namespace, which has to exist.
+    /// The same in a Secret of the `ProwJobs`' namespace, which has to exist.
     #[arg(long, value_name = "NAME", conflicts_with = "storage_key_file")]
     pub storage_key_secret: Option<String>,
     /// Largest object, in bytes.

@@ -124,7 +124,9 @@ impl Deck {
         let uploads = context.storage.map(|own| {
             let home = match &own.key {
                 KeyPlace::File(file) => Home::File(file.clone()),
-                KeyPlace::Secret(name) => Home::Secret(SecretHome::new(infra, &namespace, name)),
+                KeyPlace::Secret(name) => {
+                    Home::Secret(Box::new(SecretHome::new(infra, &namespace, name)))
+                }
             };
             Uploads::new(own, StorageKey::new(home))
         });

@@ -23,7 +23,7 @@ const EAGER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum Home {
     File(KeyFile),
-    Secret(SecretHome),
+    Secret(Box<SecretHome>),
 }
 
 impl Home {

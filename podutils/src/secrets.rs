@@ -66,7 +66,10 @@ impl Known {
     pub(crate) fn censor(&self, options: &CensoringOptions) -> Result<Censor, String> {
         let minimum = minimum(options);
         let known = self.lock();
-        let shapes = known.values.iter().flat_map(|value| variants(value, minimum));
+        let shapes = known
+            .values
+            .iter()
+            .flat_map(|value| variants(value, minimum));
         Censor::new(shapes).map_err(|e| e.to_string())
     }
 

@@ -20,8 +20,11 @@ const RUNS: usize = 5;
 /// Lines of the large secret, of 64 bytes each: 135 kB.
 const LINES: usize = 2_100;
 
-/// The figure's name, and the job's secrets.
-const CASES: [(&str, fn() -> Vec<String>); 3] = [
+/// The job's secrets.
+type Secrets = fn() -> Vec<String>;
+
+/// The figure's name, and what is to be hidden.
+const CASES: [(&str, Secrets); 3] = [
     ("log: throughput without secrets", Vec::new),
     ("log: throughput with ten secrets", ten),
     ("log: throughput with a secret of 135 kB", large),
