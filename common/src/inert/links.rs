@@ -12,7 +12,7 @@ pub fn target(url: &str, limit: usize) -> String {
     }
     let mut written = String::with_capacity(url.len());
     for byte in url.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/?#@%&=+$,;".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~:/?#%&=+$,;".contains(&byte) {
             written.push(char::from(byte));
         } else {
             let _ = write!(written, "%{byte:02X}");

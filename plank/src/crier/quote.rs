@@ -93,7 +93,7 @@ mod tests {
         }
         for text in [&github, &slack] {
             assert!(
-                text.contains("https://deck/?a=1&b=2%7Cx%3E%20@all"),
+                text.contains("https://deck/?a=1&b=2%7Cx%3E%20%40all"),
                 "{text}"
             );
             assert!(text.contains("https://github.com/o/r/pull/7"), "{text}");

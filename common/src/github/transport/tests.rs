@@ -179,13 +179,23 @@ async fn a_read_goes_after_a_renamed_repository_and_no_further() {
 
 #[tokio::test]
 async fn a_redirect_makes_nobody_a_member() {
-    let server = Server::start(|_, what| match what {
-        "GET /orgs/o/members/eve" => moved(302, "/orgs/o/public_members/eve"),
-        _ => StatusCode::NO_CONTENT.into_response(),
-    })
-    .await;
-    assert!(!client_of(&server).is_member("o", "eve").await.unwrap());
-    assert_eq!(server.asked(), ["GET /orgs/o/members/eve"]);
+    const MEMBER: &str = "GET /orgs/o/members/eve";
+    const COLLABORATOR: &str = "GET /repos/o/r/collaborators/eve";
+    for status in [301, 302, 303, 307, 308] {
+        let server = Server::start(move |_, what| match what {
+            MEMBER => moved(status, "/orgs/o/public_members/eve"),
+            COLLABORATOR => moved(status, "/repositories/1/collaborators/eve"),
+            _ => StatusCode::NO_CONTENT.into_response(),
+        })
+        .await;
+        let client = client_of(&server);
+        assert!(!client.is_member("o", "eve").await.unwrap(), "{status}");
+        assert!(
+            !client.is_collaborator("o", "r", "eve").await.unwrap(),
+            "{status}"
+        );
+        assert_eq!(server.asked(), [MEMBER, COLLABORATOR], "{status}");
+    }
 }
 
 #[tokio::test]

@@ -256,7 +256,7 @@ mod tests {
         <summary><code>unit</code> <code>2 of 431 tests failed: TestFoo, &lt;b&gt;@all&lt;/b&gt;</code></summary>
 
         - `TestFoo`: ``got `1`, @maria`` at `a/foo_test.go:12`
-        - ```` ``` | @all ````
+        - ` ``` | @all `
 
          `````
          6: /test all

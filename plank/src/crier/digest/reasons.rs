@@ -2,6 +2,7 @@
 
 use common::{
     digest::{Digest, Quoting, Setup, Sources, compose, junit::Report, log::Tail},
+    inert::html,
     prowjob::{DecorationConfig, ProwJob, ProwJobAgent, ProwJobState, ProwJobStatus},
 };
 
@@ -42,7 +43,7 @@ fn told(state: ProwJobState, description: &str, left: &Left<'_>) -> (String, Opt
     if let Some(digest) = &digest {
         let comment = digest_section(&[Block::new("unit", "http://deck/view/7", digest, "")]);
         assert!(
-            comment.contains(&format!("<code>{}</code>", digest.summary)),
+            comment.contains(&format!("<code>{}</code>", html(&digest.summary, 1_000))),
             "{comment}"
         );
         let raw = "\"component\":";
