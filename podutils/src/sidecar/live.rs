@@ -8,13 +8,13 @@ mod follower;
 mod pace;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use common::storage::{Storage, live, paths};
 use futures::stream::{self, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -96,20 +96,19 @@ impl Live {
         self.stop.send_replace(true);
     }
 
-    /// Removes all pieces, now that the logs are stored; as well as it can.
+    /// Removes all pieces, now that the logs are stored; as well as it can. One that is cut short
+    /// may be repeated.
     pub(super) async fn remove(&self) {
         self.stop();
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(mut writer) = writer else {
-            return;
-        };
-        if tokio::time::timeout(LAST_PIECE, &mut writer).await.is_err() {
+        let mut writer = self.writer.lock().await;
+        if let Some(writer) = writer.as_mut()
+            && tokio::time::timeout(LAST_PIECE, &mut *writer)
+                .await
+                .is_err()
+        {
             writer.abort();
         }
+        *writer = None;
         let pieces = self.logs.iter().flat_map(|log| {
             let last = log.number.load(Ordering::Relaxed);
             (1..=last).map(|number| log.piece(number))
@@ -117,6 +116,9 @@ impl Live {
         let removal = stream::iter(pieces).for_each_concurrent(AT_ONCE, |key| self.delete(key));
         if tokio::time::timeout(REMOVAL, removal).await.is_err() {
             warn!("the storage takes too long, so pieces of the live log stay");
+        }
+        for log in self.logs.iter() {
+            log.number.store(0, Ordering::Relaxed);
         }
     }
 
