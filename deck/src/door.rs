@@ -98,8 +98,7 @@ pub(crate) async fn may_see(app: &App, place: &Place) -> Result<bool, Error> {
 }
 
 fn judge(app: &App, words: &[Word]) -> Verdict {
-    let any_hidden = app.settings().any_hidden || app.index.any_hidden();
-    decide(&app.viewer, any_hidden, words)
+    decide(&app.viewer, any_hidden(app), words)
 }
 
 /// All that is said of the run in a folder of the bucket of `place`.
@@ -127,6 +126,7 @@ async fn words(app: &App, place: &Place, run: &RunKey<'_>) -> Result<Vec<Word>, 
     Ok(words)
 }
 
+/// Whether anything is hidden here: a repository, a configured job, or a run that exists.
 fn any_hidden(app: &App) -> bool {
     app.settings().any_hidden || app.index.any_hidden()
 }

@@ -49,21 +49,17 @@ pub(crate) const NO_STORE: [(HeaderName, &str); 2] = [
 
 pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
     let routes = table::routes().fold(Router::new(), |router, route| {
-        let door = Door {
-            app: app.clone(),
-            visibility: route.visibility,
-        };
-        let door = middleware::from_fn_with_state(door, doors::pass);
-        // Not around the answer to a method that the route does not have.
-        let handler = (route.handler)().route_layer(door);
-        router.route(
-            route.path,
-            if route.compressed {
-                handler.layer(CompressionLayer::new())
-            } else {
-                handler
-            },
-        )
+        let mut handler = (route.handler)();
+        if route.visibility.is_of_one_run() {
+            let (app, visibility) = (app.clone(), route.visibility);
+            let door = middleware::from_fn_with_state(Door { app, visibility }, doors::pass);
+            // Not around the answer to a method that the route does not have.
+            handler = handler.route_layer(door);
+        }
+        if route.compressed {
+            handler = handler.layer(CompressionLayer::new());
+        }
+        router.route(route.path, handler)
     });
     let routes = routes.fallback(error::not_found).with_state(app.clone());
     finish(routes, &Arc::new(hosts)).layer(middleware::from_fn_with_state(app, measure))

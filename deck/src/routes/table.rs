@@ -31,6 +31,14 @@ pub enum Visibility {
     Storage,
 }
 
+impl Visibility {
+    /// Whether an address names one run, or something of one.
+    #[must_use]
+    pub fn is_of_one_run(self) -> bool {
+        !matches!(self, Self::Everyone | Self::Listing)
+    }
+}
+
 /// What an answer may do in a browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dress {

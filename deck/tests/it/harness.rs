@@ -9,7 +9,7 @@ use common::config::{Agent, Config, LoadMetrics, Options};
 use common::kube::{ClusterClient, Clusters};
 use common::prowjob::ProwJob;
 use common::service::{Ready, install_crypto};
-use common::storage::{Credentials, token};
+use common::storage::{Attributes, Credentials, Storage, token};
 use deck::{Context, Metrics, StorageOptions, Viewer};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -20,7 +20,8 @@ use local::apiserver::{ApiServer, LogSource};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::{self, Receiver};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +45,8 @@ pub(crate) struct Setup {
     pub(crate) deck: Value,
     /// A `config.yaml` that is followed, instead of `deck`.
     pub(crate) config_file: Option<PathBuf>,
+    /// Jobs of the central configuration, as YAML.
+    pub(crate) job_file: Option<&'static str>,
     /// The cluster takes any object for a `ProwJob`.
     pub(crate) any_object: bool,
     pub(crate) allowed_hosts: Vec<String>,
@@ -65,9 +68,10 @@ fn clusters(infra: &kube::Client, build: Option<&str>) -> Clusters {
     Clusters::new(infra.clone(), watch::channel(Arc::new(all)).1)
 }
 
-fn follow(file: &Path) -> (Agent, Receiver<Arc<Config>>) {
+fn follow(file: &Path, jobs: Option<PathBuf>) -> (Agent, Receiver<Arc<Config>>) {
     let options = Options {
         config_path: file.to_owned(),
+        job_config_path: jobs,
         ..Options::default()
     };
     Agent::start(&options, &LoadMetrics::default()).unwrap()
@@ -101,9 +105,21 @@ impl Deck {
             storage_max_object_size: setup.max_object_size.unwrap_or(1 << 30),
             storage_max_job_size: setup.max_job_size.unwrap_or(1 << 30),
         };
-        let (agent, config) = match &setup.config_file {
-            Some(file) => follow(file),
-            None => {
+        let (agent, config) = match (&setup.config_file, setup.job_file) {
+            (Some(file), _) => follow(file, None),
+            (None, Some(jobs)) => {
+                let [config_file, job_file] =
+                    ["config.yaml", "jobs.yaml"].map(|name| folder.path().join(name));
+                let mut section = json!({
+                    "skip_storage_path_validation": false,
+                    "additional_allowed_buckets": ["http://deck/storage"],
+                });
+                merge(&mut section, &setup.deck);
+                std::fs::write(&config_file, json!({"deck": section}).to_string()).unwrap();
+                std::fs::write(&job_file, jobs).unwrap();
+                follow(&config_file, Some(job_file))
+            }
+            (None, None) => {
                 let mut config = Config::default();
                 let section: Option<_> = serde_json::from_value(setup.deck).unwrap();
                 config.prow.deck = section.unwrap_or_default();
@@ -253,6 +269,33 @@ impl Deck {
             .unwrap()
             .status()
             .as_u16()
+    }
+}
+
+impl Deck {
+    /// Sends this head, and says the status of the answer.
+    pub(crate) async fn raw(&self, head: &str) -> u16 {
+        let address = self.base.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("{head}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Puts an object where Deck keeps its own, past its door.
+    pub(crate) async fn store(&self, key: &str, body: &str, content_type: &str) {
+        let url = format!("file://{}/storage", self.folder.path().display());
+        let storage = Storage::open(&url, &Credentials::default()).unwrap();
+        let attributes = Attributes {
+            content_type: Some(content_type.to_owned()),
+            ..Attributes::default()
+        };
+        storage
+            .put(key, body.to_owned(), &attributes)
+            .await
+            .unwrap();
     }
 }
 

@@ -1,6 +1,9 @@
 //! Deck over HTTP, on the embedded Kubernetes API.
 
 mod access;
+mod browser;
+mod doors;
+mod gone;
 mod harness;
 mod job;
 mod list;
