@@ -73,14 +73,25 @@ pub(crate) fn locate(app: &App, path: &str) -> Result<Option<Place>, Error> {
     app.buckets.locate(path, &app.settings().allowed)
 }
 
-/// Whether the viewer may see what is stored there. What belongs to no run nobody may.
-pub(crate) async fn may_see(app: &App, place: &Place) -> Result<bool, Error> {
+/// Whether the viewer may see the object that is stored there. What belongs to no run nobody
+/// may.
+pub(crate) async fn may_see_object(app: &App, place: &Place) -> Result<bool, Error> {
+    match (
+        inverse::runs(&place.key).first(),
+        inverse::beside(&place.key),
+    ) {
+        (Some(run), _) if run.rest.is_empty() => Ok(false),
+        (Some(_), _) => may_see(app, place).await,
+        (None, Some(beside)) => may_see_beside(app, place, &beside).await,
+        (None, None) => Ok(false),
+    }
+}
+
+/// Whether the viewer may see the run whose folder this is, or something in it.
+async fn may_see(app: &App, place: &Place) -> Result<bool, Error> {
     let runs = inverse::runs(&place.key);
     let Some((run, inner)) = runs.split_first() else {
-        return match inverse::beside(&place.key) {
-            Some(beside) => may_see_beside(app, place, &beside).await,
-            None => Ok(false),
-        };
+        return Ok(false);
     };
     let verdict = judge(app, &words(app, place, run).await?);
     tracing::debug!(key = place.key, %verdict, "a run was asked for");
@@ -88,7 +99,7 @@ pub(crate) async fn may_see(app: &App, place: &Place) -> Result<bool, Error> {
         return Ok(false);
     }
     // Another installation may have let a run's folder be inside another's: it may hide itself.
-    for run in inner {
+    for run in inner.iter().filter(|run| !run.rest.is_empty()) {
         let words = words(app, place, run).await?;
         if !words.is_empty() && !judge(app, &words).shown {
             return Ok(false);

@@ -172,7 +172,7 @@ async fn object(
     next: Next,
 ) -> Response {
     let InTime(in_time) = InTime::of(&request);
-    let shown = timeout_at(in_time, door::may_see(app, &place)).await;
+    let shown = timeout_at(in_time, door::may_see_object(app, &place)).await;
     match shown.unwrap_or_else(|late| Err(Error::Other(late.to_string()))) {
         Ok(true) => {}
         Ok(false) => return text(StatusCode::NOT_FOUND, artifact::NO_SUCH_OBJECT),

@@ -29,7 +29,7 @@ const HIDDEN: Named = Named {
 };
 const GONE: Named = Named {
     prowjob: "3",
-    job: "hidden",
+    job: "vanished",
     id: "103",
 };
 const UNKNOWN: Named = Named {
@@ -85,7 +85,7 @@ async fn with_runs() -> Deck {
     let deck = Deck::with(Setup {
         deck: json!({"hidden_repos": ["o/hush"]}),
         job_file: Some(
-            "periodics: [{name: hidden, hidden: true, interval: 1h, agent: kubernetes, \
+            "periodics: [{name: vanished, hidden: true, interval: 1h, agent: kubernetes, \
              spec: {containers: [{image: x, command: [x]}]}}]",
         ),
         max_object_size: Some(64),
@@ -220,7 +220,7 @@ async fn every_route_is_safe_at_every_status_and_shows_no_hidden_run() {
                         answer.status
                     );
                 }
-                for text in ["secret", "mallory", "hush"] {
+                for text in ["secret", "mallory", "hush", "vanished"] {
                     assert!(!answer.body.contains(text), "{what}: {}", answer.body);
                 }
             }
