@@ -130,6 +130,7 @@ fn names_in_a_tar_are_masked_with_nothing_else_to_mask() {
     let mut out = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(1);
+    header.set_mode(0o640);
     header.set_username("hunter22").unwrap();
     header.set_groupname("a hunter22").unwrap();
     out.append_data(&mut header, "of hunter22.txt", &b"x"[..])

@@ -56,9 +56,17 @@ fn shapes(part: &SecretPart, found: &mut BTreeSet<Vec<u8>>) {
     found.insert(value.to_vec());
     url::escapes(value, found);
     if let Ok(text) = std::str::from_utf8(value) {
-        json::escapes(text, found);
-        markup::escapes(text, found);
-        shell::quotes(text, found);
+        let mut written = BTreeSet::new();
+        json::escapes(text, &mut written);
+        markup::escapes(text, &mut written);
+        shell::quotes(text, &mut written);
+        // A line of a log is often a string in JSON, whatever it shows.
+        for text in written {
+            if part.is_quoted_twice() {
+                json::within(&text, found);
+            }
+            found.insert(text.into_bytes());
+        }
     }
     if part.is_alone_encoded() {
         base64::whole(value, found);
@@ -79,7 +87,7 @@ fn hex(value: &[u8], digits: &str) -> Vec<u8> {
 }
 
 /// A text with some of its characters written in another way; `None` leaves one as it is.
-fn escaped(text: &str, escape: impl Fn(char) -> Option<String>) -> Vec<u8> {
+fn escaped(text: &str, escape: impl Fn(char) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         match escape(char) {
@@ -87,7 +95,7 @@ fn escaped(text: &str, escape: impl Fn(char) -> Option<String>) -> Vec<u8> {
             None => out.push(char),
         }
     }
-    out.into_bytes()
+    out
 }
 
 #[cfg(test)]

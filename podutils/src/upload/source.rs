@@ -130,8 +130,8 @@ impl Prepare {
             Kind::Plain
         };
         let reader: Box<dyn Read + Send> = match &self.archives {
-            // The whole goes through the censor again below: names and comments of an archive
-            // are not looked into, and a broken archive is better than a secret.
+            // The whole goes through the censor again below: what stands between the entries of an
+            // archive is not looked into, and a broken archive is better than a secret.
             Some(archives) if kind != Kind::Plain && !self.censor.is_empty() => {
                 Box::new(scrub(&file, size, &self.censor, archives, runtime)?)
             }

@@ -206,7 +206,9 @@ impl Plan {
             .ok()
             .filter(|relative| !relative.as_os_str().is_empty());
         let relative = relative.unwrap_or(Path::new(path.file_name().unwrap_or_default()));
-        let name = relative.to_string_lossy().replace('#', "%23");
+        // Before anything of it is written in another way.
+        let name = self.censor.mask_text(&relative.to_string_lossy());
+        let name = name.replace('#', "%23");
         // Beside a file or folder of the name without `.gz` it keeps its own, and nothing is lost.
         let is_taken = path.extension().is_some_and(|extension| extension == "gz")
             && fs::symlink_metadata(path.with_extension("")).is_ok();
@@ -244,7 +246,7 @@ impl Plan {
             compress: compress && attributes.content_encoding.is_none(),
         };
         Upload {
-            key: format!("{}/{}", self.dir, self.censor.mask_text(&name)),
+            key: format!("{}/{name}", self.dir),
             source,
             attributes,
         }

@@ -73,22 +73,25 @@ const BY_NUMBER: Dialect = Dialect {
     ..PLAIN
 };
 
-pub(super) fn escapes(text: &str, found: &mut BTreeSet<Vec<u8>>) {
+pub(super) fn escapes(text: &str, found: &mut BTreeSet<String>) {
     for upper in [false, true] {
         for dialect in &DIALECTS {
             found.insert(string(text, dialect, upper));
         }
         found.insert(string(text, &BY_NUMBER, upper));
     }
-    // A line of a log that is JSON, within JSON.
+}
+
+/// What is written already, in a string, and that in a string once more.
+pub(super) fn within(written: &str, found: &mut BTreeSet<Vec<u8>>) {
     for dialect in [&PLAIN, &GO] {
-        let once = string(text, dialect, false);
-        let once = String::from_utf8_lossy(&once).into_owned();
-        found.insert(string(&once, dialect, false));
+        let once = string(written, dialect, false);
+        found.insert(string(&once, dialect, false).into_bytes());
+        found.insert(once.into_bytes());
     }
 }
 
-fn string(text: &str, dialect: &Dialect, upper: bool) -> Vec<u8> {
+fn string(text: &str, dialect: &Dialect, upper: bool) -> String {
     escaped(text, |char| match char {
         _ if dialect.numbered.contains(&char) => Some(numbered(char, upper)),
         '"' => Some("\\\"".to_owned()),

@@ -39,7 +39,7 @@ const LIBRARIES: [Entities; 9] = [
 /// `&` may be written so, or (twice escaped) longer.
 const ALWAYS: Entities = &[('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;")];
 
-pub(super) fn escapes(text: &str, found: &mut BTreeSet<Vec<u8>>) {
+pub(super) fn escapes(text: &str, found: &mut BTreeSet<String>) {
     for entities in LIBRARIES {
         found.insert(escaped(text, |char| {
             let mut all = ALWAYS.iter().chain(entities);

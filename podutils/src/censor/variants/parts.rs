@@ -8,8 +8,8 @@ const LONG: usize = 8;
 /// `return;` stand in every second log, and hiding them hides the log. What is this short and has
 /// no digit is hidden within the whole only.
 const MIXED: usize = 6;
-/// Of a larger secret, single lines are hidden in texts only, not in base64 and hex: they would
-/// be most of what has to be remembered, and nobody encodes them one by one.
+/// Of a larger secret, single lines are not looked for in base64 and hexadecimal, and nothing in
+/// text within text: that would be most of what has to be remembered.
 const SMALL: usize = 16 << 10;
 /// JSON within JSON within JSON.
 const DEPTH: u32 = 3;
@@ -18,7 +18,10 @@ const DEPTH: u32 = 3;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SecretPart {
     bytes: Vec<u8>,
-    alone_encoded: bool,
+    /// All of its secret.
+    is_whole: bool,
+    /// Its secret is no more than [`SMALL`].
+    is_of_small: bool,
 }
 
 impl SecretPart {
@@ -28,21 +31,28 @@ impl SecretPart {
 
     /// Whether to expect it in base64 or hex without the rest of its secret.
     pub(super) fn is_alone_encoded(&self) -> bool {
-        self.alone_encoded
+        self.is_whole || self.is_of_small
+    }
+
+    /// Whether to expect it quoted by one program within what another quotes.
+    pub(super) fn is_quoted_twice(&self) -> bool {
+        self.is_of_small
     }
 }
 
 /// The value itself first.
 pub(super) fn parts(value: &[u8]) -> Vec<SecretPart> {
+    let is_of_small = value.len() <= SMALL;
     let mut found = vec![SecretPart {
         bytes: value.to_vec(),
-        alone_encoded: true,
+        is_whole: true,
+        is_of_small,
     }];
-    let alone_encoded = value.len() <= SMALL;
     let mut add = |bytes: &[u8]| {
         found.push(SecretPart {
             bytes: bytes.to_vec(),
-            alone_encoded,
+            is_whole: false,
+            is_of_small,
         });
     };
     lines(value, &mut add);

@@ -10,7 +10,7 @@ const SPECIAL: &str = " \t!\"#$&'()*,;<>?[\\]^`{|}~";
 const SOMETIMES: &str = "!#,^{}~";
 
 /// Without the quotes around.
-pub(super) fn quotes(text: &str, found: &mut BTreeSet<Vec<u8>>) {
+pub(super) fn quotes(text: &str, found: &mut BTreeSet<String>) {
     let backslash = |special: &str| {
         escaped(text, |char| {
             special.contains(char).then(|| format!("\\{char}"))
@@ -53,7 +53,7 @@ enum NonAscii {
 }
 
 /// Within bash's `$'…'`, and Python's `repr` of bytes (without a backslash before quotes).
-fn ansi(text: &str, bytes: NonAscii, quote: bool) -> Vec<u8> {
+fn ansi(text: &str, bytes: NonAscii, quote: bool) -> String {
     let byte = |byte: u8| match bytes {
         NonAscii::Hex => format!("\\x{byte:02x}"),
         NonAscii::Octal | NonAscii::Clear => format!("\\{byte:03o}"),

@@ -53,6 +53,9 @@ fn every_shape_is_hidden() {
                 r#"a\u0026b\u003cc\u003ed\"e\u0027f/g+h\u003di j$k"#,
                 r#"a\u0026b\u003Cc\u003Ed\u0022e\u0027f/g\u002Bh=i j$k"#,
                 r#"a\\u0026b\\u003cc\\u003ed\\\"e'f/g+h=i j$k"#,
+                // And what shells and HTML are made of, in JSON.
+                r#"a\u0026b\u003cc\u003ed\"e'\\''f/g+h=i j$k"#,
+                r#"a\u0026amp;b\u0026lt;c\u0026gt;d\u0026#34;e\u0026#39;f/g+h=i j$k"#,
                 // Shells: '…', "…", \, $'…', and a Python word.
                 r#"a&b<c>d"e'\''f/g+h=i j$k"#,
                 r#"a&b<c>d"e'"'"'f/g+h=i j$k"#,

@@ -68,7 +68,7 @@ fn masked(lines: &[(String, String)]) -> String {
 fn names(lines: &[(String, String)]) -> impl Iterator<Item = &(String, String)> {
     lines
         .iter()
-        .filter(|(text, _)| !text.contains(['/', '\n', '#', '\\']) && text.len() < 90)
+        .filter(|(text, _)| !text.contains(['/', '\n', '\\']) && text.len() < 90)
 }
 
 fn start(options: &Options) -> tokio::task::JoinHandle<ExitCode> {
@@ -163,19 +163,28 @@ async fn expect_stored(pod: &Pod, lines: &[(String, String)]) {
         "names in metadata"
     );
     assert_eq!(metadata["censored"], true);
-    let metadata_file = pod.json(&artifact("metadata.json")).await;
+    // As text, it has further characters, and so more is hidden.
+    let file = pod.json(&artifact("metadata.json")).await;
+    let value = file["value"].as_str().unwrap();
     assert_eq!(
-        metadata_file["value"],
-        masked.as_str(),
+        shortened(value),
+        shortened(&masked),
         "metadata as an artifact"
     );
     let keys = pod.keys().await;
     for (_, name) in names(lines) {
         assert!(
-            keys.contains(&artifact(&format!("names/{name}"))),
+            keys.contains(&artifact(&format!("names/{}", name.replace('#', "%23")))),
             "{name}: {keys:?}"
         );
     }
+}
+
+/// With one `X` for each secret.
+fn shortened(masked: &str) -> String {
+    let mut characters: Vec<char> = masked.chars().collect();
+    characters.dedup_by(|a, b| *a == 'X' && *b == 'X');
+    characters.into_iter().collect()
 }
 
 fn text_of(files: &[(String, String)]) -> Vec<(String, Vec<u8>)> {
