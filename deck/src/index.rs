@@ -97,8 +97,12 @@ impl Default for Index {
 impl Index {
     /// Takes a job in, or its newer form.
     pub fn put(&self, object: &ProwJob) {
+        // Takes its time, so it is done before the lock is taken.
+        let Some(shown) = build::shown(object) else {
+            return;
+        };
         let mut state = self.write();
-        let Some(after) = state.interner.job(object).map(Arc::new) else {
+        let Some(after) = state.interner.job(object, shown).map(Arc::new) else {
             return;
         };
         let before = state.names.get(&after.name).cloned();

@@ -7,6 +7,7 @@ use common::prowjob::{ProwJob, ProwJobSpec, Pull, Refs, labels};
 use common::storage::paths;
 use jiff::Timestamp;
 use kube::ResourceExt;
+use serde_json::Value;
 
 use super::body::Body;
 use super::job::{Job, PullRequest, Repository};
@@ -36,12 +37,10 @@ impl Interner {
         new
     }
 
-    /// `None` for an object without a name. What is shown of it is without its secrets.
-    pub(super) fn job(&mut self, object: &ProwJob) -> Option<Job> {
+    /// `shown` is [`shown`] of the object. `None` for one without a name.
+    pub(super) fn job(&mut self, object: &ProwJob, shown: Value) -> Option<Job> {
         let (spec, status) = (&object.spec, object.status.clone().unwrap_or_default());
         let name: Arc<str> = object.metadata.name.as_deref()?.into();
-        let mut shown = serde_json::to_value(object).ok()?;
-        redact(&mut shown);
         let told = |field: &str| {
             shown["status"][field]
                 .as_str()
@@ -150,6 +149,14 @@ impl Interner {
             several => several.iter().map(|name| self.intern(name)).collect(),
         }
     }
+}
+
+/// What is shown of an object: all of it without its secrets. `None` if it is no JSON, which a
+/// `ProwJob` always is.
+pub(super) fn shown(object: &ProwJob) -> Option<Value> {
+    let mut shown = serde_json::to_value(object).ok()?;
+    redact(&mut shown);
+    Some(shown)
 }
 
 /// `None`: it is not decorated, not yet claimed, or its names are no keys.

@@ -7,7 +7,7 @@ use common::prowjob::{ProwJob, ProwJobState, ProwJobType, WAITING};
 use jiff::Timestamp;
 
 use super::body::{Body, Omit};
-use super::build::Interner;
+use super::build::{self, Interner};
 
 /// What lists and pages show of a `ProwJob`. Strings that many runs share are stored once.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Job {
 
     /// A job that is not in the index. `None` for an object without a name.
     pub(crate) fn new(object: &ProwJob) -> Option<Self> {
-        Interner::default().job(object)
+        Interner::default().job(object, build::shown(object)?)
     }
 
     /// Repositories of the job's own refs; of the others if it has none.

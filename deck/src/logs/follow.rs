@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::lookout::Lookouts;
+use super::lookout::{LogNews, Lookouts};
 use super::overlap::DeliveredEnd;
 use super::pieces::LogPieces;
 use super::stored::StoredLog;
@@ -154,9 +154,7 @@ impl Follower {
                         Lookouts::subscribe(&self.app, run, &self.container, &log, read)
                     });
                     let number = pieces.number();
-                    let more = |news: &super::lookout::LogNews| {
-                        news.pieces >= number || news.stored || news.over
-                    };
+                    let more = |news: &LogNews| news.pieces >= number || news.stored || news.over;
                     let Ok(told) = news.wait_for(more).await.map(|news| *news) else {
                         return Ok(());
                     };

@@ -12,7 +12,7 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::harness::{Deck, Setup, prowjob, read_until, until};
+use crate::harness::{Deck, Setup, decorated, prowjob, read_until, until};
 
 /// A build cluster that answers what it is told to whoever asks for a log, and then ends.
 #[derive(Clone, Default)]
@@ -127,6 +127,23 @@ async fn a_queued_job_is_not_polled() {
     deck.patch("1", json!({"status": {"state": "pending"}}))
         .await;
     read_until(&mut answer, "one\n").await;
+}
+
+#[tokio::test]
+async fn a_run_whose_pod_is_lost_ends_with_what_it_stored() {
+    let (api, address) = LogApi::start().await;
+    let deck = deck_on(address).await;
+    deck.create(prowjob("1", "unit", 1, "pending", &decorated()))
+        .await;
+    api.say(200, "one\ntw");
+    let mut answer = following(&deck).await;
+    read_until(&mut answer, "tw").await;
+    api.say(500, "");
+    let dir = "pr-logs/pull/o_r/7/unit/101";
+    let key = format!("{dir}/build-log.txt");
+    assert_eq!(deck.put(dir, &key, "one\ntwo\nthree\n").await, 201);
+    complete(&deck).await;
+    assert_eq!(answer.text().await.unwrap(), "o\nthree\n");
 }
 
 /// Takes connections and says nothing.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use tokio::time::timeout;
 
-use super::super::overlap::Overlap;
-use super::super::{Error, LogStream, pod};
 use super::{FIRST, Follower, changed};
+use crate::logs::overlap::Overlap;
+use crate::logs::{Error, LogStream, pod};
 
 /// How long a log that is read again may be silent before its known part is over; and one of a
 /// run that is over before nothing more comes.
