@@ -16,7 +16,7 @@ pub(crate) use secret::SecretHome;
 
 /// Between two looks at a key that is there: it may be rotated.
 const LOOK: Duration = Duration::from_secs(30);
-/// Between two looks while there is none, and between two that strangers' tokens can cause.
+/// Between two looks that tokens can cause; while there is no key, looks become rarer from here.
 const EAGER: Duration = Duration::from_secs(1);
 
 /// Where the key is kept.
@@ -67,10 +67,15 @@ impl StorageKey {
     /// Fills the key, and looks at it again and again until the end.
     pub(crate) async fn follow(&self, shutdown: &CancellationToken) {
         let following = async {
+            let mut wait = EAGER;
             loop {
                 self.look(Instant::now()).await;
-                let is_known = self.known().is_ok();
-                sleep(if is_known { LOOK } else { EAGER }).await;
+                wait = if self.known().is_ok() {
+                    LOOK
+                } else {
+                    LOOK.min(wait * 2)
+                };
+                sleep(wait).await;
             }
         };
         shutdown.run_until_cancelled(following).await;

@@ -32,7 +32,7 @@ pub(crate) struct Deck {
     pub(crate) base: String,
     pub(crate) client: kube::Client,
     pub(crate) http: reqwest::Client,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     shutdown: CancellationToken,
     _api: ApiServer,
     _agent: Agent,

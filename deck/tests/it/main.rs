@@ -13,4 +13,5 @@ mod reload;
 mod schema;
 mod storage;
 mod storage_key;
+mod tokens;
 mod trouble;

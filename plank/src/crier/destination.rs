@@ -20,6 +20,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const TOKEN_LIFETIME: SignedDuration = SignedDuration::from_mins(10);
 /// Runs whose logs are read at once: each takes some ten MiB.
 const MAX_READERS: usize = 4;
+/// Buckets that are kept open. Where every bucket of a cloud may be opened, jobs can name new ones.
+const MAX_OPENED: usize = 256;
 /// Largest file of a run that is read.
 const MAX_READ: usize = 1 << 20;
 
@@ -134,6 +136,9 @@ impl Buckets {
             return Ok(storage.clone());
         }
         let storage = Storage::open(url, &self.credentials)?;
+        if opened.len() >= MAX_OPENED {
+            opened.clear();
+        }
         opened.insert(url.to_owned(), storage.clone());
         Ok(storage)
     }
