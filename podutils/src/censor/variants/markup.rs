@@ -4,47 +4,48 @@ use std::collections::BTreeSet;
 
 use super::escaped;
 
-/// What a library writes instead of some characters, beside `&amp;`, `&lt;` and `&gt;`.
+/// What stands instead of some characters.
 type Entities = &'static [(char, &'static str)];
 
-const LIBRARIES: [Entities; 9] = [
-    // Within an element, anybody's.
-    &[],
-    // Go's `html`, its templates, and its `encoding/xml`.
-    &[('"', "&#34;"), ('\'', "&#39;")],
-    &[('"', "&#34;"), ('\'', "&#39;"), ('+', "&#43;")],
+/// `&` may be written so, or (twice escaped) longer.
+const ALWAYS: Entities = &[('&', "&amp;"), ('<', "&lt;")];
+
+/// Each library has its own way with each of these, and a template may go through two of them: every
+/// choice is met with every other.
+const CHOICES: [&[Entities]; 5] = [
+    &[&[('"', "&#34;")], &[('"', "&quot;")], &[('"', "&#x22;")]],
+    &[&[('\'', "&#39;")], &[('\'', "&apos;")], &[('\'', "&#x27;")]],
+    &[&[('>', "&gt;")]],
+    // Go's templates.
+    &[&[('+', "&#43;")]],
+    // In attributes: Go's, Java's and libxml's.
     &[
-        ('"', "&#34;"),
-        ('\'', "&#39;"),
-        ('\n', "&#xA;"),
-        ('\r', "&#xD;"),
-        ('\t', "&#x9;"),
+        &[('\n', "&#xA;"), ('\r', "&#xD;"), ('\t', "&#x9;")],
+        &[('\n', "&#10;"), ('\r', "&#13;"), ('\t', "&#9;")],
     ],
-    // Java's and libxml's attributes.
-    &[('"', "&quot;")],
-    &[
-        ('"', "&quot;"),
-        ('\n', "&#10;"),
-        ('\r', "&#13;"),
-        ('\t', "&#9;"),
-    ],
-    // Ruby's and PHP's.
-    &[('"', "&quot;"), ('\'', "&#39;")],
-    // XML's names for all five.
-    &[('"', "&quot;"), ('\'', "&apos;")],
-    // Python's.
-    &[('"', "&quot;"), ('\'', "&#x27;")],
 ];
 
-/// `&` may be written so, or (twice escaped) longer.
-const ALWAYS: Entities = &[('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;")];
-
 pub(super) fn escapes(text: &str, found: &mut BTreeSet<String>) {
-    for entities in LIBRARIES {
+    let mut ways: Vec<Vec<Entities>> = vec![vec![ALWAYS]];
+    for choice in CHOICES {
+        let written = choice.iter().filter(|entities| occurs(entities, text));
+        let chosen: Vec<_> = written
+            .flat_map(|entities| {
+                ways.iter()
+                    .map(|way| [way.as_slice(), &[*entities]].concat())
+            })
+            .collect();
+        ways.extend(chosen);
+    }
+    for way in ways {
         found.insert(escaped(text, |char| {
-            let mut all = ALWAYS.iter().chain(entities);
+            let mut all = way.iter().copied().flatten();
             let (_, entity) = all.find(|(of, _)| *of == char)?;
             Some((*entity).to_owned())
         }));
     }
+}
+
+fn occurs(entities: Entities, text: &str) -> bool {
+    entities.iter().any(|(char, _)| text.contains(*char))
 }

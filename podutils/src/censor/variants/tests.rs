@@ -69,6 +69,8 @@ fn every_shape_is_hidden() {
                 "a&amp;b&lt;c&gt;d&quot;e&#39;f/g+h=i j$k",
                 "a&amp;b&lt;c&gt;d&quot;e&apos;f/g+h=i j$k",
                 "a&amp;b&lt;c&gt;d&quot;e&#x27;f/g+h=i j$k",
+                "a&amp;b&lt;c&gt;d&#34;e'f/g+h=i j$k",
+                "a&amp;b&lt;c>d&quot;e'f/g&#43;h=i j$k",
                 // Hexadecimal.
                 "6126623c633e64226527662f672b683d69206a246b",
                 "6126623C633E64226527662F672B683D69206A246B",
