@@ -57,6 +57,7 @@ pub(super) async fn app(
 /// What hook and crier need, and no more.
 fn permissions() -> Permissions {
     Permissions::from([
+        ("checks", Level::Write),
         ("contents", Level::Read),
         ("issues", Level::Write),
         ("members", Level::Read),

@@ -1,5 +1,6 @@
 //! The whole system, through the binary that people start.
 
+mod canary;
 mod check;
 mod contributor;
 mod demo;
