@@ -24,12 +24,11 @@ pub(super) fn failed_init(statuses: &[ContainerStatus], specs: &[Container]) -> 
     statuses.iter().find_map(|status| {
         let ended = status.state.as_ref()?.terminated.as_ref()?;
         let spec = specs.iter().find(|spec| spec.name == status.name);
+        let is_ours = UTILITIES.contains(&status.name.as_str()) && spec.is_none_or(is_utility);
         (ended.exit_code != 0).then(|| FailedInit {
             name: status.name.clone(),
             exit_code: ended.exit_code,
-            said: spec
-                .filter(|spec| is_utility(spec))
-                .map_or_else(String::new, |_| said(ended)),
+            said: if is_ours { said(ended) } else { String::new() },
         })
     })
 }
@@ -39,7 +38,7 @@ fn is_utility(container: &Container) -> bool {
     match container.name.as_str() {
         "clonerefs" => container.has_variable(clonerefs::Options::ENV),
         "initupload" => container.has_variable(initupload::Options::ENV),
-        name => UTILITIES.contains(&name),
+        _ => true,
     }
 }
 
