@@ -14,6 +14,7 @@ use common::storage::{Bucket, Error};
 use crate::app::App;
 use crate::buckets::Place;
 use crate::index::Job;
+use crate::stored_run;
 use crate::view::encode_path;
 use crate::visibility::{Verdict, Witness, Word, decide};
 
@@ -55,10 +56,12 @@ pub(crate) async fn find(app: &App, path: &str) -> anyhow::Result<Found> {
     let Some(place) = locate(app, path)? else {
         return Ok(Found::Nothing);
     };
-    if inverse::run(&place.key).is_none() {
+    let Some(run) = inverse::run(&place.key) else {
         return Ok(alias(app, &place).await?);
-    }
+    };
     if !may_see(app, &place).await? {
+        // Read all the same: a run that is absent takes this time, too.
+        let _ = stored_run::read(&place, &run).await;
         return Ok(Found::Nothing);
     }
     let live = bound(app, &place.bucket, &place.key).into_iter().next();

@@ -1,7 +1,7 @@
 //! Every path Deck answers, and what all answers have in common.
 //!
-//! A request passes, from outside: the measuring, [`headers`], [`host`], the net for panics, the door of
-//! its route ([`doors`]).
+//! A request passes, from outside: the measuring, [`headers`], [`host`], the net for panics, and
+//! the door of its route ([`doors`]). The [`table`] says which.
 
 mod artifact;
 mod badge;

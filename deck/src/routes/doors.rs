@@ -173,15 +173,23 @@ async fn object(
 ) -> Response {
     let InTime(in_time) = InTime::of(&request);
     let shown = timeout_at(in_time, door::may_see_object(app, &place)).await;
+    let run = same_run(path, &place.key);
     match shown.unwrap_or_else(|late| Err(Error::Other(late.to_string()))) {
         Ok(true) => {}
-        Ok(false) => return text(StatusCode::NOT_FOUND, artifact::NO_SUCH_OBJECT),
+        Ok(false) => {
+            // Asked for all the same: what is absent takes this time, too.
+            if run.is_some() {
+                let _ = timeout_at(in_time, place.storage.head(&place.key)).await;
+            }
+            return text(StatusCode::NOT_FOUND, artifact::NO_SUCH_OBJECT);
+        }
         Err(error) => return artifact::failed(&place.key, error),
     }
-    let run = same_run(path, &place.key);
     request.extensions_mut().insert(ShownObject(place));
     let mut response = next.run(request).await;
-    if let Some(run) = run {
+    // Not of what is absent: that must look like what is hidden.
+    let shown = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
+    if let Some(run) = run.filter(|_| shown) {
         response.extensions_mut().insert(SameRun(run));
     }
     response
