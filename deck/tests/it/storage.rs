@@ -13,7 +13,7 @@ async fn put(deck: &Deck, key: &str, token: Option<&str>, headers: &[(&str, &str
     let mut request = deck
         .http
         .put(deck.url(&format!("/storage/{key}")))
-        .body("x");
+        .body("5");
     if let Some(token) = token {
         request = request.bearer_auth(token);
     }
@@ -276,8 +276,8 @@ async fn sizes_have_ends() {
         ("artifacts/x", 6, 413),
         ("a", 90, 201),
         ("c", 50, 201),
-        ("finished.json", 15, 201),
-        ("finished.json", 20, 201),
+        ("podinfo.json", 15, 201),
+        ("podinfo.json", 20, 201),
         ("prowjob.json", 1, 413),
     ] {
         assert_eq!(put(name, size).await, expected, "{name} of {size}");

@@ -53,6 +53,7 @@ async fn apply(cluster: &Cluster) {
 /// A Deck with the rights of its account.
 struct Deck {
     base: String,
+    _agent: Agent,
     _shutdown: DropGuard,
 }
 
@@ -87,6 +88,7 @@ impl Deck {
         tokio::spawn(deck::run(context, listener, shutdown.clone()));
         Self {
             base,
+            _agent: agent,
             _shutdown: shutdown.drop_guard(),
         }
     }

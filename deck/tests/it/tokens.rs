@@ -27,8 +27,8 @@ async fn a_result_stands_once_its_run_is_complete() {
     assert_eq!(deck.put(RUN, &log, "the end").await, 201);
     deck.delete("1").await;
     until("the job is gone", async || {
-        let (_, page) = deck.get("/").await;
-        (!page.contains("unit")).then_some(())
+        let (status, _) = deck.get("/prowjob?prowjob=1").await;
+        (status == 404).then_some(())
     })
     .await;
     assert_eq!(late().await, 409);
