@@ -1,6 +1,8 @@
 //! Who may see a run whose `ProwJob` is gone, or that is kept in an odd place.
 
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 
 use crate::harness::{Deck, Setup, decorated, prowjob};
 
@@ -47,168 +49,128 @@ async fn status(deck: &Deck, folder: &str) -> u16 {
     all[0]
 }
 
+/// What is left of a run whose `ProwJob` is gone, and the status that it answers with.
+struct GoneRun {
+    what: &'static str,
+    dir: &'static str,
+    prowjob: Option<String>,
+    started: Option<String>,
+    status: u16,
+}
+
+impl GoneRun {
+    fn new(what: &'static str, dir: &'static str, status: u16) -> Self {
+        Self {
+            what,
+            dir,
+            prowjob: None,
+            started: None,
+            status,
+        }
+    }
+
+    /// With a `prowjob.json` of this spec.
+    fn with_spec(self, mut spec: Value) -> Self {
+        spec["type"] = "periodic".into();
+        spec["job"] = "x".into();
+        let object = json!({"apiVersion": "prow.k8s.io/v1", "kind": "ProwJob",
+            "metadata": {"name": "x"}, "spec": spec, "status": {"state": "success"}});
+        self.with_prowjob(object.to_string())
+    }
+
+    fn with_prowjob(self, text: String) -> Self {
+        let prowjob = Some(text);
+        Self { prowjob, ..self }
+    }
+
+    /// With a `started.json` that names these repositories.
+    fn with_repos(self, repos: &[&str]) -> Self {
+        let repos: BTreeMap<_, _> = repos.iter().map(|repo| (*repo, "")).collect();
+        let started = Some(json!({"timestamp": 1, "repos": repos}).to_string());
+        Self { started, ..self }
+    }
+
+    async fn store(&self, deck: &Deck, folder: &str) {
+        let result = r#"{"passed": true, "result": "SUCCESS"}"#.to_owned();
+        let files = [
+            ("prowjob.json", self.prowjob.clone()),
+            ("started.json", self.started.clone()),
+            ("finished.json", Some(result)),
+            ("build-log.txt", Some("its own words\n".to_owned())),
+        ];
+        for (name, text) in files {
+            let Some(text) = text else { continue };
+            let kind = if name.ends_with("json") {
+                "application/json"
+            } else {
+                "text/plain"
+            };
+            deck.store(&format!("{folder}/{name}"), &text, kind).await;
+        }
+    }
+}
+
+fn said_by_the_configuration() -> Vec<GoneRun> {
+    vec![
+        GoneRun::new("nobody speaks", "logs/gone", 404),
+        GoneRun::new("a configured job", "logs/open", 200),
+        GoneRun::new("hidden", "logs/shut", 404),
+        GoneRun::new("hidden, whatever it wrote", "logs/shut", 404)
+            .with_spec(json!({}))
+            .with_repos(&["o/r"]),
+        GoneRun::new("one of two of the name is", "logs/both", 404).with_spec(json!({})),
+        GoneRun::new("a hidden org's", "pr-logs/pull/hidden-org_r/7/of-org", 404),
+        GoneRun::new("a tenant's", "logs/theirs", 404).with_spec(json!({})),
+    ]
+}
+
+fn said_by_its_prowjob() -> Vec<GoneRun> {
+    let of_two_repos = json!({"extra_refs":
+        [{"org": "o", "repo": "x"}, {"org": "o", "repo": "hush"}]});
+    let of_a_tenant = json!({"prowjob_defaults": {"tenant_id": "t"}});
+    let large = format!("{{\"x\": \"{}\"}}", "x".repeat(3 << 20));
+    vec![
+        GoneRun::new("its prowjob.json shows it", "logs/gone", 200).with_spec(json!({})),
+        GoneRun::new("and hides it", "logs/open", 404).with_spec(json!({"hidden": true})),
+        GoneRun::new("by a repository", "logs/gone", 404).with_spec(of_two_repos),
+        GoneRun::new("by a tenant", "logs/gone", 404).with_spec(of_a_tenant),
+        GoneRun::new("it is too large", "logs/open", 404).with_prowjob(large),
+        GoneRun::new("it is no JSON", "logs/open", 404).with_prowjob("{".to_owned()),
+    ]
+}
+
+fn said_by_its_repositories() -> Vec<GoneRun> {
+    let gerrit = "https://gerrit.example.com/a/b";
+    let of_gerrit = "pr-logs/pull/gerrit.example.com_a_b/7/gone";
+    vec![
+        GoneRun::new("started.json shows it", "logs/gone", 200).with_repos(&["o/r", "o/s"]),
+        GoneRun::new("each counts", "logs/gone", 404).with_repos(&["o/a", "o/hush"]),
+        GoneRun::new("also after a prowjob.json", "logs/gone", 404)
+            .with_spec(json!({}))
+            .with_repos(&["o/hush"]),
+        GoneRun::new("it names none", "logs/gone", 404).with_repos(&[]),
+        GoneRun::new("its path shows it", "pr-logs/pull/o_r/7/gone", 200),
+        GoneRun::new("and hides it", "pr-logs/pull/o_hush/7/gone", 404).with_spec(json!({})),
+        GoneRun::new("no repository in the path", "pr-logs/pull/7/gone", 404),
+        GoneRun::new("of a batch", "pr-logs/pull/batch/gone", 404),
+        GoneRun::new("of a hidden Gerrit", of_gerrit, 404),
+        GoneRun::new("by its repositories", "logs/gone", 404).with_repos(&[gerrit]),
+    ]
+}
+
 #[tokio::test]
 async fn each_word_may_hide_a_run_and_silence_does() {
     let deck = start().await;
-    let finished = r#"{"passed": true, "result": "SUCCESS"}"#;
-    let own = |spec: serde_json::Value| {
-        let mut spec = spec;
-        spec["type"] = "periodic".into();
-        spec["job"] = "x".into();
-        json!({"apiVersion": "prow.k8s.io/v1", "kind": "ProwJob", "metadata": {"name": "x"},
-            "spec": spec, "status": {"state": "success"}})
-        .to_string()
-    };
-    let open = own(json!({}));
-    let large = format!("{{\"x\": \"{}\"}}", "x".repeat(3 << 20));
-    let started = |repos: &str| format!(r#"{{"timestamp": 1, "repos": {{{repos}}}}}"#);
-    let mut build = 100;
-    for (what, dir, prowjob, started, expected) in [
-        ("nobody speaks", "logs/gone", None, None, 404),
-        ("a configured job", "logs/open", None, None, 200),
-        ("hidden", "logs/shut", None, None, 404),
-        (
-            "hidden, whatever it wrote",
-            "logs/shut",
-            Some(open.clone()),
-            Some(started(r#""o/r": """#)),
-            404,
-        ),
-        (
-            "one of two of the name is",
-            "logs/both",
-            Some(open.clone()),
-            None,
-            404,
-        ),
-        (
-            "of a hidden organisation",
-            "pr-logs/pull/hidden-org_r/7/of-org",
-            None,
-            None,
-            404,
-        ),
-        ("a tenant's", "logs/theirs", Some(open.clone()), None, 404),
-        (
-            "its prowjob.json shows it",
-            "logs/gone",
-            Some(open.clone()),
-            None,
-            200,
-        ),
-        (
-            "and hides it",
-            "logs/open",
-            Some(own(json!({"hidden": true}))),
-            None,
-            404,
-        ),
-        (
-            "by a repository",
-            "logs/gone",
-            Some(own(
-                json!({"extra_refs": [{"org": "o", "repo": "x"}, {"org": "o", "repo": "hush"}]}),
-            )),
-            None,
-            404,
-        ),
-        (
-            "by a tenant",
-            "logs/gone",
-            Some(own(json!({"prowjob_defaults": {"tenant_id": "t"}}))),
-            None,
-            404,
-        ),
-        ("it is too large", "logs/open", Some(large), None, 404),
-        (
-            "it is no JSON",
-            "logs/open",
-            Some("{".to_owned()),
-            None,
-            404,
-        ),
-        (
-            "started.json shows it",
-            "logs/gone",
-            None,
-            Some(started(r#""o/r": "", "o/s": """#)),
-            200,
-        ),
-        (
-            "each repository counts",
-            "logs/gone",
-            None,
-            Some(started(r#""o/a": "", "o/hush": """#)),
-            404,
-        ),
-        (
-            "also after a prowjob.json",
-            "logs/gone",
-            Some(open.clone()),
-            Some(started(r#""o/hush": """#)),
-            404,
-        ),
-        ("it names none", "logs/gone", None, Some(started("")), 404),
-        (
-            "its path shows it",
-            "pr-logs/pull/o_r/7/gone",
-            None,
-            None,
-            200,
-        ),
-        (
-            "and hides it",
-            "pr-logs/pull/o_hush/7/gone",
-            Some(open.clone()),
-            None,
-            404,
-        ),
-        (
-            "no repository in the path",
-            "pr-logs/pull/7/gone",
-            None,
-            None,
-            404,
-        ),
-        ("of a batch", "pr-logs/pull/batch/gone", None, None, 404),
-        (
-            "of a hidden Gerrit",
-            "pr-logs/pull/gerrit.example.com_a_b/7/gone",
-            None,
-            None,
-            404,
-        ),
-        (
-            "by its repositories",
-            "logs/gone",
-            None,
-            Some(started(r#""https://gerrit.example.com/a/b": """#)),
-            404,
-        ),
-    ] {
-        build += 1;
-        let folder = format!("{dir}/{build}");
-        let files = [("prowjob.json", prowjob), ("started.json", started)];
-        for (name, text) in files
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text?)))
-        {
-            deck.store(&format!("{folder}/{name}"), &text, "application/json")
-                .await;
-        }
-        deck.store(
-            &format!("{folder}/finished.json"),
-            finished,
-            "application/json",
-        )
-        .await;
-        deck.store(
-            &format!("{folder}/build-log.txt"),
-            "its own words\n",
-            "text/plain",
-        )
-        .await;
-        assert_eq!(status(&deck, &folder).await, expected, "{what}: {folder}");
+    let runs = [
+        said_by_the_configuration(),
+        said_by_its_prowjob(),
+        said_by_its_repositories(),
+    ];
+    for (number, run) in runs.into_iter().flatten().enumerate() {
+        let folder = format!("{}/{}", run.dir, 101 + number);
+        run.store(&deck, &folder).await;
+        let found = status(&deck, &folder).await;
+        assert_eq!(found, run.status, "{}: {folder}", run.what);
     }
 }
 

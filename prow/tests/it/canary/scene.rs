@@ -21,7 +21,7 @@ use crate::{
     support::{Program, eventually, find_files, kubectl, unescape_html},
 };
 
-/// What each job does; the words come from a ConfigMap, so that no ProwJob has them.
+/// What each job does; the words come from a `ConfigMap`, so that no `ProwJob` has them.
 const SCRIPT: &str = r#"
 cat /shapes/log
 printf '%s\n' "$CANARY $from"
