@@ -23,21 +23,22 @@ pub(super) fn check(subject: &Subject<'_>, findings: &mut Findings) {
     let Some((job, how)) = owners.next() else {
         return;
     };
-    let others = match owners.count() {
-        0 => String::new(),
-        1 => " and one more job".into(),
-        more => format!(" and {more} more jobs"),
+    let name = &job.name;
+    let who = match owners.count() {
+        0 => format!("the pod of {name:?} owns its node"),
+        1 => format!("the pods of {name:?} and one more job own their nodes"),
+        more => format!("the pods of {name:?} and {more} more jobs own their nodes"),
     };
     let root = Path::Below(&job.origin.path);
     findings.add_with_hint(
         "storage-token-on-own-node",
         &job.origin.file,
         &root.key("spec"),
-        format!(
-            "the pod of {:?}{others} owns its node ({how}), and with it the storage tokens of every pod there",
-            job.name
+        format!("{who} ({how}), and with them the storage tokens of every pod there"),
+        Some(
+            "let such jobs run on nodes of their own, or store results in a bucket of a cloud"
+                .into(),
         ),
-        Some("let it run on nodes of its own, or store results in a bucket of a cloud".into()),
     );
 }
 

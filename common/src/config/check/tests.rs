@@ -81,7 +81,7 @@ periodics:
 - {name: pid, interval: 1h, spec: {hostPID: true, containers: [{image: a}]}}
 - {name: net, interval: 1h, spec: {hostNetwork: true, containers: [{image: a}]}}
 - {name: path, interval: 1h, spec: {volumes: [{name: v, hostPath: {path: /}}], containers: [{image: a}]}}
-- {name: init, interval: 1h, spec: {initContainers: [{image: a, securityContext: {privileged: true}}], containers: [{image: a}]}}
+- {name: init, interval: 1h, spec: {initContainers: [{name: i, image: a, restartPolicy: Always, securityContext: {privileged: true}}], containers: [{image: a}]}}
 - {name: capable, interval: 1h, spec: {containers: [{image: a, securityContext: {capabilities: {add: [CAP_SYS_ADMIN]}}}]}}
 - {name: harmless, interval: 1h, spec: {hostPID: false, containers: [{image: a, securityContext: {privileged: false, capabilities: {add: [NET_ADMIN]}}}]}}
 ";
@@ -97,7 +97,7 @@ periodics:
     assert_eq!(
         of(&deck),
         [
-            r#"config.yaml:9:25: periodics[1].spec: the pod of "pid" and 4 more jobs owns its node (hostPID), and with it the storage tokens of every pod there; let it run on nodes of its own, or store results in a bucket of a cloud"#
+            r#"config.yaml:9:29: periodics[1].spec: the pods of "pid" and 4 more jobs own their nodes (hostPID), and with them the storage tokens of every pod there; let such jobs run on nodes of their own, or store results in a bucket of a cloud"#
         ]
     );
     assert_eq!(of(&config("bucket: b")), [""; 0]);
