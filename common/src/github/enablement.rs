@@ -40,9 +40,10 @@ impl Enablement {
     }
 
     pub fn allows(&self, org: &str, repo: &str) -> bool {
+        let full = format!("{org}/{repo}");
         let among = |orgs: &[String], repos: &[String]| {
             orgs.iter().any(|it| names::is_same(it, org))
-                || repos.iter().any(|it| names::covers(it, org, repo))
+                || repos.iter().any(|it| names::is_same(it, &full))
         };
         let all = self.github_enabled_org.is_empty() && self.github_enabled_repo.is_empty();
         (all || among(&self.github_enabled_org, &self.github_enabled_repo))

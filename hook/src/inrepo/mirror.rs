@@ -283,11 +283,10 @@ async fn bring(
     base_sha: &str,
     head: Option<&Head>,
 ) -> anyhow::Result<bool> {
+    // Also of a repository that is nobody else's to read.
+    private::folder(&git.dir).with_context(|| format!("mirror folder {}", git.dir.display()))?;
     if !is_repository(&git.dir) {
         present.clear();
-        // Also of a repository that is nobody else's to read.
-        private::new_folder(&git.dir)
-            .with_context(|| format!("mirror folder {}", git.dir.display()))?;
         git.run(&["init", "--quiet", "--bare"], LOOK_LIMIT).await?;
     }
     let base = (base_sha, "refs/prow/base".to_owned());

@@ -1,6 +1,7 @@
 use std::{
     fmt::Write as _,
     io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
 };
 
@@ -80,6 +81,25 @@ async fn a_conflict_names_its_files() {
     let files = ["a b.txt", "dir/b"].map(str::to_owned);
     let merged = Repository::new(&files).merge(TRUSTED.merge).await.unwrap();
     assert_eq!(merged, Merge::Conflict(files.to_vec()));
+}
+
+#[tokio::test]
+async fn nobody_else_may_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let git = Git {
+        dir: folder.path().join("o/r.git"),
+        url: "http://127.0.0.1:1/o/r.git",
+        credentials: None,
+        gits: &Arc::default(),
+    };
+    let mode = || std::fs::metadata(&git.dir).unwrap().permissions().mode() & 0o777;
+    for time in ["new", "from before"] {
+        bring(&git, &mut Present::new(), &"0".repeat(40), None)
+            .await
+            .unwrap_err();
+        assert_eq!(mode(), 0o700, "{time}");
+        std::fs::set_permissions(&git.dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
 }
 
 #[tokio::test]
