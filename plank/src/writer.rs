@@ -407,7 +407,9 @@ mod tests {
 
     use super::*;
 
-    fn job(spec: Value) -> ProwJob {
+    fn job(mut spec: Value) -> ProwJob {
+        spec["type"] = "periodic".into();
+        spec["job"] = "unit".into();
         ProwJob::new("pj", serde_json::from_value(spec).unwrap())
     }
 
