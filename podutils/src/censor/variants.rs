@@ -58,7 +58,7 @@ fn shapes(part: &SecretPart, found: &mut BTreeSet<Vec<u8>>) {
     if let Ok(text) = std::str::from_utf8(value) {
         let mut written = BTreeSet::new();
         json::escapes(text, &mut written);
-        markup::escapes(text, &mut written);
+        markup::escapes(text, part.is_quoted_twice(), &mut written);
         shell::quotes(text, &mut written);
         // A line of a log is often a string in JSON, whatever it shows.
         for text in written {

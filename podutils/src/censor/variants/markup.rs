@@ -13,9 +13,9 @@ const ALWAYS: Entities = &[('&', "&amp;"), ('<', "&lt;")];
 /// Each library has its own way with each of these, and a template may go through two of them: every
 /// choice is met with every other.
 const CHOICES: [&[Entities]; 5] = [
+    &[&[('>', "&gt;")]],
     &[&[('"', "&#34;")], &[('"', "&quot;")], &[('"', "&#x22;")]],
     &[&[('\'', "&#39;")], &[('\'', "&apos;")], &[('\'', "&#x27;")]],
-    &[&[('>', "&gt;")]],
     // Go's templates.
     &[&[('+', "&#43;")]],
     // In attributes: Go's, Java's and libxml's.
@@ -25,9 +25,16 @@ const CHOICES: [&[Entities]; 5] = [
     ],
 ];
 
-pub(super) fn escapes(text: &str, found: &mut BTreeSet<String>) {
+/// So many ways are enough for a secret that is large.
+const ENOUGH: usize = 8;
+
+/// In every way, or only in some.
+pub(super) fn escapes(text: &str, every: bool, found: &mut BTreeSet<String>) {
     let mut ways: Vec<Vec<Entities>> = vec![vec![ALWAYS]];
     for choice in CHOICES {
+        if !every && ways.len() > ENOUGH {
+            break;
+        }
         let written = choice.iter().filter(|entities| occurs(entities, text));
         let chosen: Vec<_> = written
             .flat_map(|entities| {

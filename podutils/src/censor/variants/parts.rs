@@ -10,7 +10,7 @@ const LONG: usize = 8;
 const MIXED: usize = 6;
 /// Of a larger secret, single lines are not looked for in base64 and hexadecimal, and nothing in
 /// text within text: that would be most of what has to be remembered.
-const SMALL: usize = 16 << 10;
+const SMALL: usize = 4 << 10;
 /// JSON within JSON within JSON.
 const DEPTH: u32 = 3;
 
