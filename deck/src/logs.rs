@@ -80,6 +80,10 @@ pub(crate) async fn now(app: &App, job: &Job, container: &str) -> Result<LogStre
         LogOrigin::Nowhere => Err(Error::NotStarted),
         LogOrigin::Pod => pod::open(app, job, container, false).await,
         LogOrigin::Storage => StoredLog::of(app, job, container)?.finished().await,
+        LogOrigin::StorageElsePod => match StoredLog::of(app, job, container)?.finished().await {
+            Err(Error::Absent) => pod::open(app, job, container, false).await,
+            stored => stored,
+        },
         LogOrigin::Sidecar => {
             let log = StoredLog::of(app, job, container)?;
             let so_far = LogPieces::new(log).into_stream().await;

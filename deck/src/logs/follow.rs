@@ -79,6 +79,10 @@ impl Follower {
                 LogOrigin::Nowhere => Err(Error::NotStarted),
                 LogOrigin::Sidecar => self.let_out().await.map(|()| true),
                 LogOrigin::Storage => self.stored().await.map(|()| true),
+                LogOrigin::StorageElsePod => match self.stored().await {
+                    Err(Error::Absent) => self.printed(complete).await,
+                    stored => stored.map(|()| true),
+                },
                 LogOrigin::Pod => self.printed(complete).await,
             };
             match tried {

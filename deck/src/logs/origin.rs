@@ -15,6 +15,8 @@ pub(crate) enum LogOrigin {
     Sidecar,
     /// The run's folder, as the pod stored it.
     Storage,
+    /// The same, and where nothing was stored the container.
+    StorageElsePod,
 }
 
 /// What the decision depends on.
@@ -40,15 +42,16 @@ impl LogOrigin {
 }
 
 /// What a sidecar has masked, or refused to store since it could not, is not to be had from the
-/// pod; so a finished run has what it stored, and a running one that censors what its sidecar
-/// lets out. Where no sidecar is, the pod is all there is.
+/// pod; so of a run that censors there is, once it has finished, what it stored, and until then
+/// what its sidecar lets out. Other runs are shown from the pod as Prow does it.
 fn decide(run: RunFacts) -> LogOrigin {
     let in_line = matches!(
         run.state,
         ProwJobState::Triggered | ProwJobState::Scheduling
     );
     match (run.complete, run.decorated) {
-        (true, true) => LogOrigin::Storage,
+        (true, true) if run.censors => LogOrigin::Storage,
+        (true, true) => LogOrigin::StorageElsePod,
         (true, false) => LogOrigin::Pod,
         (false, _) if in_line => LogOrigin::Nowhere,
         (false, true) if run.censors => LogOrigin::Sidecar,
@@ -86,13 +89,12 @@ mod tests {
     #[test]
     fn a_finished_run_comes_from_its_pod_only_if_nothing_was_to_be_masked() {
         for state in ProwJobState::ALL {
-            assert_eq!(finished(PLAIN, state), LogOrigin::Pod, "{state:?}");
-            for run in [DECORATED, CENSORED] {
-                assert_eq!(
-                    finished(run, state),
-                    LogOrigin::Storage,
-                    "{run:?} {state:?}"
-                );
+            for (run, expected) in [
+                (PLAIN, LogOrigin::Pod),
+                (DECORATED, LogOrigin::StorageElsePod),
+                (CENSORED, LogOrigin::Storage),
+            ] {
+                assert_eq!(finished(run, state), expected, "{run:?} {state:?}");
             }
         }
     }
@@ -106,7 +108,8 @@ mod tests {
                     complete,
                     ..CENSORED
                 };
-                assert_ne!(decide(run), LogOrigin::Pod, "{run:?}");
+                let pods = [LogOrigin::Pod, LogOrigin::StorageElsePod];
+                assert!(!pods.contains(&decide(run)), "{run:?}");
             }
         }
     }

@@ -138,7 +138,7 @@ async fn a_run_whose_log_was_never_stored_keeps_what_was_let_out() {
 }
 
 #[tokio::test]
-async fn what_a_finished_pod_printed_is_shown_of_undecorated_runs_alone() {
+async fn what_a_finished_pod_printed_is_shown_only_if_nothing_was_to_be_masked() {
     let deck = Deck::start().await;
     for (name, extra, minute) in [
         ("1", json!({}), 1),
@@ -151,18 +151,20 @@ async fn what_a_finished_pod_printed_is_shown_of_undecorated_runs_alone() {
     }
     deck.page_with("/", "job-3").await;
     let log = |id: &str| format!("/log?job=unit&id=10{id}");
-    assert_eq!(deck.get(&log("1")).await, (200, format!("{RAW}\n")));
-    for id in ["2", "3"] {
-        for follow in ["", "&follow=true"] {
-            let (_, text) = deck.get(&format!("{}{follow}", log(id))).await;
-            assert!(!text.contains(RAW), "{text}");
-        }
-        let (_, page) = deck.get(&format!("/view/prowjob/unit/10{id}")).await;
-        assert!(
-            page.contains("There is no log of this run.") && !page.contains(RAW),
-            "{page}"
-        );
+    for id in ["1", "2"] {
+        assert_eq!(deck.get(&log(id)).await, (200, format!("{RAW}\n")));
+        let follow = format!("{}&follow=true", log(id));
+        assert_eq!(deck.get(&follow).await, (200, format!("{RAW}\n")));
     }
+    for follow in ["", "&follow=true"] {
+        let (_, text) = deck.get(&format!("{}{follow}", log("3"))).await;
+        assert!(!text.contains(RAW), "{text}");
+    }
+    let (_, page) = deck.get("/view/prowjob/unit/103").await;
+    assert!(
+        page.contains("There is no log of this run.") && !page.contains(RAW),
+        "{page}"
+    );
 }
 
 #[tokio::test]

@@ -128,7 +128,7 @@ fn ends() -> Vec<WayToEnd> {
         WayToEnd {
             state: "error",
             description: &["Container sidecar was killed"],
-            // Its log is not stored: Deck shows the pod's, which stays.
+            // Its log is not stored: Deck shows what the sidecar had let out of it.
             reason: "printed",
             log: &[],
             ended: Some("sidecar"),

@@ -165,7 +165,7 @@ async fn uploads_that_deck_was_killed_under_arrive_when_it_is_back() {
     let finished = content(&storage, &format!("{RUN}/finished.json")).await;
     let finished: Value = serde_json::from_slice(&finished).unwrap();
     assert_eq!(finished["result"], "SUCCESS");
-    assert_eq!(finished["metadata"], json!({"censored": true}));
+    assert_eq!(finished["metadata"], json!({"censored": false}));
     assert_eq!(content(&storage, "logs/unit/latest-build.txt").await, b"7");
 }
 

@@ -54,7 +54,8 @@ impl EndsScene {
         }
     }
 
-    /// SIGKILL for the program of a job's container, once all containers of its pod run.
+    /// SIGKILL for the program of a job's container, once all containers of its pod run and Deck
+    /// shows what the job has printed.
     pub(super) fn kill(&self, job: &str, container: &str) {
         let process = eventually("the container's process", MINUTE, || {
             let pod = self.pod(job)?;
@@ -62,6 +63,13 @@ impl EndsScene {
             let runs = statuses.all(|status| status["state"]["running"].is_object());
             let uid = pod["metadata"]["uid"].as_str().filter(|_| runs)?;
             program_of(&self.data, uid, container)
+        });
+        let url = self.prowjob(job)["status"]["url"].clone();
+        let (deck, run) = url.as_str().unwrap().split_once("/view/").unwrap();
+        let build_id = run.rsplit('/').next().unwrap();
+        let log = format!("{deck}/log?job={job}&id={build_id}");
+        eventually("its log", MINUTE, || {
+            curl(&[&log]).0.contains("printed").then_some(())
         });
         let kill = Command::new("kill")
             .args(["-9", &process.to_string()])
