@@ -35,7 +35,8 @@ async fn apply(cluster: &Cluster) {
             continue;
         }
         document["metadata"]["namespace"] = cluster.namespace.clone().into();
-        for subject in document["subjects"].as_array_mut().into_iter().flatten() {
+        let subjects = document.get_mut("subjects").and_then(Value::as_array_mut);
+        for subject in subjects.into_iter().flatten() {
             subject["namespace"] = cluster.namespace.clone().into();
         }
         let version = document["apiVersion"].as_str().unwrap();
