@@ -1,17 +1,15 @@
 //! The one place that changes anything in a cluster.
 
 mod refusal;
+mod results;
 
 use common::{
-    config::{Config, buckets::AllowedBuckets},
+    config::Config,
     kube::DeserializeGuard,
     prowjob::{ProwJob, ProwJobSpec, labels},
-    storage::{
-        Bucket, Provider,
-        token::keys::{KeyError, KeyFile},
-    },
+    storage::token::keys::{KeyError, KeyFile},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -29,9 +27,6 @@ use crate::{
     pods::BuildCluster,
     transition::Change,
 };
-
-/// Beyond the longest run: uploads after a timeout, clocks that differ.
-const TOKEN_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// Why a change did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -165,17 +160,10 @@ impl Writer {
             namespace: &cluster.namespace,
             version: env!("CARGO_PKG_VERSION"),
         };
-        if decorate::needs_token(&job.spec) && self.storage_key.is_none() {
-            let text = "results go to Deck's storage, but plank has no --storage-key-file";
-            return Ok(Created::Refused(text.to_owned()));
-        }
-        if let Some(refusal) = foreign_place(&job.spec, config) {
-            return Ok(Created::Refused(refusal));
-        }
         let build_id = job.status.as_ref().map_or("", |status| &status.build_id);
-        if decorate::needs_token(&job.spec) && storage_dir(&job.spec, build_id).is_none() {
-            let text = "its results have no folder in Deck's storage: the job's name, its refs or its path_prefix make none of a run's own";
-            return Ok(Created::Refused(text.to_owned()));
+        let has_key = self.storage_key.is_some();
+        if let Some(refusal) = results::find_refusal(&job.spec, build_id, config, has_key) {
+            return Ok(Created::Refused(refusal));
         }
         let pod = match decorate::pod(job, build_id, &target) {
             Ok(mut pod) => {
@@ -280,7 +268,7 @@ impl Writer {
         };
         let keys = key.read()?;
         let expiry = now
-            .saturating_add(lifetime(job, config))
+            .saturating_add(results::token_lifetime(job, config))
             .unwrap_or(Timestamp::MAX);
         let pod = job.name_any();
         let name = token_secret_name(&pod, build_id);
@@ -328,44 +316,6 @@ pub(crate) fn words(error: &Error) -> String {
     }
 }
 
-/// Why a pod whose results go to a server or a folder gets neither the place nor a token: only the
-/// job names it, and whoever may write a job could have the results, and a token, sent anywhere.
-fn foreign_place(spec: &ProwJobSpec, config: &Config) -> Option<String> {
-    let decoration = spec.decoration_config.as_ref()?;
-    let bucket = &decoration.gcs_configuration.as_ref()?.bucket;
-    let place = Bucket::parse(bucket).ok()?;
-    if !matches!(place.provider(), Provider::Storage | Provider::File) {
-        return None;
-    }
-    let opened = AllowedBuckets::of(config).open_to(bucket);
-    opened.err().map(|error| error.to_string())
-}
-
-/// From the pod's creation to the last upload that it may still do: until a node takes it, until
-/// it has started, while it runs, and while it ends.
-fn lifetime(job: &ProwJob, config: &Config) -> SignedDuration {
-    let plank = &config.prow.plank;
-    let own = job.spec.decoration_config.clone().unwrap_or_default();
-    let pod = job.spec.pod_spec.as_ref();
-    let grace = pod.and_then(|spec| spec.0.get("terminationGracePeriodSeconds")?.as_i64());
-    let grace = SignedDuration::from_secs(grace.unwrap_or_default());
-    let own_grace = own.grace_period.unwrap_or_default();
-    // A pod gets a quarter more than its test.
-    let own_grace = SignedDuration::from_nanos(own_grace.nanos()).saturating_mul(5) / 4;
-    [
-        own.pod_running_timeout
-            .unwrap_or(plank.pod_running_timeout()),
-        own.pod_pending_timeout
-            .unwrap_or(plank.pod_pending_timeout()),
-        own.pod_unscheduled_timeout
-            .unwrap_or(plank.pod_unscheduled_timeout()),
-    ]
-    .into_iter()
-    .map(|timeout| SignedDuration::from_nanos(timeout.nanos()))
-    .fold(TOKEN_MARGIN, SignedDuration::saturating_add)
-    .saturating_add(grace.max(own_grace))
-}
-
 /// What was to be done to a very object that is gone, or another by now, is done.
 fn unless_gone<T>(result: Result<T, kube::Error>) -> Result<(), Error> {
     match result {
@@ -403,62 +353,7 @@ pub(crate) async fn remove_finalizer(api: &Api<Pod>, name: &str, uid: &str) -> R
 
 #[cfg(test)]
 mod tests {
-    use common::prowjob::ProwJob;
-
     use super::*;
-
-    fn job(mut spec: Value) -> ProwJob {
-        spec["type"] = "periodic".into();
-        spec["job"] = "unit".into();
-        ProwJob::new("pj", serde_json::from_value(spec).unwrap())
-    }
-
-    #[test]
-    fn a_token_lasts_as_long_as_its_pod_may() {
-        let prow = json!({"plank": {
-            "pod_unscheduled_timeout": "1h", "pod_pending_timeout": "2h", "pod_running_timeout": "3h",
-        }});
-        let config = Config {
-            prow: serde_json::from_value(prow).unwrap(),
-            ..Config::default()
-        };
-        for (spec, hours) in [
-            (json!({}), 7),
-            (
-                json!({"decoration_config": {"pod_running_timeout": "13h", "grace_period": "4h"}}),
-                22,
-            ),
-            (
-                json!({"pod_spec": {"terminationGracePeriodSeconds": 7200}}),
-                9,
-            ),
-        ] {
-            let lasts = lifetime(&job(spec.clone()), &config);
-            assert_eq!(lasts, SignedDuration::from_hours(hours), "{spec}");
-        }
-    }
-
-    #[test]
-    fn a_server_or_folder_that_only_the_job_names_is_no_place() {
-        let prow = json!({"plank": {"default_decoration_configs": {"*": {
-            "gcs_configuration": {"bucket": "http://deck/storage"},
-        }}}});
-        let config = Config {
-            prow: serde_json::from_value(prow).unwrap(),
-            ..Config::default()
-        };
-        for (bucket, refused) in [
-            ("http://deck/storage", false),
-            ("gs://anywhere", false),
-            ("http://evil/storage", true),
-            ("https://deck/storage", true),
-            ("file:///etc", true),
-        ] {
-            let spec = json!({"decoration_config": {"gcs_configuration": {"bucket": bucket}}});
-            let found = foreign_place(&job(spec).spec, &config);
-            assert_eq!(found.is_some(), refused, "{bucket}");
-        }
-    }
 
     #[test]
     fn only_what_no_retry_can_mend_is_final() {

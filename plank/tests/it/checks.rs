@@ -160,6 +160,16 @@ async fn a_failure_is_explained_on_the_commit_and_in_the_comment() {
     assert!(both, "the first job's digest stays: {body}");
 }
 
+/// The check runs and the comment, once both tell of the job's failure.
+async fn told_of_unit(world: &World) -> [String; 2] {
+    for reporter in [REPORTER, "github-reporter"] {
+        world.marked("unit", reporter, ProwJobState::Failure).await;
+    }
+    let path = format!("/repos/acme/widgets/commits/{}/check-runs", world.sha);
+    let runs = world.get(&path).await.to_string();
+    [runs, world.comments().await[0].body.clone()]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_without_a_secret_is_quoted_without_a_mark() {
     let world = World::new().await;
@@ -169,14 +179,7 @@ async fn a_job_without_a_secret_is_quoted_without_a_mark() {
     world
         .fail_with("unit", &[finished(false), log(), junit()])
         .await;
-    world.marked("unit", REPORTER, ProwJobState::Failure).await;
-    world
-        .marked("unit", "github-reporter", ProwJobState::Failure)
-        .await;
-    let path = format!("/repos/acme/widgets/commits/{}/check-runs", world.sha);
-    let runs = world.get(&path).await.to_string();
-    let body = &world.comments().await[0].body;
-    for told in [&runs, body] {
+    for told in told_of_unit(&world).await {
         assert!(told.contains("undefined: x60"), "{told}");
         assert!(told.contains("got 1"), "{told}");
     }
@@ -196,14 +199,7 @@ async fn without_the_mark_nothing_of_the_log_is_quoted() {
     world
         .end_job_with("unit", with_secret, &files, ended("Failed", 1))
         .await;
-    world.marked("unit", REPORTER, ProwJobState::Failure).await;
-    world
-        .marked("unit", "github-reporter", ProwJobState::Failure)
-        .await;
-    let path = format!("/repos/acme/widgets/commits/{}/check-runs", world.sha);
-    let runs = world.get(&path).await.to_string();
-    let body = &world.comments().await[0].body;
-    for told in [&runs, body] {
+    for told in told_of_unit(&world).await {
         assert!(told.contains("TestFoo"), "{told}");
         assert!(
             !told.contains("undefined") && !told.contains("got 1"),
