@@ -36,9 +36,9 @@ struct Remembered {
 }
 
 impl Known {
-    /// Reads the secrets as they are now; whether there were any that were not known before. The
-    /// error is for people to read.
-    pub(crate) async fn learn(&self, options: &CensoringOptions) -> Result<bool, String> {
+    /// Reads the secrets as they are now, and tells how many are known, which rises with each new
+    /// one: whoever made a censor of fewer needs another. The error is for people to read.
+    pub(crate) async fn learn(&self, options: &CensoringOptions) -> Result<usize, String> {
         if !options.ini_filenames.is_empty() {
             return Err("secrets in ini files (ini_filenames) are not supported".to_owned());
         }
@@ -48,7 +48,6 @@ impl Known {
         let loaded = loaded.map_err(|e| e.to_string())?;
         let minimum = minimum(options);
         let mut known = self.lock();
-        let mut news = false;
         for Secret { path, value } in loaded {
             if is_too_short(&value, minimum) && known.in_clear.insert(path.clone()) {
                 warn!(
@@ -57,9 +56,9 @@ impl Known {
                     "a secret is shorter than minimum_secret_length, so it stays in clear"
                 );
             }
-            news |= known.values.insert(value);
+            known.values.insert(value);
         }
-        Ok(news)
+        Ok(known.values.len())
     }
 
     /// What hides all of them, in all shapes. The error is for people to read.
@@ -190,8 +189,9 @@ mod tests {
         };
         options.config.minimum_secret_length = Some(minimum_length);
         let known = Known::default();
-        assert!(known.learn(&options).await.unwrap());
-        assert!(!known.learn(&options).await.unwrap(), "nothing is new");
+        let first = known.learn(&options).await.unwrap();
+        assert!(first > 0);
+        assert_eq!(known.learn(&options).await, Ok(first), "nothing is new");
         known.censor(&options).unwrap()
     }
 

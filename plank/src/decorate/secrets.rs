@@ -25,11 +25,11 @@ pub(super) struct Censored {
     pub(super) mounts: Vec<Value>,
 }
 
-/// Volumes of their own for the Secrets that reach a container of `spec`, which is the job's
-/// own; `added` are the volumes of decoration, which a job may mount as well.
+/// One projected volume for each Secret that reaches a container of `spec`, the job's own spec.
+/// `added` are the volumes of decoration, which a job may mount too.
 ///
-/// Of its own, so that one key of a Secret needs no more than that key, that what is optional for
-/// the job is optional for the sidecar, and that the places in a job's containers do not matter.
+/// The job's own volumes do not serve: of a Secret given by one key only that key may be needed,
+/// and what is optional for the job must be optional here.
 pub(super) fn censored(spec: &Object, added: &[Value]) -> Result<Censored, Error> {
     let mut spec = spec.clone();
     list(&mut spec, "volumes")?.extend_from_slice(added);

@@ -33,7 +33,6 @@ pub(super) fn initupload(
         log: clone.map_or_else(String::new, |_| CLONE_LOG.into()),
         censoring_options: is_asked.then(|| CensoringOptions {
             secret_directories: directories(secrets.iter().chain(&storage.mounts)),
-            every_secret: true,
             config: config.censoring_options.clone().unwrap_or_default(),
             ..CensoringOptions::default()
         }),

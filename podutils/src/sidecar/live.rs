@@ -79,7 +79,8 @@ impl Live {
                     .collect(),
                 options: censoring.clone(),
                 known: known.clone(),
-                knows: false,
+                hidden: None,
+                trouble: None,
             };
             tokio::spawn(writer.write(stopped))
         });
@@ -141,8 +142,10 @@ struct Writer {
     followers: Vec<Follower>,
     options: CensoringOptions,
     known: Known,
-    /// Whether the followers have a censor.
-    knows: bool,
+    /// How many secrets the followers' censor hides; `None` as long as they have none.
+    hidden: Option<usize>,
+    /// Why the secrets could not be read, as it was last told.
+    trouble: Option<String>,
 }
 
 impl Writer {
@@ -174,15 +177,24 @@ impl Writer {
         // After the look, so that a secret that was replaced is known before what was written
         // with it goes out.
         match self.known.learn(&self.options).await {
-            Ok(false) if self.knows => {}
-            Ok(_) => match self.known.censor(&self.options) {
+            Ok(count) if self.hidden == Some(count) => {}
+            Ok(count) => match self.known.censor(&self.options) {
                 Ok(censor) => {
                     self.followers.iter_mut().for_each(|it| it.begin(&censor));
-                    self.knows = true;
+                    self.hidden = Some(count);
                 }
-                Err(reason) => return warn!(reason, "nothing is shown live"),
+                Err(reason) => {
+                    warn!(reason, "the logs are no longer shown live");
+                    return self.followers.iter_mut().for_each(Follower::give_up);
+                }
             },
-            Err(reason) => return warn!(reason, "nothing is shown live for now"),
+            Err(reason) => {
+                if self.trouble.as_ref() != Some(&reason) {
+                    warn!(reason, "nothing is shown live for now");
+                    self.trouble = Some(reason);
+                }
+                return;
+            }
         }
         for (follower, log) in self.followers.iter_mut().zip(self.logs.iter()) {
             let Some(piece) = follower.piece().await else {

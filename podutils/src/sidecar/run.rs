@@ -46,6 +46,18 @@ pub struct Sidecar<'a> {
     pub clock: fn() -> Timestamp,
 }
 
+/// What is uploaded once the logs are.
+struct Rest<'a> {
+    target: &'a Target,
+    uploader: &'a Uploader,
+    censor: &'a Censor,
+    /// Files of secrets that are not hidden.
+    in_clear: Vec<String>,
+    outcome: Outcome,
+    /// Sentences about containers that ended without a code.
+    unknown: &'a [String],
+}
+
 /// Waits for the test containers and uploads what they left; if `interrupted` ends before they
 /// do, what there is is uploaded at once, in case there is no later.
 pub async fn run(
@@ -165,28 +177,52 @@ impl Sidecar<'_> {
         );
 
         // The log first: whatever happens to this pod or this run's room, it is there.
-        let mut failures = self.upload_logs(target, &uploader).await;
+        let failures = self.upload_logs(target, &uploader).await;
+        let stored = failures.count() == 0;
+        let rest = Rest {
+            target,
+            uploader: &uploader,
+            censor: &censor,
+            in_clear: known.in_clear(),
+            outcome,
+            unknown,
+        };
+        // Many pieces take long: the result does not wait for them.
+        tokio::join!(self.upload_rest(rest, filter, failures), async {
+            if stored {
+                live.remove().await;
+            }
+        });
+    }
+
+    /// Artifacts, the own log, and at last the result; `failures` are those of the logs.
+    async fn upload_rest(&self, rest: Rest<'_>, filter: Filter, mut failures: Failures) {
+        let Rest {
+            target,
+            uploader,
+            censor,
+            in_clear,
+            outcome,
+            unknown,
+        } = rest;
         let passed_over = PassedOver::default();
-        let (artifacts, ()) = tokio::join!(
-            self.upload_artifacts(target, &uploader, filter, &passed_over),
-            live.remove()
-        );
-        failures.append(artifacts);
-        failures.append(target.announce(&uploader).await);
+        let artifacts = self.upload_artifacts(target, uploader, filter, &passed_over);
+        failures.append(artifacts.await);
+        failures.append(target.announce(uploader).await);
         let masked = |text: &str| censor.mask_text(text);
         if let Some(summary) = failures.summary(&target.dir, masked) {
             error!(count = failures.count(), "{summary}");
         }
-        failures.append(self.upload_own_log(target, &uploader).await);
+        failures.append(self.upload_own_log(target, uploader).await);
 
-        let mut metadata = self.metadata(&censor, unknown);
+        let mut metadata = self.metadata(censor, unknown);
         let censored = is_censored(
             &self.options.censoring_options,
-            &censor,
+            censor,
             passed_over.is_any(),
         );
         metadata.insert(CENSORED.to_owned(), json!(censored));
-        let in_clear: Vec<String> = known.in_clear().iter().map(|name| masked(name)).collect();
+        let in_clear: Vec<String> = in_clear.iter().map(|name| masked(name)).collect();
         if !in_clear.is_empty() {
             metadata.insert(CENSOR_IN_CLEAR.to_owned(), json!(in_clear));
         }
@@ -197,7 +233,7 @@ impl Sidecar<'_> {
         if let Some(summary) = failures.summary(&target.dir, masked) {
             metadata.insert(NOT_STORED.to_owned(), json!(summary));
         }
-        self.upload_finished(target, &uploader, outcome, metadata)
+        self.upload_finished(target, uploader, outcome, metadata)
             .await;
     }
 
