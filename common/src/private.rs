@@ -18,8 +18,7 @@ const STICKY: u32 = 0o1000;
 
 /// Makes a folder for data, and those above it, and takes others' rights to it away.
 ///
-/// One that belongs to somebody else (a volume in a pod) stays as it is: its rights are not ours
-/// to set. One that all users share is refused, it is no data folder.
+/// One that all users share is refused, it is no data folder.
 pub fn folder(path: &Path) -> io::Result<()> {
     new_folder(path)?;
     let metadata = fs::metadata(path)?;
@@ -27,10 +26,7 @@ pub fn folder(path: &Path) -> io::Result<()> {
         let message = "all users make files there; name a folder within it";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    if metadata.uid() == nix::unistd::geteuid().as_raw() {
-        restrict(path, FOLDER)?;
-    }
-    Ok(())
+    restrict(path, FOLDER)
 }
 
 /// Makes a folder, and those above it, for their owner alone; one that is there stays as it is.
@@ -67,10 +63,12 @@ pub fn close_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Sets the rights, unless nobody else has any.
+/// Sets the rights, unless nobody else has any. What belongs to somebody else (a volume in a pod)
+/// stays as it is: its rights are not ours to set.
 fn restrict(path: &Path, mode: u32) -> io::Result<()> {
-    let now = fs::metadata(path)?.mode();
-    if now & 0o7777 != mode {
+    let metadata = fs::metadata(path)?;
+    let is_ours = metadata.uid() == nix::unistd::geteuid().as_raw();
+    if is_ours && metadata.mode() & 0o7777 != mode {
         fs::set_permissions(path, Permissions::from_mode(mode))?;
     }
     Ok(())

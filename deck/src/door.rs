@@ -142,7 +142,8 @@ async fn words(app: &App, place: &Place, run: &RunKey<'_>) -> Result<Vec<Word>, 
 
 /// Whether anything is hidden here: a repository, a configured job, or a run that exists.
 fn any_hidden(app: &App) -> bool {
-    app.settings().any_hidden || app.index.any_hidden()
+    let is_listed = *app.index.synced().borrow();
+    !is_listed || app.settings().any_hidden || app.index.any_hidden()
 }
 
 /// Runs that exist and store in this folder of this bucket.

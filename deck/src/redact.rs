@@ -69,9 +69,17 @@ fn object(map: &mut Map<String, Value>, found: &mut HiddenWords, depth: usize) {
             "value" if named_secret => all(inner, found),
             "data" | "stringData" if is_a_secret => all(inner, found),
             "annotations" => annotations(inner, found, depth),
+            // Of JSON in a string nobody knows the fields.
+            key if depth < DEPTH && inner.is_string() && names_secret(key) => all(inner, found),
             _ => value(inner, found, depth),
         }
     }
+}
+
+/// Whether a field holds a secret, and not the name of one, or of a key in one.
+fn names_secret(field: &str) -> bool {
+    let lower = field.to_ascii_lowercase();
+    is_secret(field) && lower != "key" && lower != "cookiefile_secret" && !lower.ends_with("name")
 }
 
 fn annotations(any: &mut Value, found: &mut HiddenWords, depth: usize) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use common::storage::token::keys::{KeyError, KeyFile, Keys};
 use common::storage::token::{self, Grant, TokenError};
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use secret::SecretHome;
@@ -18,6 +18,9 @@ pub(crate) use secret::SecretHome;
 const LOOK: Duration = Duration::from_secs(30);
 /// Between two looks that tokens can cause; while there is no key, looks become rarer from here.
 const EAGER: Duration = Duration::from_secs(1);
+
+/// How long a request waits for a look.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// Where the key is kept.
 #[derive(Debug)]
@@ -87,7 +90,9 @@ impl StorageKey {
         let verified = self.known().map(|keys| token::verify(&keys, token, now));
         match verified {
             Err(_) | Ok(Err(TokenError::BadSignature)) => {
-                self.look(Instant::now()).await;
+                // Whoever is late looks on; the sender comes again.
+                let look = timeout(PATIENCE, self.look(Instant::now())).await;
+                look.map_err(|_| KeyError::Unreadable)?;
                 Ok(token::verify(&self.known()?, token, now)?)
             }
             Ok(verified) => Ok(verified?),

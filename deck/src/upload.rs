@@ -30,6 +30,8 @@ const AT_ONCE: usize = 32;
 const TURN: Duration = Duration::from_secs(30);
 /// An object that must not replace another is read whole first, so it has to be small.
 const MAX_IF_ABSENT: u64 = 1 << 20;
+/// The same of `finished.json`, which has a job's metadata.
+const MAX_RESULT: u64 = 4 << 20;
 
 /// Why an upload did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +89,7 @@ pub(crate) struct Put<'a> {
     /// What the sender's token allows.
     pub(crate) grant: &'a Grant,
     /// Whether the run is complete; `None`: nobody knows yet.
-    pub(crate) is_complete: Option<bool>,
+    pub(crate) is_complete: &'a (dyn Fn() -> Option<bool> + Sync),
     pub(crate) attributes: &'a Attributes,
     /// What the sender announced, in bytes.
     pub(crate) length: Option<u64>,
@@ -151,17 +153,17 @@ impl Uploads {
         };
         let kind = Kind::of(put.key, dir);
         let mut size = self.limits().size(kind);
+        let is_result = reach == Reach::Inside(paths::FINISHED);
         if put.only_if_absent {
             size = size.min(MAX_IF_ABSENT);
+        } else if is_result {
+            size = size.min(MAX_RESULT);
         }
         if put.length.is_some_and(|length| length > size) {
             return Err(Refusal::ObjectTooLarge(size));
         }
         let account = self.ledger.account(dir);
         let _turn = self.turn(&account, put.key).await?;
-        if reach == Reach::Inside(paths::FINISHED) && !put.only_if_absent {
-            self.check_end(put).await?;
-        }
         let room = self.limits().room(kind);
         let no_room = || Refusal::RunTooLarge {
             kind,
@@ -178,6 +180,8 @@ impl Uploads {
             self.put_pointer(put, reach, body).await
         } else if put.only_if_absent {
             self.put_if_absent(put, body).await
+        } else if is_result {
+            self.put_result(put, body).await
         } else {
             self.storage()
                 .put(put.key, Body::stream(body), put.attributes)
@@ -232,12 +236,27 @@ impl Uploads {
         turn.map_err(|_| Refusal::Busy)
     }
 
+    /// Whether the run is complete is asked when all of its result is here.
+    async fn put_result(
+        &self,
+        put: &Put<'_>,
+        body: impl Stream<Item = io::Result<Bytes>> + Send,
+    ) -> Result<(), Refusal> {
+        let text = whole(body).await?;
+        self.check_end(put).await?;
+        self.storage()
+            .put(put.key, text, put.attributes)
+            .await
+            .map_err(Refusal::Storage)
+    }
+
     /// A result may be replaced until the run is complete.
     async fn check_end(&self, put: &Put<'_>) -> Result<(), Refusal> {
-        if put.is_complete == Some(false) {
+        let is_complete = (put.is_complete)();
+        if is_complete == Some(false) {
             return Ok(());
         }
-        match (self.storage().head(put.key).await, put.is_complete) {
+        match (self.storage().head(put.key).await, is_complete) {
             (Err(Error::NotFound(_)), _) => Ok(()),
             (Err(error), _) => Err(Refusal::Storage(error)),
             (Ok(_), Some(_)) => Err(Refusal::Ended),
@@ -255,7 +274,8 @@ impl Uploads {
         let standing = match self.storage().get(put.key).await {
             Ok(_) if put.only_if_absent => return Err(Refusal::Exists),
             // What is too long is nothing to go by.
-            Ok(object) => object.bytes(POINTER).await.ok(),
+            Ok(object) if object.size > POINTER as u64 => None,
+            Ok(object) => Some(object.bytes(POINTER).await.map_err(Refusal::Storage)?),
             Err(Error::NotFound(_)) => None,
             Err(error) => return Err(Refusal::Storage(error)),
         };
@@ -316,8 +336,10 @@ async fn whole(body: impl Stream<Item = io::Result<Bytes>>) -> Result<Vec<u8>, R
         whole.extend_from_slice(&chunk);
         Ok(whole)
     });
-    // Why it ended is told by its meter.
-    whole.await.map_err(|_| Refusal::Broken)
+    // Why it ended is told by its meter. Others wait for their turn meanwhile.
+    let whole = tokio::time::timeout(TURN, whole).await;
+    let whole = whole.map_err(|_| Refusal::Broken)?;
+    whole.map_err(|_| Refusal::Broken)
 }
 
 #[cfg(test)]

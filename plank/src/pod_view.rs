@@ -109,6 +109,9 @@ pub enum ContainerState {
 /// How runtimes name a container that never ran: containerd and CRI-O, and the older Docker.
 const REFUSALS: [&str; 2] = ["StartError", "ContainerCannotRun"];
 
+/// How kubelets name a container whose start the runtime refused, in the runtime's words.
+const QUOTING: [&str; 2] = ["RunContainerError", "CreateContainerError"];
+
 impl ContainerView {
     pub fn has_started(&self) -> bool {
         self.ran_before
@@ -180,9 +183,12 @@ fn state(status: &ContainerStatus, has_expansions: bool) -> ContainerState {
     } else if state.running.is_some() {
         ContainerState::Running
     } else if let Some(waiting) = &state.waiting {
+        let reason = waiting.reason.clone().unwrap_or_default();
+        let quotes = has_expansions && QUOTING.contains(&reason.as_str());
+        let said = waiting.message.clone().filter(|_| !quotes);
         ContainerState::Waiting {
-            reason: waiting.reason.clone().unwrap_or_default(),
-            message: waiting.message.clone().unwrap_or_default(),
+            reason,
+            message: said.unwrap_or_default(),
         }
     } else {
         ContainerState::Unknown

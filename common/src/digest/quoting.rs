@@ -3,14 +3,14 @@
 //!
 //! | the run | words | why |
 //! |---|---|---|
-//! | `finished.json` of its own pod says `censored: true` | yes | no Secret is left in its files |
+//! | `finished.json` of its own pod says `censored: true`, and of no Secret `censor-in-clear` | yes | no Secret is left in its files |
 //! | its spec gives no Secret to a container of its own | yes | there was none to print |
 //! | any other | no | what is printed may be a Secret |
 //!
 //! Names of failed tests may always be told, and so may what is said of a clone that failed: no
 //! container of the job had run. Deck's pages show what is stored to those who may see it.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{Digest, Kind, Note, UNNAMED};
 
@@ -33,7 +33,7 @@ impl Quoting {
     #[must_use]
     pub fn of(finished: &[u8], gives_secret: bool) -> Self {
         match (Finished::of_pod(finished), gives_secret) {
-            (Some(finished), _) if finished.metadata.censored => Self::Censored,
+            (Some(finished), _) if finished.metadata.hides_all() => Self::Censored,
             (_, false) => Self::NoSecret,
             (Some(_), true) => Self::Unmarked,
             (None, true) => Self::Unfinished,
@@ -64,8 +64,17 @@ struct Finished {
 #[serde(default)]
 struct Metadata {
     censored: bool,
+    /// Secrets that were too short to be hidden.
+    #[serde(rename = "censor-in-clear")]
+    in_clear: Vec<IgnoredAny>,
     /// Set in what crier wrote in the pod's place.
     uploader: String,
+}
+
+impl Metadata {
+    fn hides_all(&self) -> bool {
+        self.censored && self.in_clear.is_empty()
+    }
 }
 
 impl Finished {
@@ -103,11 +112,16 @@ mod tests {
     use crate::digest::{Annotation, FailedTest, Line};
 
     /// Each kind of `finished.json`, and what may be quoted of a run with and without a Secret.
-    const ROWS: [(&str, Quoting, Quoting); 9] = {
+    const ROWS: [(&str, Quoting, Quoting); 10] = {
         use Quoting::{Censored, NoSecret, Unfinished, Unmarked};
         [
             (r#"{"metadata": {"censored": true}}"#, Censored, Censored),
             (r#"{"metadata": {"censored": false}}"#, Unmarked, NoSecret),
+            (
+                r#"{"metadata": {"censored": true, "censor-in-clear": ["/secrets/pin"]}}"#,
+                Unmarked,
+                NoSecret,
+            ),
             (
                 r#"{"metadata": {"censored": "true"}}"#,
                 Unfinished,

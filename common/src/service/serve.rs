@@ -78,6 +78,8 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
         let stream = TokioIo::new(PatientStream::new(stream, options.write_timeout));
+        // In a full room each connection has one request, so that nobody keeps a seat for ever.
+        http.keep_alive(room.available_permits() > options.connections / 4);
         let connection = graceful.watch(http.serve_connection(stream, service));
         tokio::spawn(async move {
             let _seat = seat;
@@ -172,7 +174,8 @@ mod tests {
         let mut streams = Vec::new();
         for _ in 0..2 {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(ask).await.unwrap();
+            let endless = b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+            stream.write_all(endless).await.unwrap();
             stream.read_u8().await.unwrap();
             streams.push(stream);
         }
@@ -185,6 +188,25 @@ mod tests {
         assert_eq!(answer.expect("its turn has come").unwrap(), b'H');
         shutdown.cancel();
         drop((streams, waiting));
+        task.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_asks_again_and_again_makes_room() {
+        let (address, shutdown, task) = start(ServeOptions {
+            connections: 1,
+            ..ServeOptions::default()
+        })
+        .await;
+        let ask = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut greedy = TcpStream::connect(address).await.unwrap();
+        greedy.write_all(&ask.repeat(100)).await.unwrap();
+        let mut next = TcpStream::connect(address).await.unwrap();
+        next.write_all(ask).await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(5), next.read_u8()).await;
+        assert_eq!(answer.expect("its turn has come").unwrap(), b'H');
+        shutdown.cancel();
+        drop((greedy, next));
         task.await.unwrap().unwrap();
     }
 

@@ -29,8 +29,10 @@ fn rewrite(json: &mut Json, field: &str, write: &dyn Fn(&str, &str) -> String) {
             .iter_mut()
             .for_each(|item| rewrite(item, field, write)),
         Json::Object(fields) => {
+            // Their keys are the job's own words, not names of fields.
+            let is_map = matches!(field, "annotations" | "labels");
             for (name, value) in fields {
-                rewrite(value, name, write);
+                rewrite(value, if is_map { field } else { name }, write);
             }
         }
         Json::Null | Json::Bool(_) | Json::Number(_) => {}

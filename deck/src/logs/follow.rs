@@ -21,6 +21,8 @@ use crate::index::Job;
 
 /// Between two looks at a log that is not there, at first; each in vain doubles it.
 const FIRST: Duration = Duration::from_millis(500);
+/// Between two looks at what the index knows of a run, in case a change of it was missed.
+const GLANCE: Duration = Duration::from_secs(60);
 /// The longest pause, unless the job changes.
 const LONGEST: Duration = Duration::from_secs(15);
 /// How long a finished run's log may take to appear.
@@ -71,6 +73,9 @@ impl Follower {
     async fn run(&mut self) -> anyhow::Result<()> {
         loop {
             let complete = self.refresh();
+            if !self.app.may_view(&self.job) {
+                return Ok(());
+            }
             if complete {
                 self.complete_since.get_or_insert_with(Instant::now);
             }
@@ -109,10 +114,15 @@ impl Follower {
         self.job.is_complete()
     }
 
+    /// Whether the run has been complete for so long that nothing more of it will come.
+    fn is_long_over(&mut self) -> bool {
+        self.refresh() && is_long_ago(*self.complete_since.get_or_insert_with(Instant::now))
+    }
+
     /// Until the next try. A queued job is not asked about: it changes when it starts.
     async fn wait(&mut self) {
         let queued = LogOrigin::of(&self.job) == LogOrigin::Nowhere;
-        let pause = if queued { Duration::MAX } else { self.pause };
+        let pause = if queued { GLANCE } else { self.pause };
         changed(&self.app, &self.job.name, pause).await;
         self.pause = (self.pause * 2).min(LONGEST);
         if queued {
@@ -136,7 +146,12 @@ impl Follower {
         }
     }
 
+    /// A run may be hidden while it is followed.
     async fn send(&mut self, chunk: Bytes) -> Result<(), Error> {
+        self.refresh();
+        if !self.app.may_view(&self.job) {
+            return Err(Error::Absent);
+        }
         self.delivered.push(&chunk);
         (self.pause, self.failed) = (FIRST, false);
         let sent = self.sender.send(Ok(chunk)).await;
@@ -148,6 +163,7 @@ impl Follower {
         let log = StoredLog::of(&self.app, &self.job, &self.container)?;
         let mut pieces = LogPieces::new(log.clone());
         let mut news = None;
+        let mut told_of = 0;
         loop {
             match pieces.next().await {
                 Ok(Some(chunk)) => self.send(chunk).await?,
@@ -165,11 +181,16 @@ impl Follower {
                     if told.over && told.pieces < number && !told.stored {
                         return Ok(());
                     }
+                    if std::mem::replace(&mut told_of, number) == number {
+                        // What there was is gone, and the log itself is not there.
+                        if self.is_long_over() {
+                            return Ok(());
+                        }
+                        self.wait().await;
+                    }
                 }
                 Err(error) => {
-                    if self.refresh()
-                        && is_long_ago(*self.complete_since.get_or_insert_with(Instant::now))
-                    {
+                    if self.is_long_over() {
                         return Err(error);
                     }
                     self.tell(&error);

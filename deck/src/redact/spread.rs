@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use serde_json::Value;
 
 use super::REDACTED;
@@ -61,10 +61,10 @@ impl HiddenWords {
         });
         let mut room = MOST;
         let forms: BTreeSet<String> = forms
-            .take_while(|form| {
-                let fits = form.len() <= room;
-                room = room.saturating_sub(form.len());
-                fits
+            .filter(|form| {
+                let rest = room.checked_sub(form.len());
+                room = rest.unwrap_or(room);
+                rest.is_some()
             })
             .collect();
         if forms.is_empty() {
@@ -72,6 +72,8 @@ impl HiddenWords {
         }
         let finder = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
+            // Of the kinds, the one whose memory is the patterns' size.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(&forms)
             .expect("the patterns are few and short");
         replace(object, &finder);

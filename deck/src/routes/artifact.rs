@@ -21,7 +21,7 @@ use crate::stored_run;
 
 pub(super) const NO_SUCH_OBJECT: &str = "There is no such object.\n";
 /// Largest object of the cluster that is looked through for secrets, in bytes.
-const MAX_OBJECT: usize = 16 << 20;
+const MAX_OBJECT: usize = 4 << 20;
 const NOT_LOOKED_THROUGH: &str = "This file cannot be looked through for secrets, so it is not shown: it is no JSON, or too large.\n";
 
 /// `/artifact/<provider>/<bucket…>/<key>`

@@ -142,7 +142,7 @@ pub(super) async fn put(
     let put = Put {
         key: &key,
         grant: &grant,
-        is_complete: is_complete(&app, &grant),
+        is_complete: &|| is_complete(&app, &grant),
         attributes: &attributes,
         length,
         only_if_absent,

@@ -131,7 +131,7 @@ async fn put(uploads: &Uploads, step: &Step) -> &'static str {
     let put = Put {
         key: &format!("{DIR}/{}", NAMES[*name]),
         grant: &grant(DIR),
-        is_complete: Some(false),
+        is_complete: &|| Some(false),
         attributes: &Attributes::of_type("application/x-thing"),
         length: announced.then_some(*size),
         only_if_absent: *only_if_absent,
@@ -217,7 +217,7 @@ async fn pieces_of_a_live_log_leave_it_room_and_give_theirs_back() {
         let put = Put {
             key: &key,
             grant: &grant(DIR),
-            is_complete: Some(false),
+            is_complete: &|| Some(false),
             attributes: &Attributes::default(),
             length: Some(size),
             only_if_absent: false,
@@ -252,7 +252,7 @@ async fn an_alias_is_a_line_and_no_file() {
     let put = Put {
         key: "logs/j/latest-build.txt",
         grant: &grant(DIR),
-        is_complete: None,
+        is_complete: &|| None,
         attributes: &Attributes::default(),
         length: Some(room::POINTER as u64 + 1),
         only_if_absent: false,
@@ -313,7 +313,7 @@ async fn a_token_tells_no_tales_of_others_and_does_not_take_back_an_end() {
         let put = Put {
             key,
             grant: &grant(run),
-            is_complete,
+            is_complete: &move || is_complete,
             attributes: &Attributes::default(),
             length: None,
             only_if_absent: false,

@@ -11,6 +11,7 @@ pub(super) const MAX_URL: usize = 2_000;
 pub(super) fn for_github(field: &str, text: &str) -> String {
     match field {
         field if is_address(field) => inert::target(text, MAX_URL),
+        field if is_plain_name(field, text) => text.to_owned(),
         // Meant to be typed, so it begins as a command does.
         "rerun_command" => match text.strip_prefix('/') {
             Some(rest) => format!("/{}", inert::markdown(rest, MAX_TEXT)),
@@ -22,11 +23,17 @@ pub(super) fn for_github(field: &str, text: &str) -> String {
 
 /// The same for Slack.
 pub(super) fn for_slack(field: &str, text: &str) -> String {
-    if is_address(field) {
-        inert::target(text, MAX_URL)
-    } else {
-        inert::slack(text, MAX_TEXT)
+    match field {
+        field if is_address(field) => inert::target(text, MAX_URL),
+        field if is_plain_name(field, text) => text.to_owned(),
+        _ => inert::slack(text, MAX_TEXT),
     }
+}
+
+/// An organisation's or a repository's name as GitHub has them, which templates compare.
+fn is_plain_name(field: &str, text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    matches!(field, "org" | "repo") && text.len() <= MAX_TEXT && text.bytes().all(is_plain)
 }
 
 /// Fields of a `ProwJob` that hold an address.

@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 
 pub use policy::{People, Policy, RequiredReviews, RequiredStatusChecks, Restrictions};
 
-use crate::config::{Path, report::Report};
+use crate::{
+    config::{Path, report::Report},
+    names,
+};
 
 /// For all, and by organisation. What a level leaves out is that of the level above; its lists
 /// add to those above.
@@ -51,8 +54,8 @@ pub struct ProtectedRepo {
 impl BranchProtection {
     /// What holds for a branch, from the widest level.
     pub fn levels(&self, org: &str, repo: &str, branch: &str) -> impl Iterator<Item = &Policy> {
-        let org = self.orgs.get(org);
-        let repo = org.and_then(|org| org.repos.get(repo));
+        let org = names::find(&self.orgs, org);
+        let repo = org.and_then(|org| names::find(&org.repos, repo));
         let branch = repo.and_then(|repo| repo.branches.get(branch));
         let narrower = [org.map(|it| &it.policy), repo.map(|it| &it.policy), branch];
         [&self.policy]

@@ -118,10 +118,14 @@ impl Plank {
         let entries = self.default_decoration_config_entries.iter();
         let entries = entries.map(move |entry| (entry.matches(org_repo, cluster), &entry.config));
         let mut map: Vec<_> = self.default_decoration_configs.iter().collect();
+        // Of two keys that differ in case the one that is spelt as the repository wins.
+        let is_spelt_alike = |key: &str| {
+            org_repo.is_some_and(|it| it == key || it.split_once('/').is_some_and(|it| it.0 == key))
+        };
         map.sort_by_key(|(key, _)| match key.as_str() {
-            "*" => 0,
-            key if !key.contains('/') => 1,
-            _ => 2,
+            "*" => (0, true),
+            key if !key.contains('/') => (1, is_spelt_alike(key)),
+            key => (2, is_spelt_alike(key)),
         });
         let map = map.into_iter();
         entries

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use tokio::time::timeout;
 
-use super::{FIRST, Follower, changed};
+use super::{FIRST, Follower, GLANCE, changed};
 use crate::logs::overlap::Overlap;
 use crate::logs::{Error, LogStream, pod};
 
@@ -76,7 +76,7 @@ impl Follower {
             if job.is_none_or(|job| job.is_complete()) {
                 return tokio::time::sleep(SILENCE).await;
             }
-            changed(&self.app, &self.job.name, Duration::MAX).await;
+            changed(&self.app, &self.job.name, GLANCE).await;
         }
     }
 }

@@ -194,6 +194,9 @@ pub(crate) fn help(
 const MAX_QUOTE: usize = 2_000;
 /// Mistakes that the comment lists one by one.
 const MAX_PROBLEMS: usize = 20;
+/// Bytes after which it lists no more of them: what is shown by number is longer than it was, and
+/// GitHub takes 65,536 characters.
+const MAX_LIST: usize = 50_000;
 
 /// A message to the author of a comment, with the comment it answers.
 fn reply(comment: &Comment, message: &str) -> String {
@@ -211,7 +214,12 @@ pub(crate) fn in_repo_errors(org_repo: &str, errors: &Errors) -> String {
         "{REPORT_MARKER}\nThe job configuration that this pull request would bring to {org_repo} \
          cannot be used. Jobs that are configured centrally run all the same.\n\n"
     );
+    let mut told = 0;
     for problem in errors.0.iter().take(MAX_PROBLEMS) {
+        if text.len() > MAX_LIST {
+            break;
+        }
+        told += 1;
         let Problem {
             rule: _,
             file,
@@ -234,12 +242,8 @@ pub(crate) fn in_repo_errors(org_repo: &str, errors: &Errors) -> String {
             let _ = writeln!(text, "  How to mend it: {}", code(hint, MAX_WORDS));
         }
     }
-    if let Some(more) = errors
-        .0
-        .len()
-        .checked_sub(MAX_PROBLEMS)
-        .filter(|more| *more > 0)
-    {
+    let more = errors.0.len() - told;
+    if more > 0 {
         let _ = writeln!(text, "- and {more} more");
     }
     text.push_str("\nThis comment is kept up to date with every push.");

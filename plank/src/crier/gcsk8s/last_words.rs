@@ -26,6 +26,7 @@ pub(super) fn leave_out(job: &ProwJob, pod: &mut Pod, events: &mut [Event]) {
     let own = job.spec.pod_spec.as_ref().map(names).unwrap_or_default();
     let is_decorated = job.spec.decoration_config.is_some();
     let is_ours = |name: &str| is_decorated && UTILITIES.contains(&name) && !own.contains(name);
+    let has_expansions = expands(pod);
     if let Some(status) = &mut pod.status {
         let groups = [
             &mut status.init_container_statuses,
@@ -34,11 +35,10 @@ pub(super) fn leave_out(job: &ProwJob, pod: &mut Pod, events: &mut [Event]) {
         ];
         for status in groups.into_iter().flatten().flatten() {
             if !is_ours(&status.name) {
-                silence(status);
+                silence(status, has_expansions);
             }
         }
     }
-    let has_expansions = expands(pod);
     for event in events {
         let reason = event.reason.as_deref().unwrap_or_default();
         if QUOTING.contains(&reason) || (reason == FAILED && has_expansions) {
@@ -47,10 +47,15 @@ pub(super) fn leave_out(job: &ProwJob, pod: &mut Pod, events: &mut [Event]) {
     }
 }
 
-fn silence(status: &mut ContainerStatus) {
+fn silence(status: &mut ContainerStatus, has_expansions: bool) {
     for state in [&mut status.state, &mut status.last_state] {
-        if let Some(ended) = state.as_mut().and_then(|it| it.terminated.as_mut()) {
+        let Some(state) = state else { continue };
+        if let Some(ended) = &mut state.terminated {
             ended.message = None;
+        }
+        // A runtime quotes the command that it could not start.
+        if has_expansions && let Some(waiting) = &mut state.waiting {
+            waiting.message = None;
         }
     }
 }

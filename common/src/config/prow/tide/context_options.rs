@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names;
+
 /// For all, and by organisation. Lists of a wider level and of a narrower one add up; of the
 /// rest the narrowest counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -58,8 +60,8 @@ impl ContextOptions {
         repo: &str,
         branch: &str,
     ) -> impl Iterator<Item = &ContextPolicy> {
-        let org = self.orgs.get(org);
-        let repo = org.and_then(|org| org.repos.get(repo));
+        let org = names::find(&self.orgs, org);
+        let repo = org.and_then(|org| names::find(&org.repos, repo));
         let branch = repo.and_then(|repo| repo.branches.get(branch));
         let narrower = [org.map(|it| &it.policy), repo.map(|it| &it.policy), branch];
         [&self.policy]

@@ -179,3 +179,21 @@ fn a_refs_name_does_nothing_in_the_help() {
     }
     assert!(!text.contains("<!-- test report -->"), "{text}");
 }
+
+#[test]
+fn a_list_of_mistakes_fits_into_a_comment() {
+    // What is shown by its number is many times as long.
+    let long = "\u{3164}".repeat(490);
+    let mistake = Mistake {
+        rule: "yaml",
+        file: "prow-jobs.yaml".into(),
+        line: 3,
+        column: 5,
+        path: long.clone(),
+        message: long,
+        hint: None,
+    };
+    let text = texts::in_repo_errors("o/r", &Errors(vec![mistake; 20]));
+    assert!(text.chars().count() < 65_536, "{}", text.chars().count());
+    assert!(text.contains(" more\n"), "{text}");
+}
