@@ -153,7 +153,7 @@ async fn decks_own_pages_have_their_scripts_and_styles() {
     let deck = Deck::start().await;
     let proxy = Proxy::start(&deck.base).await;
     let browser = Browser::new();
-    browser.show(&proxy.url("/")).await;
+    browser.show_live(&proxy.url("/")).await;
     for file in ["/static/style.css", "/static/jobs.js", "/static/icon.svg"] {
         assert!(proxy.has_seen(file), "{file}: {:?}", proxy.seen());
     }

@@ -24,8 +24,18 @@ impl Browser {
         }
     }
 
-    /// Opens the page and looks at it once everything is loaded.
+    /// Opens a page that keeps no connection, and looks at it a second after everything is loaded:
+    /// with the load alone, an image of a style may not be drawn yet.
     pub(super) async fn show(&self, url: &str) -> Picture {
+        self.open(url, &["--virtual-time-budget=1000"]).await
+    }
+
+    /// Opens a page that may stay connected, and looks at it once it is loaded.
+    pub(super) async fn show_live(&self, url: &str) -> Picture {
+        self.open(url, &[]).await
+    }
+
+    async fn open(&self, url: &str, flags: &[&str]) -> Picture {
         let file = self.profile.path().join("page.png");
         let _ = std::fs::remove_file(&file);
         let mut browser = Command::new("chromium");
@@ -44,6 +54,7 @@ impl Browser {
             .arg(format!("--user-data-dir={}", self.profile.path().display()))
             .arg(format!("--window-size={SIZE},{SIZE}"))
             .arg("--hide-scrollbars")
+            .args(flags)
             .arg(format!("--screenshot={}", file.display()))
             .arg(url)
             .stdin(Stdio::null())
