@@ -3,6 +3,7 @@
 
 mod scene;
 mod shapes;
+mod slack;
 
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ fn secrets_are_found_nowhere_and_harmless_words_everywhere() {
     for run in [plain_tests, plain_words] {
         run.assert_censored(false);
         is_told_of_without_its_words(run);
+    }
+    for run in &runs {
+        run.assert_shown("Slack", &[&format!("{}: failure, ", run.job)]);
     }
     for run in [masked_tests, plain_tests] {
         for sink in ["the comment", "the check run", "the run's page"] {
@@ -88,6 +92,7 @@ fn is_told_of_without_its_words(run: &PrintedRun) {
         "the comment",
         "the check run",
         "the commit status",
+        "Slack",
         "the ProwJob",
         "podinfo.json",
     ] {

@@ -13,7 +13,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{MINUTE, shapes};
+use super::{
+    MINUTE, shapes,
+    slack::{self, SlackChannel},
+};
 use crate::{
     contributor::Contributor,
     demo::curl,
@@ -47,6 +50,7 @@ pub(super) struct CanaryScene {
     demo: Program,
     contributor: Contributor,
     kubeconfig: PathBuf,
+    slack: SlackChannel,
     data: PathBuf,
     deck: String,
     _folder: TempDir,
@@ -59,14 +63,23 @@ pub(super) struct PrintedRun {
 }
 
 impl CanaryScene {
-    /// Starts a demo, with check runs, and asks for its jobs once their secrets are there.
+    /// Starts a demo, with check runs and Slack, and asks for its jobs once their secrets are there.
     pub(super) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let jobs = [
-            presubmit("masked-tests", true),
-            presubmit("masked-words", true),
-            presubmit("plain-tests", false),
-            presubmit("plain-words", false),
+            presubmit(
+                "masked-tests",
+                &json!({"grace_period": "5s", "censor_secrets": true}),
+            ),
+            presubmit(
+                "masked-words",
+                &json!({"grace_period": "5s", "censor_secrets": true}),
+            ),
+            presubmit("plain-tests", &json!({"grace_period": "5s"})),
+            presubmit(
+                "plain-words",
+                &json!({"grace_period": "5s", "censor_secrets": false}),
+            ),
             json!({"name": "first", "always_run": true,
                 "spec": {"containers": [{"image": "img", "command": ["true"]}]}}),
         ];
@@ -77,7 +90,8 @@ impl CanaryScene {
         let mut demo = Program::start(&["demo", "--data", data_, "--repo", repo_]);
         let kubeconfig = kubeconfig(&mut demo);
         let deck = demo.word_after("  Deck  ", MINUTE);
-        enable_checks(&data);
+        configure(&data);
+        let slack = SlackChannel::start(&kubeconfig, folder.path());
         let objects = folder.path().join("objects.json");
         fs::write(&objects, secrets_and_words().to_string()).unwrap();
         kubectl(&kubeconfig, &["create", "-f", objects.to_str().unwrap()]);
@@ -89,6 +103,7 @@ impl CanaryScene {
             demo,
             contributor,
             kubeconfig,
+            slack,
             data,
             deck,
             _folder: folder,
@@ -125,7 +140,12 @@ impl CanaryScene {
             eventually(name, 2 * MINUTE, || {
                 let job = self.prowjob(name);
                 let told = &job["status"]["prev_report_states"];
-                let all = ["gcsk8sreporter", "github-reporter", "github-check-reporter"];
+                let all = [
+                    "gcsk8sreporter",
+                    "github-reporter",
+                    "github-check-reporter",
+                    slack::REPORTER,
+                ];
                 let is_told = all.iter().all(|it| told[it] == job["status"]["state"]);
                 (job["status"]["completionTime"].is_string() && is_told).then_some(job)
             })
@@ -152,6 +172,7 @@ impl CanaryScene {
         run.push("the commit status", of_job(&statuses, "context", name));
         let checks = self.contributor.get_of_commit(sha, "check-runs");
         run.push("the check run", of_job(&checks["check_runs"], "name", name));
+        run.push("Slack", self.slack.read(name));
         let query = format!("job={name}&id={build_id}");
         let object = job["metadata"]["name"].as_str().unwrap();
         for (sink, url) in [
@@ -292,10 +313,10 @@ impl Stream {
     }
 }
 
-fn presubmit(name: &str, censor: bool) -> Value {
+fn presubmit(name: &str, decoration: &Value) -> Value {
     json!({
         "name": name, "always_run": false, "decorate": true,
-        "decoration_config": {"grace_period": "5s", "censor_secrets": censor},
+        "decoration_config": decoration,
         "spec": {
             "containers": [{
                 "name": "test", "image": "img", "command": ["sh", "/shapes/script"],
@@ -354,13 +375,15 @@ fn secrets_and_words() -> Value {
     ]})
 }
 
-/// As an operator does it: in the file, which is read again.
-fn enable_checks(data: &Path) {
+/// Check runs, and no `censor_secrets` but a job's own. As an operator does it: in the file, which
+/// is read again.
+fn configure(data: &Path) {
     let file = data.join("config/config.yaml");
     let config = fs::read_to_string(&file).unwrap();
+    let (before, after) = config.split_once("      censor_secrets: true\n").unwrap();
     fs::write(
         file,
-        format!("{config}\ngithub_reporter:\n  checks: true\n"),
+        format!("{before}{after}\ngithub_reporter:\n  checks: true\n"),
     )
     .unwrap();
     thread::sleep(Duration::from_secs(1));
