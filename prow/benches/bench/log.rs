@@ -24,10 +24,11 @@ const LINES: usize = 2_100;
 type Secrets = fn() -> Vec<String>;
 
 /// The figure's name, and what is to be hidden.
-const CASES: [(&str, Secrets); 3] = [
+const CASES: [(&str, Secrets); 4] = [
     ("log: throughput without secrets", Vec::new),
     ("log: throughput with ten secrets", ten),
     ("log: throughput with a secret of 135 kB", large),
+    ("log: throughput with 135 kB of JSON", document),
 ];
 
 pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
@@ -81,6 +82,15 @@ fn large() -> Vec<String> {
         line + "\n"
     };
     vec![(0..LINES).map(line).collect()]
+}
+
+/// Full of quotation marks, each of which others may write in another way.
+fn document() -> Vec<String> {
+    let [text] = &large()[..] else {
+        unreachable!("one secret");
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    vec![serde_json::to_string_pretty(&lines).expect("strings are JSON")]
 }
 
 /// Megabytes a second.
