@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -99,7 +99,10 @@ fn measure(log: &Path, secrets: &[String]) -> anyhow::Result<f64> {
     let begin = Instant::now();
     let mut sidecar = pod.start("sidecar", "SIDECAR_OPTIONS", &pod.sidecar())?;
     let mut entrypoint = pod.start("entrypoint", "ENTRYPOINT_OPTIONS", &pod.entrypoint(log))?;
-    ensure!(entrypoint.wait()?.success(), "the entrypoint failed");
+    if !entrypoint.wait()?.success() {
+        sidecar.kill()?;
+        bail!("the entrypoint failed");
+    }
     ensure!(sidecar.wait()?.success(), "the sidecar failed");
     let time: Duration = begin.elapsed();
     let stored = pod.folder.path().join("bucket/logs/log/1/build-log.txt");
@@ -143,8 +146,8 @@ impl JobFolders {
     fn entrypoint(&self, log: &Path) -> Value {
         let mut options = self.wrapper();
         options["args"] = json!(["cat", log]);
-        options["timeout"] = json!("1h");
-        options["grace_period"] = json!("15s");
+        options["timeout"] = json!(3_600_000_000_000_u64);
+        options["grace_period"] = json!(15_000_000_000_u64);
         options
     }
 
