@@ -115,10 +115,7 @@ impl Walk {
         }
         let before = self.files.len();
         self.ignore = ProwIgnore::default();
-        match root.canonicalize() {
-            Ok(inside) => self.folder(root, &inside, root, wanted),
-            Err(error) => self.problem(root, format!("cannot be read: {error}")),
-        }
+        self.folder(root, root, wanted);
         let ignore = &self.ignore;
         let mut index = 0;
         self.files.retain(|path| {
@@ -128,14 +125,7 @@ impl Walk {
         });
     }
 
-    /// `inside` is where the root really is.
-    fn folder(
-        &mut self,
-        root: &FilePath,
-        inside: &FilePath,
-        dir: &FilePath,
-        wanted: &dyn Fn(&str) -> bool,
-    ) {
+    fn folder(&mut self, root: &FilePath, dir: &FilePath, wanted: &dyn Fn(&str) -> bool) {
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) => return self.problem(dir, format!("cannot be read: {error}")),
@@ -153,10 +143,10 @@ impl Walk {
             if name.starts_with("..") {
                 // How Kubernetes swaps a mounted ConfigMap.
             } else if kind.is_dir() {
-                self.folder(root, inside, &path, wanted);
+                self.folder(root, &path, wanted);
             } else if name == prowignore::FILE {
                 self.ignore(root, dir, &path);
-            } else if wanted(&name) && self.is_inside(inside, &path, kind.is_symlink()) {
+            } else if wanted(&name) && (!kind.is_symlink() || self.is_link_to_file(&path)) {
                 self.files.push(path);
             }
         }
@@ -170,23 +160,10 @@ impl Walk {
         }
     }
 
-    /// A link is followed to files below the root only; one to a folder is passed over, as in
-    /// Prow.
-    fn is_inside(&mut self, inside: &FilePath, path: &FilePath, is_link: bool) -> bool {
-        if !is_link {
-            return true;
-        }
-        match path.canonicalize() {
-            Ok(target) if target.starts_with(inside) => !target.is_dir(),
-            Ok(target) => {
-                let message = format!(
-                    "is a link to {}, outside of {}: only what is inside is read",
-                    target.display(),
-                    inside.display()
-                );
-                self.problem(path, message);
-                false
-            }
+    /// A link to a folder is passed over, as in Prow.
+    fn is_link_to_file(&mut self, path: &FilePath) -> bool {
+        match fs::metadata(path) {
+            Ok(target) => !target.is_dir(),
             Err(error) => {
                 self.problem(path, format!("cannot be read: {error}"));
                 false

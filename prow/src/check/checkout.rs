@@ -1,7 +1,8 @@
 //! The jobs a repository brings itself, read from a folder.
 //!
-//! `.prow/` goes before `.prow.yaml`, that before `prow-jobs.yaml`; exactly one is read, and no
-//! symbolic link is followed: the rules of the reader in hook, which reads from git.
+//! `.prow/` goes before `.prow.yaml`, that before `prow-jobs.yaml`; exactly one is read, no
+//! symbolic link is followed, and in the folder `.prowignore` leaves files out: the rules of the
+//! reader in hook, which reads from git.
 
 use std::{
     fs, io,
@@ -9,7 +10,10 @@ use std::{
     process::Command,
 };
 
-use common::config::{Config, Errors, Problem, ProwConfig, inrepo};
+use common::config::{
+    Config, Errors, Problem, ProwConfig, inrepo,
+    prowignore::{self, ProwIgnore},
+};
 use serde_json::json;
 
 use super::report::Counts;
@@ -115,19 +119,53 @@ fn read(path: Option<&Path>) -> Result<Files, Errors> {
     let path = path.unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default();
     let own_names = [".prow", ".prow.yaml", "prow-jobs.yaml"];
-    let chosen = if own_names.iter().any(|own| name == *own) {
-        choose(path.parent().unwrap_or(Path::new("")))
-    } else if path.is_dir() {
-        choose(path)
-    } else {
-        Some(path.to_owned())
-    };
     let mut paths = Vec::new();
-    if let Some(chosen) = chosen {
-        collect(&chosen, &mut paths)?;
+    if own_names.iter().any(|own| name == *own) {
+        collect_of_checkout(path.parent().unwrap_or(Path::new("")), &mut paths)?;
+    } else if path.is_dir() {
+        collect_of_checkout(path, &mut paths)?;
+    } else {
+        collect(path, &mut paths)?;
     }
     paths.sort();
     paths.into_iter().map(content).collect()
+}
+
+fn collect_of_checkout(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Errors> {
+    let Some(chosen) = choose(folder) else {
+        return Ok(());
+    };
+    collect(&chosen, paths)?;
+    if chosen.is_dir() {
+        let top = folder.join(prowignore::FILE);
+        if top.symlink_metadata().is_ok() {
+            collect(&top, paths)?;
+        }
+        apply_ignores(folder, paths)?;
+    }
+    Ok(())
+}
+
+/// Takes away the `.prowignore` files and what they leave out.
+fn apply_ignores(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Errors> {
+    let relative = |path: &Path| {
+        let below = path.strip_prefix(folder).unwrap_or(path);
+        below.to_string_lossy().into_owned()
+    };
+    let mut ignore = ProwIgnore::default();
+    for path in paths.iter().filter(|path| is_ignore(path)) {
+        let (name, text) = content(path.clone())?;
+        let below = path.parent().map(relative).unwrap_or_default();
+        let added = ignore.add(&below, &text);
+        added.map_err(|message| Problem::in_file(UNREADABLE, name, message))?;
+    }
+    paths.retain(|path| !is_ignore(path) && !ignore.leaves_out(&relative(path)));
+    Ok(())
+}
+
+fn is_ignore(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name == prowignore::FILE)
 }
 
 /// The entry that counts. A plain file called `.prow` is somebody else's.
@@ -159,7 +197,7 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Errors> {
         let is_yaml = path
             .extension()
             .is_some_and(|end| end == "yaml" || end == "yml");
-        if path.is_dir() || path.is_symlink() || is_yaml {
+        if path.is_dir() || path.is_symlink() || is_yaml || is_ignore(&path) {
             collect(&path, files)?;
         }
     }
@@ -210,6 +248,11 @@ mod tests {
             fs::write(root.join(".prow").join(name), "").unwrap();
         }
         assert_eq!(names(root), [".prow/a.yaml", ".prow/sub/b.yml"]);
+        fs::write(root.join(".prowignore"), "*.yml\n").unwrap();
+        fs::write(root.join(".prow/.prowignore"), "/a.yaml\n").unwrap();
+        fs::write(root.join(".prow/sub/.prowignore"), "!b.yml\n").unwrap();
+        fs::write(root.join(".prow/c.yml"), "").unwrap();
+        assert_eq!(names(root), [".prow/sub/b.yml"]);
         std::os::unix::fs::symlink("/etc", root.join(".prow/link")).unwrap();
         let error = read(Some(root)).unwrap_err().to_string();
         assert!(

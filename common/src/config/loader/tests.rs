@@ -105,6 +105,24 @@ fn a_folder_is_read_as_kubernetes_mounts_it() {
 }
 
 #[test]
+fn a_link_to_a_file_is_read_wherever_it_leads() {
+    let dir = TempDir::new().unwrap();
+    write(&dir, "config.yaml", CONFIG);
+    write(&dir, "shared/a.yaml", JOBS);
+    fs::create_dir(dir.path().join("jobs")).unwrap();
+    let link = |name: &str, target: &str| {
+        std::os::unix::fs::symlink(target, dir.path().join("jobs").join(name)).unwrap();
+    };
+    link("a.yaml", "../shared/a.yaml");
+    link("folder.yaml", "../shared");
+    let config = load_dir(&dir).unwrap();
+    assert_eq!(config.presubmits_for("org/repo").len(), 1);
+    link("none.yaml", "../none.yaml");
+    let errors = load_dir(&dir).unwrap_err();
+    assert!(errors.contains("jobs/none.yaml"), "{errors}");
+}
+
+#[test]
 fn every_broken_section_has_a_message_with_its_place() {
     for (from, to, message) in [
         (
