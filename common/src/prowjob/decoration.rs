@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::spec::{is_false, null_default};
+use super::spec::null_default;
 use crate::duration::GoDuration;
 
 /// A field left out takes the installation's default; one that is nowhere set takes the pod
@@ -76,8 +76,8 @@ pub struct DecorationConfig {
     pub censoring_options: Option<CensoringOptions>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_ignores_interrupts: Option<bool>,
-    #[serde(skip_serializing_if = "is_false", deserialize_with = "null_default")]
-    pub set_limit_equals_memory_request: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_limit_equals_memory_request: Option<bool>,
     /// A Kubernetes quantity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_memory_request: Option<String>,
@@ -187,11 +187,8 @@ pub struct GcsConfiguration {
     )]
     pub local_output_dir: String,
     /// Extensions, or `*`.
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_default"
-    )]
-    pub compress_file_types: Vec<String>,
+    #[serde(skip_serializing_if = "is_empty_list")]
+    pub compress_file_types: Option<Vec<String>>,
 }
 
 /// How a repository becomes a path segment.
@@ -221,16 +218,10 @@ pub struct CensoringOptions {
     /// Bytes; 10 MiB when unset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub censoring_buffer_size: Option<i64>,
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_default"
-    )]
-    pub include_directories: Vec<String>,
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_default"
-    )]
-    pub exclude_directories: Vec<String>,
+    #[serde(skip_serializing_if = "is_empty_list")]
+    pub include_directories: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "is_empty_list")]
+    pub exclude_directories: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minimum_secret_length: Option<i64>,
 }
@@ -240,33 +231,58 @@ pub struct CensoringOptions {
 pub struct SchedulingOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<RawObject>,
-    #[serde(
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_default"
-    )]
-    pub tolerations: Vec<RawObject>,
+    #[serde(skip_serializing_if = "is_empty_list")]
+    pub tolerations: Option<Vec<RawObject>>,
 }
 
 impl DecorationConfig {
     /// This configuration with what it leaves open taken from `default`.
     ///
-    /// Lists count as left open when empty, maps and groups are merged key by key. Unlike
-    /// upstream, a job's own `mediaTypes` entry wins over a default's.
+    /// Lists count as left open when empty, but for the four that are optional; maps and groups
+    /// are merged key by key. Unlike upstream, a job's own `mediaTypes` entry wins over a
+    /// default's.
     pub fn or(&self, default: &Self) -> Self {
         let mine = serde_json::to_value(self).expect("a decoration config is JSON");
         let mut merged = serde_json::to_value(default).expect("a decoration config is JSON");
         overlay(&mut merged, mine);
-        serde_json::from_value(merged).expect("merging keeps every field's type")
+        let mut merged: Self =
+            serde_json::from_value(merged).expect("merging keeps every field's type");
+        merged.keep_empty_lists(self, default);
+        merged
+    }
+
+    /// An empty list is left out of JSON, and yet clears a default's.
+    fn keep_empty_lists(&mut self, mine: &Self, default: &Self) {
+        if let Some(merged) = &mut self.gcs_configuration {
+            let list = |it: &Self| it.gcs_configuration.as_ref()?.compress_file_types.clone();
+            merged.compress_file_types = list(mine).or_else(|| list(default));
+        }
+        if let Some(merged) = &mut self.censoring_options {
+            let list = |it: &Self| it.censoring_options.as_ref()?.include_directories.clone();
+            merged.include_directories = list(mine).or_else(|| list(default));
+            let list = |it: &Self| it.censoring_options.as_ref()?.exclude_directories.clone();
+            merged.exclude_directories = list(mine).or_else(|| list(default));
+        }
+        if let Some(merged) = &mut self.scheduling_options {
+            let list = |it: &Self| it.scheduling_options.as_ref()?.tolerations.clone();
+            merged.tolerations = list(mine).or_else(|| list(default));
+        }
     }
 }
 
+#[expect(clippy::ref_option, reason = "what serde passes")]
+fn is_empty_list<T>(list: &Option<Vec<T>>) -> bool {
+    list.as_ref().is_none_or(Vec::is_empty)
+}
+
 /// Groups that are merged by field; any other value of the job replaces the default's whole.
-const MERGED: [&str; 5] = [
+const MERGED: [&str; 6] = [
     "utility_images",
     "resources",
     "gcs_configuration",
     "mediaTypes",
     "censoring_options",
+    "scheduling_options",
 ];
 
 fn overlay(base: &mut Value, over: Value) {
@@ -316,11 +332,38 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_does_not_clear_a_default() {
-        let default = config(serde_json::json!({"ssh_key_secrets": ["a"]}));
-        assert_eq!(
-            config(serde_json::json!({"ssh_key_secrets": []})).or(&default),
-            default
-        );
+    fn an_empty_list_clears_a_default_where_it_does_upstream() {
+        let filled = config(serde_json::json!({
+            "ssh_key_secrets": ["a"],
+            "gcs_configuration": {"bucket": "b", "compress_file_types": ["txt"]},
+            "censoring_options": {"include_directories": ["a"], "exclude_directories": ["b"]},
+            "scheduling_options": {"affinity": {}, "tolerations": [{"key": "ci"}]},
+        }));
+        let empty = config(serde_json::json!({
+            "ssh_key_secrets": [],
+            "gcs_configuration": {"compress_file_types": []},
+            "censoring_options": {"include_directories": [], "exclude_directories": []},
+            "scheduling_options": {"tolerations": []},
+        }));
+        let merged = serde_json::json!({
+            "ssh_key_secrets": ["a"],
+            "gcs_configuration": {"bucket": "b"},
+            "censoring_options": {},
+            "scheduling_options": {"affinity": {}},
+        });
+        // However many defaults there are.
+        for job in [empty.or(&filled), empty.or(&filled).or(&filled)] {
+            assert_eq!(serde_json::to_value(job).unwrap(), merged);
+        }
+        let open = config(serde_json::json!({"scheduling_options": {"tolerations": [{}]}}));
+        let affinity = open.or(&filled).scheduling_options.unwrap().affinity;
+        assert!(affinity.is_some(), "the default's beside the job's own");
+    }
+
+    #[test]
+    fn false_overrides_true() {
+        let config = |flag| config(serde_json::json!({"set_limit_equals_memory_request": flag}));
+        let merged = config(false).or(&config(true));
+        assert_eq!(merged.set_limit_equals_memory_request, Some(false));
     }
 }

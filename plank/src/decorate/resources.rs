@@ -18,7 +18,7 @@ pub(super) fn memory(spec: &mut Object, config: &DecorationConfig) -> Result<(),
                 .entry("memory")
                 .or_insert_with(|| default.clone().into());
         }
-        if config.set_limit_equals_memory_request {
+        if config.set_limit_equals_memory_request == Some(true) {
             let resources = object(container, "resources")?;
             let request = resources
                 .get("requests")
@@ -53,11 +53,13 @@ pub(super) fn scheduling(spec: &mut Object, config: &DecorationConfig) {
         spec.entry("affinity")
             .or_insert_with(|| Value::Object(affinity.0.clone()));
     }
-    if !options.tolerations.is_empty() {
-        let tolerations = options.tolerations.iter();
+    let own = spec.get("tolerations").and_then(Value::as_array);
+    if own.is_none_or(Vec::is_empty)
+        && let Some(tolerations) = options.tolerations.as_ref().filter(|it| !it.is_empty())
+    {
+        let tolerations = tolerations.iter();
         let tolerations = tolerations.map(|toleration| Value::Object(toleration.0.clone()));
-        spec.entry("tolerations")
-            .or_insert_with(|| tolerations.collect());
+        spec.insert("tolerations".into(), tolerations.collect());
     }
 }
 

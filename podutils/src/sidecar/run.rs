@@ -257,8 +257,16 @@ impl Sidecar<'_> {
     async fn censoring(&self, known: &Known) -> Result<(Censor, Filter), String> {
         let options = &self.options.censoring_options;
         let filter = Filter::new(
-            &options.config.include_directories,
-            &options.config.exclude_directories,
+            options
+                .config
+                .include_directories
+                .as_deref()
+                .unwrap_or_default(),
+            options
+                .config
+                .exclude_directories
+                .as_deref()
+                .unwrap_or_default(),
         );
         let filter = filter.map_err(|e| format!("a censoring pattern is not valid: {e}"))?;
         known.learn(options).await?;

@@ -230,6 +230,7 @@ impl Plan {
             .config
             .compress_file_types
             .iter()
+            .flatten()
             .any(|listed| listed == "*" || listed.trim_start_matches('.') == extension);
         let mut attributes = attributes;
         if compress && attributes.content_type.is_none() {

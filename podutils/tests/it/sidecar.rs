@@ -184,7 +184,7 @@ async fn several_containers_have_a_log_each() {
 async fn listed_types_are_compressed_on_the_way() {
     let pod = Pod::new();
     let mut options = options(&pod);
-    options.gcs_options.config.compress_file_types = vec!["txt".into()];
+    options.gcs_options.config.compress_file_types = Some(vec!["txt".into()]);
     let long = "line\n".repeat(10_000);
     pod.write("logs/process-log.txt", "");
     pod.write("logs/artifacts/long.txt", &long);

@@ -79,7 +79,7 @@ async fn a_broken_pattern_stops_everything_too() {
     pod.write("logs/marker-file.txt", "0");
     pod.write("logs/process-log.txt", "x");
     let mut options = options(&pod);
-    options.censoring_options.config.exclude_directories = vec!["[".into()];
+    options.censoring_options.config.exclude_directories = Some(vec!["[".into()]);
     finish(&options).await;
     assert_eq!(pod.keys().await, [format!("{DIR}/finished.json")]);
 }
@@ -164,7 +164,7 @@ async fn links_do_not_take_our_own_files_along() {
 async fn an_excluded_folder_is_not_censored() {
     let pod = Pod::new();
     let mut options = with_secret(&pod, "hunter22");
-    options.censoring_options.config.exclude_directories = vec!["public/**".into()];
+    options.censoring_options.config.exclude_directories = Some(vec!["public/**".into()]);
     options.censoring_options.config.minimum_secret_length = Some(4);
     pod.write("logs/process-log.txt", "");
     pod.write("logs/artifacts/public/x", "hunter22");
@@ -203,13 +203,13 @@ async fn censored_says_what_was_done() {
             options.censoring_options.secret_directories = missing;
         }),
         ("a file is excluded", false, |_, options| {
-            options.censoring_options.config.exclude_directories = vec!["x*".into()];
+            options.censoring_options.config.exclude_directories = Some(vec!["x*".into()]);
         }),
         ("a file is not included", false, |_, options| {
-            options.censoring_options.config.include_directories = vec!["y*".into()];
+            options.censoring_options.config.include_directories = Some(vec!["y*".into()]);
         }),
         ("no file is excluded", true, |_, options| {
-            options.censoring_options.config.exclude_directories = vec!["y*".into()];
+            options.censoring_options.config.exclude_directories = Some(vec!["y*".into()]);
         }),
     ];
     for (name, expected, change) in cases {
