@@ -129,20 +129,30 @@ pub struct Pull {
 }
 
 impl Refs {
-    /// Where the clone lands below `src/`: the alias, else the repository's address without its
-    /// scheme.
+    /// The path alias, else the repository's address without its scheme, else its place on GitHub.
     pub fn import_path(&self) -> String {
-        let path = if !self.path_alias.is_empty() {
-            self.path_alias.clone()
-        } else if !self.repo_link.is_empty() {
-            let link = self.repo_link.as_str();
-            link.split_once("://")
-                .map_or(link, |(_, rest)| rest)
-                .to_owned()
-        } else {
-            format!("github.com/{}/{}", self.org, self.repo)
-        };
-        path.trim_start_matches('/').to_owned()
+        if !self.path_alias.is_empty() {
+            return self.path_alias.clone();
+        }
+        match self.repo_link.rsplit("://").next() {
+            Some(link) if !link.is_empty() => link.to_owned(),
+            _ => format!("github.com/{}", self.org_repo()),
+        }
+    }
+
+    /// Where the clone lands: below `src/` of `root`, without empty segments, `.` and `..`.
+    pub fn clone_dir(&self, root: &str) -> String {
+        let mut segments = Vec::new();
+        let below = self.import_path();
+        for segment in root.split('/').chain(["src"]).chain(below.split('/')) {
+            match segment {
+                "" | "." => {}
+                ".." if segments.pop().is_some() || root.starts_with('/') => {}
+                segment => segments.push(segment),
+            }
+        }
+        let root = if root.starts_with('/') { "/" } else { "" };
+        format!("{root}{}", segments.join("/"))
     }
 
     /// `org/repo`.
@@ -198,5 +208,38 @@ mod tests {
         ] {
             assert_eq!(refs.to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_clone_lands_in_a_clean_path() {
+        let refs = |alias: &str, link: &str| Refs {
+            org: "o".into(),
+            repo: "r".into(),
+            path_alias: alias.into(),
+            repo_link: link.into(),
+            ..Refs::default()
+        };
+        for (refs, root, expected) in [
+            (refs("", ""), "/go", "/go/src/github.com/o/r"),
+            (refs("", "https://h/a/b"), "/go", "/go/src/h/a/b"),
+            (refs("", "https://h/https://i/b"), "/go", "/go/src/i/b"),
+            (
+                refs("k8s.io//x/", "https://h/a"),
+                "/go/",
+                "/go/src/k8s.io/x",
+            ),
+            (refs("/k8s.io/./x", ""), "/go", "/go/src/k8s.io/x"),
+            (refs("../x", ""), "/go", "/go/x"),
+            (refs("../../../x", ""), "/go", "/x"),
+            (refs("x", ""), "go", "go/src/x"),
+            (refs("../../../x", ""), "go", "../x"),
+        ] {
+            assert_eq!(refs.clone_dir(root), expected, "{refs:?}");
+        }
+        let gerrit = Refs {
+            org: "https://g".into(),
+            ..refs("", "")
+        };
+        assert_eq!(gerrit.clone_dir("/go"), "/go/src/github.com/https:/g/r");
     }
 }

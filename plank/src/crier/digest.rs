@@ -83,8 +83,7 @@ async fn setup(folder: &Folder) -> Result<Option<Setup>, Error> {
 /// The folders that the repositories are checked out to.
 fn roots(job: &ProwJob) -> Vec<String> {
     let refs = job.spec.refs.iter().take(1);
-    refs.map(|refs: &Refs| format!("{CODE}/src/{}", refs.import_path()))
-        .collect()
+    refs.map(|refs: &Refs| refs.clone_dir(CODE)).collect()
 }
 
 async fn containers(news: &News) -> Result<Vec<String>, Error> {

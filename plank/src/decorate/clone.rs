@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::{
     Error,
-    environment::clone_path,
     json::{Object, empty_dir, go_json, mount, read_only, secret, variable},
 };
 
@@ -41,7 +40,7 @@ pub(super) fn clone(spec: &ProwJobSpec, config: &DecorationConfig) -> Result<Opt
         return Ok(None);
     }
     let start = refs.iter().find(|refs| refs.workdir).unwrap_or(first);
-    let working_dir = format!("{CODE}/src/{}", clone_path(start));
+    let working_dir = start.clone_dir(CODE);
     let mut secrets = Secrets::new(config);
     secrets.finish();
     let image = super::wrap::image(

@@ -63,21 +63,9 @@ pub(super) fn variables(environment: &Environment) -> Vec<Value> {
         .collect()
 }
 
-/// Where the clone lands below `src/`: the path alias, else the link without its scheme, else
-/// the place on GitHub. Clonerefs has the same rule.
-pub(super) fn clone_path(refs: &Refs) -> String {
-    if !refs.path_alias.is_empty() {
-        return refs.path_alias.clone();
-    }
-    match refs.repo_link.rsplit("://").next() {
-        Some(link) if !link.is_empty() => link.to_owned(),
-        _ => format!("github.com/{}", refs.org_repo()),
-    }
-}
-
-/// Host and path of the source, as the clone path's first segment and its rest.
+/// Host and path of the source, as the import path's first segment and its rest.
 fn source(refs: &Refs) -> (String, String) {
-    let path = clone_path(refs);
+    let path = refs.import_path();
     match path.split_once('/') {
         Some((host, base)) => (host.to_owned(), base.to_owned()),
         None => (path, refs.org_repo()),

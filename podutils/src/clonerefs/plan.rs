@@ -39,7 +39,7 @@ pub(super) struct Author<'a> {
 
 /// Where a reference lands.
 pub(super) fn clone_dir(src_root: &str, refs: &Refs) -> PathBuf {
-    Path::new(src_root).join("src").join(refs.import_path())
+    refs.clone_dir(src_root).into()
 }
 
 /// Where it is fetched from.
