@@ -102,8 +102,11 @@ impl CommentAction {
 pub(crate) struct PushEvent {
     #[serde(rename = "ref", deserialize_with = "null_default")]
     pub(crate) git_ref: String,
+    /// What the ref points at: of an annotated tag, the tag's own object.
     #[serde(deserialize_with = "null_default")]
     pub(crate) after: String,
+    #[serde(deserialize_with = "null_default")]
+    pub(crate) head_commit: HeadCommit,
     #[serde(deserialize_with = "null_default")]
     pub(crate) deleted: bool,
     /// Link to what was pushed.
@@ -113,6 +116,23 @@ pub(crate) struct PushEvent {
     pub(crate) commits: Vec<Commit>,
     #[serde(deserialize_with = "null_default")]
     pub(crate) repository: PushRepository,
+}
+
+impl PushEvent {
+    /// The commit that was pushed.
+    pub(crate) fn commit_sha(&self) -> &str {
+        match self.head_commit.id.as_str() {
+            "" => &self.after,
+            id => id,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct HeadCommit {
+    #[serde(deserialize_with = "null_default")]
+    pub(crate) id: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -198,7 +198,7 @@ fn is_unfinished_of(job: &ProwJob, pull: PullOf<'_>, delivery: &str) -> bool {
     let own = job
         .labels()
         .get(labels::EVENT_GUID)
-        .is_some_and(|guid| guid == delivery);
+        .is_some_and(|guid| *guid == labels::event_guid(delivery));
     job.spec.job_type == ProwJobType::Presubmit && of_pull && !own && is_unfinished(job)
 }
 

@@ -57,13 +57,12 @@ impl Client {
         }
     }
 
-    /// Names of the files a pull request changes; of a renamed one, both names. GitHub lists
+    /// Names of the files a pull request changes; of a renamed one, the new name. GitHub lists
     /// at most 3,000.
     pub async fn changed_files(&self, org: &str, repo: &str, number: u64) -> Result<Vec<String>> {
         #[derive(Deserialize)]
         struct File {
             filename: String,
-            previous_filename: Option<String>,
         }
         let files: Vec<File> = self
             .all(
@@ -71,11 +70,7 @@ impl Client {
                 &format!("{}/pulls/{number}/files", repo_path(org, repo)),
             )
             .await?;
-        Ok(files
-            .into_iter()
-            .flat_map(|file| [Some(file.filename), file.previous_filename])
-            .flatten()
-            .collect())
+        Ok(files.into_iter().map(|file| file.filename).collect())
     }
 
     /// The commit that `branch` points at.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::{ProwJobSpec, spec::StringMap};
 
 pub const CREATED_BY_PROW: &str = "created-by-prow";
@@ -65,6 +67,15 @@ pub fn labels_and_annotations(
     ]);
     notes.extend(annotations.clone());
     (labels, notes)
+}
+
+/// The value of [`EVENT_GUID`]: the delivery id, or what stands for one that Kubernetes would
+/// refuse.
+pub fn event_guid(delivery: &str) -> String {
+    if is_label_value(delivery) {
+        return delivery.to_owned();
+    }
+    hex::encode(&Sha256::digest(delivery)[..16])
 }
 
 /// At most 63 bytes, not ending in punctuation.
@@ -181,6 +192,16 @@ mod tests {
             ),
         ] {
             assert_eq!(label(&spec, key), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn every_delivery_has_a_label() {
+        assert_eq!(event_guid("72d3162e-cc78"), "72d3162e-cc78");
+        for delivery in ["of a test", "-", &"x".repeat(64)] {
+            let guid = event_guid(delivery);
+            assert!(is_label_value(&guid) && !guid.is_empty(), "{guid}");
+            assert_ne!(guid, event_guid(&format!("{delivery}!")));
         }
     }
 

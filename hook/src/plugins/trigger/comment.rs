@@ -91,9 +91,7 @@ pub(super) fn answer(
         candidates: &candidates,
         vouched,
     };
-    if candidates.are_none(&mut decision) {
-        // Nothing could be started, whoever asks.
-    } else if !commenter.granted && !pull_trust.granted {
+    if !commenter.granted && !pull_trust.granted {
         decision.because("neither commenter nor pull request is trusted");
         decision.push(Effect::Comment(texts::refused(comment, scene)));
     } else if commands.ok_to_test_cancel && !scene.trigger.ignore_ok_to_test {
@@ -147,7 +145,7 @@ impl Request<'_> {
         }
         let filters = self.filters(scene, facts)?;
         let selected = jobs::choose(&self.candidates.jobs, &filters, self.pull, facts)?;
-        if commands.asks_for_tests() {
+        if commands.asks_for_tests() || self.triggers_a_job() {
             decision.push(Effect::PruneHelp);
         }
         if let Some(note) = self.help(selected.is_empty()) {
@@ -188,17 +186,17 @@ impl Request<'_> {
     }
 
     fn asks_for_a_run(&self, scene: Scene<'_>) -> bool {
-        let Asked {
-            text,
-            commands,
-            context,
-            ..
-        } = &self.asked;
-        let mut jobs = self.candidates.jobs.iter();
+        let commands = self.asked.commands;
         commands.asks_for_tests()
-            || context.is_some()
+            || self.asked.context.is_some()
             || (commands.ok_to_test && !scene.trigger.ignore_ok_to_test)
-            || jobs.any(|job| job.trigger_matches(text))
+            || self.triggers_a_job()
+    }
+
+    /// By the trigger of its own, whatever that is.
+    fn triggers_a_job(&self) -> bool {
+        let mut jobs = self.candidates.jobs.iter();
+        jobs.any(|job| job.trigger_matches(&self.asked.text))
     }
 
     fn list_jobs(&self, note: &str, scene: Scene<'_>, facts: &Facts) -> Effect {

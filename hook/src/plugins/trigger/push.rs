@@ -49,7 +49,7 @@ fn postsubmits(
 ) -> Result<Vec<Arc<Postsubmit>>, Need> {
     let mut jobs = scene.config.postsubmits_for(&scene.org_repo()).to_vec();
     if scene.in_repo_enabled() {
-        match facts.own_at(&push.after)? {
+        match facts.own_at(push.commit_sha())? {
             Ok(own) => jobs.extend(own.postsubmits.iter().cloned()),
             Err(problem) => {
                 decision.because(format!("the repository's own jobs are not used: {problem}"))

@@ -20,7 +20,7 @@ pub(crate) fn presubmit(
     scene: Scene<'_>,
 ) -> Run {
     let mut labels = presubmit_labels(job);
-    labels.insert(labels::EVENT_GUID.into(), scene.guid.to_owned());
+    labels.insert(labels::EVENT_GUID.into(), labels::event_guid(scene.guid));
     if retest {
         labels.insert(labels::RETEST.into(), "true".into());
     }
@@ -77,7 +77,7 @@ pub(crate) fn postsubmit(
     scene: Scene<'_>,
 ) -> Run {
     let mut labels = postsubmit_labels(job);
-    labels.insert(labels::EVENT_GUID.into(), scene.guid.to_owned());
+    labels.insert(labels::EVENT_GUID.into(), labels::event_guid(scene.guid));
     let refs = Refs {
         org: scene.identity.org.clone(),
         repo: scene.identity.repo.clone(),
@@ -86,7 +86,7 @@ pub(crate) fn postsubmit(
             link => link.to_owned(),
         },
         base_ref: branch.to_owned(),
-        base_sha: push.after.clone(),
+        base_sha: push.commit_sha().to_owned(),
         base_link: push.compare.clone(),
         ..Refs::default()
     };

@@ -6,6 +6,7 @@ use common::{
     config::{Changes, Errors, Presubmit, Problem},
     github::PullRequest,
     inert::{code, fence, login, target},
+    names,
 };
 
 use super::facts::Scene;
@@ -26,7 +27,7 @@ pub(crate) fn draft(pull: &PullRequest) -> String {
 }
 
 pub(crate) fn welcome(pull: &PullRequest, scene: Scene<'_>) -> String {
-    let org = &scene.identity.org;
+    let orgs = trusted_orgs(scene);
     let mut text = format!(
         "Hi @{}. Thanks for your pull request.\n\n",
         login(&pull.user.login, MAX_NAME)
@@ -34,13 +35,13 @@ pub(crate) fn welcome(pull: &PullRequest, scene: Scene<'_>) -> String {
     if scene.trigger.ignore_ok_to_test {
         let _ = write!(
             text,
-            "Jobs run by themselves once its author is a member of {org}. Until then a member \
+            "Jobs run by themselves once its author is a member of {orgs}. Until then a member \
              may start them with `/test <job>`."
         );
     } else {
         let _ = write!(
             text,
-            "A member of {org} has to look at it before any of its code runs. They comment \
+            "A member of {orgs} has to look at it before any of its code runs. They comment \
              `/ok-to-test`, and jobs run for this commit and all later ones. Until then they may \
              start single jobs with `/test <job>`."
         );
@@ -50,13 +51,13 @@ pub(crate) fn welcome(pull: &PullRequest, scene: Scene<'_>) -> String {
 }
 
 pub(crate) fn refused(comment: &Comment, scene: Scene<'_>) -> String {
-    let org = &scene.identity.org;
+    let orgs = trusted_orgs(scene);
     let way = if scene.trigger.ignore_ok_to_test {
-        format!("Only members of {org} may start jobs on this pull request.")
+        format!("Only members of {orgs} may start jobs on this pull request.")
     } else {
         format!(
             "Jobs cannot be started on this pull request yet: neither you nor its author are \
-             trusted here. A member of {org} may comment `/ok-to-test` after looking at the code."
+             trusted here. A member of {orgs} may comment `/ok-to-test` after looking at the code."
         )
     };
     reply(comment, &format!("{way}{}", join(scene)))
@@ -64,6 +65,16 @@ pub(crate) fn refused(comment: &Comment, scene: Scene<'_>) -> String {
 
 pub(crate) fn cannot_cancel(comment: &Comment) -> String {
     reply(comment, "Only trusted users may take `/ok-to-test` back.")
+}
+
+/// Whose members are trusted.
+fn trusted_orgs(scene: Scene<'_>) -> String {
+    let org = &scene.identity.org;
+    match scene.trigger.trusted_org.as_str() {
+        "" => org.clone(),
+        friends if names::is_same(friends, org) => org.clone(),
+        friends => format!("{org} or {friends}"),
+    }
 }
 
 fn join(scene: Scene<'_>) -> String {

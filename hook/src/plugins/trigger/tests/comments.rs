@@ -159,7 +159,16 @@ fn comments_on_a_pull_request() {
             "say conflict",
         ),
         ("29 the bot", own().says("prow[bot]", "/test A"), ""),
-        ("30 no presubmits", jobless.says("bob", "/ok-to-test"), ""),
+        (
+            "30 no presubmits",
+            jobless.says("bob", "/ok-to-test"),
+            "+ok-to-test",
+        ),
+        (
+            "30 a stranger",
+            jobless.says("sam", "/test all"),
+            "say refused",
+        ),
         (
             "a draft runs what is asked for",
             draft.says("ann", "/test A"),
@@ -303,4 +312,41 @@ fn help_lists_what_the_branch_has() {
         "{text}"
     );
     assert!(decision.effects.contains(&Effect::PruneHelp));
+}
+
+#[test]
+fn earlier_help_goes_when_any_trigger_asks_for_a_job() {
+    let mut case = Case::default();
+    case.presubmits[0].trigger = Pattern::new("(?m)^/build$").unwrap();
+    for (text, prunes) in [
+        ("/build", true),
+        ("/test O", true),
+        ("/test ?", true),
+        ("/ok-to-test", false),
+    ] {
+        let decision = case.decide(&Event::Comment(comment("ann", text)));
+        let found = decision.effects.contains(&Effect::PruneHelp);
+        assert_eq!(found, prunes, "{text}");
+    }
+}
+
+#[test]
+fn every_organisation_whose_members_are_trusted_is_named() {
+    let case = Case {
+        trigger: Trigger {
+            trusted_org: "friends".into(),
+            ..Trigger::default()
+        },
+        ..Case::stranger()
+    };
+    let mut facts = case.facts();
+    for stranger in ["eve", "sam"] {
+        let membership = ("friends".to_owned(), stranger.to_owned());
+        facts.members.insert(membership, false);
+    }
+    let decision = case.decide_with(&Event::Comment(comment("sam", "/test A")), &facts);
+    let Some(Effect::Comment(text)) = decision.effects.last() else {
+        panic!("{:?}", decision.effects);
+    };
+    assert!(text.contains("A member of o or friends may"), "{text}");
 }

@@ -89,3 +89,17 @@ fn a_run_is_about_the_pushed_commit() {
         })
     );
 }
+
+#[test]
+fn of_an_annotated_tag_the_commit_counts() {
+    for (head_commit, sha) in [
+        (json!({"id": "c0ffee"}), "c0ffee"),
+        (json!({"id": null}), "abc"),
+        (json!(null), "abc"),
+    ] {
+        let tag = json!({"ref": "refs/tags/v1", "head_commit": head_commit});
+        let decision = push(tag);
+        let refs = runs(&decision)[1].spec.refs.as_ref().unwrap();
+        assert_eq!(refs.base_sha, sha);
+    }
+}
