@@ -6,8 +6,10 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use common::storage::{Attributes, Error, Object, paths};
 use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::timeout_at;
 
@@ -78,11 +80,16 @@ async fn answer(
     if reader == Reader::Viewer && is_an_object(&place.key) {
         return redacted(place, headers).await;
     }
-    let etag = etag(&head);
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if header(header::IF_NONE_MATCH)
-        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag))
+    if reader == Reader::Viewer
+        && is_gzip(&head.attributes)
+        && header(header::RANGE).is_none()
+        && !accepts_gzip(header(header::ACCEPT_ENCODING).unwrap_or_default())
     {
+        return decompressed(place, headers).await;
+    }
+    let etag = etag(&head);
+    if has_etag(headers, &etag) {
         // Its type again: who may have it as a part of a page depends on that.
         let mut kept = describe(&head.attributes);
         kept.remove(header::CONTENT_ENCODING);
@@ -127,16 +134,50 @@ async fn answer(
         header::CONTENT_LENGTH,
         (object.range.end - object.range.start).into(),
     );
-    let body = object
-        .into_stream()
-        .inspect_err(|error| tracing::warn!(%error, "an object broke off"));
-    Ok((status, out, Body::from_stream(body)).into_response())
+    Ok((status, out, stream(object.into_stream())).into_response())
 }
 
 /// Whether the cluster's objects are stored there, with all that is in them.
 fn is_an_object(key: &str) -> bool {
     let name = key.rsplit('/').next().unwrap_or(key);
     [paths::PROW_JOB, paths::POD_INFO].contains(&name)
+}
+
+fn is_gzip(attributes: &Attributes) -> bool {
+    attributes.content_encoding.as_deref() == Some("gzip")
+}
+
+/// Whether a reader takes what is compressed.
+fn accepts_gzip(accept_encoding: &str) -> bool {
+    accept_encoding.split(',').any(|one| {
+        let (name, quality) = one.split_once(';').unwrap_or((one, ""));
+        let quality = quality.trim().strip_prefix("q=").unwrap_or("1");
+        let refused = quality.trim().parse().is_ok_and(|it: f32| it <= 0.0);
+        matches!(name.trim(), "gzip" | "x-gzip" | "*") && !refused
+    })
+}
+
+/// All of it, for who does not take what is compressed.
+async fn decompressed(place: &Place, headers: &HeaderMap) -> Result<Response, Error> {
+    let object = place.storage.get(&place.key).await?;
+    let etag = format!("\"plain-{}", etag(&object).trim_start_matches('"'));
+    let mut out = describe(&object.attributes);
+    out.remove(header::CONTENT_ENCODING);
+    out.insert(header::ETAG, value(&etag));
+    if has_etag(headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, out).into_response());
+    }
+    Ok((out, stream(object.into_plain_stream())).into_response())
+}
+
+fn stream(bytes: BoxStream<'static, Result<Bytes, Error>>) -> Body {
+    Body::from_stream(bytes.inspect_err(|error| tracing::warn!(%error, "an object broke off")))
+}
+
+fn has_etag(headers: &HeaderMap, etag: &str) -> bool {
+    let known = headers.get(header::IF_NONE_MATCH);
+    let known = known.and_then(|tags| tags.to_str().ok());
+    known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag))
 }
 
 /// All of such a file without its secrets; a part of what is stored would be of other bytes.
@@ -147,10 +188,7 @@ async fn redacted(place: &Place, headers: &HeaderMap) -> Result<Response, Error>
     let mut out = describe(&object.attributes);
     out.remove(header::CONTENT_ENCODING);
     out.insert(header::ETAG, value(&etag));
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|tags| tags.to_str().ok());
-    if known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag)) {
+    if has_etag(headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, out).into_response());
     }
     let json = stored_run::plain(object, MAX_OBJECT).await?;
@@ -180,6 +218,7 @@ fn describe(attributes: &Attributes) -> HeaderMap {
     );
     if let Some(encoding) = &attributes.content_encoding {
         headers.insert(header::CONTENT_ENCODING, value(encoding));
+        headers.insert(header::VARY, value("Accept-Encoding"));
     }
     for (name, text) in attributes
         .metadata

@@ -1,6 +1,10 @@
 //! `/storage`: who may write what, and how it is handed out.
 
+use std::io::Write;
+
 use common::storage::{Attributes, Credentials, Error, Storage, token};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::json;
@@ -254,6 +258,56 @@ async fn what_a_job_wrote_cannot_act_on_this_site() {
         ),
         (200, "25".as_bytes())
     );
+}
+
+#[tokio::test]
+async fn what_is_compressed_is_plain_for_who_does_not_say_gzip() {
+    const TEXT: &str = "a line of the log\n";
+    let deck = Deck::start().await;
+    let key = format!("{DIR}/artifacts/lines.txt");
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(TEXT.as_bytes()).unwrap();
+    let packed = gzip.finish().unwrap();
+    let url = deck.url(&format!("/storage/{key}"));
+    let stored = deck
+        .http
+        .put(&url)
+        .bearer_auth(token::sign(KEY, DIR, in_an_hour()))
+        .header("content-type", "text/plain")
+        .header("content-encoding", "gzip")
+        .body(packed.clone())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(stored.status(), 201);
+    for (accepts, is_plain) in [
+        (None, true),
+        (Some("identity"), true),
+        (Some("br, gzip;q=0"), true),
+        (Some("gzip"), false),
+        (Some("br;q=1.0, gzip;q=0.8, *;q=0.1"), false),
+        (Some("*"), false),
+    ] {
+        let ask = |etag: Option<&str>| {
+            let request = deck.http.get(&url);
+            let headers = [("accept-encoding", accepts), ("if-none-match", etag)];
+            let headers = headers
+                .into_iter()
+                .filter_map(|(name, it)| Some((name, it?)));
+            headers.fold(request, |request, (name, it)| request.header(name, it))
+        };
+        let answer = ask(None).send().await.unwrap();
+        let encoding = answer.headers().get("content-encoding").is_none();
+        assert_eq!(
+            (answer.status().as_u16(), encoding),
+            (200, is_plain),
+            "{accepts:?}"
+        );
+        let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
+        let expected = if is_plain { TEXT.as_bytes() } else { &packed };
+        assert_eq!(answer.bytes().await.unwrap(), expected, "{accepts:?}");
+        assert_eq!(ask(Some(&etag)).send().await.unwrap().status(), 304);
+    }
 }
 
 #[tokio::test]
