@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use common::duration::GoDuration;
 use common::service::flags;
 use common::storage::token::keys::KeyFile;
@@ -86,7 +86,7 @@ pub struct VisibilityOptions {
     pub tenant_id: Vec<String>,
 }
 
-/// Prow's flags for what is not built yet: setting one is an error, never silence.
+/// Prow's flags for what is not built yet: setting one is told in the log.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct LaterOptions {
     #[arg(long, hide = true)]
@@ -164,8 +164,9 @@ impl VisibilityOptions {
 }
 
 impl LaterOptions {
-    pub fn refuse(&self) -> anyhow::Result<()> {
-        for (flag, given) in [
+    /// Those that were given.
+    pub fn given(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let all = [
             ("--tide-url", self.tide_url.is_some()),
             ("--hook-url", self.hook_url.is_some()),
             ("--oauth-url", self.oauth_url.is_some()),
@@ -173,10 +174,9 @@ impl LaterOptions {
             ("--pregenerated-data", self.pregenerated_data.is_some()),
             ("--rerun-creates-job", self.rerun_creates_job),
             ("--gcs-cookie-auth", self.gcs_cookie_auth),
-        ] {
-            ensure!(!given, "{flag} is not built yet: leave it out");
-        }
-        Ok(())
+        ];
+        let given = all.into_iter().filter(|(_, given)| *given);
+        given.map(|(flag, _)| flag)
     }
 }
 
@@ -245,29 +245,28 @@ mod tests {
             read("-config-path=/etc/config/config.yaml --spyglass --show-hidden=true --port 1");
         assert_eq!(options.port, 1);
         assert_eq!(options.visibility.viewer().unwrap(), Viewer::Everything);
-        options.later.refuse().unwrap();
+        assert_eq!(options.later.given().count(), 0);
         assert!(options.storage.open().unwrap().is_none());
     }
 
     #[test]
-    fn what_is_not_built_or_contradicts_itself_is_refused() {
+    fn what_is_not_built_is_named() {
+        let options = read("--tide-url=http://tide --rerun-creates-job --hook-url=");
+        let given: Vec<_> = options.later.given().collect();
+        assert_eq!(given, ["--tide-url", "--hook-url", "--rerun-creates-job"]);
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
         let refusal = |line: &str| {
             let options = read(line);
-            let refused = options
-                .later
-                .refuse()
-                .and(options.visibility.viewer().map(drop));
+            let refused = options.visibility.viewer().map(drop);
             refused
                 .and(options.storage.open().map(drop))
                 .unwrap_err()
                 .to_string()
         };
         for (line, says) in [
-            ("--tide-url=http://tide", "--tide-url is not built yet"),
-            (
-                "--rerun-creates-job",
-                "--rerun-creates-job is not built yet",
-            ),
             ("--hidden-only --show-hidden", "exclude each other"),
             ("--tenant-id=a --show-hidden", "exclude each other"),
             ("--storage-dir=/tmp/x", "needs --storage-key-file"),

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use common::config::{Config, LoadMetrics, LoadStatus};
 use common::kube::{Clusters, Needs, Right};
 use common::service::{
-    Instrumentation, Ready, ServeOptions, configure, install_crypto, logging, serve,
+    Instrumentation, Ready, ServeOptions, configure, flags, install_crypto, logging, serve,
 };
 use common::storage::Credentials;
 use jiff::Timestamp;
@@ -70,7 +70,7 @@ pub struct Context {
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     install_crypto();
     logging::init("deck");
-    options.later.refuse()?;
+    flags::name_unbuilt(options.later.given());
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (agent, config) = configure(&options.config, &loads)?;

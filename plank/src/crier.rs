@@ -42,7 +42,7 @@ use common::{
     github::{Client, Enablement},
     kube::{Clusters, Needs, Right},
     service::{
-        Instrumentation, Ready, configure, install_crypto,
+        Instrumentation, Ready, configure, flags, install_crypto,
         lease::{Candidate, Fence, Lease},
         logging,
     },
@@ -159,6 +159,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     install_crypto();
     options.leader_election.check()?;
     options.check()?;
+    flags::name_unbuilt(options.unbuilt());
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;

@@ -1,6 +1,11 @@
 //! The programs in this binary, by name, and how each is started.
 
-use std::{ffi::OsString, future::Future, process::ExitCode};
+use std::{
+    ffi::OsString,
+    future::Future,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use common::{inert::terminal_lines, service};
 use tokio::runtime::{Builder, Runtime};
@@ -82,6 +87,8 @@ Commands:
 Each takes Prow's flags; `prow <COMMAND> --help` lists them. Started under the name of a
 command (by a link), prow is that command.
 ";
+
+const VERSION: &str = concat!("prow ", env!("CARGO_PKG_VERSION"), "\n");
 
 impl Program {
     pub(crate) fn named(name: &str) -> Option<Self> {
@@ -170,25 +177,20 @@ fn waiting() -> Runtime {
 
 /// What `prow` says when it is not told what to do.
 pub(crate) fn usage(asked: Option<&OsString>) -> ExitCode {
-    match asked.and_then(|name| name.to_str()) {
-        Some("help" | "--help" | "-h") => {
-            #[expect(clippy::print_stdout, reason = "help was asked for")]
-            {
-                print!("{USAGE}");
-            }
-            ExitCode::SUCCESS
-        }
-        Some(name) => complain(&format!("no command {name:?}\n\n{USAGE}")),
-        None => complain(USAGE),
-    }
+    let text = match asked.and_then(|name| name.to_str()) {
+        Some("help" | "--help" | "-help" | "-h") => USAGE,
+        Some("version" | "--version" | "-version" | "-V") => VERSION,
+        Some(name) => return complain(&format!("no command {name:?}\n\n{USAGE}")),
+        None => return complain(USAGE),
+    };
+    // Whoever asked may be gone.
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the person at the terminal is told what is wrong"
-)]
 pub(crate) fn complain(text: &str) -> ExitCode {
-    eprintln!("{}", terminal_lines(text.trim_end(), MAX_COMPLAINT));
+    let text = terminal_lines(text.trim_end(), MAX_COMPLAINT);
+    let _ = writeln!(io::stderr(), "{text}");
     ExitCode::from(2)
 }
 

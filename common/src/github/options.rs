@@ -29,13 +29,13 @@ pub struct Options {
     /// File with the App's private key (PEM).
     #[arg(long)]
     pub github_app_private_key_path: Option<PathBuf>,
-    /// Requests an hour that the client allows itself. Not built yet: refused unless 0.
+    /// Requests an hour that the client allows itself. Not built yet.
     #[arg(long, default_value_t = 0)]
     pub github_hourly_tokens: u32,
-    /// Burst of --github-hourly-tokens. Not built yet: refused unless 0.
+    /// Burst of --github-hourly-tokens. Not built yet.
     #[arg(long, default_value_t = 0)]
     pub github_allowed_burst: u32,
-    /// Limit of one organisation. Not built yet: refused.
+    /// Limit of one organisation. Not built yet.
     #[arg(long)]
     pub github_throttle_org: Vec<String>,
     /// Bound on one request.
@@ -56,7 +56,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Refuses combinations that mean nothing, and what is not built.
+    /// Refuses combinations that mean nothing.
     pub(super) fn validate(&self) -> anyhow::Result<()> {
         if self.github_app_id.is_some() != self.github_app_private_key_path.is_some() {
             bail!("--github-app-id and --github-app-private-key-path go together");
@@ -64,14 +64,20 @@ impl Options {
         if self.github_app_id.is_some() && self.github_token_path.is_some() {
             bail!("--github-token-path and --github-app-id exclude each other");
         }
-        if self.github_hourly_tokens != 0
-            || self.github_allowed_burst != 0
-            || !self.github_throttle_org.is_empty()
-        {
-            bail!(
-                "throttling (--github-hourly-tokens, --github-allowed-burst, --github-throttle-org) is not built yet"
-            );
-        }
         Ok(())
+    }
+
+    /// The flags that were given and ask for what is not built.
+    pub(super) fn unbuilt(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let throttling = [
+            ("--github-hourly-tokens", self.github_hourly_tokens != 0),
+            ("--github-allowed-burst", self.github_allowed_burst != 0),
+            (
+                "--github-throttle-org",
+                !self.github_throttle_org.is_empty(),
+            ),
+        ];
+        let given = throttling.into_iter().filter(|(_, given)| *given);
+        given.map(|(flag, _)| flag)
     }
 }

@@ -14,6 +14,7 @@ pub fn parse<O: clap::Args>(
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<O, clap::Error> {
     let command = O::augment_args(clap::Command::new(name))
+        .version(env!("CARGO_PKG_VERSION"))
         .args_override_self(true)
         .no_binary_name(true);
     let args = normalise(args, &command);
@@ -21,11 +22,22 @@ pub fn parse<O: clap::Args>(
     O::from_arg_matches(&matches)
 }
 
+/// Names each flag of Prow's that was given and whose feature is absent, once in the log.
+pub fn name_unbuilt(given: impl IntoIterator<Item = &'static str>) {
+    for flag in given {
+        tracing::warn!(
+            flag,
+            "this flag has no effect: what it asks for is not built yet"
+        );
+    }
+}
+
 /// As [`parse`], for a type that is a whole command with its own settings.
 pub fn parse_command<P: clap::Parser>(
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<P, clap::Error> {
     let command = <P as CommandFactory>::command()
+        .version(env!("CARGO_PKG_VERSION"))
         .args_override_self(true)
         .no_binary_name(true);
     let args = normalise(args, &command);

@@ -15,6 +15,7 @@ mod reload;
 mod restart;
 mod support;
 mod uploads;
+mod usage;
 
 #[path = "../faults/lib.rs"]
 mod scenes;
