@@ -14,8 +14,8 @@ use super::{
     findings::Findings,
     job::{InRepoFile, KeyedInRepoFile, Patterns, PostsubmitFields, PresubmitFields},
     part::origin,
-    preset, validate,
-    yaml::{self, Document, Trust},
+    validate,
+    yaml::{self, Document, GoType, Trust},
 };
 use crate::names;
 use crate::storage::Bucket;
@@ -83,14 +83,15 @@ fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
     });
     let name: Arc<str> = file.into();
     if !keyed {
-        let file: InRepoFile = strict(yaml::typed(file, tree, Trust::Stranger)?)?;
+        let file: InRepoFile = strict(yaml::typed(file, tree, GoType::ProwYaml, Trust::Stranger)?)?;
         return Ok(Written {
             presets: file.presets,
             presubmits: in_order(&name, "presubmits", None, file.presubmits),
             postsubmits: in_order(&name, "postsubmits", None, file.postsubmits),
         });
     }
-    let file: KeyedInRepoFile = strict(yaml::typed(file, tree, Trust::Stranger)?)?;
+    let file: KeyedInRepoFile =
+        strict(yaml::typed(file, tree, GoType::JobConfig, Trust::Stranger)?)?;
     let mut findings = Findings::default();
     let repos = file.presubmits.keys().map(|repo| ("presubmits", repo));
     let repos = repos.chain(file.postsubmits.keys().map(|repo| ("postsubmits", repo)));
@@ -161,7 +162,6 @@ fn complete(
             presets.push(preset);
         }
     }
-    preset::check_distinct(&presets, findings);
     let mut completion = Completion {
         prow: &config.prow,
         presets: &presets,

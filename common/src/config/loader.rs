@@ -19,7 +19,7 @@ use super::{
     parallel,
     part::{Part, Written, all_or_problems},
     preset, validate,
-    yaml::{self, Document, Trust},
+    yaml::{self, Document, GoType, Trust},
 };
 
 /// Reads the files that [`Options`] name, as often as they change.
@@ -228,7 +228,8 @@ fn read_jobs(path: &FilePath) -> Result<Written, Errors> {
     let file: Arc<str> = path.display().to_string().into();
     let text = files::read(path)?;
     let tree = yaml::tree(&file, &text, Trust::Operator)?;
-    let document: Document<JobFile> = yaml::typed(&file, tree.as_ref(), Trust::Operator)?;
+    let document: Document<JobFile> =
+        yaml::typed(&file, tree.as_ref(), GoType::JobConfig, Trust::Operator)?;
     Ok(Written {
         file,
         jobs: document.value,

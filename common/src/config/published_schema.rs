@@ -1,9 +1,8 @@
 //! The JSON Schemas of job files, by which an editor completes and checks them.
 //!
 //! Made from the types that read the files, as draft 7, which the YAML language server knows
-//! best. They follow the reader where it is kinder than JSON: a text may be written as any
-//! scalar, and a field may be left empty. A field that no reader knows is refused, so that a
-//! misspelt one is underlined.
+//! best. They follow the reader where it is kinder than JSON: a field may be left empty. A field
+//! that no reader knows is refused, so that a misspelt one is underlined.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
@@ -47,6 +46,7 @@ fn published<T: JsonSchema>(id: &str, title: &str) -> Value {
     if let Some(container) = schema["definitions"]["io.k8s.api.core.v1.Container"].as_object_mut() {
         container.remove("required");
     }
+    widen_presets(&mut schema["definitions"]);
     schema["$id"] = id.into();
     schema["title"] = title.into();
     schema
@@ -85,21 +85,27 @@ fn adapt(schema: &mut Value) {
     }
 }
 
-/// Any scalar is a text, and anything may be left empty.
+/// The labels and variables of a preset may be numbers, as upstream reads them there.
+fn widen_presets(definitions: &mut Value) {
+    let scalar = json!(["string", "number", "boolean", "null"]);
+    let mut variable = definitions["io.k8s.api.core.v1.EnvVar"].clone();
+    variable["properties"]["value"]["type"] = scalar.clone();
+    definitions["PresetEnvVar"] = variable;
+    let preset = &mut definitions["Preset"]["properties"];
+    preset["labels"]["additionalProperties"]["type"] = scalar;
+    preset["env"]["items"] = json!({"$ref": "#/definitions/PresetEnvVar"});
+}
+
+/// Anything may be left empty.
 fn widen(schema: &mut serde_json::Map<String, Value>) {
     let mut kinds: Vec<Value> = match schema.get("type") {
         Some(Value::String(kind)) => vec![kind.as_str().into()],
         Some(Value::Array(kinds)) => kinds.clone(),
         _ => return,
     };
-    let mut also = vec!["null"];
-    if kinds.contains(&json!("string")) {
-        also.extend(["number", "boolean"]);
-    }
-    for kind in also {
-        if !kinds.contains(&json!(kind)) {
-            kinds.push(kind.into());
-        }
+    let null = json!("null");
+    if !kinds.contains(&null) {
+        kinds.push(null);
     }
     schema.insert("type".into(), kinds.into());
 }
@@ -119,12 +125,12 @@ mod tests {
     fn job() -> Value {
         json!({
             "name": "unit",
-            "labels": {"preset-x": true},
+            "labels": {"preset-x": "true"},
             "always_run": true,
             "branches": ["main"],
             "spec": {"containers": [{
                 "image": "golang",
-                "env": [{"name": "N", "value": 5}],
+                "env": [{"name": "N", "value": "5"}],
                 "resources": {"limits": {"cpu": 2, "memory": "1Gi"}},
                 "livenessProbe": {"httpGet": {"port": "http"}},
             }]},
@@ -140,6 +146,11 @@ mod tests {
         ] {
             assert_eq!(errors(&schema, file), Vec::<String>::new());
         }
+        let preset = json!({"labels": {"a": true}, "env": [{"name": "N", "value": 5}]});
+        assert_eq!(
+            errors(&schema, json!({"presets": [preset]})),
+            Vec::<String>::new()
+        );
         let periodics = json!({"periodics": [{"name": "nightly"}]});
         assert_eq!(errors(&schema, periodics).len(), 1);
     }
@@ -155,6 +166,7 @@ mod tests {
             ("/spec/containers/0", "imag", json!("x")),
             ("", "branches", json!("main")),
             ("", "max_concurrency", json!("many")),
+            ("/spec/containers/0/env/0", "value", json!(5)),
         ] {
             let mut job = job();
             job.pointer_mut(at).unwrap()[name] = value;

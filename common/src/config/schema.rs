@@ -7,7 +7,10 @@ use std::{
     sync::{LazyLock, Mutex},
 };
 
-use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
+use k8s_openapi::{
+    api::core::v1::{Affinity, ResourceRequirements, Toleration},
+    apimachinery::pkg::api::resource::Quantity,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde_json::Value;
 
@@ -31,8 +34,14 @@ pub(super) enum Kind {
     /// One of these.
     Word(Vec<String>),
     Integer,
+    /// A whole number of 32 bits.
+    Int32,
     Number,
     Bool,
+    /// An amount of Kubernetes.
+    Quantity,
+    /// A port: its number, or a name.
+    IntOrString,
     List(KindId),
     Map(KindId),
     /// These fields.
@@ -43,9 +52,14 @@ type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
 
 /// What a file says more freely than a `ProwJob`, and objects that a `ProwJob` keeps as written,
 /// with what they mean: definition, field, schema.
-const RAW: [(&str, &str, MakeSchema); 8] = [
+const RAW: [(&str, &str, MakeSchema); 9] = [
     ("DecorationConfig", "timeout", duration),
     ("DecorationConfig", "grace_period", duration),
+    (
+        "DecorationConfig",
+        "default_memory_request",
+        schema_of::<Quantity>,
+    ),
     ("Resources", "clonerefs", schema_of::<ResourceRequirements>),
     ("Resources", "initupload", schema_of::<ResourceRequirements>),
     (
@@ -157,11 +171,11 @@ impl<'a> Builder<'a> {
 
     fn read(&mut self, name: &str, schema: &'a Value) -> Kind {
         if schema.get("x-kubernetes-int-or-string").is_some() {
-            // Two types share this mark: quantities are written as texts, ports as they are.
+            // Two types share this mark.
             return if name.ends_with("IntOrString") {
-                Kind::Any
+                Kind::IntOrString
             } else {
-                Kind::Text
+                Kind::Quantity
             };
         }
         if let Some(words) = words(schema) {
@@ -180,6 +194,7 @@ impl<'a> Builder<'a> {
                 _ => Kind::Map(self.element(None)),
             },
             Some("string") => Kind::Text,
+            Some("integer") if schema.get("format").is_some_and(|it| it == "int32") => Kind::Int32,
             Some("integer") => Kind::Integer,
             Some("number") => Kind::Number,
             Some("boolean") => Kind::Bool,

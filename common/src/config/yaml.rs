@@ -1,10 +1,12 @@
 //! YAML as Prow accepts it: YAML 1.1 words as Go understands them, merge keys, keys in any case,
-//! any scalar where a text is wanted, the first document only.
+//! numbers where a text is wanted as far as Go takes them, the first document only.
 //!
 //! text → [`tree::Tree`] → [`fit`] with the type's shape → the type. Not here: what the values
 //! mean, and what a field that nobody knows is worth.
 
 mod fit;
+mod go_types;
+mod quantity;
 mod scalar;
 mod tree;
 
@@ -12,6 +14,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub(super) use go_types::GoType;
 pub(super) use tree::{Broken, Tree};
 
 use super::{Errors, Problem, Segment, problem::show, schema::Shape};
@@ -50,7 +53,7 @@ where
     T: DeserializeOwned + Default + JsonSchema + 'static,
 {
     let tree = tree(file, text, Trust::Operator)?;
-    Ok(typed(file, tree.as_ref(), Trust::Operator)?.value)
+    Ok(typed(file, tree.as_ref(), GoType::Lenient, Trust::Operator)?.value)
 }
 
 /// The nodes of a text.
@@ -80,18 +83,19 @@ pub(super) fn tree<'a>(
 pub(super) fn typed<T>(
     file: &str,
     tree: Option<&Tree<'_>>,
+    go_type: GoType,
     trust: Trust,
 ) -> Result<Document<T>, Errors>
 where
     T: DeserializeOwned + Default + JsonSchema + 'static,
 {
-    let Document { value, remarks } = fitted::<T>(file, tree, trust)?;
+    let Document { value, remarks } = fitted::<T>(file, tree, go_type, trust)?;
     let value = match value {
         Value::Null => T::default(),
         value => match T::deserialize(value) {
             Ok(value) => value,
             // Keeping track of the place costs, so it is done for what turns out to be wrong.
-            Err(_) => read(file, tree, fitted::<T>(file, tree, trust)?.value)?,
+            Err(_) => read(file, tree, fitted::<T>(file, tree, go_type, trust)?.value)?,
         },
     };
     Ok(Document { value, remarks })
@@ -101,13 +105,14 @@ where
 pub(super) fn fitted<T: JsonSchema + 'static>(
     file: &str,
     tree: Option<&Tree<'_>>,
+    go_type: GoType,
     trust: Trust,
 ) -> Result<Document<Value>, Errors> {
     let Some(tree) = tree else {
         return Ok(Document::default());
     };
     let shape = Shape::of::<T>();
-    let fitted = fit::fit(tree, shape, file, trust.max_values());
+    let fitted = fit::fit(tree, shape, go_type, file, trust.max_values());
     if !fitted.problems.is_empty() {
         return Err(Errors(fitted.problems));
     }

@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A JSON object kept whole. [`RawPodSpec::typed`] is for looking, never for writing back.
+/// A JSON object kept whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawPodSpec(pub serde_json::Map<String, Value>);
@@ -15,6 +15,18 @@ impl RawPodSpec {
     /// not in it.
     pub fn typed(&self) -> Result<PodSpec, serde_json::Error> {
         PodSpec::deserialize(&Value::Object(self.0.clone()))
+    }
+
+    /// With what Kubernetes' schemas require and a job may leave out, such as the name of its only
+    /// container, as empty values. Upstream's CRD refuses a `ProwJob` without them.
+    #[must_use]
+    pub fn with_required_fields(&self) -> Self {
+        let typed = self.typed().and_then(serde_json::to_value);
+        match typed {
+            Ok(Value::Object(complete)) => Self(complete),
+            // Whoever reads it tells what is wrong with it.
+            _ => self.clone(),
+        }
     }
 }
 

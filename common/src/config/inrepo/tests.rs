@@ -196,3 +196,27 @@ fn results_go_to_the_installations_buckets_only() {
     );
     assert!(read_one(&file, &config).is_err());
 }
+
+#[test]
+fn a_preset_may_have_the_labels_of_a_central_one() {
+    let mut config = config();
+    let central = serde_json::json!([{"labels": {"a": "b"}, "env": [{"name": "X", "value": "1"}]}]);
+    config.jobs.presets = serde_json::from_value(central).unwrap();
+    let text = r#"
+presets:
+- {labels: {a: b}, env: [{name: Z, value: "2"}]}
+presubmits:
+- name: unit
+  labels: {a: b}
+  spec: {containers: [{image: i}]}
+"#;
+    let own = read_one(text, &config).unwrap();
+    let spec = own.presubmits[0].base.spec.as_ref().unwrap();
+    let names: Vec<_> = spec.0["containers"][0]["env"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|variable| variable["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["X", "Z"]);
+}

@@ -203,11 +203,11 @@ mod tests {
                 r#"plugins.yaml:4:5: config_updater.maps."y/a.yaml": the key "a.yaml" of ConfigMap "c" is already "x/a.yaml""#,
             ),
             (
-                "a.yaml: {name: c, clusters: {x: [n]}, cluster_groups: [g]}",
-                r#"plugins.yaml:3:43: config_updater.maps."a.yaml".cluster_groups: clusters and cluster_groups exclude each other"#,
+                "a.yaml: {name: c, clusters: {x: [ns]}, cluster_groups: [g]}",
+                r#"plugins.yaml:3:44: config_updater.maps."a.yaml".cluster_groups: clusters and cluster_groups exclude each other"#,
             ),
             (
-                "a.yaml: {name: c, cluster_groups: [bulid]}\n  cluster_groups: {build: {clusters: [x], namespaces: [n]}}",
+                "a.yaml: {name: c, cluster_groups: [bulid]}\n  cluster_groups: {build: {clusters: [x], namespaces: [ns]}}",
                 r#"plugins.yaml:3:40: config_updater.maps."a.yaml".cluster_groups[0]: "bulid" is not in config_updater.cluster_groups; did you mean "build"?"#,
             ),
         ] {
@@ -215,7 +215,7 @@ mod tests {
             assert_eq!(refused(&text), message);
         }
         loaded(
-            "config_updater: {maps: {x/a: {name: c, clusters: {x: [n]}}, y/a: {name: c, clusters: {x: [m]}}}}",
+            "config_updater: {maps: {x/a: {name: c, clusters: {x: [ns]}}, y/a: {name: c, clusters: {x: [m]}}}}",
         );
     }
 

@@ -10,7 +10,7 @@ use crate::config::{
     Errors, files,
     findings::Findings,
     report::Report,
-    yaml::{self, Trust},
+    yaml::{self, GoType, Trust},
 };
 
 impl Plugins {
@@ -39,7 +39,7 @@ impl Plugins {
     /// A file as it is, neither completed nor checked.
     pub fn part(file: &str, text: &str) -> Result<Self, Errors> {
         let tree = yaml::tree(file, text, Trust::Operator)?;
-        let document = yaml::typed::<Self>(file, tree.as_ref(), Trust::Operator)?;
+        let document = yaml::typed::<Self>(file, tree.as_ref(), GoType::Plugins, Trust::Operator)?;
         Ok(Self {
             unknown_fields: document.remarks,
             ..document.value

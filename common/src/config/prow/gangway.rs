@@ -112,7 +112,7 @@ mod tests {
                 "config.yaml:3:5: gangway.allowed_api_clients[0]: expected gcp: who the client is",
             ),
             (
-                "{gcp: {endpoint_api_consumer_type: X, endpoint_api_consumer_number: 1}, allowed_jobs_filters: [{tenant_id: t}]}",
+                "{gcp: {endpoint_api_consumer_type: X, endpoint_api_consumer_number: '1'}, allowed_jobs_filters: [{tenant_id: t}]}",
                 r#"config.yaml:3:12: gangway.allowed_api_clients[0].gcp.endpoint_api_consumer_type: found "X", expected "PROJECT""#,
             ),
             (
@@ -120,18 +120,18 @@ mod tests {
                 r#"config.yaml:3:49: gangway.allowed_api_clients[0].gcp.endpoint_api_consumer_number: found "x1", expected a project's number"#,
             ),
             (
-                "{gcp: {endpoint_api_consumer_type: PROJECT, endpoint_api_consumer_number: 1}}",
+                "{gcp: {endpoint_api_consumer_type: PROJECT, endpoint_api_consumer_number: '1'}}",
                 "config.yaml:3:5: gangway.allowed_api_clients[0].allowed_jobs_filters: is required",
             ),
             (
-                "{gcp: {endpoint_api_consumer_type: PROJECT, endpoint_api_consumer_number: 1}, allowed_jobs_filters: [{}]}",
-                "config.yaml:3:106: gangway.allowed_api_clients[0].allowed_jobs_filters[0].tenant_id: is required",
+                "{gcp: {endpoint_api_consumer_type: PROJECT, endpoint_api_consumer_number: '1'}, allowed_jobs_filters: [{}]}",
+                "config.yaml:3:108: gangway.allowed_api_clients[0].allowed_jobs_filters[0].tenant_id: is required",
             ),
         ] {
             let yaml = format!("gangway:\n  allowed_api_clients:\n  - {client}");
             assert_eq!(refused(&yaml), message);
         }
-        let client = "  - {gcp: {endpoint_api_consumer_type: PROJECT, endpoint_api_consumer_number: 1}, allowed_jobs_filters: [{tenant_id: t}]}\n";
+        let client = "  - {gcp: {endpoint_api_consumer_type: PROJECT, endpoint_api_consumer_number: '1'}, allowed_jobs_filters: [{tenant_id: t}]}\n";
         let section = "gangway:\n  allowed_api_clients:\n";
         loaded(&format!("{section}{client}"));
         assert_eq!(

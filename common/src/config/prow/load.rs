@@ -13,7 +13,7 @@ use crate::config::{
     job::JobFile,
     part::Written,
     report::Report,
-    yaml::{self, Trust},
+    yaml::{self, GoType, Trust},
 };
 
 /// What `config.yaml` may hold: sections, and jobs among them.
@@ -63,7 +63,8 @@ impl ProwConfig {
 
     fn main(file: &Arc<str>, text: &str) -> Result<(Self, Written), Errors> {
         let tree = yaml::tree(file, text, Trust::Operator)?;
-        let document = yaml::fitted::<ConfigFile>(file, tree.as_ref(), Trust::Operator)?;
+        let document =
+            yaml::fitted::<ConfigFile>(file, tree.as_ref(), GoType::Config, Trust::Operator)?;
         let mut prow: Self = yaml::read(file, tree.as_ref(), document.value.clone())?;
         prow.note_unused(&document.value);
         prow.places.main = Arc::clone(file);
@@ -77,7 +78,8 @@ impl ProwConfig {
 
     fn part(file: &Arc<str>, text: &str) -> Result<(Self, Vec<Problem>), Errors> {
         let tree = yaml::tree(file, text, Trust::Operator)?;
-        let document = yaml::fitted::<Self>(file, tree.as_ref(), Trust::Operator)?;
+        let document =
+            yaml::fitted::<Self>(file, tree.as_ref(), GoType::ProwConfig, Trust::Operator)?;
         let mut part: Self = yaml::read(file, tree.as_ref(), document.value.clone())?;
         part.note_unused(&document.value);
         Ok((part, document.remarks))

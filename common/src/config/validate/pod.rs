@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{did_you_mean, names::is_quantity};
+use super::did_you_mean;
 use crate::{
     config::{JobBase, Path, findings::Findings},
     prowjob::ProwJobType,
@@ -82,12 +82,6 @@ pub(super) fn check(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
             findings.add("init-container", file, &list.index(index), message);
         }
     }
-    for key in ["initContainers", "containers"] {
-        let list = spec.key(key);
-        for (index, container) in field(job, key).enumerate() {
-            quantities(job, container, &list.index(index), findings);
-        }
-    }
     let list = spec.key("containers");
     match containers(job).count() {
         0 => findings.add("no-container", file, &list, "the pod needs a container"),
@@ -130,26 +124,6 @@ fn several(job: &JobBase, list: &Path<'_>, findings: &mut Findings) {
         } else if !seen.insert(name) {
             let message = format!("two containers are named {name:?}");
             findings.add("duplicate-container-name", file, &path.key("name"), message);
-        }
-    }
-}
-
-/// What a container asks for and may have.
-fn quantities(job: &JobBase, container: &Value, path: &Path<'_>, findings: &mut Findings) {
-    let resources = path.key("resources");
-    for key in ["limits", "requests"] {
-        let amounts = container["resources"][key].as_object();
-        for (name, amount) in amounts.into_iter().flatten() {
-            if let Value::String(amount) = amount
-                && !is_quantity(amount)
-            {
-                findings.add(
-                    "quantity",
-                    &job.origin.file,
-                    &resources.key(key).key(name),
-                    format!("found {amount:?}, expected an amount like 500m, 2 or 4Gi"),
-                );
-            }
         }
     }
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Number, Value};
 
 use super::{
+    go_types::{GoType, Target},
+    quantity::is_quantity,
     scalar::Scalar,
     tree::{Id, Kind as Node, MAX_DEPTH, Tree},
 };
@@ -26,7 +28,13 @@ pub(super) struct Fitted {
 }
 
 /// At most `max_values` come out: aliases multiply what is written.
-pub(super) fn fit(tree: &Tree<'_>, shape: &Shape, file: &str, max_values: usize) -> Fitted {
+pub(super) fn fit(
+    tree: &Tree<'_>,
+    shape: &Shape,
+    go_type: GoType,
+    file: &str,
+    max_values: usize,
+) -> Fitted {
     let mut fit = Fit {
         tree,
         shape,
@@ -35,7 +43,7 @@ pub(super) fn fit(tree: &Tree<'_>, shape: &Shape, file: &str, max_values: usize)
         depth: 0,
         fitted: Fitted::default(),
     };
-    fit.fitted.value = fit.value(0, shape.root(), &Path::Root);
+    fit.fitted.value = fit.value(0, shape.root(), go_type.target(), &Path::Root);
     if fit.left == 0 {
         let message = format!("aliases make more than {max_values} values of this file");
         fit.fitted.problems = vec![Problem::in_file("yaml", file, message)];
@@ -54,8 +62,8 @@ struct Fit<'a> {
 }
 
 impl<'a> Fit<'a> {
-    fn value(&mut self, node: Id, kind: KindId, path: &Path<'_>) -> Value {
-        let target = self.tree.resolve(node);
+    fn value(&mut self, node: Id, kind: KindId, target: Target, path: &Path<'_>) -> Value {
+        let resolved = self.tree.resolve(node);
         if self.left == 0 {
             return Value::Null;
         }
@@ -67,17 +75,17 @@ impl<'a> Fit<'a> {
         }
         self.depth += 1;
         let tree = self.tree;
-        let value = match tree.kind(target) {
-            Node::Scalar { .. } => self.scalar(node, kind, path),
-            Node::List(items) => self.list(node, items, kind, path),
-            Node::Map(entries) => self.mapping(node, entries, kind, path),
+        let value = match tree.kind(resolved) {
+            Node::Scalar { .. } => self.scalar(node, kind, target, path),
+            Node::List(items) => self.list(node, items, kind, target, path),
+            Node::Map(entries) => self.mapping(node, entries, kind, target, path),
             Node::Alias(_) => Value::Null,
         };
         self.depth -= 1;
         value
     }
 
-    fn scalar(&mut self, node: Id, kind: KindId, path: &Path<'_>) -> Value {
+    fn scalar(&mut self, node: Id, kind: KindId, target: Target, path: &Path<'_>) -> Value {
         let (tree, kind) = (self.tree, self.shape.kind(kind));
         let scalar = match tree.scalar(node) {
             Some(Ok(scalar)) => scalar,
@@ -86,10 +94,25 @@ impl<'a> Fit<'a> {
         };
         match (kind, scalar) {
             (_, Scalar::Null) => Value::Null,
+            (Kind::Text | Kind::Word(_), scalar)
+                if !matches!(scalar, Scalar::Text(_)) && !target.is_text() =>
+            {
+                let message = format!("found {}, expected a text", tree.describe(node));
+                let hint = Some("put it in quotes".to_owned());
+                self.problem("kind", node, path, message, hint);
+                Value::Null
+            }
             (Kind::Text, scalar) => Value::String(scalar.into_text()),
+            (Kind::Any, scalar) if target.is_string() => Value::String(scalar.into_text()),
+            (Kind::Quantity, scalar) => self.quantity(node, scalar, path),
+            (Kind::IntOrString, Scalar::Text(text)) => Value::String(text.into_owned()),
             (Kind::Word(words), scalar) => self.word(node, words, scalar.into_text(), path),
+            (Kind::Int32 | Kind::IntOrString, scalar) => match scalar.into_int32() {
+                Some(int) => int.into(),
+                None => self.mismatch(node, path, expected(kind)),
+            },
             (Kind::Any | Kind::Integer | Kind::Number, Scalar::Int(int)) => int.into(),
-            (Kind::Any | Kind::Integer | Kind::Number, Scalar::Uint(int)) => int.into(),
+            (Kind::Any | Kind::Number, Scalar::Uint(int)) => int.into(),
             (Kind::Any | Kind::Integer | Kind::Number, Scalar::Float(float)) => {
                 match number(float, matches!(kind, Kind::Integer)) {
                     Some(number) => number,
@@ -100,6 +123,21 @@ impl<'a> Fit<'a> {
             (Kind::Any, Scalar::Text(text)) => Value::String(text.into_owned()),
             (kind, _) => self.mismatch(node, path, expected(kind)),
         }
+    }
+
+    fn quantity(&mut self, node: Id, scalar: Scalar<'_>, path: &Path<'_>) -> Value {
+        let text = match scalar {
+            Scalar::Float(float) => number(float, false).map(|number| number.to_string()),
+            Scalar::Bool(_) => None,
+            scalar => Some(scalar.into_text()),
+        };
+        if let Some(text) = text.filter(|text| is_quantity(text)) {
+            return Value::String(text);
+        }
+        let found = self.tree.describe(node);
+        let message = format!("found {found}, expected an amount like 500m, 2 or 4Gi");
+        self.problem("quantity", node, path, message, None);
+        Value::Null
     }
 
     /// Prow's unset word is the empty one.
@@ -117,14 +155,21 @@ impl<'a> Fit<'a> {
         Value::Null
     }
 
-    fn list(&mut self, node: Id, items: &'a [Id], kind: KindId, path: &Path<'_>) -> Value {
+    fn list(
+        &mut self,
+        node: Id,
+        items: &'a [Id],
+        kind: KindId,
+        target: Target,
+        path: &Path<'_>,
+    ) -> Value {
         let element = match self.shape.kind(kind) {
             Kind::List(element) => *element,
             Kind::Any => ANY,
             other => return self.mismatch(node, path, expected(other)),
         };
         let values = items.iter().enumerate().map(|(index, item)| {
-            let value = self.value(*item, element, &path.index(index));
+            let value = self.value(*item, element, target.element(), &path.index(index));
             self.or_empty(value, element)
         });
         Value::Array(values.collect())
@@ -135,12 +180,13 @@ impl<'a> Fit<'a> {
         node: Id,
         entries: &'a [(Id, Id)],
         kind: KindId,
+        target: Target,
         path: &Path<'_>,
     ) -> Value {
         match self.shape.kind(kind) {
             Kind::Any | Kind::Map(_) | Kind::Fields(_) => {
                 let mut map = Map::new();
-                self.entries(entries, kind, path, &mut map);
+                self.entries(entries, kind, target, path, &mut map);
                 Value::Object(map)
             }
             other => self.mismatch(node, path, expected(other)),
@@ -152,13 +198,14 @@ impl<'a> Fit<'a> {
         &mut self,
         entries: &'a [(Id, Id)],
         kind: KindId,
+        target: Target,
         path: &Path<'_>,
         map: &mut Map<String, Value>,
     ) {
         let (tree, shape) = (self.tree, self.shape);
         for (index, (key, value)) in entries.iter().enumerate() {
             if tree.is_merge(*key) {
-                self.merge(*value, kind, path, map);
+                self.merge(*value, kind, target, path, map);
                 continue;
             }
             let Some(name) = tree.key(*key) else {
@@ -170,8 +217,7 @@ impl<'a> Fit<'a> {
                     Some(found) => found,
                     None => {
                         self.unknown(*key, &name, fields, path);
-                        // Kept as it is: whoever reads the object may know more than we do.
-                        (&*name, ANY)
+                        continue;
                     }
                 },
                 Kind::Map(element) => (&*name, *element),
@@ -188,7 +234,7 @@ impl<'a> Fit<'a> {
                     continue;
                 }
             }
-            let value = self.value(*value, element, &path.key(own_name));
+            let value = self.value(*value, element, target.value(&name), &path.key(own_name));
             match shape.kind(kind) {
                 Kind::Fields(_) if value.is_null() => map.remove(own_name),
                 Kind::Fields(_) => map.insert(own_name.to_owned(), value),
@@ -197,7 +243,14 @@ impl<'a> Fit<'a> {
         }
     }
 
-    fn merge(&mut self, source: Id, kind: KindId, path: &Path<'_>, map: &mut Map<String, Value>) {
+    fn merge(
+        &mut self,
+        source: Id,
+        kind: KindId,
+        target: Target,
+        path: &Path<'_>,
+        map: &mut Map<String, Value>,
+    ) {
         if self.left == 0 || self.depth >= MAX_DEPTH {
             return;
         }
@@ -205,12 +258,12 @@ impl<'a> Fit<'a> {
         self.depth += 1;
         let tree = self.tree;
         match tree.kind(tree.resolve(source)) {
-            Node::Map(entries) => self.entries(entries, kind, path, map),
+            Node::Map(entries) => self.entries(entries, kind, target, path, map),
             Node::List(items) if matches!(tree.kind(source), Node::List(_)) => {
                 // Earlier ones go before later ones.
                 for item in items.iter().rev() {
                     match tree.kind(tree.resolve(*item)) {
-                        Node::Map(entries) => self.entries(entries, kind, path, map),
+                        Node::Map(entries) => self.entries(entries, kind, target, path, map),
                         _ => drop(self.mismatch(*item, path, "a mapping to merge")),
                     }
                 }
@@ -228,7 +281,8 @@ impl<'a> Fit<'a> {
         match self.shape.kind(kind) {
             Kind::Any | Kind::Word(_) => Value::Null,
             Kind::Text => Value::String(String::new()),
-            Kind::Integer | Kind::Number => 0.into(),
+            Kind::Integer | Kind::Int32 | Kind::IntOrString | Kind::Number => 0.into(),
+            Kind::Quantity => "0".into(),
             Kind::Bool => false.into(),
             Kind::List(_) => Value::Array(Vec::new()),
             Kind::Map(_) | Kind::Fields(_) => Value::Object(Map::new()),
@@ -328,6 +382,9 @@ fn expected(kind: &Kind) -> &'static str {
         Kind::Any => "any value that JSON can hold",
         Kind::Text | Kind::Word(_) => "a text",
         Kind::Integer => "a whole number",
+        Kind::Int32 => "a whole number of at most 32 bits",
+        Kind::Quantity => "an amount like 500m, 2 or 4Gi",
+        Kind::IntOrString => "a whole number of at most 32 bits, or a text",
         Kind::Number => "a number",
         Kind::Bool => "true or false",
         Kind::List(_) => "a list",

@@ -169,6 +169,22 @@ fn float(text: &str) -> Option<Scalar<'static>> {
 }
 
 impl Scalar<'_> {
+    /// A whole number of 32 bits, if it is one.
+    pub(super) fn into_int32(self) -> Option<i32> {
+        match self {
+            Self::Int(int) => i32::try_from(int).ok(),
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "only what is exact is cast"
+            )]
+            Self::Float(float) => {
+                let is_exact = float.fract() == 0.0 && float.abs() <= f64::from(i32::MAX);
+                is_exact.then_some(float as i32)
+            }
+            _ => None,
+        }
+    }
+
     /// The text that a field of texts gets: not what was written, but what was understood.
     pub(super) fn into_text(self) -> String {
         match self {

@@ -1,3 +1,5 @@
+mod places;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +39,7 @@ fn is_zero(int: &i64) -> bool {
 
 fn remarks(text: &str) -> Vec<String> {
     let tree = tree("f", text, Trust::Operator).unwrap();
-    let document = typed::<Sample>("f", tree.as_ref(), Trust::Operator).unwrap();
+    let document = typed::<Sample>("f", tree.as_ref(), GoType::Lenient, Trust::Operator).unwrap();
     document.remarks.iter().map(ToString::to_string).collect()
 }
 

@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_lens_takes_what_it_wants() {
-        let deck = loaded("deck: {spyglass: {lenses: [{lens: {name: n, config: {a: [1]}}}]}}").deck;
+        let deck =
+            loaded("deck: {spyglass: {lenses: [{lens: {name: lens, config: {a: [1]}}}]}}").deck;
         assert_eq!(deck.spyglass.lenses[0].lens.config["a"][0], 1);
     }
 }

@@ -99,7 +99,7 @@ fn where_sources_come_from() {
         (
             "clone-uri-scheme",
             presubmit(
-                "clone_uri: git@github.com:o/r.git\ndecorate: true\ndecoration_config: {oauth_token_secret: {name: n, key: k}}\nspec: {containers: [{command: [make]}]}",
+                "clone_uri: git@github.com:o/r.git\ndecorate: true\ndecoration_config: {oauth_token_secret: {name: s, key: k}}\nspec: {containers: [{command: [make]}]}",
             ),
             r#"jobs.yaml:4:5: presubmits."org/repo"[0].clone_uri: "git@github.com:o/r.git" cannot be cloned with oauth_token_secret: expected http:// or https://"#,
         ),

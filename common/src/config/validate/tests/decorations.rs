@@ -87,7 +87,7 @@ fn what_it_does_not_take() {
         (
             "clone-secrets",
             presubmit(
-                "decorate: true\ndecoration_config:\n  oauth_token_secret: {name: n, key: k}\n  ssh_key_secrets: [key]\nspec: {containers: [{command: [make]}]}",
+                "decorate: true\ndecoration_config:\n  oauth_token_secret: {name: s, key: k}\n  ssh_key_secrets: [key]\nspec: {containers: [{command: [make]}]}",
             ),
             r#"jobs.yaml:6:7: presubmits."org/repo"[0].decoration_config.oauth_token_secret: oauth_token_secret and ssh_key_secrets exclude each other"#,
         ),

@@ -54,7 +54,7 @@ fn amounts() {
     check([(
         "quantity",
         presubmit("spec: {containers: [{resources: {limits: {memory: 10Gb}}}]}"),
-        r#"jobs.yaml:4:47: presubmits."org/repo"[0].spec.containers[0].resources.limits.memory: found "10Gb", expected an amount like 500m, 2 or 4Gi"#,
+        r#"jobs.yaml:4:55: presubmits."org/repo"[0].spec.containers[0].resources.limits.memory: found "10Gb", expected an amount like 500m, 2 or 4Gi"#,
     )]);
 }
 
@@ -64,13 +64,13 @@ fn environment() {
         (
             "duplicate-env",
             presubmit(
-                "spec:\n  containers:\n  - env:\n    - {name: A, value: x}\n    - {name: A, value: y}",
+                "spec:\n  containers:\n  - env:\n    - {name: A, value: x}\n    - {name: A, value: z}",
             ),
             r#"jobs.yaml:8:11: presubmits."org/repo"[0].spec.containers[0].env[1]: the variable "A" is set twice"#,
         ),
         (
             "reserved-env",
-            presubmit("spec: {containers: [{env: [{name: PULL_NUMBER, value: 1}]}]}"),
+            presubmit("spec: {containers: [{env: [{name: PULL_NUMBER, value: x}]}]}"),
             r#"jobs.yaml:4:32: presubmits."org/repo"[0].spec.containers[0].env[0]: the variable PULL_NUMBER is set by Prow for every presubmit"#,
         ),
         (
@@ -133,7 +133,7 @@ fn presets() {
     check([
         (
             "preset-env",
-            "presets:\n- {labels: {p: 'yes'}, env: [{name: A, value: x}]}\npresubmits:\n  org/repo:\n  - name: unit\n    labels: {p: 'yes'}\n    spec: {containers: [{env: [{name: A, value: y}]}]}\n".into(),
+            "presets:\n- {labels: {p: 'yes'}, env: [{name: A, value: x}]}\npresubmits:\n  org/repo:\n  - name: unit\n    labels: {p: 'yes'}\n    spec: {containers: [{env: [{name: A, value: z}]}]}\n".into(),
             r#"jobs.yaml:7:5: presubmits."org/repo"[0].spec: the preset p: "yes" brings the variable "A", which is there already"#,
         ),
         (

@@ -1,0 +1,151 @@
+//! Where Go's YAML reader makes a text of a number or of `true`.
+//!
+//! `sigs.k8s.io/yaml` walks a type beside the document and converts what a string field holds.
+//! Behind a field of an embedded struct it looks for keys in that struct itself, and so finds
+//! most of them nowhere: there a number where a text is wanted is refused. `go_types.tsv` has what
+//! reflection says of upstream's types (kubernetes-sigs/prow at a619408, `sigs.k8s.io/yaml` 1.6.0),
+//! as lines of a struct, a key and what it leads to, where that may be a string in the end; `[x]`
+//! is a list, `{x}` a mapping, and `x!` an embedded struct of which only its own strings count.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+const TABLE: &str = include_str!("go_types.tsv");
+
+/// Upstream's type that a document is read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum GoType {
+    /// `config.yaml`.
+    Config,
+    /// A further part of it.
+    ProwConfig,
+    /// A file of central jobs.
+    JobConfig,
+    /// A file of a repository's own jobs.
+    ProwYaml,
+    /// `plugins.yaml`.
+    Plugins,
+    /// None of upstream's: every text may be written without quotes.
+    Lenient,
+}
+
+/// What a value is read into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target(u16);
+
+/// Converts nothing below it.
+const NOTHING: Target = Target(0);
+/// Converts everything below it.
+const LENIENT: Target = Target(1);
+const TEXT: Target = Target(2);
+
+enum Step {
+    Nothing,
+    Lenient,
+    Text,
+    List(Target),
+    Map(Target),
+    /// In the order of the struct's fields.
+    Fields(Vec<(&'static str, Target)>),
+}
+
+static STEPS: LazyLock<Steps> = LazyLock::new(Steps::read);
+
+struct Steps {
+    all: Vec<Step>,
+    known: HashMap<&'static str, Target>,
+}
+
+impl Steps {
+    fn read() -> Self {
+        let mut steps = Self {
+            all: vec![Step::Nothing, Step::Lenient, Step::Text],
+            known: HashMap::from([("string", TEXT)]),
+        };
+        for line in TABLE.lines() {
+            let mut words = line.split('\t');
+            let (Some(from), Some(key), Some(to)) = (words.next(), words.next(), words.next())
+            else {
+                unreachable!("the table has three columns: {line}");
+            };
+            let (from, to) = (steps.target(from), steps.target(to));
+            if let Step::Fields(fields) = &mut steps.all[usize::from(from.0)] {
+                fields.push((key, to));
+            }
+        }
+        steps
+    }
+
+    fn target(&mut self, name: &'static str) -> Target {
+        if let Some(known) = self.known.get(name) {
+            return *known;
+        }
+        let inner = |brackets: [char; 2]| name.strip_prefix(brackets[0])?.strip_suffix(brackets[1]);
+        let step = if let Some(element) = inner(['[', ']']) {
+            Step::List(self.target(element))
+        } else if let Some(value) = inner(['{', '}']) {
+            Step::Map(self.target(value))
+        } else {
+            Step::Fields(Vec::new())
+        };
+        let id = u16::try_from(self.all.len()).expect("upstream has not so many types");
+        self.all.push(step);
+        self.known.insert(name, Target(id));
+        Target(id)
+    }
+}
+
+impl GoType {
+    pub(super) fn target(self) -> Target {
+        let name = match self {
+            Self::Config => "config.Config",
+            Self::ProwConfig => "config.ProwConfig",
+            Self::JobConfig => "config.JobConfig",
+            Self::ProwYaml => "config.ProwYAML",
+            Self::Plugins => "plugins.Configuration",
+            Self::Lenient => return LENIENT,
+        };
+        STEPS.known.get(name).copied().unwrap_or(NOTHING)
+    }
+}
+
+impl Target {
+    fn step(self) -> &'static Step {
+        &STEPS.all[usize::from(self.0)]
+    }
+
+    /// Of a mapping's value.
+    pub(super) fn value(self, key: &str) -> Self {
+        match self.step() {
+            Step::Lenient => LENIENT,
+            Step::Map(value) => *value,
+            Step::Fields(fields) => {
+                let exact = fields.iter().find(|(name, _)| *name == key);
+                let mut in_any_case = fields.iter();
+                exact
+                    .or_else(|| in_any_case.find(|(name, _)| name.eq_ignore_ascii_case(key)))
+                    .map_or(NOTHING, |(_, target)| *target)
+            }
+            Step::Nothing | Step::Text | Step::List(_) => NOTHING,
+        }
+    }
+
+    /// Of a list's elements.
+    pub(super) fn element(self) -> Self {
+        match self.step() {
+            Step::Lenient => LENIENT,
+            Step::List(element) => *element,
+            _ => NOTHING,
+        }
+    }
+
+    /// Whether upstream has a string there, whatever the value is read into here.
+    pub(super) fn is_string(self) -> bool {
+        matches!(self.step(), Step::Text)
+    }
+
+    /// Whether a number, or `true`, becomes a text.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self.step(), Step::Lenient | Step::Text)
+    }
+}
