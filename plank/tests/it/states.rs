@@ -106,12 +106,14 @@ async fn an_aborted_job_is_complete_when_its_pod_is_gone() {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
             Some(_) => {
-                assert!(!cluster.jobs().get("pj").await.unwrap().is_complete());
-                cluster
-                    .pods()
-                    .delete("pj", &DeleteParams::default().grace_period(0))
-                    .await
-                    .unwrap();
+                let job = cluster.jobs().get("pj").await.unwrap();
+                let now = DeleteParams::default().grace_period(0);
+                match cluster.pods().delete("pj", &now).await {
+                    Ok(_) => assert!(!job.is_complete(), "its pod was still there"),
+                    // A real API does not keep a pod that no node has.
+                    Err(kube::Error::Api(status)) if status.code == 404 => {}
+                    Err(error) => panic!("{error}"),
+                }
                 break;
             }
             None => break,
