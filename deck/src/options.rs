@@ -164,8 +164,8 @@ impl VisibilityOptions {
 }
 
 impl LaterOptions {
-    /// Those that were given.
-    pub fn given(&self) -> impl Iterator<Item = &'static str> + use<> {
+    /// The flags that were given.
+    pub fn unbuilt(&self) -> impl Iterator<Item = &'static str> + use<> {
         let all = [
             ("--tide-url", self.tide_url.is_some()),
             ("--hook-url", self.hook_url.is_some()),
@@ -245,14 +245,14 @@ mod tests {
             read("-config-path=/etc/config/config.yaml --spyglass --show-hidden=true --port 1");
         assert_eq!(options.port, 1);
         assert_eq!(options.visibility.viewer().unwrap(), Viewer::Everything);
-        assert_eq!(options.later.given().count(), 0);
+        assert_eq!(options.later.unbuilt().count(), 0);
         assert!(options.storage.open().unwrap().is_none());
     }
 
     #[test]
     fn what_is_not_built_is_named() {
         let options = read("--tide-url=http://tide --rerun-creates-job --hook-url=");
-        let given: Vec<_> = options.later.given().collect();
+        let given: Vec<_> = options.later.unbuilt().collect();
         assert_eq!(given, ["--tide-url", "--hook-url", "--rerun-creates-job"]);
     }
 

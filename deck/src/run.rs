@@ -70,7 +70,7 @@ pub struct Context {
 pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     install_crypto();
     logging::init("deck");
-    flags::name_unbuilt(options.later.given());
+    flags::warn_unbuilt(options.later.unbuilt());
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (agent, config) = configure(&options.config, &loads)?;

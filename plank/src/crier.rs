@@ -159,7 +159,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     install_crypto();
     options.leader_election.check()?;
     options.check()?;
-    flags::name_unbuilt(options.unbuilt());
+    flags::warn_unbuilt(options.unbuilt());
     let mut instrumentation = Instrumentation::default();
     let loads = LoadMetrics::register(&mut instrumentation.registry);
     let (_agent, config) = configure(&options.config, &loads)?;

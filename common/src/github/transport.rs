@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
 use super::{Error, Options, Result};
-use crate::service::flags::name_unbuilt;
+use crate::service::flags::warn_unbuilt;
 
 /// Largest answer that is read, in bytes; GitHub's own pages stay far below.
 const MAX_BODY: usize = 32 << 20;
@@ -125,7 +125,7 @@ impl Endpoint {
 impl Transport {
     pub(super) fn new(options: &Options, component: &str) -> anyhow::Result<Self> {
         options.validate()?;
-        name_unbuilt(options.unbuilt());
+        warn_unbuilt(options.unbuilt());
         let agent = format!("{component}/{}", env!("CARGO_PKG_VERSION"));
         let endpoints = options.github_endpoint.iter();
         Ok(Self {

@@ -145,10 +145,11 @@ impl Refs {
         let mut segments = Vec::new();
         let below = self.import_path();
         for segment in root.split('/').chain(["src"]).chain(below.split('/')) {
-            match segment {
-                "" | "." => {}
-                ".." if segments.pop().is_some() || root.starts_with('/') => {}
-                segment => segments.push(segment),
+            match (segment, segments.last()) {
+                ("" | ".", _) => {}
+                ("..", Some(last)) if *last != ".." => drop(segments.pop()),
+                ("..", None) if root.starts_with('/') => {}
+                _ => segments.push(segment),
             }
         }
         let root = if root.starts_with('/') { "/" } else { "" };
@@ -233,6 +234,8 @@ mod tests {
             (refs("../../../x", ""), "/go", "/x"),
             (refs("x", ""), "go", "go/src/x"),
             (refs("../../../x", ""), "go", "../x"),
+            (refs("../../../../x", ""), "go", "../../x"),
+            (refs("x", ""), "../../go", "../../go/src/x"),
         ] {
             assert_eq!(refs.clone_dir(root), expected, "{refs:?}");
         }

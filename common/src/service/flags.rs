@@ -22,8 +22,8 @@ pub fn parse<O: clap::Args>(
     O::from_arg_matches(&matches)
 }
 
-/// Names each flag of Prow's that was given and whose feature is absent, once in the log.
-pub fn name_unbuilt(given: impl IntoIterator<Item = &'static str>) {
+/// One line in the log for each given flag of Prow's whose feature is absent.
+pub fn warn_unbuilt(given: impl IntoIterator<Item = &'static str>) {
     for flag in given {
         tracing::warn!(
             flag,
