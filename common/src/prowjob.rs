@@ -11,6 +11,8 @@ mod refs;
 pub mod secrets;
 mod spec;
 mod status;
+#[cfg(test)]
+mod written_by_others;
 
 pub use crd::crd;
 pub use decoration::{

@@ -6,8 +6,13 @@ use serde::{Deserialize, Serialize};
 /// The value of `JOB_SPEC`. Plank writes it; initupload and sidecar read it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
-    #[serde(rename = "type")]
+    #[serde(
+        rename = "type",
+        default,
+        skip_serializing_if = "ProwJobType::is_unset"
+    )]
     pub job_type: ProwJobType,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub job: String,
     #[serde(rename = "buildid")]
     pub build_id: String,

@@ -35,7 +35,7 @@ struct JobStatus {
     start_time: Option<Time>,
     completion_time: Option<Time>,
     #[serde(rename = "prev_report_states")]
-    prev_report_states: HashMap<String, ProwJobState>,
+    prev_report_states: HashMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -119,7 +119,10 @@ fn see_job(job: &SlimJob) -> Run {
             .or_else(|| job.creation_timestamp())
             .map(|time| time.0),
         completed,
-        reported: status.prev_report_states.get(HOLDING_REPORTER) == Some(&status.state),
+        reported: status
+            .prev_report_states
+            .get(HOLDING_REPORTER)
+            .is_some_and(|told| told == status.state.as_str()),
         terminating: job.meta().deletion_timestamp.is_some(),
     }
 }

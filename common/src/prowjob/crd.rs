@@ -2,7 +2,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::ProwJob;
 
@@ -15,6 +15,9 @@ const APPROVED: (&str, &str) = (
 /// The CRD with Prow's rules: no status subresource, and a finished state needs its
 /// `completionTime` (`aborted` may lack it: its pod may still be ending).
 ///
+/// It takes what any of upstream's takes, and fills in nothing. It refuses an object without any
+/// `spec`, and a `path_strategy` that nobody knows, which ends upstream's crier.
+///
 /// Pod specs are not described field by field: upstream inlines their schema, 10,488 lines that
 /// plain `kubectl apply` cannot take.
 pub fn crd() -> CustomResourceDefinition {
@@ -24,12 +27,49 @@ pub fn crd() -> CustomResourceDefinition {
     if let Value::Object(version) = &mut *version {
         version.remove("subresources");
     }
-    let status = &mut version["schema"]["openAPIV3Schema"]["properties"]["status"];
+    let schema = &mut version["schema"]["openAPIV3Schema"];
+    loosen(schema);
+    let spec = &mut schema["properties"]["spec"]["properties"];
+    let slack = &mut spec["reporter_config"]["properties"]["slack"]["properties"];
+    slack["job_states_to_report"]["items"] = json!({"type": "string"});
+    let decoration = &mut spec["decoration_config"]["properties"];
+    decoration["default_memory_request"] = json!({
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "nullable": true,
+        "x-kubernetes-int-or-string": true,
+    });
+    let storage = &mut decoration["gcs_configuration"]["properties"];
+    if let Value::Array(known) = &mut storage["path_strategy"]["enum"] {
+        known.push(json!(""));
+    }
+    let status = &mut schema["properties"]["status"];
+    status["properties"]["prev_report_states"]["additionalProperties"] = json!({"type": "string"});
     status["anyOf"] = json!([
         { "not": { "properties": { "state": { "enum": ["success", "failure", "error"] } } } },
         { "required": ["completionTime"] },
     ]);
     serde_json::from_value(crd).expect("the edited CRD is still one")
+}
+
+/// Leaves out what serde would do for a field that is missing, and the width of numbers that
+/// Kubernetes has no word for.
+fn loosen(schema: &mut Value) {
+    let Value::Object(rules) = schema else {
+        return;
+    };
+    rules.remove("default");
+    if rules.get("format").is_some_and(|format| format == "uint64") {
+        rules.remove("format");
+        rules.remove("minimum");
+    }
+    for key in ["items", "additionalProperties"] {
+        rules.get_mut(key).map(loosen);
+    }
+    let fields = rules.get_mut("properties").and_then(Value::as_object_mut);
+    fields
+        .into_iter()
+        .flat_map(Map::values_mut)
+        .for_each(loosen);
 }
 
 #[cfg(test)]
@@ -42,7 +82,7 @@ mod tests {
         let version = &crd["spec"]["versions"][0];
         assert_eq!(version.get("subresources"), None);
         let schema = &version["schema"]["openAPIV3Schema"]["properties"];
-        assert_eq!(schema["spec"]["required"], json!(["job", "type"]));
+        assert_eq!(schema["spec"].get("required"), None);
         assert_eq!(
             schema["spec"]["properties"]["type"]["enum"],
             json!(["presubmit", "postsubmit", "periodic", "batch"])
@@ -51,7 +91,7 @@ mod tests {
             schema["spec"]["properties"]["pod_spec"]["x-kubernetes-preserve-unknown-fields"],
             json!(true)
         );
-        assert_eq!(schema["status"]["required"], json!(["state"]));
+        assert_eq!(schema["status"].get("required"), None);
         assert_eq!(
             schema["status"]["properties"]["state"]["enum"]
                 .as_array()
@@ -63,6 +103,12 @@ mod tests {
             schema["status"]["anyOf"][1]["required"],
             json!(["completionTime"])
         );
+    }
+
+    #[test]
+    fn kubectl_knows_every_format_and_nothing_is_filled_in() {
+        let text = serde_json::to_string(&crd()).unwrap();
+        assert!(!text.contains("uint64") && !text.contains("\"default\":"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::IntoDeserializer as _};
 use serde_json::Value;
 
 use super::spec::null_default;
@@ -79,7 +79,7 @@ pub struct DecorationConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_limit_equals_memory_request: Option<bool>,
     /// A Kubernetes quantity.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "quantity")]
     pub default_memory_request: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduling_options: Option<SchedulingOptions>,
@@ -156,7 +156,7 @@ pub struct GcsConfiguration {
         deserialize_with = "null_default"
     )]
     pub path_prefix: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "strategy")]
     pub path_strategy: Option<PathStrategy>,
     #[serde(
         skip_serializing_if = "String::is_empty",
@@ -268,6 +268,30 @@ impl DecorationConfig {
             merged.tolerations = list(mine).or_else(|| list(default));
         }
     }
+}
+
+/// A quantity is a text or a number.
+fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Quantity {
+        Text(String),
+        Number(serde_json::Number),
+    }
+    Ok(
+        Option::deserialize(deserializer)?.map(|quantity| match quantity {
+            Quantity::Text(text) => text,
+            Quantity::Number(number) => number.to_string(),
+        }),
+    )
+}
+
+/// An empty text is none.
+fn strategy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathStrategy>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let text = text.filter(|text| !text.is_empty());
+    text.map(|text| PathStrategy::deserialize(text.into_deserializer()))
+        .transpose()
 }
 
 #[expect(clippy::ref_option, reason = "what serde passes")]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::spec::{is_false, is_zero, null_default};
 
@@ -83,6 +83,7 @@ pub struct Refs {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Pull {
+    #[serde(deserialize_with = "pull_number")]
     pub number: u64,
     #[serde(
         skip_serializing_if = "String::is_empty",
@@ -126,6 +127,12 @@ pub struct Pull {
         deserialize_with = "null_default"
     )]
     pub author_link: String,
+}
+
+/// No pull request has a number below 1, whatever somebody wrote.
+fn pull_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = Option::<i64>::deserialize(deserializer)?;
+    Ok(number.unwrap_or_default().try_into().unwrap_or_default())
 }
 
 impl Refs {

@@ -31,7 +31,11 @@ use super::{DecorationConfig, ProwJobState, ProwJobStatus, RawPodSpec, Refs};
 )]
 #[kube(status = "ProwJobStatus")]
 pub struct ProwJobSpec {
-    #[serde(rename = "type")]
+    #[serde(
+        rename = "type",
+        default,
+        skip_serializing_if = "ProwJobType::is_unset"
+    )]
     pub job_type: ProwJobType,
     #[serde(
         default,
@@ -52,6 +56,11 @@ pub struct ProwJobSpec {
         deserialize_with = "null_default"
     )]
     pub namespace: String,
+    #[serde(
+        default,
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
     pub job: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refs: Option<Refs>,
@@ -148,7 +157,7 @@ impl ProwJob {
             .is_some_and(|status| status.completion_time.is_some())
     }
 
-    /// `triggered` when there is no status at all.
+    /// `triggered` where none is written: whoever made the job wants it run.
     pub fn state(&self) -> ProwJobState {
         self.status
             .as_ref()
@@ -173,7 +182,11 @@ impl ProwJob {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum ProwJobType {
+    /// Whoever made the job has not said. It runs, has no folder in storage and is told of nowhere
+    /// but in Slack.
     #[default]
+    #[serde(skip)]
+    Unset,
     Presubmit,
     Postsubmit,
     Periodic,
@@ -183,11 +196,17 @@ pub enum ProwJobType {
 impl ProwJobType {
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Unset => "",
             Self::Presubmit => "presubmit",
             Self::Postsubmit => "postsubmit",
             Self::Periodic => "periodic",
             Self::Batch => "batch",
         }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde passes")]
+    pub fn is_unset(&self) -> bool {
+        matches!(self, Self::Unset)
     }
 }
 
@@ -258,7 +277,10 @@ pub struct SlackReporterConfig {
     )]
     pub channel: String,
     /// An explicit empty list turns reporting off; absence leaves the default.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "known_states"
+    )]
     pub job_states_to_report: Option<Vec<ProwJobState>>,
     #[serde(
         skip_serializing_if = "String::is_empty",
@@ -338,6 +360,18 @@ pub struct ResultStoreConfig {
         deserialize_with = "null_default"
     )]
     pub project_id: String,
+}
+
+/// Prow has no list of states here: no job is ever in one that nobody knows.
+fn known_states<'de, D>(deserializer: D) -> Result<Option<Vec<ProwJobState>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let states = Option::<Vec<String>>::deserialize(deserializer)?;
+    Ok(states.map(|states| {
+        let known = states.iter().filter_map(|state| ProwJobState::of(state));
+        known.collect()
+    }))
 }
 
 /// Labels or annotations.

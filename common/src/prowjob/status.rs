@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::spec::{is_zero, null_default};
 
@@ -32,6 +32,8 @@ pub struct ProwJobStatus {
         skip_serializing_if = "Option::is_none"
     )]
     pub completion_time: Option<Time>,
+    /// Taken for `triggered` where it is missing.
+    #[serde(default, deserialize_with = "null_default")]
     pub state: ProwJobState,
     #[serde(
         default,
@@ -73,9 +75,22 @@ pub struct ProwJobStatus {
     #[serde(
         default,
         skip_serializing_if = "BTreeMap::is_empty",
-        deserialize_with = "null_default"
+        deserialize_with = "known_states"
     )]
     pub prev_report_states: BTreeMap<String, ProwJobState>,
+}
+
+/// A state that nobody knows is none that was told of.
+fn known_states<'de, D>(deserializer: D) -> Result<BTreeMap<String, ProwJobState>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let states = Option::<BTreeMap<String, String>>::deserialize(deserializer)?;
+    let known = states
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(reporter, state)| Some((reporter, ProwJobState::of(&state)?)));
+    Ok(known.collect())
 }
 
 /// Where a job stands.
@@ -118,6 +133,10 @@ impl ProwJobState {
         Self::Aborted,
         Self::Error,
     ];
+
+    pub fn of(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
 
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -61,6 +61,7 @@ pub fn job_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error
         ProwJobType::Presubmit => join(&[&pull_dir(config, job)?, job.name, job.build_id]),
         ProwJobType::Batch => join(&["pr-logs/pull/batch", job.name, job.build_id]),
         ProwJobType::Postsubmit | ProwJobType::Periodic => join(&["logs", job.name, job.build_id]),
+        ProwJobType::Unset => return Err(no_type(job)),
     };
     let dir = join(&[config.path_prefix.trim_matches('/'), &base]);
     if [job.name, job.build_id]
@@ -121,11 +122,17 @@ pub fn latest_builds(config: &GcsConfiguration, job: &Job<'_>) -> Result<Vec<Str
             vec![format!("logs/{}/{LATEST}", job.name)]
         }
         ProwJobType::Batch => vec![directory],
+        ProwJobType::Unset => return Err(no_type(job)),
         ProwJobType::Presubmit => vec![
             directory,
             join(&[&pull_dir(config, job)?, job.name, LATEST]),
         ],
     })
+}
+
+/// Upstream's programs end here.
+fn no_type(job: &Job<'_>) -> Error {
+    Error::InvalidKey(job.name.to_owned(), "the job has no type")
 }
 
 fn pull_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error> {

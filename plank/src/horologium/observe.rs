@@ -12,11 +12,13 @@ use super::history::Run;
 #[resource(inherit = "ProwJob")]
 pub(super) struct SlimJob {
     metadata: ObjectMeta,
+    #[serde(default)]
     spec: Spec,
     status: Option<Status>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 struct Spec {
     #[serde(rename = "type")]
     job_type: ProwJobType,
@@ -82,5 +84,14 @@ mod tests {
         assert_eq!(found.started.to_string(), "2026-08-01T12:00:00Z");
         assert_eq!((found.failed, found.attempt), (false, u32::MAX));
         assert_eq!(seen("presubmit", json!("1"), done), None);
+    }
+
+    #[test]
+    fn a_job_without_a_type_is_no_periodic() {
+        for spec in [json!({}), json!({"job": "nightly"})] {
+            let object = json!({"metadata": {"name": "a"}, "spec": spec});
+            let object: SlimJob = serde_json::from_value(object).unwrap();
+            assert_eq!(run(&object), None);
+        }
     }
 }

@@ -6,6 +6,7 @@ mod claims;
 mod cluster;
 mod comments;
 mod fleet;
+mod foreign;
 mod gate;
 mod horologium;
 mod leases;

@@ -83,6 +83,6 @@ fn chooses(config: &Config, spec: &ProwJobSpec, own: &SlackReporterConfig) -> bo
                 all.iter().any(|job| says_so(&job.base))
             }
             // There are none in a repository.
-            ProwJobType::Periodic => true,
+            ProwJobType::Periodic | ProwJobType::Unset => true,
         }
 }

@@ -177,7 +177,8 @@ fn refs() -> impl Strategy<Value = Refs> {
     })
 }
 
-const TYPES: [ProwJobType; 4] = [
+const TYPES: [ProwJobType; 5] = [
+    ProwJobType::Unset,
     ProwJobType::Presubmit,
     ProwJobType::Batch,
     ProwJobType::Postsubmit,
@@ -212,6 +213,7 @@ proptest! {
             ProwJobType::Presubmit => FolderKind::Pull,
             ProwJobType::Batch => FolderKind::Batch,
             ProwJobType::Postsubmit | ProwJobType::Periodic => FolderKind::Logs,
+            ProwJobType::Unset => panic!("a job without a type has a folder"),
         };
         prop_assert_eq!(all[0].kind, kind);
         for key in latest_builds(&config, &job).unwrap() {

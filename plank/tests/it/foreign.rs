@@ -1,0 +1,33 @@
+//! `ProwJob`s as others write them, with fields missing that ours always have.
+
+use common::prowjob::ProwJobState;
+use kube::ResourceExt;
+use serde_json::json;
+
+use crate::cluster::{Cluster, ended};
+
+#[tokio::test]
+async fn a_job_without_a_type_a_name_and_a_state_runs() {
+    let cluster = Cluster::with_plank().await;
+    for (name, status) in [("none", json!(null)), ("empty", json!({}))] {
+        let mut job = json!({
+            "apiVersion": "prow.k8s.io/v1", "kind": "ProwJob",
+            "metadata": {"name": name},
+            "spec": {
+                "agent": "kubernetes",
+                "pod_spec": {"containers": [{"name": "", "image": "img"}]},
+            },
+        });
+        if !status.is_null() {
+            job["status"] = status;
+        }
+        cluster.create(serde_json::from_value(job).unwrap()).await;
+        let pod = cluster.pod(name).await;
+        assert_eq!(
+            pod.labels().get("prow.k8s.io/type").map(String::as_str),
+            Some("")
+        );
+        cluster.set_pod(name, ended("Succeeded", 0)).await;
+        assert_eq!(cluster.complete(name).await.state(), ProwJobState::Success);
+    }
+}
