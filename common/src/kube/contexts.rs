@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,7 +16,9 @@ use kube::{
 
 use super::Options;
 
-/// What the files of [`Options`] say.
+mod usual;
+
+/// What the files of [`Options`] say, or where it names none, those that kubectl takes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contexts {
     /// Each context with its file, by its name.
@@ -36,15 +38,41 @@ pub(super) struct ContextFile {
 pub(super) type Origin = Arc<str>;
 
 impl Contexts {
-    /// Two contexts of one name are an error, as in Prow.
+    /// Two contexts of one name are an error in files that are named, as in Prow.
     pub(super) fn read(options: &Options) -> anyhow::Result<Self> {
+        if !options.names_files() {
+            return Self::merged(&usual::files());
+        }
         let mut contexts = Self::default();
         for path in files(options)? {
-            let file = Kubeconfig::read_from(&path)
-                .with_context(|| format!("reading kubeconfig {}", path.display()))?;
-            contexts.add(file, &path)?;
+            contexts.add(read(&path)?, &path)?;
         }
         Ok(contexts)
+    }
+
+    /// Of files that are one to kubectl: what the first says of a name holds.
+    fn merged(paths: &[PathBuf]) -> anyhow::Result<Self> {
+        let mut contexts = Self::default();
+        let mut all = Kubeconfig::default();
+        for path in paths {
+            all = all.merge(read(path)?)?;
+        }
+        contexts.add(all, paths.last().map_or(Path::new(""), PathBuf::as_path))?;
+        Ok(contexts)
+    }
+
+    /// As [`Self::read`], for a start: what nobody has named need not be a kubeconfig.
+    pub(super) fn read_first(options: &Options) -> anyhow::Result<Self> {
+        match Self::read(options) {
+            Err(error) if !options.names_files() => Ok(Self::none(&error)),
+            read => read,
+        }
+    }
+
+    /// What is known of files that nobody named and that cannot be used.
+    pub(super) fn none(error: &impl fmt::Display) -> Self {
+        tracing::warn!("no clusters are taken from $KUBECONFIG or ~/.kube/config: {error:#}");
+        Self::default()
     }
 
     fn add(&mut self, file: Kubeconfig, path: &Path) -> anyhow::Result<()> {
@@ -141,6 +169,19 @@ impl ContextFile {
         ];
         files.into_iter().flatten().map(PathBuf::from)
     }
+}
+
+/// The files and folders that say which clusters there are.
+pub(super) fn places(options: &Options) -> Vec<PathBuf> {
+    if !options.names_files() {
+        return usual::files();
+    }
+    let named = options.kubeconfig.iter().chain(&options.kubeconfig_dir);
+    named.cloned().collect()
+}
+
+fn read(path: &Path) -> anyhow::Result<Kubeconfig> {
+    Kubeconfig::read_from(path).with_context(|| format!("reading kubeconfig {}", path.display()))
 }
 
 /// With its secrets, which its `Debug` form leaves out: a new token is another user.

@@ -13,7 +13,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     BuildClusters, ClusterClient, Clusters, Needs, Obstacle, Options, Timeouts,
     attempt::Attempt,
-    contexts::Contexts,
+    contexts::{self, Contexts},
     infra::{self, Infra},
     roster::{Outcome, Roster, Try},
 };
@@ -84,13 +84,13 @@ impl Clusters {
     }
 }
 
-/// The contexts of the files that `options` name; the first reading must succeed.
+/// The contexts of the files that `options` name, and the first reading of them must succeed, or
+/// of those that kubectl takes.
 fn follow_files(
     options: &Options,
     loads: &LoadMetrics,
 ) -> anyhow::Result<(Agent<Contexts>, watch::Receiver<Arc<Contexts>>)> {
-    let paths = options.kubeconfig.iter().chain(&options.kubeconfig_dir);
-    let paths: Vec<_> = paths.cloned().collect();
+    let paths = contexts::places(options);
     if paths.is_empty() {
         return Ok(Agent::fixed(Contexts::default()));
     }
@@ -98,7 +98,10 @@ fn follow_files(
         let options = options.clone();
         move || Contexts::read(&options).map_err(|error| problem(&error))
     };
-    Ok(Agent::follow("kubeconfig", Files::new(paths, read), loads)?)
+    match Agent::follow("kubeconfig", Files::new(paths, read), loads) {
+        Err(error) if !options.names_files() => Ok(Agent::fixed(Contexts::none(&error))),
+        followed => Ok(followed?),
+    }
 }
 
 fn problem(error: &anyhow::Error) -> Errors {

@@ -21,7 +21,7 @@ const RETRY: Duration = Duration::from_secs(5);
 
 /// A client of the infrastructure cluster alone, with the credentials there are now.
 pub async fn infra_client(options: &Options) -> anyhow::Result<Client> {
-    let contexts = Contexts::read(options)?;
+    let contexts = Contexts::read_first(options)?;
     Ok(find(options, &contexts, &[]).await?.client)
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn find(
         let client = context_client(context.clone(), options.timeouts).await;
         return Ok(Infra::following(client.context(what)?, context));
     }
-    // $KUBECONFIG, else the one in the home folder.
+    // There is none, or it says no current context: the error says which.
     let config = Config::from_kubeconfig(&KubeConfigOptions::default())
         .await
         .context("no cluster: run in one, or give --kubeconfig a file with a current-context")?;

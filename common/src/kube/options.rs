@@ -8,7 +8,8 @@ use crate::{duration::GoDuration, service::flags};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
 pub struct Options {
-    /// Path to a kubeconfig file; each of its contexts is a build cluster.
+    /// Path to a kubeconfig file; each of its contexts is a build cluster. Without this and
+    /// --kubeconfig-dir the files of $KUBECONFIG are taken, else ~/.kube/config.
     #[arg(long)]
     pub kubeconfig: Option<PathBuf>,
     /// Folder of kubeconfig files, read like --kubeconfig.
@@ -32,6 +33,13 @@ pub struct Options {
     pub no_in_cluster_config: bool,
     #[command(flatten)]
     pub timeouts: Timeouts,
+}
+
+impl Options {
+    /// Whether they say where kubeconfigs are.
+    pub(super) fn names_files(&self) -> bool {
+        self.kubeconfig.is_some() || self.kubeconfig_dir.is_some()
+    }
 }
 
 /// How long a cluster may be silent. Not Prow's; 0 is for ever.

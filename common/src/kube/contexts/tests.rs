@@ -37,6 +37,27 @@ fn every_context_of_every_file_counts_and_none_twice() {
 }
 
 #[test]
+fn files_that_nobody_named_are_one_to_kubectl() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("1"), kubeconfig(&["a", "b"], "b")).unwrap();
+    let second = kubeconfig(&["b", "default"], "default").replace("127.0.0.1:1", "127.0.0.1:2");
+    std::fs::write(path("2"), second).unwrap();
+    let contexts = Contexts::merged(&[path("1"), path("2")]).unwrap();
+    let names: Vec<_> = contexts.all.keys().collect();
+    assert_eq!(names, ["a", "b", "default"]);
+    let current = contexts.current(&[]).unwrap().unwrap();
+    assert_eq!(
+        (&*current.name, current.server()),
+        ("b", Some("http://127.0.0.1:1"))
+    );
+    assert!(Contexts::merged(&[]).unwrap().all.is_empty());
+    std::fs::write(path("2"), "contexts: [").unwrap();
+    let error = Contexts::merged(&[path("1"), path("2")]).unwrap_err();
+    assert!(error.to_string().contains("reading kubeconfig"), "{error}");
+}
+
+#[test]
 fn the_infrastructure_is_the_last_files_current_context_that_is_not_disabled() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
