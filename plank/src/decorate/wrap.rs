@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use common::prowjob::{DecorationConfig, ProwJob, RawPodSpec, UtilityImages};
+use common::{
+    duration::GoDuration,
+    prowjob::{DecorationConfig, ProwJob, RawPodSpec, UtilityImages},
+};
 use podutils::{
     JobSpec,
-    entrypoint::{Options as EntrypointOptions, WrapperOptions},
+    entrypoint::{Options as EntrypointOptions, Span, WrapperOptions},
 };
 use serde_json::{Value, json};
 
@@ -137,8 +140,8 @@ fn wrap_containers(
         .map(|container| {
             let wrapper = wrapper(container, alone)?;
             let options = EntrypointOptions {
-                timeout: config.timeout.unwrap_or_default().to_std(),
-                grace_period: config.grace_period.unwrap_or_default().to_std(),
+                timeout: span(config.timeout),
+                grace_period: span(config.grace_period),
                 artifact_dir: ARTIFACTS.into(),
                 wrapper: wrapper.clone(),
                 ..EntrypointOptions::default()
@@ -157,6 +160,10 @@ fn wrap_containers(
             Ok(wrapper)
         })
         .collect()
+}
+
+fn span(duration: Option<GoDuration>) -> Span {
+    Span::from_nanos(duration.unwrap_or_default().nanos())
 }
 
 fn wrapper(container: &Object, alone: bool) -> Result<WrapperOptions, Error> {

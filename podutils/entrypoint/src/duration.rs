@@ -2,7 +2,34 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serializer, de::Error};
+use serde::{Deserialize, Serialize};
+
+/// A span as Go has it: what is below zero is over at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Span {
+    nanos: i64,
+}
+
+impl Span {
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self { nanos }
+    }
+
+    pub(crate) const fn is_zero(self) -> bool {
+        self.nanos == 0
+    }
+
+    pub(crate) fn length(self) -> Duration {
+        Duration::from_nanos(self.nanos.max(0).unsigned_abs())
+    }
+}
+
+impl From<Duration> for Span {
+    fn from(duration: Duration) -> Self {
+        Self::from_nanos(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
+    }
+}
 
 const UNITS: [(&str, f64); 7] = [
     ("ns", 1e-9),
@@ -45,7 +72,9 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// Renders whole seconds as `2h0m0s`, and less than a second in milliseconds.
-pub(crate) fn format(duration: Duration) -> String {
+pub(crate) fn format(span: Span) -> String {
+    let sign = if span.nanos < 0 { "-" } else { "" };
+    let duration = Duration::from_nanos(span.nanos.unsigned_abs());
     let seconds = duration.as_secs();
     let (h, m, s) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let millis = duration.subsec_millis();
@@ -55,32 +84,16 @@ pub(crate) fn format(duration: Duration) -> String {
         format!(".{millis:03}").trim_end_matches('0').to_owned()
     };
     match (h, m, s) {
-        (0, 0, 0) if millis > 0 => format!("{millis}ms"),
-        (0, 0, s) => format!("{s}{fraction}s"),
-        (0, m, s) => format!("{m}m{s}{fraction}s"),
-        (h, m, s) => format!("{h}h{m}m{s}{fraction}s"),
+        (0, 0, 0) if millis > 0 => format!("{sign}{millis}ms"),
+        (0, 0, s) => format!("{sign}{s}{fraction}s"),
+        (0, m, s) => format!("{sign}{m}m{s}{fraction}s"),
+        (h, m, s) => format!("{sign}{h}h{m}m{s}{fraction}s"),
     }
-}
-
-pub(crate) fn serialize<S: Serializer>(
-    duration: &Duration,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
-}
-
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Duration, D::Error> {
-    let nanos = i64::deserialize(deserializer)?;
-    u64::try_from(nanos)
-        .map(Duration::from_nanos)
-        .map_err(|_| D::Error::custom("a duration must not be negative"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use super::*;
 
     #[test]
     fn parses_what_go_prints() {
@@ -112,8 +125,10 @@ mod tests {
             (250, "250ms"),
             (61_000, "1m1s"),
             (0, "0s"),
+            (-3_600_000, "-1h0m0s"),
+            (-250, "-250ms"),
         ] {
-            assert_eq!(super::format(Duration::from_millis(millis)), text);
+            assert_eq!(super::format(Span::from_nanos(millis * 1_000_000)), text);
         }
     }
 }

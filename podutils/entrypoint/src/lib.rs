@@ -11,6 +11,7 @@ mod supervise;
 mod termination;
 mod variables;
 
+pub use duration::Span;
 pub use options::{DEFAULT_GRACE_PERIOD, DEFAULT_TIMEOUT, Options, WrapperOptions};
 pub use regular::open_regular;
 pub use supervise::{ABORTED_CODE, INTERNAL_ERROR_CODE, PREVIOUS_FAILED_CODE};

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{duration, variables};
+use crate::{
+    duration::{self, Span},
+    variables,
+};
 
 /// How long the process may run when the options do not say.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);
@@ -36,11 +39,9 @@ pub struct WrapperOptions {
 #[serde(default)]
 pub struct Options {
     /// After this the process gets SIGINT; zero means [`DEFAULT_TIMEOUT`].
-    #[serde(with = "duration")]
-    pub timeout: Duration,
+    pub timeout: Span,
     /// Between SIGINT and SIGKILL; zero means [`DEFAULT_GRACE_PERIOD`].
-    #[serde(with = "duration")]
-    pub grace_period: Duration,
+    pub grace_period: Span,
     /// Made before the process starts, for the job to write into.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub artifact_dir: String,
@@ -87,10 +88,10 @@ impl Options {
             None => Self::from_args(args)?,
         };
         if options.timeout.is_zero() {
-            options.timeout = DEFAULT_TIMEOUT;
+            options.timeout = DEFAULT_TIMEOUT.into();
         }
         if options.grace_period.is_zero() {
-            options.grace_period = DEFAULT_GRACE_PERIOD;
+            options.grace_period = DEFAULT_GRACE_PERIOD.into();
         }
         if options.copy_dst.is_empty() {
             options.copy_dst = DEFAULT_COPY_DESTINATION.to_owned();
@@ -141,8 +142,8 @@ impl Options {
                     .ok_or_else(|| format!("flag needs an argument: -{name}"))?,
             };
             match name {
-                "timeout" => options.timeout = duration::parse(&value)?,
-                "grace-period" => options.grace_period = duration::parse(&value)?,
+                "timeout" => options.timeout = duration::parse(&value)?.into(),
+                "grace-period" => options.grace_period = duration::parse(&value)?.into(),
                 _ => {
                     *options
                         .text_field(name)
@@ -206,7 +207,7 @@ mod tests {
     #[test]
     fn json_as_plank_writes_it_survives_a_round_trip() {
         let options: Options = serde_json::from_str(FROM_PLANK).unwrap();
-        assert_eq!(options.grace_period, Duration::from_secs(10));
+        assert_eq!(options.grace_period, Duration::from_secs(10).into());
         assert_eq!(options.wrapper.args, ["/bin/thing", "some", "args"]);
         assert_eq!(serde_json::to_string(&options).unwrap(), FROM_PLANK);
     }
@@ -216,9 +217,17 @@ mod tests {
         let options = from(r#"{"timeout":0,"grace_period":0}"#).unwrap();
         assert_eq!(
             (options.timeout, options.grace_period),
-            (DEFAULT_TIMEOUT, DEFAULT_GRACE_PERIOD)
+            (DEFAULT_TIMEOUT.into(), DEFAULT_GRACE_PERIOD.into())
         );
         assert_eq!(options.copy_dst, "/tools/entrypoint");
+    }
+
+    #[test]
+    fn a_negative_timeout_is_over_at_once() {
+        let options = from(r#"{"timeout":-3600000000000}"#).unwrap();
+        assert_eq!(options.timeout.length(), Duration::ZERO);
+        let written = serde_json::to_value(&options).unwrap();
+        assert_eq!(written["timeout"], -3_600_000_000_000_i64);
     }
 
     #[test]
@@ -231,8 +240,8 @@ mod tests {
     fn flags_are_read_as_go_reads_them() {
         let line = "-timeout=5s --grace-period 2s --process-log=/p -marker-file /m --always-zero=false -- sh -c x";
         let options = Options::load(|_| None, &args(line)).unwrap();
-        assert_eq!(options.timeout, Duration::from_secs(5));
-        assert_eq!(options.grace_period, Duration::from_secs(2));
+        assert_eq!(options.timeout, Duration::from_secs(5).into());
+        assert_eq!(options.grace_period, Duration::from_secs(2).into());
         assert_eq!(options.wrapper.process_log, "/p");
         assert_eq!(options.wrapper.marker_file, "/m");
         assert!(!options.always_zero);
@@ -261,7 +270,7 @@ mod tests {
             assert_eq!(Options::load(|_| None, &args(line)).unwrap_err(), expected);
         }
         assert!(from("{").is_err());
-        assert!(from(r#"{"timeout":-1}"#).is_err());
+        assert!(from(r#"{"timeout":1.5}"#).is_err());
         assert!(Options::load(|_| None, &[]).unwrap().validate().is_err());
     }
 }

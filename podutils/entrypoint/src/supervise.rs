@@ -227,7 +227,7 @@ struct Supervisor<'a> {
 
 impl Supervisor<'_> {
     fn run(mut self) -> i32 {
-        let deadline = Instant::now().checked_add(self.options.timeout);
+        let deadline = Instant::now().checked_add(self.options.timeout.length());
         let mut ended_by = None;
         while self.exit.is_none() {
             let next = self.stop.map(|s| s.until).or(deadline);
@@ -261,7 +261,7 @@ impl Supervisor<'_> {
 
     /// Begins to stop, or goes from asking to killing.
     fn advance(&mut self, interrupt: Option<Signal>, due: bool) {
-        let grace = self.options.grace_period;
+        let grace = self.options.grace_period.length();
         let asked = |cause| Stop {
             cause,
             killed: false,
@@ -289,7 +289,7 @@ impl Supervisor<'_> {
             (Some(stop), _) if due && !stop.killed => {
                 self.tee.error(&format!(
                     "Process did not exit before {} grace period",
-                    duration::format(grace)
+                    duration::format(self.options.grace_period)
                 ));
                 self.process.signal(Signal::SIGKILL);
                 self.stop = Some(Stop {
