@@ -152,7 +152,7 @@ fn base(spec: &mut Map<String, Value>) -> Result<(), Error> {
 
 fn metadata(job: &ProwJob, name: &str, build_id: &str, target: &Target<'_>) -> Value {
     let own = |map: &Option<common::prowjob::StringMap>| map.clone().unwrap_or_default();
-    let (mut labels, annotations) = labels::labels_and_annotations(
+    let (mut labels, mut annotations) = labels::labels_and_annotations(
         &job.spec,
         &own(&job.metadata.labels),
         &own(&job.metadata.annotations),
@@ -160,6 +160,9 @@ fn metadata(job: &ProwJob, name: &str, build_id: &str, target: &Target<'_>) -> V
     labels.insert(labels::ID.into(), name.into());
     labels.insert(labels::BUILD_ID.into(), build_id.into());
     labels.insert(labels::PLANK_VERSION.into(), target.version.into());
+    if let Some(uid) = &job.metadata.uid {
+        annotations.insert(labels::JOB_UID.into(), uid.clone());
+    }
     json!({
         "name": name,
         "namespace": target.namespace,

@@ -24,6 +24,9 @@ pub struct PodView {
     pub uid: String,
     /// Label `prow.k8s.io/id`: the job the pod was made for.
     pub job: Option<String>,
+    /// Annotation `prow.k8s.io/job-uid`: that very job, of which there is one. None on a pod that
+    /// Prow's plank made.
+    pub job_uid: Option<String>,
     /// Label `prow.k8s.io/build-id`, else what the first container has in `BUILD_ID`.
     pub build_id: Option<String>,
     pub phase: Phase,
@@ -200,6 +203,7 @@ impl From<&Pod> for PodView {
         let meta = &pod.metadata;
         let status = pod.status.clone();
         let label = |key: &str| meta.labels.as_ref()?.get(key).cloned();
+        let annotation = |key: &str| meta.annotations.as_ref()?.get(key).cloned();
         let inits = status.init_container_statuses.as_deref();
         let init = pod.spec.init_containers.as_deref().unwrap_or_default();
         let failed_init = failed_init::failed_init(inits.unwrap_or_default(), init);
@@ -216,6 +220,7 @@ impl From<&Pod> for PodView {
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
             job: label(labels::ID),
+            job_uid: annotation(labels::JOB_UID),
             build_id: label(labels::BUILD_ID).or_else(|| build_id_in_environment(pod)),
             phase: match status.phase.as_deref() {
                 Some("Pending") => Phase::Pending,

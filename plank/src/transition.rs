@@ -11,6 +11,7 @@ mod law;
 mod observed;
 mod obstacle;
 mod pending;
+mod replace;
 mod sighting;
 mod starting;
 mod step;
@@ -119,7 +120,7 @@ fn decide(case: &Case<'_>) -> Decision {
         Cluster::Ready => {}
     }
     match state {
-        ProwJobState::Triggered => triggered(seen, case.now),
+        ProwJobState::Triggered => triggered(case),
         ProwJobState::Pending => pending::pending(case),
         _ => aborted(seen, case.now),
     }
@@ -131,8 +132,12 @@ fn refused(refusal: &str) -> Decision {
     complete(ProwJobState::Error, text, "its pod can never be created")
 }
 
-fn triggered(seen: &Observed<'_>, now: Timestamp) -> Decision {
+fn triggered(case: &Case<'_>) -> Decision {
+    let seen = case.seen;
     if let Some(pod) = seen.pod {
+        if is_of_an_earlier_job(pod, seen.job) {
+            return replace::left_by_an_earlier_job(case, pod);
+        }
         return match (is_for(pod, seen.job), &pod.build_id) {
             (true, Some(build_id)) => {
                 let build_id = Some(build_id.clone());
@@ -143,7 +148,7 @@ fn triggered(seen: &Observed<'_>, now: Timestamp) -> Decision {
     }
     match seen.start {
         Start::Waits(limit) => waits::for_slot(seen.job, limit),
-        Start::NoKey(error) => waits::for_key(seen.job, error, now),
+        Start::NoKey(error) => waits::for_key(seen.job, error, case.now),
         Start::NotKnown => wait("not all jobs are known yet"),
         Start::Now => change(
             Change::Claim { build_id: None },
@@ -236,7 +241,26 @@ fn foreign(job: &ProwJob) -> Decision {
 }
 
 fn is_for(pod: &PodView, job: &ProwJob) -> bool {
+    has_name_of(pod, job) && !is_of_an_earlier_job(pod, job)
+}
+
+fn has_name_of(pod: &PodView, job: &ProwJob) -> bool {
     pod.job.is_some() && pod.job == job.metadata.name
+}
+
+/// The job that the pod was made for had this one's name, and is gone: nobody waits for the pod.
+///
+/// A pod that does not say whose it is, as those of Prow's plank, is taken for the job's, as Prow
+/// takes it. So is one with the job's build id: a job that was moved to another cluster has
+/// another uid.
+fn is_of_an_earlier_job(pod: &PodView, job: &ProwJob) -> bool {
+    let build_id = job.status.as_ref().map(|status| &status.build_id);
+    let is_of_this_build =
+        build_id.is_some_and(|id| !id.is_empty() && pod.build_id.as_ref() == Some(id));
+    has_name_of(pod, job)
+        && !is_of_this_build
+        && pod.job_uid.is_some()
+        && pod.job_uid != job.metadata.uid
 }
 
 fn wait(why: &'static str) -> Decision {

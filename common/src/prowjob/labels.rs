@@ -25,6 +25,9 @@ pub const IS_OPTIONAL: &str = "prow.k8s.io/is-optional";
 pub const SUPERSEDED_BY: &str = "prow.k8s.io/superseded-by";
 /// Annotation: what plank saw in the way of the run and since when, as JSON. Not Prow's.
 pub const WAITING_FOR: &str = "prow.k8s.io/waiting-for";
+/// Annotation of a pod: the uid of the `ProwJob` it was made for, since another may have its name
+/// later. Not Prow's.
+pub const JOB_UID: &str = "prow.k8s.io/job-uid";
 /// The delivery id of the webhook that made the job.
 pub const EVENT_GUID: &str = "event-GUID";
 

@@ -74,11 +74,19 @@ pub fn event_name(identity: &Identity<'_>) -> String {
 
 /// The name of a periodic's run: a UUID (version 5) of the job, the moment it was due and which
 /// retry it is, so that making it twice makes it once.
-pub fn periodic_name(installation: Uuid, job: &str, slot: Timestamp, attempt: u32) -> String {
-    let parts = format!(
-        "{}\0{job}\0{slot}\0{attempt}",
-        ProwJobType::Periodic.as_str()
-    );
+///
+/// `late` is when whoever makes it began to look, if that is after the slot: somebody may have
+/// made a run of this slot before and somebody deleted it, and pods of that run may be there.
+pub fn periodic_name(
+    installation: Uuid,
+    job: &str,
+    slot: Timestamp,
+    attempt: u32,
+    late: Option<Timestamp>,
+) -> String {
+    let kind = ProwJobType::Periodic.as_str();
+    let late = late.map(|began| format!("\0{began}")).unwrap_or_default();
+    let parts = format!("{kind}\0{job}\0{slot}\0{attempt}{late}");
     Uuid::new_v5(&installation, parts.as_bytes()).to_string()
 }
 
@@ -89,13 +97,14 @@ mod tests {
     #[test]
     fn a_periodics_name_depends_on_every_part() {
         let slot = Timestamp::UNIX_EPOCH;
-        let name = periodic_name(Uuid::nil(), "nightly", slot, 0);
-        assert_eq!(name, periodic_name(Uuid::nil(), "nightly", slot, 0));
+        let name = periodic_name(Uuid::nil(), "nightly", slot, 0, None);
+        assert_eq!(name, periodic_name(Uuid::nil(), "nightly", slot, 0, None));
         for other in [
-            periodic_name(Uuid::max(), "nightly", slot, 0),
-            periodic_name(Uuid::nil(), "weekly", slot, 0),
-            periodic_name(Uuid::nil(), "nightly", Timestamp::MAX, 0),
-            periodic_name(Uuid::nil(), "nightly", slot, 1),
+            periodic_name(Uuid::max(), "nightly", slot, 0, None),
+            periodic_name(Uuid::nil(), "weekly", slot, 0, None),
+            periodic_name(Uuid::nil(), "nightly", Timestamp::MAX, 0, None),
+            periodic_name(Uuid::nil(), "nightly", slot, 1, None),
+            periodic_name(Uuid::nil(), "nightly", slot, 0, Some(slot)),
         ] {
             assert_ne!(name, other);
         }

@@ -70,7 +70,9 @@ pub(super) async fn run(mut ctx: Context) -> anyhow::Result<()> {
     loop {
         let now = Timestamp::now();
         for (periodic, slot) in table.due(now) {
-            let job = prowjob(&config, &namespace, installation, &periodic, slot, now);
+            let (job, attempt) = (&periodic.base.name, slot.attempt);
+            let name = periodic_name(installation, job, slot.at, attempt, table.late(slot));
+            let job = prowjob(name, &config, &namespace, &periodic, slot, now);
             let (job_name, name) = (periodic.base.name.as_str(), job.name_any());
             if ctx.dry_run {
                 tracing::info!(prowjob = name, job = job_name, "dry run: not created");
@@ -173,11 +175,11 @@ fn begun(slot: Slot, now: Timestamp, completed: Option<Timestamp>) -> Run {
     }
 }
 
-/// The `ProwJob` of a slot, under the name that this slot has in every replica.
+/// The `ProwJob` of a slot.
 fn prowjob(
+    name: String,
     config: &Config,
     namespace: &str,
-    installation: Uuid,
     periodic: &Periodic,
     slot: Slot,
     now: Timestamp,
@@ -192,7 +194,7 @@ fn prowjob(
         ProwJobState::Triggered
     };
     new_prowjob(
-        periodic_name(installation, &periodic.base.name, slot.at, slot.attempt),
+        name,
         namespace,
         periodic_spec(periodic),
         &own,

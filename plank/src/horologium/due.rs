@@ -52,7 +52,8 @@ pub struct Since {
     pub catch_up: bool,
 }
 
-/// A run to make. The name of its `ProwJob` depends on the job and on this alone.
+/// A run to make. The name of its `ProwJob` depends on the job and on this, and for what is made
+/// up for on when horologium began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Slot {
     /// When it was due. Of a retry: when the run began that it repeats.

@@ -21,8 +21,8 @@ pub(super) struct Table {
     timers: BTreeSet<(Timestamp, String)>,
     /// The unfinished runs of the listing that is under way.
     listing: HashSet<String>,
-    /// The first configuration was taken in.
-    configured: bool,
+    /// When the first configuration was taken in.
+    began: Option<Timestamp>,
 }
 
 struct Scheduled {
@@ -38,8 +38,8 @@ impl Table {
     /// Takes in a configuration. Jobs of the first one make up for what was missed; a schedule
     /// that is new or changed later has missed nothing.
     pub(super) fn configure(&mut self, config: &Config, now: Timestamp) {
-        let catch_up = !self.configured;
-        self.configured = true;
+        let catch_up = self.began.is_none();
+        self.began.get_or_insert(now);
         let mut before = std::mem::take(&mut self.jobs);
         for periodic in &config.jobs.periodics {
             let name = &periodic.base.name;
@@ -114,6 +114,12 @@ impl Table {
             all.extend(self.look(&name, now));
         }
         all
+    }
+
+    /// When this table began, if that was after the slot: what was made of the slot before, and
+    /// deleted, it does not know.
+    pub(super) fn late(&self, slot: Slot) -> Option<Timestamp> {
+        self.began.filter(|began| slot.at <= *began)
     }
 
     /// A run is about to be made: from now on it counts.

@@ -3,9 +3,8 @@
 use common::prowjob::{ProwJobState, ProwJobStatus};
 
 use super::{
-    CONFIRMATION_MARGIN, Case, Change, DELETION_MARGIN, Decision, Step, Token, after, change,
-    complete, ended, foreign, given_up, is_for, killed, starting, stopped, timeout, wait, waits,
-    words::short,
+    Case, Change, Decision, Step, Token, after, change, complete, ended, foreign, is_for,
+    is_of_an_earlier_job, killed, replace, starting, stopped, timeout, wait, waits, words::short,
 };
 use crate::pod_view::{Phase, PodView};
 
@@ -19,11 +18,17 @@ pub(super) fn pending(case: &Case<'_>) -> Decision {
     let Some(pod) = seen.pod else {
         return without_pod(case, status);
     };
+    if is_of_an_earlier_job(pod, seen.job) {
+        return replace::left_by_an_earlier_job(case, pod);
+    }
     if !is_for(pod, seen.job) {
         return foreign(seen.job);
     }
     if pod.build_id.as_deref() != Some(status.build_id.as_str()) {
-        return of_another_build(case, pod, status);
+        return match status.pod_revival_count {
+            0 => foreign(seen.job),
+            _ => replace::stopped(case, pod),
+        };
     }
     if let Some(decision) = token(case, pod) {
         return decision;
@@ -89,55 +94,6 @@ fn without_pod(case: &Case<'_>, status: &ProwJobStatus) -> Decision {
     Decision {
         look_again_at: Some(deadline),
         ..waits::for_obstacle(case, &text, "its pod is not taken now")
-    }
-}
-
-/// The pod that a revival replaces, or nobody's.
-fn of_another_build(case: &Case<'_>, pod: &PodView, status: &ProwJobStatus) -> Decision {
-    let (seen, now) = (case.seen, case.now);
-    if status.pod_revival_count == 0 {
-        return foreign(seen.job);
-    }
-    if let Some(undeleted) = &seen.undeleted {
-        let deadline = after(undeleted.since, DELETION_MARGIN);
-        if now >= deadline {
-            let text = format!(
-                "Job pod was stopped unexpectedly, and {}",
-                given_up(seen.job, undeleted)
-            );
-            return complete(ProwJobState::Error, text, "the pod it replaces stays");
-        }
-        return Decision {
-            look_again_at: Some(deadline),
-            ..wait("the pod it replaces can not be deleted now")
-        };
-    }
-    let ends = match pod.deleting {
-        // Nobody is told of a pod that is replaced: what holds it back for that lets go, and
-        // crier could not, since it waits for the job's end.
-        Some(ends) if !pod.has_report_finalizer => ends,
-        ends => {
-            return Decision {
-                step: Step::ReplacePod {
-                    uid: pod.uid.clone(),
-                    is_held: pod.has_report_finalizer,
-                    is_ending: ends.is_some(),
-                },
-                ..wait("it was stopped unexpectedly and is replaced")
-            };
-        }
-    };
-    let deadline = after(ends, CONFIRMATION_MARGIN);
-    if now >= deadline {
-        return complete(
-            ProwJobState::Error,
-            "Job pod was stopped unexpectedly, and its node never confirms that it is gone: run it again",
-            "the pod it replaces never ends",
-        );
-    }
-    Decision {
-        look_again_at: Some(deadline),
-        ..wait("the pod it replaces is ending")
     }
 }
 

@@ -4,6 +4,7 @@ mod ending;
 mod held;
 mod judged;
 mod killed;
+mod replace;
 mod starting;
 mod waiting;
 mod ways_out;

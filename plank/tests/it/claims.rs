@@ -2,7 +2,10 @@
 
 use common::prowjob::ProwJobState;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{ResourceExt, api::PostParams};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, PostParams},
+};
 use local::testing::SCHEDULER;
 use serde_json::{Value, json};
 
@@ -95,6 +98,32 @@ async fn a_pod_of_a_triggered_job_is_adopted_with_its_build_id() {
     assert_eq!(
         build_id(&cluster.state("pj", ProwJobState::Pending).await),
         "41"
+    );
+}
+
+#[tokio::test]
+async fn a_pod_of_a_deleted_job_of_the_same_name_is_not_taken_for_the_new_ones() {
+    let cluster = Cluster::with_plank().await;
+    cluster.trigger("pj", json!({})).await;
+    let old = cluster.pod("pj").await;
+    cluster.set_pod("pj", ended("Succeeded", 0)).await;
+    let first = cluster.complete("pj").await;
+    cluster
+        .jobs()
+        .delete("pj", &DeleteParams::default())
+        .await
+        .unwrap();
+    cluster.rest().await;
+
+    cluster.trigger("pj", json!({})).await;
+    cluster.pod_gone(&old).await;
+    let second = cluster.state("pj", ProwJobState::Pending).await;
+    assert_ne!(build_id(&second), build_id(&first));
+    let new = cluster.pod("pj").await;
+    assert_eq!(
+        label(&new, "prow.k8s.io/build-id"),
+        build_id(&second),
+        "it runs"
     );
 }
 

@@ -1,6 +1,6 @@
 //! Horologium on the embedded API, with a hand that plays plank.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use common::{
     config::{Agent, Config, JobBase, Periodic},
@@ -8,7 +8,10 @@ use common::{
     service::Ready,
 };
 use jiff::Timestamp;
-use kube::{ResourceExt as _, api::ListParams};
+use kube::{
+    ResourceExt as _,
+    api::{DeleteParams, ListParams},
+};
 use plank::horologium::{self, Context};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
@@ -163,6 +166,21 @@ async fn a_periodic_runs_again_after_its_interval_and_never_beside_itself() {
     assert_eq!(world.runs("nightly").await.len(), 2, "after a restart, too");
     world.end(&second, ProwJobState::Success).await;
     world.wait_for("nightly", 3).await;
+}
+
+/// Whatever else remembers a run by its name, as its pod does.
+#[tokio::test]
+async fn after_a_restart_no_run_has_the_name_of_one_that_was_deleted() {
+    let mut world = World::new(vec![periodic("yearly", json!({"interval": "8760h"}))]).await;
+    let mut names = HashSet::new();
+    for _ in 0..3 {
+        let run = world.wait_for("yearly", 1).await.remove(0).name_any();
+        world.running.abort();
+        let params = DeleteParams::default();
+        world.cluster.jobs().delete(&run, &params).await.unwrap();
+        assert!(names.insert(run), "{names:?}");
+        world.restart().await;
+    }
 }
 
 #[tokio::test]
