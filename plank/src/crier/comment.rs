@@ -3,6 +3,8 @@
 //!
 //! Prow's format, so that each can go on with what the other wrote.
 
+use std::collections::BTreeSet;
+
 use common::{
     github::IssueComment,
     inert,
@@ -13,6 +15,10 @@ use super::{
     digest::markdown::{Block, blocks, digest_section},
     quote::{MAX_TEXT, MAX_URL},
 };
+
+mod outdated;
+
+pub use outdated::{Origin, outdated, suspects};
 
 /// What tells such a comment from others of the bot.
 pub const MARKER: &str = "<!-- test report -->";
@@ -37,6 +43,8 @@ pub struct Report<'a> {
     pub digests: &'a [Block],
     /// What the report template says.
     pub note: &'a str,
+    /// Rows that go whatever these jobs say: nobody could run their jobs any more.
+    pub outdated: &'a BTreeSet<String>,
 }
 
 /// A change of the pull request's comments.
@@ -79,12 +87,8 @@ pub fn has_ended(job: &ProwJob) -> bool {
 /// What to do so that one comment says how things are. `comments` are the pull request's, oldest
 /// first; those of others and without the marker are left alone.
 pub fn plan(comments: &[IssueComment], bot: &str, report: &Report<'_>) -> Vec<Action> {
-    let ours: Vec<&IssueComment> = comments
-        .iter()
-        .filter(|comment| comment.user.login.eq_ignore_ascii_case(bot))
-        .filter(|comment| comment.body.contains(MARKER))
-        .collect();
-    let rows = rows(&ours, report.jobs);
+    let ours: Vec<&IssueComment> = ours(comments, bot).collect();
+    let rows = rows(&ours, report);
     let digests = digests(&ours, &rows, report);
     let aborted = |job: &&ProwJob| job.state() == ProwJobState::Aborted;
     let wanted = !rows.is_empty() || (report.sums_up && !report.jobs.iter().any(aborted));
@@ -109,8 +113,15 @@ pub fn plan(comments: &[IssueComment], bot: &str, report: &Report<'_>) -> Vec<Ac
     actions
 }
 
+fn ours<'a>(comments: &'a [IssueComment], bot: &str) -> impl Iterator<Item = &'a IssueComment> {
+    comments
+        .iter()
+        .filter(move |comment| comment.user.login.eq_ignore_ascii_case(bot))
+        .filter(|comment| comment.body.contains(MARKER))
+}
+
 /// The rows that stay, then those of the jobs; one a context, the last one that there is.
-fn rows(ours: &[&IssueComment], jobs: &[&ProwJob]) -> Vec<String> {
+fn rows(ours: &[&IssueComment], report: &Report<'_>) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
     let forget = |rows: &mut Vec<String>, name: &str| {
         rows.retain(|row| name_of(row) != name);
@@ -119,10 +130,12 @@ fn rows(ours: &[&IssueComment], jobs: &[&ProwJob]) -> Vec<String> {
         forget(&mut rows, name_of(row));
         rows.push(row.to_owned());
     }
-    for job in jobs {
+    rows.retain(|row| !report.outdated.contains(name_of(row)));
+    for job in report.jobs {
         forget(&mut rows, &job.spec.context);
         forget(&mut rows, &cell(&job.spec.context));
-        if job.state() == ProwJobState::Failure {
+        let is_outdated = report.outdated.contains(&cell(&job.spec.context));
+        if job.state() == ProwJobState::Failure && !is_outdated {
             rows.push(row(job));
         }
     }

@@ -8,13 +8,30 @@ use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
 
 use crate::{
-    cluster::ended,
+    cluster::{ended, prowjob},
     world::{World, start},
 };
 
 const REPORTER: &str = "github-reporter";
 
 impl World {
+    /// A job that an event started on a commit fails.
+    async fn fail_at(&self, commit: &str, event: &str, job: &str) {
+        let name = format!("{job}-{event}");
+        let spec = json!({
+            "type": "presubmit", "context": job, "report": true, "job": job,
+            "refs": {"org": "acme", "repo": "widgets", "base_ref": "main", "base_sha": self.sha,
+                "pulls": [{"number": 1, "author": "maria", "sha": commit}]},
+        });
+        let mut made = prowjob(&name, spec);
+        let labels = made.metadata.labels.get_or_insert_default();
+        labels.insert("event-GUID".into(), event.into());
+        self.cluster.create(made).await;
+        self.cluster.pod(&name).await;
+        self.cluster.set_pod(&name, ended("Failed", 1)).await;
+        self.marked(&name, REPORTER, ProwJobState::Failure).await;
+    }
+
     /// Runs a job and ends it.
     async fn run(&self, name: &str, job: &str, passes: bool) {
         self.trigger(name, json!({"job": job, "context": job}))
@@ -73,6 +90,24 @@ async fn one_comment_names_the_failed_jobs_until_they_pass() {
     let left = world.comments().await;
     let authors: Vec<&str> = left.iter().map(|comment| comment.author.as_str()).collect();
     assert_eq!(authors, ["maria"], "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_goes_with_the_push_that_removed_its_job() {
+    let world = World::new().await;
+    start(world.context(json!({"in_repo_config": {"enabled": {"*": true}}})));
+    let pushed = [("1", "unit"), ("1", "removed"), ("2", "asked-for")];
+    for (event, job) in pushed {
+        world.fail_at(&world.before, event, job).await;
+    }
+    let all = ["unit", "removed", "asked-for"];
+    world.comment("all", |body| has(body, &all)).await;
+    // Kubernetes tells the age of objects in seconds.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    world.fail_at(&world.sha, "3", "unit").await;
+    world
+        .comment("what still runs", |body| has(body, &["asked-for", "unit"]))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) github: Github,
     /// The head of pull request 1, which is maria's.
     pub(crate) sha: String,
+    /// The commit before it.
+    pub(crate) before: String,
     author: String,
     bot: String,
     _shutdown: DropGuard,
@@ -44,11 +46,12 @@ impl World {
             .add_repo("acme", "widgets", RepoOptions::default())
             .await
             .unwrap();
-        let sha = push(cluster.dir.path(), github.url(), &author);
+        let [before, sha] = push(cluster.dir.path(), github.url(), &author);
         let world = Self {
             cluster,
             github,
             sha,
+            before,
             author,
             bot,
             _shutdown: shutdown.drop_guard(),
@@ -163,8 +166,8 @@ pub(crate) fn start(ctx: Context) -> JoinHandle<anyhow::Result<()>> {
     tokio::spawn(plank::crier::run(ctx, CancellationToken::new()))
 }
 
-/// `main` with one commit and `feature` with one more, whose SHA is returned.
-fn push(dir: &Path, url: &str, token: &str) -> String {
+/// `main` with one commit and `feature` with one more; the SHA of each.
+fn push(dir: &Path, url: &str, token: &str) -> [String; 2] {
     let work = dir.join("work");
     std::fs::create_dir(&work).unwrap();
     let remote = url.replace("http://", &format!("http://x-access-token:{token}@"));
@@ -184,11 +187,11 @@ fn push(dir: &Path, url: &str, token: &str) -> String {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
     git(&["init", "--quiet", "--initial-branch=main"]);
-    for branch in ["main", "feature"] {
+    ["main", "feature"].map(|branch| {
         std::fs::write(work.join("sum.go"), branch).unwrap();
         git(&["add", "sum.go"]);
         git(&["commit", "--quiet", "-m", branch]);
         git(&["push", "--quiet", &remote, &format!("HEAD:{branch}")]);
-    }
-    git(&["rev-parse", "HEAD"])
+        git(&["rev-parse", "HEAD"])
+    })
 }

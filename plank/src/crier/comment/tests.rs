@@ -64,6 +64,7 @@ fn told(comments: &[IssueComment], jobs: &[ProwJob], sums_up: bool) -> Vec<Actio
         sums_up,
         digests: &[],
         note: "",
+        outdated: &BTreeSet::new(),
     };
     plan(comments, BOT, &report)
 }
@@ -287,6 +288,7 @@ fn a_template_cannot_add_rows_and_a_long_one_is_left_out() {
             sums_up: false,
             digests: &[],
             note,
+            outdated: &BTreeSet::new(),
         };
         match plan(&[], BOT, &report).pop() {
             Some(Action::Create(body)) => body,

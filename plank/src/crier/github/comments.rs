@@ -1,9 +1,13 @@
 //! Makes the comments of a pull request as [`comment::plan`] wants them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use common::{
-    github::Error as GitHubError,
+    config::Config,
+    github::{Error as GitHubError, IssueComment},
     kube::DeserializeGuard,
     prowjob::{ProwJob, ProwJobState, labels},
     template::Template,
@@ -61,7 +65,7 @@ impl GithubReporter {
         let config = Arc::clone(&self.ctx.config.borrow());
         let sums_up = config.prow.github_reporter.sums_up(&pull.org, &pull.repo);
         let of_pull = if sums_up {
-            match self.all_of_pull(&first.job).await? {
+            match all_of_pull(self.runs_of_pull(&first.job).await?) {
                 Some(jobs) => jobs,
                 // The last one of them sums up.
                 None => return Ok(()),
@@ -82,12 +86,14 @@ impl GithubReporter {
         let (github, org, repo) = (&self.ctx.github, pull.org.as_str(), pull.repo.as_str());
         let bot = github.bot_login().await?;
         let comments = github.comments_of(org, repo, pull.number, &bot).await?;
+        let outdated = self.outdated(&config, &comments, &bot, &jobs).await?;
         let digests = digests(all).await;
         let report = comment::Report {
             jobs: &jobs,
             digests: &digests,
             sums_up,
             note: &note,
+            outdated: &outdated,
         };
         for action in comment::plan(&comments, &bot, &report) {
             let (what, number) = (action.name(), pull.number);
@@ -103,8 +109,35 @@ impl GithubReporter {
         Ok(())
     }
 
-    /// The newest run of each job of the pull request; `None` while one of them runs.
-    async fn all_of_pull(&self, job: &ProwJob) -> Result<Option<Vec<ProwJob>>, Error> {
+    /// Names of the rows that nobody could run any more. Most often there is none to look into.
+    async fn outdated(
+        &self,
+        config: &Config,
+        comments: &[IssueComment],
+        bot: &str,
+        jobs: &[&ProwJob],
+    ) -> Result<BTreeSet<String>, Error> {
+        let refs = jobs.first().and_then(|job| job.spec.refs.as_ref());
+        let refs = refs.cloned().unwrap_or_default();
+        let central = config.presubmits_for(&refs.org_repo());
+        let in_repo = &config.prow.in_repo_config;
+        let of_branch = central
+            .iter()
+            .filter(|job| job.brancher.runs_on(&refs.base_ref));
+        let origin = comment::Origin {
+            central: &of_branch.map(|job| &**job).collect::<Vec<_>>(),
+            may_have_others: central.is_empty() || in_repo.is_enabled(&refs.org, &refs.repo),
+        };
+        let suspects = comment::suspects(comments, bot, jobs, &origin);
+        let runs = match jobs.first() {
+            Some(job) if !suspects.is_empty() => self.runs_of_pull(job).await?,
+            _ => return Ok(suspects),
+        };
+        Ok(comment::outdated(suspects, &runs, &origin))
+    }
+
+    /// The runs of the pull request that are there, without what nobody looks at here.
+    async fn runs_of_pull(&self, job: &ProwJob) -> Result<Vec<ProwJob>, Error> {
         let own = |key: &str| job.labels().get(key).map_or("", String::as_str);
         let selector = [labels::ORG, labels::REPO, labels::PULL]
             .map(|key| format!("{key}={}", own(key)))
@@ -113,29 +146,37 @@ impl GithubReporter {
         let api: Api<DeserializeGuard<ProwJob>> =
             Api::namespaced(self.ctx.clusters.infra().clone(), &namespace);
         let mut params = ListParams::default().labels(&selector).limit(PAGE);
-        let mut newest: BTreeMap<String, ProwJob> = BTreeMap::new();
+        let mut runs = Vec::new();
         loop {
             let page = api.list(&params).await?;
             let types = &self.ctx.config.borrow().prow.github_reporter;
             for mut job in page.items.into_iter().filter_map(|job| job.0.ok()) {
                 job.spec.pod_spec = None;
-                if !comment::is_of_pull(&job, &types.job_types_to_report) {
-                    continue;
-                }
-                if !comment::has_ended(&job) {
-                    return Ok(None);
-                }
-                let known = newest.get(&job.spec.job);
-                if known.is_none_or(|known| known.creation_timestamp() < job.creation_timestamp()) {
-                    newest.insert(job.spec.job.clone(), job);
+                if comment::is_of_pull(&job, &types.job_types_to_report) {
+                    runs.push(job);
                 }
             }
             params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
             if params.continue_token.is_none() {
-                return Ok(Some(newest.into_values().collect()));
+                return Ok(runs);
             }
         }
     }
+}
+
+/// The newest run of each job of the pull request; `None` while one of them runs.
+fn all_of_pull(runs: Vec<ProwJob>) -> Option<Vec<ProwJob>> {
+    let mut newest: BTreeMap<String, ProwJob> = BTreeMap::new();
+    for job in runs {
+        if !comment::has_ended(&job) {
+            return None;
+        }
+        let known = newest.get(&job.spec.job);
+        if known.is_none_or(|known| known.creation_timestamp() < job.creation_timestamp()) {
+            newest.insert(job.spec.job.clone(), job);
+        }
+    }
+    Some(newest.into_values().collect())
 }
 
 /// Why those of them failed that are in the table.
