@@ -120,6 +120,8 @@ fn make(
                 let policy = "FallbackToLogsOnError".into();
                 container.insert(TERMINATION_MESSAGE_POLICY.into(), policy);
             }
+            // As Go writes it where nothing is said.
+            container.entry("resources").or_insert_with(|| json!({}));
         }
     }
 

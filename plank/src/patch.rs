@@ -51,7 +51,8 @@ pub fn merge_patch(job: &ProwJob, change: &Change, run: &Run, now: Timestamp) ->
             if told.is_some() || Sighting::persisted(job).is_some() {
                 patch["metadata"]["annotations"] = json!({labels::WAITING_FOR: told});
             }
-            json!({"description": text})
+            // Upstream's CRD takes no status without a state, which a job of others may lack.
+            json!({"description": text, "state": job.state()})
         }
         // As if it were reported already: the newer run's status stands under the same context.
         Change::Supersede { by } => {
@@ -122,6 +123,18 @@ mod tests {
         let patch = patch(status, &Change::Revive);
         assert_eq!(patch["status"]["pod_revival_count"], json!(2));
         assert_eq!(patch["status"].get("pendingTime"), None);
+    }
+
+    #[test]
+    fn whatever_is_written_has_a_state() {
+        let change = Change::Describe {
+            text: "Waiting: for a slot.".into(),
+            sighting: None,
+        };
+        assert_eq!(
+            patch(ProwJobStatus::default(), &change)["status"],
+            json!({"state": "triggered", "description": "Waiting: for a slot."})
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::PodSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A JSON object kept whole.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -18,13 +18,22 @@ impl RawPodSpec {
     }
 
     /// With what Kubernetes' schemas require and a job may leave out, such as the name of its only
-    /// container, as empty values. Upstream's CRD refuses a `ProwJob` without them.
+    /// container, as empty values, and with the `resources` that Go writes of every container.
+    /// Upstream's CRD refuses a `ProwJob` without the former.
     #[must_use]
     pub fn with_required_fields(&self) -> Self {
-        let typed = self.typed().and_then(serde_json::to_value);
-        match typed {
-            Ok(Value::Object(complete)) => Self(complete),
+        let Ok(mut complete) = self.typed().and_then(serde_json::to_value) else {
             // Whoever reads it tells what is wrong with it.
+            return self.clone();
+        };
+        for group in ["containers", "initContainers", "ephemeralContainers"] {
+            let all = complete.get_mut(group).and_then(Value::as_array_mut);
+            for container in all.into_iter().flatten().filter_map(Value::as_object_mut) {
+                container.entry("resources").or_insert_with(|| json!({}));
+            }
+        }
+        match complete {
+            Value::Object(complete) => Self(complete),
             _ => self.clone(),
         }
     }
@@ -37,5 +46,29 @@ impl JsonSchema for RawPodSpec {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_kubernetes_requires_is_there_and_what_is_wrong_stays() {
+        for (written, complete) in [
+            (
+                json!({"containers": [{"image": "a", "resources": {"limits": {"cpu": "1"}}}]}),
+                json!({"containers": [{"name": "", "image": "a", "resources": {"limits": {"cpu": "1"}}}]}),
+            ),
+            (
+                json!({"initContainers": [{"name": "i"}], "nonsense": 1}),
+                json!({"containers": [], "initContainers": [{"name": "i", "resources": {}}]}),
+            ),
+            (json!({"containers": "none"}), json!({"containers": "none"})),
+        ] {
+            let written: RawPodSpec = serde_json::from_value(written).unwrap();
+            let made = serde_json::to_value(written.with_required_fields()).unwrap();
+            assert_eq!(made, complete);
+        }
     }
 }
