@@ -122,6 +122,7 @@ pub async fn lead(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     if context.dry_run {
+        tracing::warn!("dry run: nothing is deleted, only named; --dry-run=false deletes");
         return run(context, shutdown).await;
     }
     let namespace = context.config.borrow().prow.prowjob_namespace.clone();
