@@ -3,6 +3,7 @@
 mod access;
 mod browser;
 mod doors;
+mod foreign;
 mod gone;
 mod harness;
 mod job;

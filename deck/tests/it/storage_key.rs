@@ -24,7 +24,7 @@ use crate::harness::{PATIENCE, in_an_hour, until};
 const FOLDER: &str = "logs/nightly/5";
 
 /// Applies what `k8s/base` has for Deck beside its pod, in the test's namespace.
-async fn apply(cluster: &Cluster) {
+pub(crate) async fn apply(cluster: &Cluster) {
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/base/deck.yaml");
     let text = std::fs::read_to_string(manifests).unwrap();
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
@@ -52,14 +52,14 @@ async fn apply(cluster: &Cluster) {
 }
 
 /// A Deck with the rights of its account.
-struct Deck {
-    base: String,
+pub(crate) struct Deck {
+    pub(crate) base: String,
     _agent: Agent,
     _shutdown: DropGuard,
 }
 
 impl Deck {
-    async fn start(cluster: &Cluster, folder: &Path) -> Self {
+    pub(crate) async fn start(cluster: &Cluster, folder: &Path) -> Self {
         let client = cluster.acting_as("deck").unwrap();
         let client = client.unwrap_or_else(|| cluster.client.clone());
         let mut config = Config::default();

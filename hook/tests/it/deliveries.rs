@@ -85,7 +85,7 @@ async fn what_was_taken_before_a_restart_is_done_after_it() {
     assert_eq!(hook.count("state = 'queued'").await, 1);
     hook.stop().await;
 
-    let hook = Hook::start(parts(world.api.client("default")), listener().await).await;
+    let hook = Hook::start(parts(world.api.client.clone()), listener().await).await;
     hook.idle().await;
     assert_eq!(hook.count("state = 'done' AND attempts = 1").await, 1);
     assert_eq!(hook.deliver("pull_request", "kept", &event).await, 200);
@@ -173,7 +173,7 @@ async fn an_unreachable_github_only_delays() {
             "--github-client.max-retries=0",
         ]),
         git_base: format!("http://{address}"),
-        cluster: api.client("default"),
+        cluster: api.client.clone(),
         folder: folder.path().to_owned(),
         choice: Choice {
             jobs: JOBS,

@@ -28,7 +28,7 @@ async fn work_is_cut_off_and_deliveries_are_taken_until_the_end() {
         Parts {
             client: github_client(&[&format!("--github-endpoint={github}")]),
             git_base: github,
-            cluster: api.client("default"),
+            cluster: api.client.clone(),
             folder: folder.path().to_owned(),
             choice: Choice::default(),
         },

@@ -1,4 +1,5 @@
-//! hook on a loopback port, between GitHub's stand-in and the embedded Kubernetes API.
+//! hook on a loopback port, between GitHub's stand-in and a Kubernetes API: the embedded one, or the
+//! cluster of `PROW_TEST_KUBECONFIG`.
 
 mod deliveries;
 mod ending;

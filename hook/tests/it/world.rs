@@ -15,15 +15,14 @@ use axum::response::IntoResponse as _;
 use common::{
     config::{self, Agent, LoadMetrics, plugins::Plugins},
     github,
-    prowjob::{ProwJob, crd},
+    prowjob::ProwJob,
     service::{Ready, flags},
 };
 use hook::{Context, InRepoReader, InRepoSettings, Inbox, Metrics, SecretFile, Settings};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::{Api, api::PostParams};
+use kube::Api;
 use local::{
-    apiserver::{self, ApiServer},
     github::{Github, Level, Permissions, RepoOptions},
+    testing::Cluster,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -53,7 +52,7 @@ presubmits:
 /// member; `stan` is a stranger. The App `prow` is installed on `acme` and tells hook.
 pub(crate) struct World {
     pub(crate) github: Github,
-    pub(crate) api: ApiServer,
+    pub(crate) api: Cluster,
     pub(crate) hook: Hook,
     pub(crate) maria: Person,
     pub(crate) stan: Person,
@@ -151,7 +150,7 @@ impl World {
                     Some(door) => git_behind(Arc::clone(door), github.url()).await,
                     None => github.url().to_owned(),
                 },
-                cluster: api.client("default"),
+                cluster: api.client.clone(),
                 folder: folder.path().to_owned(),
                 choice,
             },
@@ -170,12 +169,12 @@ impl World {
     }
 
     /// Ends hook and starts another one on the same data, which lies in the folder.
-    pub(crate) async fn restart(self) -> (Hook, ApiServer, TempDir) {
+    pub(crate) async fn restart(self) -> (Hook, Cluster, TempDir) {
         self.hook.stop().await;
         let parts = Parts {
             client: self.client,
             git_base: self.github.url().to_owned(),
-            cluster: self.api.client("default"),
+            cluster: self.api.client.clone(),
             folder: self.folder.path().to_owned(),
             choice: Choice::default(),
         };
@@ -295,7 +294,7 @@ impl World {
 pub(crate) struct Away {
     pub(crate) github: Github,
     pub(crate) maria: Person,
-    api: ApiServer,
+    api: Cluster,
     stan: Person,
     client: github::Client,
     folder: TempDir,
@@ -308,7 +307,7 @@ impl Away {
         let parts = Parts {
             client: self.client.clone(),
             git_base: self.github.url().to_owned(),
-            cluster: self.api.client("default"),
+            cluster: self.api.client.clone(),
             folder: self.folder.path().to_owned(),
             choice,
         };
@@ -354,7 +353,10 @@ impl Hook {
         let enabled = choice.in_repo;
         std::fs::write(
             folder.join("config.yaml"),
-            format!("in_repo_config:\n  enabled:\n    \"*\": {enabled}\n"),
+            format!(
+                "prowjob_namespace: {}\nin_repo_config:\n  enabled:\n    \"*\": {enabled}\n",
+                parts.cluster.default_namespace()
+            ),
         )
         .unwrap();
         let options = config::Options {
@@ -610,22 +612,12 @@ pub(crate) async fn listener() -> TcpListener {
 }
 
 /// A cluster that knows `ProwJob`s.
-pub(crate) async fn cluster() -> ApiServer {
-    let api = ApiServer::start(apiserver::Options {
-        db: None,
-        logs: std::env::temp_dir(),
-    })
-    .await
-    .unwrap();
-    Api::<CustomResourceDefinition>::all(api.client("default"))
-        .create(&PostParams::default(), &crd())
-        .await
-        .unwrap();
-    api
+pub(crate) async fn cluster() -> Cluster {
+    Cluster::start(&std::env::temp_dir()).await.unwrap()
 }
 
-pub(crate) async fn prowjobs(api: &ApiServer) -> Vec<ProwJob> {
-    let api: Api<ProwJob> = Api::namespaced(api.client("default"), "default");
+pub(crate) async fn prowjobs(cluster: &Cluster) -> Vec<ProwJob> {
+    let api: Api<ProwJob> = Api::default_namespaced(cluster.client.clone());
     api.list(&kube::api::ListParams::default())
         .await
         .unwrap()

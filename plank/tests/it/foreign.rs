@@ -1,7 +1,10 @@
 //! `ProwJob`s as others write them, with fields missing that ours always have.
 
-use common::prowjob::ProwJobState;
-use kube::ResourceExt;
+use common::prowjob::{ProwJob, ProwJobState};
+use kube::{
+    Api, ResourceExt,
+    api::{ApiResource, DynamicObject, PostParams},
+};
 use serde_json::json;
 
 use crate::cluster::{Cluster, ended};
@@ -9,6 +12,9 @@ use crate::cluster::{Cluster, ended};
 #[tokio::test]
 async fn a_job_without_a_type_a_name_and_a_state_runs() {
     let cluster = Cluster::with_plank().await;
+    let kind = ApiResource::erase::<ProwJob>(&());
+    let (client, namespace) = (cluster.client.clone(), &cluster.on.namespace);
+    let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &kind);
     for (name, status) in [("none", json!(null)), ("empty", json!({}))] {
         let mut job = json!({
             "apiVersion": "prow.k8s.io/v1", "kind": "ProwJob",
@@ -21,7 +27,9 @@ async fn a_job_without_a_type_a_name_and_a_state_runs() {
         if !status.is_null() {
             job["status"] = status;
         }
-        cluster.create(serde_json::from_value(job).unwrap()).await;
+        let job = serde_json::from_value(job).unwrap();
+        api.create(&PostParams::default(), &job).await.unwrap();
+        cluster.state(name, ProwJobState::Pending).await;
         let pod = cluster.pod(name).await;
         assert_eq!(
             pod.labels().get("prow.k8s.io/type").map(String::as_str),
