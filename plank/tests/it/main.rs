@@ -8,6 +8,7 @@ mod comments;
 mod fleet;
 mod foreign;
 mod gate;
+mod generated;
 mod horologium;
 mod leases;
 mod limits;
