@@ -24,7 +24,7 @@ use super::{Config, Path, Problem, files, findings::Findings, plugins::Plugins, 
 
 pub use hierarchy::{config_scope, misplaced};
 pub use plugins::reads_owners;
-pub use select::{Selection, Set, WARNINGS, Warning, select};
+pub use select::{Selection, Set, WARNINGS, Warning, is_strict, select};
 
 /// What is looked at.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 //! out; reading them from git is hook's.
 //!
 //! Strict where the central files are lenient: whoever wrote the file reads the errors. An
+//! Strict where the central files are lenient: whoever wrote the file reads the errors. An
 //! unknown field is one, with the nearest known name.
 
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub const MAX_BYTES: usize = 1 << 20;
 pub struct InRepo {
     pub presubmits: Vec<Arc<Presubmit>>,
     pub postsubmits: Vec<Arc<Postsubmit>>,
+    /// What is written in vain.
+    pub remarks: Vec<Problem>,
 }
 
 /// Reads `files`, pairs of path and content, for the repository `org_repo` (`org/repo`).
@@ -65,6 +68,7 @@ fn text_of(files: &[(String, String)], name: &str) -> Option<String> {
 /// A file's jobs with their place in the document.
 #[derive(Default)]
 struct Written {
+    remarks: Vec<Problem>,
     presets: Vec<Preset>,
     presubmits: Vec<(Origin, PresubmitFields)>,
     postsubmits: Vec<(Origin, PostsubmitFields)>,
@@ -83,15 +87,17 @@ fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
     });
     let name: Arc<str> = file.into();
     if !keyed {
-        let file: InRepoFile = strict(yaml::typed(file, tree, GoType::ProwYaml, Trust::Stranger)?)?;
+        let document = yaml::typed(file, tree, GoType::ProwYaml, Trust::Stranger)?;
+        let (file, remarks): (InRepoFile, _) = strict(document)?;
         return Ok(Written {
+            remarks,
             presets: file.presets,
             presubmits: in_order(&name, "presubmits", None, file.presubmits),
             postsubmits: in_order(&name, "postsubmits", None, file.postsubmits),
         });
     }
-    let file: KeyedInRepoFile =
-        strict(yaml::typed(file, tree, GoType::JobConfig, Trust::Stranger)?)?;
+    let document = yaml::typed(file, tree, GoType::JobConfig, Trust::Stranger)?;
+    let (file, remarks): (KeyedInRepoFile, _) = strict(document)?;
     let mut findings = Findings::default();
     let repos = file.presubmits.keys().map(|repo| ("presubmits", repo));
     let repos = repos.chain(file.postsubmits.keys().map(|repo| ("postsubmits", repo)));
@@ -106,24 +112,34 @@ fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
     }
     findings.into_result(|_| Some(text.to_owned()))?;
     Ok(Written {
+        remarks,
         presets: file.presets,
         presubmits: by_key(&name, "presubmits", file.presubmits),
         postsubmits: by_key(&name, "postsubmits", file.postsubmits),
     })
 }
 
-/// A document without anything unknown.
-fn strict<T>(document: Document<T>) -> Result<T, Errors> {
-    if document.remarks.is_empty() {
-        return Ok(document.value);
+/// A document without anything unknown, but for what passes with a word about it: keys that begin
+/// with a dot, which hold what anchors refer to, and `periodics`, which are for the central
+/// configuration.
+fn strict<T>(document: Document<T>) -> Result<(T, Vec<Problem>), Errors> {
+    let remarks = document.remarks.into_iter();
+    let (passing, problems): (Vec<_>, Vec<_>) = remarks.partition(passes);
+    if problems.is_empty() {
+        let told = passing.into_iter().filter(|it| it.path == "periodics");
+        let told = told.map(|problem| Problem {
+            message: "periodics of a repository do not run".into(),
+            hint: Some("periodics stand in the central configuration".into()),
+            ..problem
+        });
+        Ok((document.value, told.collect()))
+    } else {
+        Err(Errors(problems))
     }
-    let problems = document.remarks.into_iter().map(|mut problem| {
-        if problem.path == "periodics" {
-            problem.hint = Some("periodics stand in the central configuration".to_owned());
-        }
-        problem
-    });
-    Err(Errors(problems.collect()))
+}
+
+fn passes(remark: &Problem) -> bool {
+    remark.rule == "unknown-field" && (remark.path == "periodics" || remark.path.starts_with("\"."))
 }
 
 fn by_key<T>(
@@ -171,6 +187,7 @@ fn complete(
     };
     let mut own = InRepo::default();
     for (_, content) in written {
+        own.remarks.extend(content.remarks);
         for (origin, fields) in content.presubmits {
             let job = completion.presubmit(fields, origin, org_repo);
             own.presubmits.push(Arc::new(job));

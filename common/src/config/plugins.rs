@@ -183,7 +183,7 @@ impl Plugins {
         &self.unknown_plugins
     }
 
-    /// What is written in a form that Prow gives up, and an empty `plugins`.
+    /// What is written in a form that Prow gives up or in vain, and an empty `plugins`.
     pub fn remarks(&self) -> &[Problem] {
         &self.remarks
     }
@@ -208,6 +208,11 @@ mod tests {
     /// A file that holds.
     pub(super) fn loaded(text: &str) -> Plugins {
         Plugins::parse("plugins.yaml", text).unwrap()
+    }
+
+    /// What is said of a file that holds.
+    pub(super) fn remarks(plugins: &Plugins) -> Vec<String> {
+        plugins.remarks().iter().map(ToString::to_string).collect()
     }
 
     /// What is said of a file that does not.

@@ -25,18 +25,22 @@ const UNREADABLE: &str = "file";
 /// Names and contents.
 type Files = Vec<(String, String)>;
 
+/// A repository's own jobs.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    pub(super) counts: Counts,
+    /// What is written in vain.
+    pub(super) warnings: Vec<Problem>,
+}
+
 /// Checks the jobs below `path` (a checkout, or one of its files; this folder when not given)
-/// together with the central ones of `config`, and says how much they are.
-pub(super) fn check(
-    path: Option<&Path>,
-    org_repo: &str,
-    config: &Config,
-) -> Result<Counts, Errors> {
+/// together with the central ones of `config`.
+pub(super) fn check(path: Option<&Path>, org_repo: &str, config: &Config) -> Result<Own, Errors> {
     parse(&read(path)?, org_repo, config)
 }
 
 /// As [`check`] for somebody who has no more than a checkout. `None` where it has no jobs.
-pub(super) fn alone(path: Option<&Path>, org_repo: Option<&str>) -> Option<Result<Counts, Errors>> {
+pub(super) fn alone(path: Option<&Path>, org_repo: Option<&str>) -> Option<Result<Own, Errors>> {
     let files = match read(path) {
         Ok(files) if files.is_empty() => return None,
         Ok(files) => files,
@@ -51,9 +55,12 @@ pub(super) fn alone(path: Option<&Path>, org_repo: Option<&str>) -> Option<Resul
     let outcome = parse(&files, &name, &config).or_else(|mut errors| {
         errors.0.retain(|problem| problem.rule != "cluster");
         if errors.0.is_empty() {
-            Ok(Counts {
-                files: files.len(),
-                ..Counts::default()
+            Ok(Own {
+                counts: Counts {
+                    files: files.len(),
+                    ..Counts::default()
+                },
+                ..Own::default()
             })
         } else {
             Err(errors)
@@ -62,13 +69,20 @@ pub(super) fn alone(path: Option<&Path>, org_repo: Option<&str>) -> Option<Resul
     Some(outcome)
 }
 
-fn parse(files: &Files, org_repo: &str, config: &Config) -> Result<Counts, Errors> {
+fn parse(files: &Files, org_repo: &str, config: &Config) -> Result<Own, Errors> {
     let own = inrepo::parse(files, org_repo, config)?;
-    Ok(Counts {
-        files: files.len(),
-        presubmits: own.presubmits.len(),
-        postsubmits: own.postsubmits.len(),
-        ..Counts::default()
+    let warnings = own.remarks.into_iter().map(|remark| Problem {
+        rule: "unknown-fields",
+        ..remark
+    });
+    Ok(Own {
+        counts: Counts {
+            files: files.len(),
+            presubmits: own.presubmits.len(),
+            postsubmits: own.postsubmits.len(),
+            ..Counts::default()
+        },
+        warnings: warnings.collect(),
     })
 }
 
@@ -267,7 +281,7 @@ mod tests {
         let file = folder.path().join("prow-jobs.yaml");
         fs::write(&file, JOBS).unwrap();
         let found = alone(Some(folder.path()), Some("o/r")).unwrap();
-        assert_eq!(found.unwrap().files, 1);
+        assert_eq!(found.unwrap().counts.files, 1);
         fs::write(&file, JOBS.replace("decorate", "decorated")).unwrap();
         let errors = alone(Some(folder.path()), Some("o/r"))
             .unwrap()

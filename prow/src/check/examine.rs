@@ -38,7 +38,10 @@ fn alone(options: &Options) -> Option<Report> {
             .into(),
     );
     match found {
-        Ok(counts) => report.counts = counts,
+        Ok(own) => {
+            report.counts = own.counts;
+            report.warnings = own.warnings;
+        }
         Err(errors) => report.errors = errors.0,
     }
     Some(report)
@@ -98,7 +101,12 @@ fn loaded(
     report.notes.extend(unused(config.unused_sections()));
     if let Some(name) = &options.files.prow_yaml_repo_name {
         match checkout::check(options.files.prow_yaml_path.as_deref(), name, config) {
-            Ok(own) => report.counts.files += own.files,
+            Ok(own) => {
+                report.counts.files += own.counts.files;
+                report.counts.presubmits += own.counts.presubmits;
+                report.counts.postsubmits += own.counts.postsubmits;
+                report.warnings.extend(own.warnings);
+            }
             Err(errors) => report.errors.extend(errors.0),
         }
     }
@@ -167,17 +175,25 @@ fn unknown_fields(
     report: &mut Report,
 ) {
     for field in fields {
-        let rule = if enabled.contains("unknown-fields-all") {
+        let wide = if enabled.contains("unknown-fields-all") {
             "unknown-fields-all"
         } else if enabled.contains("unknown-fields") && field.file == main {
             "unknown-fields"
         } else {
             continue;
         };
-        report.warnings.push(Problem {
-            rule,
-            ..field.clone()
-        });
+        // Of these checkconfig says nothing.
+        let rule = match field.rule {
+            "duplicate-key" => "duplicate-keys",
+            _ if field.path.starts_with("config_updater.maps.") => "unknown-map-fields",
+            _ => wide,
+        };
+        if enabled.contains(rule) {
+            report.warnings.push(Problem {
+                rule,
+                ..field.clone()
+            });
+        }
     }
 }
 

@@ -4,7 +4,11 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::ValueEnum;
 use common::{
-    config::{self, check, plugins},
+    config::{
+        self,
+        check::{self, Set},
+        plugins,
+    },
     github,
     service::flags,
     storage::Credentials,
@@ -210,26 +214,28 @@ impl Options {
 }
 
 fn after_help() -> String {
-    let mut text = "Warnings, by default:\n".to_owned();
+    let mut text = String::new();
     let width = check::WARNINGS
         .iter()
         .map(|warning| warning.name.len())
         .max()
         .unwrap_or_default();
-    let mut list = |set: check::Set| {
-        for warning in check::WARNINGS.iter().filter(|warning| warning.set == set) {
+    let mut list = |title: &str, sets: &[Set]| {
+        text.push_str(title);
+        let of = |warning: &&check::Warning| sets.contains(&warning.set);
+        for warning in check::WARNINGS.iter().filter(of) {
             text.push_str(&format!("  {:width$}  {}\n", warning.name, warning.about));
         }
     };
-    list(check::Set::Default);
-    text.push_str("\nWarnings, when asked for:\n");
-    let mut list = |set: check::Set| {
-        for warning in check::WARNINGS.iter().filter(|warning| warning.set == set) {
-            text.push_str(&format!("  {:width$}  {}\n", warning.name, warning.about));
-        }
-    };
-    list(check::Set::Optional);
-    list(check::Set::Expensive);
+    list("Warnings, by default:\n", &[Set::Default]);
+    list(
+        "\nWarnings, when asked for:\n",
+        &[Set::Optional, Set::Expensive],
+    );
+    list(
+        "\nWarnings that checkconfig does not have, and --strict does not count:\n",
+        &[Set::Own],
+    );
     text.push_str(
         "\nEnds with 0, with 1 where something is wrong, with 2 for a mistyped command line.\n",
     );

@@ -1,6 +1,6 @@
 //! What was read and what was found.
 
-use common::config::Problem;
+use common::config::{Problem, check};
 use serde::Serialize;
 
 /// How much was read; what could not be read is not counted.
@@ -52,7 +52,8 @@ impl Report {
 
     /// Whether the program ends with 1.
     pub(super) fn fails(&self, strict: bool) -> bool {
-        !self.errors.is_empty() || (strict && !self.warnings.is_empty())
+        let mut warnings = self.warnings.iter();
+        !self.errors.is_empty() || (strict && warnings.any(|it| check::is_strict(it.rule)))
     }
 }
 
@@ -110,6 +111,10 @@ pub(super) mod tests {
         assert!(report.fails(false));
         report.errors.clear();
         assert!(!report.fails(false) && report.fails(true));
+        for warning in &mut report.warnings {
+            warning.rule = "duplicate-keys";
+        }
+        assert!(!report.fails(true), "checkconfig says nothing of them");
         report.warnings.clear();
         assert!(!report.fails(true));
     }

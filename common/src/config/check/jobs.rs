@@ -79,6 +79,25 @@ pub(super) fn duplicate_refs(subject: &Subject<'_>, findings: &mut Findings) {
     }
 }
 
+/// clonerefs fetches a branch, a tag or a commit by name.
+pub(super) fn head_refs(subject: &Subject<'_>, findings: &mut Findings) {
+    for job in all(subject.config) {
+        let root = Path::Below(&job.origin.path);
+        let list = root.key("extra_refs");
+        for (index, refs) in job.utility.extra_refs.iter().enumerate() {
+            if refs.base_ref == "HEAD" {
+                findings.add_with_hint(
+                    "extra-refs-head",
+                    &job.origin.file,
+                    &list.index(index).key("base_ref"),
+                    format!("{:?} cannot clone HEAD of {}", job.name, refs.org_repo()),
+                    Some("name the branch".into()),
+                );
+            }
+        }
+    }
+}
+
 pub(super) fn annotations(subject: &Subject<'_>, findings: &mut Findings) {
     for job in all(subject.config) {
         for annotation in subject.required_annotations {

@@ -14,6 +14,8 @@ pub enum Set {
     Optional,
     /// As [`Set::Optional`]; it asks GitHub for each repository.
     Expensive,
+    /// As [`Set::Default`]; checkconfig has none like it, so `--strict` does not count it.
+    Own,
 }
 
 /// One of checkconfig's warnings.
@@ -50,7 +52,7 @@ const fn warning(
 }
 
 /// All of them, in checkconfig's order, and then our own.
-pub static WARNINGS: [Warning; 25] = [
+pub static WARNINGS: [Warning; 28] = [
     warning(
         "mismatched-tide",
         Set::Default,
@@ -196,8 +198,26 @@ pub static WARNINGS: [Warning; 25] = [
         None,
     ),
     warning(
+        "duplicate-keys",
+        Set::Own,
+        "keys that are there twice, where unknown fields are looked for",
+        None,
+    ),
+    warning(
+        "unknown-map-fields",
+        Set::Own,
+        "unknown fields in config_updater.maps",
+        None,
+    ),
+    warning(
+        "extra-refs-head",
+        Set::Own,
+        "extra_refs of HEAD, which cannot be cloned",
+        Some(jobs::head_refs),
+    ),
+    warning(
         "storage-token-on-own-node",
-        Set::Default,
+        Set::Own,
         "jobs that own their node, where others have tokens for Deck's storage",
         Some(own_node::check),
     ),
@@ -221,9 +241,9 @@ pub fn select(selection: &Selection<'_>) -> Result<BTreeSet<&'static str>, Strin
         enabled.insert(known(name)?);
     }
     if selection.chosen.is_empty() || selection.with_default {
-        let more = WARNINGS
-            .iter()
-            .filter(|warning| selection.expensive || warning.set == Set::Default);
+        let more = WARNINGS.iter().filter(|warning| {
+            selection.expensive || [Set::Default, Set::Own].contains(&warning.set)
+        });
         enabled.extend(more.map(|warning| warning.name));
     }
     for name in selection.excluded {
@@ -239,6 +259,14 @@ pub fn select(selection: &Selection<'_>) -> Result<BTreeSet<&'static str>, Strin
         }
     }
     Ok(enabled)
+}
+
+/// Whether `--strict` counts the warnings of this name.
+pub fn is_strict(name: &str) -> bool {
+    let own = |warning: &Warning| warning.set == Set::Own;
+    !WARNINGS
+        .iter()
+        .any(|warning| warning.name == name && own(warning))
 }
 
 fn known(name: &str) -> Result<&'static str, String> {

@@ -110,12 +110,33 @@ fn every_mistake_has_its_place_and_a_way_out() {
         ),
         (
             "presubmits:",
-            "periodics: []\npresubmits:",
-            r#"prow-jobs.yaml:1:1: periodics: unknown field "periodics"; periodics stand in the central configuration"#,
+            "presets: []\npostsubmit: []\npresubmits:",
+            r#"prow-jobs.yaml:2:1: postsubmit: unknown field "postsubmit"; did you mean "postsubmits"?"#,
         ),
     ] {
         let text = TUTORIAL.replace(from, to);
         assert_eq!(read_one(&text, &config()).unwrap_err(), message);
+    }
+}
+
+#[test]
+fn helper_keys_and_periodics_pass() {
+    let helper = TUTORIAL.replace(
+        "presubmits:",
+        ".common: &common\n  always_run: true\nperiodics:\n- name: nightly\npresubmits:",
+    );
+    let text = helper.replace("    always_run: true", "    <<: *common");
+    let lists = text.replace("  your-org/your-repo:\n", "");
+    for text in [text, lists] {
+        let own = read_one(&text, &config()).unwrap();
+        assert!(own.presubmits[0].always_run);
+        let remarks: Vec<_> = own.remarks.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            remarks,
+            [
+                "prow-jobs.yaml:3:1: periodics: periodics of a repository do not run; periodics stand in the central configuration"
+            ]
+        );
     }
 }
 

@@ -1,6 +1,6 @@
-//! What `plugins.yaml` says in a form that Prow gives up.
+//! What `plugins.yaml` says in a form that Prow gives up, or in vain.
 
-use super::Plugins;
+use super::{Plugins, welcome};
 use crate::config::Path;
 use crate::config::report::Report;
 
@@ -32,11 +32,12 @@ pub(super) fn check(plugins: &Plugins, report: &mut Report<'_>) {
             report.add(RULE, &entry.key("maintainers_id"), message);
         }
     }
+    welcome::check_templates(&plugins.welcome, report);
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::config::plugins::tests::loaded;
+    use crate::config::plugins::tests::{loaded, remarks};
 
     #[test]
     fn older_forms_load_and_are_told() {
@@ -58,9 +59,7 @@ mod tests {
                 r#"plugins.yaml:2:24: repo_milestone."o/r".maintainers_id: is the older form of maintainers_team"#,
             ),
         ] {
-            let plugins = loaded(text);
-            let remarks: Vec<_> = plugins.remarks().iter().map(ToString::to_string).collect();
-            assert_eq!(remarks, [remark]);
+            assert_eq!(remarks(&loaded(text)), [remark]);
         }
     }
 }

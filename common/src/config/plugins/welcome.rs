@@ -27,6 +27,10 @@ pub struct Welcome {
 
 pub(super) fn check(entries: &[Welcome], report: &mut Report<'_>) {
     report.listed_once("welcome", entries.iter().map(|entry| &entry.repos));
+}
+
+/// Prow takes a template that cannot be read, and then welcomes nobody.
+pub(super) fn check_templates(entries: &[Welcome], report: &mut Report<'_>) {
     let section = Path::Root.key("welcome");
     for (index, entry) in entries.iter().enumerate() {
         if let Err(error) = tried(&entry.message_template) {
@@ -58,7 +62,7 @@ struct PullRequest {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::plugins::tests::{loaded, refused};
+    use crate::config::plugins::tests::{loaded, refused, remarks};
 
     #[test]
     fn a_repository_has_one_message() {
@@ -67,6 +71,7 @@ mod tests {
             r#"plugins.yaml:4:5: welcome[1].repos[0]: "o" is already listed in welcome[0]"#
         );
     }
+
     #[test]
     fn a_message_is_a_template_over_the_pull_request() {
         for (template, message) in [
@@ -79,11 +84,12 @@ mod tests {
                 "plugins.yaml:2:3: welcome[0].message_template: line 1, column 6: the data has no field Author",
             ),
         ] {
-            let text = format!("welcome:\n- message_template: {template}");
-            assert_eq!(refused(&text), message);
+            let text = format!("welcome:\n- message_template: {template}\nplugins: {o: {}}");
+            assert_eq!(remarks(&loaded(&text)), [message]);
         }
-        loaded(
-            "welcome: [{message_template: '{{.Org}}/{{.Repo}}: {{if .AuthorName}}{{.AuthorName}}{{else}}{{.AuthorLogin}}{{end}}'}]",
+        let plugins = loaded(
+            "plugins: {o: {}}\nwelcome: [{message_template: '{{.Org}}/{{.Repo}}: {{if .AuthorName}}{{.AuthorName}}{{else}}{{.AuthorLogin}}{{end}}'}]",
         );
+        assert_eq!(remarks(&plugins), [""; 0]);
     }
 }
