@@ -115,7 +115,10 @@ impl Loader {
             }
             presets.extend(own);
         }
-        preset::check_distinct(&presets, &mut findings);
+        // As upstream, which compares where it puts files together.
+        if self.options.job_config_path.is_some() {
+            preset::check_distinct(&presets, &mut findings);
+        }
         let decorations = Decorations::new(&prow.plank);
         let complete = parallel::map(written, |written| {
             written.complete(&prow, &presets, &decorations)

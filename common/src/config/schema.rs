@@ -38,6 +38,8 @@ pub(super) enum Kind {
     Int32,
     Number,
     Bool,
+    /// A moment, as RFC 3339 writes it.
+    Time,
     /// An amount of Kubernetes.
     Quantity,
     /// A port: its number, or a name.
@@ -178,6 +180,9 @@ impl<'a> Builder<'a> {
                 Kind::Quantity
             };
         }
+        if name.ends_with("FieldsV1") {
+            return Kind::Any;
+        }
         if let Some(words) = words(schema) {
             return Kind::Word(words);
         }
@@ -193,6 +198,9 @@ impl<'a> Builder<'a> {
                 Some(values @ Value::Object(_)) => Kind::Map(self.element(Some(values))),
                 _ => Kind::Map(self.element(None)),
             },
+            Some("string") if schema.get("format").is_some_and(|it| it == "date-time") => {
+                Kind::Time
+            }
             Some("string") => Kind::Text,
             Some("integer") if schema.get("format").is_some_and(|it| it == "int32") => Kind::Int32,
             Some("integer") => Kind::Integer,

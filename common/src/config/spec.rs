@@ -106,7 +106,7 @@ fn primary(base: &JobBase, mut refs: Refs) -> Refs {
     fill(&mut refs.path_alias, &utility.path_alias);
     fill(&mut refs.clone_uri, &utility.clone_uri);
     refs.skip_submodules |= utility.skip_submodules;
-    if utility.clone_depth != 0 {
+    if utility.clone_depth > 0 {
         refs.clone_depth = utility.clone_depth;
     }
     refs.skip_fetch_head |= utility.skip_fetch_head;

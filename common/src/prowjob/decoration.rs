@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::IntoDeserializer as _};
 use serde_json::Value;
 
-use super::spec::null_default;
+use super::spec::{is_empty_list, null_default};
 use crate::duration::GoDuration;
 
 /// A field left out takes the installation's default; one that is nowhere set takes the pod
@@ -203,9 +203,15 @@ pub enum PathStrategy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SecretKey {
-    #[serde(deserialize_with = "null_default")]
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
     pub name: String,
-    #[serde(deserialize_with = "null_default")]
+    #[serde(
+        skip_serializing_if = "String::is_empty",
+        deserialize_with = "null_default"
+    )]
     pub key: String,
 }
 
@@ -292,11 +298,6 @@ fn strategy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathStr
     let text = text.filter(|text| !text.is_empty());
     text.map(|text| PathStrategy::deserialize(text.into_deserializer()))
         .transpose()
-}
-
-#[expect(clippy::ref_option, reason = "what serde passes")]
-fn is_empty_list<T>(list: &Option<Vec<T>>) -> bool {
-    list.as_ref().is_none_or(Vec::is_empty)
 }
 
 /// Groups that are merged by field; any other value of the job replaces the default's whole.

@@ -11,15 +11,9 @@ use super::spec::{is_false, is_zero, null_default};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Refs {
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_default"
-    )]
+    #[serde(deserialize_with = "null_default")]
     pub org: String,
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_default"
-    )]
+    #[serde(deserialize_with = "null_default")]
     pub repo: String,
     #[serde(
         skip_serializing_if = "String::is_empty",
@@ -85,15 +79,9 @@ pub struct Refs {
 pub struct Pull {
     #[serde(deserialize_with = "pull_number")]
     pub number: u64,
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_default"
-    )]
+    #[serde(deserialize_with = "null_default")]
     pub author: String,
-    #[serde(
-        skip_serializing_if = "String::is_empty",
-        deserialize_with = "null_default"
-    )]
+    #[serde(deserialize_with = "null_default")]
     pub sha: String,
     #[serde(
         skip_serializing_if = "String::is_empty",

@@ -276,12 +276,10 @@ pub struct SlackReporterConfig {
         deserialize_with = "null_default"
     )]
     pub channel: String,
-    /// An explicit empty list turns reporting off; absence leaves the default.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "known_states"
-    )]
-    pub job_states_to_report: Option<Vec<ProwJobState>>,
+    /// An explicit empty list turns reporting off; absence leaves the default. An empty list is
+    /// not written, `report` says it. Words that are no state stand for nothing.
+    #[serde(skip_serializing_if = "is_empty_list")]
+    pub job_states_to_report: Option<Vec<String>>,
     #[serde(
         skip_serializing_if = "String::is_empty",
         deserialize_with = "null_default"
@@ -362,16 +360,9 @@ pub struct ResultStoreConfig {
     pub project_id: String,
 }
 
-/// Prow has no list of states here: no job is ever in one that nobody knows.
-fn known_states<'de, D>(deserializer: D) -> Result<Option<Vec<ProwJobState>>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    let states = Option::<Vec<String>>::deserialize(deserializer)?;
-    Ok(states.map(|states| {
-        let known = states.iter().filter_map(|state| ProwJobState::of(state));
-        known.collect()
-    }))
+#[expect(clippy::ref_option, reason = "what serde passes")]
+pub(super) fn is_empty_list<T>(list: &Option<Vec<T>>) -> bool {
+    list.as_ref().is_none_or(Vec::is_empty)
 }
 
 /// Labels or annotations.

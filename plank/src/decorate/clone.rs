@@ -116,7 +116,7 @@ impl<'a> Secrets<'a> {
             ..Self::default()
         };
         for name in &config.ssh_key_secrets {
-            let (volume, path) = (format!("ssh-keys-{name}"), format!("/secrets/ssh/{name}"));
+            let (volume, path) = (format!("ssh-keys-{name}"), below("/secrets/ssh", name));
             all.volumes.push(private(&volume, name));
             all.mounts.push(read_only(&volume, &path));
             all.key_files.push(path);
@@ -139,7 +139,7 @@ impl<'a> Secrets<'a> {
             self.volumes.push(private("cookiefile", name));
             self.mounts
                 .push(read_only("cookiefile", "/secrets/cookiefile"));
-            self.cookie_path = format!("/secrets/cookiefile/{key}");
+            self.cookie_path = below("/secrets/cookiefile", key);
         }
     }
 
@@ -150,7 +150,15 @@ impl<'a> Secrets<'a> {
             "secret": {"secretName": name, "items": [{"key": key, "path": format!("./{key}")}]},
         }));
         self.mounts.push(read_only(name, folder));
-        format!("{folder}/{key}")
+        below(folder, key)
+    }
+}
+
+/// A file of a folder; without a name, the folder.
+fn below(folder: &str, name: &str) -> String {
+    match name {
+        "" => folder.to_owned(),
+        name => format!("{folder}/{name}"),
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::quantity;
 
 /// Members that say something else empty than absent.
-const KEPT: [&str; 28] = [
+const KEPT: [&str; 27] = [
     "activeDeadlineSeconds",
     "affinity",
     "allowPrivilegeEscalation",
@@ -19,7 +19,6 @@ const KEPT: [&str; 28] = [
     "fsGroup",
     "gcs_credentials_secret",
     "hostUsers",
-    "job_states_to_report",
     "mode",
     "nodeAffinity",
     "optional",

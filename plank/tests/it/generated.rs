@@ -133,6 +133,7 @@ fn upstreams() -> Option<Vec<Result<Value, String>>> {
     let answers = text.lines().map(|line| {
         let answer: Answer = serde_json::from_str(line).unwrap();
         match answer.error.as_str() {
+            "" if answer.jobs.is_null() => Ok(json!({})),
             "" => Ok(answer.jobs),
             error => Err(error.to_owned()),
         }
@@ -182,7 +183,7 @@ fn every_input_is_what_upstream_makes_of_it() {
         if short(&form) == *expected {
             continue;
         }
-        if let Some(reason) = differences::reason(input, &ours[index], expected == ERROR) {
+        if let Some(reason) = differences::reason(input, &ours[index]) {
             *explained.entry(reason).or_default() += 1;
             continue;
         }
@@ -234,23 +235,29 @@ fn told(
 
 #[test]
 fn every_field_and_every_kind_of_scalar_occurs() {
-    let all: BTreeSet<String> = inputs()
-        .into_iter()
-        .flat_map(|input| [input.config, input.jobs, input.in_repo, input.plugins])
-        .collect();
-    let all: Vec<&String> = all.iter().collect();
-    let occurs = |text: &str| all.iter().any(|input| input.contains(text));
+    let inputs = inputs();
+    let texts = || {
+        let all = inputs.iter();
+        all.flat_map(|it| [&it.config, &it.jobs, &it.in_repo, &it.plugins])
+    };
     for scalar in fields::SCALARS {
-        assert!(occurs(&format!(": {scalar}")), "{scalar} occurs nowhere");
+        let written = format!(": {scalar}");
+        assert!(
+            texts().any(|text| text.contains(&written)),
+            "{scalar} occurs nowhere"
+        );
     }
+    let keys: BTreeSet<&str> = texts()
+        .flat_map(|text| text.split("\": "))
+        .filter_map(|before| before.rsplit('"').next())
+        .collect();
     for field in fields::fields() {
-        let names: Vec<&str> = field
+        let mut names = field
             .place
             .iter()
-            .copied()
-            .filter(|it| !["-", "*"].contains(it))
-            .collect();
-        let name = format!("\"{}\":", names.last().unwrap());
-        assert!(occurs(&name), "{name} occurs nowhere");
+            .rev()
+            .filter(|it| !["-", "*"].contains(it));
+        let name = names.next().expect("a field has a name");
+        assert!(keys.contains(name), "{name} occurs nowhere");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,7 @@ pub struct ManagedWebhooks {
 #[serde(default)]
 pub struct ManagedWebhook {
     /// A secret that is older is made anew. RFC 3339.
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<Time>")]
     pub token_created_after: Option<Timestamp>,
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Map, Number, Value};
 
 use super::{
@@ -105,6 +106,7 @@ impl<'a> Fit<'a> {
             (Kind::Text, scalar) => Value::String(scalar.into_text()),
             (Kind::Any, scalar) if target.is_string() => Value::String(scalar.into_text()),
             (Kind::Quantity, scalar) => self.quantity(node, scalar, path),
+            (Kind::Time, Scalar::Text(text)) if is_time(&text) => Value::String(text.into_owned()),
             (Kind::IntOrString, Scalar::Text(text)) => Value::String(text.into_owned()),
             (Kind::Word(words), scalar) => self.word(node, words, scalar.into_text(), path),
             (Kind::Int32 | Kind::IntOrString, scalar) => match scalar.into_int32() {
@@ -279,7 +281,7 @@ impl<'a> Fit<'a> {
             return value;
         }
         match self.shape.kind(kind) {
-            Kind::Any | Kind::Word(_) => Value::Null,
+            Kind::Any | Kind::Word(_) | Kind::Time => Value::Null,
             Kind::Text => Value::String(String::new()),
             Kind::Integer | Kind::Int32 | Kind::IntOrString | Kind::Number => 0.into(),
             Kind::Quantity => "0".into(),
@@ -373,6 +375,11 @@ fn number(float: f64, whole: bool) -> Option<Value> {
     number.map(Value::Number)
 }
 
+/// As Go reads RFC 3339.
+fn is_time(text: &str) -> bool {
+    text.as_bytes().get(10) == Some(&b'T') && text.parse::<Timestamp>().is_ok()
+}
+
 fn did_you_mean(name: &str) -> String {
     format!("did you mean {name:?}?")
 }
@@ -386,6 +393,7 @@ fn expected(kind: &Kind) -> &'static str {
         Kind::Quantity => "an amount like 500m, 2 or 4Gi",
         Kind::IntOrString => "a whole number of at most 32 bits, or a text",
         Kind::Number => "a number",
+        Kind::Time => "a moment like 2026-01-31T12:00:00Z",
         Kind::Bool => "true or false",
         Kind::List(_) => "a list",
         Kind::Map(_) | Kind::Fields(_) => "a mapping",

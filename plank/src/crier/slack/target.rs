@@ -15,7 +15,9 @@ pub(super) fn is_told(config: &Config, job: &ProwJob) -> bool {
     let kind = entry.is_some_and(|entry| entry.job_types_to_report.contains(&job.spec.job_type));
     // Who names a channel for a job wants to hear of it, whatever its type.
     let own_channel = !own(config, &job.spec).channel.is_empty();
-    target.report != Some(false) && states.contains(&job.state()) && (kind || own_channel)
+    target.report != Some(false)
+        && states.iter().any(|state| state == job.state().as_str())
+        && (kind || own_channel)
 }
 
 /// What the job says, and for the rest what the installation says.

@@ -42,7 +42,7 @@ const COMMON: [Values; 22] = [
         &["kubernetes", "jenkins", "tekton-pipeline", "custom", "''"],
     ),
     ("cluster", &["default", "k", "''", "'K_1'"]),
-    ("namespace", &["n", "''"]),
+    ("namespace", &["ns", "''"]),
     ("error_on_eviction", &["true", "false"]),
     ("hidden", &["true", "false"]),
     ("decorate", &["true", "false", "null"]),
@@ -209,7 +209,7 @@ fn job(section: &str, seed: &mut Seed) -> String {
     for (key, values) in lists.iter().flat_map(|list| list.iter()) {
         if seed.once_in(6) {
             // The first value is one that is always taken.
-            let value = if seed.once_in(2) {
+            let value = if seed.once_in(4) {
                 seed.pick(values)
             } else {
                 &values[0]
@@ -251,6 +251,7 @@ fn input(seed: &mut Seed) -> Input {
         jobs = format!("{jobs}, {}", job(section, seed));
     }
     let mut config = base_config();
+    config.put(&["plank", "job_queue_capacities"], "{q: 1}");
     if seed.once_in(8) {
         config.put(&["decorate_all_jobs"], "true");
     }

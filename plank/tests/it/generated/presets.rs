@@ -12,7 +12,7 @@ const ENV: [&str; 6] = [
     "[{name: B, valueFrom: {secretKeyRef: {name: s, key: k}}}]",
     "[]",
     "null",
-    "[{name: A, value: y}]",
+    "[{name: A, value: w}]",
 ];
 const VOLUMES: [&str; 6] = [
     "[{name: v, emptyDir: {}}]",
@@ -20,7 +20,7 @@ const VOLUMES: [&str; 6] = [
     "[{name: v, hostPath: {path: /h}}, {name: x, configMap: {name: m}}]",
     "[]",
     "null",
-    "[{name: y, projected: {sources: [{secret: {name: s}}]}}]",
+    "[{name: z, projected: {sources: [{secret: {name: s}}]}}]",
 ];
 const MOUNTS: [&str; 6] = [
     "[{name: v, mountPath: /v}]",
@@ -28,56 +28,72 @@ const MOUNTS: [&str; 6] = [
     "[{name: v, mountPath: /v, subPath: s}, {name: x, mountPath: /x}]",
     "[]",
     "null",
-    "[{name: y, mountPath: /v}]",
+    "[{name: z, mountPath: /v}]",
 ];
 
-/// The keys of a container that presets write to, each now and then.
-fn parts(seed: &mut Seed, keys: &[(&str, &[&str])]) -> String {
-    let mut text = String::new();
-    for (key, values) in keys {
-        if seed.once_in(2) {
-            text += &format!(", {key}: {}", seed.pick(values));
-        }
+/// A variable list, now and then.
+fn env(seed: &mut Seed) -> String {
+    match seed.once_in(2) {
+        true => format!(", env: {}", seed.pick(&ENV)),
+        false => String::new(),
     }
-    text
 }
 
-fn preset(seed: &mut Seed) -> String {
-    let keys: [(&str, &[&str]); 3] = [
-        ("env", &ENV),
-        ("volumes", &VOLUMES),
-        ("volumeMounts", &MOUNTS),
-    ];
-    let labels = *seed.pick(&LABELS);
-    format!("{{labels: {labels}{}}}", parts(seed, &keys))
+/// Volumes and their mounts, which belong together but for rare cases.
+fn volumes_and_mounts(seed: &mut Seed) -> (String, String) {
+    if seed.once_in(2) {
+        return (String::new(), String::new());
+    }
+    let at = seed.below(VOLUMES.len());
+    let mounts = match seed.once_in(6) {
+        true => *seed.pick(&MOUNTS),
+        false => MOUNTS[at],
+    };
+    (
+        format!(", volumes: {}", VOLUMES[at]),
+        format!(", volumeMounts: {mounts}"),
+    )
 }
 
+fn preset(labels: &str, seed: &mut Seed) -> String {
+    let (volumes, mounts) = volumes_and_mounts(seed);
+    format!("{{labels: {labels}{}{volumes}{mounts}}}", env(seed))
+}
+
+/// Their labels differ but for rare cases.
 fn presets(seed: &mut Seed) -> String {
-    let presets: Vec<String> = (0..seed.below(4)).map(|_| preset(seed)).collect();
+    let start = seed.below(LABELS.len());
+    let presets: Vec<String> = (0..seed.below(3))
+        .map(|index| {
+            let at = if seed.once_in(8) {
+                start
+            } else {
+                start + 2 * index
+            };
+            preset(LABELS[at % LABELS.len()], seed)
+        })
+        .collect();
     format!("[{}]", presets.join(", "))
 }
 
-fn container(name: &str, seed: &mut Seed) -> String {
-    let keys: [(&str, &[&str]); 2] = [("env", &ENV), ("volumeMounts", &MOUNTS)];
+fn container(name: &str, mounts: &str, seed: &mut Seed) -> String {
     format!(
-        "{{name: {name}, image: i, command: [sh]{}}}",
-        parts(seed, &keys)
+        "{{name: {name}, image: i, command: [sh]{mounts}{}}}",
+        env(seed)
     )
 }
 
 fn job(seed: &mut Seed) -> String {
-    let mut containers = container("a", seed);
-    if seed.once_in(4) {
-        containers += &format!(", {}", container("b", seed));
-    }
-    let mut spec = format!("containers: [{containers}]");
-    if seed.once_in(4) {
-        spec += &format!(", initContainers: [{}]", container("c", seed));
-    }
-    if seed.once_in(2) {
-        spec += &format!(", volumes: {}", seed.pick(&VOLUMES));
-    }
+    let (volumes, mounts) = volumes_and_mounts(seed);
     let decorate = seed.once_in(2);
+    let mut containers = container("a", &mounts, seed);
+    if seed.once_in(if decorate { 3 } else { 20 }) {
+        containers += &format!(", {}", container("b", "", seed));
+    }
+    let mut spec = format!("containers: [{containers}]{volumes}");
+    if seed.once_in(12) {
+        spec += &format!(", initContainers: [{}]", container("c", "", seed));
+    }
     let labels = *seed.pick(&LABELS);
     format!("{{name: j, labels: {labels}, decorate: {decorate}, spec: {{{spec}}}}}")
 }
