@@ -320,6 +320,30 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_cursor_goes_no_further_than_a_terminal_is_wide() {
+        for sequence in ["\x1b[9999C", "\x1b[9999G", &"\x1b[300C".repeat(9)] {
+            let line = lines_of(&[format!("{sequence}x\n").as_bytes()]).remove(0);
+            assert!(line.ends_with('x'), "{line:?}");
+            assert!(line.len() <= line::WIDTH + 1, "{}", line.len());
+        }
+        let long = "y".repeat(line::WIDTH + 50);
+        let line = lines_of(&[format!("{long}\x1b[9Cx\n").as_bytes()]).remove(0);
+        assert_eq!(line, format!("{long}x"));
+        let line = lines_of(&[format!("{long}\x1b[3Dabc\n").as_bytes()]).remove(0);
+        assert!(line.ends_with("yabc"), "{line:?}");
+    }
+
+    #[test]
+    fn erasing_again_and_again_costs_little() {
+        let log = "x".repeat(9_000) + &"x\x1b[1K".repeat(200_000) + "end\n";
+        let start = std::time::Instant::now();
+        let line = lines_of(&[log.as_bytes()]).remove(0);
+        assert!(line.starts_with("    "), "{}", &line[..10]);
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+        assert_eq!(lines_of(&[b"abc\x1b[1K\rx\x1b[3G\x1b[1Ky\n"]), ["  y"]);
+    }
+
     /// Bytes that mean something to the walker, much more often than chance would have it.
     fn log() -> impl Strategy<Value = Vec<u8>> {
         let piece = prop_oneof![

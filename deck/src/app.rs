@@ -12,8 +12,9 @@ use crate::access::{Subject, Viewer, may_view};
 use crate::assets::Assets;
 use crate::buckets::{Buckets, Place};
 use crate::index::{Index, Job};
-use crate::logs::Lookouts;
+use crate::logs::{Lookouts, Scans};
 use crate::metrics::Metrics;
+use crate::runner::Runners;
 use crate::settings::{Present, Settings};
 use crate::upload::Uploads;
 use crate::view::{Frame, Trouble};
@@ -28,6 +29,9 @@ pub(crate) struct App {
     pub(crate) uploads: Option<Uploads>,
     /// Who looks for more of the logs that are followed.
     pub(crate) lookouts: Lookouts,
+    /// Large logs that were read to their end.
+    pub(crate) scans: Scans,
+    pub(crate) runners: Runners,
     pub(crate) assets: Assets,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: CancellationToken,

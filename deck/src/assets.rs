@@ -42,6 +42,11 @@ impl Assets {
         let files: BTreeMap<_, _> = [
             ("style.css", CSS, style),
             ("time.js", JS, include_str!("../static/time.js").to_owned()),
+            (
+                "stream.js",
+                JS,
+                include_str!("../static/stream.js").to_owned(),
+            ),
             ("jobs.js", JS, include_str!("../static/jobs.js").to_owned()),
             ("job.js", JS, include_str!("../static/job.js").to_owned()),
             (

@@ -241,7 +241,7 @@ async fn alias(app: &App, place: &Place) -> Result<Found, Error> {
     )))
 }
 
-/// What the alias there is for, in its own bucket.
+/// What the alias there is for: a folder of the bucket that its URL names, if that may be opened.
 async fn target(app: &App, place: &Place) -> Result<Option<Place>, Error> {
     let object = match place.storage.get(&place.key).await {
         Ok(object) if object.size <= MAX_ALIAS as u64 => object,
@@ -251,13 +251,27 @@ async fn target(app: &App, place: &Place) -> Result<Option<Place>, Error> {
     let url = object.bytes(MAX_ALIAS).await?;
     let url = std::str::from_utf8(&url).unwrap_or_default().trim();
     let settings = app.settings();
-    let named = settings.allowed.named().map(Bucket::url);
-    let known = named.chain([place.storage.bucket().url()]);
-    let key = known
-        .filter_map(|bucket| url.strip_prefix(bucket)?.strip_prefix('/'))
-        .next();
-    Ok(key.map(|key| Place {
-        key: key.to_owned(),
-        ..place.clone()
-    }))
+    let key_in = |bucket: &Bucket| {
+        let key = url.strip_prefix(bucket.url())?.strip_prefix('/')?;
+        Some((bucket.clone(), key.to_owned()))
+    };
+    // The longest: a bucket's folder may be named beside the bucket.
+    let named = settings.allowed.named().filter_map(key_in);
+    if let Some((bucket, key)) = named.min_by_key(|(_, key)| key.len()) {
+        return Ok(Some(Place {
+            storage: app.buckets.open(&bucket)?,
+            bucket: bucket.view_path(),
+            key,
+        }));
+    }
+    if let Some((_, key)) = key_in(place.storage.bucket()) {
+        return Ok(Some(Place {
+            key,
+            ..place.clone()
+        }));
+    }
+    match Bucket::parse(url) {
+        Ok(folder) => locate(app, &folder.view_path()),
+        Err(_) => Ok(None),
+    }
 }

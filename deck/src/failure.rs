@@ -5,7 +5,7 @@ use common::digest::{Digest, FailedTest, Line, MAX_STORED, Note};
 use common::storage::{Error, paths};
 
 use crate::buckets::Place;
-use crate::view::encode_query;
+use crate::view::{WIDE, encode_query};
 
 /// What the page shows of the log's lines; the log itself is below.
 const MAX_LINES: usize = 20;
@@ -20,6 +20,8 @@ pub(crate) struct Failure {
     /// Failed tests that are not named.
     more: u64,
     lines: Vec<Shown>,
+    /// Their numbers have more than five digits.
+    wide: bool,
 }
 
 #[derive(Debug)]
@@ -67,8 +69,10 @@ impl Failure {
                     after_gap,
                 }
             });
+        let lines: Vec<Shown> = lines.collect();
         Self {
-            lines: lines.collect(),
+            wide: lines.iter().any(|shown| shown.line.number >= WIDE),
+            lines,
             more: digest
                 .failed_tests
                 .saturating_sub(digest.tests.len() as u64),

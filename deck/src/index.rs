@@ -8,6 +8,8 @@ mod body;
 mod build;
 mod filter;
 mod job;
+mod names;
+mod pattern;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -19,8 +21,10 @@ use tokio::sync::{broadcast, watch as signal};
 
 pub use body::Omit;
 use build::Interner;
-pub use filter::{Filter, Pattern, Query};
+pub use filter::{Filter, Query};
 pub use job::{Job, PullRequest, Repository};
+use names::MatchedNames;
+pub use pattern::Pattern;
 pub(crate) use watch::feed;
 
 /// Changes kept for a reader that was away for a moment.
@@ -166,13 +170,16 @@ impl Index {
         skip: usize,
         size: usize,
     ) -> Page {
+        let globs = filter.job.as_slice();
+        let named = MatchedNames::of(globs, self.names_for(globs));
         let state = self.read();
         let mut page = Page {
             revision: state.revision,
             ..Page::default()
         };
         for job in state.candidates(filter) {
-            if !filter.matches_but_state(job) || !may_view(job) {
+            let is_named = globs.is_empty() || named.has(&job.job);
+            if !is_named || !filter.matches_but_state_and_name(job) || !may_view(job) {
                 continue;
             }
             *page.counts.entry(job.state).or_default() += 1;
@@ -217,14 +224,27 @@ impl Index {
 
     /// The newest run that may be seen of each job whose name matches one of `patterns`, by name.
     pub fn latest(&self, patterns: &[Pattern], may_view: impl Fn(&Job) -> bool) -> Vec<Arc<Job>> {
+        let names = MatchedNames::of(patterns, self.names_for(patterns)).into_names();
+        let names: BTreeSet<Arc<str>> = names.collect();
         let state = self.read();
-        let named = state
-            .by_job
-            .iter()
-            .filter(|(job, _)| patterns.iter().any(|pattern| pattern.matches(job)));
-        named
-            .filter_map(|(_, runs)| runs.iter().find(|run| may_view(run)).cloned())
+        let runs = names.iter().filter_map(|name| state.by_job.get(name));
+        runs.filter_map(|runs| runs.iter().find(|run| may_view(run)).cloned())
             .collect()
+    }
+
+    /// The names that one of these may match.
+    fn names_for(&self, patterns: &[Pattern]) -> Vec<Arc<str>> {
+        let exact: Option<Vec<&str>> = patterns.iter().map(Pattern::exact).collect();
+        let state = self.read();
+        match exact {
+            Some(names) => {
+                let known = names
+                    .into_iter()
+                    .map(|name| state.by_job.get_key_value(name));
+                known.flatten().map(|(name, _)| name.clone()).collect()
+            }
+            None => state.by_job.keys().cloned().collect(),
+        }
     }
 
     /// Repositories, jobs and authors to choose from, at most `limit` of each.

@@ -16,6 +16,7 @@ mod range;
 mod redact;
 mod routes;
 mod run;
+mod runner;
 mod settings;
 mod storage_key;
 mod stored_run;

@@ -3,13 +3,18 @@
 //! [`LogOrigin`] says who has it: the pod, the run's folder in storage, or, while a run lasts that
 //! censors its secrets, the pieces that its sidecar lets out. Nothing here holds a whole log.
 
+mod batch;
+mod excerpt;
 mod follow;
+mod look;
 mod lookout;
 mod markup;
 mod origin;
 mod overlap;
 mod pieces;
 mod pod;
+mod rows;
+mod scans;
 mod stored;
 mod window;
 
@@ -20,12 +25,15 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::time::timeout;
 
+pub(crate) use batch::Batch;
+pub(crate) use excerpt::Excerpt;
 pub(crate) use follow::follow;
+pub(crate) use look::Look;
 pub(crate) use lookout::Lookouts;
-pub(crate) use markup::{push_gap, push_line};
+pub(crate) use markup::Markup;
 pub(crate) use origin::LogOrigin;
+pub(crate) use scans::Scans;
 pub(crate) use stored::StoredLog;
-pub(crate) use window::Excerpt;
 
 use crate::app::App;
 use crate::index::Job;
@@ -51,7 +59,7 @@ pub(crate) enum Error {
     NotLetOut,
     /// The pod would be in a cluster that no kubeconfig context names.
     #[error(
-        "There is no log: no context of the kubeconfig is named {0}, so nothing runs in a build cluster of that name"
+        "There is no log: no context of the kubeconfig is named {0}, so nothing runs in a build cluster of that name. Mend the job\u{2019}s \u{201c}cluster\u{201d}, or add a context of this name to the kubeconfig of Prow\u{2019}s services"
     )]
     NoSuchCluster(Arc<str>),
     #[error(transparent)]

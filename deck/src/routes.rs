@@ -5,8 +5,10 @@
 
 mod artifact;
 mod badge;
+mod busy;
 mod doors;
 mod error;
+mod etag;
 mod events;
 mod headers;
 mod host;
@@ -50,9 +52,13 @@ pub(crate) const NO_STORE: [(HeaderName, &str); 2] = [
 pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
     let routes = table::routes().fold(Router::new(), |router, route| {
         let mut handler = (route.handler)();
-        if route.visibility.is_of_one_run() {
-            let (app, visibility) = (app.clone(), route.visibility);
-            let door = middleware::from_fn_with_state(Door { app, visibility }, doors::pass);
+        if route.visibility != Visibility::Everyone {
+            let door = Door {
+                app: app.clone(),
+                visibility: route.visibility,
+                dress: route.dress,
+            };
+            let door = middleware::from_fn_with_state(door, doors::pass);
             // Not around the answer to a method that the route does not have.
             handler = handler.route_layer(door);
         }
@@ -123,6 +129,14 @@ fn panicked(_: Box<dyn Any + Send>) -> Response<Body> {
         "Something went wrong here. It has been logged.\n",
     )
         .into_response()
+}
+
+/// Work of more than a moment, beside the threads that answer everybody.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// Plain text that no browser takes for anything else.

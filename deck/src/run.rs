@@ -21,10 +21,11 @@ use crate::app::App;
 use crate::assets::Assets;
 use crate::buckets::Buckets;
 use crate::index::{Index, feed};
-use crate::logs::Lookouts;
+use crate::logs::{Lookouts, Scans};
 use crate::metrics::Metrics;
 use crate::options::{KeyPlace, Options, OwnStorage};
 use crate::routes::{self, Hosts};
+use crate::runner::Runners;
 use crate::settings::Present;
 use crate::storage_key::{Home, SecretHome, StorageKey};
 use crate::upload::Uploads;
@@ -136,6 +137,8 @@ impl Deck {
             buckets: Buckets::new(own, context.credentials),
             uploads,
             lookouts: Lookouts::default(),
+            scans: Scans::default(),
+            runners: Runners::default(),
             assets: Assets::load(),
             metrics: context.metrics,
             shutdown: shutdown.clone(),
@@ -174,8 +177,10 @@ impl Deck {
             grace: GRACE,
             ..ServeOptions::default()
         };
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "Deck serves its pages here");
         let hosts = Hosts {
-            loopback: listener.local_addr()?.ip().is_loopback(),
+            loopback: address.ip().is_loopback(),
             allowed: self.allowed_hosts,
             present: self.app.present.clone(),
         };

@@ -1,7 +1,9 @@
 //! What templates are filled with: words, links and times, made from jobs.
 
+mod extent;
 mod frame;
 mod links;
+mod standing;
 mod time;
 
 use std::sync::Arc;
@@ -10,9 +12,12 @@ use askama::Template;
 use common::prowjob::{ProwJobState, ProwJobType};
 use jiff::Timestamp;
 
+pub(crate) use extent::{WIDE, extent, size};
 pub(crate) use frame::{Frame, Trouble};
 pub(crate) use links::{Links, encode_path, encode_query, page_of};
-pub(crate) use time::{absolute, duration, relative};
+pub(crate) use standing::Standing;
+use standing::is_telling;
+pub(crate) use time::{absolute, clock, duration, relative};
 
 use crate::index::{Job, PullRequest};
 
@@ -114,11 +119,11 @@ impl Row {
     pub(crate) fn of(job: &Job, links: &Links<'_>, now: Timestamp) -> Self {
         Self {
             name: job.name.clone(),
-            state: StateView::of(job.state),
-            job: job.job.clone(),
+            state: Standing::of(job, now).state,
+            job: job.title(),
             href: page_of(job),
             kind: job.kind.as_str(),
-            description: if telling(job) {
+            description: if is_telling(&job.description) {
                 job.description.clone()
             } else {
                 "".into()
@@ -131,21 +136,6 @@ impl Row {
             running: !job.is_complete(),
         }
     }
-}
-
-/// Whether the description says more than the state beside it.
-fn telling(job: &Job) -> bool {
-    let said = job.description.trim_end_matches('.').to_ascii_lowercase();
-    let plain = [
-        "",
-        "job triggered",
-        "job is running",
-        "job scheduling",
-        "job succeeded",
-        "job failed",
-        "job aborted",
-    ];
-    !plain.contains(&said.as_str())
 }
 
 /// The pull requests, else the branch.
@@ -196,10 +186,9 @@ fn short(sha: &str) -> String {
 #[derive(Debug, Template)]
 #[template(path = "facts.html")]
 pub(crate) struct Facts {
-    pub(crate) state: StateView,
+    standing: Standing,
     job: Arc<str>,
     kind: &'static str,
-    description: Arc<str>,
     repository: Option<Link>,
     revisions: Vec<Revision>,
     started: TimeView,
@@ -236,10 +225,9 @@ impl Facts {
                     encode_path(&format!("{}/{name}", job.job))
                 )
             }),
-            state: StateView::of(job.state),
+            standing: Standing::of(job, now),
             job: job.job.clone(),
             kind: job.kind.as_str(),
-            description: job.description.clone(),
             repository: links.repository(job),
             revisions: revisions(job, links),
             started: TimeView::of(job.started, now),

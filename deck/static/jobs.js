@@ -2,10 +2,10 @@
 "use strict";
 
 (() => {
-  const live = document.getElementById("live");
   const news = document.getElementById("news");
-  let source = null;
   let changed = 0;
+  // What was heard last; a stream that is opened again goes on from there.
+  let last = "";
 
   function parseRow(html) {
     const holder = document.createElement("template");
@@ -55,27 +55,26 @@
   }
 
   async function reload() {
-    const answer = await fetch(location.href);
-    if (!answer.ok) return;
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = (await freshPage())?.page;
+    if (!fresh?.getElementById("list")) return stream.lost();
     document.getElementById("list").replaceWith(fresh.getElementById("list"));
-    listen();
+    last = "";
+    stream.connect();
   }
 
-  function show(text, on) {
-    live.hidden = false;
-    live.textContent = text;
-    live.classList.toggle("on", on);
+  function address() {
+    const url = new URL(document.getElementById("list").dataset.events, location.href);
+    if (last) url.searchParams.set("since", last);
+    return url;
   }
 
-  function listen() {
-    source?.close();
-    source = new EventSource(document.getElementById("list").dataset.events);
-    source.addEventListener("open", () => show("Live", true));
-    source.addEventListener("error", () => show("Reconnecting", false));
-    source.addEventListener("job", (event) => apply(JSON.parse(event.data)));
-    source.addEventListener("reset", reload);
-  }
+  const handlers = {
+    job(event) {
+      last = event.lastEventId;
+      apply(JSON.parse(event.data));
+    },
+    reset: reload,
+  };
 
   // One sentence now and then, not one a job.
   setInterval(() => {
@@ -83,5 +82,5 @@
     changed = 0;
   }, 5000);
 
-  listen();
+  const stream = keepStream(address, handlers, async () => "");
 })();

@@ -6,6 +6,9 @@ use super::style::Style;
 
 /// Columns kept of a line; what lies beyond is counted.
 pub(super) const MAX_COLUMNS: usize = 10_000;
+/// A terminal's width: its cursor is moved no further by a sequence. Otherwise a few bytes of a
+/// log were thousands of blanks of a page.
+pub(super) const WIDTH: usize = 400;
 
 #[derive(Debug, Default)]
 pub(super) struct LineBuffer {
@@ -13,6 +16,8 @@ pub(super) struct LineBuffer {
     cursor: usize,
     /// Characters written past [`MAX_COLUMNS`].
     dropped: usize,
+    /// So many cells at the beginning are known to be blank.
+    blank: usize,
 }
 
 impl LineBuffer {
@@ -27,6 +32,7 @@ impl LineBuffer {
             self.cells.resize(self.cursor, (' ', Style::default()));
             self.cells.push((character, style));
         }
+        self.blank = self.blank.min(self.cursor);
         self.cursor += 1;
     }
 
@@ -43,7 +49,8 @@ impl LineBuffer {
     }
 
     pub(super) fn column(&mut self, column: usize) {
-        self.cursor = column.min(MAX_COLUMNS);
+        // Behind the width only text itself leads on.
+        self.cursor = column.min(WIDTH.max(self.cursor));
     }
 
     /// 0: from the cursor on; 1: up to the cursor; 2: all.
@@ -51,7 +58,13 @@ impl LineBuffer {
         let end = self.cells.len();
         match what {
             0 => self.cells.truncate(self.cursor),
-            1 => self.cells[..end.min(self.cursor + 1)].fill((' ', Style::default())),
+            1 => {
+                let to = end.min(self.cursor + 1);
+                if let Some(written) = self.cells.get_mut(self.blank..to) {
+                    written.fill((' ', Style::default()));
+                    self.blank = to;
+                }
+            }
             2 => self.cells.clear(),
             _ => {}
         }

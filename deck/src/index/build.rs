@@ -61,12 +61,14 @@ impl Interner {
             state: status.state,
             repository: spec.main_refs().map(|refs| self.repository(refs)),
             repos: self.repos(spec),
+            has_refs: spec.refs.is_some(),
             pulls: pulls.map(|pull| self.pull(pull)).collect(),
             started: status
                 .start_time
                 .map(|time| time.0)
                 .or(created)
                 .unwrap_or(Timestamp::UNIX_EPOCH),
+            pending: status.pending_time.map(|time| time.0),
             completed: status.completion_time.map(|time| time.0),
             build_id: status.build_id.as_str().into(),
             url: url.into(),

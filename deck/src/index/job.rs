@@ -21,8 +21,12 @@ pub struct Job {
     pub repository: Option<Repository>,
     /// `org/repo` of every reference, the main one first.
     pub repos: Box<[Arc<str>]>,
+    /// The main one is the job's own (`spec.refs`).
+    pub(super) has_refs: bool,
     pub pulls: Box<[PullRequest]>,
     pub started: Timestamp,
+    /// When its pod was made.
+    pub pending: Option<Timestamp>,
     pub completed: Option<Timestamp>,
     /// Empty until the run is claimed.
     pub build_id: Arc<str>,
@@ -77,6 +81,15 @@ impl Job {
         self.completed.is_some()
     }
 
+    /// What it is called on pages: whoever made it may have named no job.
+    pub(crate) fn title(&self) -> Arc<str> {
+        if self.job.is_empty() {
+            self.name.clone()
+        } else {
+            self.job.clone()
+        }
+    }
+
     /// Whether it is in line for a limit that its description names.
     pub(super) fn is_in_line(&self) -> bool {
         let triggered = self.state == ProwJobState::Triggered && !self.is_complete();
@@ -90,10 +103,10 @@ impl Job {
 
     /// Repositories of the job's own refs; of the others if it has none.
     pub(crate) fn own_repos(&self) -> &[Arc<str>] {
-        if self.kind == ProwJobType::Periodic {
-            &self.repos
+        if self.has_refs {
+            &self.repos[..1]
         } else {
-            &self.repos[..self.repos.len().min(1)]
+            &self.repos
         }
     }
 

@@ -3,12 +3,26 @@
 use bytes::Bytes;
 use common::storage::{Object, live, paths};
 use futures::{StreamExt, TryStreamExt, future};
+use jiff::Timestamp;
 
+use super::look::first_bytes;
 use super::pieces::LogPieces;
+use super::window::{HEAD, TAIL, Window};
 use super::{Error, LogStream, bounded};
 use crate::app::App;
 use crate::buckets::Place;
 use crate::index::Job;
+
+/// Which object a log is, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Version {
+    key: String,
+    /// As stored.
+    pub(super) size: u64,
+    modified: Option<Timestamp>,
+    /// It is not compressed, so parts of it can be read.
+    pub(super) plain: bool,
+}
 
 /// A container's log in its run's folder: whole, or what its sidecar has let out of it.
 #[derive(Clone, Debug)]
@@ -63,6 +77,32 @@ impl StoredLog {
         self.open(&live::piece_name(&self.name, number), skip).await
     }
 
+    /// What there is of the whole log.
+    pub(super) async fn version(&self) -> Result<Version, Error> {
+        let head = self.head(&self.name).await?;
+        Ok(Version {
+            key: format!("{}/{}", self.place.bucket, self.key(&self.name)),
+            size: head.size,
+            modified: head.modified,
+            plain: head.attributes.content_encoding.is_none(),
+        })
+    }
+
+    /// Its two ends, whatever is between them; of a compressed one the first alone.
+    pub(super) async fn ends(&self, version: &Version) -> Result<Window, Error> {
+        let head = async { Ok::<_, Error>(first_bytes(self.whole_from(0).await?, HEAD).await?) };
+        if !version.plain {
+            return Ok(Window::of_ends(head.await?, Vec::new(), version.size));
+        }
+        let tail = async {
+            let key = self.key(&self.name);
+            let tail = bounded(self.place.storage.tail(&key, TAIL as u64)).await?;
+            Ok::<_, Error>(tail.bytes(TAIL).await?.to_vec())
+        };
+        let (head, tail) = tokio::try_join!(head, tail)?;
+        Ok(Window::of_ends(head, tail, version.size))
+    }
+
     pub(super) async fn is_whole(&self) -> Result<bool, Error> {
         self.has(&self.name).await
     }
@@ -110,7 +150,7 @@ fn plain(object: Object) -> LogStream {
 }
 
 /// The log without its first bytes.
-fn without(log: LogStream, mut skip: u64) -> LogStream {
+pub(super) fn without(log: LogStream, mut skip: u64) -> LogStream {
     let rest = log.try_filter_map(move |mut chunk: Bytes| {
         let known = skip.min(chunk.len() as u64);
         skip -= known;

@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::timeout_at;
 
 use super::doors::{InTime, ShownObject};
-use super::text;
+use super::{etag, text};
 use crate::app::App;
 use crate::buckets::Place;
 use crate::range::{Wanted, wanted};
@@ -88,8 +88,8 @@ async fn answer(
     {
         return decompressed(place, headers).await;
     }
-    let etag = etag(&head);
-    if has_etag(headers, &etag) {
+    let etag = tag_of(&head);
+    if etag::is_known(headers, &etag) {
         // Its type again: who may have it as a part of a page depends on that.
         let mut kept = describe(&head.attributes);
         kept.remove(header::CONTENT_ENCODING);
@@ -160,11 +160,11 @@ fn accepts_gzip(accept_encoding: &str) -> bool {
 /// All of it, for who does not take what is compressed.
 async fn decompressed(place: &Place, headers: &HeaderMap) -> Result<Response, Error> {
     let object = place.storage.get(&place.key).await?;
-    let etag = format!("\"plain-{}", etag(&object).trim_start_matches('"'));
+    let etag = format!("\"plain-{}", tag_of(&object).trim_start_matches('"'));
     let mut out = describe(&object.attributes);
     out.remove(header::CONTENT_ENCODING);
     out.insert(header::ETAG, value(&etag));
-    if has_etag(headers, &etag) {
+    if etag::is_known(headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, out).into_response());
     }
     Ok((out, stream(object.into_plain_stream())).into_response())
@@ -174,21 +174,15 @@ fn stream(bytes: BoxStream<'static, Result<Bytes, Error>>) -> Body {
     Body::from_stream(bytes.inspect_err(|error| tracing::warn!(%error, "an object broke off")))
 }
 
-fn has_etag(headers: &HeaderMap, etag: &str) -> bool {
-    let known = headers.get(header::IF_NONE_MATCH);
-    let known = known.and_then(|tags| tags.to_str().ok());
-    known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == etag))
-}
-
 /// All of such a file without its secrets; a part of what is stored would be of other bytes.
 async fn redacted(place: &Place, headers: &HeaderMap) -> Result<Response, Error> {
     let object = place.storage.get(&place.key).await?;
     // Browsers may hold the bytes as they were once served.
-    let etag = format!("\"redacted-{}", etag(&object).trim_start_matches('"'));
+    let etag = format!("\"redacted-{}", tag_of(&object).trim_start_matches('"'));
     let mut out = describe(&object.attributes);
     out.remove(header::CONTENT_ENCODING);
     out.insert(header::ETAG, value(&etag));
-    if has_etag(headers, &etag) {
+    if etag::is_known(headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, out).into_response());
     }
     let json = stored_run::plain(object, MAX_OBJECT).await?;
@@ -199,7 +193,7 @@ async fn redacted(place: &Place, headers: &HeaderMap) -> Result<Response, Error>
 }
 
 /// Size and time: what an atomic replacement always changes.
-fn etag(object: &Object) -> String {
+fn tag_of(object: &Object) -> String {
     let modified = object.modified.map_or(0, |time| time.as_nanosecond());
     format!("\"{:x}-{modified:x}\"", object.size)
 }

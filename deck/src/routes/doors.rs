@@ -17,8 +17,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::error::{Kind, Problem};
 use super::headers::SameRun;
-use super::table::Visibility;
-use super::{artifact, text};
+use super::table::{Dress, Visibility};
+use super::{artifact, busy, text};
 use crate::app::App;
 use crate::buckets::Place;
 use crate::door::{self, Found};
@@ -62,11 +62,21 @@ struct RunNames {
 pub(super) struct Door {
     pub(super) app: Arc<App>,
     pub(super) visibility: Visibility,
+    pub(super) dress: Dress,
 }
 
 pub(super) async fn pass(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(InTime::start());
     let app = &door.app;
+    // In storage a run's token needs no listing; for others it is asked about below.
+    if door.visibility != Visibility::Storage
+        && let Some(response) = busy::starting(app, door.dress == Dress::Page)
+    {
+        return response;
+    }
+    if door.visibility == Visibility::Listing {
+        return next.run(request).await;
+    }
     let Ok(Query(names)) = Query::<RunNames>::try_from_uri(request.uri()) else {
         return text(StatusCode::BAD_REQUEST, "The parameters cannot be read.\n");
     };
@@ -141,6 +151,9 @@ async fn storage(app: &Arc<App>, names: &RunNames, request: Request, next: Next)
     let Some(own) = app.buckets.own().filter(|_| reads && !with_token) else {
         return next.run(request).await;
     };
+    if let Some(response) = busy::starting(app, false) {
+        return response;
+    }
     let (key, request) = match rest_of_path(request).await {
         Ok(split) => split,
         Err(response) => return response,

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 
+use super::busy::RETRY_AFTER;
 use crate::app::App;
 use crate::view::Frame;
 
@@ -28,6 +29,8 @@ pub(crate) struct Problem {
     status: u16,
     heading: &'static str,
     text: String,
+    /// It is loaded again by itself.
+    again: bool,
 }
 
 impl Problem {
@@ -43,13 +46,19 @@ impl Problem {
             status: status.as_u16(),
             heading,
             text: text.into(),
+            again: kind == Kind::Busy,
         };
-        (status, html(&page)).into_response()
+        let response = (status, html(&page));
+        if page.again {
+            (RETRY_AFTER, response).into_response()
+        } else {
+            response.into_response()
+        }
     }
 
     /// Where what the page is about could not be had in the time that a reader waits.
     pub(crate) fn late(app: &App) -> Response {
-        let text = "The storage of this run gives no answer now. Try again in a moment.";
+        let text = "The storage of this run gives no answer now.";
         Self::page(app, Kind::Busy, text)
     }
 

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_stream::wrappers::BroadcastStream;
 
-use super::{NO_STORE, text};
+use super::{NO_STORE, busy, text};
 use crate::app::App;
 use crate::index::{Change, Filter, Job, Query};
 use crate::view::{Links, Row};
@@ -57,10 +57,7 @@ pub(super) async fn stream(
         return text(StatusCode::BAD_REQUEST, "No such filter.\n");
     };
     let Ok(permit) = app.streams.clone().try_acquire_owned() else {
-        return text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too many pages are listening. Try again later.\n",
-        );
+        return busy::busy("Too many pages are listening. Try again later.\n");
     };
     // After a break the browser says what it saw last; that is newer than the page.
     let last = headers

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use askama::Template;
 use axum::Extension;
@@ -24,14 +23,14 @@ use crate::buckets::Place;
 use crate::door::FoundRun;
 use crate::failure::{self, Failure};
 use crate::index::Job;
-use crate::logs::{self, Excerpt, LogOrigin, StoredLog};
+use crate::logs::{self, Excerpt, LogOrigin, Look, Markup, StoredLog};
 use crate::stored_run;
-use crate::view::{Beside, Facts, Frame, Link, Links, StateView, encode_path, encode_query};
+use crate::view::{
+    Beside, Facts, Frame, Link, Links, StateView, WIDE, encode_path, encode_query, extent, size,
+};
 
 /// Files named on the page.
 const MAX_ARTIFACTS: usize = 300;
-/// How long the log of a finished run may take, for as long as it comes.
-const LONGEST_LOG: Duration = Duration::from_secs(15);
 
 const FROM_SIDECAR: &str = "The log comes from the sidecar, masked, a second or two old.";
 const NOT_LET_OUT: &str = "The run\u{2019}s sidecar has let out nothing of its log yet. If it lets out no live log, the log will be here when the run has finished.";
@@ -40,6 +39,8 @@ const NOT_LET_OUT: &str = "The run\u{2019}s sidecar has let out nothing of its l
 #[serde(default)]
 pub(super) struct Which {
     container: String,
+    /// To be shown with what is around it, wherever in the log it is.
+    line: String,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +55,10 @@ struct LogView {
     raw: String,
     /// Where the rest is heard; empty when there is none to come.
     events: String,
+    /// Its numbers have more than five digits.
+    wide: bool,
+    /// Its lines are being counted: the page is to be loaded again.
+    counting: bool,
 }
 
 #[derive(Debug)]
@@ -68,8 +73,11 @@ struct FileView {
 struct JobPage {
     frame: Frame,
     job: String,
+    build_id: String,
     state: StateView,
     facts: String,
+    /// Its pod is a process of the embedded cluster's machine.
+    embedded: bool,
     /// Why it failed, as HTML; empty if that is not known.
     failure: String,
     /// What was not stored, and why; empty if all was.
@@ -145,11 +153,12 @@ async fn show(app: &App, run: &Run, which: &Which, path: &str, in_time: Instant)
     let links = Links {
         base: &settings.link_url,
     };
-    let (log, (artifacts, more_artifacts, no_artifacts), failure, losses) = tokio::join!(
-        log(app, run, container, in_time),
+    let (log, (artifacts, more_artifacts, no_artifacts), failure, losses, embedded) = tokio::join!(
+        log(app, run, container, &which.line, in_time),
         artifacts(run, in_time),
         failure(run, container, in_time),
-        not_stored(run, in_time)
+        not_stored(run, in_time),
+        is_embedded(app, run, in_time)
     );
     let beside = Beside {
         exists: run.exists,
@@ -157,11 +166,13 @@ async fn show(app: &App, run: &Run, which: &Which, path: &str, in_time: Instant)
     };
     let page = JobPage {
         frame: app.frame(),
-        job: job.job.to_string(),
+        job: job.title().to_string(),
+        build_id: job.build_id.to_string(),
         state: StateView::of(job.state),
         facts: Facts::of(job, &links, Timestamp::now(), beside)
             .render()
             .unwrap_or_default(),
+        embedded,
         failure,
         losses,
         log,
@@ -185,7 +196,7 @@ fn tab(path: &str, container: &str) -> Link {
     }
 }
 
-async fn log(app: &App, run: &Run, container: &str, in_time: Instant) -> LogView {
+async fn log(app: &App, run: &Run, container: &str, line: &str, in_time: Instant) -> LogView {
     let job = &run.job;
     let live = run.exists && !job.is_complete();
     let mut view = LogView {
@@ -195,34 +206,52 @@ async fn log(app: &App, run: &Run, container: &str, in_time: Instant) -> LogView
     if live && LogOrigin::of(job) == LogOrigin::Sidecar {
         view.note = FROM_SIDECAR;
     }
-    let excerpt = match excerpt(app, run, container, in_time).await {
-        Ok(excerpt) => excerpt,
+    let containers = job.containers.len();
+    let look = Look {
+        app,
+        job,
+        container,
+        left: match &run.place {
+            Some(place) if !run.exists => Some(StoredLog::new(place, container, containers)),
+            _ => None,
+        },
+        complete: !live,
+        in_time,
+    };
+    let markup = Markup {
+        to_line: to_line(container),
+    };
+    let seen = look.see(line.parse().ok(), &markup).await;
+    let (excerpt, stored) = match seen {
+        Ok(seen) => (seen.excerpt, seen.stored),
         Err(error) => {
+            let unread = matches!(error, logs::Error::Other(_));
             view.message = absence(job, error);
-            Excerpt::default()
+            if unread {
+                view.raw = raw(run, container, look.left.is_some());
+            }
+            (Excerpt::default(), false)
         }
     };
-    let query = format!(
-        "job={}&id={}&container={}",
-        encode_query(&job.job),
-        id(job),
-        encode_query(container)
-    );
     if live {
-        view.events = format!("/log/events?{query}&after={}", excerpt.lines);
+        view.raw = format!("/log?{}", query(job, container));
+        view.events = format!(
+            "/log/events?{}&after={}",
+            query(job, container),
+            excerpt.lines
+        );
     }
     if excerpt.bytes > 0 {
-        view.meta = format!("{} · {}", lines(excerpt.lines), size(excerpt.bytes));
+        view.meta = if excerpt.counting {
+            format!("{}, being counted", size(excerpt.bytes))
+        } else {
+            extent(excerpt.lines, excerpt.bytes)
+        };
         if excerpt.late && !live {
             view.meta
                 .push_str(" so far: the rest takes too long to read");
         }
-        view.raw = match &run.place {
-            Some(place) if !live => {
-                address(place, &paths::build_log(container, job.containers.len()))
-            }
-            _ => format!("/log?{query}"),
-        };
+        view.raw = raw(run, container, stored);
     } else if view.message.is_empty() {
         view.message = if live {
             "The log has not begun.".into()
@@ -230,37 +259,35 @@ async fn log(app: &App, run: &Run, container: &str, in_time: Instant) -> LogView
             "There is no log of this run.".into()
         };
     }
+    view.wide = excerpt.lines >= WIDE;
+    view.counting = excerpt.counting;
     view.html = excerpt.html;
     view
 }
 
-/// What a page shows of the log. Of one that still grows the rest is heard later.
-async fn excerpt(
-    app: &App,
-    run: &Run,
-    container: &str,
-    in_time: Instant,
-) -> Result<Excerpt, logs::Error> {
-    let job = &run.job;
-    let log = async {
-        match (&run.place, run.exists) {
-            (Some(place), false) => {
-                let log = StoredLog::new(place, container, job.containers.len());
-                log.finished().await
-            }
-            _ => logs::now(app, job, container).await,
-        }
-    };
-    let log = timeout_at(in_time, log)
-        .await
-        .unwrap_or_else(|_| Err(logs::Error::late()))?;
-    let complete = !run.exists || job.is_complete();
-    let longest = if complete {
-        LONGEST_LOG
-    } else {
-        Duration::ZERO
-    };
-    Ok(Excerpt::read(log, complete, in_time, longest).await?)
+/// The whole log as text.
+fn raw(run: &Run, container: &str, stored: bool) -> String {
+    match &run.place {
+        Some(place) if stored => address(
+            place,
+            &paths::build_log(container, run.job.containers.len()),
+        ),
+        _ => format!("/log?{}", query(&run.job, container)),
+    }
+}
+
+fn query(job: &Job, container: &str) -> String {
+    format!(
+        "job={}&id={}&container={}",
+        encode_query(&job.job),
+        id(job),
+        encode_query(container)
+    )
+}
+
+/// The query of a run's page up to the number of the line that it is to show.
+pub(super) fn to_line(container: &str) -> String {
+    format!("?container={}&amp;line=", encode_query(container))
 }
 
 /// What stands in the place of a log that is not to be had; empty where there is none.
@@ -306,6 +333,15 @@ async fn failure(run: &Run, container: &str, in_time: Instant) -> String {
             String::new()
         }
     }
+}
+
+/// Whether its pod runs or ran in the embedded cluster. What is in line has none yet.
+async fn is_embedded(app: &App, run: &Run, in_time: Instant) -> bool {
+    if !run.exists || LogOrigin::of(&run.job) == LogOrigin::Nowhere {
+        return false;
+    }
+    let asked = app.runners.is_embedded(&app.clusters, &run.job.cluster);
+    timeout_at(in_time, asked).await.unwrap_or(false)
 }
 
 /// What the run could not store; nothing where its result does not say.
@@ -381,20 +417,4 @@ fn address(place: &Place, name: &str) -> String {
         format!("/artifact/{}", place.bucket)
     };
     format!("{base}/{}", encode_path(&format!("{}/{name}", place.key)))
-}
-
-fn lines(count: u64) -> String {
-    if count == 1 {
-        "1 line".to_owned()
-    } else {
-        format!("{count} lines")
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        ..1024 => format!("{bytes} B"),
-        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
 }

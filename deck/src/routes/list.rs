@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::error::{Kind, Problem, html};
-use super::{NO_STORE, events};
+use super::{NO_STORE, aside, events};
 use crate::app::App;
 use crate::index::{Choices, Filter, Page, Query};
 use crate::view::{Frame, KINDS, Links, Row, StateView, encode_query};
@@ -66,46 +66,42 @@ pub(super) async fn page(
         Ok(filter) => filter,
         Err(says) => return Problem::page(&app, Kind::BadRequest, says),
     };
-    if !*app.index.synced().borrow() {
-        return Problem::page(
-            &app,
-            Kind::Busy,
-            "Deck has just started and is still reading the jobs.",
-        );
+    let number: usize = number.page.parse().unwrap_or(1).max(1);
+    let page = aside(move || html(&JobsPage::new(&app, query, &filter, number))).await;
+    (NO_STORE, page).into_response()
+}
+
+impl JobsPage {
+    fn new(app: &App, query: Query, filter: &Filter, mut number: usize) -> Self {
+        let viewing = app.viewing();
+        let page = |number: usize| {
+            let skip = (number - 1).saturating_mul(PAGE_SIZE);
+            app.index.page(filter, &viewing, skip, PAGE_SIZE)
+        };
+        let mut found = page(number);
+        let pages = found.total.div_ceil(PAGE_SIZE).max(1);
+        if number > pages {
+            number = pages;
+            found = page(number);
+        }
+        Self {
+            frame: app.frame(),
+            kinds: KINDS,
+            choices: app.index.choices(&viewing, MAX_CHOICES),
+            chips: chips(&query, &found),
+            filtered: !filter.is_empty(),
+            rows: rows(app, &found),
+            caption: caption(number, &found),
+            page: number,
+            pages,
+            newer: (number > 1).then(|| address(&query, None, number - 1)),
+            older: (number < pages).then(|| address(&query, None, number + 1)),
+            events: events::address(app, &address(&query, None, 1), found.revision),
+            first_page: number == 1,
+            size: PAGE_SIZE,
+            query,
+        }
     }
-    let mut number: usize = number.page.parse().unwrap_or(1).max(1);
-    let viewing = app.viewing();
-    let mut found = app.index.page(
-        &filter,
-        &viewing,
-        (number - 1).saturating_mul(PAGE_SIZE),
-        PAGE_SIZE,
-    );
-    let pages = found.total.div_ceil(PAGE_SIZE).max(1);
-    if number > pages {
-        number = pages;
-        found = app
-            .index
-            .page(&filter, &viewing, (number - 1) * PAGE_SIZE, PAGE_SIZE);
-    }
-    let page = JobsPage {
-        frame: app.frame(),
-        kinds: KINDS,
-        choices: app.index.choices(&viewing, MAX_CHOICES),
-        chips: chips(&query, &found),
-        filtered: !filter.is_empty(),
-        rows: rows(&app, &found),
-        caption: caption(number, &found),
-        page: number,
-        pages,
-        newer: (number > 1).then(|| address(&query, None, number - 1)),
-        older: (number < pages).then(|| address(&query, None, number + 1)),
-        events: events::address(&app, &address(&query, None, 1), found.revision),
-        first_page: number == 1,
-        size: PAGE_SIZE,
-        query,
-    };
-    (NO_STORE, html(&page)).into_response()
 }
 
 fn rows(app: &App, found: &Page) -> Vec<String> {

@@ -1,6 +1,5 @@
 //! `/log/events`: a run's log and state while it runs.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,26 +7,21 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use common::storage::paths;
 use futures::TryStreamExt;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{NO_STORE, events, text};
-use crate::ansi::Terminal;
+use super::job::to_line;
+use super::{NO_STORE, busy, events, text};
 use crate::app::App;
 use crate::index::Job;
-use crate::logs::{self, LogStream, push_gap, push_line};
-use crate::view::{Beside, Facts, Links};
-
-/// Lines are sent together that come within this time.
-const GATHER: Duration = Duration::from_millis(100);
-/// Lines in one event; of more, the last ones.
-const MAX_LINES: usize = 2000;
+use crate::logs::{self, Batch, LogStream, Markup};
+use crate::view::{Beside, Facts, Links, extent};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -53,10 +47,7 @@ pub(super) async fn stream(State(app): State<Arc<App>>, Query(wanted): Query<Wan
         return text(StatusCode::NOT_FOUND, "There is no such run.\n");
     };
     let Ok(permit) = app.streams.clone().try_acquire_owned() else {
-        return text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too many logs are being followed. Try again later.\n",
-        );
+        return busy::busy("Too many logs are being followed. Try again later.\n");
     };
     let (sender, receiver) = mpsc::channel(8);
     let teller = Teller {
@@ -94,14 +85,19 @@ impl Teller {
     /// Tells lines and facts until the run is complete and its log has ended.
     async fn run(mut self) -> Result<(), Gone> {
         let mut changes = self.app.index.changes();
-        let mut log: LogStream =
-            logs::follow(self.app.clone(), self.job.clone(), self.container.clone());
-        let mut terminal = Some(Terminal::starting_at(1));
+        let mut log: Option<LogStream> = Some(logs::follow(
+            self.app.clone(),
+            self.job.clone(),
+            self.container.clone(),
+        ));
+        let markup = Markup {
+            to_line: to_line(&self.container),
+        };
         let mut batch = Batch::new(self.after);
-        self.catch_up().await?;
+        // The page may be older than this.
+        self.tell_facts().await?;
         loop {
-            if terminal.is_none() && self.job.is_complete() {
-                batch.send(&self.sender).await?;
+            if log.is_none() && self.job.is_complete() {
                 return self
                     .send(Event::default().event("done").data("the run is over"))
                     .await;
@@ -109,29 +105,39 @@ impl Teller {
             tokio::select! {
                 () = self.sender.closed() => return Err(Gone),
                 () = self.app.shutdown.cancelled() => return Ok(()),
-                chunk = log.try_next(), if terminal.is_some() => match chunk {
-                    Ok(Some(chunk)) => {
-                        if let Some(terminal) = &mut terminal {
-                            terminal.feed(&chunk, &mut |number, line| batch.push(number, line));
-                        }
-                    }
+                chunk = next(&mut log) => match chunk {
+                    Ok(Some(chunk)) => batch.push(&chunk),
                     ended => {
                         if let Err(error) = ended {
                             let (prowjob, error) = (self.job.name.as_ref(), format!("{error:#}"));
                             tracing::warn!(prowjob, error, "a followed log broke off");
                         }
-                        if let Some(terminal) = terminal.take() {
-                            terminal.finish(&mut |number, line| batch.push(number, line));
-                        }
+                        log = None;
+                        let html = batch.finish(&markup);
+                        self.tell_lines(html, &batch).await?;
                     }
                 },
-                () = batch.due() => batch.send(&self.sender).await?,
+                () = batch.due() => {
+                    let html = batch.take_html(&markup);
+                    self.tell_lines(html, &batch).await?;
+                }
                 change = changes.recv() => match change {
                     Ok(change) if change.after.as_ref().is_some_and(|job| job.name != self.job.name) => {}
                     _ => self.catch_up().await?,
                 },
             }
         }
+    }
+
+    /// The lines, and how long the log is by now.
+    async fn tell_lines(&self, html: String, batch: &Batch) -> Result<(), Gone> {
+        if html.is_empty() {
+            return Ok(());
+        }
+        self.send(Event::default().event("lines").data(html))
+            .await?;
+        let extent = extent(batch.lines, batch.bytes);
+        self.send(Event::default().event("meta").data(extent)).await
     }
 
     /// Tells the job's facts if they changed. A job that is gone is complete, as far as a page goes.
@@ -152,6 +158,10 @@ impl Teller {
             return Ok(());
         }
         self.job = job;
+        self.tell_facts().await
+    }
+
+    async fn tell_facts(&self) -> Result<(), Gone> {
         let settings = self.app.settings();
         let links = Links {
             base: &settings.link_url,
@@ -170,61 +180,10 @@ impl Teller {
     }
 }
 
-/// Lines on their way.
-struct Batch {
-    lines: VecDeque<(u64, String)>,
-    /// Lines that came too fast to be sent.
-    skipped: u64,
-    after: u64,
-    since: Option<Instant>,
-}
-
-impl Batch {
-    fn new(after: u64) -> Self {
-        Self {
-            lines: VecDeque::new(),
-            skipped: 0,
-            after,
-            since: None,
-        }
-    }
-
-    fn push(&mut self, number: u64, line: &str) {
-        if number <= self.after {
-            return;
-        }
-        if self.lines.len() == MAX_LINES {
-            self.lines.pop_front();
-            self.skipped += 1;
-        }
-        self.lines.push_back((number, line.to_owned()));
-        self.since.get_or_insert_with(Instant::now);
-    }
-
-    /// When the lines have waited long enough; never, if there are none.
-    async fn due(&self) {
-        match self.since {
-            Some(since) => sleep_until(since + GATHER).await,
-            None => std::future::pending().await,
-        }
-    }
-
-    async fn send(&mut self, sender: &mpsc::Sender<Event>) -> Result<(), Gone> {
-        let mut html = String::new();
-        if self.skipped > 0 {
-            push_gap(&mut html, self.skipped);
-        }
-        for (number, line) in self.lines.drain(..) {
-            push_line(&mut html, number, &line);
-        }
-        self.skipped = 0;
-        self.since = None;
-        if html.is_empty() {
-            return Ok(());
-        }
-        sender
-            .send(Event::default().event("lines").data(html))
-            .await
-            .map_err(|_| Gone)
+/// The next bytes; never, once the log has ended.
+async fn next(log: &mut Option<LogStream>) -> anyhow::Result<Option<Bytes>> {
+    match log {
+        Some(log) => log.try_next().await,
+        None => std::future::pending().await,
     }
 }

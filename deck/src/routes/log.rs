@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::time::timeout_at;
 
 use super::doors::InTime;
-use super::{NO_STORE, text};
+use super::{NO_STORE, busy, text};
 use crate::app::App;
 use crate::logs;
 
@@ -50,10 +50,7 @@ pub(super) async fn plain(
     };
     if common::service::flags::boolean(&wanted.follow).unwrap_or(false) {
         let Ok(permit) = app.streams.clone().try_acquire_owned() else {
-            return text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Too many logs are being followed. Try again later.\n",
-            );
+            return busy::busy("Too many logs are being followed. Try again later.\n");
         };
         let log = logs::follow(app.clone(), job, container.to_owned());
         let log = log.inspect(move |_| {

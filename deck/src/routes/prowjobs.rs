@@ -80,15 +80,14 @@ pub(super) async fn all(State(app): State<Arc<App>>, Query(wanted): Query<Wanted
         .into_response()
 }
 
-/// Prow's filters: exact, on the job's own refs, or on any other if it has none.
+/// Prow's filters: exact, each on the job's own refs, or on any of the others if it has none.
 fn is_wanted(wanted: &Wanted, job: &Job) -> bool {
-    let fits = |repo: &str| {
-        let (org, name) = repo.split_once('/').unwrap_or(("", repo));
-        (wanted.org.is_empty() || wanted.org == org)
-            && (wanted.repo.is_empty() || wanted.repo == name)
+    let any_of = |fits: &dyn Fn((&str, &str)) -> bool| {
+        let mut repos = job.own_repos().iter();
+        repos.any(|repo| fits(repo.split_once('/').unwrap_or(("", repo))))
     };
-    let any_repo = wanted.org.is_empty() && wanted.repo.is_empty();
-    (any_repo || job.own_repos().iter().any(|repo| fits(repo)))
+    (wanted.org.is_empty() || any_of(&|(org, _)| org == wanted.org))
+        && (wanted.repo.is_empty() || any_of(&|(_, repo)| repo == wanted.repo))
         && (wanted.owner.is_empty()
             || job
                 .pulls

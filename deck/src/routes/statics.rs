@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 
-use super::text;
+use super::{etag, text};
 use crate::app::App;
 use crate::assets::Asset;
 
@@ -34,18 +34,11 @@ fn serve(app: &App, name: &str, headers: &HeaderMap, cache: &'static str) -> Res
 
 /// A file, unless the browser has it already.
 pub(super) fn answer(asset: &Asset, headers: &HeaderMap, cache: &'static str) -> Response {
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok());
     let head = [
         (header::ETAG, asset.etag.clone()),
         (header::CACHE_CONTROL, cache.to_owned()),
     ];
-    if known.is_some_and(|known| {
-        known
-            .split(',')
-            .any(|tag| tag.trim().trim_start_matches("W/") == asset.etag)
-    }) {
+    if etag::is_known(headers, &asset.etag) {
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }
     (

@@ -7,6 +7,17 @@ pub(crate) fn absolute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// `22:55 UTC`, on another day with its date.
+pub(crate) fn clock(time: Timestamp, now: Timestamp) -> String {
+    let day = |time: Timestamp| time.strftime("%Y-%m-%d").to_string();
+    let form = if day(time) == day(now) {
+        "%H:%M UTC"
+    } else {
+        "%Y-%m-%d %H:%M UTC"
+    };
+    time.strftime(form).to_string()
+}
+
 /// `3 min ago`; after a month the date.
 pub(crate) fn relative(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - time.as_second();

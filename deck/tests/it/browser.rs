@@ -2,6 +2,7 @@
 //! what it asks for.
 
 mod chromium;
+mod pages;
 mod proxy;
 
 use crate::harness::Deck;

@@ -54,7 +54,13 @@ pub(crate) struct Setup {
     pub(crate) max_job_size: Option<u64>,
     /// The address of a build cluster of its own.
     pub(crate) build: Option<String>,
+    /// The address of a cluster that holds the `ProwJob`s and may never tell them.
+    pub(crate) infra: Option<String>,
     pub(crate) credentials: Credentials,
+}
+
+fn client_of(address: &str) -> kube::Client {
+    kube::Client::try_from(kube::Config::new(address.parse().unwrap())).unwrap()
 }
 
 /// A cluster that holds the `ProwJob`s and runs their pods, or one for each.
@@ -62,8 +68,7 @@ fn clusters(infra: &kube::Client, build: Option<&str>) -> Clusters {
     let Some(address) = build else {
         return Clusters::single(infra.clone());
     };
-    let config = kube::Config::new(address.parse().unwrap());
-    let client = kube::Client::try_from(config).unwrap();
+    let client = client_of(address);
     let all = BTreeMap::from([("default".to_owned(), ClusterClient::ready(client))]);
     Clusters::new(infra.clone(), watch::channel(Arc::new(all)).1)
 }
@@ -135,7 +140,10 @@ impl Deck {
             }
         };
         let context = Context {
-            clusters: clusters(&client, setup.build.as_deref()),
+            clusters: match &setup.infra {
+                Some(address) => Clusters::single(client_of(address)),
+                None => clusters(&client, setup.build.as_deref()),
+            },
             config,
             load_status: agent.status(),
             viewer: setup.viewer,
@@ -164,7 +172,9 @@ impl Deck {
             _api: api,
             _agent: agent,
         };
-        until("deck is ready", async || ready.get().then_some(())).await;
+        if setup.infra.is_none() {
+            until("deck is ready", async || ready.get().then_some(())).await;
+        }
         deck
     }
 

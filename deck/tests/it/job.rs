@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use common::storage::{Attributes, Credentials, Storage};
 use serde_json::json;
 
 use crate::harness::{Deck, decorated, prowjob, read_until};
@@ -68,7 +69,7 @@ async fn an_open_page_gets_lines_and_facts() {
     let page = deck
         .page_with("/view/prowjob/unit/101", ">one</span>")
         .await;
-    assert!(page.contains("Pending"), "{page}");
+    assert!(page.contains("Running"), "{page}");
     let events = page
         .split("section class=\"log\" data-events=\"")
         .nth(1)
@@ -81,7 +82,7 @@ async fn an_open_page_gets_lines_and_facts() {
 
     let mut answer = deck.http.get(deck.url(&events)).send().await.unwrap();
     append(&log, "o</span>\u{1b}[0m\n");
-    let told = read_until(&mut answer, "\n\n").await;
+    let told = read_until(&mut answer, "event: meta\ndata: 2 lines").await;
     assert!(
         told.contains("id=\"L2\"") && told.contains("<span class=\"f2\">two&lt;/span&gt;</span>"),
         "{told}"
@@ -281,6 +282,50 @@ async fn an_alias_leads_to_the_run() {
 }
 
 #[tokio::test]
+async fn an_alias_leads_into_the_bucket_that_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = |name: &str| format!("file://{}/{name}", folder.path().display());
+    let deck = Deck::with(crate::harness::Setup {
+        deck: json!({"additional_allowed_buckets": [url("one"), url("two")]}),
+        ..Default::default()
+    })
+    .await;
+    let store = async |bucket: &str, key: &str, text: &str| {
+        let storage = Storage::open(&url(bucket), &Credentials::default()).unwrap();
+        let text = text.to_owned();
+        storage
+            .put(key, text, &Attributes::default())
+            .await
+            .unwrap();
+    };
+    let started = json!({"repos": {"o/r": "main"}}).to_string();
+    store("two", &format!("{DIR}/started.json"), &started).await;
+    let alias = "pr-logs/directory/unit/101";
+    store(
+        "one",
+        &format!("{alias}.txt"),
+        &format!("{}/{DIR}", url("two")),
+    )
+    .await;
+    let view = |bucket: &str| format!("/view/file{}/{bucket}", folder.path().display());
+    let path = format!("{}/{alias}", view("one"));
+    let answer = deck.http.get(deck.url(&path)).send().await.unwrap();
+    let to = answer
+        .headers()
+        .get("location")
+        .map(|to| to.to_str().unwrap());
+    assert_eq!(to, Some(format!("{}/{DIR}", view("two")).as_str()));
+    // A bucket that is not open to this Deck stays closed.
+    store(
+        "one",
+        &format!("{alias}.txt"),
+        &format!("file:///etc/{DIR}"),
+    )
+    .await;
+    assert_eq!(deck.get(&path).await.0, 404);
+}
+
+#[tokio::test]
 async fn a_huge_log_makes_a_small_page() {
     let deck = Deck::start().await;
     deck.create(prowjob("1", "unit", 1, "success", &decorated()))
@@ -291,7 +336,7 @@ async fn a_huge_log_makes_a_small_page() {
         .collect();
     deck.put(DIR, &format!("{DIR}/build-log.txt"), &log).await;
     let (_, page) = deck.get("/view/prowjob/unit/101").await;
-    assert!(page.len() < 3 << 20, "{}", page.len());
+    assert!(page.len() < 1 << 20, "{}", page.len());
     assert!(page.contains("id=\"L300000\"") && page.contains("lines are not shown here"));
 }
 
@@ -323,6 +368,20 @@ async fn each_of_several_containers_has_its_log() {
 }
 
 #[tokio::test]
+async fn where_images_are_not_used_the_page_says_so() {
+    let deck = Deck::start().await;
+    for (name, minute, state) in [("1", 1, "pending"), ("2", 2, "triggered")] {
+        deck.create(prowjob(name, "unit", minute, state, &json!({})))
+            .await;
+    }
+    deck.page_with("/", "job-2").await;
+    for (id, expected) in [("101", true), ("102", false)] {
+        let (_, page) = deck.get(&format!("/view/prowjob/unit/{id}")).await;
+        assert_eq!(page.contains("images are not used"), expected, "{page}");
+    }
+}
+
+#[tokio::test]
 async fn a_build_cluster_that_nobody_knows_is_named() {
     let deck = Deck::start().await;
     let cluster = json!({"spec": {"cluster": "nosuch"}});
@@ -334,7 +393,9 @@ async fn a_build_cluster_that_nobody_knows_is_named() {
     let why = "no context of the kubeconfig is named nosuch";
     for id in ["101", "102"] {
         let (_, page) = deck.get(&format!("/view/prowjob/unit/{id}")).await;
-        assert!(page.contains(why), "{page}");
+        for text in [why, "add a context of this name to the kubeconfig"] {
+            assert!(page.contains(text), "{page}");
+        }
         assert!(!page.contains("cannot be read now"), "{page}");
         let (status, text) = deck.get(&format!("/log?job=unit&id={id}")).await;
         assert_eq!(status, 404);

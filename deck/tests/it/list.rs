@@ -203,17 +203,75 @@ async fn scripts_read_the_objects() {
 }
 
 #[tokio::test]
+async fn repositories_are_looked_for_as_prow_does() {
+    let deck = with_four().await;
+    let extra = json!({"spec": {"type": "periodic", "refs": null, "extra_refs": [
+        {"org": "a", "repo": "x"}, {"org": "b", "repo": "y"}]}});
+    let both = json!({"spec": {"extra_refs": [{"org": "a", "repo": "x"}]}});
+    deck.create(prowjob("5", "nightly", 5, "success", &extra))
+        .await;
+    deck.create(prowjob("6", "both", 6, "success", &both)).await;
+    deck.page_with("/", "job-6").await;
+    for (query, expected) in [
+        ("org=a&repo=x", vec!["5"]),
+        // Each is looked for on its own.
+        ("org=a&repo=y", vec!["5"]),
+        ("repo=x", vec!["5"]),
+        ("org=o&repo=s", vec!["3"]),
+        ("org=o", vec!["6", "4", "3", "2", "1"]),
+        ("org=O", vec![]),
+    ] {
+        let (_, json) = deck.get(&format!("/prowjobs.js?{query}")).await;
+        let all: Value = serde_json::from_str(&json).unwrap();
+        let items = all["items"].as_array().unwrap().iter();
+        let names: Vec<_> = items
+            .map(|job| job["metadata"]["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn titles_are_those_that_are_looked_for() {
+    let deck = with_four().await;
+    for (path, title) in [
+        ("/", "<title>Prow Status</title>"),
+        ("/view/prowjob/lint/102", "lint #102 · Prow</title>"),
+    ] {
+        let (_, page) = deck.get(path).await;
+        assert!(page.contains(title), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn badges_show_the_newest_runs() {
     let deck = with_four().await;
     for (jobs, expected) in [
         ("lint", "build: failing lint"),
         ("un*", "build: passing"),
+        ("[k-m]int", "build: failing lint"),
+        ("[^u]*t", "build: failing lint"),
+        ("[", "build: no results"),
         ("x", "build: no results"),
     ] {
         let (status, svg) = deck.get(&format!("/badge.svg?jobs={jobs}")).await;
         assert!(status == 200 && svg.contains(expected), "{svg}");
     }
-    assert_eq!(deck.get("/badge.svg").await.0, 400);
+    let stars = format!("/badge.svg?jobs={}", "*".repeat(60_000));
+    let names = format!("/badge.svg?jobs={}", "a,".repeat(101));
+    for path in ["/badge.svg", &stars, &names] {
+        assert_eq!(
+            deck.get(path).await.0,
+            400,
+            "{}",
+            &path[..20.min(path.len())]
+        );
+    }
+    let (status, page) = deck.get(&format!("/?job={}", "*".repeat(60_000))).await;
+    assert!(
+        status == 400 && page.contains("at most 256 bytes"),
+        "{page}"
+    );
 }
 
 #[tokio::test]

@@ -225,17 +225,12 @@ async fn what_a_job_wrote_cannot_act_on_this_site() {
         .unwrap();
     assert!(policy.starts_with("sandbox; "), "{policy}");
     assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
-    let etag = answer.headers()["etag"].clone();
-    assert_eq!(
-        get.try_clone()
-            .unwrap()
-            .header("if-none-match", &etag)
-            .send()
-            .await
-            .unwrap()
-            .status(),
-        304
-    );
+    let etag = answer.headers()["etag"].to_str().unwrap().to_owned();
+    // A proxy that compresses makes it weak.
+    for known in [etag.clone(), format!("\"x\", W/{etag}")] {
+        let get = get.try_clone().unwrap().header("if-none-match", known);
+        assert_eq!(get.send().await.unwrap().status(), 304);
+    }
     let part = get.header("range", "bytes=1-6").send().await.unwrap();
     assert_eq!(
         (

@@ -73,6 +73,8 @@ async fn a_rotated_log_goes_on() {
         .await;
     api.say(200, "one\ntwo\n");
     let mut answer = following(&deck).await;
+    let (_, page) = deck.get("/view/prowjob/unit/101").await;
+    assert!(!page.contains("images are not used"), "{page}");
     read_until(&mut answer, "two\n").await;
     // The newest file is shorter than what was read, and stays so.
     api.say(200, "3\n");

@@ -1,0 +1,217 @@
+//! Globs over job names, as Go's `filepath.Match` reads them: what Prow's badges take.
+
+/// Bytes of one pattern. A job's name has at most 63.
+const MAX_PATTERN: usize = 256;
+
+/// `*` for any characters, `?` for any one, `[a-z]` and `[^a-z]` for one of a class, `\` before a
+/// character that stands for itself. Matched as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    text: String,
+    /// `None`: it cannot be read, so nothing matches, as in Prow.
+    parts: Option<Vec<Part>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    One(char),
+    Any,
+    /// Never two in a row.
+    Star,
+    Class {
+        but: bool,
+        ranges: Vec<(char, char)>,
+    },
+}
+
+impl Pattern {
+    /// Reads a pattern; an error says what is no good about it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() > MAX_PATTERN {
+            return Err(format!(
+                "A job's name or pattern has at most {MAX_PATTERN} bytes."
+            ));
+        }
+        Ok(Self {
+            parts: parts(text),
+            text: text.to_owned(),
+        })
+    }
+
+    /// The name, if only one can match.
+    pub fn exact(&self) -> Option<&str> {
+        (!self.text.contains(['*', '?', '[', '\\'])).then_some(&self.text)
+    }
+
+    /// In time linear in both for each `*`: only the last one is ever tried again.
+    pub fn matches(&self, name: &str) -> bool {
+        let Some(parts) = &self.parts else {
+            return false;
+        };
+        let (mut at, mut rest) = (0, name);
+        let mut star: Option<(usize, &str)> = None;
+        while let Some(next) = rest.chars().next() {
+            match (parts.get(at), star) {
+                (Some(Part::Star), _) => {
+                    at += 1;
+                    star = Some((at, rest));
+                }
+                (Some(part), _) if part.takes(next) => {
+                    at += 1;
+                    rest = &rest[next.len_utf8()..];
+                }
+                (_, Some((after, from))) => {
+                    let from = &from[from.chars().next().map_or(0, char::len_utf8)..];
+                    star = Some((after, from));
+                    (at, rest) = (after, from);
+                }
+                (_, None) => return false,
+            }
+        }
+        parts[at..].iter().all(|part| *part == Part::Star)
+    }
+}
+
+impl Part {
+    /// Whether it stands for this one character.
+    fn takes(&self, character: char) -> bool {
+        match self {
+            Self::One(own) => *own == character,
+            Self::Any => true,
+            Self::Star => false,
+            Self::Class { but, ranges } => {
+                let is_in = |(low, high): &(char, char)| (*low..=*high).contains(&character);
+                ranges.iter().any(is_in) != *but
+            }
+        }
+    }
+}
+
+/// `None`: a class or an escape is not finished.
+fn parts(text: &str) -> Option<Vec<Part>> {
+    let mut rest = text.chars();
+    let mut parts = Vec::new();
+    while let Some(next) = rest.next() {
+        let part = match next {
+            '*' if parts.last() == Some(&Part::Star) => continue,
+            '*' => Part::Star,
+            '?' => Part::Any,
+            '[' => class(&mut rest)?,
+            '\\' => Part::One(rest.next()?),
+            other => Part::One(other),
+        };
+        parts.push(part);
+    }
+    Some(parts)
+}
+
+/// The rest of a class after its `[`: at least one character or range, then `]`.
+fn class(rest: &mut std::str::Chars<'_>) -> Option<Part> {
+    let but = rest.as_str().starts_with('^');
+    if but {
+        rest.next();
+    }
+    let mut ranges = Vec::new();
+    while ranges.is_empty() || !rest.as_str().starts_with(']') {
+        let low = one(rest)?;
+        let high = if rest.as_str().starts_with('-') {
+            rest.next();
+            one(rest)?
+        } else {
+            low
+        };
+        ranges.push((low, high));
+    }
+    rest.next();
+    Some(Part::Class { but, ranges })
+}
+
+/// A character of a class; `-` and `]` only after `\`.
+fn one(rest: &mut std::str::Chars<'_>) -> Option<char> {
+    match rest.next()? {
+        '-' | ']' => None,
+        '\\' => rest.next(),
+        other => Some(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        Pattern::parse(pattern).unwrap().matches(name)
+    }
+
+    #[test]
+    fn patterns_match_whole_names() {
+        for (pattern, name, expected) in [
+            ("unit", "unit", true),
+            ("unit", "unit-2", false),
+            ("pull-*-unit", "pull-kube-unit", true),
+            ("pull-*-unit", "pull-kube-unit-2", false),
+            ("*unit*", "x-unit-y", true),
+            ("*", "", true),
+            ("", "x", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("v?", "v1", true),
+            ("v?", "v", false),
+            ("*ab", "aab", true),
+            ("***u***t***", "unit", true),
+            ("?", "ä", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn classes_are_those_of_prow() {
+        for (pattern, name, expected) in [
+            ("v[0-9]", "v1", true),
+            ("v[0-9]", "va", false),
+            ("v[^0-9]", "va", true),
+            ("v[^0-9]", "v1", false),
+            ("[ab]x", "bx", true),
+            ("[a-cx-z]*", "yes", true),
+            ("[a-cx-z]*", "no", false),
+            ("[\\]a]", "]", true),
+            ("[\\-]", "-", true),
+            ("a\\*", "a*", true),
+            ("a\\*", "ab", false),
+            ("release-1.[2-3][0-9]-*", "release-1.31-e2e", true),
+            // What Prow cannot read matches nothing.
+            ("[", "[", false),
+            ("[a", "a", false),
+            ("[]a]", "a", false),
+            ("[a-]", "a", false),
+            ("[-x]", "x", false),
+            ("a\\", "a", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_no_pattern_is_one_name() {
+        for (pattern, expected) in [
+            ("unit", Some("unit")),
+            ("un*", None),
+            ("un[i]t", None),
+            ("un\\it", None),
+        ] {
+            assert_eq!(Pattern::parse(pattern).unwrap().exact(), expected);
+        }
+    }
+
+    #[test]
+    fn stars_cost_nothing() {
+        let stars = "*a".repeat(MAX_PATTERN / 2);
+        let pattern = Pattern::parse(&stars).unwrap();
+        assert!(!pattern.matches(&"a".repeat(63)));
+        assert_eq!(
+            Pattern::parse(&"*".repeat(MAX_PATTERN)).unwrap().parts,
+            Some(vec![Part::Star])
+        );
+        assert!(Pattern::parse(&"*".repeat(MAX_PATTERN + 1)).is_err());
+    }
+}

@@ -1,0 +1,179 @@
+//! A followed log on its way to a page: lines are gathered for a moment, and of a flood the end
+//! is sent.
+//!
+//! Bytes are kept, not lines: what a flood carries away is counted and never rendered.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::excerpt::{after_lines, at_character};
+use super::markup::{self, Markup};
+use super::rows::{Bounds, Rows};
+use super::window::newlines;
+use crate::ansi::Terminal;
+
+/// Lines are sent together that come within this time, and at the latest after that.
+const QUIET: Duration = Duration::from_millis(80);
+const LATEST: Duration = Duration::from_secs(1);
+/// Bytes that are kept of what comes in one batch.
+const KEPT: usize = 512 << 10;
+/// Kept of one line that is longer than all that.
+const LINE_END: usize = 8 << 10;
+const ROWS: Bounds = Bounds {
+    lines: 2_000,
+    bytes: 1 << 20,
+};
+
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Lines that the page has and that did not come again yet.
+    to_skip: u64,
+    /// The last line that was sent.
+    sent: u64,
+    text: Vec<u8>,
+    terminal: Terminal,
+    /// Line ends and bytes that came, all of them.
+    pub(crate) lines: u64,
+    pub(crate) bytes: u64,
+    since: Option<Instant>,
+    last: Instant,
+}
+
+impl Batch {
+    /// For a page that has the first `after` lines.
+    pub(crate) fn new(after: u64) -> Self {
+        Self {
+            to_skip: after,
+            sent: after,
+            text: Vec::new(),
+            terminal: Terminal::starting_at(after.saturating_add(1)),
+            lines: 0,
+            bytes: 0,
+            since: None,
+            last: Instant::now(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, chunk: &[u8]) {
+        self.bytes += chunk.len() as u64;
+        self.lines += newlines(chunk);
+        let fresh = after_lines(chunk, &mut self.to_skip);
+        if fresh.is_empty() {
+            return;
+        }
+        self.text.extend_from_slice(fresh);
+        self.last = Instant::now();
+        self.since.get_or_insert(self.last);
+        if self.text.len() > 2 * KEPT {
+            self.drop_beginning();
+        }
+    }
+
+    fn drop_beginning(&mut self) {
+        let at = self.text.len() - KEPT;
+        let end = self.text[at..].iter().position(|byte| *byte == b'\n');
+        let kept = match end {
+            Some(end) => self.text.split_off(at + end + 1),
+            None => at_character(&self.text[self.text.len() - LINE_END..]).to_vec(),
+        };
+        let first = self.lines - newlines(&kept) + 1;
+        self.text = kept;
+        self.terminal = Terminal::starting_at(first);
+    }
+
+    /// When the lines have waited long enough; never, if there are none.
+    pub(crate) async fn due(&self) {
+        match self.since {
+            Some(since) => sleep_until((self.last + QUIET).min(since + LATEST)).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What has come, as HTML; empty if no line has ended.
+    pub(crate) fn take_html(&mut self, markup: &Markup) -> String {
+        let mut rows = Rows::new(Bounds::NOTHING, ROWS, self.sent);
+        self.terminal.feed(&self.text, &mut |number, line| {
+            rows.push(number, markup::row(number, line));
+        });
+        self.text.clear();
+        self.since = None;
+        self.sent = self.sent.max(self.lines);
+        rows.into_html(markup)
+    }
+
+    /// The log is over: with an unfinished last line.
+    pub(crate) fn finish(&mut self, markup: &Markup) -> String {
+        let mut html = self.take_html(markup);
+        let next = Terminal::starting_at(self.sent + 1);
+        let terminal = std::mem::replace(&mut self.terminal, next);
+        terminal.finish(&mut |number, line| {
+            html.push_str(&markup::row(number, line));
+            self.lines = self.lines.max(number);
+        });
+        html
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(html: &str) -> Vec<u64> {
+        let rows = html.split("id=\"L").skip(1);
+        rows.map(|row| row.split('"').next().unwrap().parse().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn lines_that_the_page_has_are_not_sent_again() {
+        let markup = Markup::default();
+        let mut batch = Batch::new(2);
+        batch.push(b"one\nt");
+        assert!(batch.since.is_none());
+        batch.push(b"wo\nthree\nfo");
+        assert_eq!(numbers(&batch.take_html(&markup)), [3]);
+        batch.push(b"ur\n");
+        assert_eq!(numbers(&batch.take_html(&markup)), [4]);
+        assert_eq!((batch.lines, batch.bytes), (4, 19));
+        batch.push(b"five");
+        assert_eq!(batch.take_html(&markup), "");
+        let rest = batch.finish(&markup);
+        assert!(rest.contains(">five</span>"), "{rest}");
+        assert_eq!((numbers(&rest), batch.lines), (vec![5], 5));
+    }
+
+    #[test]
+    fn of_a_flood_the_end_is_sent_with_its_numbers() {
+        let markup = Markup::default();
+        let mut batch = Batch::new(10);
+        let log: String = (1..=500_000).map(|n| format!("line {n}\n")).collect();
+        for chunk in log.as_bytes().chunks(32 << 10) {
+            batch.push(chunk);
+            assert!(batch.text.len() <= 2 * KEPT);
+        }
+        let html = batch.take_html(&markup);
+        assert!(html.contains("497990 lines are not shown here"));
+        assert!(html.contains("id=\"L500000\""));
+        assert!(html.contains(">line 500000</span>"));
+        assert_eq!(numbers(&html).len(), ROWS.lines);
+    }
+
+    #[test]
+    fn whatever_comes_what_is_sent_is_bounded() {
+        for text in [
+            "\n".repeat(5 << 20),
+            "x".repeat(5 << 20),
+            "\u{1b}[9999Cx\n".repeat(400_000),
+            "\u{1b}[7mx\u{1b}[m".repeat(400_000),
+        ] {
+            let mut batch = Batch::new(0);
+            for chunk in text.as_bytes().chunks(32 << 10) {
+                batch.push(chunk);
+            }
+            let html = batch.finish(&Markup::default());
+            assert!(html.len() < 2 << 20, "{}", html.len());
+            assert!(numbers(&html).len() <= ROWS.lines + 1);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The lines of a log that a page has: some of the beginning, some of the end, so much and no more.
+//!
+//! Bounded in lines and in bytes of HTML, whatever a log is made of: an empty line is one byte of
+//! a log and a hundred of a page.
+
+use std::collections::VecDeque;
+
+use super::markup::Markup;
+
+/// Of one of the two ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) lines: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Bounds {
+    pub(crate) const NOTHING: Self = Self { lines: 0, bytes: 0 };
+}
+
+#[derive(Debug)]
+pub(crate) struct Rows {
+    head: Bounds,
+    tail: Bounds,
+    first: String,
+    first_lines: usize,
+    /// Nothing more is of the beginning.
+    head_ended: bool,
+    last: VecDeque<(u64, String)>,
+    last_bytes: usize,
+    /// The number of the last line of the beginning.
+    shown: u64,
+}
+
+impl Rows {
+    /// `after`: the last line that is on the page already.
+    pub(crate) fn new(head: Bounds, tail: Bounds, after: u64) -> Self {
+        Self {
+            head,
+            tail,
+            first: String::new(),
+            first_lines: 0,
+            head_ended: false,
+            last: VecDeque::new(),
+            last_bytes: 0,
+            shown: after,
+        }
+    }
+
+    /// The next line; `row` is HTML.
+    pub(crate) fn push(&mut self, number: u64, row: String) {
+        let fits =
+            self.first_lines < self.head.lines && self.first.len() + row.len() <= self.head.bytes;
+        if fits && !self.head_ended {
+            self.first.push_str(&row);
+            self.first_lines += 1;
+            self.shown = number;
+            return;
+        }
+        self.head_ended = true;
+        self.last_bytes += row.len();
+        self.last.push_back((number, row));
+        while self.last.len() > self.tail.lines
+            || (self.last_bytes > self.tail.bytes && self.last.len() > 1)
+        {
+            let gone = self.last.pop_front();
+            self.last_bytes -= gone.map_or(0, |(_, row)| row.len());
+        }
+    }
+
+    /// What comes next is of the end.
+    pub(crate) fn end_head(&mut self) {
+        self.head_ended = true;
+    }
+
+    /// The number of the last line of the beginning, and of the first of the end.
+    pub(crate) fn between(&self) -> (u64, Option<u64>) {
+        (self.shown, self.last.front().map(|(number, _)| *number))
+    }
+
+    /// The beginning, and the end.
+    pub(crate) fn into_parts(self) -> (String, String) {
+        let last = self.last.into_iter().map(|(_, row)| row).collect();
+        (self.first, last)
+    }
+
+    /// Both, and what is to be said of what is between them.
+    pub(crate) fn into_html(self, markup: &Markup) -> String {
+        let (shown, next) = self.between();
+        let (mut html, last) = self.into_parts();
+        if let Some(next) = next {
+            markup.push_gap(&mut html, shown + 1, next);
+        }
+        html + &last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        lines: 2,
+        bytes: 100,
+    };
+
+    fn html(head: Bounds, tail: Bounds, rows: &[&str]) -> String {
+        let mut all = Rows::new(head, tail, 0);
+        for (number, row) in (1..).zip(rows) {
+            all.push(number, format!("{row};"));
+        }
+        let markup = Markup::default();
+        all.into_html(&markup)
+    }
+
+    #[test]
+    fn both_ends_are_bounded_in_lines() {
+        let few = html(BOUNDS, BOUNDS, &["a", "b", "c", "d"]);
+        assert_eq!(few, "a;b;c;d;");
+        let many = html(BOUNDS, BOUNDS, &["a", "b", "c", "d", "e"]);
+        assert!(many.starts_with("a;b;<div class=\"gap\""), "{many}");
+        assert!(many.contains("1 line is not shown"), "{many}");
+        assert!(many.ends_with("d;e;"), "{many}");
+        let none = html(Bounds::NOTHING, BOUNDS, &["a", "b", "c"]);
+        assert!(none.contains("1 line is not shown") && none.ends_with("b;c;"));
+    }
+
+    #[test]
+    fn and_in_bytes() {
+        let wide = "x".repeat(60);
+        let many = html(BOUNDS, BOUNDS, &[&wide, &wide, &wide, "end"]);
+        assert!(many.contains("1 line is not shown"), "{many}");
+        assert!(many.ends_with("end;"), "{many}");
+        // What somebody came for is the end, however long it is.
+        let only = "x".repeat(500);
+        assert!(html(BOUNDS, BOUNDS, &["a", "b", "c", &only]).ends_with(&format!("{only};")));
+    }
+}
