@@ -7,6 +7,8 @@
 //! pr-logs/directory/JOB/BUILD.txt                  alias of a presubmit: the URL of its folder
 //! logs/JOB/latest-build.txt  pr-logs/directory/JOB/latest-build.txt  pr-logs/pull/SEG/PR/JOB/latest-build.txt
 //! ```
+//!
+//! A job without a name has no segment JOB.
 
 use crate::prowjob::{GcsConfiguration, PathStrategy, ProwJobType, Refs};
 
@@ -31,6 +33,7 @@ pub const ARTIFACTS: &str = "artifacts";
 pub const TEST_CONTAINER: &str = "test";
 /// The newest build id of a job.
 pub const LATEST: &str = "latest-build.txt";
+const NAMELESS: &str = "the job has no name, and the repository no segment of its own";
 const INSIDE_ANOTHER: &str = "it reads as a part of another run's folder";
 
 /// What the log of a container is called, of a test that has so many.
@@ -64,21 +67,17 @@ pub fn job_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error
         ProwJobType::Unset => return Err(no_type(job)),
     };
     let dir = join(&[config.path_prefix.trim_matches('/'), &base]);
-    if [job.name, job.build_id]
-        .iter()
-        .any(|part| part.is_empty() || part.contains('/'))
-    {
-        return Err(Error::InvalidKey(
-            dir,
-            "job and build id have to be one segment each",
-        ));
+    if job.name.contains('/') {
+        let fault = "the job's name has to be one segment";
+        return Err(Error::InvalidKey(dir, fault));
     }
     key::validate(&dir)?;
     if !inverse::is_number(job.build_id) {
         return Err(Error::InvalidKey(dir, "the build id has to be a number"));
     }
     match inverse::runs(&dir).as_slice() {
-        [run] if run.rest.is_empty() => Ok(dir),
+        [run] if run.rest.is_empty() && run.job == job.name => Ok(dir),
+        [] if job.name.is_empty() => Err(Error::InvalidKey(dir, NAMELESS)),
         [] => Err(Error::InvalidKey(
             dir,
             "organisation or repository has a slash",
@@ -110,16 +109,21 @@ pub fn check_prefix(prefix: &str, job: Option<&str>) -> Result<(), Error> {
 /// The key that holds the URL of a presubmit's folder; other types have none.
 #[must_use]
 pub fn alias(job: &Job<'_>) -> Option<String> {
-    (job.job_type == ProwJobType::Presubmit)
-        .then(|| format!("pr-logs/directory/{}/{}.txt", job.name, job.build_id))
+    (job.job_type == ProwJobType::Presubmit).then(|| {
+        join(&[
+            "pr-logs/directory",
+            job.name,
+            &format!("{}.txt", job.build_id),
+        ])
+    })
 }
 
 /// The keys that hold the newest build id of the job.
 pub fn latest_builds(config: &GcsConfiguration, job: &Job<'_>) -> Result<Vec<String>, Error> {
-    let directory = format!("pr-logs/directory/{}/{LATEST}", job.name);
+    let directory = join(&["pr-logs/directory", job.name, LATEST]);
     Ok(match job.job_type {
         ProwJobType::Postsubmit | ProwJobType::Periodic => {
-            vec![format!("logs/{}/{LATEST}", job.name)]
+            vec![join(&["logs", job.name, LATEST])]
         }
         ProwJobType::Batch => vec![directory],
         ProwJobType::Unset => return Err(no_type(job)),
@@ -149,11 +153,10 @@ fn pull_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error> {
 /// The segment that stands for a repository; may be empty. `explicit` if no strategy is set.
 #[must_use]
 pub fn segment(config: &GcsConfiguration, org: &str, repo: &str) -> String {
-    let org = org
-        .trim_start_matches("https://")
-        .trim_start_matches("http://");
-    let full = || format!("{org}_{}", repo.replace('/', "_"));
     let (default_org, default_repo) = (org == config.default_org, repo == config.default_repo);
+    let host = org.strip_prefix("https://").unwrap_or(org);
+    let host = host.strip_prefix("http://").unwrap_or(host);
+    let full = || format!("{}_{}", host.trim_end_matches('/'), repo.replace('/', "_"));
     match config.path_strategy.unwrap_or(PathStrategy::Explicit) {
         PathStrategy::Single | PathStrategy::Legacy if default_org && default_repo => String::new(),
         PathStrategy::Legacy if default_org => repo.to_owned(),
@@ -171,12 +174,12 @@ pub fn belonging(job_dir: &str) -> Vec<String> {
         return Vec::new();
     };
     let (job, build) = (run.job, run.build_id);
-    let directory = format!("pr-logs/directory/{job}/{LATEST}");
+    let directory = join(&["pr-logs/directory", job, LATEST]);
     match run.kind {
         FolderKind::Batch => vec![directory],
-        FolderKind::Logs => vec![format!("logs/{job}/{LATEST}")],
+        FolderKind::Logs => vec![join(&["logs", job, LATEST])],
         FolderKind::Pull => vec![
-            format!("pr-logs/directory/{job}/{build}.txt"),
+            join(&["pr-logs/directory", job, &format!("{build}.txt")]),
             directory,
             join(&[
                 "pr-logs/pull",
@@ -257,6 +260,14 @@ mod tests {
             (Legacy, "kubernetes", "kubernetes", ""),
             (Legacy, "kubernetes", "test-infra", "test-infra"),
             (Legacy, "istio", "istio", "istio_istio"),
+            (
+                Legacy,
+                "https://kubernetes",
+                "kubernetes",
+                "kubernetes_kubernetes",
+            ),
+            (Explicit, "http://h/", "r", "h_r"),
+            (Explicit, "", "foo1", "_foo1"),
         ] {
             assert_eq!(
                 segment(&config(strategy, ""), org, repo),
@@ -330,6 +341,69 @@ mod tests {
         );
     }
 
+    /// What Prow's initupload writes for the same jobs.
+    #[test]
+    fn a_job_without_a_name_has_no_segment_of_it() {
+        let (other, no_org) = (refs("o", "r"), refs("", "foo1"));
+        let of = |job_type, refs| Job {
+            name: "",
+            ..job(job_type, refs)
+        };
+        for (job, dir, beside) in [
+            (
+                of(ProwJobType::Presubmit, Some(&other)),
+                "pr-logs/pull/o_r/7/1234",
+                vec![
+                    "pr-logs/directory/1234.txt",
+                    "pr-logs/directory/latest-build.txt",
+                    "pr-logs/pull/o_r/7/latest-build.txt",
+                ],
+            ),
+            (
+                of(ProwJobType::Presubmit, Some(&no_org)),
+                "pr-logs/pull/_foo1/7/1234",
+                vec![
+                    "pr-logs/directory/1234.txt",
+                    "pr-logs/directory/latest-build.txt",
+                    "pr-logs/pull/_foo1/7/latest-build.txt",
+                ],
+            ),
+            (
+                of(ProwJobType::Batch, Some(&other)),
+                "pr-logs/pull/batch/1234",
+                vec!["pr-logs/directory/latest-build.txt"],
+            ),
+            (
+                of(ProwJobType::Postsubmit, Some(&no_org)),
+                "logs/1234",
+                vec!["logs/latest-build.txt"],
+            ),
+            (
+                of(ProwJobType::Periodic, None),
+                "logs/1234",
+                vec!["logs/latest-build.txt"],
+            ),
+        ] {
+            let config = config(PathStrategy::Explicit, "");
+            assert_eq!(job_dir(&config, &job).unwrap(), dir);
+            let own: Vec<String> = alias(&job)
+                .into_iter()
+                .chain(latest_builds(&config, &job).unwrap())
+                .collect();
+            assert_eq!(own, beside);
+            assert_eq!(belonging(dir), own, "the folder alone tells the same");
+        }
+        // Not where it would read as another job's run.
+        let job = of(ProwJobType::Periodic, None);
+        for (prefix, allowed) in [("p", true), ("logs", false), ("logs/j", true)] {
+            let config = config(PathStrategy::Explicit, prefix);
+            assert_eq!(job_dir(&config, &job).is_ok(), allowed, "{prefix}");
+        }
+        let kubernetes = refs("kubernetes", "kubernetes");
+        let job = of(ProwJobType::Presubmit, Some(&kubernetes));
+        assert!(job_dir(&config(PathStrategy::Legacy, ""), &job).is_err());
+    }
+
     #[test]
     fn a_prefix_cannot_claim_another_jobs_keys() {
         for (dir, job) in [
@@ -391,7 +465,8 @@ mod tests {
         for (name, build_id) in [
             ("..", "1"),
             ("a/b", "1"),
-            ("", "1"),
+            ("..", ""),
+            ("", ""),
             ("a", ""),
             ("a", "b"),
             ("a", "../1"),

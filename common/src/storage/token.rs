@@ -113,7 +113,11 @@ impl Grant {
             return Err(TokenError::OtherRun);
         }
         if let Some(name) = below(&self.folder, key) {
-            return Ok(Reach::Inside(name));
+            let runs = paths::inverse::runs(key);
+            let is_own = runs.first().is_some_and(|run| run.folder == self.folder);
+            return is_own
+                .then_some(Reach::Inside(name))
+                .ok_or(TokenError::OtherRun);
         }
         if !paths::belonging(&self.folder).iter().any(|own| own == key) {
             return Err(TokenError::OtherRun);

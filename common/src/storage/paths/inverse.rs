@@ -22,6 +22,7 @@ pub struct RunKey<'a> {
     /// Without a slash at the end.
     pub folder: &'a str,
     pub kind: FolderKind,
+    /// Empty for a run whose job has no name.
     pub job: &'a str,
     /// A number.
     pub build_id: &'a str,
@@ -37,6 +38,7 @@ pub struct RunKey<'a> {
 /// A key beside the folders: a presubmit's alias, or a job's newest build id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BesideKey<'a> {
+    /// Empty for runs whose job has no name.
     pub job: &'a str,
     /// Of an alias; `None` for `latest-build.txt`, which all runs of the job share.
     pub build_id: Option<&'a str>,
@@ -52,9 +54,16 @@ pub fn runs(key: &str) -> Vec<RunKey<'_>> {
         .filter_map(|end| {
             let run = run(&key[..end])?;
             let rest = key[end..].trim_start_matches('/');
-            Some(RunKey { rest, ..run })
+            let is_a_jobs = run.job.is_empty() && is_below_a_job(rest);
+            (!is_a_jobs).then_some(RunKey { rest, ..run })
         })
         .collect()
+}
+
+/// What looks like the folder of a run without a job's name is that of a job with a number for
+/// its name, if this is below it.
+fn is_below_a_job(rest: &str) -> bool {
+    rest == super::LATEST || rest.split('/').next().is_some_and(is_number)
 }
 
 /// The run whose folder this is, to the end.
@@ -62,16 +71,30 @@ pub fn runs(key: &str) -> Vec<RunKey<'_>> {
 pub fn run(folder: &str) -> Option<RunKey<'_>> {
     let mut segments = folder.rsplit('/');
     let build_id = segments.next().filter(|id| is_number(id))?;
-    let job = segments.next().filter(|job| !job.is_empty())?;
-    let before: [Option<&str>; 4] = std::array::from_fn(|_| segments.next());
-    let (kind, segment, pull) = match before {
-        [Some("logs"), ..] => (FolderKind::Logs, None, None),
-        [Some("batch"), Some("pull"), Some("pr-logs"), _] => (FolderKind::Batch, None, None),
-        [Some(pull), Some("pull"), Some("pr-logs"), _] if is_number(pull) => {
-            (FolderKind::Pull, None, Some(pull))
+    let before: [Option<&str>; 5] = std::array::from_fn(|_| segments.next());
+    let (kind, job, segment, pull) = match before {
+        [Some(""), ..] => return None,
+        [Some(job), Some("logs"), ..] => (FolderKind::Logs, job, None, None),
+        [Some(job), Some("batch"), Some("pull"), Some("pr-logs"), _] => {
+            (FolderKind::Batch, job, None, None)
         }
-        [Some(pull), Some(segment), Some("pull"), Some("pr-logs")] if is_number(pull) => {
-            (FolderKind::Pull, Some(segment), Some(pull))
+        [Some(job), Some(pull), Some("pull"), Some("pr-logs"), _] if is_number(pull) => {
+            (FolderKind::Pull, job, None, Some(pull))
+        }
+        [
+            Some(job),
+            Some(pull),
+            Some(segment),
+            Some("pull"),
+            Some("pr-logs"),
+        ] if is_number(pull) => (FolderKind::Pull, job, Some(segment), Some(pull)),
+        // Without a job's name its segment is not there.
+        [Some("logs"), ..] => (FolderKind::Logs, "", None, None),
+        [Some("batch"), Some("pull"), Some("pr-logs"), ..] => (FolderKind::Batch, "", None, None),
+        [Some(pull), Some(segment), Some("pull"), Some("pr-logs"), _]
+            if is_number(pull) && !is_number(segment) =>
+        {
+            (FolderKind::Pull, "", Some(segment), Some(pull))
         }
         _ => return None,
     };
@@ -91,11 +114,18 @@ pub fn run(folder: &str) -> Option<RunKey<'_>> {
 pub fn beside(key: &str) -> Option<BesideKey<'_>> {
     let segments: Vec<&str> = key.split('/').collect();
     let (job, name, segment) = match segments.as_slice() {
+        ["logs", "", ..] | ["pr-logs", "directory", "", ..] => return None,
         ["logs", job, name] => (*job, *name, None),
         ["pr-logs", "directory", job, name] => (*job, *name, None),
         ["pr-logs", "pull", pull, job, name] if is_number(pull) => (*job, *name, None),
         ["pr-logs", "pull", segment, pull, job, name] if is_number(pull) => {
             (*job, *name, Some(*segment))
+        }
+        // Without a job's name its segment is not there.
+        ["logs", name @ super::LATEST] => ("", *name, None),
+        ["pr-logs", "directory", name] => ("", *name, None),
+        ["pr-logs", "pull", segment, pull, name @ super::LATEST] if is_number(pull) => {
+            ("", *name, Some(*segment))
         }
         _ => return None,
     };
@@ -105,7 +135,7 @@ pub fn beside(key: &str) -> Option<BesideKey<'_>> {
         (false, "directory") => Some(alias()?),
         (false, _) => return None,
     };
-    (!job.is_empty()).then_some(BesideKey {
+    Some(BesideKey {
         job,
         build_id,
         segment,

@@ -49,6 +49,25 @@ fn opens_its_own_run_and_no_other() {
 }
 
 #[test]
+fn a_run_without_a_jobs_name_reaches_no_run_of_a_job_with_a_number_for_its_name() {
+    let nameless = grant("logs/12");
+    let other = Err(TokenError::OtherRun);
+    for (key, expected) in [
+        ("logs/12/build-log.txt", Ok(Reach::Inside("build-log.txt"))),
+        ("logs/12/artifacts/7", Ok(Reach::Inside("artifacts/7"))),
+        ("logs/latest-build.txt", Ok(Reach::LatestBuild)),
+        ("logs/12/7", other),
+        ("logs/12/7/build-log.txt", other),
+        ("logs/12/latest-build.txt", other),
+        ("logs/13/build-log.txt", other),
+    ] {
+        assert_eq!(nameless.reach(key), expected, "{key}");
+    }
+    assert!(grant("logs/12/7").reach("logs/12/7/x").is_ok());
+    assert!(grant("logs/12/7").reach("logs/12/x").is_err());
+}
+
+#[test]
 fn lists_its_own_folder_and_no_other() {
     let other = Err(TokenError::OtherRun);
     for (folder, expected) in [

@@ -74,6 +74,32 @@ fn keys_tell_their_runs() {
                 ("logs/logs/12/34", Logs, "12", "34", ""),
             ],
         ),
+        (
+            // A job without a name; only where it is no job with a number for its name.
+            "p/logs/12/artifacts/7",
+            vec![("p/logs/12", Logs, "", "12", "artifacts/7")],
+        ),
+        ("logs/12", vec![("logs/12", Logs, "", "12", "")]),
+        ("logs/12/7", vec![("logs/12/7", Logs, "12", "7", "")]),
+        ("logs/12/7/x", vec![("logs/12/7", Logs, "12", "7", "x")]),
+        ("logs/12/latest-build.txt", vec![]),
+        (
+            "pr-logs/pull/batch/12/x",
+            vec![("pr-logs/pull/batch/12", Batch, "", "12", "x")],
+        ),
+        (
+            "pr-logs/pull/o_r/7/12/x",
+            vec![("pr-logs/pull/o_r/7/12", Pull, "", "12", "x")],
+        ),
+        (
+            "pr-logs/pull/o_r/7/12/34",
+            vec![("pr-logs/pull/o_r/7/12/34", Pull, "12", "34", "")],
+        ),
+        (
+            "pr-logs/pull/8/7/12/x",
+            vec![("pr-logs/pull/8/7/12", Pull, "7", "12", "x")],
+        ),
+        ("pr-logs/pull/7/12/x", vec![]),
         ("logs/nightly/latest-build.txt", vec![]),
         ("logs/nightly/abc/build-log.txt", vec![]),
         ("logs//1/x", vec![]),
@@ -118,6 +144,15 @@ fn keys_beside_the_folders_tell_their_job() {
             "pr-logs/pull/7/unit/latest-build.txt",
             Some(("unit", None, None)),
         ),
+        ("pr-logs/directory/1234.txt", Some(("", Some("1234"), None))),
+        ("pr-logs/directory/latest-build.txt", Some(("", None, None))),
+        ("logs/latest-build.txt", Some(("", None, None))),
+        (
+            "pr-logs/pull/o_r/7/latest-build.txt",
+            Some(("", None, Some("o_r"))),
+        ),
+        ("pr-logs/directory/x.txt", None),
+        ("logs/1234.txt", None),
         ("pr-logs/directory/unit/x.txt", None),
         ("pr-logs/directory/unit/1234", None),
         ("logs/nightly/1234.txt", None),
@@ -193,7 +228,7 @@ proptest! {
         mut config in configuration(),
         default_repository in any::<bool>(),
         refs in refs(),
-        name in word(),
+        name in prop_oneof![9 => word(), 1 => Just(String::new())],
         build_id in "[0-9]{1,19}",
         job_type in prop::sample::select(TYPES.to_vec()),
         rest in path(0..9),
@@ -204,6 +239,8 @@ proptest! {
         }
         let job = Job { job_type, name: &name, build_id: &build_id, refs: Some(&refs) };
         let Ok(folder) = job_dir(&config, &job) else { return Ok(()) };
+        // What is below a nameless run's folder and begins so is not its own to write.
+        prop_assume!(!name.is_empty() || rest.is_empty() || !is_below_a_job(&rest));
         let key = if rest.is_empty() { folder.clone() } else { format!("{folder}/{rest}") };
         let all = runs(&key);
         // Whatever the run writes below its folder, and whatever the prefix: it is told first.
@@ -230,7 +267,10 @@ proptest! {
     fn no_two_runs_share_a_key(
         configs in (configuration(), configuration()),
         refs in (refs(), refs()),
-        names in (word(), word()),
+        names in (
+            prop_oneof![3 => word(), 1 => Just(String::new())],
+            prop_oneof![3 => word(), 1 => Just(String::new())],
+        ),
         types in (prop::sample::select(TYPES.to_vec()), prop::sample::select(TYPES.to_vec())),
     ) {
         let folder = |config, job_type, name: &str, refs| {
@@ -240,7 +280,9 @@ proptest! {
             folder(&configs.0, types.0, &names.0, &refs.0),
             folder(&configs.1, types.1, &names.1, &refs.1),
         ) else { return Ok(()) };
-        prop_assert!(!one.starts_with(&format!("{other}/")), "{} is inside {}", one, other);
+        let inside = one.strip_prefix(&format!("{other}/"));
+        let is_its_own = names.1.is_empty() && inside.is_some_and(is_below_a_job);
+        prop_assert!(inside.is_none() || is_its_own, "{} is inside {}", one, other);
     }
 
     #[test]
