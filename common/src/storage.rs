@@ -8,6 +8,7 @@ mod bucket;
 mod cloud;
 mod content_type;
 mod credentials;
+mod emulator;
 mod gzip;
 mod http;
 mod key;
@@ -29,7 +30,7 @@ pub use bucket::{Bucket, Provider};
 pub use content_type::content_type;
 pub use credentials::Credentials;
 pub use key::validate as validate_key;
-pub use object::{Attributes, Body, Listing, Object, ObjectInfo};
+pub use object::{Attributes, Body, Listing, Object, ObjectInfo, Version};
 pub use page::{ListingPage, PAGE_NAMES};
 
 /// What a caller can react to.
@@ -85,6 +86,7 @@ pub struct Storage {
 #[derive(Debug, Clone)]
 enum Backend {
     Cloud(cloud::Cloud),
+    Emulator(Arc<emulator::Emulator>),
     Local(Arc<local::Local>),
     Http(Arc<http::Http>),
 }
@@ -93,11 +95,18 @@ impl Storage {
     /// Opens `gs://b`, `s3://b`, `az://c`, `file:///dir`, `b` (which is `gs://b`), each with an
     /// optional path, or Deck's storage at `http(s)://host[:port]/storage`.
     ///
+    /// `gs://` is the server that `STORAGE_EMULATOR_HOST` names, if it names one; without
+    /// credentials what is public is read.
+    ///
     /// Does not talk to the network, and makes no folder: the first write does.
     pub fn open(url: &str, credentials: &Credentials) -> Result<Self, Error> {
         let bucket = Bucket::parse(url)?;
         let backend = match bucket.provider() {
-            Provider::Gs | Provider::S3 | Provider::Az => {
+            Provider::Gs => match emulator::Emulator::from_env(&bucket)? {
+                Some(emulator) => Backend::Emulator(Arc::new(emulator)),
+                None => Backend::Cloud(cloud::Cloud::open(&bucket, credentials)?),
+            },
+            Provider::S3 | Provider::Az => {
                 Backend::Cloud(cloud::Cloud::open(&bucket, credentials)?)
             }
             Provider::File => Backend::Local(Arc::new(local::Local::open(&bucket))),
@@ -136,6 +145,7 @@ impl Storage {
         let body = body.into();
         match &self.backend {
             Backend::Cloud(b) => b.put(key, body, attributes).await,
+            Backend::Emulator(b) => b.put(key, body, attributes).await,
             Backend::Local(b) => b.put(key, body, attributes).await,
             Backend::Http(b) => b.put(key, body, attributes).await,
         }
@@ -152,8 +162,28 @@ impl Storage {
         let body = body.into();
         match &self.backend {
             Backend::Cloud(b) => b.put_if_absent(key, body, attributes).await,
+            Backend::Emulator(b) => b.put_if_absent(key, body, attributes).await,
             Backend::Local(b) => b.put_if_absent(key, body, attributes).await,
             Backend::Http(b) => b.put_if_absent(key, body, attributes).await,
+        }
+    }
+
+    /// Writes a small object in place of one of that version; `false` says that somebody was
+    /// faster. Where the bucket cannot tell, it is written.
+    pub async fn put_if_unchanged(
+        &self,
+        key: &str,
+        body: impl Into<bytes::Bytes>,
+        attributes: &Attributes,
+        version: &Version,
+    ) -> Result<bool, Error> {
+        key::validate(key)?;
+        let body = body.into();
+        match &self.backend {
+            Backend::Cloud(b) => b.put_if_unchanged(key, body, attributes, version).await,
+            Backend::Emulator(_) | Backend::Local(_) | Backend::Http(_) => {
+                self.put(key, body, attributes).await.map(|()| true)
+            }
         }
     }
 
@@ -181,6 +211,7 @@ impl Storage {
         key::validate(key)?;
         match &self.backend {
             Backend::Cloud(b) => b.read(key, range).await,
+            Backend::Emulator(b) => b.read(key, range).await,
             Backend::Local(b) => b.read(key, range).await,
             Backend::Http(b) => b.read(key, range).await,
         }
@@ -193,6 +224,7 @@ impl Storage {
         key::validate(key)?;
         let deleted = match &self.backend {
             Backend::Cloud(b) => b.delete(key).await,
+            Backend::Emulator(b) => b.delete(key).await,
             Backend::Local(b) => b.delete(key).await,
             Backend::Http(b) => b.delete(key).await,
         };
@@ -213,6 +245,7 @@ impl Storage {
         }
         match &self.backend {
             Backend::Cloud(b) => b.list(prefix, delimiter).await,
+            Backend::Emulator(b) => b.list(prefix, delimiter).await,
             Backend::Local(b) => b.list(prefix, delimiter).await,
             Backend::Http(b) => b.list(prefix, delimiter).await,
         }

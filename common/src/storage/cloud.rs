@@ -1,6 +1,7 @@
 //! Google, Amazon and Azure through `object_store`, which retries by itself.
 
 mod error;
+mod google;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path;
 use object_store::{
     Attribute, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
@@ -17,7 +17,7 @@ use object_store::{
 };
 
 use super::credentials::S3Credentials;
-use super::object::{Attributes, Body, Listing, Object, ObjectInfo};
+use super::object::{Attributes, Body, Listing, Object, ObjectInfo, Version};
 use super::{Bucket, Credentials, Error, Provider, ReadRange};
 use crate::causes::causes;
 pub(super) use error::{error, io_error};
@@ -47,19 +47,7 @@ impl Cloud {
                 let builder = MicrosoftAzureBuilder::from_env().with_container_name(bucket.name());
                 Arc::new(builder.build().map_err(bad)?)
             }
-            _ => {
-                let builder = match &credentials.gcs_credentials_file {
-                    Some(file) => GoogleCloudStorageBuilder::new()
-                        .with_service_account_path(file.display().to_string()),
-                    None => GoogleCloudStorageBuilder::from_env(),
-                };
-                Arc::new(
-                    builder
-                        .with_bucket_name(bucket.name())
-                        .build()
-                        .map_err(bad)?,
-                )
-            }
+            _ => Arc::new(google::open(bucket.name(), credentials).map_err(bad)?),
         };
         Ok(Self::new(store, bucket.path()))
     }
@@ -152,6 +140,33 @@ impl Cloud {
         {
             Ok(()) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(e) => Err(error(key, e)),
+        }
+    }
+
+    /// Writes in place of that version; `false` says that somebody was faster.
+    pub(super) async fn put_if_unchanged(
+        &self,
+        key: &str,
+        body: Bytes,
+        attributes: &Attributes,
+        version: &Version,
+    ) -> Result<bool, Error> {
+        let mode = |version: &object_store::UpdateVersion| PutMode::Update(version.clone());
+        let mode = version.0.as_ref().map_or(PutMode::Overwrite, mode);
+        let path = self.path(key)?;
+        let put = |mode| self.put_small(&path, body.clone(), mode, to_store(attributes));
+        match put(mode).await {
+            Ok(()) => Ok(true),
+            Err(object_store::Error::Precondition { .. }) => Ok(false),
+            // Not every server that speaks like Amazon's knows the condition.
+            Err(
+                object_store::Error::NotImplemented { .. }
+                | object_store::Error::NotSupported { .. },
+            ) => {
+                let put = put(PutMode::Overwrite).await;
+                put.map(|()| true).map_err(|e| error(key, e))
+            }
             Err(e) => Err(error(key, e)),
         }
     }
@@ -317,6 +332,10 @@ fn object(
         size: result.meta.size,
         modified: modified(&result.meta),
         attributes: from_store(&result.attributes),
+        version: Version(Some(object_store::UpdateVersion {
+            e_tag: result.meta.e_tag.clone(),
+            version: result.meta.version.clone(),
+        })),
         range: range.clone().unwrap_or_else(|| result.range.clone()),
         body: match range {
             Some(_) => futures::stream::empty().boxed(),
@@ -374,6 +393,20 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
+
+    #[tokio::test]
+    async fn of_two_who_replace_a_version_one_is_told() {
+        let cloud = Cloud::new(Arc::new(InMemory::new()), "root");
+        let attributes = Attributes::default();
+        cloud.put("k", "1".into(), &attributes).await.unwrap();
+        let seen = cloud.read("k", ReadRange::All).await.unwrap().version;
+        for (body, expected) in [("2", true), ("3", false)] {
+            let put = cloud.put_if_unchanged("k", body.into(), &attributes, &seen);
+            assert_eq!(put.await.unwrap(), expected, "{body}");
+        }
+        let object = cloud.read("k", ReadRange::All).await.unwrap();
+        assert_eq!(object.bytes(9).await.unwrap(), "2");
+    }
 
     #[tokio::test]
     async fn what_is_deleted_is_gone_and_the_rest_is_not() {

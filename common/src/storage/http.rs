@@ -16,11 +16,12 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::object::{Attributes, Body, Listing, Object};
+use super::object::{Attributes, Body, Listing, Object, Version};
 use super::page::ListingPage;
 use super::{Bucket, Credentials, Error, Provider, ReadRange};
-use progress::Watched;
-use wire::{answer, attributes, extent, header, headers};
+pub(super) use progress::Watched;
+pub(super) use wire::checked;
+use wire::{attributes, extent, header, headers};
 
 /// How long an upload may stand still, and the answer after its last byte be awaited.
 const STALL: Duration = Duration::from_secs(120);
@@ -87,33 +88,7 @@ impl Http {
             None => request,
         };
         let response = request.send().await.map_err(Error::other)?;
-        let status = response.status();
-        if status.is_success()
-            || [
-                StatusCode::PRECONDITION_FAILED,
-                StatusCode::RANGE_NOT_SATISFIABLE,
-            ]
-            .contains(&status)
-        {
-            return Ok(response);
-        }
-        if status == StatusCode::NOT_FOUND {
-            return Err(Error::NotFound(key.to_owned()));
-        }
-        let answer = answer(response).await;
-        Err(match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Error::Forbidden(format!("{key} ({answer})"))
-            }
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Error::other(format!("{} answered {answer}", self.base))
-            }
-            // Too large, say, or moved: the same request will not go better.
-            status if status.is_client_error() || status.is_redirection() => {
-                Error::Refused(key.to_owned(), answer)
-            }
-            _ => Error::other(format!("{} answered {answer}", self.base)),
-        })
+        checked(key, &self.base, response).await
     }
 
     /// Sends a body, for as long as it moves.
@@ -184,6 +159,7 @@ impl Http {
                 .and_then(|m| jiff::fmt::rfc2822::parse(&m).ok())
                 .map(|z| -> Timestamp { z.timestamp() }),
             attributes: attributes(response.headers()),
+            version: Version::default(),
             body: if got.is_empty() {
                 futures::stream::empty().boxed()
             } else {

@@ -85,6 +85,10 @@ impl From<&'static str> for Body {
     }
 }
 
+/// What tells an object from the one that replaces it, where the bucket can tell.
+#[derive(Debug, Clone, Default)]
+pub struct Version(pub(super) Option<object_store::UpdateVersion>);
+
 /// An object, or a part of one, on its way out.
 pub struct Object {
     /// Of the whole object, in bytes.
@@ -93,6 +97,7 @@ pub struct Object {
     pub range: Range<u64>,
     pub modified: Option<Timestamp>,
     pub attributes: Attributes,
+    pub version: Version,
     pub(super) body: BoxStream<'static, Result<Bytes, Error>>,
 }
 

@@ -20,7 +20,7 @@ const STEP: usize = 16 << 10;
 
 /// When bytes were last taken from a body.
 #[derive(Debug, Clone)]
-pub(super) struct Progress(Arc<Mutex<Instant>>);
+pub(in crate::storage) struct Progress(Arc<Mutex<Instant>>);
 
 impl Progress {
     fn last(&self) -> Instant {
@@ -32,7 +32,7 @@ impl Progress {
     }
 
     /// What `sending` gives; `None` once nothing has moved for `stall`.
-    pub(super) async fn guard<T>(
+    pub(in crate::storage) async fn guard<T>(
         &self,
         stall: Duration,
         sending: impl Future<Output = T>,
@@ -51,7 +51,7 @@ impl Progress {
 }
 
 /// A body in small steps, each of which is progress.
-pub(super) struct Watched {
+pub(in crate::storage) struct Watched {
     /// Never locked: it makes the body `Sync`, which reqwest asks for.
     chunks: Mutex<BoxStream<'static, io::Result<Bytes>>>,
     chunk: Bytes,
@@ -61,7 +61,7 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(body: Body) -> (Self, Progress) {
+    pub(in crate::storage) fn new(body: Body) -> (Self, Progress) {
         let progress = Progress(Arc::new(Mutex::new(Instant::now())));
         let (chunks, chunk, left) = match body {
             Body::Stream(chunks) => (chunks, Bytes::new(), None),

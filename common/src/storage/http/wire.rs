@@ -5,6 +5,7 @@ use reqwest::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName,
 };
 use reqwest::{Response, StatusCode};
+use url::Url;
 
 use crate::storage::object::Attributes;
 use crate::storage::{Error, ReadRange};
@@ -85,7 +86,42 @@ pub(super) fn headers(key: &str, attributes: &Attributes) -> Result<HeaderMap, E
 }
 
 /// The status of a refusal, and the first line of what it says.
-pub(super) async fn answer(response: Response) -> String {
+/// The response, unless it says that the request went wrong.
+pub(in crate::storage) async fn checked(
+    key: &str,
+    server: &Url,
+    response: Response,
+) -> Result<Response, Error> {
+    let status = response.status();
+    if status.is_success()
+        || [
+            StatusCode::PRECONDITION_FAILED,
+            StatusCode::RANGE_NOT_SATISFIABLE,
+        ]
+        .contains(&status)
+    {
+        return Ok(response);
+    }
+    if status == StatusCode::NOT_FOUND {
+        return Err(Error::NotFound(key.to_owned()));
+    }
+    let answer = answer(response).await;
+    Err(match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Error::Forbidden(format!("{key} ({answer})"))
+        }
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+            Error::other(format!("{} answered {answer}", server))
+        }
+        // Too large, say, or moved: the same request will not go better.
+        status if status.is_client_error() || status.is_redirection() => {
+            Error::Refused(key.to_owned(), answer)
+        }
+        _ => Error::other(format!("{} answered {answer}", server)),
+    })
+}
+
+async fn answer(response: Response) -> String {
     let status = response.status();
     let mut body = response.bytes_stream();
     let mut text = Vec::new();

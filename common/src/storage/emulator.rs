@@ -1,0 +1,316 @@
+//! What stands in for Google at `STORAGE_EMULATOR_HOST`, as `fake-gcs-server` does: its JSON API,
+//! without credentials. Google's own clients read the same variable.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, RANGE};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::http::{Watched, checked};
+use super::object::{Attributes, Body, Listing, Object, ObjectInfo, Version};
+use super::{Bucket, Error, ReadRange};
+
+const VARIABLE: &str = "STORAGE_EMULATOR_HOST";
+/// How long an upload may stand still.
+const STALL: Duration = Duration::from_secs(60);
+/// Between the parts of an upload; it may hold nothing like it, so it is new each time.
+const BOUNDARY: &str = "prow-";
+
+/// A bucket of the emulator's, and the folder in it that keys are relative to.
+#[derive(Debug)]
+pub(super) struct Emulator {
+    host: Url,
+    bucket: String,
+    root: String,
+    client: reqwest::Client,
+}
+
+/// What the API says of an object, and is told of a new one.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Resource {
+    name: String,
+    /// A number in quotation marks.
+    #[serde(skip_serializing)]
+    size: String,
+    #[serde(skip_serializing)]
+    updated: String,
+    #[serde(flatten)]
+    attributes: CamelAttributes,
+}
+
+/// [`Attributes`] in the API's spelling.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct CamelAttributes {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_encoding: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<std::collections::BTreeMap<String, String>>,
+}
+
+/// One answer of a listing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Page {
+    items: Option<Vec<Resource>>,
+    prefixes: Option<Vec<String>>,
+    next_page_token: String,
+}
+
+impl Emulator {
+    /// The emulator that the environment names, if it names one.
+    pub(super) fn from_env(bucket: &Bucket) -> Result<Option<Self>, Error> {
+        match std::env::var(VARIABLE) {
+            Ok(host) if !host.is_empty() => Self::open(&host, bucket).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    fn open(host: &str, bucket: &Bucket) -> Result<Self, Error> {
+        let bad = |why: String| Error::InvalidBucket(bucket.url().to_owned(), why);
+        let url = match host.contains("://") {
+            true => host.to_owned(),
+            false => format!("http://{host}"),
+        };
+        let url = Url::parse(&url).ok().filter(Url::has_host);
+        let url = url.ok_or_else(|| bad(format!("{VARIABLE} is {host:?}, which is no address")))?;
+        crate::service::install_crypto();
+        Ok(Self {
+            host: url,
+            bucket: bucket.name().to_owned(),
+            root: bucket.path().to_owned(),
+            client: reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(10))
+                .build()
+                .map_err(Error::other)?,
+        })
+    }
+
+    /// Segments are escaped one by one: an object's name is one.
+    fn url(&self, api: &[&str], object: Option<&str>) -> Url {
+        let mut url = self.host.clone();
+        url.set_path("");
+        url.path_segments_mut()
+            .expect("a URL with a host has segments")
+            .extend(api)
+            .extend(["storage", "v1", "b", &self.bucket, "o"])
+            .extend(object);
+        url
+    }
+
+    fn name(&self, key: &str) -> String {
+        match self.root.as_str() {
+            "" => key.to_owned(),
+            root => format!("{root}/{key}"),
+        }
+    }
+
+    fn key(&self, name: &str) -> String {
+        let key = name.strip_prefix(&self.root).unwrap_or(name);
+        key.trim_matches('/').to_owned()
+    }
+
+    async fn send(&self, key: &str, request: RequestBuilder) -> Result<Response, Error> {
+        let response = request.send().await.map_err(Error::other)?;
+        checked(key, &self.host, response).await
+    }
+
+    pub(super) async fn put(
+        &self,
+        key: &str,
+        body: Body,
+        attributes: &Attributes,
+    ) -> Result<(), Error> {
+        self.upload(key, body, attributes, false).await.map(drop)
+    }
+
+    pub(super) async fn put_if_absent(
+        &self,
+        key: &str,
+        body: Bytes,
+        attributes: &Attributes,
+    ) -> Result<bool, Error> {
+        // Not every emulator knows the condition.
+        match self.resource(key).await {
+            Ok(_) => return Ok(false),
+            Err(Error::NotFound(_)) => {}
+            Err(e) => return Err(e),
+        }
+        let body = Body::Bytes(body);
+        let response = self.upload(key, body, attributes, true).await?;
+        Ok(response.status() != StatusCode::PRECONDITION_FAILED)
+    }
+
+    async fn upload(
+        &self,
+        key: &str,
+        body: Body,
+        attributes: &Attributes,
+        only_if_absent: bool,
+    ) -> Result<Response, Error> {
+        let mut url = self.url(&["upload"], None);
+        let name = self.name(key);
+        url.query_pairs_mut()
+            .append_pair("uploadType", "multipart")
+            .append_pair("name", &name);
+        if only_if_absent {
+            url.query_pairs_mut().append_pair("ifGenerationMatch", "0");
+        }
+        let boundary = format!("{BOUNDARY}{}", uuid::Uuid::new_v4());
+        let content_type = attributes.content_type.as_deref();
+        let content_type = content_type.unwrap_or("application/octet-stream");
+        let resource = Resource {
+            name,
+            attributes: attributes.clone().into(),
+            ..Resource::default()
+        };
+        let resource = serde_json::to_string(&resource).map_err(Error::other)?;
+        let head = format!(
+            "--{boundary}\r\nContent-Type: application/json\r\n\r\n{resource}\r\n\
+             --{boundary}\r\nContent-Type: {content_type}\r\n\r\n"
+        );
+        let tail = format!("\r\n--{boundary}--\r\n");
+        let part = |text: String| stream::once(async { Ok(Bytes::from(text)) });
+        let content = match body {
+            Body::Bytes(bytes) => stream::once(async { Ok(bytes) }).boxed(),
+            Body::Stream(stream) => stream,
+        };
+        let body = Body::stream(part(head).chain(content).chain(part(tail)));
+        let (body, progress) = Watched::new(body);
+        let request = self
+            .client
+            .post(url)
+            .header(
+                CONTENT_TYPE,
+                format!("multipart/related; boundary={boundary}"),
+            )
+            .body(reqwest::Body::wrap(body));
+        let sent = progress.guard(STALL, self.send(key, request)).await;
+        sent.unwrap_or_else(|| Err(Error::other(format!("{} takes no byte", self.host))))
+    }
+
+    async fn resource(&self, key: &str) -> Result<Resource, Error> {
+        let url = self.url(&[], Some(&self.name(key)));
+        let response = self.send(key, self.client.get(url)).await?;
+        response.json().await.map_err(Error::other)
+    }
+
+    pub(super) async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
+        let resource = self.resource(key).await?;
+        let size = resource.size.parse().unwrap_or_default();
+        let range = range.within(size);
+        let body = if range.is_empty() {
+            stream::empty().boxed()
+        } else {
+            let mut url = self.url(&[], Some(&self.name(key)));
+            url.query_pairs_mut().append_pair("alt", "media");
+            let request = self
+                .client
+                .get(url)
+                // Bytes as they are stored.
+                .header(ACCEPT_ENCODING, "gzip")
+                .header(RANGE, format!("bytes={}-{}", range.start, range.end - 1));
+            let response = self.send(key, request).await?;
+            response.bytes_stream().map_err(Error::other).boxed()
+        };
+        Ok(Object {
+            size,
+            modified: resource.modified(),
+            attributes: resource.attributes.into(),
+            version: Version::default(),
+            range,
+            body,
+        })
+    }
+
+    pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
+        let url = self.url(&[], Some(&self.name(key)));
+        self.send(key, self.client.delete(url)).await.map(drop)
+    }
+
+    pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
+        let folder = match prefix {
+            "" => self.root.clone(),
+            prefix => self.name(prefix),
+        };
+        let mut url = self.url(&[], None);
+        if !folder.is_empty() {
+            url.query_pairs_mut()
+                .append_pair("prefix", &format!("{folder}/"));
+        }
+        if delimiter {
+            url.query_pairs_mut().append_pair("delimiter", "/");
+        }
+        let mut listing = Listing::default();
+        let mut token = String::new();
+        loop {
+            let mut url = url.clone();
+            if !token.is_empty() {
+                url.query_pairs_mut().append_pair("pageToken", &token);
+            }
+            let response = self.send(prefix, self.client.get(url)).await?;
+            let page: Page = response.json().await.map_err(Error::other)?;
+            let items = page.items.unwrap_or_default().into_iter();
+            listing.objects.extend(items.map(|item| ObjectInfo {
+                key: self.key(&item.name),
+                size: item.size.parse().unwrap_or_default(),
+                modified: item.modified(),
+            }));
+            let prefixes = page.prefixes.unwrap_or_default().into_iter();
+            listing
+                .prefixes
+                .extend(prefixes.map(|prefix| self.key(&prefix)));
+            if page.next_page_token.is_empty() || page.next_page_token == token {
+                break;
+            }
+            token = page.next_page_token;
+        }
+        listing.objects.sort_by(|a, b| a.key.cmp(&b.key));
+        listing.prefixes.sort();
+        Ok(listing)
+    }
+}
+
+impl Resource {
+    fn modified(&self) -> Option<Timestamp> {
+        self.updated.parse().ok()
+    }
+}
+
+impl From<Attributes> for CamelAttributes {
+    fn from(attributes: Attributes) -> Self {
+        let metadata = attributes.metadata;
+        Self {
+            content_type: attributes.content_type,
+            content_encoding: attributes.content_encoding,
+            cache_control: attributes.cache_control,
+            metadata: (!metadata.is_empty()).then_some(metadata),
+        }
+    }
+}
+
+impl From<CamelAttributes> for Attributes {
+    fn from(attributes: CamelAttributes) -> Self {
+        let metadata = attributes.metadata.unwrap_or_default().into_iter();
+        let lower = |(name, value): (String, String)| (name.to_ascii_lowercase(), value);
+        Self {
+            content_type: attributes.content_type,
+            content_encoding: attributes.content_encoding,
+            cache_control: attributes.cache_control,
+            metadata: metadata.map(lower).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
