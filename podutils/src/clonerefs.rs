@@ -13,7 +13,9 @@ mod plan;
 mod record;
 mod redact;
 mod run;
+mod ssh;
 mod validate;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -30,14 +32,6 @@ pub use run::run;
 #[must_use]
 pub fn main() -> ExitCode {
     common::service::logging::init("clonerefs");
-    let options = match crate::process::from_env(Options::ENV) {
-        Ok(None) => match flags::parse(std::env::args_os().skip(1)) {
-            Ok(options) => Ok(options),
-            // Usage errors and help go to the terminal, in clap's words.
-            Err(e) => e.exit(),
-        },
-        Ok(Some(options)) => Ok(options),
-        Err(e) => Err(e),
-    };
+    let options = crate::process::from_env_or_args(Options::ENV, flags::parse);
     crate::process::run(async { run(&options?).await })
 }

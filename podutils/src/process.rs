@@ -1,5 +1,6 @@
 //! What the pod utilities share as processes: options from the environment and a runtime.
 
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::future::Future;
 use std::io::Write;
@@ -42,6 +43,18 @@ fn parse<T: DeserializeOwned>(name: &str, json: &str) -> anyhow::Result<T> {
 /// Options that only plank gives: there are no flags for them.
 pub(crate) fn require_env<T: DeserializeOwned>(name: &str) -> anyhow::Result<T> {
     from_env(name)?.with_context(|| format!("{name} is not set; options by flag are not supported"))
+}
+
+/// Options from an environment variable, or from the arguments if it is not set.
+pub(crate) fn from_env_or_args<T: DeserializeOwned>(
+    name: &str,
+    parse: impl FnOnce(Vec<OsString>) -> Result<T, clap::Error>,
+) -> anyhow::Result<T> {
+    match from_env(name)? {
+        Some(options) => Ok(options),
+        // Usage errors and help go to the terminal, in clap's words.
+        None => Ok(parse(std::env::args_os().skip(1).collect()).unwrap_or_else(|e| e.exit())),
+    }
 }
 
 /// The job that this pod runs.

@@ -3,8 +3,6 @@
 //! Nothing of it is an argument or is written into the clone: git gets it by environment.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use base64::Engine;
@@ -19,6 +17,7 @@ use super::git::Environment;
 use super::hosts::origin_of_github;
 use super::options::Options;
 use super::plan;
+use super::ssh;
 
 /// Credentials for all references, and the files they need while we run.
 #[derive(Debug)]
@@ -57,7 +56,10 @@ impl Credentials {
                 .vars
                 .push(("HOME".to_owned(), home.path().display().to_string()));
         }
-        if let Some(ssh) = ssh_command(options, home.path())? {
+        let is_ours = !["GIT_SSH", "GIT_SSH_COMMAND"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some());
+        if let Some(ssh) = ssh::command(options, home.path(), is_ours)? {
             environment.vars.push(("GIT_SSH_COMMAND".to_owned(), ssh));
         }
         if !options.cookie_path.is_empty() {
@@ -156,57 +158,6 @@ fn app_client(options: &Options, id: &str, key: &str) -> anyhow::Result<common::
     common::github::Client::new(&flags.github, "clonerefs")
 }
 
-/// `ssh` with the keys and known hosts of the options; `None` if it is fine as it is.
-fn ssh_command(options: &Options, home: &Path) -> anyhow::Result<Option<String>> {
-    if options.key_files.is_empty() && options.host_fingerprints.is_empty() {
-        return Ok(None);
-    }
-    let mut command = "ssh -o BatchMode=yes".to_owned();
-    let mut keys = Vec::new();
-    for path in &options.key_files {
-        collect_keys(Path::new(path), &mut keys)
-            .with_context(|| format!("reading the SSH keys {path}"))?;
-    }
-    if !keys.is_empty() {
-        command += " -o IdentitiesOnly=yes";
-    }
-    for key in keys {
-        command += &format!(" -i {}", shell_quote(&key.display().to_string()));
-    }
-    if !options.host_fingerprints.is_empty() {
-        let known = home.join("known_hosts");
-        let mut file = fs::File::create(&known)?;
-        file.write_all(options.host_fingerprints.join("\n").as_bytes())?;
-        file.write_all(b"\n")?;
-        command += &format!(
-            " -o UserKnownHostsFile={}",
-            shell_quote(&known.display().to_string())
-        );
-    }
-    Ok(Some(command))
-}
-
-fn collect_keys(path: &Path, keys: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if !fs::metadata(path)?.is_dir() {
-        keys.push(path.to_owned());
-        return Ok(());
-    }
-    let mut entries = fs::read_dir(path)?.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        // Kubernetes keeps the versions of a mount in `..data` and `..2026_…`.
-        if !entry.file_name().as_encoded_bytes().starts_with(b"..") {
-            collect_keys(&entry.path(), keys)?;
-        }
-    }
-    Ok(())
-}
-
-/// Git hands the command to a shell.
-fn shell_quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -265,35 +216,6 @@ mod tests {
                 "{uri}"
             );
         }
-    }
-
-    #[test]
-    fn keys_and_hosts_become_an_ssh_command() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("..data")).unwrap();
-        for name in ["..data/k", "a", "it's"] {
-            fs::write(dir.path().join(name), "").unwrap();
-        }
-        let key_files = vec![dir.path().display().to_string()];
-        let options = Options {
-            key_files,
-            host_fingerprints: vec!["h ssh-rsa x".into()],
-            ..Options::default()
-        };
-        let home = tempfile::tempdir().unwrap();
-        let command = ssh_command(&options, home.path()).unwrap().unwrap();
-        let (at, home_at) = (dir.path().display(), home.path().display());
-        assert_eq!(
-            command,
-            format!(
-                r"ssh -o BatchMode=yes -o IdentitiesOnly=yes -i '{at}/a' -i '{at}/it'\''s' -o UserKnownHostsFile='{home_at}/known_hosts'"
-            )
-        );
-        assert_eq!(
-            fs::read_to_string(home.path().join("known_hosts")).unwrap(),
-            "h ssh-rsa x\n"
-        );
-        assert_eq!(ssh_command(&Options::default(), home.path()).unwrap(), None);
     }
 
     #[test]

@@ -337,6 +337,14 @@ mod tests {
                 "fatal: bad thing at https://user:hunter22@h/o/r\n\n",
                 "could not clone acme/calc at main: bad thing at https://h/o/r",
             ),
+            (
+                "fatal: repository 'https://u:p@h/acme/calc/' not found\n",
+                "could not clone acme/calc at main: repository 'https://h/acme/calc/' not found",
+            ),
+            (
+                "remote: Counting objects\nfatal: cloning takes too long and was stopped\n",
+                "could not clone acme/calc at main: cloning takes too long and was stopped",
+            ),
             ("", "could not clone acme/calc at main: exit status: 128"),
         ] {
             assert_eq!(told(&[7], "git fetch", output), expected);

@@ -15,9 +15,11 @@ struct Flags {
     /// Where to write the records.
     #[arg(long)]
     log: String,
-    #[arg(long, default_value = "")]
+    /// Who merges pull requests.
+    #[arg(long, default_value = "ci-robot")]
     git_user_name: String,
-    #[arg(long, default_value = "")]
+    /// The address of who merges them.
+    #[arg(long, default_value = "ci-robot@k8s.io")]
     git_user_email: String,
     /// `org,repo=base[:sha][,N[:sha[:ref]]]…`; may be repeated.
     #[arg(long = "repo", required = true, value_parser = parse_refs)]
@@ -31,15 +33,33 @@ struct Flags {
     /// A cookie file for git.
     #[arg(long, default_value = "")]
     cookiefile: String,
+    /// Has no effect, as in Prow.
+    #[arg(long)]
+    clone_alias: Option<String>,
+    /// Has no effect, as in Prow.
+    #[arg(long)]
+    uri_prefix: Option<String>,
     /// Exit with 1 if a clone fails.
     #[arg(long, value_parser = common::service::flags::boolean, default_value = "false", num_args = 0..=1,
           require_equals = true, default_missing_value = "true")]
     fail: bool,
 }
 
+impl Flags {
+    fn unbuilt(&self) -> impl Iterator<Item = &'static str> {
+        [
+            ("--clone-alias", &self.clone_alias),
+            ("--uri-prefix", &self.uri_prefix),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| value.as_ref().map(|_| name))
+    }
+}
+
 /// Options from the arguments, without the program's name.
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Options, clap::Error> {
     let flags: Flags = common::service::flags::parse("clonerefs", args)?;
+    common::service::flags::warn_unbuilt(flags.unbuilt());
     Ok(Options {
         src_root: flags.src_root,
         log: flags.log,
@@ -112,6 +132,16 @@ mod tests {
         assert_eq!(shown, ["o/r main:abc,7:def:refs/x,8:", "o/x dev"]);
         assert_eq!(options.key_files, ["/k"]);
         assert!(options.fail);
+        assert_eq!(options.git_user_name, "ci-robot");
+        assert_eq!(options.git_user_email, "ci-robot@k8s.io");
+    }
+
+    #[test]
+    fn what_has_no_effect_is_accepted() {
+        let line = "--src-root=/go --log=/l --repo=o,r=main --clone-alias={{.Org}} --uri-prefix=x";
+        let with = options(line).unwrap();
+        let without = options("--src-root=/go --log=/l --repo=o,r=main").unwrap();
+        assert_eq!(with, without);
     }
 
     #[test]

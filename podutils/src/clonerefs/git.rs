@@ -1,6 +1,7 @@
 //! Runs one command: its environment, its output, and another try where that may help.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Command as Process, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,9 +10,15 @@ use crate::censor::Censor;
 
 use super::plan::Step;
 use super::record::Command;
+use super::watch::{TOO_LONG, Watch};
 
 /// Output beyond this is cut: the records are read into memory and shown on a page.
 const OUTPUT_LIMIT: u64 = 1 << 20;
+
+/// For all commands of one reference. Nobody waits as long for a job to begin.
+const LIMIT: Duration = Duration::from_hours(2);
+/// Seconds that a transfer over HTTP may bring no byte.
+const STALL: &str = "300";
 
 /// What all commands of one reference share.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +29,17 @@ pub(super) struct Environment {
     pub(super) config: Vec<(String, String)>,
     /// Masks commands and output.
     pub(super) censor: Censor,
+    pub(super) deadline: Deadline,
+}
+
+/// When the commands of one reference have to be done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(pub(super) Instant);
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Self(Instant::now() + LIMIT)
+    }
 }
 
 /// Waits before each try after the first.
@@ -29,6 +47,8 @@ pub(super) struct Environment {
 pub(super) struct Backoff(pub(super) &'static [Duration]);
 
 impl Backoff {
+    /// A little more than a minute: a commit that was pushed this moment may not be everywhere
+    /// yet.
     pub(super) const FETCH: Self = Self(&[
         Duration::from_millis(100),
         Duration::from_millis(200),
@@ -40,25 +60,10 @@ impl Backoff {
         Duration::from_secs(15),
         Duration::from_secs(30),
     ]);
-    /// A commit that was pushed this moment may not be everywhere yet; a second later it is.
-    const MISSING: usize = 3;
 }
 
-/// Whether the same fetch may go better later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hope {
-    Good,
-    /// Only within the next moments.
-    Slight,
-    None,
-}
-
-fn hope(output: &str) -> Hope {
-    const MISSING: [&str; 3] = [
-        "couldn't find remote ref",
-        "not our ref",
-        "unadvertised object",
-    ];
+/// Whether the same fetch may not go better later.
+fn is_permanent(output: &str) -> bool {
     const PERMANENT: [&str; 9] = [
         "Repository not found",
         "does not appear to be a git repository",
@@ -70,13 +75,12 @@ fn hope(output: &str) -> Hope {
         "invalid refspec",
         "transport '",
     ];
-    if PERMANENT.iter().any(|text| output.contains(text)) {
-        Hope::None
-    } else if MISSING.iter().any(|text| output.contains(text)) {
-        Hope::Slight
-    } else {
-        Hope::Good
-    }
+    // What git says of an address where there is no repository.
+    let is_not_found = |line: &str| {
+        let line = line.strip_prefix("fatal: repository '");
+        line.is_some_and(|line| line.trim_end().ends_with("' not found"))
+    };
+    PERMANENT.iter().any(|text| output.contains(text)) || output.lines().any(is_not_found)
 }
 
 impl Environment {
@@ -87,25 +91,19 @@ impl Environment {
         backoff: Backoff,
         records: &mut Vec<Command>,
     ) -> Result<(), ()> {
-        let mut tries = 0;
+        let mut waits = backoff.0.iter().filter(|_| step.is_fetch());
         loop {
             let (record, ok) = self.run_once(step);
-            let hope = hope(&record.output);
+            let is_permanent = is_permanent(&record.output);
             records.push(record);
             if ok {
                 return Ok(());
             }
-            let allowed = match hope {
-                _ if !step.is_fetch() => 0,
-                Hope::Good => backoff.0.len(),
-                Hope::Slight => Backoff::MISSING.min(backoff.0.len()),
-                Hope::None => 0,
-            };
-            if tries >= allowed {
+            let wait = waits.next().filter(|_| !is_permanent).ok_or(())?;
+            if Instant::now() + *wait >= self.deadline.0 {
                 return Err(());
             }
-            thread::sleep(backoff.0[tries]);
-            tries += 1;
+            thread::sleep(*wait);
         }
     }
 
@@ -161,8 +159,11 @@ impl Environment {
             // Messages are read by `hope`; a question would wait for an answer for ever.
             .env("LC_ALL", "C")
             .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_MERGE_AUTOEDIT", "no");
+            .env("GIT_MERGE_AUTOEDIT", "no")
+            // Git's own children have to end with it.
+            .process_group(0);
         let mut child = process.spawn()?;
+        let watch = Watch::begin(&child, self.deadline);
         // Holds the writing ends: without this the pipe would never end.
         drop(process);
         let mut output = Vec::new();
@@ -173,17 +174,24 @@ impl Environment {
         if std::io::copy(&mut reader, &mut std::io::sink())? > 0 {
             output.extend_from_slice(b"\n(the rest of the output was cut)\n");
         }
-        Ok((String::from_utf8_lossy(&output).into_owned(), child.wait()?))
+        let status = child.wait()?;
+        if watch.end() {
+            output.extend_from_slice(TOO_LONG.as_bytes());
+        }
+        Ok((String::from_utf8_lossy(&output).into_owned(), status))
     }
 
     fn git_config(&self) -> Vec<(String, String)> {
-        const OWN: [(&str, &str); 4] = [
+        const OWN: [(&str, &str); 6] = [
             // A collection in the background would race with whoever reads the clone next.
             ("gc.auto", "0"),
             ("maintenance.auto", "false"),
             // Git's advice would fill the log that people look for an error in.
             ("advice.detachedHead", "false"),
             ("init.defaultBranch", "master"),
+            // A transfer that stands still is tried again.
+            ("http.lowSpeedLimit", "1"),
+            ("http.lowSpeedTime", STALL),
         ];
         let own = OWN.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let all: Vec<_> = own.into_iter().chain(self.config.iter().cloned()).collect();
@@ -216,17 +224,48 @@ mod tests {
     #[test]
     fn permanent_errors_are_told_from_passing_ones() {
         for (output, expected) in [
-            ("fatal: couldn't find remote ref nope", Hope::Slight),
-            ("remote: Repository not found.", Hope::None),
-            ("fatal: Authentication failed for 'https://…'", Hope::None),
-            ("error: RPC failed; curl 56 Recv failure", Hope::Good),
+            ("remote: Repository not found.", true),
             (
-                "fatal: unable to access: Could not resolve host",
-                Hope::Good,
+                "remote: x\nfatal: repository 'https://github.com/o/r/' not found\n",
+                true,
             ),
+            ("fatal: Authentication failed for 'https://…'", true),
+            ("fatal: couldn't find remote ref nope", false),
+            ("fatal: remote error: upload-pack: not our ref 0123", false),
+            ("error: RPC failed; curl 56 Recv failure", false),
+            ("fatal: unable to access: Could not resolve host", false),
         ] {
-            assert_eq!(hope(output), expected, "{output}");
+            assert_eq!(is_permanent(output), expected, "{output}");
         }
+    }
+
+    #[test]
+    fn a_fetch_is_waited_for_as_long_as_prow_waits() {
+        let patience: Duration = Backoff::FETCH.0.iter().sum();
+        assert_eq!(patience, Duration::from_millis(63_500));
+    }
+
+    #[test]
+    fn what_takes_too_long_is_stopped_and_not_tried_again() {
+        let environment = Environment {
+            deadline: Deadline(Instant::now() + Duration::from_millis(200)),
+            ..Environment::default()
+        };
+        let mut records = Vec::new();
+        // The child of a child, too, which holds the output open.
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("fetch"), "echo begun; sleep 60 & wait").unwrap();
+        let fetch = Step {
+            dir: dir.path().to_owned(),
+            ..step(&["sh", "fetch"])
+        };
+        let backoff = Backoff(&[Duration::ZERO; 9]);
+        let begin = Instant::now();
+        assert!(environment.run(&fetch, backoff, &mut records).is_err());
+        assert!(begin.elapsed() < Duration::from_secs(30));
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0].output, format!("begun\n{TOO_LONG}"));
+        assert!(records[0].error.contains("SIGKILL"), "{}", records[0].error);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tracing::{error, info};
 
 use super::credentials::Credentials;
-use super::git::{Backoff, Environment};
+use super::git::{Backoff, Deadline, Environment};
 use super::options::Options;
 use super::plan::{self, Author, Step};
 use super::record::{Command, Record};
@@ -95,7 +95,10 @@ async fn clone(options: &Options, credentials: &Credentials, refs: Refs) -> Reco
         return failed(refs, "check the reference", &e);
     }
     let environment = match credentials.environment(&refs).await {
-        Ok(environment) => environment,
+        Ok(environment) => Environment {
+            deadline: Deadline::default(),
+            ..environment
+        },
         Err(e) => return failed(refs, "get credentials", &format!("{e:#}")),
     };
     let options = options.clone();

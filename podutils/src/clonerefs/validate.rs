@@ -5,16 +5,12 @@ use common::prowjob::Refs;
 
 /// Says what is wrong with a reference, for the people who read the clone's log.
 pub(super) fn validate(refs: &Refs) -> Result<(), String> {
-    path(
-        "org",
-        refs.org
-            .trim_start_matches("https://")
-            .trim_start_matches("http://"),
-    )?;
-    path("repo", &refs.repo)?;
-    if !refs.path_alias.is_empty() {
-        path("path_alias", &refs.path_alias)?;
+    path("org", &refs.org)?;
+    if refs.repo.is_empty() {
+        return Err(refused("repo", ""));
     }
+    path("repo", &refs.repo)?;
+    path("path_alias", &refs.path_alias)?;
     for (field, uri) in [
         ("clone_uri", &refs.clone_uri),
         ("repo_link", &refs.repo_link),
@@ -38,9 +34,6 @@ pub(super) fn validate(refs: &Refs) -> Result<(), String> {
         if file.is_empty() || file.starts_with('-') || file.chars().any(char::is_control) {
             return Err(refused("sparse_checkout_files", file));
         }
-    }
-    if refs.clone_depth < 0 {
-        return Err("clone_depth is negative".to_owned());
     }
     Ok(())
 }
@@ -87,13 +80,9 @@ fn sha(field: &str, sha: &str) -> Result<(), String> {
     }
 }
 
-/// A relative path that stays where it is put.
+/// A path that stays below where it is put; empty segments and `.` make no difference there.
 fn path(field: &str, path: &str) -> Result<(), String> {
-    let bad = path.chars().any(char::is_control)
-        || path
-            .split('/')
-            .any(|part| part.is_empty() || part == "." || part == ".." || part.starts_with('-'));
-    if bad {
+    if path.chars().any(char::is_control) || path.split('/').any(|part| part == "..") {
         Err(refused(field, path))
     } else {
         Ok(())
@@ -169,8 +158,14 @@ mod tests {
                 ..refs()
             },
             Refs {
-                org: "https://gerrit.example.com".into(),
+                org: "https://gerrit.example.com/".into(),
                 repo: "a/b".into(),
+                ..refs()
+            },
+            Refs {
+                org: String::new(),
+                path_alias: "/a//b/./-c/".into(),
+                clone_depth: -1,
                 ..refs()
             },
         ] {
@@ -242,7 +237,7 @@ mod tests {
                 ..refs()
             },
             Refs {
-                path_alias: "/etc".into(),
+                path_alias: "..".into(),
                 ..refs()
             },
             Refs {
@@ -263,10 +258,6 @@ mod tests {
             },
             Refs {
                 sparse_checkout_files: vec!["--stdin".into()],
-                ..refs()
-            },
-            Refs {
-                clone_depth: -1,
                 ..refs()
             },
         ] {

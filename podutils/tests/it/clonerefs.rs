@@ -219,29 +219,55 @@ async fn a_conflict_is_a_failed_record_and_not_a_crash() {
 }
 
 #[tokio::test]
-async fn a_ref_that_does_not_exist_fails_soon() {
+async fn a_repository_that_does_not_exist_is_asked_for_once() {
     let pod = Pod::new();
     let repository = Repository::new(&pod.at("origin"));
     let nowhere = Refs {
         clone_uri: "file:///no/such/repository".into(),
         ..repository.refs(Vec::new())
     };
-    let no_branch = Refs {
-        base_ref: "nope".into(),
+    let start = Instant::now();
+    let clone = clone(&pod, vec![nowhere]).await;
+    assert!(clone.records[1].failed);
+    let fetches = clone.records[1].commands.iter();
+    let fetches = fetches.filter(|command| command.command.contains(" fetch "));
+    assert_eq!(fetches.count(), 1);
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_branch_that_comes_a_little_later_is_waited_for() {
+    let pod = Pod::new();
+    let repository = Repository::new(&pod.at("origin"));
+    let late = Refs {
+        base_ref: "late".into(),
         base_sha: String::new(),
         ..repository.refs(Vec::new())
     };
-    for refs in [nowhere, no_branch] {
-        let pod = Pod::new();
-        let start = Instant::now();
-        let clone = clone(&pod, vec![refs]).await;
-        assert!(clone.records[1].failed);
-        assert!(
-            start.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            start.elapsed()
-        );
-    }
+    let cloning = clone(&pod, vec![late]);
+    let pushing = async {
+        // A second used to be all the patience for it.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        repository.git(&["branch", "late"]);
+    };
+    let (clone, ()) = tokio::join!(cloning, pushing);
+    assert!(!clone.records[1].failed, "{:#?}", clone.records);
+    assert_eq!(pod.read(&format!("{TREE}/README")), "hello");
+}
+
+#[tokio::test]
+async fn paths_are_cleaned_as_prow_cleans_them() {
+    let pod = Pod::new();
+    let repository = Repository::new(&pod.at("origin"));
+    let refs = Refs {
+        org: String::new(),
+        path_alias: "/a//b/./-c/".into(),
+        clone_depth: -1,
+        ..repository.refs(Vec::new())
+    };
+    let clone = clone(&pod, vec![refs]).await;
+    assert!(!clone.records[1].failed, "{:#?}", clone.records);
+    assert_eq!(pod.read("go/src/a/b/-c/README"), "hello");
 }
 
 #[tokio::test]
