@@ -4,6 +4,7 @@
 //! bounded by the number of uploads at once, never by the size of a file.
 
 mod failures;
+mod latest;
 mod patience;
 mod source;
 mod target;
@@ -185,23 +186,6 @@ impl Uploader {
             tokio::time::sleep(wait).await;
         }
     }
-
-    /// Records that this build is the newest of its job, unless a newer one already has.
-    pub(crate) async fn upload_latest(&self, key: &str, build_id: &str) -> Failures {
-        /// More than any build id has.
-        const LIMIT: usize = 256;
-        let current = match self.storage.get(key).await {
-            Ok(object) => object.bytes(LIMIT).await.ok(),
-            // Not there, or not ours to read: what we know is the best that can be known.
-            Err(_) => None,
-        };
-        if current.is_some_and(|current| is_newer(&String::from_utf8_lossy(&current), build_id)) {
-            info!(key, build_id, "a newer build is recorded already");
-            return Failures::default();
-        }
-        self.upload(vec![Upload::text(key.to_owned(), build_id.to_owned())])
-            .await
-    }
 }
 
 /// What an iterator gives that reads a file system, from a thread of its own: never more of it
@@ -220,14 +204,6 @@ fn ahead<T: Send + 'static>(
     stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|item| (item, receiver))
     })
-}
-
-/// Whether the recorded build is newer. Only numbers can tell.
-fn is_newer(recorded: &str, ours: &str) -> bool {
-    match (recorded.trim().parse::<u128>(), ours.parse::<u128>()) {
-        (Ok(recorded), Ok(ours)) => recorded > ours,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub async fn run(options: &Options, spec: &JobSpec, now: Timestamp) -> anyhow::R
         uploads.push(Upload::text(target.key(paths::CLONE_RECORDS), json));
     }
     let mut failures = uploader.upload(uploads).await;
-    failures.append(target.announce(&uploader).await);
+    failures.append(target.announce(&uploader, now).await);
     if let Some(summary) = failures.summary(&target.dir, str::to_owned) {
         bail!("{summary}");
     }

@@ -208,7 +208,8 @@ impl Sidecar<'_> {
         let passed_over = PassedOver::default();
         let artifacts = self.upload_artifacts(target, uploader, filter, &passed_over);
         failures.append(artifacts.await);
-        failures.append(target.announce(uploader).await);
+        let announced = target.announce(uploader, (self.clock)());
+        failures.append(announced.await);
         let masked = |text: &str| censor.mask_text(text);
         if let Some(summary) = failures.summary(&target.dir, masked) {
             error!(count = failures.count(), "{summary}");
@@ -282,7 +283,7 @@ impl Sidecar<'_> {
     ) -> Failures {
         let gcs = &self.options.gcs_options;
         let plan = Plan {
-            dir: target.key(paths::ARTIFACTS),
+            dir: target.dir.clone(),
             config: gcs.config.clone(),
             filter,
             censor: uploader.censor.clone(),

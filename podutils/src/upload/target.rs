@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use common::storage::{Credentials, Storage, paths};
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::JobSpec;
@@ -26,15 +27,13 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn new(options: &Options, spec: &JobSpec) -> anyhow::Result<Self> {
-        let sub_dir = options.sub_dir.trim_matches('/');
         if !options.config.local_output_dir.is_empty() {
             let url = format!("file://{}", options.config.local_output_dir);
             let storage =
                 Storage::open(&url, &Credentials::default()).context("opening local_output_dir")?;
-            let dir = sub_dir.to_owned();
             return Ok(Self {
                 storage,
-                dir,
+                dir: String::new(),
                 alias: None,
                 latest: Vec::new(),
                 build_id: spec.build_id.clone(),
@@ -48,6 +47,7 @@ impl Target {
             build_id: &spec.build_id,
             refs: spec.refs.as_ref(),
         };
+        let sub_dir = options.sub_dir.trim_matches('/');
         let dir = paths::job_dir(&options.config, &job).context("finding the job's folder")?;
         let url = storage.bucket().url_of(&dir);
         Ok(Self {
@@ -73,7 +73,7 @@ impl Target {
     }
 
     /// Writes the alias and the latest-build keys.
-    pub(crate) async fn announce(&self, uploader: &Uploader) -> Failures {
+    pub(crate) async fn announce(&self, uploader: &Uploader, now: Timestamp) -> Failures {
         let mut failures = Failures::default();
         if let Some((key, url)) = &self.alias {
             let mut alias = Upload::text(key.clone(), url.clone());
@@ -85,7 +85,8 @@ impl Target {
         }
         if !uploader.dry_run {
             for key in &self.latest {
-                failures.append(uploader.upload_latest(key, &self.build_id).await);
+                let latest = uploader.upload_latest(key, &self.build_id, now);
+                failures.append(latest.await);
             }
         }
         failures

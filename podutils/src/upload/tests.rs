@@ -38,31 +38,23 @@ async fn read(uploader: &Uploader, key: &str) -> Vec<u8> {
         .to_vec()
 }
 
-#[test]
-fn newer_is_the_greater_number() {
-    for (recorded, ours, expected) in [
-        ("10", "9", true),
-        ("9", "10", false),
-        ("1970000000000000000", "1969999999999999999", true),
-        ("7\n", "7", false),
-        ("abc", "7", false),
-        ("8", "abc", false),
-        ("", "1", false),
-    ] {
-        assert_eq!(is_newer(recorded, ours), expected, "{recorded} {ours}");
-    }
-}
-
 #[tokio::test]
 async fn an_old_run_that_ends_late_does_not_rewind_the_latest_build() {
     let (_dir, uploader) = bucket();
+    let key = "logs/j/latest-build.txt";
+    let now = jiff::Timestamp::from_second(1_795_953_600).unwrap();
     for (build_id, expected) in [("5", "5"), ("12", "12"), ("9", "12")] {
-        let failures = uploader.upload_latest("logs/j/latest-build.txt", build_id);
+        let failures = uploader.upload_latest(key, build_id, now);
         assert_eq!(failures.await.count(), 0);
-        assert_eq!(
-            read(&uploader, "logs/j/latest-build.txt").await,
-            expected.as_bytes()
-        );
+        assert_eq!(read(&uploader, key).await, expected.as_bytes());
+    }
+    // Nor does one id that is none keep out all that come after it.
+    for frozen in ["9".repeat(19), "9".repeat(300)] {
+        let plain = Attributes::default();
+        uploader.storage.put(key, frozen, &plain).await.unwrap();
+        let failures = uploader.upload_latest(key, "2127000000000000000", now);
+        assert_eq!(failures.await.count(), 0);
+        assert_eq!(read(&uploader, key).await, b"2127000000000000000");
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::prowjob::GcsConfiguration;
-use common::storage::{Attributes, content_type};
+use common::storage::{Attributes, content_type, paths};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::censor::Censor;
@@ -72,7 +72,8 @@ const MAX_FILES: usize = 1_000_000;
 /// All files of some items (files, or folders with all below them), one after the other, so that
 /// however many there are none has to wait in memory.
 ///
-/// An item that does not exist has no files. What cannot be read is a failure, and the walk goes
+/// What is in a folder lies in one of its name; a file given by itself lies beside the run's own
+/// files, whose names it cannot have. An item that does not exist has no files. What cannot be read is a failure, and the walk goes
 /// on. Folders that are links are not entered; a file that is a link is checked when it is opened.
 pub(crate) struct Walk {
     /// Whose files are next, last first.
@@ -89,7 +90,7 @@ pub(crate) struct Walk {
 
 /// How a file becomes an upload.
 pub(crate) struct Plan {
-    /// Where the objects are to lie.
+    /// The run's folder; empty where there is nothing but the run.
     pub(crate) dir: String,
     pub(crate) config: GcsConfiguration,
     pub(crate) filter: Filter,
@@ -136,6 +137,9 @@ impl Walk {
 
     fn take(&mut self, path: &Path) -> Result<Upload, Failure> {
         let upload = self.plan.upload(path, &self.root);
+        if path == self.root && is_of_the_run(&upload.key[self.plan.dir.len()..]) {
+            return Err(failure(path, "the run has a file of that name".to_owned()));
+        }
         if self.taken.len() >= MAX_FILES {
             self.items.clear();
             self.open.clear();
@@ -195,6 +199,23 @@ fn failure(path: &Path, reason: String) -> Failure {
     }
 }
 
+/// Whether a run itself writes a file of this name into its folder.
+fn is_of_the_run(name: &str) -> bool {
+    let name = name.trim_start_matches('/');
+    name.ends_with(paths::BUILD_LOG)
+        || [
+            paths::STARTED,
+            paths::FINISHED,
+            paths::CLONE_LOG,
+            paths::CLONE_RECORDS,
+            paths::SIDECAR_LOG,
+            paths::PROW_JOB,
+            paths::POD_INFO,
+            paths::FAILURE,
+        ]
+        .contains(&name)
+}
+
 fn unreadable_folder(error: &io::Error) -> String {
     format!("the folder cannot be read, nor what is in it: {error}")
 }
@@ -206,8 +227,13 @@ impl Plan {
             .ok()
             .filter(|relative| !relative.as_os_str().is_empty());
         let relative = relative.unwrap_or(Path::new(path.file_name().unwrap_or_default()));
+        // Of a folder its own name comes first.
+        let folder = root.file_name().filter(|_| path != root);
+        let named = folder
+            .map_or_else(PathBuf::new, PathBuf::from)
+            .join(relative);
         // Before anything of it is written in another way.
-        let name = self.censor.mask_text(&relative.to_string_lossy());
+        let name = self.censor.mask_text(&named.to_string_lossy());
         let name = name.replace('#', "%23");
         // Beside a file or folder of the name without `.gz` it keeps its own, and nothing is lost.
         let is_taken = path.extension().is_some_and(|extension| extension == "gz")
@@ -247,7 +273,10 @@ impl Plan {
             compress: compress && attributes.content_encoding.is_none(),
         };
         Upload {
-            key: format!("{}/{name}", self.dir),
+            key: match self.dir.as_str() {
+                "" => name,
+                dir => format!("{dir}/{name}"),
+            },
             source,
             attributes,
         }

@@ -90,12 +90,12 @@ fn walks_files_once_and_no_linked_folders() {
     assert_eq!(
         keys,
         [
-            "d/a.txt",
-            "d/a.txt.gz",
-            "d/b.txt.gz",
-            "d/c.txt",
-            "d/loop",
-            "d/sub/x%231.log"
+            "d/artifacts/a.txt",
+            "d/artifacts/a.txt.gz",
+            "d/artifacts/b.txt.gz",
+            "d/artifacts/c.txt",
+            "d/artifacts/loop",
+            "d/artifacts/sub/x%231.log"
         ]
     );
     assert_eq!(failures, []);
@@ -104,14 +104,14 @@ fn walks_files_once_and_no_linked_folders() {
 #[test]
 fn what_has_a_name_that_is_taken_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["one/x", "two/x", "three/hunter22", "three/swordfsh"] {
+    for name in ["one/a/x", "two/a/x", "three/a/hunter22", "three/a/swordfsh"] {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "x").unwrap();
     }
-    let items = ["one", "two", "three"].map(|name| dir.path().join(name));
+    let items = ["one/a", "two/a", "three/a"].map(|name| dir.path().join(name));
     let (keys, failures) = walk(&[&items[0], &items[1], &items[2]]);
-    assert_eq!(keys, ["d/XXXXXXXX", "d/x"]);
+    assert_eq!(keys, ["d/a/XXXXXXXX", "d/a/x"]);
     assert_eq!(failures[0].key, items[1].join("x").display().to_string());
     assert_eq!(failures.len(), 2);
 }
@@ -142,7 +142,10 @@ fn a_folder_that_cannot_be_read_does_not_end_the_walk() {
     });
     let (keys, failures) = walked.join().unwrap();
     mode(&root.join("closed"), 0o755);
-    assert_eq!(keys, ["d/a/x", "d/b/z", "d/c"]);
+    assert_eq!(
+        keys,
+        ["d/artifacts/a/x", "d/artifacts/b/z", "d/artifacts/c"]
+    );
     assert_eq!(failures.len(), 1);
     assert_eq!(failures[0].key, root.join("closed").display().to_string());
     assert!(
@@ -160,7 +163,7 @@ fn a_folder_that_is_too_deep_is_left_out_and_the_others_are_not() {
     fs::write(deep.join("lost"), "x").unwrap();
     fs::write(root.join("found"), "x").unwrap();
     let (keys, failures) = walk(&[&root]);
-    assert_eq!(keys, ["d/found"]);
+    assert_eq!(keys, ["d/artifacts/found"]);
     assert!(failures[0].reason.contains("nested deeper"));
     assert_eq!(failures.len(), 1);
 }
@@ -196,9 +199,26 @@ proptest! {
 }
 
 #[test]
-fn an_item_may_be_a_file() {
+fn a_file_given_by_itself_lies_beside_the_runs_own() {
     let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("report.html");
-    fs::write(&file, "x").unwrap();
-    assert_eq!(walk(&[&file]).0, ["d/report.html"]);
+    let files = [
+        "report.html",
+        "x.txt.gz",
+        "finished.json",
+        "a-build-log.txt",
+    ];
+    let files = files.map(|name| dir.path().join(name));
+    for file in &files {
+        fs::write(file, "x").unwrap();
+    }
+    let (keys, failures) = walk(&files.each_ref().map(PathBuf::as_path));
+    assert_eq!(keys, ["d/report.html", "d/x.txt"]);
+    let refused: Vec<_> = failures
+        .iter()
+        .map(|failure| failure.key.as_str())
+        .collect();
+    assert_eq!(
+        refused,
+        [files[2].to_str().unwrap(), files[3].to_str().unwrap()]
+    );
 }
