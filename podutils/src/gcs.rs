@@ -1,13 +1,17 @@
 //! Where and how the pod utilities upload: the options that initupload and sidecar share.
 
+mod flags;
+
 use common::prowjob::GcsConfiguration;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use flags::UploadFlags;
 
 /// `gcs_options` of the sidecar, and flattened into the options of initupload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// Files and folders to upload below `artifacts/`.
+    /// Folders to upload, each into one of its name (plank gives `artifacts`), and files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<String>,
     /// A folder below the job's own, for all that is uploaded.

@@ -12,9 +12,10 @@ pub struct JobSpec {
         skip_serializing_if = "ProwJobType::is_unset"
     )]
     pub job_type: ProwJobType,
+    /// May be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub job: String,
-    #[serde(rename = "buildid")]
+    #[serde(rename = "buildid", default, skip_serializing_if = "String::is_empty")]
     pub build_id: String,
     #[serde(
         rename = "prowjobid",
@@ -69,9 +70,13 @@ mod tests {
 
     #[test]
     fn json_has_prows_names() {
-        let json = r#"{"type":"periodic","job":"j","buildid":"7","prowjobid":"p"}"#;
-        let spec: JobSpec = serde_json::from_str(json).unwrap();
-        assert_eq!(spec.job_type, ProwJobType::Periodic);
-        assert_eq!(serde_json::to_string(&spec).unwrap(), json);
+        for json in [
+            r#"{"type":"periodic","job":"j","buildid":"7","prowjobid":"p"}"#,
+            r#"{"type":"periodic","buildid":"7"}"#,
+        ] {
+            let spec: JobSpec = serde_json::from_str(json).unwrap();
+            assert_eq!(spec.job_type, ProwJobType::Periodic);
+            assert_eq!(serde_json::to_string(&spec).unwrap(), json);
+        }
     }
 }

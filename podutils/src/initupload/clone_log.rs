@@ -1,7 +1,8 @@
 //! `clone-log.txt`: the clone for people to read, in Prow's form.
 
 use std::fmt::Write;
-use std::time::Duration;
+
+use common::duration::GoDuration;
 
 use crate::clonerefs::Record;
 
@@ -18,53 +19,44 @@ pub(super) fn render(records: &[Record]) -> String {
 fn render_one(record: &Record, out: &mut String) -> std::fmt::Result {
     let refs = &record.refs;
     if record.failed {
-        writeln!(out, "# FAILED!")?;
+        writeln!(out, "# FAILED")?;
     }
     if refs.repo.is_empty() {
-        writeln!(out, "# Environment setup")?;
+        write!(out, "Environment setup")?;
     } else {
         write!(out, "# Cloning {} at {}", refs.org_repo(), refs.base_ref)?;
-        if !refs.base_sha.is_empty() {
-            write!(out, "({})", refs.base_sha)?;
+    }
+    if !refs.base_sha.is_empty() {
+        write!(out, "({})", refs.base_sha)?;
+    }
+    writeln!(out)?;
+    if !refs.pulls.is_empty() {
+        writeln!(out, "# Checking out pulls:")?;
+    }
+    for pull in &refs.pulls {
+        write!(out, "#\t{}", pull.number)?;
+        if !pull.sha.is_empty() {
+            write!(out, "({})", pull.sha)?;
         }
         writeln!(out)?;
     }
-    if !refs.pulls.is_empty() {
-        writeln!(out, "# Checking out pulls:")?;
-        for pull in &refs.pulls {
-            write!(out, "#\t{}", pull.number)?;
-            if !pull.sha.is_empty() {
-                write!(out, "({})", pull.sha)?;
-            }
-            writeln!(out)?;
-        }
-    }
     for command in &record.commands {
-        writeln!(
-            out,
-            "$ {} (runtime: {})",
-            command.command,
-            seconds(command.duration)
-        )?;
-        out.push_str(&command.output);
-        if !command.output.is_empty() && !command.output.ends_with('\n') {
-            out.push('\n');
+        write!(out, "$ {}", command.command)?;
+        if command.duration > 0 {
+            write!(out, " (runtime: {})", duration(command.duration))?;
         }
+        writeln!(out)?;
+        out.push_str(&command.output);
         if !command.error.is_empty() {
             writeln!(out, "# Error: {}", command.error)?;
         }
     }
-    if !record.final_sha.is_empty() {
-        writeln!(out, "# Final SHA: {}", record.final_sha)?;
-    }
-    if record.duration > 0 {
-        writeln!(out, "# Total runtime: {}", seconds(record.duration))?;
-    }
-    writeln!(out)
+    writeln!(out, "# Final SHA: {}", record.final_sha)?;
+    writeln!(out, "# Total runtime: {}", duration(record.duration))
 }
 
-fn seconds(nanos: u64) -> String {
-    format!("{:.3}s", Duration::from_nanos(nanos).as_secs_f64())
+fn duration(nanos: u64) -> GoDuration {
+    GoDuration::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -75,17 +67,18 @@ mod tests {
 
     use super::*;
 
+    /// The expected text is what Prow's initupload makes of the same records.
     #[test]
-    fn reads_like_a_terminal() {
-        let command = |command: &str, output: &str, error: &str| Command {
+    fn reads_as_prows_does() {
+        let command = |command: &str, output: &str, error: &str, duration| Command {
             command: command.into(),
             output: output.into(),
             error: error.into(),
-            duration: 1_500_000_000,
+            duration,
         };
         let records = [
             Record {
-                commands: vec![command("ssh-agent", "", "")],
+                commands: vec![command("ssh-agent", "", "", 0)],
                 ..Record::default()
             },
             Record {
@@ -94,28 +87,34 @@ mod tests {
                     repo: "r".into(),
                     base_ref: "main".into(),
                     base_sha: "abc".into(),
-                    pulls: vec![Pull {
-                        number: 7,
-                        sha: "def".into(),
-                        ..Pull::default()
-                    }],
+                    pulls: vec![
+                        Pull {
+                            number: 7,
+                            sha: "def".into(),
+                            ..Pull::default()
+                        },
+                        Pull {
+                            number: 8,
+                            ..Pull::default()
+                        },
+                    ],
                     ..Refs::default()
                 },
                 commands: vec![
-                    command("git init", "done", ""),
-                    command("git fetch", "fatal\n", "exit status: 128"),
+                    command("git init", "done\n", "", 1_500_000_000),
+                    command("git fetch", "fatal\n", "exit status 128", 12_345_678),
                 ],
                 failed: true,
                 final_sha: "123".into(),
-                duration: 2_000_000_000,
+                duration: 62_000_000_000,
             },
         ];
         assert_eq!(
             render(&records),
-            "# Environment setup\n$ ssh-agent (runtime: 1.500s)\n\n\
-             # FAILED!\n# Cloning o/r at main(abc)\n# Checking out pulls:\n#\t7(def)\n\
-             $ git init (runtime: 1.500s)\ndone\n$ git fetch (runtime: 1.500s)\nfatal\n# Error: exit status: 128\n\
-             # Final SHA: 123\n# Total runtime: 2.000s\n\n"
+            "Environment setup\n$ ssh-agent\n# Final SHA: \n# Total runtime: 0s\n\
+             # FAILED\n# Cloning o/r at main(abc)\n# Checking out pulls:\n#\t7(def)\n#\t8\n\
+             $ git init (runtime: 1.5s)\ndone\n$ git fetch (runtime: 12.345678ms)\nfatal\n# Error: exit status 128\n\
+             # Final SHA: 123\n# Total runtime: 1m2s\n"
         );
     }
 }

@@ -88,6 +88,29 @@ async fn a_run_begins_with_what_readers_look_for() {
 }
 
 #[tokio::test]
+async fn a_job_without_a_name_is_stored_where_prow_stores_it() {
+    let pod = Pod::new();
+    let mut spec = presubmit("1234");
+    spec.job = String::new();
+    spec.refs.as_mut().unwrap().org = String::new();
+    let options = Options {
+        gcs: pod.gcs(),
+        ..Options::default()
+    };
+    let code = run(&options, &spec, now()).await.unwrap();
+    assert_eq!(code, ExitCode::SUCCESS);
+    assert_eq!(
+        pod.keys().await,
+        [
+            "pr-logs/directory/1234.txt",
+            "pr-logs/directory/latest-build.txt",
+            "pr-logs/pull/_r/7/1234/started.json",
+            "pr-logs/pull/_r/7/latest-build.txt",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_failed_clone_ends_the_run_with_a_log() {
     let pod = Pod::new();
     assert_eq!(
@@ -97,7 +120,7 @@ async fn a_failed_clone_ends_the_run_with_a_log() {
     assert!(
         pod.text(&format!("{DIR}/build-log.txt"))
             .await
-            .starts_with("# FAILED!")
+            .starts_with("# FAILED\n")
     );
     let finished = pod.json(&format!("{DIR}/finished.json")).await;
     assert_eq!(
