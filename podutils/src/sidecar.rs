@@ -1,5 +1,6 @@
 //! sidecar: waits for the test containers, then censors and uploads what they left.
 
+mod given;
 mod live;
 mod markers;
 mod options;
@@ -9,10 +10,12 @@ mod verdict;
 
 use std::process::ExitCode;
 
+use common::service::flags::warn_unbuilt;
 use common::service::logging;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
+use given::Given;
 pub use options::{CensoringOptions, Options};
 pub use run::{Sidecar, run};
 
@@ -28,7 +31,9 @@ pub fn main() -> ExitCode {
         None => logging::init("sidecar"),
     }
     crate::process::run(async {
-        let options: Options = crate::process::require_env(Options::ENV)?;
+        let given: Given = crate::process::require_env(Options::ENV)?;
+        warn_unbuilt(given.unbuilt());
+        let options = given.options()?;
         let spec = crate::process::job_spec()?;
         let (mut terminate, mut interrupt) = (
             signal(SignalKind::terminate())?,

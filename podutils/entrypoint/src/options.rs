@@ -104,6 +104,10 @@ impl Options {
         if self.wrapper.args.is_empty() {
             return Err("no process to wrap was given".to_owned());
         }
+        if self.propagate_error_code && self.always_zero {
+            let both = "propagate_error_code and always_zero exclude each other";
+            return Err(both.to_owned());
+        }
         if self.wrapper.process_log.is_empty() {
             return Err("no log file was given with --process-log".to_owned());
         }
@@ -272,5 +276,8 @@ mod tests {
         assert!(from("{").is_err());
         assert!(from(r#"{"timeout":1.5}"#).is_err());
         assert!(Options::load(|_| None, &[]).unwrap().validate().is_err());
+        let both = "--process-log=/p --marker-file=/m --always-zero --propagate-error-code sh";
+        let both = Options::load(|_| None, &args(both)).unwrap().validate();
+        assert!(both.unwrap_err().contains("exclude each other"));
     }
 }

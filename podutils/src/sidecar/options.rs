@@ -1,7 +1,7 @@
 //! `SIDECAR_OPTIONS`.
 
 use entrypoint::WrapperOptions;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::gcs;
 
@@ -18,6 +18,7 @@ pub struct Options {
     /// Do not upload early when the pod is told to stop.
     #[serde(skip_serializing_if = "is_false")]
     pub ignore_interrupts: bool,
+    #[serde(deserialize_with = "null_default")]
     pub censoring_options: CensoringOptions,
 }
 
@@ -43,6 +44,13 @@ pub struct CensoringOptions {
 impl Options {
     /// The environment variable that holds the options as JSON.
     pub const ENV: &str = "SIDECAR_OPTIONS";
+}
+
+/// `null` is what Go reads as nothing.
+fn null_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[expect(
