@@ -1,17 +1,15 @@
 //! A document as nodes that know where they stand. Aliases point at what they name, so the tree
 //! is never larger than the text. What the nodes mean is [`super::fit`]'s.
 
-use std::{borrow::Cow, collections::HashMap, fmt};
+mod builder;
 
-use serde_saphyr::granit_parser::{self as parser, Event, Parser, ScalarStyle, Span};
+use std::{borrow::Cow, fmt};
 
 use super::scalar::{self, Scalar, Tag};
-use crate::config::{Segment, problem::show};
+use crate::config::Segment;
 
 /// Containers in containers; Prow's own files have less than 20.
 pub(super) const MAX_DEPTH: usize = 128;
-
-const NO_ANCHOR: &str = "the alias names no anchor above it";
 
 /// The first document of a text.
 #[derive(Debug)]
@@ -52,13 +50,6 @@ pub(in crate::config) struct Broken {
     pub(in crate::config) message: String,
 }
 
-/// A container whose end has not come.
-struct Open {
-    node: Id,
-    /// The key that waits for its value.
-    key: Option<Id>,
-}
-
 impl<'a> Tree<'a> {
     /// None for a text without a document. At most `max_nodes` keys and values are read.
     pub(in crate::config) fn parse(
@@ -68,21 +59,7 @@ impl<'a> Tree<'a> {
         if let Some(broken) = control_character(text) {
             return Err(broken);
         }
-        let mut builder = Builder {
-            text,
-            tree: Self { nodes: Vec::new() },
-            open: Vec::new(),
-            anchors: HashMap::new(),
-            max_nodes,
-        };
-        for event in Parser::new_from_str_with_options(text, options()) {
-            let (event, span) = event.map_err(|error| builder.scan_error(&error))?;
-            if !builder.take(event, &span)? {
-                break;
-            }
-        }
-        let tree = builder.tree;
-        Ok((!tree.nodes.is_empty()).then_some(tree))
+        builder::read(text, max_nodes)
     }
 
     pub(super) fn kind(&self, node: Id) -> &Kind<'a> {
@@ -214,14 +191,6 @@ impl fmt::Display for Found<'_> {
     }
 }
 
-fn options() -> parser::Options {
-    let mut options = parser::Options::default();
-    // One above ours, which has the better words.
-    options.flow_nesting_limit = MAX_DEPTH + 1;
-    options.block_nesting_limit = MAX_DEPTH + 1;
-    options
-}
-
 /// Control characters have no place in YAML.
 fn control_character(text: &str) -> Option<Broken> {
     let is_bad = |byte: &u8| matches!(*byte, 0..=8 | 11 | 12 | 14..=31 | 127);
@@ -241,241 +210,5 @@ fn control_character(text: &str) -> Option<Broken> {
     })
 }
 
-/// The parser ends a block's last line for it; Go's leaves it as it is.
-fn without_break(text: Cow<'_, str>) -> Cow<'_, str> {
-    match text.strip_suffix('\n') {
-        Some(line) => Cow::Owned(line.to_owned()),
-        None => text,
-    }
-}
-
-/// A tree that grows.
-struct Builder<'a> {
-    text: &'a str,
-    tree: Tree<'a>,
-    open: Vec<Open>,
-    /// By the parser's number.
-    anchors: HashMap<usize, Id>,
-    max_nodes: usize,
-}
-
-impl<'a> Builder<'a> {
-    /// Whether the document goes on.
-    fn take(&mut self, event: Event<'a>, span: &Span) -> Result<bool, Broken> {
-        let (kind, anchor, container) = match event {
-            Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain;
-                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                let text = if is_block && self.breaks_off(span) {
-                    without_break(text)
-                } else {
-                    text
-                };
-                let tag = tag.map(|tag| match tag.handle() {
-                    "tag:yaml.org,2002:" => Tag::of_suffix(tag.suffix()),
-                    _ => Tag::Other,
-                });
-                (Kind::Scalar { text, plain, tag }, anchor, false)
-            }
-            Event::SequenceStart(_, anchor, _) => (Kind::List(Vec::new()), anchor, true),
-            Event::MappingStart(_, anchor, _) => (Kind::Map(Vec::new()), anchor, true),
-            Event::Alias(number) => (Kind::Alias(self.anchored(number, span)?), 0, false),
-            Event::SequenceEnd | Event::MappingEnd => {
-                self.open.pop();
-                return Ok(true);
-            }
-            Event::DocumentEnd => return Ok(false),
-            _ => return Ok(true),
-        };
-        if self.tree.nodes.len() >= self.max_nodes {
-            let message = format!("more than {} keys and values in one file", self.max_nodes);
-            return Err(self.broken(span, message));
-        }
-        if container && self.open.len() >= MAX_DEPTH {
-            return Err(self.broken(span, format!("nested deeper than {MAX_DEPTH} levels")));
-        }
-        let node = self.push(kind, span);
-        if anchor != 0 {
-            self.anchors.insert(anchor, node);
-        }
-        if container {
-            self.open.push(Open { node, key: None });
-        }
-        Ok(true)
-    }
-
-    /// Whether the text ends here, in the middle of a line.
-    fn breaks_off(&self, span: &Span) -> bool {
-        let end = span.byte_range().map(|range| range.end);
-        let last_line = self.text.rsplit('\n').next().unwrap_or_default();
-        end == Some(self.text.len()) && !last_line.trim().is_empty()
-    }
-
-    fn anchored(&self, number: usize, span: &Span) -> Result<Id, Broken> {
-        let target = self.anchors.get(&number).copied();
-        let Some(target) = target else {
-            return Err(self.broken(span, NO_ANCHOR.to_owned()));
-        };
-        if self.open.iter().any(|open| open.node == target) {
-            return Err(self.broken(span, "the alias stands inside what it names".to_owned()));
-        }
-        Ok(target)
-    }
-
-    fn push(&mut self, kind: Kind<'a>, span: &Span) -> Id {
-        let id = Id::try_from(self.tree.nodes.len()).expect("fewer nodes than max_nodes");
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        self.tree.nodes.push(Node {
-            line: count(span.start.line()),
-            column: count(span.start.col() + 1),
-            kind,
-        });
-        if let Some(open) = self.open.last_mut() {
-            match &mut self.tree.nodes[open.node as usize].kind {
-                Kind::List(items) => items.push(id),
-                Kind::Map(entries) => match open.key.take() {
-                    Some(key) => entries.push((key, id)),
-                    None => open.key = Some(id),
-                },
-                Kind::Scalar { .. } | Kind::Alias(_) => {}
-            }
-        }
-        id
-    }
-
-    fn scan_error(&self, error: &parser::ScanError) -> Broken {
-        let marker = error.marker();
-        let count = |number: usize| u64::try_from(number).unwrap_or_default();
-        let (line, column) = (count(marker.line()), count(marker.col() + 1));
-        Broken {
-            line,
-            column,
-            path: self.path((line, column)),
-            message: match error.info().as_str() {
-                "recursion limit exceeded" => format!("nested deeper than {MAX_DEPTH} levels"),
-                "while parsing node, found unknown anchor" => NO_ANCHOR.to_owned(),
-                info => info.to_owned(),
-            },
-        }
-    }
-
-    fn broken(&self, span: &Span, message: String) -> Broken {
-        let count = |number: usize| u64::try_from(number).unwrap_or_default();
-        let (line, column) = (count(span.start.line()), count(span.start.col() + 1));
-        Broken {
-            line,
-            column,
-            path: if self.open.len() < MAX_DEPTH {
-                self.path((line, column))
-            } else {
-                String::new()
-            },
-            message,
-        }
-    }
-
-    /// Of the innermost container that is open and began before `place`.
-    fn path(&self, place: (u64, u64)) -> String {
-        let open = self.open.iter();
-        let around = open.take_while(|open| self.tree.place(open.node) < place);
-        let steps = around.filter_map(|open| match self.tree.kind(open.node) {
-            Kind::List(items) => Some(Segment::Index(items.len().saturating_sub(1))),
-            Kind::Map(entries) => {
-                let key = open.key.or(entries.last().map(|(key, _)| *key))?;
-                Some(Segment::Key(self.tree.key(key)?.into_owned()))
-            }
-            _ => None,
-        });
-        show(&steps.collect::<Vec<_>>())
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "\
-base: &base
-  image: golang
-presubmits:
-  org/repo:
-  - name: unit
-    spec:
-      containers:
-      - <<: *base
-        args: [a, b]
-";
-
-    fn path(steps: &[&str]) -> Vec<Segment> {
-        steps
-            .iter()
-            .map(|step| {
-                step.parse()
-                    .map_or_else(|_| Segment::Key((*step).to_owned()), Segment::Index)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn finds_the_line_of_a_path() {
-        let tree = Tree::parse(TEXT, 100).unwrap().unwrap();
-        let container = ["presubmits", "org/repo", "0", "spec", "containers", "0"];
-        for (steps, place) in [
-            (path(&["presubmits", "org/repo", "0", "name"]), (5, 5)),
-            ([path(&container), path(&["args", "1"])].concat(), (9, 19)),
-            ([path(&container), path(&["image"])].concat(), (2, 3)),
-            (
-                path(&["Presubmits", "org/repo", "0", "nothing", "here"]),
-                (5, 5),
-            ),
-            (path(&[]), (1, 1)),
-        ] {
-            assert_eq!(tree.locate(&steps), place, "{steps:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_document_is_told_with_its_place() {
-        for (text, line, column, at, message) in [
-            ("a: [1, 2", 1, 4, "a", "unclosed bracket '['"),
-            ("a: *b", 1, 4, "", "the alias names no anchor above it"),
-            (
-                "a: &b [*b]",
-                1,
-                8,
-                "",
-                "the alias stands inside what it names",
-            ),
-            (
-                "a: b\nc: d\0",
-                2,
-                5,
-                "",
-                "found a NUL byte: this is no text",
-            ),
-            (
-                "a: \u{1}",
-                1,
-                4,
-                "",
-                "found the control character 0x01, which YAML does not allow",
-            ),
-        ] {
-            let broken = Tree::parse(text, 100).unwrap_err();
-            assert_eq!((broken.line, broken.column), (line, column), "{text:?}");
-            assert!(broken.message.contains(message), "{text:?}: {broken:?}");
-            assert!(at.is_empty() || broken.path == at, "{text:?}: {broken:?}");
-        }
-    }
-
-    #[test]
-    fn nothing_grows_without_bounds() {
-        for text in ["[".repeat(10_000), "a: {".repeat(10_000)] {
-            let broken = Tree::parse(&text, 100_000).unwrap_err();
-            assert_eq!(broken.message, "nested deeper than 128 levels");
-        }
-        let broken = Tree::parse("[a, b, c, d]", 3).unwrap_err();
-        assert_eq!(broken.message, "more than 3 keys and values in one file");
-        assert!(Tree::parse("# nothing\n", 3).unwrap().is_none());
-    }
-}
+mod tests;
