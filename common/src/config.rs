@@ -38,7 +38,7 @@ use crate::names;
 
 pub use agent::{Agent, Files, LoadFailure, LoadMetrics, LoadStatus};
 pub use job::{
-    Brancher, Changes, JobBase, Origin, Pattern, Periodic, Postsubmit, Presubmit,
+    Brancher, Changes, JobBase, Origin, Pattern, Periodic, PodText, Postsubmit, Presubmit,
     RegexpChangeMatcher, Retry, UtilityConfig,
 };
 pub use loader::Loader;

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::{
-    JobBase, Origin, Path, Pattern, Periodic, Postsubmit, Preset, Presubmit, ProwConfig,
+    JobBase, Origin, Path, Pattern, Periodic, PodText, Postsubmit, Preset, Presubmit, ProwConfig,
     RegexpChangeMatcher, UtilityConfig,
     decorations::Decorations,
     findings::Findings,
     job::{BaseFields, Brancher, Patterns, PeriodicFields, PostsubmitFields, PresubmitFields},
-    preset,
+    preset, validate,
 };
-use crate::prowjob::{DEFAULT_CLUSTER, ProwJobAgent, ProwJobDefault, Refs};
+use crate::prowjob::{
+    DEFAULT_CLUSTER, ProwJobAgent, ProwJobDefault, ProwJobType, RawPodSpec, Refs,
+};
 
 /// What a job's `prowjob_defaults` say when nobody said anything.
 const GLOBAL_TENANT: &str = "GlobalDefaultID";
@@ -31,7 +33,8 @@ impl Completion<'_> {
         origin: Origin,
         org_repo: &str,
     ) -> Presubmit {
-        let base = self.base(fields.take_base(), origin, Some(org_repo));
+        let kind = ProwJobType::Presubmit;
+        let base = self.base(fields.take_base(), origin, Some(org_repo), kind);
         let (trigger, rerun_command) = self.trigger(&base, &fields);
         Presubmit {
             always_run: fields.always_run,
@@ -58,7 +61,8 @@ impl Completion<'_> {
         origin: Origin,
         org_repo: &str,
     ) -> Postsubmit {
-        let base = self.base(fields.take_base(), origin, Some(org_repo));
+        let kind = ProwJobType::Postsubmit;
+        let base = self.base(fields.take_base(), origin, Some(org_repo), kind);
         Postsubmit {
             always_run: fields.always_run,
             brancher: self.brancher(&base.origin, &fields.branches, &fields.skip_branches),
@@ -79,7 +83,12 @@ impl Completion<'_> {
         let base_fields = fields.take_base();
         let org_repo = base_fields.extra_refs.first().map(Refs::org_repo);
         Periodic {
-            base: self.base(base_fields, origin, org_repo.as_deref()),
+            base: self.base(
+                base_fields,
+                origin,
+                org_repo.as_deref(),
+                ProwJobType::Periodic,
+            ),
             interval: fields.interval,
             minimum_interval: fields.minimum_interval,
             cron: fields.cron,
@@ -88,7 +97,14 @@ impl Completion<'_> {
         }
     }
 
-    fn base(&mut self, fields: BaseFields, origin: Origin, org_repo: Option<&str>) -> JobBase {
+    /// Complete and checked, because afterwards the pod is no tree any more.
+    fn base(
+        &mut self,
+        fields: BaseFields,
+        origin: Origin,
+        org_repo: Option<&str>,
+        kind: ProwJobType,
+    ) -> JobBase {
         let cluster = or(fields.cluster, DEFAULT_CLUSTER);
         let decorate = fields.decorate.unwrap_or(self.prow.decorate_all_jobs);
         let own = fields.decoration_config;
@@ -103,7 +119,7 @@ impl Completion<'_> {
             agent: ProwJobAgent(or(fields.agent, ProwJobAgent::KUBERNETES)),
             namespace: or(fields.namespace, &self.prow.pod_namespace),
             error_on_eviction: fields.error_on_eviction,
-            spec: fields.spec,
+            spec: None,
             pipeline_run_spec: fields.pipeline_run_spec,
             tekton_pipeline_run_spec: fields.tekton_pipeline_run_spec,
             annotations: fields.annotations,
@@ -125,13 +141,17 @@ impl Completion<'_> {
             },
             origin,
         };
-        self.apply_presets(&mut base);
+        let mut pod = fields.spec;
+        if let Some(pod) = &mut pod {
+            self.apply_presets(&base, pod);
+        }
+        base.spec = pod.as_ref().map(PodText::new);
+        validate::base(&base, pod.as_ref(), kind, self.prow, self.findings);
         base
     }
 
-    fn apply_presets(&mut self, base: &mut JobBase) {
-        let Some(spec) = &mut base.spec else { return };
-        for (rule, collision) in preset::apply(self.presets, &base.labels, &mut spec.0) {
+    fn apply_presets(&mut self, base: &JobBase, pod: &mut RawPodSpec) {
+        for (rule, collision) in preset::apply(self.presets, &base.labels, &mut pod.0) {
             self.findings.job(rule, &base.origin, "spec", collision);
         }
     }

@@ -207,12 +207,12 @@ fn check(own: &InRepo, org_repo: &str, config: &Config, findings: &mut Findings)
     let clusters = config.prow.in_repo_config.clusters(org, repo);
     let buckets = AllowedBuckets::of(config);
     for job in &own.presubmits {
-        validate::presubmit(job, &config.prow, findings);
+        validate::presubmit(job, findings);
         cluster(&job.base, &clusters, findings);
         bucket(&job.base, &buckets, findings);
     }
     for job in &own.postsubmits {
-        validate::postsubmit(job, &config.prow, findings);
+        validate::postsubmit(job, findings);
         cluster(&job.base, &clusters, findings);
         bucket(&job.base, &buckets, findings);
     }

@@ -7,6 +7,7 @@ mod changes;
 mod file;
 mod pattern;
 mod periodic;
+mod pod_text;
 mod postsubmit;
 mod presubmit;
 
@@ -20,5 +21,6 @@ pub(super) use file::{
 pub use pattern::Pattern;
 pub(super) use pattern::Patterns;
 pub use periodic::{Periodic, Retry};
+pub use pod_text::PodText;
 pub use postsubmit::Postsubmit;
 pub use presubmit::Presubmit;

@@ -1,6 +1,8 @@
 //! Puts an installation's configuration together, and again when files have changed: a job file
 //! by itself, everything when `config.yaml` or a preset is concerned, which reach into all jobs.
 
+mod complete;
+
 use std::{
     collections::BTreeMap,
     path::{Path as FilePath, PathBuf},
@@ -16,11 +18,12 @@ use super::{
     files::{self, Listing},
     findings::Findings,
     job::JobFile,
-    parallel,
     part::{Part, Written, all_or_problems},
-    preset, validate,
+    validate,
     yaml::{self, Document, GoType, Trust},
 };
+
+use complete::{Complete, complete};
 
 /// Reads the files that [`Options`] name, as often as they change.
 #[derive(Debug)]
@@ -82,7 +85,11 @@ impl Loader {
             .iter()
             .filter(|path| changed(path) || !kept.parts.contains_key(*path))
             .collect();
-        let written = match all_or_problems(changed.iter().map(|path| read_jobs(path))) {
+        let written = match all_or_problems(
+            changed
+                .iter()
+                .map(|path| read_jobs(path, &files::read(path)?)),
+        ) {
             Ok(written) => written,
             Err(errors) => return Some(Err(errors)),
         };
@@ -102,35 +109,12 @@ impl Loader {
         if let Some(version) = version(&self.options)? {
             prow.config_version_sha = version;
         }
-        let read = all_or_problems(parallel::map(listing.jobs.iter().collect(), |path| {
-            read_jobs(path)
-        }))?;
-        let mut written: Vec<Written> = [own].into_iter().chain(read).collect();
-        let mut presets: Vec<Preset> = Vec::new();
-        let mut bring_presets = Vec::new();
-        for (index, written) in written.iter_mut().enumerate() {
-            let own = written.take_presets();
-            if index > 0 && !own.is_empty() {
-                bring_presets.push(listing.jobs[index - 1].clone());
-            }
-            presets.extend(own);
-        }
-        // As upstream, which compares where it puts files together.
-        if self.options.job_config_path.is_some() {
-            preset::check_distinct(&presets, &mut findings);
-        }
-        let decorations = Decorations::new(&prow.plank);
-        let complete = parallel::map(written, |written| {
-            written.complete(&prow, &presets, &decorations)
-        });
-        let mut parts = Vec::new();
-        for (part, found) in complete {
-            parts.push(Arc::new(part));
-            findings.extend(found);
-        }
-        let mut parts = parts.into_iter();
-        let own = parts.next().expect("config.yaml itself comes first");
-        let parts: Parts = listing.jobs.iter().cloned().zip(parts).collect();
+        let Complete {
+            presets,
+            bring_presets,
+            own,
+            parts,
+        } = complete(&prow, own, &listing, &mut findings)?;
         let config = assemble(prow, presets, &own, &parts, &listing, &mut findings);
         findings.into_result(|file| files::read(FilePath::new(file)).ok())?;
         let config = Arc::new(config);
@@ -227,10 +211,9 @@ fn refuse_unsupported(options: &Options) -> Result<(), Errors> {
     Ok(())
 }
 
-fn read_jobs(path: &FilePath) -> Result<Written, Errors> {
+fn read_jobs(path: &FilePath, text: &str) -> Result<Written, Errors> {
     let file: Arc<str> = path.display().to_string().into();
-    let text = files::read(path)?;
-    let tree = yaml::tree(&file, &text, Trust::Operator)?;
+    let tree = yaml::tree(&file, text, Trust::Operator)?;
     let document: Document<JobFile> =
         yaml::typed(&file, tree.as_ref(), GoType::JobConfig, Trust::Operator)?;
     Ok(Written {

@@ -1,6 +1,7 @@
 //! The same work for many things, on all processors.
 
 use std::{
+    cmp::Reverse,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -8,9 +9,16 @@ use std::{
     thread,
 };
 
-/// What `work` makes of each item, in the order of the items.
-pub(super) fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+/// What `work` makes of each item, in the order of the items. The largest ones are begun first, so
+/// that no one waits for the last.
+pub(super) fn map<T: Send, R: Send>(
+    items: Vec<T>,
+    size: impl Fn(&T) -> usize,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_cached_key(|index| Reverse(size(&items[*index])));
     let items: Vec<_> = items
         .into_iter()
         .map(|item| Mutex::new(Some(item)))
@@ -19,12 +27,12 @@ pub(super) fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync)
     let run = || {
         let mut done = Vec::new();
         loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(index) else {
+            let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 return done;
             };
-            let item = item.lock().expect("taking it does not panic").take();
-            done.push((index, work(item.expect("each index is given once"))));
+            let item = items[*index].lock();
+            let item = item.expect("taking it does not panic").take();
+            done.push((*index, work(item.expect("each index is given once"))));
         }
     };
     let mut done: Vec<(usize, R)> = thread::scope(|scope| {

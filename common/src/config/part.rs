@@ -75,7 +75,7 @@ impl Written {
             let complete = completion.periodic(fields, origin);
             part.periodics.push(Arc::new(complete));
         }
-        part.check(prow, &mut findings);
+        part.check(&mut findings);
         (part, findings)
     }
 }
@@ -90,15 +90,15 @@ pub(super) struct Part {
 }
 
 impl Part {
-    fn check(&self, prow: &ProwConfig, findings: &mut Findings) {
+    fn check(&self, findings: &mut Findings) {
         for job in self.presubmits.iter().flat_map(|(_, jobs)| jobs) {
-            validate::presubmit(job, prow, findings);
+            validate::presubmit(job, findings);
         }
         for job in self.postsubmits.iter().flat_map(|(_, jobs)| jobs) {
-            validate::postsubmit(job, prow, findings);
+            validate::postsubmit(job, findings);
         }
         for job in &self.periodics {
-            validate::periodic(job, prow, findings);
+            validate::periodic(job, findings);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{JobBase, Periodic, Postsubmit, Presubmit};
 use crate::prowjob::{
-    ProwJobSpec, ProwJobType, RawPodSpec, Refs, ReporterConfig, StringMap, labels::IS_OPTIONAL,
+    ProwJobSpec, ProwJobType, Refs, ReporterConfig, StringMap, labels::IS_OPTIONAL,
 };
 
 /// A run of a presubmit on one pull request.
@@ -73,7 +73,10 @@ fn from_base(base: &JobBase, job_type: ProwJobType) -> ProwJobSpec {
         extra_refs: extra(base),
         max_concurrency: base.max_concurrency,
         error_on_eviction: base.error_on_eviction,
-        pod_spec: base.spec.as_ref().map(RawPodSpec::with_required_fields),
+        pod_spec: base
+            .spec
+            .as_ref()
+            .map(|pod| pod.spec().with_required_fields()),
         pipeline_run_spec: base.pipeline_run_spec.clone(),
         tekton_pipeline_run_spec: base.tekton_pipeline_run_spec.clone(),
         decoration_config: base.utility.decoration_config.as_deref().cloned(),

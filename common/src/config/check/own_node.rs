@@ -52,7 +52,7 @@ fn gets_token(job: &JobBase) -> bool {
 
 /// What gives a pod its node; `None`: nothing does.
 fn ownership(job: &JobBase) -> Option<&'static str> {
-    let spec = &job.spec.as_ref()?.0;
+    let spec = job.spec.as_ref()?.spec().0;
     let is_set = |key: &str| spec.get(key) == Some(&Value::Bool(true));
     // With the node's network it sees what others send over plain HTTP.
     let shared = ["hostPID", "hostNetwork"]

@@ -232,7 +232,7 @@ presubmits:
   spec: {containers: [{image: i}]}
 "#;
     let own = read_one(text, &config).unwrap();
-    let spec = own.presubmits[0].base.spec.as_ref().unwrap();
+    let spec = own.presubmits[0].base.spec.as_ref().unwrap().spec();
     let names: Vec<_> = spec.0["containers"][0]["env"]
         .as_array()
         .unwrap()

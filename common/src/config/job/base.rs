@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::PodText;
 use crate::{
     config::Segment,
     prowjob::{
@@ -25,7 +26,7 @@ pub struct JobBase {
     pub namespace: String,
     pub error_on_eviction: bool,
     /// The pod as written, with presets applied.
-    pub spec: Option<RawPodSpec>,
+    pub spec: Option<PodText>,
     pub pipeline_run_spec: Option<RawPodSpec>,
     pub tekton_pipeline_run_spec: Option<TektonPipelineRunSpec>,
     pub annotations: StringMap,

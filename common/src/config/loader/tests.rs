@@ -69,7 +69,7 @@ fn reads_jobs_with_defaults_presets_and_decoration() {
     };
     assert_eq!(unit.base.namespace, "test-pods");
     assert!(unit.base.utility.decoration_config.is_some());
-    let spec = &unit.base.spec.as_ref().unwrap().0;
+    let spec = unit.base.spec.as_ref().unwrap().spec().0;
     let env = &spec["containers"][0]["env"][0];
     assert_eq!(env["value"], "1", "a number where Kubernetes wants a text");
     let [publish] = config.postsubmits_for("org/repo") else {

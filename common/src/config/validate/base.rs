@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::{JobBase, Path, ProwConfig, findings::Findings},
     prowjob::{
-        ProwJobAgent, ProwJobType, RerunAuthConfig,
+        ProwJobAgent, ProwJobType, RawPodSpec, RerunAuthConfig,
         labels::{self, is_label_value},
     },
 };
@@ -19,6 +19,7 @@ const RESERVED_LABELS: [&str; 3] = [labels::TYPE, labels::CREATED_BY_PROW, label
 /// Checks name, limits, agent, labels, queue, pod and decoration.
 pub(in crate::config) fn check(
     job: &JobBase,
+    pod: Option<&RawPodSpec>,
     kind: ProwJobType,
     prow: &ProwConfig,
     findings: &mut Findings,
@@ -39,11 +40,12 @@ pub(in crate::config) fn check(
     agent::check(job, kind, prow, findings);
     label_keys(job, findings);
     queue(job, prow, findings);
-    pod::check(job, kind, findings);
-    if pod::containers(job).next().is_some() {
+    let Some(pod) = pod else { return };
+    pod::check(job, pod, kind, findings);
+    if pod::containers(pod).next().is_some() {
         rerun(job, findings);
         clone_uri::check(job, findings);
-        decoration::check(job, findings);
+        decoration::check(job, pod, findings);
     }
 }
 

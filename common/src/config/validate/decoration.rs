@@ -3,11 +3,11 @@
 use super::{at, clone_uri, pod};
 use crate::{
     config::{JobBase, Path, findings::Findings},
-    prowjob::{DecorationConfig, GcsConfiguration, PathStrategy},
+    prowjob::{DecorationConfig, GcsConfiguration, PathStrategy, RawPodSpec},
     storage::paths,
 };
 
-pub(super) fn check(job: &JobBase, findings: &mut Findings) {
+pub(super) fn check(job: &JobBase, pod: &RawPodSpec, findings: &mut Findings) {
     let Some(decoration) = &job.utility.decoration_config else {
         return;
     };
@@ -15,7 +15,7 @@ pub(super) fn check(job: &JobBase, findings: &mut Findings) {
         let keys = [&["decoration_config"], keys].concat();
         at(findings, rule, job, &keys, message);
     });
-    commands(job, findings);
+    commands(job, pod, findings);
 }
 
 /// What the configuration of a decoration has to have, of a job if it is one's own; `wrong` is
@@ -136,11 +136,11 @@ fn is_media_type(text: &str) -> bool {
 }
 
 /// Decoration wraps a command, so there must be one.
-fn commands(job: &JobBase, findings: &mut Findings) {
+fn commands(job: &JobBase, pod: &RawPodSpec, findings: &mut Findings) {
     let root = Path::Below(&job.origin.path);
     let spec = root.key("spec");
     let list = spec.key("containers");
-    for (index, container) in pod::containers(job).enumerate() {
+    for (index, container) in pod::containers(pod).enumerate() {
         let words = ["command", "args"].map(|key| &container[key]);
         let readable = words.iter().all(|list| list.is_null() || list.is_array());
         let first = words

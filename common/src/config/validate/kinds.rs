@@ -2,33 +2,26 @@
 
 use super::at;
 use crate::{
-    config::{
-        JobBase, Periodic, Postsubmit, Presubmit, ProwConfig, RegexpChangeMatcher,
-        findings::Findings,
-    },
+    config::{JobBase, Periodic, Postsubmit, Presubmit, RegexpChangeMatcher, findings::Findings},
     cron::Schedule,
-    prowjob::ProwJobType,
 };
 
 /// Jobs of Gerrit carry the label they vote on.
 const GERRIT_REPORT_LABEL: &str = "prow.k8s.io/gerrit-report-label";
 
-pub(in crate::config) fn presubmit(job: &Presubmit, prow: &ProwConfig, findings: &mut Findings) {
-    super::base(&job.base, ProwJobType::Presubmit, prow, findings);
+pub(in crate::config) fn presubmit(job: &Presubmit, findings: &mut Findings) {
     matchers(&job.base, job.always_run, &job.changes, findings);
     trigger(job, findings);
     reporter(&job.base, job.skip_report, findings);
 }
 
-pub(in crate::config) fn postsubmit(job: &Postsubmit, prow: &ProwConfig, findings: &mut Findings) {
-    super::base(&job.base, ProwJobType::Postsubmit, prow, findings);
+pub(in crate::config) fn postsubmit(job: &Postsubmit, findings: &mut Findings) {
     let always = job.always_run == Some(true);
     matchers(&job.base, always, &job.changes, findings);
     reporter(&job.base, job.skip_report, findings);
 }
 
-pub(in crate::config) fn periodic(job: &Periodic, prow: &ProwConfig, findings: &mut Findings) {
-    super::base(&job.base, ProwJobType::Periodic, prow, findings);
+pub(in crate::config) fn periodic(job: &Periodic, findings: &mut Findings) {
     let origin = &job.base.origin;
     let set = [
         ("cron", !job.cron.is_empty()),

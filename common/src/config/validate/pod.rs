@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::did_you_mean;
 use crate::{
     config::{JobBase, Path, findings::Findings},
-    prowjob::ProwJobType,
+    prowjob::{ProwJobType, RawPodSpec},
 };
 
 /// Containers that decoration adds.
@@ -43,14 +43,17 @@ const ENV_PULL: [&str; 4] = [
     "PULL_TITLE",
 ];
 
-/// The job's containers as written.
-pub(super) fn containers(job: &JobBase) -> impl Iterator<Item = &Value> {
-    field(job, "containers")
+/// The pod's containers as written.
+pub(super) fn containers(pod: &RawPodSpec) -> impl Iterator<Item = &Value> {
+    field(pod, "containers")
 }
 
-fn field<'a>(job: &'a JobBase, key: &str) -> impl Iterator<Item = &'a Value> {
-    let list = job.spec.as_ref().and_then(|spec| spec.0.get(key));
-    list.and_then(Value::as_array).into_iter().flatten()
+fn field<'a>(pod: &'a RawPodSpec, key: &str) -> impl Iterator<Item = &'a Value> {
+    pod.0
+        .get(key)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn items<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
@@ -61,15 +64,12 @@ fn text<'a>(object: &'a Value, key: &str) -> &'a str {
     object[key].as_str().unwrap_or_default()
 }
 
-pub(super) fn check(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
-    if job.spec.is_none() {
-        return;
-    }
+pub(super) fn check(job: &JobBase, pod: &RawPodSpec, kind: ProwJobType, findings: &mut Findings) {
     let root = Path::Below(&job.origin.path);
     let spec = root.key("spec");
     let file = &job.origin.file;
     let list = spec.key("initContainers");
-    for (index, container) in field(job, "initContainers").enumerate() {
+    for (index, container) in field(pod, "initContainers").enumerate() {
         let policy = text(container, "restartPolicy");
         if policy != "Always" {
             let found = match policy {
@@ -83,13 +83,13 @@ pub(super) fn check(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
         }
     }
     let list = spec.key("containers");
-    match containers(job).count() {
+    match containers(pod).count() {
         0 => findings.add("no-container", file, &list, "the pod needs a container"),
         1 => {}
-        _ => several(job, &list, findings),
+        _ => several(job, pod, &list, findings),
     }
-    let volumes = volumes(job, &spec, findings);
-    for (index, container) in containers(job).enumerate() {
+    let volumes = volumes(job, pod, &spec, findings);
+    for (index, container) in containers(pod).enumerate() {
         let path = list.index(index);
         env(job, container, kind, &path, findings);
         mounts(job, container, &volumes, &path, findings);
@@ -97,7 +97,7 @@ pub(super) fn check(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
 }
 
 /// Several containers are told apart by name.
-fn several(job: &JobBase, list: &Path<'_>, findings: &mut Findings) {
+fn several(job: &JobBase, pod: &RawPodSpec, list: &Path<'_>, findings: &mut Findings) {
     let file = &job.origin.file;
     if job.utility.decoration_config.is_none() {
         findings.add(
@@ -108,7 +108,7 @@ fn several(job: &JobBase, list: &Path<'_>, findings: &mut Findings) {
         );
     }
     let mut seen = BTreeSet::new();
-    for (index, container) in containers(job).enumerate() {
+    for (index, container) in containers(pod).enumerate() {
         let path = list.index(index);
         let name = text(container, "name");
         if name.is_empty() {
@@ -173,11 +173,16 @@ fn decoration_volumes(job: &JobBase) -> BTreeSet<&str> {
 }
 
 /// Checks the pod's own volumes and returns every name that can be mounted.
-fn volumes<'a>(job: &'a JobBase, spec: &Path<'_>, findings: &mut Findings) -> BTreeSet<&'a str> {
+fn volumes<'a>(
+    job: &'a JobBase,
+    pod: &'a RawPodSpec,
+    spec: &Path<'_>,
+    findings: &mut Findings,
+) -> BTreeSet<&'a str> {
     let mut names = decoration_volumes(job);
     let mut own = BTreeSet::new();
     let list = spec.key("volumes");
-    for (index, volume) in field(job, "volumes").enumerate() {
+    for (index, volume) in field(pod, "volumes").enumerate() {
         let name = text(volume, "name");
         let place = list.index(index);
         if !own.insert(name) {
