@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod buckets;
 pub mod check;
+mod content;
 mod decorations;
 mod defaults;
 mod files;
@@ -31,8 +32,6 @@ mod validate;
 pub mod yaml;
 
 use std::{collections::BTreeMap, sync::Arc};
-
-use agent::Source as _;
 
 use crate::names;
 
@@ -83,7 +82,7 @@ pub struct JobConfig {
 impl Config {
     /// Reads, completes and checks everything that `options` name, once.
     pub fn load(options: &Options) -> Result<Arc<Self>, Errors> {
-        Loader::new(options.clone()).load()
+        Loader::once(options)
     }
 
     /// The central presubmits of `org/repo`.

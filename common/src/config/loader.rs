@@ -14,10 +14,12 @@ use jiff::Timestamp;
 use super::{
     Config, Errors, JobConfig, Options, Preset, Problem, ProwConfig,
     agent::{Look, Source, Stamps},
+    content::Content,
     decorations::Decorations,
     files::{self, Listing},
     findings::Findings,
     job::JobFile,
+    parallel,
     part::{Part, Written, all_or_problems},
     validate,
     yaml::{self, Document, GoType, Trust},
@@ -41,6 +43,8 @@ type Parts = BTreeMap<PathBuf, Arc<Part>>;
 struct Kept {
     config: Arc<Config>,
     stamps: Stamps,
+    /// What `config.yaml` and its further parts said.
+    main: Vec<(Arc<str>, Content)>,
     /// The jobs of `config.yaml` itself.
     own: Arc<Part>,
     parts: Parts,
@@ -64,47 +68,70 @@ impl Loader {
         }
     }
 
+    /// Reads everything once, for who does not come back.
+    pub(super) fn once(options: &Options) -> Result<Arc<Config>, Errors> {
+        refuse_unsupported(options)?;
+        let listing = Listing::of(options)?;
+        Self::new(options.clone()).anew(listing)
+    }
+
     /// The jobs of files that have changed are read anew, and those of the others kept, where
     /// that is enough.
     fn again(&mut self, listing: &Listing) -> Option<Result<Arc<Config>, Errors>> {
         let kept = self.kept.as_mut()?;
         let (now, then) = (self.look.stamps(), &kept.stamps);
-        let changed = |path: &FilePath| now.get(path) != then.get(path);
-        if changed(&self.options.config_path)
-            || kept.supplemental != listing.supplemental
-            || listing.supplemental.iter().any(|path| changed(path))
-        {
+        let is_touched = |path: &FilePath| now.get(path) != then.get(path);
+        let main = [&self.options.config_path].into_iter();
+        let main: Vec<_> = main.chain(&listing.supplemental).collect();
+        if main.iter().any(|path| is_touched(path)) {
+            let texts = texts(&main).ok()?;
+            if contents(&texts) != kept.main {
+                return None;
+            }
+        } else if kept.supplemental != listing.supplemental {
             return None;
         }
-        let stale = |path: &PathBuf| changed(path) || !listing.jobs.contains(path);
-        if kept.bring_presets.iter().any(stale) {
-            return None;
-        }
-        let changed: Vec<&PathBuf> = listing
-            .jobs
-            .iter()
-            .filter(|path| changed(path) || !kept.parts.contains_key(*path))
-            .collect();
-        let written = match all_or_problems(
-            changed
-                .iter()
-                .map(|path| read_jobs(path, &files::read(path)?)),
-        ) {
-            Ok(written) => written,
+        let read = parallel::map(
+            listing.jobs.iter().collect(),
+            |_| 0,
+            |path: &PathBuf| {
+                if kept.parts.contains_key(path) && !is_touched(path) {
+                    return Ok(None);
+                }
+                let text = files::read(path)?;
+                let before = kept.parts.get(path).map(|part| part.content);
+                if before == Some(Content::of(&text)) {
+                    return Ok(None);
+                }
+                Ok(Some((path, read_jobs(path, &text)?)))
+            },
+        );
+        let changed: Vec<_> = match all_or_problems(read) {
+            Ok(read) => read.into_iter().flatten().collect(),
             Err(errors) => return Some(Err(errors)),
         };
-        if written
+        let brought = |path: &PathBuf| kept.bring_presets.contains(path);
+        if changed
             .iter()
-            .any(|written| !written.jobs.presets.is_empty())
+            .any(|(path, written)| brought(path) || !written.jobs.presets.is_empty())
+            || !kept
+                .bring_presets
+                .iter()
+                .all(|path| listing.jobs.contains(path))
         {
             return None;
         }
-        Some(kept.replace(listing, now, changed, written))
+        let version = match version(&self.options) {
+            Ok(version) => version,
+            Err(errors) => return Some(Err(errors)),
+        };
+        Some(kept.replace(listing, now, version, changed))
     }
 
     fn anew(&mut self, listing: Listing) -> Result<Arc<Config>, Errors> {
         let mut findings = Findings::default();
-        let texts = texts(&self.options, &listing)?;
+        let main = [&self.options.config_path].into_iter();
+        let texts = texts(&main.chain(&listing.supplemental).collect::<Vec<_>>())?;
         let (mut prow, own) = ProwConfig::assemble(&texts, Timestamp::now(), &mut findings)?;
         if let Some(version) = version(&self.options)? {
             prow.config_version_sha = version;
@@ -121,6 +148,7 @@ impl Loader {
         self.kept = Some(Kept {
             config: Arc::clone(&config),
             stamps: self.look.stamps().clone(),
+            main: contents(&texts),
             own,
             parts,
             bring_presets,
@@ -159,20 +187,25 @@ impl Kept {
         &mut self,
         listing: &Listing,
         stamps: &Stamps,
-        changed: Vec<&PathBuf>,
-        written: Vec<Written>,
+        version: Option<String>,
+        changed: Vec<(&PathBuf, Written)>,
     ) -> Result<Arc<Config>, Errors> {
+        let mut prow = self.config.prow.clone();
+        if let Some(version) = version {
+            prow.config_version_sha = version;
+        }
         let same_files = self.parts.keys().eq(&listing.jobs);
-        if changed.is_empty() && same_files {
+        let same_version = prow.config_version_sha == self.config.prow.config_version_sha;
+        if changed.is_empty() && same_files && same_version {
             self.stamps = stamps.clone();
             return Ok(Arc::clone(&self.config));
         }
-        let (prow, presets) = (&self.config.prow, &self.config.jobs.presets);
+        let presets = self.config.jobs.presets.clone();
         let decorations = Decorations::new(&prow.plank);
         let mut findings = Findings::default();
         let mut fresh = BTreeMap::new();
-        for (path, written) in changed.into_iter().zip(written) {
-            let (part, found) = written.complete(prow, presets, &decorations);
+        for (path, written) in changed {
+            let (part, found) = written.complete(&prow, &presets, &decorations);
             findings.extend(found);
             fresh.insert(path.clone(), Arc::new(part));
         }
@@ -181,14 +214,7 @@ impl Kept {
             Some((path.clone(), Arc::clone(part?)))
         };
         let parts: Parts = listing.jobs.iter().filter_map(part_of).collect();
-        let config = assemble(
-            prow.clone(),
-            presets.clone(),
-            &self.own,
-            &parts,
-            listing,
-            &mut findings,
-        );
+        let config = assemble(prow, presets, &self.own, &parts, listing, &mut findings);
         findings.into_result(|file| files::read(FilePath::new(file)).ok())?;
         self.parts = parts;
         self.stamps = stamps.clone();
@@ -218,18 +244,26 @@ fn read_jobs(path: &FilePath, text: &str) -> Result<Written, Errors> {
         yaml::typed(&file, tree.as_ref(), GoType::JobConfig, Trust::Operator)?;
     Ok(Written {
         file,
+        content: Content::of(text),
         jobs: document.value,
         remarks: document.remarks,
     })
 }
 
-/// `config.yaml` and its further parts, the main one first.
-fn texts(options: &Options, listing: &Listing) -> Result<Vec<(Arc<str>, String)>, Errors> {
-    let paths = [&options.config_path].into_iter();
-    all_or_problems(paths.chain(&listing.supplemental).map(|path| {
+/// The files with their names.
+fn texts(paths: &[&PathBuf]) -> Result<Vec<(Arc<str>, String)>, Errors> {
+    all_or_problems(paths.iter().map(|path| {
         let file: Arc<str> = path.display().to_string().into();
         Ok((file, files::read(path)?))
     }))
+}
+
+/// What the files say.
+fn contents(texts: &[(Arc<str>, String)]) -> Vec<(Arc<str>, Content)> {
+    let texts = texts.iter();
+    texts
+        .map(|(file, text)| (Arc::clone(file), Content::of(text)))
+        .collect()
 }
 
 /// The commit that the files are of, where a file beside `config.yaml` tells it.

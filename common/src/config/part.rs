@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     Errors, JobConfig, Origin, Periodic, Postsubmit, Preset, Presubmit, Problem, ProwConfig,
     Segment,
+    content::Content,
     decorations::Decorations,
     defaults::Completion,
     findings::Findings,
@@ -16,6 +17,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) file: Arc<str>,
+    pub(super) content: Content,
     pub(super) jobs: JobFile,
     /// Fields that nobody knows.
     pub(super) remarks: Vec<Problem>,
@@ -49,6 +51,7 @@ impl Written {
         };
         let file = &self.file;
         let mut part = Part {
+            content: self.content,
             remarks: self.remarks,
             ..Part::default()
         };
@@ -83,6 +86,7 @@ impl Written {
 /// The complete jobs of a file.
 #[derive(Debug, Default)]
 pub(super) struct Part {
+    pub(super) content: Content,
     presubmits: Vec<(String, Vec<Arc<Presubmit>>)>,
     postsubmits: Vec<(String, Vec<Arc<Postsubmit>>)>,
     periodics: Vec<Arc<Periodic>>,

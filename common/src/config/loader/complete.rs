@@ -44,6 +44,61 @@ impl Draft {
     }
 }
 
+/// The job files, in their order.
+struct Drafts(Vec<Result<Draft, Errors>>);
+
+impl Drafts {
+    fn read(listing: &Listing, may_bring: fn(&str) -> bool) -> Self {
+        let paths = listing.jobs.iter().collect();
+        Self(parallel::map(
+            paths,
+            |_| 0,
+            |path: &PathBuf| {
+                let text = files::read(path)?;
+                if may_bring(&text) {
+                    Ok(Draft::Written(read_jobs(path, &text)?))
+                } else {
+                    Ok(Draft::Text(text))
+                }
+            },
+        ))
+    }
+
+    /// Adds the files' presets to `presets`; returns which files bring some.
+    fn take_presets(&mut self, listing: &Listing, presets: &mut Vec<Preset>) -> Vec<PathBuf> {
+        let mut bring_presets = Vec::new();
+        for (path, draft) in listing.jobs.iter().zip(&mut self.0) {
+            if let Ok(Draft::Written(written)) = draft {
+                let own = written.take_presets();
+                if !own.is_empty() {
+                    bring_presets.push(path.clone());
+                    presets.extend(own);
+                }
+            }
+        }
+        bring_presets
+    }
+
+    /// The jobs of each file. `None` if one brings presets that were not taken.
+    fn complete(
+        self,
+        listing: &Listing,
+        complete: impl Fn(Written) -> (Part, Findings) + Sync,
+    ) -> Result<Option<Vec<(Part, Findings)>>, Errors> {
+        let drafts = listing.jobs.iter().zip(self.0).collect();
+        let size = |(_, draft): &(_, _)| Draft::size(draft);
+        let parts = parallel::map(drafts, size, |(path, draft): (&PathBuf, _)| {
+            let written = match draft? {
+                Draft::Text(text) => read_jobs(path, &text)?,
+                Draft::Written(written) => written,
+            };
+            let is_known = written.jobs.presets.is_empty();
+            Ok(is_known.then(|| complete(written)))
+        });
+        Ok(all_or_problems(parts)?.into_iter().collect())
+    }
+}
+
 /// `own` is what `config.yaml` itself holds.
 pub(super) fn complete(
     prow: &ProwConfig,
@@ -51,12 +106,23 @@ pub(super) fn complete(
     listing: &Listing,
     findings: &mut Findings,
 ) -> Result<Complete, Errors> {
-    let presets = own.take_presets();
     let decorations = Decorations::new(&prow.plank);
-    let read = |may_bring| read(prow, presets.clone(), &decorations, listing, may_bring);
-    let (presets, bring_presets, parts) = match read(names_presets)? {
-        Some(read) => read,
-        None => read(|_| true)?.expect("every file is asked for presets"),
+    let own_presets = own.take_presets();
+    let mut drafts = Drafts::read(listing, names_presets);
+    let mut presets = own_presets.clone();
+    let mut bring_presets = drafts.take_presets(listing, &mut presets);
+    let finish = |written: Written| written.complete(prow, &presets, &decorations);
+    let parts = match drafts.complete(listing, finish)? {
+        Some(parts) => parts,
+        None => {
+            // A key can be written in many ways.
+            let mut drafts = Drafts::read(listing, |_| true);
+            presets = own_presets;
+            bring_presets = drafts.take_presets(listing, &mut presets);
+            let finish = |written: Written| written.complete(prow, &presets, &decorations);
+            let parts = drafts.complete(listing, finish)?;
+            parts.expect("every file's presets are taken")
+        }
     };
     // As upstream, which compares where it puts files together.
     if !listing.jobs.is_empty() {
@@ -76,53 +142,6 @@ pub(super) fn complete(
         own,
         parts: listing.jobs.iter().cloned().zip(complete).collect(),
     })
-}
-
-/// Presets, the files that bring them, and the jobs of each file. `None` if a file brings presets
-/// of which `may_bring` does not know.
-#[expect(clippy::type_complexity, reason = "parts of what the one caller makes")]
-fn read(
-    prow: &ProwConfig,
-    mut presets: Vec<Preset>,
-    decorations: &Decorations<'_>,
-    listing: &Listing,
-    may_bring: fn(&str) -> bool,
-) -> Result<Option<(Vec<Preset>, Vec<PathBuf>, Vec<(Part, Findings)>)>, Errors> {
-    let paths = listing.jobs.iter().collect();
-    let mut drafts = parallel::map(
-        paths,
-        |_| 0,
-        |path: &PathBuf| {
-            let text = files::read(path)?;
-            if may_bring(&text) {
-                Ok(Draft::Written(read_jobs(path, &text)?))
-            } else {
-                Ok(Draft::Text(text))
-            }
-        },
-    );
-    let mut bring_presets = Vec::new();
-    for (path, draft) in listing.jobs.iter().zip(&mut drafts) {
-        if let Ok(Draft::Written(written)) = draft {
-            let own = written.take_presets();
-            if !own.is_empty() {
-                bring_presets.push(path.clone());
-                presets.extend(own);
-            }
-        }
-    }
-    let drafts = listing.jobs.iter().zip(drafts).collect();
-    let size = |(_, draft): &(_, _)| Draft::size(draft);
-    let parts = parallel::map(drafts, size, |(path, draft): (&PathBuf, _)| {
-        let written = match draft? {
-            Draft::Text(text) => read_jobs(path, &text)?,
-            Draft::Written(written) => written,
-        };
-        let complete = |written: Written| written.complete(prow, &presets, decorations);
-        Ok(written.jobs.presets.is_empty().then(|| complete(written)))
-    });
-    let parts: Option<Vec<_>> = all_or_problems(parts)?.into_iter().collect();
-    Ok(parts.map(|parts| (presets, bring_presets, parts)))
 }
 
 /// Whether the word stands in a text. The key can be written in other ways, too.

@@ -3,6 +3,9 @@ use std::{fs, io::Write as _};
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::Periodic;
+
+mod again;
 
 const CONFIG: &str = "
 pod_namespace: test-pods

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{ProwConfig, UNUSED};
 use crate::config::{
     Errors, Problem,
+    content::Content,
     findings::Findings,
     job::JobFile,
     part::Written,
@@ -70,6 +71,7 @@ impl ProwConfig {
         prow.places.main = Arc::clone(file);
         let written = Written {
             file: Arc::clone(file),
+            content: Content::of(text),
             jobs: yaml::read(file, tree.as_ref(), document.value)?,
             remarks: document.remarks,
         };
