@@ -17,6 +17,9 @@ use crate::prowjob::{
 /// What a job's `prowjob_defaults` say when nobody said anything.
 const GLOBAL_TENANT: &str = "GlobalDefaultID";
 
+/// The trigger of a job whose name is no longer is small for sure.
+pub(super) const MAX_KNOWN: usize = 63;
+
 /// Completes the jobs of one load.
 pub(super) struct Completion<'a> {
     pub(super) prow: &'a ProwConfig,
@@ -186,17 +189,18 @@ impl Completion<'_> {
         let (trigger, rerun) = (&fields.trigger, &fields.rerun_command);
         if trigger.is_empty() && rerun.is_empty() {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-            let name = if base.name.chars().all(plain) {
-                base.name.clone()
+            let pattern = if base.name.chars().all(plain) {
+                let pattern = Presubmit::default_trigger(&base.name);
+                match base.name.len() {
+                    ..=MAX_KNOWN => Pattern::known(pattern),
+                    _ => self.pattern(&base.origin, "name", &pattern),
+                }
             } else {
                 // Validation refuses the name; the pattern only has to be valid.
-                regex::escape(&base.name)
+                let name = regex::escape(&base.name);
+                self.pattern(&base.origin, "name", &Presubmit::default_trigger(&name))
             };
-            let pattern = Presubmit::default_trigger(&name);
-            return (
-                self.pattern(&base.origin, "name", &pattern),
-                Presubmit::default_rerun_command(&base.name),
-            );
+            return (pattern, Presubmit::default_rerun_command(&base.name));
         }
         for (key, missing, present) in [
             ("rerun_command", trigger, rerun),

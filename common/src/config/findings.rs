@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Errors, Origin, Path, Problem, Segment,
+    Errors, Origin, Path, Problem, Segment, parallel,
     problem::show,
     yaml::{self, Tree, Trust},
 };
@@ -68,7 +68,7 @@ impl Findings {
     /// Nothing found, or everything with its place. `text_of` gives a file's content again.
     pub(super) fn into_result(
         self,
-        text_of: impl Fn(&str) -> Option<String>,
+        text_of: impl Fn(&str) -> Option<String> + Sync,
     ) -> Result<(), Errors> {
         if self.0.is_empty() {
             return Ok(());
@@ -78,12 +78,18 @@ impl Findings {
             let file = Arc::clone(&finding.file);
             by_file.entry(file).or_default().push(finding);
         }
-        let mut problems = Vec::new();
-        for (file, findings) in by_file {
-            let text = text_of(&file).unwrap_or_default();
-            let tree = yaml::tree(&file, &text, Trust::Operator).ok().flatten();
-            problems.extend(findings.into_iter().map(|it| it.located(tree.as_ref())));
-        }
+        let by_file = by_file.into_iter().collect();
+        let problems = parallel::map(
+            by_file,
+            |_| 0,
+            |(file, findings): (_, Vec<Finding>)| {
+                let text = text_of(&file).unwrap_or_default();
+                let tree = yaml::tree(&file, &text, Trust::Operator).ok().flatten();
+                let located = findings.into_iter().map(|it| it.located(tree.as_ref()));
+                located.collect::<Vec<_>>()
+            },
+        );
+        let mut problems = problems.concat();
         problems.sort_by(|a, b| {
             (&a.file, a.line, a.column, &a.message).cmp(&(&b.file, b.line, b.column, &b.message))
         });

@@ -66,6 +66,12 @@ impl Pattern {
         Ok(Self(Arc::new(Inner { source, matcher })))
     }
 
+    /// For a text that is a pattern for sure, and a cheap one.
+    pub(in crate::config) fn known(source: String) -> Self {
+        let matcher = OnceLock::new();
+        Self(Arc::new(Inner { source, matcher }))
+    }
+
     /// As written.
     pub fn as_str(&self) -> &str {
         &self.0.source
@@ -93,10 +99,7 @@ fn matcher(source: &str) -> Matcher {
 impl Default for Pattern {
     /// The empty pattern, which occurs everywhere.
     fn default() -> Self {
-        Self(Arc::new(Inner {
-            source: String::new(),
-            matcher: OnceLock::new(),
-        }))
+        Self::known(String::new())
     }
 }
 

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::config::{Presubmit, defaults::MAX_KNOWN};
 
 /// What Go 1.26 says: `[pattern, text, matches]`, or `[pattern, error]`. It has every form that
 /// the patterns of prow.k8s.io have.
@@ -94,4 +95,26 @@ fn one_text_is_one_pattern_of_a_load_and_large_ones_have_a_budget() {
         patterns.get(r"\pL{5}").unwrap_err(),
         r#""\\pL{5}" is no regular expression: the large patterns are too many together"#
     );
+}
+
+#[test]
+fn the_trigger_that_a_name_gives_needs_no_check() {
+    for name in ["a.b-c_1", &".".repeat(MAX_KNOWN)] {
+        let source = Presubmit::default_trigger(name);
+        let checked = Pattern::new(&source).unwrap();
+        assert!(checked.0.matcher.get().is_none(), "{name} is not cheap");
+        let known = Pattern::known(source);
+        for comment in [
+            "/test a.b-c_1",
+            "/test all a.b-c_1,",
+            "/test a/b-c_1",
+            "/test",
+        ] {
+            assert_eq!(
+                known.is_match(comment),
+                checked.is_match(comment),
+                "{comment}"
+            );
+        }
+    }
 }
