@@ -1,6 +1,9 @@
 //! Reads everything that was named, goes on where it can, and collects what is found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem, thread,
+};
 
 use anyhow::Context as _;
 use common::{
@@ -56,13 +59,19 @@ fn installation(
     if enabled.contains(hierarchy::RULE) {
         report.warnings.extend(hierarchy::config(paths));
     }
-    let plugins = options.files.plugins().and_then(|paths| {
-        if enabled.contains(hierarchy::RULE) {
-            report.warnings.extend(hierarchy::plugins(&paths));
-        }
-        let plugins = Plugins::load(&paths);
-        plugins.map_err(|wrong| report.errors.extend(wrong.0)).ok()
+    let (plugins, config) = thread::scope(|scope| {
+        let plugins = options.files.plugins().map(|paths| {
+            if enabled.contains(hierarchy::RULE) {
+                report.warnings.extend(hierarchy::plugins(&paths));
+            }
+            scope.spawn(move || Plugins::load(&paths))
+        });
+        let config = Config::load(paths);
+        let plugins = plugins.map(|reading| reading.join().expect("reading does not panic"));
+        (plugins, config)
     });
+    let plugins =
+        plugins.and_then(|plugins| plugins.map_err(|wrong| report.errors.extend(wrong.0)).ok());
     if let Some(plugins) = &plugins {
         report.counts.files += 1;
         report.errors.extend_from_slice(plugins.unknown_plugins());
@@ -72,15 +81,13 @@ fn installation(
         let (main, _) = plugins.place(&Path::Root);
         unknown_fields(enabled, plugins.unknown_fields(), &main, &mut report);
     }
-    match Config::load(paths) {
-        Ok(config) => loaded(
-            options,
-            paths,
-            enabled,
-            &config,
-            plugins.as_ref(),
-            &mut report,
-        )?,
+    match config {
+        Ok(config) => {
+            let plugins = plugins.as_ref();
+            loaded(options, paths, enabled, &config, plugins, &mut report)?;
+            // The program ends soon, and taking thousands of jobs apart would delay it.
+            mem::forget(config);
+        }
         Err(wrong) => report.errors.extend(wrong.0),
     }
     Ok(report)
