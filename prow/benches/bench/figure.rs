@@ -41,6 +41,11 @@ impl Figure {
         }
     }
 
+    /// What there is nothing to measure on for.
+    pub(crate) fn not_given(name: &'static str) -> Self {
+        Self::median(name, Vec::new(), "", None)
+    }
+
     pub(crate) fn value(&self) -> f64 {
         self.value
     }
@@ -54,6 +59,9 @@ impl fmt::Display for Figure {
             unit,
             aim,
         } = self;
+        if value.is_nan() {
+            return writeln!(f, "{name:46} {:>10}", "not given");
+        }
         write!(f, "{name:46} {value:>10.3} {unit:5}")?;
         match aim {
             Some(aim) if value <= aim => writeln!(f, " aim {aim}"),

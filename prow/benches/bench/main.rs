@@ -5,6 +5,7 @@
 
 mod apis;
 mod backlog;
+mod check;
 mod choose;
 mod config;
 mod corpus;
@@ -26,7 +27,8 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 /// A part of the figures, by the word that stands before the slash in their names.
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Figure>>);
 
-const ALL: [Bench; 6] = [
+const ALL: [Bench; 7] = [
+    ("check", check::run),
     ("config", config::run),
     ("choose", choose::run),
     ("in-repo", in_repo::run),
@@ -38,10 +40,10 @@ const ALL: [Bench; 6] = [
 #[expect(clippy::print_stdout, reason = "the table is what it is run for")]
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    if let [word, rest @ ..] = arguments.as_slice()
-        && word == config::CHILD
-    {
-        return config::child(rest);
+    match arguments.as_slice() {
+        [word, rest @ ..] if word == config::CHILD => return config::child(rest),
+        [word, rest @ ..] if word == check::CHILD => return check::child(rest),
+        _ => {}
     }
     // What cargo passes of its own begins with dashes.
     let only = arguments.iter().find(|word| !word.starts_with('-'));
