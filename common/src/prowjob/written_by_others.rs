@@ -57,7 +57,7 @@ fn what_nobody_knows_hides_no_object() {
     let slack = job.spec.reporter_config.unwrap().slack.unwrap();
     assert_eq!(
         slack.job_states_to_report,
-        Some(vec![ProwJobState::Failure])
+        Some(vec!["failure".to_owned(), "lost".to_owned()])
     );
     let decoration = job.spec.decoration_config.unwrap();
     assert_eq!(decoration.default_memory_request.as_deref(), Some("1024"));

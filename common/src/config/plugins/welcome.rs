@@ -84,7 +84,7 @@ mod tests {
                 "plugins.yaml:2:3: welcome[0].message_template: line 1, column 6: the data has no field Author",
             ),
         ] {
-            let text = format!("welcome:\n- message_template: {template}\nplugins: {o: {}}");
+            let text = format!("welcome:\n- message_template: {template}\nplugins: {{o: {{}}}}");
             assert_eq!(remarks(&loaded(&text)), [message]);
         }
         let plugins = loaded(
