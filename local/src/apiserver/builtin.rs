@@ -1,17 +1,27 @@
 //! The table of Kubernetes' own kinds.
 //!
-//! Only `CustomResourceDefinition`, Pod, Namespace and Lease behave; the rest is stored, so that manifests apply.
+//! Only `CustomResourceDefinition`, Pod, Namespace, Lease and Event behave; the rest is stored, so that manifests apply.
+
+use std::borrow::Cow;
 
 use k8s_openapi::api::{
-    apps::v1 as apps, batch::v1 as batch, coordination::v1 as coordination, core::v1 as core,
-    networking::v1 as networking, rbac::v1 as rbac,
+    apps::v1 as apps, autoscaling::v2 as autoscaling, batch::v1 as batch,
+    coordination::v1 as coordination, core::v1 as core, networking::v1 as networking,
+    policy::v1 as policy, rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-/// Reads an object into its type and writes it again: wrong types are refused, unknown fields fall away.
-pub(crate) type RoundTrip = fn(Value) -> serde_json::Result<Value>;
+/// Kubernetes' own type of a kind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Type {
+    /// Reads an object into the type and writes it again: wrong types are refused, unknown fields fall away.
+    pub(crate) round_trip: fn(Value) -> serde_json::Result<Value>,
+    /// Adds the schema of the type, and of all it is made of; returns the type's name among them.
+    pub(crate) describe: fn(&mut SchemaGenerator) -> Cow<'static, str>,
+}
 
 /// One built-in kind.
 #[derive(Debug)]
@@ -24,14 +34,19 @@ pub(crate) struct Entry {
     pub(crate) categories: &'static str,
     pub(crate) namespaced: bool,
     pub(crate) status: bool,
-    pub(crate) round_trip: Option<RoundTrip>,
+    pub(crate) of: Type,
 }
 
 fn round_trip<T: DeserializeOwned + Serialize>(value: Value) -> serde_json::Result<Value> {
     serde_json::to_value(serde_json::from_value::<T>(value)?)
 }
 
-const fn entry(
+fn describe<T: JsonSchema>(generator: &mut SchemaGenerator) -> Cow<'static, str> {
+    generator.subschema_for::<T>();
+    T::schema_name()
+}
+
+const fn entry<T: DeserializeOwned + Serialize + JsonSchema>(
     group: &'static str,
     kind: &'static str,
     plural: &'static str,
@@ -47,16 +62,14 @@ const fn entry(
         categories,
         namespaced,
         status,
-        round_trip: None,
+        of: Type {
+            round_trip: round_trip::<T>,
+            describe: describe::<T>,
+        },
     }
 }
 
 impl Entry {
-    const fn typed<T: DeserializeOwned + Serialize>(mut self) -> Self {
-        self.round_trip = Some(round_trip::<T>);
-        self
-    }
-
     const fn cluster(mut self) -> Self {
         self.namespaced = false;
         self
@@ -82,55 +95,62 @@ impl Entry {
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 pub(crate) const ENTRIES: &[Entry] = &[
-    entry("", "Pod", "pods", "po")
-        .typed::<core::Pod>()
+    entry::<core::Pod>("", "Pod", "pods", "po")
         .with_status()
         .in_all(),
-    entry("", "Namespace", "namespaces", "ns")
-        .typed::<core::Namespace>()
+    entry::<core::Namespace>("", "Namespace", "namespaces", "ns")
         .cluster()
         .with_status(),
-    entry("", "Secret", "secrets", "").typed::<core::Secret>(),
-    entry("", "ConfigMap", "configmaps", "cm").typed::<core::ConfigMap>(),
-    entry("", "Service", "services", "svc")
-        .typed::<core::Service>()
+    entry::<core::Secret>("", "Secret", "secrets", ""),
+    entry::<core::ConfigMap>("", "ConfigMap", "configmaps", "cm"),
+    entry::<core::Service>("", "Service", "services", "svc")
         .with_status()
         .in_all(),
-    entry("", "ServiceAccount", "serviceaccounts", "sa").typed::<core::ServiceAccount>(),
-    entry("", "Event", "events", "ev").typed::<core::Event>(),
-    entry("", "PersistentVolumeClaim", "persistentvolumeclaims", "pvc")
-        .typed::<core::PersistentVolumeClaim>()
-        .with_status(),
-    entry("", "PersistentVolume", "persistentvolumes", "pv")
+    entry::<core::ServiceAccount>("", "ServiceAccount", "serviceaccounts", "sa"),
+    entry::<core::Event>("", "Event", "events", "ev"),
+    entry::<core::PersistentVolumeClaim>(
+        "",
+        "PersistentVolumeClaim",
+        "persistentvolumeclaims",
+        "pvc",
+    )
+    .with_status(),
+    entry::<core::PersistentVolume>("", "PersistentVolume", "persistentvolumes", "pv")
         .cluster()
         .with_status(),
-    entry("", "Node", "nodes", "no").cluster().with_status(),
-    entry("", "Endpoints", "endpoints", "ep"),
-    entry("", "LimitRange", "limitranges", "limits"),
-    entry("", "ResourceQuota", "resourcequotas", "quota").with_status(),
-    entry("", "ReplicationController", "replicationcontrollers", "rc")
+    entry::<core::Node>("", "Node", "nodes", "no")
+        .cluster()
+        .with_status(),
+    entry::<core::Endpoints>("", "Endpoints", "endpoints", "ep"),
+    entry::<core::LimitRange>("", "LimitRange", "limitranges", "limits"),
+    entry::<core::ResourceQuota>("", "ResourceQuota", "resourcequotas", "quota").with_status(),
+    entry::<core::ReplicationController>(
+        "",
+        "ReplicationController",
+        "replicationcontrollers",
+        "rc",
+    )
+    .with_status()
+    .in_all(),
+    entry::<apps::Deployment>("apps", "Deployment", "deployments", "deploy")
         .with_status()
         .in_all(),
-    entry("apps", "Deployment", "deployments", "deploy")
-        .typed::<apps::Deployment>()
+    entry::<apps::ReplicaSet>("apps", "ReplicaSet", "replicasets", "rs")
         .with_status()
         .in_all(),
-    entry("apps", "ReplicaSet", "replicasets", "rs")
+    entry::<apps::StatefulSet>("apps", "StatefulSet", "statefulsets", "sts")
         .with_status()
         .in_all(),
-    entry("apps", "StatefulSet", "statefulsets", "sts")
-        .typed::<apps::StatefulSet>()
+    entry::<apps::DaemonSet>("apps", "DaemonSet", "daemonsets", "ds")
         .with_status()
         .in_all(),
-    entry("apps", "DaemonSet", "daemonsets", "ds")
+    entry::<batch::Job>("batch", "Job", "jobs", "")
         .with_status()
         .in_all(),
-    entry("batch", "Job", "jobs", "").with_status().in_all(),
-    entry("batch", "CronJob", "cronjobs", "cj")
-        .typed::<batch::CronJob>()
+    entry::<batch::CronJob>("batch", "CronJob", "cronjobs", "cj")
         .with_status()
         .in_all(),
-    entry(
+    entry::<autoscaling::HorizontalPodAutoscaler>(
         "autoscaling",
         "HorizontalPodAutoscaler",
         "horizontalpodautoscalers",
@@ -139,48 +159,43 @@ pub(crate) const ENTRIES: &[Entry] = &[
     .version("v2")
     .with_status()
     .in_all(),
-    entry(
+    entry::<policy::PodDisruptionBudget>(
         "policy",
         "PodDisruptionBudget",
         "poddisruptionbudgets",
         "pdb",
     )
     .with_status(),
-    entry("coordination.k8s.io", "Lease", "leases", "").typed::<coordination::Lease>(),
-    entry(RBAC, "Role", "roles", "").typed::<rbac::Role>(),
-    entry(RBAC, "RoleBinding", "rolebindings", "").typed::<rbac::RoleBinding>(),
-    entry(RBAC, "ClusterRole", "clusterroles", "")
-        .typed::<rbac::ClusterRole>()
+    entry::<coordination::Lease>("coordination.k8s.io", "Lease", "leases", ""),
+    entry::<rbac::Role>(RBAC, "Role", "roles", ""),
+    entry::<rbac::RoleBinding>(RBAC, "RoleBinding", "rolebindings", ""),
+    entry::<rbac::ClusterRole>(RBAC, "ClusterRole", "clusterroles", "").cluster(),
+    entry::<rbac::ClusterRoleBinding>(RBAC, "ClusterRoleBinding", "clusterrolebindings", "")
         .cluster(),
-    entry(RBAC, "ClusterRoleBinding", "clusterrolebindings", "")
-        .typed::<rbac::ClusterRoleBinding>()
-        .cluster(),
-    entry(
+    entry::<networking::NetworkPolicy>(
         "networking.k8s.io",
         "NetworkPolicy",
         "networkpolicies",
         "netpol",
-    )
-    .typed::<networking::NetworkPolicy>(),
-    entry("networking.k8s.io", "Ingress", "ingresses", "ing")
-        .typed::<networking::Ingress>()
-        .with_status(),
-    entry("networking.k8s.io", "IngressClass", "ingressclasses", "").cluster(),
-    entry("storage.k8s.io", "StorageClass", "storageclasses", "sc").cluster(),
-    entry(
+    ),
+    entry::<networking::Ingress>("networking.k8s.io", "Ingress", "ingresses", "ing").with_status(),
+    entry::<networking::IngressClass>("networking.k8s.io", "IngressClass", "ingressclasses", "")
+        .cluster(),
+    entry::<storage::StorageClass>("storage.k8s.io", "StorageClass", "storageclasses", "sc")
+        .cluster(),
+    entry::<scheduling::PriorityClass>(
         "scheduling.k8s.io",
         "PriorityClass",
         "priorityclasses",
         "pc",
     )
     .cluster(),
-    entry(
+    entry::<CustomResourceDefinition>(
         "apiextensions.k8s.io",
         "CustomResourceDefinition",
         "customresourcedefinitions",
         "crd crds",
     )
-    .typed::<CustomResourceDefinition>()
     .cluster()
     .with_status(),
 ];

@@ -37,6 +37,38 @@ pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
     }
 }
 
+/// Refuses what a person creates to see it run, and nothing would come of. Other kinds of controllers are stored, since
+/// manifests of services have them.
+pub(crate) fn refuse_new(resource: &Resource) -> Result<()> {
+    if &**resource.id() != "jobs.batch" {
+        return Ok(());
+    }
+    Err(Failure::not_implemented(
+        "the embedded API runs pods and ProwJobs, not Jobs of batch/v1: nothing would make a pod of this one. \
+         To run one pod: kubectl run NAME --image=IMAGE --restart=Never --command -- PROGRAM ARGUMENT..."
+            .to_owned(),
+    ))
+}
+
+/// Kinds of which a cluster's controllers make something.
+const CONTROLLED: [&str; 7] = [
+    "deployments.apps",
+    "replicasets.apps",
+    "statefulsets.apps",
+    "daemonsets.apps",
+    "cronjobs.batch",
+    "replicationcontrollers",
+    "horizontalpodautoscalers.autoscaling",
+];
+
+/// What whoever creates an object of the kind should know.
+pub(crate) fn warn_new(resource: &Resource) -> Option<String> {
+    let kind = &resource.kind;
+    CONTROLLED
+        .contains(&&**resource.id())
+        .then(|| format!("the embedded API stores a {kind} and runs nothing for it"))
+}
+
 /// What is set on every write, new or changed.
 pub(crate) fn prepare_write(resource: &Resource, object: &mut Value, now: &Value) {
     if &**resource.id() == "customresourcedefinitions.apiextensions.k8s.io" {
@@ -55,7 +87,7 @@ pub(crate) fn validate(resource: &Resource, object: &Value, old: Option<&Value>)
         "customresourcedefinitions.apiextensions.k8s.io" => causes.extend(crd::validate(object)?),
         _ => {}
     }
-    if let Shape::Schema(schema) = &resource.shape {
+    if let Shape::Schema(schema, _) = &resource.shape {
         causes.extend(schema.validate(object));
     }
     refuse(resource, object, &causes)

@@ -1,11 +1,14 @@
-//! `/openapi`: what kubectl's validation needs to know, which is that the server validates by itself.
+//! `/openapi`: what `kubectl explain` shows, and what kubectl's validation needs to know, which is that the server
+//! validates by itself: every kind is listed with the `fieldValidation` parameter.
 //!
-//! Every kind is listed with the `fieldValidation` parameter and no schema: kubectl then asks the server to be strict
-//! instead of judging alone. `kubectl explain` has nothing to show.
+//! Version 3 describes all kinds, Kubernetes' own from their types. Version 2 describes none: kubectl takes it only where
+//! there is no version 3, and a kind without a schema as valid.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::resource::{Registry, Resource};
+use super::resource::{Registry, Resource, Shape};
 
 /// `/openapi/v2`
 pub(crate) fn v2(registry: &Registry) -> Value {
@@ -38,16 +41,68 @@ pub(crate) fn v3(registry: &Registry) -> Value {
 
 /// `/openapi/v3/api/v1` and the like, unless nothing is served there.
 pub(crate) fn v3_group(registry: &Registry, path: &str) -> Option<Value> {
-    let paths = paths(
-        registry
-            .all()
-            .map(AsRef::as_ref)
-            .filter(|resource| root(resource) == path),
-    );
-    if paths.is_empty() {
+    let all = registry.all().map(AsRef::as_ref);
+    let resources: Vec<&Resource> = all.filter(|resource| root(resource) == path).collect();
+    if resources.is_empty() {
         return None;
     }
-    Some(json!({"openapi": "3.0.0", "info": info(), "paths": paths, "components": {"schemas": {}}}))
+    let schemas = schemas(&resources);
+    let paths = paths(resources.into_iter());
+    Some(
+        json!({"openapi": "3.0.0", "info": info(), "paths": paths, "components": {"schemas": schemas}}),
+    )
+}
+
+/// The schemas of the kinds and of all they are made of, by their names.
+fn schemas(resources: &[&Resource]) -> Map<String, Value> {
+    let mut generator = SchemaSettings::openapi3().into_generator();
+    let mut custom = Vec::new();
+    let mut kinds = Vec::new();
+    for resource in resources {
+        let name = match &resource.shape {
+            Shape::Typed(of) => (of.describe)(&mut generator).into_owned(),
+            Shape::Schema(_, schema) => {
+                let meta = generator.subschema_for::<ObjectMeta>();
+                let name = custom_name(resource);
+                custom.push((name.clone(), with_type(schema, meta.to_value())));
+                name
+            }
+        };
+        kinds.push((name, resource));
+    }
+    let mut schemas = generator.take_definitions(true);
+    schemas.extend(custom);
+    for (name, resource) in kinds {
+        if let Some(schema) = schemas.get_mut(&name) {
+            schema[KIND_OF] = json!([kind_of(resource)]);
+        }
+    }
+    schemas
+}
+
+/// As a real server names them: the group's words the other way round.
+fn custom_name(resource: &Resource) -> String {
+    let group: Vec<&str> = resource.group.rsplit('.').collect();
+    format!("{}.{}.{}", group.join("."), resource.version, resource.kind)
+}
+
+/// The schema of a custom kind with what every object has.
+fn with_type(schema: &Value, meta: Value) -> Value {
+    let mut schema = schema.clone();
+    let text = |description: &str| json!({"type": "string", "description": description});
+    schema["properties"]["apiVersion"] = text("The group and version of the kind.");
+    schema["properties"]["kind"] = text("The kind of the object.");
+    schema["properties"]["metadata"] = json!({
+        "description": "What every object has: its name, labels, annotations, owners.", "allOf": [meta],
+    });
+    schema
+}
+
+/// Which kind a path or a schema is about.
+const KIND_OF: &str = "x-kubernetes-group-version-kind";
+
+fn kind_of(resource: &Resource) -> Value {
+    json!({"group": resource.group, "version": resource.version, "kind": resource.kind})
 }
 
 fn info() -> Value {
@@ -76,8 +131,7 @@ fn paths<'a>(resources: impl Iterator<Item = &'a Resource>) -> Map<String, Value
             "parameters": [parameter("fieldValidation"), parameter("dryRun"), parameter("fieldManager")],
             "responses": {"200": {"description": "OK"}},
             "x-kubernetes-action": "patch",
-            "x-kubernetes-group-version-kind":
-                {"group": resource.group, "version": resource.version, "kind": resource.kind},
+            KIND_OF: kind_of(resource),
         });
         paths.insert(path, json!({"patch": patch}));
     }

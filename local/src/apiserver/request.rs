@@ -1,6 +1,7 @@
 //! What a request asks for: its path, its query, its media types.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use http::{HeaderMap, Uri, header};
 use serde_json::Value;
@@ -115,7 +116,7 @@ impl Params {
     }
 
     /// `None` when the parameter is not there or empty.
-    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>> {
+    pub(crate) fn number<N: FromStr>(&self, name: &str) -> Result<Option<N>> {
         match self.text(name) {
             "" => Ok(None),
             text => text
@@ -143,9 +144,7 @@ impl Params {
     pub(crate) fn delete_options(&self, body: &Value) -> Result<(DeleteOptions, bool)> {
         let grace = match body["gracePeriodSeconds"].as_i64() {
             Some(seconds) => Some(seconds),
-            None => self
-                .number("gracePeriodSeconds")?
-                .and_then(|seconds| i64::try_from(seconds).ok()),
+            None => self.number("gracePeriodSeconds")?,
         };
         let orphan = body["orphanDependents"]
             .as_bool()

@@ -30,12 +30,10 @@ pub(crate) struct Resource {
 /// How an object of a kind is checked and pruned.
 #[derive(Debug)]
 pub(crate) enum Shape {
-    /// Taken as it is.
-    Any,
     /// Read into Kubernetes' own type and written again.
-    Typed(builtin::RoundTrip),
-    /// By the schema of its `CustomResourceDefinition`.
-    Schema(Arc<Schema>),
+    Typed(builtin::Type),
+    /// By the schema of its `CustomResourceDefinition`, which is also there as it was given.
+    Schema(Schema, Value),
 }
 
 /// One column of `kubectl get`.
@@ -63,7 +61,7 @@ impl Resource {
     }
 
     pub(crate) fn is_custom(&self) -> bool {
-        matches!(self.shape, Shape::Schema(_))
+        matches!(self.shape, Shape::Schema(..))
     }
 
     pub(super) fn builtin(entry: &builtin::Entry) -> Self {
@@ -78,7 +76,7 @@ impl Resource {
             categories: words(entry.categories),
             namespaced: entry.namespaced,
             status: entry.status,
-            shape: entry.round_trip.map_or(Shape::Any, Shape::Typed),
+            shape: Shape::Typed(entry.of),
             columns: Vec::new(),
             id: id(entry.plural, entry.group),
         }
@@ -98,6 +96,7 @@ impl Resource {
                 .unwrap_or_default()
         };
         let names = &spec["names"];
+        let schema = &version["schema"]["openAPIV3Schema"];
         let (group, plural) = (text(&spec["group"]), text(&names["plural"]));
         Some(Self {
             id: id(&plural, &group),
@@ -110,9 +109,7 @@ impl Resource {
             categories: texts(&names["categories"]),
             namespaced: spec["scope"] == "Namespaced",
             status: version["subresources"]["status"].is_object(),
-            shape: Shape::Schema(Arc::new(Schema::parse(
-                &version["schema"]["openAPIV3Schema"],
-            ))),
+            shape: Shape::Schema(Schema::parse(schema), schema.clone()),
             columns: version["additionalPrinterColumns"]
                 .as_array()
                 .into_iter()

@@ -66,6 +66,9 @@ impl Selector {
     }
 
     fn match_fields(&self, object: &Object) -> bool {
+        if !self.fields.iter().all(|one| one.may_match(object)) {
+            return false;
+        }
         let mut tree = None;
         self.fields.iter().all(|requirement| {
             let equal = match requirement.path.as_str() {
@@ -77,6 +80,18 @@ impl Selector {
             };
             equal == requirement.equal
         })
+    }
+}
+
+impl FieldRequirement {
+    /// Whether the object's text allows it: most objects need not be read to know that they are others.
+    fn may_match(&self, object: &Object) -> bool {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-./".contains(&byte);
+        let is_told = self.equal && !matches!(&*self.value, "" | "false");
+        if !is_told || !self.value.bytes().all(plain) {
+            return true;
+        }
+        std::str::from_utf8(&object.text).is_ok_and(|text| text.contains(&self.value))
     }
 }
 

@@ -38,9 +38,8 @@ pub(crate) fn shape(
     name_type(resource, object)?;
     let mut unknown = shape_meta(resource, object)?;
     match &resource.shape {
-        Shape::Any => {}
-        Shape::Typed(round_trip) => {
-            let typed = round_trip(object.clone()).map_err(|error| {
+        Shape::Typed(of) => {
+            let typed = (of.round_trip)(object.clone()).map_err(|error| {
                 let (kind, version) = (&resource.kind, &resource.version);
                 Failure::bad_request(format!(
                     "{kind} in version {version:?} cannot be handled as a {kind}: {error}"
@@ -49,7 +48,7 @@ pub(crate) fn shape(
             lost("", object, &typed, &mut unknown);
             *object = typed;
         }
-        Shape::Schema(schema) => {
+        Shape::Schema(schema, _) => {
             unknown.extend(schema.prune(object));
             schema.fill(object);
         }

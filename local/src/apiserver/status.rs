@@ -93,6 +93,12 @@ impl Cause {
     }
 }
 
+impl std::fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}: {}", self.field, self.message)
+    }
+}
+
 impl Failure {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
@@ -180,10 +186,7 @@ impl Failure {
     }
 
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let told: Vec<String> = causes
-            .iter()
-            .map(|cause| format!("{}: {}", cause.field, cause.message))
-            .collect();
+        let told: Vec<String> = causes.iter().map(Cause::to_string).collect();
         let all = if told.len() == 1 {
             told[0].clone()
         } else {
@@ -216,6 +219,13 @@ impl Failure {
             Some(field),
             why,
         )
+    }
+
+    /// The parameters of a request, which are an object of a kind of their own.
+    pub(crate) fn invalid_of(kind: &str, name: &str, causes: &[Cause]) -> Self {
+        let told: Vec<String> = causes.iter().map(Cause::to_string).collect();
+        let message = format!("{kind} {name:?} is invalid: {}", told.join(", "));
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -294,7 +304,11 @@ impl Failure {
 
     /// A part of Kubernetes that this stand-in leaves out on purpose.
     pub(crate) fn not_built(what: &str) -> Self {
-        let message = format!("{what} is not built in the embedded API");
+        Self::not_implemented(format!("{what} is not built in the embedded API"))
+    }
+
+    /// The same, with what to do instead.
+    pub(crate) fn not_implemented(message: String) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message)
     }
 

@@ -4,3 +4,4 @@ mod apiserver;
 mod conformance;
 mod github;
 mod kubelet;
+mod served;

@@ -50,8 +50,8 @@ const ATOMIC_MAPS: &[&str] = &[
 impl<'a> Typing<'a> {
     pub(super) fn of(resource: &'a Resource) -> Self {
         match &resource.shape {
-            Shape::Schema(schema) => Self::Custom(Some(schema)),
-            Shape::Any | Shape::Typed(_) => Self::BuiltIn,
+            Shape::Schema(schema, _) => Self::Custom(Some(schema)),
+            Shape::Typed(_) => Self::BuiltIn,
         }
     }
 

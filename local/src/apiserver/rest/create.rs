@@ -24,8 +24,11 @@ const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 pub(super) async fn create(call: Call) -> Result<Response> {
     let render = Render::of(&call.headers, &call.params)?;
+    // Before the body is read: kubectl sends some of these in a form that is not known here.
+    kind::refuse_new(&call.resource)?;
     let mut object = call.body()?;
-    let warnings = shape(&call.resource, &mut object, call.strictness()?)?;
+    let mut warnings = shape(&call.resource, &mut object, call.strictness()?)?;
+    warnings.extend(kind::warn_new(&call.resource));
     let manager = Manager::update(&call.manager(), "");
     let name = name_it(&mut object);
     let key = Key::new(call.resource.id(), &namespace(&call, &object)?, &name);

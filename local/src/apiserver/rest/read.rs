@@ -39,7 +39,10 @@ pub(super) fn list(call: &Call) -> Result<Response> {
     let render = Render::of(&call.headers, &call.params)?;
     let selector = call.params.selector()?;
     selector.check_fields(call.resource.id())?;
-    let limit = call.params.number("limit")?.filter(|limit| *limit > 0);
+    let limit = call
+        .params
+        .number::<u64>("limit")?
+        .filter(|limit| *limit > 0);
     let limit = limit
         .and_then(|limit| usize::try_from(limit).ok())
         .unwrap_or(usize::MAX);

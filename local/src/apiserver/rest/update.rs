@@ -20,8 +20,13 @@ use super::super::status::{Cause, Failure, Result};
 use super::super::store::Txn;
 use super::{Call, existing, json_response};
 
-const PATCHES: &str = "application/json-patch+json, application/merge-patch+json, \
-     application/strategic-merge-patch+json, application/apply-patch+yaml";
+/// The patches of every kind.
+const PATCHES: [&str; 3] = [JSON, MERGE, APPLY];
+const JSON: &str = "application/json-patch+json";
+const MERGE: &str = "application/merge-patch+json";
+/// Of Kubernetes' own kinds alone: it goes by their types.
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+const APPLY: &str = "application/apply-patch+yaml";
 
 /// Which part of an object a request may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,17 +76,21 @@ pub(super) async fn put(call: Call, part: Part) -> Result<Response> {
 pub(super) async fn patch(call: Call, part: Part) -> Result<Response> {
     let media = content_type(&call.headers).to_owned();
     let key = call.key();
-    if media == "application/apply-patch+yaml" {
+    if media == APPLY {
         return apply(call, part).await;
     }
     let body = call.body.clone();
     let change = Change::of(&call, part, None)?;
     let custom = change.resource.is_custom();
     let patch: fn(&Value, &Bytes) -> Result<Value> = match media.as_str() {
-        "application/merge-patch+json" => patch::merge_patch,
-        "application/json-patch+json" => patch::json_patch,
-        "application/strategic-merge-patch+json" if !custom => patch::strategic_merge_patch,
-        _ => return Err(Failure::unsupported_media(PATCHES)),
+        MERGE => patch::merge_patch,
+        JSON => patch::json_patch,
+        STRATEGIC if !custom => patch::strategic_merge_patch,
+        _ if custom => return Err(Failure::unsupported_media(&PATCHES.join(", "))),
+        _ => {
+            let all = [&PATCHES[..], &[STRATEGIC]].concat();
+            return Err(Failure::unsupported_media(&all.join(", ")));
+        }
     };
     write(call, move |txn| {
         let old = existing(txn, &change.resource, &key)?;
@@ -94,7 +103,7 @@ pub(super) async fn patch(call: Call, part: Part) -> Result<Response> {
 
 /// Server-side apply: the fields of the body are the manager's, and only those.
 async fn apply(call: Call, part: Part) -> Result<Response> {
-    let mut applied = parse_body("application/apply-patch+yaml", &call.body)?;
+    let mut applied = parse_body(APPLY, &call.body)?;
     let key = call.key();
     check_applied(&call, &applied)?;
     encode_string_data(&call.resource, &mut applied);
@@ -108,6 +117,7 @@ async fn apply(call: Call, part: Part) -> Result<Response> {
             if change.part == Part::Status {
                 return Err(Failure::not_found(&change.resource, &key.name));
             }
+            kind::refuse_new(&change.resource)?;
             let created =
                 super::create::insert(txn, &change.resource, key, applied, &change.manager)?;
             return Ok((created, warnings, StatusCode::CREATED));

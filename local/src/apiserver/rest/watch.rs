@@ -61,7 +61,7 @@ pub(super) fn watch(call: &Call) -> Result<Response> {
     let asked = call.params.text("resourceVersion");
     let seconds = call
         .params
-        .number("timeoutSeconds")?
+        .number::<u64>("timeoutSeconds")?
         .filter(|seconds| *seconds > 0);
     let timeout = seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
 

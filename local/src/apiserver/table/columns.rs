@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::super::resource::{self, Resource};
 use super::jsonpath;
 
+mod event;
+mod node;
+
 /// One column: where its cells come from.
 pub(super) struct Column {
     pub(super) name: String,
@@ -14,6 +17,8 @@ pub(super) struct Column {
     /// 0 is always shown, 1 with `-o wide`.
     pub(super) priority: i64,
     source: Source,
+    /// Where an object has nothing to show.
+    absent: Value,
 }
 
 enum Source {
@@ -30,6 +35,7 @@ impl Column {
             description: String::new(),
             priority,
             source: Source::Path(path.to_owned()),
+            absent: Value::Null,
         }
     }
 
@@ -41,7 +47,18 @@ impl Column {
             description: String::new(),
             priority: 0,
             source: Source::Code(code),
+            absent: Value::Null,
         }
+    }
+
+    fn wide(self) -> Self {
+        let priority = 1;
+        Self { priority, ..self }
+    }
+
+    fn or_none(self) -> Self {
+        let absent = json!("<none>");
+        Self { absent, ..self }
     }
 
     fn custom(column: &resource::Column) -> Self {
@@ -63,7 +80,7 @@ impl Column {
             Source::Path(path) => path,
         };
         let Some(found) = jsonpath::find(object, path) else {
-            return Value::Null;
+            return self.absent.clone();
         };
         match (self.kind.as_str(), found) {
             ("date", found) => since(found, now),
@@ -86,9 +103,12 @@ pub(super) fn of(resource: &Resource) -> Vec<Column> {
             Column::code("Status", pod_status),
             Column::code("Restarts", pod_restarts),
             age(),
-            wide("IP", ".status.podIP"),
-            wide("Node", ".spec.nodeName"),
+            wide("IP", ".status.podIP").or_none(),
+            wide("Node", ".spec.nodeName").or_none(),
+            wide("Nominated Node", ".status.nominatedNodeName").or_none(),
+            Column::code("Readiness Gates", |_, _| json!("<none>")).wide(),
         ],
+        "nodes" => node::columns(age()),
         "namespaces" => vec![text("Status", ".status.phase"), age()],
         "secrets" => vec![
             text("Type", ".type"),
@@ -120,20 +140,7 @@ pub(super) fn of(resource: &Resource) -> Vec<Column> {
             Column::path("Available", "integer", 0, ".status.availableReplicas"),
             age(),
         ],
-        "events" => vec![
-            Column::code("Last Seen", last_seen),
-            text("Type", ".type"),
-            text("Reason", ".reason"),
-            Column::code("Object", |event, _| {
-                let object = &event["involvedObject"];
-                let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
-                json!(format!(
-                    "{kind}/{}",
-                    object["name"].as_str().unwrap_or_default()
-                ))
-            }),
-            text("Message", ".message"),
-        ],
+        "events" => event::columns(),
         "leases.coordination.k8s.io" => vec![text("Holder", ".spec.holderIdentity"), age()],
         "customresourcedefinitions.apiextensions.k8s.io" => {
             vec![text("Created At", ".metadata.creationTimestamp")]
@@ -182,18 +189,6 @@ fn service_ports(service: &Value, _: Timestamp) -> Value {
     })
 }
 
-fn last_seen(event: &Value, now: Timestamp) -> Value {
-    let times = [
-        &event["lastTimestamp"],
-        &event["eventTime"],
-        &event["metadata"]["creationTimestamp"],
-    ];
-    times
-        .into_iter()
-        .find(|time| time.is_string())
-        .map_or(Value::Null, |time| since(time, now))
-}
-
 fn statuses(pod: &Value) -> impl DoubleEndedIterator<Item = &Value> {
     pod["status"]["containerStatuses"]
         .as_array()
@@ -209,13 +204,22 @@ fn pod_ready(pod: &Value, _: Timestamp) -> Value {
     json!(format!("{ready}/{all}"))
 }
 
-fn pod_restarts(pod: &Value, _: Timestamp) -> Value {
-    json!(
-        statuses(pod)
-            .filter_map(|status| status["restartCount"].as_i64())
-            .sum::<i64>()
-            .to_string()
-    )
+/// How often containers were started again, and when the last of them had ended.
+fn pod_restarts(pod: &Value, now: Timestamp) -> Value {
+    let counts = statuses(pod).filter_map(|status| status["restartCount"].as_i64());
+    let count = counts.sum::<i64>();
+    let ended = |status: &Value| {
+        let finished = status["lastState"]["terminated"]["finishedAt"].as_str()?;
+        finished.parse::<Timestamp>().ok()
+    };
+    let last = statuses(pod).filter_map(ended).max();
+    json!(match last.filter(|_| count > 0) {
+        Some(last) => format!(
+            "{count} ({} ago)",
+            human(now.duration_since(last).as_secs())
+        ),
+        None => count.to_string(),
+    })
 }
 
 /// The phase, or what says more: init containers under way, a container's trouble, a deletion.

@@ -1,95 +1,40 @@
 //! The API on a port, used by `kubectl` (from 1.20 on), and refused to everybody without the token.
 
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+mod asking;
+mod explain;
+
 use std::time::Duration;
 
-use local::apiserver::{Endpoint, LogSource};
+use local::apiserver::LogSource;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Cluster, MERGE, job_crd, pod};
+use crate::served::Served;
 
-struct Served {
+struct Scene {
     cluster: Cluster,
-    endpoint: Endpoint,
-    kubeconfig: PathBuf,
-    _stop: DropGuard,
+    served: Served,
 }
 
-impl Served {
+impl Scene {
     async fn start() -> Self {
         let cluster = Cluster::start().await;
-        let stop = CancellationToken::new();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = cluster.api.serve(listener, stop.clone()).await.unwrap();
-        let kubeconfig = cluster.folder.path().join("kubeconfig");
-        endpoint.write_kubeconfig(&kubeconfig).unwrap();
-        Self {
-            cluster,
-            endpoint,
-            kubeconfig,
-            _stop: stop.drop_guard(),
-        }
+        let served = Served::start(&cluster.api, cluster.folder.path()).await;
+        Self { cluster, served }
     }
+}
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command =
-            Command::new(std::env::var_os("KUBECTL").unwrap_or_else(|| "kubectl".into()));
-        command
-            .env("KUBECONFIG", &self.kubeconfig)
-            .env("HOME", self.cluster.folder.path())
-            .args(["--request-timeout=20s", "--cache-dir"])
-            .arg(self.cluster.folder.path().join("cache"))
-            .args(arguments);
-        command
-    }
+impl std::ops::Deref for Scene {
+    type Target = Served;
 
-    async fn run(&self, arguments: &[&str], stdin: Option<&Value>) -> Output {
-        let mut command = self.command(arguments);
-        let input = stdin.map(Value::to_string).unwrap_or_default();
-        tokio::task::spawn_blocking(move || {
-            let mut child = command
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .expect("kubectl is needed here: apt-get install kubernetes-client");
-            std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
-            child.wait_with_output().unwrap()
-        })
-        .await
-        .unwrap()
-    }
-
-    /// Standard output of a kubectl that succeeds.
-    async fn kubectl(&self, arguments: &[&str]) -> String {
-        self.kubectl_with(arguments, None).await
-    }
-
-    async fn kubectl_with(&self, arguments: &[&str], stdin: Option<&Value>) -> String {
-        let output = self.run(arguments, stdin).await;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(
-            output.status.success(),
-            "kubectl {arguments:?}: {}",
-            text(&output.stderr)
-        );
-        text(&output.stdout)
-    }
-
-    /// Standard error of a kubectl that fails.
-    async fn refused(&self, arguments: &[&str], stdin: Option<&Value>) -> String {
-        let output = self.run(arguments, stdin).await;
-        assert!(!output.status.success(), "kubectl {arguments:?} succeeded");
-        String::from_utf8_lossy(&output.stderr).into_owned()
+    fn deref(&self) -> &Served {
+        &self.served
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_creates_reads_changes_and_deletes() {
-    let served = Served::start().await;
+    let served = Scene::start().await;
     served.kubectl(&["create", "namespace", "prow"]).await;
     served
         .kubectl(&[
@@ -155,7 +100,7 @@ async fn kubectl_creates_reads_changes_and_deletes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_labels_and_patches() {
-    let served = Served::start().await;
+    let served = Scene::start().await;
     served
         .cluster
         .create("/api/v1/namespaces/default/pods", pod("a"))
@@ -210,7 +155,7 @@ async fn kubectl_labels_and_patches() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_applies_twice_and_once_more_with_a_change() {
-    let served = Served::start().await;
+    let served = Scene::start().await;
     let deployment = |image: &str| {
         json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "hook", "namespace": "default"},
@@ -275,7 +220,7 @@ async fn kubectl_applies_twice_and_once_more_with_a_change() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_sees_custom_kinds_with_their_columns() {
-    let served = Served::start().await;
+    let served = Scene::start().await;
     let crd = served
         .kubectl_with(&["apply", "-f", "-"], Some(&job_crd()))
         .await;
@@ -326,7 +271,7 @@ async fn kubectl_sees_custom_kinds_with_their_columns() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kubectl_waits_watches_and_follows_logs() {
-    let served = Served::start().await;
+    let served = Scene::start().await;
     let uri = "/api/v1/namespaces/default/pods";
     let created = served.cluster.create(uri, pod("a")).await;
     let uid = created["metadata"]["uid"].as_str().unwrap();
@@ -368,7 +313,7 @@ async fn kubectl_waits_watches_and_follows_logs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_are_refused() {
     use std::os::unix::fs::PermissionsExt;
-    let served = Served::start().await;
+    let served = Scene::start().await;
     let mode = std::fs::metadata(&served.kubeconfig)
         .unwrap()
         .permissions()

@@ -220,6 +220,29 @@ async fn applied_fields_have_an_owner() {
 }
 
 #[tokio::test]
+async fn a_strategic_patch_is_for_kubernetes_own_kinds_and_the_refusal_names_what_is_taken() {
+    let cluster = Cluster::start().await;
+    cluster.pod("a").await;
+    create(&cluster.jobs(), job("a", Value::Null))
+        .await
+        .unwrap();
+    let patch = Patch::Strategic(json!({"metadata": {"labels": {"colour": "red"}}}));
+    let params = PatchParams::default();
+    let pod = cluster.pods().patch("a", &params, &patch).await.unwrap();
+    assert_eq!(pod.labels()["colour"], "red");
+    let refusal = refused(cluster.jobs().patch("a", &params, &patch).await).unwrap_err();
+    assert_eq!(
+        (refusal.code, &*refusal.reason),
+        (415, "UnsupportedMediaType")
+    );
+    assert_eq!(
+        refusal.message,
+        "the body of the request was in an unknown format - accepted media types include: \
+         application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+    );
+}
+
+#[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let cluster = Cluster::start().await;
     let params = PostParams {
