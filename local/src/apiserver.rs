@@ -7,6 +7,7 @@
 mod builtin;
 mod discovery;
 mod endpoint;
+mod events;
 mod kind;
 mod lifecycle;
 mod logs;
@@ -35,13 +36,14 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 pub use endpoint::Endpoint;
+pub(crate) use logs::Clock;
 pub use logs::LogSource;
 
 use object::Key;
 use store::Store;
 
 /// Namespaces every cluster has.
-const NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// Where the embedded API keeps things.
 #[derive(Debug, Clone)]
@@ -75,6 +77,7 @@ impl ApiServer {
             }),
         };
         api.make_namespaces().await?;
+        tokio::spawn(events::sweep(Arc::downgrade(&api.inner)));
         Ok(api)
     }
 

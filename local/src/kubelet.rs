@@ -3,12 +3,14 @@
 //! It watches pods, binds those that no node has, runs them and reports their status; it knows nothing of Prow but a
 //! map from images to binaries. It is not a sandbox: whoever may create a pod runs code as the user who runs this.
 //!
-//! pod → [`plan`] → [`worker`] → [`running`] (decides by [`progress`]) → [`task`] per container → [`launch`] →
-//! [`container`], the binary executed again → the container's program; back come events, and [`status`] from them.
+//! pod → [`plan`] → [`worker`] → [`running`] (decides by [`progress`] and [`restart`]) → [`task`] per container →
+//! [`launch`] → [`container`], the binary executed again → the container's program; back come events, [`status`] from
+//! them, and Event objects ([`events`]). [`register`] keeps the Node object.
 
 mod config;
 mod container;
 mod env;
+mod events;
 mod launch;
 mod leftovers;
 mod log;
@@ -16,6 +18,8 @@ mod node;
 mod plan;
 mod process;
 mod progress;
+mod register;
+mod restart;
 mod running;
 mod spawn;
 mod status;
@@ -91,4 +95,5 @@ pub(crate) struct Node {
     changes: watch::Receiver<u64>,
     /// UIDs of pods that had processes when an earlier runner ended.
     lost: HashSet<String>,
+    events: events::Recorder,
 }

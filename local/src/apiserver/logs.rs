@@ -1,16 +1,22 @@
 //! Container output: files that the pod runner writes and `pods/log` reads.
 
+mod times;
+
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::Bytes;
 use futures::{Stream, stream};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::request::Params;
-use super::status::{Failure, Result};
+use super::status::{Cause, Failure, Result};
+pub(crate) use times::Clock;
+use times::Times;
 
 /// How often a followed log is looked at.
 const POLL: Duration = Duration::from_millis(50);
@@ -18,7 +24,8 @@ const CHUNK: usize = 64 << 10;
 
 /// The log file of one container: `<logs>/<namespace>/<pod uid>/<container>.log`.
 ///
-/// The runner appends to it; whoever reads takes whole bytes as they are, no line format in between.
+/// The runner appends to it; whoever reads takes whole bytes as they are, no line format in between. When they were
+/// written is told by a file beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSource {
     path: PathBuf,
@@ -28,33 +35,65 @@ pub struct LogSource {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct LogOptions {
     follow: bool,
+    /// Of the run of the container before this one.
+    pub(crate) previous: bool,
     tail_lines: Option<u64>,
     limit_bytes: Option<u64>,
+    since: Option<Timestamp>,
+    timestamps: bool,
 }
 
 impl LogOptions {
-    pub(crate) fn parse(params: &Params) -> Result<Self> {
-        for (name, what) in [
-            ("sinceSeconds", "since"),
-            ("sinceTime", "since"),
-            ("timestamps", "timestamps"),
-        ] {
-            if !matches!(params.text(name), "" | "false") {
-                return Err(Failure::not_built(&format!(
-                    "pods/log with {what} ({name})"
-                )));
+    /// What a request of the log of the pod `name` asks for.
+    pub(crate) fn parse(params: &Params, name: &str, now: Timestamp) -> Result<Self> {
+        let tail_lines = params.number::<i64>("tailLines")?;
+        let limit_bytes = params.number::<i64>("limitBytes")?;
+        let since_seconds = params.number::<i64>("sinceSeconds")?;
+        let since_time = time(params, "sinceTime")?;
+        let mut causes = Vec::new();
+        let mut least = |field: &str, value: Option<i64>, least: i64, detail: &str| {
+            if let Some(value) = value.filter(|value| *value < least) {
+                causes.push(Cause::invalid(field, &json!(value), detail));
             }
+        };
+        least("sinceSeconds", since_seconds, 1, "must be greater than 0");
+        least(
+            "tailLines",
+            tail_lines,
+            0,
+            "must be greater than or equal to 0",
+        );
+        least("limitBytes", limit_bytes, 1, "must be greater than 0");
+        if since_seconds.is_some() && since_time.is_some() {
+            let detail = "at most one of `sinceTime` or `sinceSeconds` may be specified";
+            causes.push(Cause::forbidden("[]", detail));
         }
-        if params.flag("previous")? == Some(true) {
-            return Err(Failure::bad_request(
-                "previous terminated container not found: containers are not restarted",
-            ));
+        if !causes.is_empty() {
+            return Err(Failure::invalid_of("PodLogOptions", name, &causes));
         }
+        let ago = |seconds| {
+            let start = now.checked_sub(SignedDuration::from_secs(seconds));
+            start.unwrap_or(Timestamp::MIN)
+        };
+        let positive = |number: i64| u64::try_from(number).ok();
         Ok(Self {
             follow: params.flag("follow")? == Some(true),
-            tail_lines: params.number("tailLines")?,
-            limit_bytes: params.number("limitBytes")?,
+            previous: params.flag("previous")? == Some(true),
+            tail_lines: tail_lines.and_then(positive),
+            limit_bytes: limit_bytes.and_then(positive),
+            since: since_time.or(since_seconds.map(ago)),
+            timestamps: params.flag("timestamps")? == Some(true),
         })
+    }
+}
+
+fn time(params: &Params, name: &str) -> Result<Option<Timestamp>> {
+    match params.text(name) {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| {
+            let why = format!("{name}: {text:?} is not a time as in 2026-08-01T00:00:00Z");
+            Failure::bad_request(why)
+        }),
     }
 }
 
@@ -72,6 +111,18 @@ impl LogSource {
     /// The file itself.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The log of the container's run before this one. A container's name has no dot.
+    pub(crate) fn previous(&self) -> Self {
+        Self {
+            path: self.path.with_extension("previous.log"),
+        }
+    }
+
+    /// When its bytes were written, see [`Clock`].
+    pub(crate) fn times(&self) -> PathBuf {
+        self.path.with_extension("times")
     }
 
     pub(crate) fn exists(&self) -> bool {
@@ -92,12 +143,18 @@ impl LogSource {
             source: self,
             options,
             ended,
-            file: None,
+            open: None,
             left,
         };
         stream::try_unfold(reader, async |mut reader| {
             Ok(reader.next().await?.map(|chunk| (chunk, reader)))
         })
+    }
+
+    async fn read_times(&self, file: &File) -> std::io::Result<Times> {
+        let changed = file.metadata().await?.modified()?;
+        let changed = Timestamp::try_from(changed).unwrap_or(Timestamp::MIN);
+        Times::read(&self.times(), changed).await
     }
 }
 
@@ -105,35 +162,42 @@ struct Reader<F> {
     source: LogSource,
     options: LogOptions,
     ended: F,
-    file: Option<File>,
+    open: Option<Open>,
     left: u64,
+}
+
+/// A log that is being read.
+struct Open {
+    file: File,
+    /// The offset of what comes next.
+    at: u64,
+    /// Whether a line begins there.
+    begins_line: bool,
 }
 
 impl<F: Fn() -> bool> Reader<F> {
     async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
-        if self.file.is_none() {
-            let mut file = File::open(&self.source.path).await?;
-            if let Some(lines) = self.options.tail_lines {
-                seek_to_tail(&mut file, lines).await?;
-            }
-            self.file = Some(file);
-        }
-        let Some(file) = self.file.as_mut() else {
-            return Ok(None);
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.open().await?,
         };
-        let mut buffer = vec![0; CHUNK.min(usize::try_from(self.left).unwrap_or(CHUNK))];
+        let mut buffer = vec![0; CHUNK];
         loop {
             // Asked before reading: what was written before the end is then still read.
             let last = !self.options.follow || (self.ended)();
-            let count = if buffer.is_empty() {
+            let count = if self.left == 0 {
                 0
             } else {
-                file.read(&mut buffer).await?
+                open.file.read(&mut buffer).await?
             };
             if count > 0 {
                 buffer.truncate(count);
-                self.left -= count as u64;
-                return Ok(Some(buffer.into()));
+                let mut chunk = self.stamp(&mut open, buffer).await?;
+                let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+                chunk.truncate(left);
+                self.left -= chunk.len() as u64;
+                self.open = Some(open);
+                return Ok(Some(chunk.into()));
             }
             if last || self.left == 0 {
                 return Ok(None);
@@ -141,11 +205,75 @@ impl<F: Fn() -> bool> Reader<F> {
             tokio::time::sleep(POLL).await;
         }
     }
+
+    async fn open(&self) -> std::io::Result<Open> {
+        let mut file = File::open(&self.source.path).await?;
+        let mut at = 0;
+        if let Some(lines) = self.options.tail_lines {
+            at = find_tail(&mut file, lines).await?;
+        }
+        if let Some(since) = self.options.since {
+            let first = self.source.read_times(&file).await?.since(since);
+            let first = match first {
+                Some(first) => first,
+                None => file.metadata().await?.len(),
+            };
+            at = at.max(find_line(&mut file, first).await?);
+        }
+        file.seek(SeekFrom::Start(at)).await?;
+        let begins_line = true;
+        Ok(Open {
+            file,
+            at,
+            begins_line,
+        })
+    }
+
+    /// What was read, with the time in front of each line where that is asked for.
+    async fn stamp(&self, open: &mut Open, read: Vec<u8>) -> std::io::Result<Vec<u8>> {
+        if !self.options.timestamps {
+            return Ok(read);
+        }
+        let times = self.source.read_times(&open.file).await?;
+        let mut stamped = Vec::with_capacity(read.len() * 2);
+        for piece in read.split_inclusive(|byte| *byte == b'\n') {
+            if open.begins_line {
+                let at = times.at(open.at).strftime("%Y-%m-%dT%H:%M:%S.%9fZ ");
+                stamped.extend_from_slice(at.to_string().as_bytes());
+            }
+            stamped.extend_from_slice(piece);
+            open.at += piece.len() as u64;
+            open.begins_line = piece.ends_with(b"\n");
+        }
+        Ok(stamped)
+    }
 }
 
-/// Moves to the start of the last `lines` lines.
-async fn seek_to_tail(file: &mut File, lines: u64) -> std::io::Result<()> {
+/// Where the first line begins that does not begin before `offset`.
+async fn find_line(file: &mut File, offset: u64) -> std::io::Result<u64> {
+    let Some(mut at) = offset.checked_sub(1) else {
+        return Ok(0);
+    };
+    file.seek(SeekFrom::Start(at)).await?;
+    let mut block = vec![0; CHUNK];
+    loop {
+        let read = file.read(&mut block).await?;
+        if read == 0 {
+            return Ok(at);
+        }
+        if let Some(newline) = block[..read].iter().position(|byte| *byte == b'\n') {
+            return Ok(at + newline as u64 + 1);
+        }
+        at += read as u64;
+    }
+}
+
+/// Where the last `lines` lines begin.
+async fn find_tail(file: &mut File, lines: u64) -> std::io::Result<u64> {
     let length = file.seek(SeekFrom::End(0)).await?;
+    if lines == 0 {
+        return Ok(length);
+    }
     let mut at = length;
     let mut found = 0;
     let mut block = vec![0; CHUNK];
@@ -167,14 +295,11 @@ async fn seek_to_tail(file: &mut File, lines: u64) -> std::io::Result<()> {
                 found += 1;
             }
             if found == lines {
-                file.seek(SeekFrom::Start(if lines == 0 { length } else { after }))
-                    .await?;
-                return Ok(());
+                return Ok(after);
             }
         }
     }
-    let start = if lines == 0 { length } else { 0 };
-    file.seek(SeekFrom::Start(start)).await.map(|_| ())
+    Ok(0)
 }
 
 #[cfg(test)]
@@ -219,6 +344,42 @@ mod tests {
             .await,
             "abc"
         );
+    }
+
+    #[tokio::test]
+    async fn lines_have_the_time_of_their_first_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = LogSource::new(folder.path(), "ns", "uid", "c");
+        std::fs::create_dir_all(source.path().parent().unwrap()).unwrap();
+        // "two" is written in two parts, a second apart.
+        std::fs::write(source.path(), "one\ntwo\nthree\n").unwrap();
+        let mut clock = Clock::default();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let records = [(0, 10), (6, 11), (8, 12)]
+            .map(|(offset, second)| clock.record(offset, at(second)).unwrap());
+        std::fs::write(source.times(), records.concat()).unwrap();
+        let [one, two, three] = [(10, "one"), (10, "two"), (12, "three")]
+            .map(|(second, line)| format!("1970-01-01T00:00:{second}.000000000Z {line}\n"));
+        let all = format!("{one}{two}{three}");
+        for (since, tail_lines, expected) in [
+            (None, None, &all),
+            (Some(at(10)), None, &all),
+            (Some(at(11)), None, &three),
+            (Some(at(12)), Some(2), &three),
+            (Some(at(10)), Some(1), &three),
+            (Some(at(13)), None, &String::new()),
+        ] {
+            let options = LogOptions {
+                since,
+                tail_lines,
+                timestamps: true,
+                ..LogOptions::default()
+            };
+            let chunks = source.clone().stream(options, || true);
+            let chunks: Vec<Bytes> = chunks.try_collect().await.unwrap();
+            let text = String::from_utf8(chunks.concat()).unwrap();
+            assert_eq!(&text, expected, "{since:?} {tail_lines:?}");
+        }
     }
 
     #[tokio::test]

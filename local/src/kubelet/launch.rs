@@ -134,41 +134,29 @@ pub(crate) struct Isolated<'a> {
 pub(crate) fn launch(inputs: Inputs<'_>, isolated: Option<&Isolated<'_>>) -> Launch {
     let container = inputs.container;
     let mut env = inputs.env;
-    let mut words = container
-        .command
-        .iter()
-        .flatten()
-        .map(|word| expand(word, &env));
-    let command = words.next();
-    let args = words
-        .chain(
-            container
-                .args
-                .iter()
-                .flatten()
-                .map(|word| expand(word, &env)),
-        )
-        .collect();
+    let command = container.command.iter().flatten();
+    // What stands for an image is its entry point; any other image is taken as one without.
+    let utility = inputs.utility.filter(|_| command.clone().next().is_none());
+    let args = container.args.iter().flatten();
+    let mut words: Vec<String> = command.chain(args).map(|word| expand(word, &env)).collect();
+    let program = match utility {
+        Some(utility) => utility.binary.display().to_string(),
+        None if words.is_empty() => String::new(),
+        None => words.remove(0),
+    };
     // As a variable of an image, which no reference means.
     if !env.iter().any(|(name, _)| name == "PATH") {
         env.push(("PATH".to_owned(), inputs.path.to_owned()));
     }
-    let utility = if command.is_none() {
-        inputs.utility
-    } else {
-        None
-    };
     let dir = container
         .working_dir
         .as_deref()
         .filter(|dir| !dir.is_empty());
     let mounts = mounts(container, inputs.volumes, inputs.pod);
     let launch = Launch {
-        program: command
-            .or_else(|| utility.map(|utility| utility.binary.display().to_string()))
-            .unwrap_or_default(),
+        program,
         arg0: utility.map(|utility| utility.argv0.clone()),
-        args,
+        args: words,
         env,
         dir: dir.map_or_else(|| PathBuf::from("/"), PathBuf::from),
         root: None,
@@ -355,6 +343,15 @@ mod tests {
                 ),
                 bind("/p/volumes/key", "/logs/deep/key", true),
             ]
+        );
+    }
+
+    #[test]
+    fn arguments_alone_are_a_program_and_its_arguments() {
+        let launch = launched(json!({"name": "c", "args": ["echo", "hi"]}), None, true);
+        assert_eq!(
+            (&*launch.program, &*launch.args),
+            ("echo", &["hi".to_owned()][..])
         );
     }
 

@@ -4,8 +4,11 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
+use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe::Receiver;
+
+use crate::apiserver::Clock;
 
 /// Bytes of one container's log that are kept.
 pub(crate) const LIMIT: usize = 100 << 20;
@@ -13,10 +16,19 @@ pub(crate) const LIMIT: usize = 100 << 20;
 const TAIL_BYTES: i64 = 2048;
 const TAIL_LINES: usize = 80;
 
-/// Copies `output` to `file` until all its writers are gone. Beyond `limit` bytes, or when the disk is full, the rest
+/// The files of one log.
+pub(crate) struct Files {
+    pub(crate) text: File,
+    /// When it was written, see [`Clock`].
+    pub(crate) times: File,
+}
+
+/// Copies `output` to the log until all its writers are gone. Beyond `limit` bytes, or when the disk is full, the rest
 /// is read and dropped: a job must not hang for its log.
-pub(crate) async fn copy(mut output: Receiver, file: File, limit: usize) -> io::Result<()> {
-    let mut file = tokio::fs::File::from_std(file);
+pub(crate) async fn copy(mut output: Receiver, files: Files, limit: usize) -> io::Result<()> {
+    let mut file = tokio::fs::File::from_std(files.text);
+    let mut times = tokio::fs::File::from_std(files.times);
+    let mut clock = Clock::default();
     let mut buffer = vec![0; 64 << 10];
     let mut left = limit;
     let mut result = Ok(());
@@ -29,6 +41,7 @@ pub(crate) async fn copy(mut output: Receiver, file: File, limit: usize) -> io::
             continue;
         }
         let kept = read.min(left);
+        let record = clock.record((limit - left) as u64, Timestamp::now());
         left -= kept;
         let ended = if left == 0 {
             format!("\n[the log ends here: it is longer than {limit} bytes]\n")
@@ -36,6 +49,10 @@ pub(crate) async fn copy(mut output: Receiver, file: File, limit: usize) -> io::
             String::new()
         };
         let written = async {
+            if let Some(record) = record {
+                times.write_all(&record).await?;
+                times.flush().await?;
+            }
             file.write_all(&buffer[..kept]).await?;
             file.write_all(ended.as_bytes()).await?;
             file.flush().await
@@ -75,7 +92,11 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         writer.write_all(b"0123456789").unwrap();
         drop(writer);
-        copy(reader, file.reopen().unwrap(), 4).await.unwrap();
+        let files = Files {
+            text: file.reopen().unwrap(),
+            times: tempfile::tempfile().unwrap(),
+        };
+        copy(reader, files, 4).await.unwrap();
         let text = std::fs::read_to_string(file.path()).unwrap();
         assert_eq!(
             text,

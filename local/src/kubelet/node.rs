@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use common::kube::{DeserializeGuard, watch_objects};
@@ -19,13 +20,17 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::events::{Kind, Recorder};
 use super::launch::{Launch, Report, Root, User};
 use super::spawn::spawn;
-use super::worker::{Worker, is_gone};
-use super::{Isolation, NODE, Node, Options, config, leftovers};
+use super::worker::{Worker, is_gone, reference};
+use super::{Isolation, NODE, Node, Options, config, events, leftovers, register};
 
 /// PATH where the runner itself has none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long events that happened may take to be written when the runner ends.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 
 /// Runs pods until `shutdown`, and returns after everything it ran has ended.
 ///
@@ -34,9 +39,12 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// and refused. Trouble with the API is retried instead.
 pub async fn run(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
     let (changed, changes) = watch::channel(0);
-    let node = Arc::new(start(options, changes).await?);
+    let (recorder, written) = events::recorder(options.client.clone());
+    let node = Arc::new(start(options, changes, recorder).await?);
     let mut background = JoinSet::new();
     background.spawn(config::watch_changes(node.client.clone(), changed));
+    background.spawn(register::keep(node.client.clone()));
+    let written = tokio::spawn(written);
     let mut pods = Pods {
         node: node.clone(),
         shutdown: shutdown.clone(),
@@ -58,11 +66,17 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> anyhow::Resul
         }
     }
     while pods.tasks.join_next().await.is_some() {}
+    drop((pods, node));
+    let _ = tokio::time::timeout(LAST_EVENTS, written).await;
     Ok(())
 }
 
 /// Makes the folders, ends what is left of an earlier run, and finds out what the kernel allows.
-async fn start(options: Options, changes: watch::Receiver<u64>) -> anyhow::Result<Node> {
+async fn start(
+    options: Options,
+    changes: watch::Receiver<u64>,
+    events: Recorder,
+) -> anyhow::Result<Node> {
     let state = private_folder(&options.state)?;
     let logs = private_folder(&options.logs)?;
     let staging = private_folder(&state.join("root"))?;
@@ -87,6 +101,7 @@ async fn start(options: Options, changes: watch::Receiver<u64>) -> anyhow::Resul
         path: std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
         changes,
         lost,
+        events,
     };
     node.own_roots = match options.isolation {
         Isolation::Translate => false,
@@ -255,8 +270,10 @@ async fn refuse(node: Arc<Node>, meta: ObjectMeta, error: String) {
             .await
             .map(drop)
     } else {
-        let status =
-            json!({"status": {"phase": "Failed", "reason": "InvalidPodSpec", "message": error}});
+        let reason = "InvalidPodSpec";
+        let about = reference(&namespace, &name, meta.uid.as_deref().unwrap_or_default());
+        node.events.tell(about, Kind::Warning, reason, &error);
+        let status = json!({"status": {"phase": "Failed", "reason": reason, "message": error}});
         api.patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
             .await
             .map(drop)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Volume};
 
 use super::Utility;
+use super::restart::Policy;
 use support::{check_container, check_pod, check_volume, restart_policy, unsupported};
 
 /// Kubernetes' own default for `terminationGracePeriodSeconds`.
@@ -45,6 +46,7 @@ pub(crate) struct PodPlan {
     pub(crate) containers: Vec<ContainerPlan>,
     pub(crate) volumes: Vec<Volume>,
     pub(crate) grace: Duration,
+    pub(crate) restart: Policy,
 }
 
 /// The plan of `pod`; `images` are those whose entry point is known here.
@@ -54,6 +56,9 @@ pub(crate) fn plan(pod: &Pod, images: &BTreeMap<String, Utility>) -> Result<PodP
         .as_ref()
         .ok_or_else(|| unsupported("a pod without spec"))?;
     check_pod(spec)?;
+    let policy = spec.restart_policy.as_deref();
+    let restart = Policy::parse(policy)
+        .ok_or_else(|| restart_policy("the pod", policy.unwrap_or_default()))?;
     for volume in spec.volumes.iter().flatten() {
         check_volume(volume)?;
     }
@@ -88,6 +93,7 @@ pub(crate) fn plan(pod: &Pod, images: &BTreeMap<String, Utility>) -> Result<PodP
             .termination_grace_period_seconds
             .and_then(seconds)
             .unwrap_or(DEFAULT_GRACE),
+        restart,
     })
 }
 
@@ -145,7 +151,15 @@ mod tests {
         let placed =
             json!({"serviceAccountName": "s", "hostNetwork": true, "tolerations": [{"key": "k"}]});
         let known = json!({"image": "known", "command": null});
-        for spec in [with(json!({})), with(known), pod(placed)] {
+        let args = json!({"command": null, "args": ["echo", "hi"]});
+        let always = json!({"restartPolicy": null});
+        for spec in [
+            with(json!({})),
+            with(known),
+            with(args),
+            pod(placed),
+            pod(always),
+        ] {
             assert_eq!(refusal(spec.clone()), None, "{spec}");
         }
     }
@@ -168,14 +182,14 @@ mod tests {
                 "set `command`",
             ),
             (
-                pod(json!({"restartPolicy": null})),
-                "UnsupportedRestartPolicy",
-                "Always",
+                with(json!({"command": null, "args": ["--flag"]})),
+                "UnsupportedImage",
+                "set `command`",
             ),
             (
-                pod(json!({"restartPolicy": "OnFailure"})),
+                pod(json!({"restartPolicy": "Sometimes"})),
                 "UnsupportedRestartPolicy",
-                "OnFailure",
+                "Sometimes",
             ),
             (
                 pod(json!({"volumes": host})),

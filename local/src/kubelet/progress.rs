@@ -12,6 +12,8 @@ pub(crate) enum Stage {
     /// Asked for, not running yet: waits for a Secret, or is being started.
     Starting,
     Running,
+    /// Has ended and is to run again, in a while.
+    Resting,
     Ended(i32),
     /// Ended before it ran.
     Never,
@@ -26,7 +28,7 @@ impl Stage {
         match self {
             Self::Ended(code) => code != 0,
             Self::Never => true,
-            Self::Idle | Self::Starting | Self::Running => false,
+            Self::Idle | Self::Starting | Self::Running | Self::Resting => false,
         }
     }
 }
@@ -120,6 +122,7 @@ mod tests {
             "idle" => Stage::Idle,
             "starting" => Stage::Starting,
             "running" => Stage::Running,
+            "resting" => Stage::Resting,
             "never" => Stage::Never,
             code => Stage::Ended(code.parse().unwrap()),
         };
@@ -137,6 +140,9 @@ mod tests {
             ("sidecar:starting main:idle", "start[] stop[] goes on"),
             ("sidecar:running main:idle", "start[1] stop[] goes on"),
             ("main:1 main:running", "start[] stop[] goes on"),
+            ("init:resting main:idle", "start[] stop[] goes on"),
+            ("init:0 main:resting main:0", "start[] stop[] goes on"),
+            ("init:0 main:resting !", "start[] stop[] failed"),
         ] {
             assert_eq!(after(pod), expected, "{pod}");
         }

@@ -1,26 +1,37 @@
 //! A pod that runs: events of its containers and of its object in, starts, signals and statuses out.
 
+mod slot;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus, Volume};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::plan::{ContainerPlan, PodPlan, Role, deadline};
+use super::events::Kind;
+use super::plan::{PodPlan, Role, deadline};
 use super::progress::{Stage, next};
+use super::restart::Policy;
 use super::status::{self, End, Observed, State};
 use super::task::{Event, Order, Task};
 use super::worker::{Left, RETRY, Worker, is_gone};
 use super::{config, volume};
+use slot::{Missing, Slot};
 
 /// What a pod gets between SIGTERM and SIGKILL when the runner itself ends.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// How long a pod has to start before its first status says that it has not.
 const FIRST_STATUS: Duration = Duration::from_millis(20);
+
+/// Why a pod ended that ran too long: reason and message.
+const DEADLINE_EXCEEDED: (&str, &str) = (
+    "DeadlineExceeded",
+    "Pod was active on the node longer than the specified deadline",
+);
 
 /// Why a pod is ended before its containers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +40,6 @@ enum Stop {
     Deadline,
     Gone,
     Shutdown,
-}
-
-struct Slot {
-    plan: ContainerPlan,
-    /// Of this one run of the container.
-    id: String,
-    state: State,
-    stage: Stage,
-    order: watch::Sender<Order>,
 }
 
 enum Happened {
@@ -53,10 +55,12 @@ pub(crate) struct Running<'a> {
     pod: Arc<Pod>,
     volumes: Arc<[Volume]>,
     grace: Duration,
+    restart: Policy,
     began: Instant,
     deadline: Option<Instant>,
     slots: Vec<Slot>,
     prepared: bool,
+    missing: Missing,
     stop: Option<Stop>,
     /// When SIGTERM turns into SIGKILL.
     kill_at: Option<Instant>,
@@ -81,27 +85,21 @@ impl<'a> Running<'a> {
         } else {
             "ContainerCreating"
         };
-        let slot = |plan| Slot {
-            plan,
-            id: uuid::Uuid::new_v4().to_string(),
-            state: State::Waiting {
-                reason,
-                message: None,
-            },
-            stage: Stage::Idle,
-            order: watch::Sender::new(Order::Run),
-        };
+        let slots = plan.containers.into_iter();
+        let slots = slots.map(|plan| Slot::new(plan, reason));
         let (events, happened) = mpsc::unbounded_channel();
         Self {
             worker,
             pod,
             volumes: plan.volumes.into(),
             grace: plan.grace,
+            restart: plan.restart,
             began: Instant::now(),
             // When the pod is looked at, since it may change.
             deadline: None,
-            slots: plan.containers.into_iter().map(slot).collect(),
+            slots: slots.collect(),
             prepared: false,
+            missing: Missing::default(),
             stop: None,
             kill_at: None,
             taken: Timestamp::now(),
@@ -199,6 +197,22 @@ impl<'a> Running<'a> {
     }
 
     fn stop(&mut self, stop: Stop, grace: Duration) {
+        if stop == Stop::Deadline {
+            let message = DEADLINE_EXCEEDED.1;
+            self.worker
+                .tell(None, Kind::Normal, DEADLINE_EXCEEDED.0, message);
+        }
+        if matches!(stop, Stop::Deleted | Stop::Deadline) {
+            for slot in self
+                .slots
+                .iter()
+                .filter(|slot| slot.stage == Stage::Running)
+            {
+                let message = format!("Stopping container {}", slot.name());
+                self.worker
+                    .tell(slot.path(), Kind::Normal, "Killing", &message);
+            }
+        }
         self.stop = Some(stop);
         self.grace = grace;
         let kill_at = Instant::now() + grace;
@@ -207,6 +221,7 @@ impl<'a> Running<'a> {
 
     async fn wait(&mut self) {
         let shutdown = self.worker.shutdown.clone();
+        let again = self.slots.iter().filter_map(|slot| slot.again_at).min();
         tokio::select! {
             happened = self.happened.recv() => if let Some(happened) = happened { self.note(happened) },
             changed = self.worker.pods.changed(), if self.stop != Some(Stop::Gone) => match changed {
@@ -219,6 +234,7 @@ impl<'a> Running<'a> {
             }
             () = at(self.deadline), if self.stop.is_none() => self.stop(Stop::Deadline, self.grace),
             () = at(self.publish_at) => self.publish_at = None,
+            () = at(again) => self.run_again(),
             () = shutdown.cancelled(), if !matches!(self.stop, Some(Stop::Shutdown | Stop::Gone)) => {
                 self.stop(Stop::Shutdown, SHUTDOWN_GRACE.min(self.grace));
             }
@@ -249,9 +265,36 @@ impl<'a> Running<'a> {
             Happened::Prepared(Err(error)) => {
                 self.all_waiting(Some(format!("cannot make the volumes: {error}")))
             }
-            Happened::NotPrepared(missing) => self.all_waiting(Some(missing)),
-            Happened::Container(index, event) => self.slots[index].note(event),
+            Happened::NotPrepared(missing) => {
+                if self.missing.is_news(&missing, Instant::now()) {
+                    self.worker
+                        .tell(None, Kind::Warning, "FailedMount", &missing);
+                }
+                self.all_waiting(Some(missing));
+            }
+            Happened::Container(index, event) => self.note_container(index, event),
         }
+    }
+
+    fn note_container(&mut self, index: usize, event: Event) {
+        let policy = if self.stop.is_none() {
+            self.restart
+        } else {
+            Policy::Never
+        };
+        let (name, namespace, uid) = (&self.worker.name, &self.worker.namespace, &self.worker.uid);
+        let pod = format!("{name}_{namespace}({uid})");
+        let slot = &mut self.slots[index];
+        for told in slot.note(event, policy, &pod) {
+            self.worker
+                .tell(slot.path(), told.kind, told.reason, &told.message);
+        }
+    }
+
+    /// Lets those have their turn again whose wait is over.
+    fn run_again(&mut self) {
+        let now = Instant::now();
+        self.slots.iter_mut().for_each(|slot| slot.run_again(now));
     }
 
     fn all_waiting(&mut self, problem: Option<String>) {
@@ -272,6 +315,7 @@ impl<'a> Running<'a> {
                 image: slot.plan.container.image.as_deref().unwrap_or_default(),
                 id: &slot.id,
                 state: &slot.state,
+                earlier: &slot.earlier,
             })
             .collect();
         status::compute(
@@ -312,8 +356,8 @@ impl<'a> Running<'a> {
         }
         let (reason, message) = match self.stop {
             Some(Stop::Deadline) => (
-                Some("DeadlineExceeded"),
-                Some("Pod was active on the node longer than the specified deadline".to_owned()),
+                Some(DEADLINE_EXCEEDED.0),
+                Some(DEADLINE_EXCEEDED.1.to_owned()),
             ),
             _ => (None, None),
         };
@@ -330,28 +374,6 @@ impl<'a> Running<'a> {
             tracing::warn!(pod = self.worker.name, namespace = self.worker.namespace, %error, "volumes of a pod are left behind");
         }
         Ok(())
-    }
-}
-
-impl Slot {
-    fn note(&mut self, event: Event) {
-        match event {
-            Event::Waiting(missing) => {
-                self.state = State::Waiting {
-                    reason: "CreateContainerConfigError",
-                    message: Some(missing),
-                }
-            }
-            Event::Started(since) => {
-                self.stage = Stage::Running;
-                self.state = State::Running { since };
-            }
-            Event::Ended(ended) => {
-                self.stage = Stage::Ended(ended.code);
-                self.state = State::Ended(ended);
-            }
-            Event::Never => self.stage = Stage::Never,
-        }
     }
 }
 

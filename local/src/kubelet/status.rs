@@ -41,6 +41,15 @@ pub(crate) enum State {
     Ended(Ended),
 }
 
+/// The runs of a container before this one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Earlier {
+    /// How many.
+    pub(crate) count: i32,
+    /// How the last run ended, and its id.
+    pub(crate) last: Option<(Ended, String)>,
+}
+
 /// What is known of one container.
 #[derive(Debug)]
 pub(crate) struct Observed<'a> {
@@ -49,6 +58,7 @@ pub(crate) struct Observed<'a> {
     pub(crate) image: &'a str,
     pub(crate) id: &'a str,
     pub(crate) state: &'a State,
+    pub(crate) earlier: &'a Earlier,
 }
 
 /// The end of a pod: its phase, and a reason when it was not its containers that decided.
@@ -98,7 +108,8 @@ pub(crate) fn compute(
 
 fn phase(containers: &[Observed<'_>], end: Option<&End>) -> &'static str {
     let waiting = |container: &Observed<'_>| {
-        container.role == Role::Main && matches!(container.state, State::Waiting { .. })
+        let waits = matches!(container.state, State::Waiting { .. });
+        container.role == Role::Main && waits && container.earlier.last.is_none()
     };
     match end {
         Some(End {
@@ -116,20 +127,22 @@ fn container_status(container: &Observed<'_>) -> ContainerStatus {
         Role::Init => matches!(container.state, State::Ended(Ended { code: 0, .. })),
         Role::Sidecar | Role::Main => running,
     };
-    let waiting = matches!(container.state, State::Waiting { .. });
+    let last = container.earlier.last.as_ref();
+    // Of one that waits, its last run's.
+    let id = match container.state {
+        State::Waiting { .. } => last.map(|(_, id)| id.as_str()),
+        State::Running { .. } | State::Ended(_) => Some(container.id),
+    };
     ContainerStatus {
         name: container.name.to_owned(),
         image: container.image.to_owned(),
-        image_id: if waiting {
-            String::new()
-        } else {
-            container.image.to_owned()
-        },
-        container_id: (!waiting).then(|| container_id(container.id)),
+        image_id: id.map_or_else(String::new, |_| container.image.to_owned()),
+        container_id: id.map(container_id),
         ready,
         started: Some(running),
-        restart_count: 0,
+        restart_count: container.earlier.count,
         state: Some(state(container)),
+        last_state: last.map(last_state),
         ..ContainerStatus::default()
     }
 }
@@ -154,17 +167,28 @@ fn state(container: &Observed<'_>) -> ContainerState {
             ..ContainerState::default()
         },
         State::Ended(ended) => ContainerState {
-            terminated: Some(ContainerStateTerminated {
-                container_id: Some(container_id(container.id)),
-                exit_code: ended.code,
-                reason: Some(ended.reason.to_owned()),
-                message: ended.message.clone(),
-                started_at: Some(Time(ended.started.unwrap_or(ended.finished))),
-                finished_at: Some(Time(ended.finished)),
-                ..ContainerStateTerminated::default()
-            }),
+            terminated: Some(terminated(ended, container.id)),
             ..ContainerState::default()
         },
+    }
+}
+
+fn last_state((ended, id): &(Ended, String)) -> ContainerState {
+    ContainerState {
+        terminated: Some(terminated(ended, id)),
+        ..ContainerState::default()
+    }
+}
+
+fn terminated(ended: &Ended, id: &str) -> ContainerStateTerminated {
+    ContainerStateTerminated {
+        container_id: Some(container_id(id)),
+        exit_code: ended.code,
+        reason: Some(ended.reason.to_owned()),
+        message: ended.message.clone(),
+        started_at: Some(Time(ended.started.unwrap_or(ended.finished))),
+        finished_at: Some(Time(ended.finished)),
+        ..ContainerStateTerminated::default()
     }
 }
 
@@ -232,11 +256,10 @@ fn condition(
 pub(crate) fn has_run(status: &PodStatus) -> bool {
     let lists = [&status.init_container_statuses, &status.container_statuses];
     let ran = |state: &ContainerState| state.running.is_some() || state.terminated.is_some();
-    lists
-        .into_iter()
-        .flatten()
-        .flatten()
-        .any(|container| container.state.as_ref().is_some_and(ran))
+    lists.into_iter().flatten().flatten().any(|container| {
+        let states = [&container.state, &container.last_state];
+        states.into_iter().flatten().any(ran)
+    })
 }
 
 /// Whether the pod is over.
@@ -270,6 +293,7 @@ mod tests {
     }
 
     fn summary(containers: &[(Role, State)], end: Option<&End>) -> String {
+        let none = Earlier::default();
         let observed: Vec<_> = containers
             .iter()
             .map(|(role, state)| Observed {
@@ -278,6 +302,7 @@ mod tests {
                 image: "i",
                 id: "1",
                 state,
+                earlier: &none,
             })
             .collect();
         let status = compute(&observed, end, at(0), &[], at(9));
@@ -352,6 +377,36 @@ mod tests {
     }
 
     #[test]
+    fn a_container_between_two_runs_tells_of_the_last_and_its_pod_goes_on() {
+        let state = State::Waiting {
+            reason: "CrashLoopBackOff",
+            message: None,
+        };
+        let State::Ended(before) = ended(3) else {
+            unreachable!("it ended")
+        };
+        let earlier = Earlier {
+            count: 2,
+            last: Some((before, "0".to_owned())),
+        };
+        let observed = [Observed {
+            role: Role::Main,
+            name: "c",
+            image: "i",
+            id: "1",
+            state: &state,
+            earlier: &earlier,
+        }];
+        let status = compute(&observed, None, at(0), &[], at(9));
+        assert_eq!(status.phase.as_deref(), Some("Running"));
+        assert!(has_run(&status));
+        let container = &status.container_statuses.unwrap()[0];
+        let last = container.last_state.clone().unwrap().terminated.unwrap();
+        assert_eq!((container.restart_count, last.exit_code), (2, 3));
+        assert_eq!(last.container_id.as_deref(), Some("process://0"));
+    }
+
+    #[test]
     fn the_time_of_a_condition_is_that_of_its_change() {
         let state = State::Running { since: at(1) };
         let observed = [Observed {
@@ -360,6 +415,7 @@ mod tests {
             image: "i",
             id: "1",
             state: &state,
+            earlier: &Earlier::default(),
         }];
         let first = compute(&observed, None, at(0), &[], at(1))
             .conditions

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +13,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, Volume};
 use tokio::sync::watch;
 
+use crate::apiserver::LogSource;
+
 use super::launch::{ContainerDir, Inputs, Isolated, Launch, PodDir, Report, launch};
 use super::spawn::{Spawned, spawn};
 use super::status::Ended;
-use super::{Node, config, env, log};
+use super::{Node, config, env, log, volume};
 
 /// How long a log may take to arrive after its container ended.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -52,7 +53,7 @@ pub(crate) struct Task {
     pub(crate) container: Container,
     pub(crate) volumes: Arc<[Volume]>,
     pub(crate) dir: PodDir,
-    pub(crate) log: PathBuf,
+    pub(crate) log: LogSource,
     pub(crate) order: watch::Receiver<Order>,
 }
 
@@ -103,7 +104,7 @@ impl Task {
     async fn start(
         &mut self,
         env: Vec<(String, String)>,
-    ) -> anyhow::Result<Option<(Spawned, File)>> {
+    ) -> anyhow::Result<Option<(Spawned, log::Files)>> {
         let dir = self.dir.container(&self.container.name);
         let log = make_folders(&dir, &self.log).context("cannot make the container's folders")?;
         let launch = self.launch(env);
@@ -152,7 +153,11 @@ impl Task {
         launch(inputs, self.node.own_roots.then_some(&isolated))
     }
 
-    async fn wait(&mut self, (mut spawned, log): (Spawned, File), started: Timestamp) -> Ended {
+    async fn wait(
+        &mut self,
+        (mut spawned, log): (Spawned, log::Files),
+        started: Timestamp,
+    ) -> Ended {
         let copy = tokio::spawn(log::copy(spawned.output, log, log::LIMIT));
         let mut done = Order::Run;
         let status = loop {
@@ -176,11 +181,11 @@ impl Task {
         };
         match tokio::time::timeout(LAST_WORDS, copy).await {
             Ok(Ok(Err(error))) => {
-                tracing::warn!(log = %self.log.display(), %error, "the rest of a container's log is lost")
+                tracing::warn!(log = %self.log.path().display(), %error, "the rest of a container's log is lost")
             }
             Ok(_) => {}
             Err(_) => {
-                tracing::warn!(log = %self.log.display(), "something still writes to the log of a container that ended")
+                tracing::warn!(log = %self.log.path().display(), "something still writes to the log of a container that ended")
             }
         }
         let code = status.map_or(NOT_STARTED, exit_code);
@@ -202,7 +207,7 @@ impl Task {
         let fall_back =
             self.container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
         let message = if written.is_empty() && code != 0 && fall_back {
-            log::tail(&self.log).unwrap_or_default()
+            log::tail(self.log.path()).unwrap_or_default()
         } else {
             written
         };
@@ -224,13 +229,27 @@ async fn ordered(order: &mut watch::Receiver<Order>, least: Order) {
     }
 }
 
-/// The folders of a container, and its log.
-fn make_folders(dir: &ContainerDir, log: &std::path::Path) -> io::Result<File> {
+/// The folders of a container, as empty as at its first run, and its log. That of the run before is kept.
+fn make_folders(dir: &ContainerDir, log: &LogSource) -> io::Result<log::Files> {
     for (scratch, _) in dir.scratch() {
+        volume::remove(&scratch)?;
         fs::create_dir_all(&scratch)?;
         fs::set_permissions(&scratch, fs::Permissions::from_mode(0o1777))?;
     }
     File::create(dir.termination_log())?;
-    fs::create_dir_all(log.parent().expect("a log is in a folder"))?;
-    File::create(log)
+    fs::create_dir_all(log.path().parent().expect("a log is in a folder"))?;
+    let previous = log.previous();
+    for (of_before, kept) in [
+        (log.path().to_owned(), previous.path().to_owned()),
+        (log.times(), previous.times()),
+    ] {
+        match fs::rename(of_before, kept) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(log::Files {
+        times: File::create(log.times())?,
+        text: File::create(log.path())?,
+    })
 }

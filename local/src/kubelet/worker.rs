@@ -13,6 +13,9 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::apiserver::LogSource;
+
+use super::events::Kind;
 use super::launch::PodDir;
 use super::plan::{Refusal, plan};
 use super::running::Running;
@@ -67,8 +70,17 @@ impl Worker {
         self.node.logs.join(&self.namespace).join(&self.uid)
     }
 
-    pub(crate) fn log(&self, container: &str) -> PathBuf {
-        self.logs().join(format!("{container}.log"))
+    pub(crate) fn log(&self, container: &str) -> LogSource {
+        LogSource::new(&self.node.logs, &self.namespace, &self.uid, container)
+    }
+
+    /// Tells of the pod, or of one of its containers, in an Event object.
+    pub(crate) fn tell(&self, path: Option<String>, kind: Kind, reason: &str, message: &str) {
+        let about = ObjectReference {
+            field_path: path,
+            ..reference(&self.namespace, &self.name, &self.uid)
+        };
+        self.node.events.tell(about, kind, reason, message);
     }
 
     /// Does all there is to do for the pod.
@@ -142,7 +154,12 @@ impl Worker {
                 )
                 .await;
             match bound {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    let pod = format!("{}/{}", self.namespace, self.name);
+                    let message = format!("Successfully assigned {pod} to {NODE}");
+                    self.tell(None, Kind::Normal, "Scheduled", &message);
+                    return Ok(());
+                }
                 // Bound by an earlier try, or gone; the watch tells which.
                 Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
                     return Ok(());
@@ -160,6 +177,7 @@ impl Worker {
             "{}",
             refusal.message
         );
+        self.tell(None, Kind::Warning, refusal.reason, &refusal.message);
         let end = End {
             succeeded: false,
             reason: Some(refusal.reason),
@@ -186,8 +204,11 @@ impl Worker {
             namespace = self.namespace,
             "the runner was restarted while a pod ran; the pod is lost"
         );
-        self.publish_last(&status::lost(before, Timestamp::now()))
-            .await
+        let status = status::lost(before, Timestamp::now());
+        if let (Some(reason), Some(message)) = (&status.reason, &status.message) {
+            self.tell(None, Kind::Warning, reason, message);
+        }
+        self.publish_last(&status).await
     }
 
     fn this_pod(&self, params: DeleteParams) -> DeleteParams {
@@ -271,6 +292,18 @@ impl Worker {
         tokio::time::timeout(RETRY, self.changed())
             .await
             .unwrap_or(Ok(()))
+    }
+}
+
+/// What an event about a pod points at.
+pub(crate) fn reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Pod".to_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `apiserver` beside this is about the embedded API alone, and further.
 
+mod asking;
 mod changing;
 mod going;
 mod pods;

@@ -61,23 +61,34 @@ pub(super) async fn bind(call: Call) -> Result<Response> {
 
 /// The output of one container.
 pub(super) fn log(call: &Call) -> Result<Response> {
-    let options = LogOptions::parse(&call.params)?;
+    let options = LogOptions::parse(&call.params, &call.name, call.now)?;
     let object = call.store().read().get(&call.key()).cloned();
     let object = object.ok_or_else(|| Failure::not_found(&call.resource, &call.name))?;
     let pod = object.value();
     let container = choose_container(&pod, call)?;
     let source = LogSource::new(call.api.logs(), &call.namespace, &object.uid, &container);
+    let source = if options.previous {
+        source.previous()
+    } else {
+        source
+    };
     if !source.exists() {
-        let why = waiting_reason(&pod, &container);
-        return Err(Failure::bad_request(format!(
-            "container {container:?} in pod {:?} is waiting to start: {why}",
-            call.name
-        )));
+        let why = if options.previous {
+            let name = &call.name;
+            format!("previous terminated container {container:?} in pod {name:?} not found")
+        } else {
+            no_log(&pod, &call.name, &container)
+        };
+        return Err(Failure::bad_request(why));
     }
     let (api, key, uid) = (call.api.clone(), call.key(), object.uid.clone());
+    let run = restarts(&pod, &container);
     let ended = move || {
         let now = api.store().read().get(&key).map(Arc::clone);
-        now.is_none_or(|object| object.uid != uid || has_ended(&object.value(), &container))
+        options.previous
+            || now.is_none_or(|object| {
+                object.uid != uid || has_ended(&object.value(), &container, run)
+            })
     };
     let mut response = Response::new(Body::from_stream(source.stream(options, ended)));
     response
@@ -126,15 +137,48 @@ fn status_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
         .find(|status| status["name"] == container)
 }
 
-fn waiting_reason(pod: &Value, container: &str) -> String {
-    let reason =
-        status_of(pod, container).and_then(|status| status["state"]["waiting"]["reason"].as_str());
-    reason.unwrap_or("ContainerCreating").to_owned()
+/// Why a container has printed nothing yet, or never will.
+fn no_log(pod: &Value, name: &str, container: &str) -> String {
+    let said = |said: &Value, otherwise: &str| {
+        let text = |field: &str| said[field].as_str().filter(|text| !text.is_empty());
+        let reason = text("reason").unwrap_or(otherwise);
+        match text("message") {
+            Some(message) => format!("{reason}: {message}"),
+            None => reason.to_owned(),
+        }
+    };
+    let state = status_of(pod, container).map_or(&Value::Null, |status| &status["state"]);
+    let subject = format!("container {container:?} in pod {name:?}");
+    if is_over(pod) || state["terminated"].is_object() {
+        let status = if state["terminated"].is_object() {
+            &state["terminated"]
+        } else {
+            &pod["status"]
+        };
+        return format!("{subject} has not run: {}", said(status, "the pod is over"));
+    }
+    let why = said(&state["waiting"], "ContainerCreating");
+    format!("{subject} is waiting to start: {why}")
 }
 
-fn has_ended(pod: &Value, container: &str) -> bool {
-    matches!(
-        pod["status"]["phase"].as_str(),
-        Some("Succeeded" | "Failed")
-    ) || status_of(pod, container).is_some_and(|status| status["state"]["terminated"].is_object())
+fn is_over(pod: &Value) -> bool {
+    let phase = pod["status"]["phase"].as_str();
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
+/// How many runs of the container there were before this one.
+fn restarts(pod: &Value, container: &str) -> Option<i64> {
+    status_of(pod, container).and_then(|status| status["restartCount"].as_i64())
+}
+
+/// Whether the run of the container that began after so many others is over.
+fn has_ended(pod: &Value, container: &str, run: Option<i64>) -> bool {
+    let ended = |status: &Value| {
+        let (state, last) = (&status["state"], &status["lastState"]);
+        let rests = state["waiting"].is_object() && last["terminated"].is_object();
+        state["terminated"].is_object() || rests
+    };
+    is_over(pod)
+        || status_of(pod, container).is_some_and(ended)
+        || run.is_some_and(|run| restarts(pod, container) > Some(run))
 }

@@ -18,18 +18,11 @@ pub(super) fn unsupported(what: &str) -> Refusal {
 pub(super) fn restart_policy(of: &str, policy: &str) -> Refusal {
     Refusal {
         reason: "UnsupportedRestartPolicy",
-        message: format!(
-            "the local runner does not restart containers: {of} has restartPolicy {policy}, expected Never"
-        ),
+        message: format!("the local runner does not know the restartPolicy {policy} of {of}"),
     }
 }
 
 pub(super) fn check_pod(spec: &PodSpec) -> Result<(), Refusal> {
-    // Kubernetes reads an absent policy as Always.
-    let policy = spec.restart_policy.as_deref().unwrap_or("Always");
-    if policy != "Never" {
-        return Err(restart_policy("the pod", policy));
-    }
     let asked = [
         (
             "shareProcessNamespace",
@@ -94,11 +87,11 @@ pub(super) fn check_container(
     check_name("container", &container.name)?;
     let of = |what: &str| unsupported(&format!("container {}: {what}", container.name));
     let image = container.image.as_deref().unwrap_or_default();
-    if container.command.as_ref().is_none_or(Vec::is_empty) && !images.contains_key(image) {
+    if !names_program(container) && !images.contains_key(image) {
         return Err(Refusal {
             reason: "UnsupportedImage",
             message: format!(
-                "container {}: images are not pulled by the local runner, so the entry point of {image:?} is not known; set `command`",
+                "container {}: images are not pulled by the local runner, so the entry point of {image:?} is not known; set `command` (kubectl run: --command -- PROGRAM ARGUMENT...)",
                 container.name
             ),
         });
@@ -161,6 +154,14 @@ pub(super) fn check_container(
         }
     }
     Ok(())
+}
+
+/// Whether it says what to run: by a command, or by arguments as an image without an entry point takes them. A flag is
+/// one for an entry point.
+fn names_program(container: &Container) -> bool {
+    let first = |words: &Option<Vec<String>>| words.as_ref()?.first().cloned();
+    first(&container.command).is_some()
+        || first(&container.args).is_some_and(|word| !word.starts_with('-'))
 }
 
 /// Names become names of folders, so they are held to Kubernetes' rule for them even if the API let them pass.

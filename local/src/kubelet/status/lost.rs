@@ -54,7 +54,7 @@ pub(crate) fn lost(mut status: PodStatus, now: Timestamp) -> PodStatus {
 mod tests {
     use super::*;
     use crate::kubelet::plan::Role;
-    use crate::kubelet::status::{Observed, State, compute, has_run, is_terminal};
+    use crate::kubelet::status::{Earlier, Observed, State, compute, has_run, is_terminal};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
@@ -69,6 +69,7 @@ mod tests {
             image: "i",
             id: "1",
             state: &state,
+            earlier: &Earlier::default(),
         }];
         let status = compute(&observed, None, at(0), &[], at(1));
         assert!(has_run(&status));

@@ -121,9 +121,9 @@ async fn wrong_requests_are_refused() {
         ("POST", pods("/there/eviction"), 501, "NotImplemented"),
         (
             "GET",
-            pods("/there/log?timestamps=true"),
-            501,
-            "NotImplemented",
+            pods("/there/log?sinceTime=yesterday"),
+            400,
+            "BadRequest",
         ),
         ("DELETE", "/api/v1/pods".to_owned(), 405, "MethodNotAllowed"),
         ("GET", pods("?labelSelector=a%20b"), 400, "BadRequest"),

@@ -26,7 +26,7 @@ pub(super) struct Machine {
     isolation: Isolation,
     kubelet: JoinHandle<anyhow::Result<()>>,
     shutdown: CancellationToken,
-    _api: ApiServer,
+    pub(super) api: ApiServer,
 }
 
 impl Machine {
@@ -48,7 +48,7 @@ impl Machine {
             isolation,
             kubelet,
             shutdown,
-            _api: api,
+            api,
         }
     }
 

@@ -72,10 +72,10 @@ async fn what_is_not_supported_is_refused_with_the_reason() {
     let machine = Machine::start(Namespaces).await;
     let cases = [
         (
-            "restarts",
-            json!({"restartPolicy": "OnFailure", "containers": [shell("test", ":")]}),
-            "UnsupportedRestartPolicy",
-            "OnFailure",
+            "flags",
+            json!({"containers": [{"name": "test", "image": "tool", "args": ["--flag"]}]}),
+            "UnsupportedImage",
+            "\"tool\"",
         ),
         (
             "image",

@@ -1,0 +1,127 @@
+//! When which part of a log was written: a file beside the log, so that the log itself stays what the container printed.
+//!
+//! A record says that what lies from an offset on was written at a time, until the next record. The runner writes one
+//! before the bytes it is about, so whoever reads a byte finds its time.
+
+use std::io;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// An offset and microseconds since 1970, each in eight bytes, the lowest first.
+const RECORD: usize = 16;
+/// The least time between two records, at first.
+const FINEST: SignedDuration = SignedDuration::from_millis(10);
+/// After as many records the time between two doubles, so that a file of them stays small however long a log is written.
+const DOUBLES_AFTER: u32 = 1 << 16;
+
+/// Decides which writes to a log get a record.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    records: u32,
+    last: Option<Timestamp>,
+}
+
+impl Clock {
+    /// The record of what is written now from `offset` on, unless the one before is recent.
+    pub(crate) fn record(&mut self, offset: u64, now: Timestamp) -> Option<[u8; RECORD]> {
+        let pause = FINEST * 2_i32.saturating_pow(self.records / DOUBLES_AFTER);
+        if self
+            .last
+            .is_some_and(|last| now.duration_since(last) < pause)
+        {
+            return None;
+        }
+        self.last = Some(now);
+        self.records += 1;
+        let mut record = [0; RECORD];
+        record[..8].copy_from_slice(&offset.to_le_bytes());
+        record[8..].copy_from_slice(&now.as_microsecond().to_le_bytes());
+        Some(record)
+    }
+}
+
+/// The records of a log.
+#[derive(Debug, Default)]
+pub(super) struct Times(Vec<(u64, Timestamp)>);
+
+impl Times {
+    /// Those at `path`. Of a log without any all was written at `otherwise`.
+    pub(super) async fn read(path: &Path, otherwise: Timestamp) -> io::Result<Self> {
+        let bytes = match tokio::fs::read(path).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            bytes => bytes?,
+        };
+        let mut records: Vec<_> = bytes.chunks_exact(RECORD).filter_map(parse).collect();
+        if records.is_empty() {
+            records.push((0, otherwise));
+        }
+        Ok(Self(records))
+    }
+
+    /// When the byte at `offset` was written.
+    pub(super) fn at(&self, offset: u64) -> Timestamp {
+        let after = self.0.partition_point(|(start, _)| *start <= offset);
+        self.0[after.saturating_sub(1)].1
+    }
+
+    /// Where it begins what was written at `time` or later; `None` if nothing was.
+    pub(super) fn since(&self, time: Timestamp) -> Option<u64> {
+        let first = self.0.partition_point(|(_, at)| *at < time);
+        self.0.get(first).map(|(offset, _)| *offset)
+    }
+}
+
+fn parse(record: &[u8]) -> Option<(u64, Timestamp)> {
+    let (offset, at) = record.split_at(8);
+    let at = i64::from_le_bytes(at.try_into().ok()?);
+    let at = Timestamp::from_microsecond(at).ok()?;
+    Some((u64::from_le_bytes(offset.try_into().ok()?), at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millisecond: i64) -> Timestamp {
+        Timestamp::from_millisecond(millisecond).unwrap()
+    }
+
+    async fn times(writes: &[(u64, i64)]) -> Times {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut clock = Clock::default();
+        let records = writes
+            .iter()
+            .filter_map(|(offset, when)| clock.record(*offset, at(*when)));
+        std::fs::write(file.path(), records.flatten().collect::<Vec<u8>>()).unwrap();
+        Times::read(file.path(), at(99)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_byte_has_the_time_of_its_write() {
+        let times = times(&[(0, 1000), (5, 1005), (9, 2000)]).await;
+        for (offset, expected) in [(0, 1000), (5, 1000), (8, 1000), (9, 2000), (500, 2000)] {
+            assert_eq!(times.at(offset), at(expected), "{offset}");
+        }
+        for (since, expected) in [(0, Some(0)), (1001, Some(9)), (2000, Some(9)), (2001, None)] {
+            assert_eq!(times.since(at(since)), expected, "{since}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_without_records_was_written_at_once() {
+        let times = times(&[]).await;
+        assert_eq!(
+            (times.at(7), times.since(at(98)), times.since(at(100))),
+            (at(99), Some(0), None)
+        );
+    }
+
+    #[test]
+    fn a_day_of_output_has_few_records() {
+        let mut clock = Clock::default();
+        let day = 24 * 3600 * 1000;
+        let records = (0..day / 10).filter_map(|step| clock.record(0, at(step * 10)));
+        assert!(records.count() < 600_000);
+    }
+}

@@ -1,0 +1,198 @@
+//! What happens to pods, as Event objects: for `kubectl describe` and `kubectl events`.
+//!
+//! One object for what happens again and again, with a count, as kubelet has it. They are written beside the work and
+//! never hold it up; where more happens than can be written, the rest is left out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::NODE;
+
+/// Who says so.
+const COMPONENT: &str = "kubelet";
+/// Events that wait to be written.
+const WAITING: usize = 1024;
+/// Written at once.
+const AT_ONCE: usize = 8;
+/// Events that are known again.
+const REMEMBERED: usize = 4096;
+/// As much of a message as Kubernetes takes.
+const MESSAGE_CHARS: usize = 1024;
+/// As much of a pod's name as fits in the name of its event.
+const NAME_CHARS: usize = 230;
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Normal,
+    Warning,
+}
+
+/// Takes what happened.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    names: Arc<Mutex<Names>>,
+    events: mpsc::Sender<Event>,
+}
+
+/// The names of events: of what is said again that of before, else one that sorts behind all others of its pod.
+#[derive(Debug, Default)]
+struct Names {
+    given: HashMap<[String; 4], String>,
+    last: i64,
+}
+
+/// A recorder, and what writes for it. The second ends with the last clone of the first.
+pub(crate) fn recorder(client: Client) -> (Recorder, impl Future<Output = ()>) {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    let recorder = Recorder {
+        names: Arc::default(),
+        events: sender,
+    };
+    (recorder, write_all(client, receiver))
+}
+
+impl Recorder {
+    pub(crate) fn tell(&self, about: ObjectReference, kind: Kind, reason: &str, message: &str) {
+        let now = Timestamp::now();
+        let mut event = event(about, kind, reason, message, now);
+        let name = self.names.lock().expect("no holder panics").of(&event, now);
+        event.metadata.name = Some(name);
+        if self.events.try_send(event).is_err() {
+            tracing::debug!(
+                reason,
+                message,
+                "more events than can be written; one is left out"
+            );
+        }
+    }
+}
+
+impl Names {
+    fn of(&mut self, event: &Event, now: Timestamp) -> String {
+        let about = &event.involved_object;
+        let text = |part: &Option<String>| part.clone().unwrap_or_default();
+        let said = [
+            text(&about.uid),
+            text(&about.field_path),
+            text(&event.reason),
+            text(&event.message),
+        ];
+        if let Some(name) = self.given.get(&said) {
+            return name.clone();
+        }
+        // Who is forgotten here begins again with a count of one.
+        if self.given.len() >= REMEMBERED {
+            self.given.clear();
+        }
+        let number = i64::try_from(now.as_nanosecond()).unwrap_or_default();
+        self.last = number.max(self.last + 1);
+        let of: String = text(&about.name).chars().take(NAME_CHARS).collect();
+        let name = format!("{of}.{:016x}", self.last);
+        self.given.insert(said, name.clone());
+        name
+    }
+}
+
+fn event(about: ObjectReference, kind: Kind, reason: &str, message: &str, now: Timestamp) -> Event {
+    let kind = match kind {
+        Kind::Normal => "Normal",
+        Kind::Warning => "Warning",
+    };
+    let message: String = message.chars().take(MESSAGE_CHARS).collect();
+    Event {
+        metadata: ObjectMeta {
+            namespace: about.namespace.clone(),
+            ..ObjectMeta::default()
+        },
+        involved_object: about,
+        type_: Some(kind.to_owned()),
+        reason: Some(reason.to_owned()),
+        message: Some(message),
+        first_timestamp: Some(Time(now)),
+        last_timestamp: Some(Time(now)),
+        count: Some(1),
+        source: Some(EventSource {
+            component: Some(COMPONENT.to_owned()),
+            host: Some(NODE.to_owned()),
+        }),
+        reporting_component: Some(COMPONENT.to_owned()),
+        reporting_instance: Some(NODE.to_owned()),
+        ..Event::default()
+    }
+}
+
+async fn write_all(client: Client, receiver: mpsc::Receiver<Event>) {
+    let events = futures::stream::unfold(receiver, async |mut receiver| {
+        Some((receiver.recv().await?, receiver))
+    });
+    let write = async |event: Event| {
+        let name = event.metadata.name.clone().unwrap_or_default();
+        if let Err(error) = write(&client, event).await {
+            tracing::debug!(event = name, %error, "an event is not written");
+        }
+    };
+    futures::StreamExt::for_each_concurrent(events, AT_ONCE, write).await;
+}
+
+async fn write(client: &Client, event: Event) -> kube::Result<()> {
+    let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
+    let api = Api::<Event>::namespaced(client.clone(), namespace);
+    match api.create(&PostParams::default(), &event).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+        done => return done.map(drop),
+    }
+    let name = event.metadata.name.as_deref().unwrap_or_default();
+    let before = api.get(name).await?;
+    let again = json!({
+        "count": before.count.unwrap_or(1) + 1, "lastTimestamp": event.last_timestamp,
+    });
+    api.patch(name, &PatchParams::default(), &Patch::Merge(again))
+        .await
+        .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(uid: &str) -> ObjectReference {
+        ObjectReference {
+            name: Some("p".repeat(253)),
+            namespace: Some("ns".to_owned()),
+            uid: Some(uid.to_owned()),
+            ..ObjectReference::default()
+        }
+    }
+
+    #[test]
+    fn the_same_again_has_the_same_name_and_anything_else_a_later_one() {
+        let mut names = Names::default();
+        let mut name = |uid: &str, reason: &str, message: &str, second: i64| {
+            let now = Timestamp::from_second(second).unwrap();
+            names.of(&event(about(uid), Kind::Normal, reason, message, now), now)
+        };
+        let first = name("1", "Started", "c", 2);
+        assert!(first.len() <= 253, "as long as a name may be");
+        let mut before = first.clone();
+        for (uid, reason, message) in [
+            ("1", "Created", "c"),
+            ("1", "Started", "d"),
+            ("2", "Started", "c"),
+        ] {
+            // A clock that stands still, or goes back.
+            let next = name(uid, reason, message, 1);
+            assert!(next > before, "{uid} {reason} {message}");
+            before = next;
+        }
+        assert_eq!(name("1", "Started", "c", 9), first);
+    }
+}

@@ -1,0 +1,98 @@
+//! Whether and when a container that has ended is started again.
+//!
+//! Pure. Facts: <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy>.
+
+use std::time::Duration;
+
+use super::plan::Role;
+
+/// The first wait; each start doubles it.
+const FIRST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_mins(5);
+/// A container that ran so long starts over with the shortest wait.
+const LONG_RUN: Duration = Duration::from_mins(10);
+
+/// A pod's `restartPolicy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Policy {
+    Never,
+    OnFailure,
+    Always,
+}
+
+impl Policy {
+    /// `None` for what Kubernetes does not have. It reads an absent one as Always.
+    pub(crate) fn parse(text: Option<&str>) -> Option<Self> {
+        match text.unwrap_or("Always") {
+            "Never" => Some(Self::Never),
+            "OnFailure" => Some(Self::OnFailure),
+            "Always" => Some(Self::Always),
+            _ => None,
+        }
+    }
+
+    /// Whether a container that ended with `code` runs again. Sidecars do not: they end with their pod.
+    pub(crate) fn restarts(self, role: Role, code: i32) -> bool {
+        match (self, role) {
+            (Self::Never, _) | (_, Role::Sidecar) => false,
+            (Self::Always, Role::Main) => true,
+            (Self::OnFailure, Role::Main) | (_, Role::Init) => code != 0,
+        }
+    }
+}
+
+/// How long a container waits for its next start.
+#[derive(Debug, Default)]
+pub(crate) struct BackOff(Option<Duration>);
+
+impl BackOff {
+    /// The wait after a run of this length. The first start is at once, as kubelet has it.
+    pub(crate) fn next(&mut self, ran: Duration) -> Duration {
+        let wait = match self.0 {
+            Some(wait) if ran < LONG_RUN => wait,
+            _ => Duration::ZERO,
+        };
+        self.0 = Some((wait * 2).clamp(FIRST, LONGEST));
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_started_again() {
+        use Policy::{Always, Never, OnFailure};
+        use Role::{Init, Main, Sidecar};
+        for (policy, role, code, expected) in [
+            (Never, Main, 1, false),
+            (Never, Init, 1, false),
+            (OnFailure, Main, 0, false),
+            (OnFailure, Main, 1, true),
+            (OnFailure, Init, 1, true),
+            (Always, Main, 0, true),
+            (Always, Init, 0, false),
+            (Always, Init, 1, true),
+            (Always, Sidecar, 1, false),
+        ] {
+            assert_eq!(
+                policy.restarts(role, code),
+                expected,
+                "{policy:?} {role:?} {code}"
+            );
+        }
+        assert_eq!(Policy::parse(None), Some(Always));
+        assert_eq!(Policy::parse(Some("Sometimes")), None);
+    }
+
+    #[test]
+    fn the_wait_doubles_until_a_run_was_long() {
+        let mut wait = BackOff::default();
+        let short = Duration::from_secs(1);
+        let waits: Vec<u64> = (0..8).map(|_| wait.next(short).as_secs()).collect();
+        assert_eq!(waits, [0, 10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(wait.next(LONG_RUN), Duration::ZERO);
+        assert_eq!(wait.next(short), FIRST);
+    }
+}
