@@ -109,6 +109,14 @@ fn serves_a_browser_kubectl_and_a_retest() {
     );
     let log = kubectl(&kubeconfig, &["logs", "-f", &pod, "-c", "test"]);
     assert!(log.contains("round-trip"), "{log}");
+    let node = kubectl(&kubeconfig, &["get", "nodes", "--no-headers"]);
+    assert!(node.starts_with("local   Ready"), "{node}");
+    for what in ["prowjob.spec.pod_spec", "pod.spec.containers"] {
+        let told = kubectl(&kubeconfig, &["explain", what]);
+        assert!(told.contains("FIELD: "), "{told}");
+    }
+    let events = kubectl(&kubeconfig, &["events", "--for", &format!("pod/{pod}")]);
+    assert!(events.contains("Started container test"), "{events}");
     kubectl(&kubeconfig, &["delete", "pod", &pod]);
     assert!(
         try_kubectl(&kubeconfig, &["get", "pod", &pod])

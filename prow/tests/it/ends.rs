@@ -86,6 +86,9 @@ impl WayToEnd {
         if self.log.is_empty() {
             return;
         }
+        let (events, node) = run.surroundings();
+        assert!(events.contains(&"Scheduled"), "{job}: {events:?}");
+        assert_eq!(node, Some("local"), "{job}");
         let log = run.stored("build-log.txt");
         for part in self.log {
             assert!(log.contains(part), "{job}: {log}");

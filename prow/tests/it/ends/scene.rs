@@ -188,6 +188,14 @@ impl EndedRun {
         time(&status["state"]["terminated"]["finishedAt"])
     }
 
+    /// What crier stored of its pod beside the pod itself: the events' reasons and the node.
+    pub(super) fn surroundings(&self) -> (Vec<&str>, Option<&str>) {
+        let events = self.podinfo["events"].as_array().unwrap().iter();
+        let reasons = events.filter_map(|event| event["reason"].as_str());
+        let node = self.podinfo["node"]["metadata"]["name"].as_str();
+        (reasons.collect(), node)
+    }
+
     /// A file of its folder.
     pub(super) fn stored(&self, file: &str) -> String {
         fs::read_to_string(self.folder.join(file)).unwrap()
