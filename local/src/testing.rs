@@ -16,24 +16,20 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::json;
-use tokio::sync::OnceCell;
 
 use crate::apiserver::{ApiServer, Options};
 
 /// The environment variable with the path of a kubeconfig; its current context is the cluster.
 pub const KUBECONFIG: &str = "PROW_TEST_KUBECONFIG";
 
-/// The environment variable with the file of a CRD that is served instead of ours, such as Prow's. Of a real cluster.
-pub const CRD: &str = "PROW_TEST_CRD";
+/// The environment variable that says that the cluster serves `ProwJob`s already, by a CRD that is not ours.
+pub const GIVEN_CRD: &str = "PROW_TEST_GIVEN_CRD";
 
 /// The `schedulerName` of tests' pods. Nobody answers to it, so a pod stays as the test moves it on any cluster.
 pub const SCHEDULER: &str = "prow-test";
 
 /// Who owns the CRD's fields. Those of another manager that differ are a conflict, which leaves his CRD as it is.
 const MANAGER: &str = "prow-test";
-
-/// Once for all tests of a program: Prow's CRD has four megabytes. There is one cluster to apply it to.
-static GIVEN_CRD: OnceCell<()> = OnceCell::const_new();
 
 /// Generous: only a broken cluster reaches it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -73,7 +69,7 @@ impl Cluster {
         let logs = logs.to_owned();
         let api = ApiServer::start(Options { db: None, logs }).await?;
         let client = api.client("default");
-        serve(&client, &prowjob::crd()).await?;
+        apply_crd(&client).await?;
         Ok(Self {
             client,
             namespace: "default".into(),
@@ -90,7 +86,10 @@ impl Cluster {
         config.default_namespace = make_namespace(&Client::try_from(config.clone())?).await?;
         let namespace = config.default_namespace.clone();
         let client = Client::try_from(config.clone())?;
-        apply_crd(&client).await?;
+        match std::env::var_os(GIVEN_CRD) {
+            Some(_) => await_prowjobs(&client).await?,
+            None => apply_crd(&client).await?,
+        }
         Ok(Self {
             client,
             namespace: namespace.clone(),
@@ -201,27 +200,20 @@ async fn make_namespace(client: &Client) -> anyhow::Result<String> {
 
 /// Makes sure that the `ProwJob` kind is served.
 async fn apply_crd(client: &Client) -> anyhow::Result<()> {
-    let Some(path) = std::env::var_os(CRD) else {
-        return serve(client, &prowjob::crd()).await;
-    };
-    let given = || async {
-        let text = std::fs::read_to_string(&path).with_context(|| format!("the file of {CRD}"))?;
-        serve(client, &serde_saphyr::from_str(&text)?).await
-    };
-    GIVEN_CRD.get_or_try_init(given).await?;
-    Ok(())
-}
-
-async fn serve(client: &Client, crd: &CustomResourceDefinition) -> anyhow::Result<()> {
+    let crd = prowjob::crd();
     let name = crd
         .metadata
         .name
         .as_deref()
         .context("a CRD without a name")?;
     Api::<CustomResourceDefinition>::all(client.clone())
-        .patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(crd))
+        .patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(&crd))
         .await
         .context("applying the CRD of ProwJobs")?;
+    await_prowjobs(client).await
+}
+
+async fn await_prowjobs(client: &Client) -> anyhow::Result<()> {
     let jobs = Api::<ProwJob>::default_namespaced(client.clone());
     let served = async {
         while let Err(error) = jobs.list_metadata(&ListParams::default()).await {

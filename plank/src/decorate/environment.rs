@@ -31,7 +31,13 @@ pub(super) fn downward(spec: &ProwJobSpec, job_spec: &JobSpec) -> Result<Environ
         return Ok(all);
     }
     let kind = spec.job_type.as_str();
-    let refs = spec.refs.as_ref().ok_or(Error::Missing(kind, "refs"))?;
+    let refs = match &spec.refs {
+        Some(refs) => refs,
+        // Whoever gave it no type may have given it less: it gets what there is. Upstream's plank
+        // ends here.
+        None if spec.job_type.is_unset() => return Ok(all),
+        None => return Err(Error::Missing(kind, "refs")),
+    };
     let (host, base) = source(refs);
     all.extend([
         ("REPO_OWNER", refs.org.clone()),
@@ -42,11 +48,14 @@ pub(super) fn downward(spec: &ProwJobSpec, job_spec: &JobSpec) -> Result<Environ
         ("PULL_BASE_SHA", refs.base_sha.clone()),
         ("PULL_REFS", refs.to_string()),
     ]);
-    if spec.job_type != ProwJobType::Presubmit {
+    if matches!(spec.job_type, ProwJobType::Postsubmit | ProwJobType::Batch) {
         return Ok(all);
     }
-    let pull = refs.pulls.first();
-    let pull = pull.ok_or(Error::Missing(kind, "a pull request in refs.pulls"))?;
+    let pull = match refs.pulls.first() {
+        Some(pull) => pull,
+        None if spec.job_type.is_unset() => return Ok(all),
+        None => return Err(Error::Missing(kind, "a pull request in refs.pulls")),
+    };
     all.extend([
         ("PULL_NUMBER", pull.number.to_string()),
         ("PULL_PULL_SHA", pull.sha.clone()),
@@ -75,6 +84,23 @@ fn source(refs: &Refs) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_without_a_type_gets_what_there_is() {
+        let refs = |pulls: serde_json::Value| serde_json::json!({"org": "o", "pulls": pulls});
+        for (refs, has_repo, has_pull) in [
+            (serde_json::json!(null), false, false),
+            (refs(serde_json::json!([])), true, false),
+            (refs(serde_json::json!([{"number": 7}])), true, true),
+        ] {
+            let spec = serde_json::json!({"job": "unit", "refs": refs});
+            let spec: ProwJobSpec = serde_json::from_value(spec).unwrap();
+            let all = downward(&spec, &JobSpec::default()).unwrap();
+            assert_eq!(all["JOB_TYPE"], "");
+            assert_eq!(all.contains_key("REPO_OWNER"), has_repo);
+            assert_eq!(all.contains_key("PULL_NUMBER"), has_pull);
+        }
+    }
 
     #[test]
     fn the_source_follows_alias_then_link_then_github() {
