@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use common::{
-    config::{Agent, Config, JobBase, Periodic},
+    config::{Agent, Config, JobBase, Periodic, PodText},
     prowjob::{ProwJob, ProwJobState},
     service::Ready,
 };
@@ -28,12 +28,13 @@ struct World {
 
 fn periodic(name: &str, schedule: Value) -> Periodic {
     let span = |key: &str| schedule[key].as_str().map(|text| text.parse().unwrap());
+    let spec = serde_json::from_value(json!({"containers": [{"image": "i"}]})).unwrap();
     Periodic {
         base: JobBase {
             name: name.into(),
             agent: common::prowjob::ProwJobAgent::kubernetes(),
             cluster: "default".into(),
-            spec: serde_json::from_value(json!({"containers": [{"image": "i"}]})).unwrap(),
+            spec: Some(PodText::new(&spec)),
             labels: [("team".to_owned(), "blue".to_owned())].into(),
             max_concurrency: schedule["max_concurrency"].as_i64().unwrap_or_default(),
             ..JobBase::default()
