@@ -14,6 +14,7 @@ fn found(names: &[&str]) -> Own {
     Ok(Arc::new(InRepo {
         presubmits: names.iter().map(|name| Arc::new(job(name))).collect(),
         postsubmits: Vec::new(),
+        ..InRepo::default()
     }))
 }
 
