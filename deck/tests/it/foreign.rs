@@ -26,7 +26,6 @@ async fn a_job_without_a_type_a_name_or_a_state_is_shown() {
         let job = json!({
             "apiVersion": "prow.k8s.io/v1", "kind": "ProwJob",
             "metadata": {"name": name}, "spec": spec,
-            "status": {"startTime": "2026-08-01T00:00:00Z"},
         });
         let job = serde_json::from_value(job).unwrap();
         api.create(&PostParams::default(), &job).await.unwrap();
