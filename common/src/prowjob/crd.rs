@@ -30,8 +30,6 @@ pub fn crd() -> CustomResourceDefinition {
     let schema = &mut version["schema"]["openAPIV3Schema"];
     loosen(schema);
     let spec = &mut schema["properties"]["spec"]["properties"];
-    let slack = &mut spec["reporter_config"]["properties"]["slack"]["properties"];
-    slack["job_states_to_report"]["items"] = json!({"type": "string"});
     let decoration = &mut spec["decoration_config"]["properties"];
     decoration["default_memory_request"] = json!({
         "anyOf": [{"type": "integer"}, {"type": "string"}],
