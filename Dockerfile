@@ -25,6 +25,8 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 65532 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin nonroot \
     && mkdir /ko-app \
+    # hook's database, where a manifest mounts no volume: it goes with the container.
+    && install --directory --owner=65532 --group=65532 /var/lib/hook \
     && for program in hook prow-controller-manager crier horologium deck sinker clonerefs initupload sidecar; do \
         ln -s /usr/local/bin/prow "/ko-app/$program"; \
     done

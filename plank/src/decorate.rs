@@ -159,8 +159,12 @@ fn metadata(job: &ProwJob, name: &str, build_id: &str, target: &Target<'_>) -> V
         &own(&job.metadata.labels),
         &own(&job.metadata.annotations),
     );
-    labels.insert(labels::ID.into(), name.into());
-    labels.insert(labels::BUILD_ID.into(), build_id.into());
+    // As Prow's, a label that does not fit is left out: the pod's name says the same.
+    for (label, value) in [(labels::ID, name), (labels::BUILD_ID, build_id)] {
+        if labels::is_label_value(value) {
+            labels.insert(label.into(), value.into());
+        }
+    }
     labels.insert(labels::PLANK_VERSION.into(), target.version.into());
     if let Some(uid) = &job.metadata.uid {
         annotations.insert(labels::JOB_UID.into(), uid.clone());

@@ -26,7 +26,10 @@ pub fn merge_patch(job: &ProwJob, change: &Change, run: &Run, now: Timestamp) ->
     let mut patch = json!({"metadata": {"resourceVersion": job.metadata.resource_version}});
     patch["status"] = match change {
         Change::Claim { .. } | Change::Revive => {
-            patch["metadata"]["labels"] = json!({labels::ID: name, labels::BUILD_ID: run.build_id});
+            // As Prow's, a label that does not fit is left out.
+            let fits = |text: &str| labels::is_label_value(text).then(|| text.to_owned());
+            patch["metadata"]["labels"] =
+                json!({labels::ID: fits(name), labels::BUILD_ID: fits(&run.build_id)});
             let mut claim = json!({
                 "state": ProwJobState::Pending,
                 "description": TRIGGERED,

@@ -219,7 +219,9 @@ impl From<&Pod> for PodView {
         Self {
             name: meta.name.clone().unwrap_or_default(),
             uid: meta.uid.clone().unwrap_or_default(),
-            job: label(labels::ID),
+            // A name that does not fit into a label is the pod's alone.
+            job: label(labels::ID)
+                .or_else(|| label(labels::CREATED_BY_PROW).and(meta.name.clone())),
             job_uid: annotation(labels::JOB_UID),
             build_id: label(labels::BUILD_ID).or_else(|| build_id_in_environment(pod)),
             phase: match status.phase.as_deref() {
