@@ -152,19 +152,17 @@ impl Client {
         Ok(own)
     }
 
-    /// Returns the comment's id.
     pub async fn create_comment(
         &self,
         org: &str,
         repo: &str,
         number: u64,
         body: &str,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let path = format!("{}/issues/{number}/comments", repo_path(org, repo));
-        let answer = self
-            .write(org, Method::POST, &path, Some(&json!({ "body": body })))
-            .await?;
-        Ok(answer.json::<IssueComment>()?.id)
+        self.write(org, Method::POST, &path, Some(&json!({ "body": body })))
+            .await
+            .map(drop)
     }
 
     pub async fn edit_comment(&self, org: &str, repo: &str, id: u64, body: &str) -> Result<()> {

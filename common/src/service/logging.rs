@@ -73,11 +73,22 @@ pub fn set_level(level: &str) {
     }
 }
 
+/// The crates whose lines `debug` and `trace` are for.
+const OWN: [&str; 8] = [
+    "common", "deck", "hook", "local", "plank", "podutils", "prow", "sinker",
+];
+
 /// Without kube's span of every object that is worked on: what we log names its job. Where no
-/// spans are made, there is none to leave out, and a directive would let more through.
+/// spans are made, there is none to leave out, and a directive would let more through. More than
+/// `info` is told by ours alone: of every connection and every request there are lines of others.
 fn filter(level: &str) -> EnvFilter {
+    const WITHOUT_SPANS: &str = "info,kube_runtime::controller=warn";
     EnvFilter::new(match level {
-        "info" | "debug" | "trace" => format!("{level},kube_runtime::controller=warn"),
+        "info" => WITHOUT_SPANS.to_owned(),
+        "debug" | "trace" => {
+            let own = OWN.map(|name| format!("{name}={level}")).join(",");
+            format!("{WITHOUT_SPANS},{own}")
+        }
         level => level.to_owned(),
     })
 }
@@ -204,6 +215,13 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+
+    #[test]
+    fn debug_is_for_our_own_lines() {
+        let filter = filter("debug").to_string();
+        assert!(filter.split(',').any(|it| it == "plank=debug"), "{filter}");
+        assert!(filter.split(',').any(|it| it == "info"), "{filter}");
+    }
 
     #[test]
     fn a_jobs_name_does_nothing_in_a_terminal() {

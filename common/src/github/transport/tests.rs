@@ -204,7 +204,7 @@ async fn what_was_never_sent_goes_to_the_next_endpoint() {
     let dead = format!("--github-endpoint={}", closed_port().await);
     let alive = format!("--github-endpoint={}", server.url);
     let client = client(&[&dead, &alive, "--github-client.max-retries=0"]);
-    assert_eq!(client.create_comment("o", "r", 7, "hi").await.unwrap(), 5);
+    client.create_comment("o", "r", 7, "hi").await.unwrap();
     client.edit_comment("o", "r", 5, "ho").await.unwrap();
     assert_eq!(server.asked().len(), 2, "once each");
 }
@@ -223,16 +223,12 @@ async fn what_may_have_been_done_is_not_done_again() {
 async fn a_write_waits_until_github_knows_what_it_told_of() {
     let server = Server::start(|nth, _| match nth {
         1 | 2 => json(404, r#"{"message": "Not Found"}"#),
-        _ => json(201, r#"{"id": 5}"#),
+        // Not every GitHub says what it made.
+        _ => json(201, ""),
     })
     .await;
-    assert_eq!(
-        client_of(&server)
-            .create_comment("o", "r", 7, "hi")
-            .await
-            .unwrap(),
-        5
-    );
+    let client = client_of(&server);
+    client.create_comment("o", "r", 7, "hi").await.unwrap();
     assert_eq!(server.asked().len(), 3);
 }
 
