@@ -33,6 +33,9 @@ pub(crate) use identity::Identity;
 pub(crate) use log::Log;
 pub use secrets::SecretFile;
 
+/// Characters of a path that a line of the log shows.
+const MAX_PATH: usize = 100;
+
 /// What the endpoint needs to answer.
 pub(crate) struct Endpoint {
     pub(crate) secrets: Arc<SecretFile>,
@@ -45,18 +48,36 @@ pub(crate) struct Endpoint {
     pub(crate) missed: Arc<Notify>,
 }
 
-/// The routes of the public port. Every path that is not the webhook's answers an empty 200, as
-/// load balancers have come to expect of hook.
+/// The routes of the public port. To look at any other path is answered with an empty 200, as load
+/// balancers have come to expect of hook; what is sent there is refused.
 pub(crate) fn router(endpoint: Endpoint, webhook_path: &str) -> Router {
     Router::new()
         .route(webhook_path, any(receive))
         .route("/plugin-help", any(plugin_help))
-        .fallback(async || StatusCode::OK)
+        .fallback(elsewhere)
         .with_state(Arc::new(endpoint))
 }
 
 async fn plugin_help() -> Response {
     Refusal(StatusCode::NOT_IMPLEMENTED, "plugin help is not built yet").into_response()
+}
+
+/// A webhook whose URL is mistyped must not look as if it had arrived.
+async fn elsewhere(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+    if request.method() != Method::POST {
+        return StatusCode::OK.into_response();
+    }
+    let mut known = Known::default();
+    known.read_headers(request.headers());
+    let refusal = Refusal(
+        StatusCode::NOT_FOUND,
+        "webhooks are taken at another path, the one of --webhook-path",
+    );
+    let path: String = request.uri().path().chars().take(MAX_PATH).collect();
+    let cause = anyhow::anyhow!("it was sent to {path:?}");
+    endpoint.log.refused(&known, refusal, Some(&cause));
+    endpoint.metrics.answered(refusal.0);
+    refusal.into_response()
 }
 
 /// A status and the fixed text that goes with it.
@@ -165,16 +186,34 @@ fn check_headers(method: &Method, headers: &HeaderMap) -> Result<Headers, Refusa
             "only POST is taken here",
         ));
     }
-    let text = |name| header_text(headers, name).map(str::to_owned);
-    let missing = |text| Refusal(StatusCode::BAD_REQUEST, text);
-    let event = text("x-github-event").ok_or(missing("the header X-GitHub-Event is missing"))?;
-    let guid =
-        text("x-github-delivery").ok_or(missing("the header X-GitHub-Delivery is missing"))?;
-    let signature = text("x-hub-signature-256").ok_or(Refusal(
-        StatusCode::FORBIDDEN,
-        "the header X-Hub-Signature-256 is missing",
-    ))?;
-    if text("content-type").as_deref() != Some("application/json") {
+    let event = required(
+        headers,
+        "x-github-event",
+        Refusal(
+            StatusCode::BAD_REQUEST,
+            "the header X-GitHub-Event is missing",
+        ),
+        "the header X-GitHub-Event is no plain ASCII text",
+    )?;
+    let guid = required(
+        headers,
+        "x-github-delivery",
+        Refusal(
+            StatusCode::BAD_REQUEST,
+            "the header X-GitHub-Delivery is missing",
+        ),
+        "the header X-GitHub-Delivery is no plain ASCII text",
+    )?;
+    let signature = required(
+        headers,
+        "x-hub-signature-256",
+        Refusal(
+            StatusCode::FORBIDDEN,
+            "the header X-Hub-Signature-256 is missing",
+        ),
+        "the header X-Hub-Signature-256 is no plain ASCII text",
+    )?;
+    if header_text(headers, "content-type") != Some("application/json") {
         return Err(Refusal(
             StatusCode::BAD_REQUEST,
             "the content type must be application/json",
@@ -185,6 +224,26 @@ fn check_headers(method: &Method, headers: &HeaderMap) -> Result<Headers, Refusa
         guid,
         signature,
     })
+}
+
+/// The text of a header, or `missing`; with its status and the words `garbled` where there is
+/// something else.
+fn required(
+    headers: &HeaderMap,
+    name: &str,
+    missing: Refusal,
+    garbled: &'static str,
+) -> Result<String, Refusal> {
+    match header_text(headers, name) {
+        Some(text) => Ok(text.to_owned()),
+        None if headers
+            .get(name)
+            .is_some_and(|value| value.to_str().is_err()) =>
+        {
+            Err(Refusal(missing.0, garbled))
+        }
+        None => Err(missing),
+    }
 }
 
 /// `None` for an empty one, too.
@@ -240,6 +299,8 @@ fn check_base(identity: &Identity, outline: &Outline) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -309,6 +370,27 @@ mod tests {
             let status = check_headers(&method, &headers(&given))
                 .map_or_else(|refusal| refusal.0.as_u16(), |_| 200);
             assert_eq!(status, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_not_missing() {
+        for name in ["x-github-event", "x-github-delivery", "x-hub-signature-256"] {
+            let mut given = headers(&[
+                ("x-github-event", "push"),
+                ("x-github-delivery", "guid"),
+                ("x-hub-signature-256", "sha256=00"),
+                ("content-type", "application/json"),
+            ]);
+            given.insert(name, HeaderValue::from_bytes("gü".as_bytes()).unwrap());
+            let Refusal(status, text) = check_headers(&Method::POST, &given).unwrap_err();
+            assert!(text.to_lowercase().contains(name), "{text}");
+            assert!(text.contains("no plain ASCII text"), "{text}");
+            let missing = check_headers(&Method::POST, &{
+                given.remove(name);
+                given
+            });
+            assert_eq!(missing.unwrap_err().0, status, "{name}");
         }
     }
 

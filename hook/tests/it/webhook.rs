@@ -244,3 +244,20 @@ async fn other_paths_are_quiet_and_what_is_not_built_says_so() {
     }
     eventually("hook is ready", async || world.hook.ready.get()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_is_sent_elsewhere_is_refused() {
+    let world = World::new().await;
+    for path in ["/", "/hook/", "/webhook"] {
+        let answer = http()
+            .post(format!("{}{path}", world.hook.url))
+            .header("X-GitHub-Event", "ping")
+            .body("{}")
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status().as_u16(), 404, "{path}");
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("--webhook-path"), "{path}: {text}");
+    }
+}
