@@ -75,6 +75,9 @@ pub struct Settings {
     /// For the whole of one payload to arrive. GitHub itself gives up after 10 s.
     pub body_timeout: Duration,
     pub enablement: github::Enablement,
+    /// Of the commit status that says whether the repository's own configuration can be used;
+    /// `None` for no status.
+    pub config_status_context: Option<String>,
     /// After the start, until GitHub is asked for what it could not deliver meanwhile: it sends
     /// that at once, and has to find the way.
     pub ask_after: Duration,
@@ -92,6 +95,7 @@ impl Default for Settings {
             grace_period: Duration::from_secs(180),
             body_timeout: Duration::from_secs(10),
             enablement: github::Enablement::default(),
+            config_status_context: None,
             ask_after: Duration::from_secs(15),
             ask_again_after: Duration::from_secs(5 * 60),
         }

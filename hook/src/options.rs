@@ -12,7 +12,7 @@ use common::{
 
 use crate::InRepoSettings;
 
-/// Flags of `hook`.
+/// Receives GitHub's webhooks and creates `ProwJob`s.
 #[derive(Clone, Debug, Args)]
 #[group(skip)]
 pub struct Options {
@@ -46,6 +46,11 @@ pub struct Options {
     /// longest are removed above it. 0 for no limit. Not a flag of Prow's.
     #[arg(long, default_value_t = 20 << 10, value_name = "MIB")]
     pub mirror_disk_mib: u64,
+    /// Context of a commit status that is red while a pull request's own job configuration cannot
+    /// be used, such as prow/config; without the flag there is the comment alone. Not a flag of
+    /// Prow's.
+    #[arg(long, value_name = "CONTEXT")]
+    pub config_status_context: Option<String>,
     #[command(flatten)]
     pub enablement: github::Enablement,
     #[command(flatten)]

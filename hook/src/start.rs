@@ -52,6 +52,9 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
             dry_run: options.dry_run,
             grace_period: options.grace_period.to_std(),
             enablement: options.enablement,
+            config_status_context: options
+                .config_status_context
+                .filter(|name| !name.is_empty()),
             ..Settings::default()
         },
         config,
@@ -64,6 +67,9 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, options.port))
         .await
         .with_context(|| format!("--port {}", options.port))?;
+    let address = listener.local_addr()?;
+    let path = &context.settings.webhook_path;
+    tracing::info!(%address, path, "webhooks are taken");
     instrumentation
         .serve(&options.instrumentation, &shutdown)
         .await?;

@@ -87,6 +87,7 @@ async fn decide_with_facts(
         guid: &call.delivery.guid,
         config: call.config,
         trigger: settings,
+        status_context: call.shared.settings.config_status_context.as_deref(),
     };
     let mut facts = Facts::default();
     loop {

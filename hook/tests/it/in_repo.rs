@@ -101,6 +101,93 @@ async fn mistakes_are_told_once_and_kept_up_to_date() {
     assert!(third[0].1.contains("can be used now"), "{third:?}");
 }
 
+/// With a status about repositories' own configuration.
+async fn judged() -> World {
+    World::with(Choice {
+        in_repo: true,
+        status_context: Some("prow/config"),
+        ..Choice::default()
+    })
+    .await
+}
+
+/// State, description and target of the status about the configuration, on the newest commit.
+async fn verdict(world: &World, number: u64) -> Option<(String, String, String)> {
+    world.idle().await;
+    let (org, repo) = ("acme", "widgets");
+    let head = world.github.pull(org, repo, number).await.unwrap().head_sha;
+    let statuses = world.github.statuses(org, repo, &head).await.unwrap();
+    let status = statuses
+        .into_iter()
+        .find(|status| status.context == "prow/config")?;
+    Some((status.state, status.description, status.target_url))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_configuration_is_a_red_status_until_it_is_mended() {
+    let world = judged().await;
+    let broken = "presubmits:\n  acme/widgets:\n  - nmae: own\n";
+    let (work, number) = world.open_pull("prow-jobs.yaml", broken).await;
+    let (state, description, target) = verdict(&world, number).await.unwrap();
+    assert_eq!(state, "failure");
+    assert!(
+        description.starts_with("prow-jobs.yaml:3: "),
+        "{description}"
+    );
+    assert!(description.chars().count() <= 140, "{description}");
+    let comment = world.said(number).await[0].0;
+    let page = format!("{}/acme/widgets/pull/{number}", world.github.url());
+    assert_eq!(target, format!("{page}#issuecomment-{comment}"));
+
+    work.push("prow-jobs.yaml", OWN);
+    let (state, _, target) = verdict(&world, number).await.unwrap();
+    assert_eq!(state, "success");
+    assert_eq!(target, format!("{page}#issuecomment-{comment}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_never_broken_is_green_and_what_is_not_there_has_no_status() {
+    for (file, content, expected) in [
+        ("prow-jobs.yaml", OWN, Some("success")),
+        ("plain.txt", "x", None),
+    ] {
+        let world = judged().await;
+        let (_, number) = world.open_pull(file, content).await;
+        let state = verdict(&world, number).await.map(|(state, ..)| state);
+        assert_eq!(state.as_deref(), expected, "{file}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_context_there_is_no_status() {
+    let world = world(crate::world::JOBS).await;
+    let broken = "presubmits:\n  acme/widgets:\n  - nmae: own\n";
+    let (_, number) = world.open_pull("prow-jobs.yaml", broken).await;
+    assert_eq!(verdict(&world, number).await, None);
+    assert_eq!(world.said(number).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_of_an_organisation_without_the_app_is_tried_once() {
+    let world = world("{}").await;
+    world.github.add_org("others", &["maria"]).await.unwrap();
+    let options = local::github::RepoOptions::default();
+    world
+        .github
+        .add_repo("others", "things", options)
+        .await
+        .unwrap();
+    let payload = serde_json::json!({
+        "ref": "refs/heads/main", "before": "0".repeat(40), "after": "1".repeat(40),
+        "repository": {"name": "things", "full_name": "others/things",
+            "owner": {"login": "others", "name": "others"}},
+    });
+    assert_eq!(world.hook.deliver("push", "elsewhere", &payload).await, 200);
+    world.hook.idle().await;
+    let ended = "guid = 'elsewhere' AND state = 'failed' AND attempts = 1";
+    assert_eq!(world.hook.count(ended).await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_is_not_followed() {
     let world = world("{}").await;

@@ -66,6 +66,8 @@ pub(crate) struct Choice {
     /// `plugins.yaml`.
     pub(crate) plugins: Option<&'static str>,
     pub(crate) in_repo: bool,
+    /// Of the commit status about in-repo configuration.
+    pub(crate) status_context: Option<&'static str>,
     /// Git reaches the repositories as long as this is set.
     pub(crate) git_door: Option<Arc<AtomicBool>>,
     pub(crate) dry_run: bool,
@@ -82,6 +84,7 @@ impl Default for Choice {
             jobs: JOBS,
             plugins: None,
             in_repo: false,
+            status_context: None,
             git_door: None,
             dry_run: false,
             body_timeout: Duration::from_millis(500),
@@ -389,6 +392,7 @@ impl Hook {
             ready: ready.clone(),
             settings: Settings {
                 dry_run: choice.dry_run,
+                config_status_context: choice.status_context.map(str::to_owned),
                 body_timeout: choice.body_timeout,
                 ask_after: choice.ask_after,
                 ask_again_after: choice.ask_again_after,

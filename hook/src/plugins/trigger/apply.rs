@@ -2,7 +2,7 @@
 //! on twice has its effects once.
 
 use common::{
-    github::IssueComment,
+    github::{IssueComment, Status},
     prowjob::{Identity as JobIdentity, ProwJob, event_name, new_prowjob},
 };
 use futures::future::join_all;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Error, Handled,
-    decision::{Decision, Effect, Run},
+    decision::{Decision, Effect, Report, Run, Verdict},
     texts,
 };
 use crate::{Shared, inbox::Delivery, prowjobs::PullOf, webhook::Identity};
@@ -71,8 +71,10 @@ fn describe(effect: &Effect) -> String {
         Effect::Run(run) => format!("start {}", run.spec.job),
         Effect::PruneHelp => "remove earlier help comments".into(),
         Effect::Comment(text) => format!("comment {text:?}"),
-        Effect::Report(Some(_)) => "tell what is wrong with the in-repo configuration".into(),
-        Effect::Report(None) => "tell that the in-repo configuration is mended".into(),
+        Effect::Report(report) if report.mistakes.is_some() => {
+            "tell what is wrong with the in-repo configuration".into()
+        }
+        Effect::Report(_) => "tell that the in-repo configuration can be used".into(),
     }
 }
 
@@ -99,7 +101,7 @@ impl Target<'_> {
             Effect::Run(run) => self.start(run).await?,
             Effect::PruneHelp => self.prune_help().await?,
             Effect::Comment(text) => self.comment(text).await?,
-            Effect::Report(errors) => self.report(errors.as_deref()).await?,
+            Effect::Report(report) => self.report(report).await?,
         }
         Ok(())
     }
@@ -171,8 +173,18 @@ impl Target<'_> {
         Ok(())
     }
 
-    /// Keeps the one comment about the repository's own configuration up to date.
-    async fn report(self, errors: Option<&str>) -> Result<(), Error> {
+    /// Keeps the one comment about the repository's own configuration up to date, and the status
+    /// that leads to it.
+    async fn report(self, report: &Report) -> Result<(), Error> {
+        let comment = self.keep_comment(report.mistakes.as_deref()).await?;
+        match &report.verdict {
+            Some(verdict) => self.keep_status(verdict, comment).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The comment's id, if there is one.
+    async fn keep_comment(self, mistakes: Option<&str>) -> Result<Option<u64>, Error> {
         let Identity { org, repo } = &self.delivery.identity;
         let github = &self.shared.github;
         let there = self
@@ -180,18 +192,44 @@ impl Target<'_> {
             .await?
             .into_iter()
             .find(|own| own.body.starts_with(texts::REPORT_MARKER));
-        match (there, errors) {
-            (None, None) => {}
-            (None, Some(text)) => {
-                github.create_comment(org, repo, self.number, text).await?;
-            }
-            (Some(there), errors) => {
-                let text = errors.map_or_else(texts::in_repo_mended, str::to_owned);
+        match (there, mistakes) {
+            (None, None) => Ok(None),
+            (None, Some(text)) => Ok(Some(
+                github.create_comment(org, repo, self.number, text).await?,
+            )),
+            (Some(there), mistakes) => {
+                let text = mistakes.map_or_else(texts::in_repo_mended, str::to_owned);
                 if there.body.trim() != text.trim() {
                     github.edit_comment(org, repo, there.id, &text).await?;
                 }
+                Ok(Some(there.id))
             }
         }
+    }
+
+    /// Sets the status unless the commit has it already: GitHub takes a thousand a context.
+    async fn keep_status(self, verdict: &Verdict, comment: Option<u64>) -> Result<(), Error> {
+        let Identity { org, repo } = &self.delivery.identity;
+        let github = &self.shared.github;
+        let all = github.combined_status(org, repo, &verdict.sha).await?;
+        let known = all
+            .iter()
+            .find(|known| known.context == verdict.status.context);
+        let is_due = verdict.is_due || comment.is_some();
+        let stands = known.map_or(!is_due, |known| {
+            (known.state, &known.description) == (verdict.status.state, &verdict.status.description)
+        });
+        if stands {
+            return Ok(());
+        }
+        let target_url = comment.map(|id| format!("{}#issuecomment-{id}", verdict.page));
+        let status = Status {
+            target_url: target_url.unwrap_or_default(),
+            ..verdict.status.clone()
+        };
+        github
+            .create_status(org, repo, &verdict.sha, &status)
+            .await?;
         Ok(())
     }
 

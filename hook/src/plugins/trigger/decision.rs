@@ -1,6 +1,9 @@
 //! What trigger wants done, as values. [`super::apply`] is the one place that does it.
 
-use common::prowjob::{ProwJobSpec, StringMap};
+use common::{
+    github::Status,
+    prowjob::{ProwJobSpec, StringMap},
+};
 
 /// What to do about an event, and why.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,8 +24,36 @@ pub(crate) enum Effect {
     /// Removes the bot's earlier help comments.
     PruneHelp,
     Comment(String),
-    /// What is wrong with the repository's own configuration; nothing when it is mended.
-    Report(Option<String>),
+    /// How the repository's own configuration stands.
+    Report(Box<Report>),
+}
+
+/// What there is to tell about the repository's own configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Report {
+    /// What is wrong; nothing when it is mended.
+    pub(crate) mistakes: Option<String>,
+    /// Where the operator wants one.
+    pub(crate) verdict: Option<Verdict>,
+}
+
+impl Report {
+    /// Whether a pull request that was never told of anything hears of it.
+    pub(crate) fn is_news(&self) -> bool {
+        self.mistakes.is_some() || self.verdict.as_ref().is_some_and(|verdict| verdict.is_due)
+    }
+}
+
+/// The configuration as a commit status, which leads to the comment about it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) sha: String,
+    /// Leads nowhere: that is the comment's to say.
+    pub(crate) status: Status,
+    /// The page that the comment is on.
+    pub(crate) page: String,
+    /// Whether it is set also where none was before.
+    pub(crate) is_due: bool,
 }
 
 /// A job to start.

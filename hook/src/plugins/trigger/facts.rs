@@ -52,6 +52,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) guid: &'a str,
     pub(crate) config: &'a Config,
     pub(crate) trigger: &'a Trigger,
+    /// Of the commit status about the repository's own configuration; `None` for no status.
+    pub(crate) status_context: Option<&'a str>,
 }
 
 impl Scene<'_> {

@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
-use common::{config::Presubmit, github::PullRequest};
+use common::{
+    config::Presubmit,
+    github::{PullRequest, Status, StatusState},
+};
 
 use super::{
-    decision::{Decision, Effect},
+    decision::{Decision, Effect, Report, Verdict},
     facts::{Facts, Need, Scene},
     runs,
     select::{self, Filter},
@@ -80,19 +83,44 @@ pub(crate) fn report(
     if !scene.in_repo_enabled() {
         return Ok(None);
     }
-    Ok(match facts.own_merged(pull, trusted)? {
-        Ok(_) => Some(Effect::Report(None)),
-        Err(Problem::Invalid(errors)) => Some(Effect::Report(Some(texts::in_repo_errors(
-            &scene.org_repo(),
-            errors,
-        )))),
-        Err(Problem::Unreadable(why)) => Some(Effect::Report(Some(texts::in_repo_unreadable(
-            &scene.org_repo(),
-            why,
-        )))),
+    let name = scene.org_repo();
+    let (mistakes, state, description, is_due) = match facts.own_merged(pull, trusted)? {
+        Ok(own) => {
+            let has_jobs = !own.presubmits.is_empty() || !own.postsubmits.is_empty();
+            (
+                None,
+                StatusState::Success,
+                texts::USABLE.to_owned(),
+                has_jobs,
+            )
+        }
+        Err(Problem::Invalid(errors)) => (
+            Some(texts::in_repo_errors(&name, errors)),
+            StatusState::Failure,
+            texts::first_mistake(errors),
+            true,
+        ),
+        Err(Problem::Unreadable(why)) => (
+            Some(texts::in_repo_unreadable(&name, why)),
+            StatusState::Error,
+            texts::UNREADABLE.to_owned(),
+            true,
+        ),
         // GitHub tells of a conflict itself, and whoever asks for a job is answered.
-        Err(Problem::Conflict(_)) => None,
-    })
+        Err(Problem::Conflict(_)) => return Ok(None),
+    };
+    let verdict = scene.status_context.map(|context| Verdict {
+        sha: pull.head.sha.clone(),
+        status: Status {
+            state,
+            context: context.to_owned(),
+            description,
+            target_url: String::new(),
+        },
+        page: runs::pull_link(pull, scene),
+        is_due,
+    });
+    Ok(Some(Effect::Report(Box::new(Report { mistakes, verdict }))))
 }
 
 /// Starts what starts by itself, unless the pull request cannot be merged.

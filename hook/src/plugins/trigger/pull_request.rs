@@ -83,8 +83,8 @@ fn opened(decision: &mut Decision, now: &Now, scene: Scene<'_>, facts: &Facts) -
     if !now.moved_on {
         // Nothing was told yet that could be mended.
         let report = jobs::report(pull, author.granted, scene, facts)?;
-        let mistakes = report.filter(|report| *report != Effect::Report(None));
-        decision.effects.extend(mistakes);
+        let news = report.filter(|report| matches!(report, Effect::Report(it) if it.is_news()));
+        decision.effects.extend(news);
     }
     Ok(())
 }

@@ -33,20 +33,13 @@ pub(crate) fn presubmit(
 }
 
 fn pull_refs(pull: &PullRequest, base_sha: &str, scene: Scene<'_>) -> Refs {
-    let repo_link = match &pull.base.repo {
-        Some(repo) if !repo.html_url.is_empty() => repo.html_url.clone(),
-        _ => repo_link(scene),
-    };
+    let repo_link = base_link(pull, scene);
     let author_link = if pull.user.html_url.is_empty() {
         format!("{}/{}", link_url(scene), pull.user.login)
     } else {
         pull.user.html_url.clone()
     };
-    let link = if pull.html_url.is_empty() {
-        format!("{repo_link}/pull/{}", pull.number)
-    } else {
-        pull.html_url.clone()
-    };
+    let link = pull_link(pull, scene);
     Refs {
         org: scene.identity.org.clone(),
         repo: scene.identity.repo.clone(),
@@ -95,6 +88,23 @@ pub(crate) fn postsubmit(
         spec: postsubmit_spec(job, refs),
         labels,
         annotations: job.base.annotations.clone(),
+    }
+}
+
+/// The page of the repository that a pull request wants to change.
+fn base_link(pull: &PullRequest, scene: Scene<'_>) -> String {
+    match &pull.base.repo {
+        Some(repo) if !repo.html_url.is_empty() => repo.html_url.clone(),
+        _ => repo_link(scene),
+    }
+}
+
+/// The page of a pull request.
+pub(crate) fn pull_link(pull: &PullRequest, scene: Scene<'_>) -> String {
+    if pull.html_url.is_empty() {
+        format!("{}/pull/{}", base_link(pull, scene), pull.number)
+    } else {
+        pull.html_url.clone()
     }
 }
 

@@ -87,6 +87,7 @@ struct Case {
     presubmits: Vec<Presubmit>,
     postsubmits: Vec<Postsubmit>,
     trigger: Trigger,
+    status_context: Option<&'static str>,
     /// Whether in-repo configuration is on, with what is found at the base and in the merge.
     own: Option<(Own, Own)>,
 }
@@ -102,6 +103,7 @@ impl Default for Case {
             presubmits: presubmits(),
             postsubmits: Vec::new(),
             trigger: Trigger::default(),
+            status_context: None,
             own: None,
         }
     }
@@ -214,6 +216,7 @@ impl Case {
             guid: "guid",
             config: &config,
             trigger: &self.trigger,
+            status_context: self.status_context,
         };
         decide(event, scene, facts).expect("every fact is given")
     }
@@ -290,7 +293,13 @@ fn short(decision: &Decision) -> String {
                     let said = says.iter().find(|(part, _)| text.contains(part));
                     format!("say {}", said.expect("a text of ours").1)
                 }
-                Effect::Report(errors) => format!("report {}", errors.is_some()),
+                Effect::Report(report) => {
+                    let verdict = report.verdict.as_ref();
+                    let state = verdict.map_or(String::new(), |verdict| {
+                        format!(" {:?}", verdict.status.state).to_lowercase()
+                    });
+                    format!("report {}{state}", report.mistakes.is_some())
+                }
             })
         })
         .collect();

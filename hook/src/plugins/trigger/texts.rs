@@ -5,7 +5,7 @@ use std::{fmt::Write as _, sync::Arc};
 use common::{
     config::{Changes, Errors, Presubmit, Problem},
     github::PullRequest,
-    inert::{code, fence, login, target},
+    inert::{code, fence, login, plain, target},
     names,
 };
 
@@ -270,6 +270,41 @@ pub(crate) fn in_repo_unreadable(org_repo: &str, why: &str) -> String {
          Prow finds the reason in hook's log.",
         code(why, MAX_WORDS)
     )
+}
+
+/// GitHub's limit of a status.
+const MAX_DESCRIPTION: usize = 140;
+
+pub(crate) const USABLE: &str = "The job configuration can be used.";
+pub(crate) const UNREADABLE: &str = "The job configuration could not be read.";
+
+/// The first mistake with its place, and how many there are beside it.
+pub(crate) fn first_mistake(errors: &Errors) -> String {
+    let Some(Problem {
+        file,
+        line,
+        message,
+        ..
+    }) = errors.0.first()
+    else {
+        return "The job configuration cannot be used.".to_owned();
+    };
+    let place = match line {
+        0 => file.clone(),
+        _ => format!("{file}:{line}"),
+    };
+    let more = match errors.0.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    };
+    let room = MAX_DESCRIPTION - more.len() - 1;
+    let mut text = plain(&format!("{place}: {message}"), room);
+    // A character that is shown by its number takes the room of many.
+    if let Some((end, _)) = text.char_indices().nth(room) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text + &more
 }
 
 /// What the comment becomes when nothing is wrong any more.

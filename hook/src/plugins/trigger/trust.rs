@@ -179,6 +179,7 @@ mod tests {
                 guid: "g",
                 config: &config,
                 trigger,
+                status_context: None,
             };
             let trust = of_user(user, scene, &facts).unwrap();
             assert_eq!(trust.granted, granted, "{name}: {}", trust.why);

@@ -281,6 +281,7 @@ fn talk_costs_no_call_but_the_bots_name() {
         guid: "g",
         config: &config,
         trigger: &trigger,
+        status_context: None,
     };
     let facts = Facts {
         bot: Some("prow[bot]".into()),

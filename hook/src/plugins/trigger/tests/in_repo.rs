@@ -115,6 +115,93 @@ fn own_jobs_count_as_far_as_the_author_is_trusted() {
 }
 
 #[test]
+fn the_configuration_is_a_status_where_one_is_wanted() {
+    let none = || found(&[]);
+    let on = |author, merged: Own, action| {
+        let case = Case {
+            status_context: Some("prow/config"),
+            ..case(author, none(), merged)
+        };
+        case.on(action)
+    };
+    let gone = || Err(Problem::Unreadable("it is gone".into()));
+    for (name, found, expected) in [
+        (
+            "broken",
+            on("ann", broken(), "opened"),
+            "run central, report true failure",
+        ),
+        (
+            "broken by a stranger",
+            on("eve", broken(), "opened"),
+            "+needs-ok-to-test, say welcome, report true failure",
+        ),
+        (
+            "unreadable",
+            on("ann", gone(), "opened"),
+            "run central, report true error",
+        ),
+        (
+            "right from the start",
+            on("ann", found(&["own"]), "opened"),
+            "run central, run own, report false success",
+        ),
+        (
+            "mended",
+            on("ann", found(&["own"]), "synchronize"),
+            "abort, run central, run own, report false success",
+        ),
+        ("no own jobs", on("ann", none(), "opened"), "run central"),
+        (
+            "its own jobs removed, perhaps the broken ones",
+            on("ann", none(), "synchronize"),
+            "abort, run central, report false success",
+        ),
+        (
+            "a conflict",
+            on("ann", Err(Problem::Conflict(Vec::new())), "synchronize"),
+            "abort",
+        ),
+    ] {
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_description_is_short_whatever_the_mistake_says() {
+    let mistake = |message: &str| Mistake {
+        rule: "yaml",
+        file: "prow-jobs.yaml".into(),
+        line: 3,
+        column: 5,
+        path: String::new(),
+        message: message.into(),
+        hint: None,
+    };
+    for (message, count, expected) in [
+        (
+            "unknown field `x`",
+            1,
+            "prow-jobs.yaml:3: unknown field `x`",
+        ),
+        (
+            "unknown\nfield",
+            3,
+            "prow-jobs.yaml:3: unknown field (and 2 more)",
+        ),
+    ] {
+        let errors = Errors(vec![mistake(message); count]);
+        assert_eq!(texts::first_mistake(&errors), expected);
+    }
+    for letter in ["x", "ü", "\u{3164}", "\u{1b}"] {
+        let errors = Errors(vec![mistake(&letter.repeat(1_000)); 1_000]);
+        let text = texts::first_mistake(&errors);
+        assert!(text.chars().count() <= 140, "{text}");
+        assert!(text.ends_with("… (and 999 more)"), "{text}");
+    }
+}
+
+#[test]
 fn a_mistake_is_told_with_its_place_and_without_effects_of_its_own() {
     let case = case("ann", found(&[]), broken());
     let mut event: PullRequestEvent = serde_json::from_value(json!({
@@ -124,9 +211,10 @@ fn a_mistake_is_told_with_its_place_and_without_effects_of_its_own() {
     .unwrap();
     event.pull_request = case.pull();
     let decision = case.decide(&Event::PullRequest(Box::new(event)));
-    let Some(Effect::Report(Some(text))) = decision.effects.last() else {
+    let Some(Effect::Report(report)) = decision.effects.last() else {
         panic!("the mistake is told last");
     };
+    let text = report.mistakes.as_ref().unwrap();
     for part in [
         "**`prow-jobs.yaml, line 3, column 5`**",
         "``expected a list, found `text` @everyone <b>``",

@@ -136,6 +136,7 @@ fn decided(kind: &str, payload: &Value) -> Result<(), String> {
         guid: "guid",
         config: &config,
         trigger: &case.trigger,
+        status_context: None,
     };
     let events = event::parse(kind, payload.to_string().as_bytes());
     for event in events.map_err(|error| error.to_string())? {

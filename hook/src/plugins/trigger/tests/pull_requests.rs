@@ -190,6 +190,7 @@ fn closing_asks_for_nothing_but_the_pull_request() {
         guid: "g",
         config: &config,
         trigger: &trigger,
+        status_context: None,
     };
     let mut facts = Facts::default();
     assert_eq!(decide(&event, scene, &facts), Err(Need::PullNow(7)));

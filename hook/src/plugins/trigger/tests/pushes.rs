@@ -103,3 +103,103 @@ fn of_an_annotated_tag_the_commit_counts() {
         assert_eq!(refs.base_sha, sha);
     }
 }
+
+/// What GitHub sends for every way to move a ref, and what runs: the ref's name, and the commit.
+///
+/// Upstream names the same but for an annotated tag, whose own object it takes for the commit.
+#[test]
+fn every_form_of_a_push_names_what_is_meant() {
+    let (old, new, tag, zero) = (
+        "a".repeat(40),
+        "b".repeat(40),
+        "c".repeat(40),
+        "0".repeat(40),
+    );
+    let head = json!({"id": new});
+    for (name, event, expected) in [
+        (
+            "a branch",
+            json!({"ref": "refs/heads/main", "before": old, "after": new, "head_commit": head}),
+            Some(("main", &new)),
+        ),
+        (
+            "a branch with slashes",
+            json!({"ref": "refs/heads/feature/a/b", "before": old, "after": new, "head_commit": head}),
+            Some(("feature/a/b", &new)),
+        ),
+        (
+            "a branch that is called like a tag's ref",
+            json!({"ref": "refs/heads/tags/v1", "before": old, "after": new, "head_commit": head}),
+            Some(("tags/v1", &new)),
+        ),
+        (
+            "forced",
+            json!({"ref": "refs/heads/main", "before": old, "after": new, "forced": true,
+                "head_commit": head, "commits": []}),
+            Some(("main", &new)),
+        ),
+        (
+            "new, with nothing of its own",
+            json!({"ref": "refs/heads/topic", "before": zero, "after": new, "created": true,
+                "base_ref": "refs/heads/main", "head_commit": head, "commits": []}),
+            Some(("topic", &new)),
+        ),
+        (
+            "renamed: the new name",
+            json!({"ref": "refs/heads/new-name", "before": zero, "after": new, "created": true,
+                "head_commit": head, "commits": []}),
+            Some(("new-name", &new)),
+        ),
+        (
+            "renamed: the old name",
+            json!({"ref": "refs/heads/old-name", "before": new, "after": zero, "deleted": true,
+                "head_commit": null, "commits": []}),
+            None,
+        ),
+        (
+            "a lightweight tag",
+            json!({"ref": "refs/tags/v2", "before": zero, "after": new, "created": true,
+                "base_ref": "refs/heads/main", "head_commit": head, "commits": []}),
+            Some(("v2", &new)),
+        ),
+        (
+            "an annotated tag",
+            json!({"ref": "refs/tags/v2", "before": zero, "after": tag, "created": true,
+                "head_commit": head, "commits": []}),
+            Some(("v2", &new)),
+        ),
+        (
+            "a tag that was moved",
+            json!({"ref": "refs/tags/v2", "before": old, "after": tag, "forced": true,
+                "head_commit": head, "commits": []}),
+            Some(("v2", &new)),
+        ),
+        (
+            "a tag of something that is no commit",
+            json!({"ref": "refs/tags/tree", "before": zero, "after": tag, "created": true,
+                "head_commit": null, "commits": []}),
+            Some(("tree", &tag)),
+        ),
+        (
+            "a tag that is gone",
+            json!({"ref": "refs/tags/v2", "before": tag, "after": zero, "deleted": true,
+                "head_commit": null}),
+            None,
+        ),
+        (
+            "gone, though only the commit says so",
+            json!({"ref": "refs/heads/main", "before": old, "after": zero, "head_commit": null}),
+            None,
+        ),
+    ] {
+        let decision = push(event);
+        let refs = runs(&decision)
+            .into_iter()
+            .map(|run| run.spec.refs.clone().unwrap())
+            .next();
+        let found = refs
+            .as_ref()
+            .map(|refs| (refs.base_ref.as_str(), &refs.base_sha));
+        assert_eq!(found, expected, "{name}");
+    }
+}

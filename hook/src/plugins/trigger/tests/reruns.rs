@@ -131,6 +131,7 @@ fn a_commit_without_a_pull_request_starts_nothing() {
         guid: "guid",
         config: &config,
         trigger: &case.trigger,
+        status_context: None,
     };
     let decision = rerun::decide(&rerun(Some("A")), scene, &facts).unwrap();
     assert_eq!(
