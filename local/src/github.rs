@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use access::{Level, Permissions};
 pub use observe::{Comment, Delivery, Pull, Status};
-pub use seed::{AppCredentials, RepoOptions};
+pub use seed::{AppCredentials, Person, RepoOptions};
 
 use deliver::Deliverer;
 use git::Git;
@@ -110,6 +110,7 @@ impl Github {
             hosts: hosts(address),
             store,
             repos: folder.join("repos"),
+            tokens: folder.join("tokens"),
             token_lifetime: options.token_lifetime,
             deliverer: Deliverer::new(shutdown.clone())?,
             turn: tokio::sync::Mutex::new(()),
@@ -164,6 +165,8 @@ pub(crate) struct Inner {
     pub(crate) hosts: Vec<String>,
     pub(crate) store: Store,
     pub(crate) repos: PathBuf,
+    /// Tokens that people at a terminal use, each in a file of its account's name.
+    pub(crate) tokens: PathBuf,
     pub(crate) token_lifetime: Duration,
     pub(crate) deliverer: Deliverer,
     /// Held by whoever changes something, so that refs, rows and webhooks agree and keep their order.
@@ -189,6 +192,12 @@ impl Inner {
 
     pub(crate) fn git(&self, repo: &Repo) -> Git {
         self.git_of(repo.id)
+    }
+
+    /// Where the token of an account is, if it is in a file.
+    pub(crate) fn token_file(&self, login: &str) -> Option<PathBuf> {
+        let file = self.tokens.join(login);
+        file.is_file().then_some(file)
     }
 
     /// Folders are named by number: a name is a stranger's, and may change its case.

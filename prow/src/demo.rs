@@ -11,6 +11,7 @@ mod jobs;
 mod log;
 mod options;
 mod ports;
+mod repository;
 mod screen;
 mod seed;
 mod services;
@@ -26,6 +27,7 @@ use crate::program::{complain, runtime};
 use expect::{Line, POSTSUBMITS, PRESUBMITS};
 use jobs::Jobs;
 use options::Options;
+use repository::Repository;
 use screen::Screen;
 use seed::Seed;
 use services::Services;
@@ -79,9 +81,10 @@ impl Data {
 }
 
 async fn run(options: Options) -> anyhow::Result<bool> {
-    if let Some(repo) = &options.repo {
-        source::check(repo).await?;
-    }
+    let repo = match &options.repo {
+        Some(path) => Some(Repository::open(path).await?),
+        None => None,
+    };
     let data = Data::new(options.data.as_ref())?;
     let log = data.path.join("log.jsonl");
     let log_breaks = log::log_to(&log)?;
@@ -93,7 +96,7 @@ async fn run(options: Options) -> anyhow::Result<bool> {
         Some(error) = failures.recv() => Err(error),
         // Ctrl-C before the end: nothing failed.
         () = shutdown.cancelled() => Ok(true),
-        outcome = show(&options, &services, &shutdown) => outcome,
+        outcome = show(&options, repo.as_ref(), &services, &shutdown) => outcome,
     };
     shutdown.cancel();
     services.stopped().await;
@@ -108,20 +111,22 @@ async fn run(options: Options) -> anyhow::Result<bool> {
 /// until `shutdown`, and goes on printing.
 async fn show(
     options: &Options,
+    repo: Option<&Repository>,
     services: &Services,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<bool> {
     let work = tempfile::tempdir()?;
-    let seed = Seed::new(&services.github, work.path(), options.repo.as_deref()).await?;
+    let seed = Seed::new(&services.github, work.path(), repo).await?;
     let mut screen = Screen::new(jobs::follow(services.client.clone(), "default").await);
     screen.skip_past();
-    screen::addresses(services);
-    let (good, open) = match options.repo {
+    screen::addresses(services, repo.map_or(&[], |repo| &repo.notes));
+    let (good, open) = match repo {
         Some(_) => of_the_user(&seed, &mut screen, options.exit).await?,
         None => sample(&seed, &mut screen, options.exit).await?,
     };
     if !options.exit {
-        screen::play(services, &seed, open);
+        let theirs = seed.strangers_pull_request().await?;
+        screen::play(services, &seed, open, &theirs);
         tokio::select! {
             _ = screen.jobs(Duration::MAX, |_| false) => {}
             () = shutdown.cancelled() => {}

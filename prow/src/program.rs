@@ -7,6 +7,7 @@ use std::{
     process::ExitCode,
 };
 
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use common::{inert::terminal_lines, service};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -88,6 +89,31 @@ Each takes Prow's flags; `prow <COMMAND> --help` lists them. Started under the n
 command (by a link), prow is that command.
 ";
 
+/// What the services' own help begins with.
+const TITLES: [(&str, &str); 6] = [
+    (
+        "hook",
+        "Receives GitHub's webhooks, decides what they start, and creates ProwJobs",
+    ),
+    (
+        "prow-controller-manager",
+        "Runs ProwJobs as pods, and keeps their state",
+    ),
+    (
+        "crier",
+        "Reports the results of ProwJobs to GitHub, Slack and storage",
+    ),
+    (
+        "horologium",
+        "Creates ProwJobs of periodics when they are due",
+    ),
+    ("deck", "Shows jobs and their logs in a browser"),
+    (
+        "sinker",
+        "Deletes ProwJobs and pods that are no longer needed",
+    ),
+];
+
 const VERSION: &str = concat!("prow ", env!("CARGO_PKG_VERSION"), "\n");
 
 impl Program {
@@ -147,8 +173,8 @@ where
     M: FnOnce(O, CancellationToken) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let options = match service::flags::parse::<O>(name, flags) {
-        Ok(options) => options,
+    let options = match service::flags::parse::<Titled<O>>(name, flags) {
+        Ok(Titled(options)) => options,
         Err(error) => error.exit(),
     };
     service::install_crypto();
@@ -160,6 +186,37 @@ where
             ExitCode::FAILURE
         }
     }
+}
+
+/// Flags of a service under a title that says what the service does: what they are made of brings
+/// titles of its own.
+#[derive(Clone)]
+struct Titled<O>(O);
+
+impl<O: FromArgMatches> FromArgMatches for Titled<O> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        O::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl<O: Args> Args for Titled<O> {
+    fn augment_args(command: Command) -> Command {
+        titled(O::augment_args(command))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        titled(O::augment_args_for_update(command))
+    }
+}
+
+fn titled(command: Command) -> Command {
+    let title = TITLES.iter().find(|(name, _)| *name == command.get_name());
+    let title = title.map(|(_, title)| *title);
+    command.about(title).long_about(None::<&str>)
 }
 
 pub(crate) fn runtime() -> Runtime {
@@ -197,6 +254,15 @@ pub(crate) fn complain(text: &str) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_begins_with_what_a_program_does() {
+        for (name, title) in TITLES {
+            let command = Titled::<hook::Options>::augment_args(Command::new(name));
+            assert_eq!(command.get_about().unwrap().to_string(), title);
+            assert!(Program::named(name).is_some());
+        }
+    }
 
     #[test]
     fn answers_to_prows_names() {

@@ -63,6 +63,19 @@ impl Permissions {
         Value::Object(map)
     }
 
+    /// `contents: read, statuses: write`.
+    pub(crate) fn in_words(&self) -> String {
+        let each = self.0.iter().map(|(scope, level)| {
+            let level = if *level == Level::Write {
+                "write"
+            } else {
+                "read"
+            };
+            format!("{scope}: {level}")
+        });
+        each.collect::<Vec<_>>().join(", ")
+    }
+
     pub(crate) fn to_json(&self) -> String {
         self.to_value().to_string()
     }

@@ -312,6 +312,18 @@ impl Git {
         Ok(entries.collect())
     }
 
+    /// What differs, in git's own words.
+    pub(crate) async fn diff_text(&self, range: &str) -> anyhow::Result<Vec<u8>> {
+        let args = ["diff", "--no-ext-diff", "--no-textconv", "-M", range];
+        self.run_bytes(&args, None).await
+    }
+
+    /// The commits of a range, as mails.
+    pub(crate) async fn patch_text(&self, range: &str) -> anyhow::Result<Vec<u8>> {
+        self.run_bytes(&["format-patch", "--stdout", range], None)
+            .await
+    }
+
     pub(crate) async fn blob(&self, sha: &str) -> anyhow::Result<Vec<u8>> {
         self.run_bytes(&["cat-file", "blob", sha], None).await
     }

@@ -1,166 +1,226 @@
-//! A pull request as a page, so that a person sees the green check.
+//! Pages for people: what GitHub's links lead to, small, without a form and without a secret.
+//!
+//! Anybody on the machine may look, so private repositories are not shown, and tokens are named by
+//! the file they are in, which only their owner can read.
 
-use std::fmt::Write as _;
+mod checks;
+mod commit;
+mod files;
+mod markdown;
+mod people;
+mod pull;
+mod repo;
 
+use std::{borrow::Borrow, sync::LazyLock};
+
+use askama::Template;
 use axum::{
-    extract::{Path, State},
-    response::{Html, IntoResponse as _},
+    Router,
+    extract::Request,
+    middleware::Next,
+    response::{Html, IntoResponse as _, Redirect, Response},
+    routing::get,
 };
-use http::{HeaderName, HeaderValue, header};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Context,
     answer::{Error, Reply},
-    pulls,
-    routes::latest,
-    store::{Comment, Pull, PullState, Status},
+    git::Git,
+    render::in_url,
+    store::Repo,
 };
 
-const STYLE: &str = "
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
-body { max-width: 50rem; margin: 2rem auto; padding: 0 1rem }
-.quiet { opacity: .7 }
-article { border: 1px solid #8886; border-radius: .4rem; margin: 1rem 0; padding: .5rem 1rem }
-article pre { white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; margin: .5rem 0 }
-table { border-collapse: collapse; width: 100% }
-td { border-top: 1px solid #8886; padding: .4rem }
-.success { color: light-dark(#1a7f37, #3fb950) }
-.failure, .error { color: light-dark(#cf222e, #f85149) }
-.pending { color: light-dark(#9a6700, #d29922) }
-";
+const STYLE: &str = include_str!("page/style.css");
+/// Shows what has changed.
+const SCRIPT: &str = include_str!("page/live.js");
 
-/// Anybody may look, so private repositories are not shown.
-pub(crate) async fn pull(
-    State(context): State<Context>,
-    Path((owner, name, number)): Path<(String, String, i64)>,
-) -> Reply {
-    let repo = context
-        .store
-        .repo_by_name(&owner, &name)
-        .await?
-        .filter(|repo| !repo.private)
-        .ok_or(Error::NotFound)?;
-    let pull = pulls::load(&context, repo.id, number).await?;
-    let statuses = latest(context.store.statuses(repo.id, &pull.head_sha).await?);
-    let comments = context.store.comments(&repo, number).await?;
-    let mut response = Html(render(&pull, &statuses, &comments)).into_response();
-    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
-    response
-        .headers_mut()
-        .insert(header::CONTENT_SECURITY_POLICY, policy);
-    response.headers_mut().insert(
-        HeaderName::from_static("refresh"),
-        HeaderValue::from_static("5"),
+/// Nothing but the two texts above is obeyed, whatever strangers wrote.
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = |text| BASE64_STANDARD.encode(Sha256::digest(text));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        hash(STYLE),
+        hash(SCRIPT)
     );
+    HeaderValue::from_str(&policy).expect("plain ASCII")
+});
+
+pub(super) fn router() -> Router<Context> {
+    let of = |path: &str| format!("/{{owner}}/{{repo}}{path}");
+    Router::new()
+        .route("/", get(people::home))
+        .route("/apps/{slug}", get(people::app))
+        .route("/settings/installations/{id}", get(people::installation))
+        .route("/{owner}", get(people::account))
+        .route(&of(""), get(repo::repository))
+        .route(&of("/branches"), get(repo::branches))
+        .route(&of("/tags"), get(repo::branches))
+        .route(&of("/pulls"), get(repo::pulls))
+        .route(&of("/issues"), get(repo::pulls))
+        .route(&of("/issues/{number}"), get(pull::issue))
+        .route(&of("/pull/{number}"), get(pull::conversation))
+        .route(&of("/pull/{number}/checks"), get(pull::conversation))
+        .route(&of("/pull/{number}/commits"), get(pull::commits))
+        .route(&of("/pull/{number}/commits/{sha}"), get(pull::commit))
+        .route(&of("/pull/{number}/files"), get(pull::files))
+        .route(&of("/runs/{id}"), get(checks::run))
+        .route(&of("/commits"), get(commit::default_history))
+        .route(&of("/commits/{*rev}"), get(commit::history))
+        .route(&of("/commit/{sha}"), get(commit::one))
+        .route(&of("/commit/{sha}/checks"), get(commit::one))
+        .route(&of("/compare/{*range}"), get(commit::compare))
+        .route(&of("/tree/{*rest}"), get(files::tree))
+        .route(&of("/blob/{*rest}"), get(files::blob))
+        .route(&of("/raw/{*rest}"), get(files::raw))
+}
+
+/// A link, and its words.
+#[derive(Debug)]
+struct Link {
+    label: String,
+    href: String,
+}
+
+impl Link {
+    fn new(label: impl Into<String>, href: impl Into<String>) -> Link {
+        Link {
+            label: label.into(),
+            href: href.into(),
+        }
+    }
+}
+
+/// What stands around every page.
+struct Frame {
+    style: &'static str,
+    script: &'static str,
+    /// From the start page to the one above this.
+    above: Vec<Link>,
+}
+
+impl Frame {
+    fn new(above: Vec<Link>) -> Frame {
+        Frame {
+            style: STYLE,
+            script: SCRIPT,
+            above,
+        }
+    }
+
+    /// Of a page within a repository.
+    fn within(repo: &Repo) -> Frame {
+        Frame::new(vec![
+            Link::new(
+                &*repo.owner.login,
+                format!("/{}", in_url(&repo.owner.login)),
+            ),
+            Link::new(&*repo.name, home_of(repo)),
+        ])
+    }
+}
+
+fn home_of(repo: &Repo) -> String {
+    format!("/{}", in_url(&repo.full_name()))
+}
+
+fn show(page: &impl Template) -> Reply {
+    answer(StatusCode::OK, page)
+}
+
+fn answer(status: StatusCode, page: &impl Template) -> Reply {
+    let html = page.render().map_err(anyhow::Error::from)?;
+    let mut response = (status, Html(html)).into_response();
+    secure(response.headers_mut());
     Ok(response)
 }
 
-fn render(pull: &Pull, statuses: &[Status], comments: &[Comment]) -> String {
-    let title = escape(&pull.title);
-    let state = match (pull.merged(), pull.state, pull.draft) {
-        (true, ..) => "Merged",
-        (_, PullState::Closed, _) => "Closed",
-        (_, _, true) => "Draft",
-        _ => "Open",
-    };
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{title} · #{number}</title>\n\
-         <meta name=\"viewport\" content=\"width=device-width\"><style>{STYLE}</style>\n<main>\n\
-         <h1>{title} <span class=\"quiet\">#{number}</span></h1>\n\
-         <p><strong>{state}</strong> · {author} wants to merge <code>{head}</code> into <code>{base}</code> \
-         <span class=\"quiet\">at {sha}</span></p>\n",
-        number = pull.number,
-        author = escape(&pull.author.login),
-        head = escape(&format!("{}:{}", pull.head_repo.owner.login, pull.head_ref)),
-        base = escape(&pull.base_ref),
-        sha = pull.head_sha.get(..12).unwrap_or_default(),
+fn secure(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (HeaderName::from_static("referrer-policy"), "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// What a file holds, to be looked at and never obeyed.
+fn plain(bytes: Vec<u8>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    let mut response = (kind, bytes).into_response();
+    secure(response.headers_mut());
+    response
+}
+
+fn redirect(to: &str) -> Reply {
+    Ok(Redirect::to(to).into_response())
+}
+
+/// A repository that anybody may look at.
+async fn public(context: &Context, owner: &str, name: &str) -> Result<(Repo, Git), Error> {
+    if context.store.account_by_login(owner).await?.is_none() {
+        // No account, so perhaps a part of the API that is not there.
+        return Err(Error::Unbuilt(format!("GET /{owner}/{name}")));
+    }
+    let repo = context
+        .store
+        .repo_by_name(owner, name)
+        .await?
+        .filter(|repo| !repo.private)
+        .ok_or(Error::NotFound)?;
+    let git = context.git(&repo);
+    Ok((repo, git))
+}
+
+#[derive(Template)]
+#[template(path = "missing.html")]
+struct Missing {
+    frame: Frame,
+    path: String,
+}
+
+/// Tells a person with a browser that there is nothing here, in words instead of JSON.
+pub(super) async fn for_people(request: Request, next: Next) -> Response {
+    let accept = request.headers().get(header::ACCEPT);
+    let is_person = accept
+        .and_then(|kinds| kinds.to_str().ok())
+        .is_some_and(|kinds| kinds.contains("text/html"));
+    let looks = matches!(*request.method(), Method::GET | Method::HEAD);
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    let is_missing = matches!(
+        response.status(),
+        StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED
     );
-    if !pull.labels.is_empty() {
-        let names: Vec<String> = pull
-            .labels
-            .iter()
-            .map(|label| escape(&label.name))
-            .collect();
-        push(
-            &mut html,
-            format_args!("<p>Labels: {}</p>\n", names.join(", ")),
-        );
+    if !(is_person && looks && is_missing) {
+        return response;
     }
-    if let Some(body) = pull.body.as_deref().filter(|body| !body.is_empty()) {
-        push(
-            &mut html,
-            format_args!("<article><pre>{}</pre></article>\n", escape(body)),
-        );
-    }
-    push(&mut html, format_args!("<h2>Checks</h2>\n"));
-    render_statuses(&mut html, statuses);
-    push(&mut html, format_args!("<h2>Comments</h2>\n"));
-    for comment in comments {
-        let (author, body) = (escape(&comment.author.login), escape(&comment.body));
-        let (id, time) = (comment.id, &comment.created_at);
-        push(
-            &mut html,
-            format_args!(
-                "<article id=\"issuecomment-{id}\"><span class=\"quiet\">{author}, {time}</span><pre>{body}</pre></article>\n"
-            ),
-        );
-    }
-    if comments.is_empty() {
-        push(
-            &mut html,
-            format_args!("<p class=\"quiet\">None yet.</p>\n"),
-        );
-    }
-    html.push_str("</main></html>\n");
-    html
+    let frame = Frame::new(Vec::new());
+    answer(StatusCode::NOT_FOUND, &Missing { frame, path })
+        .unwrap_or_else(axum::response::IntoResponse::into_response)
 }
 
-fn render_statuses(html: &mut String, statuses: &[Status]) {
-    if statuses.is_empty() {
-        push(html, format_args!("<p class=\"quiet\">None yet.</p>\n"));
-        return;
-    }
-    html.push_str("<table>\n");
-    for status in statuses {
-        let (sign, state) = match status.state.as_str() {
-            "success" => ("✓", "success"),
-            "failure" => ("✗", "failure"),
-            "error" => ("✗", "error"),
-            _ => ("●", "pending"),
-        };
-        let context = escape(&status.context);
-        let description = escape(status.description.as_deref().unwrap_or_default());
-        // The route takes http(s) addresses only.
-        let link = status
-            .target_url
-            .as_ref()
-            .map(|url| format!("<a href=\"{}\">Details</a>", escape(url)));
-        push(
-            html,
-            format_args!(
-                "<tr><td class=\"{state}\">{sign} {state}<td>{context}<td>{description}<td>{}</tr>\n",
-                link.unwrap_or_default()
-            ),
-        );
-    }
-    html.push_str("</table>\n");
+/// The first twelve of a commit's name.
+fn short(sha: &str) -> &str {
+    sha.get(..12).unwrap_or(sha)
 }
 
-fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    html.write_fmt(text).expect("a String takes everything");
+/// `1 commit`, `2 commits`.
+fn count(number: impl Borrow<i64>, thing: &str) -> String {
+    let number = *number.borrow();
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }
 
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
+/// GitHub's times, for people.
+fn when(time: &str) -> String {
+    time.parse::<jiff::Timestamp>().map_or_else(
+        |_| time.to_owned(),
+        |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    )
 }

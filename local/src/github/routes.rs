@@ -73,11 +73,12 @@ pub(crate) fn router(context: &Context) -> Router {
         .layer(layer(context.clone(), guard::like_github));
     Router::new()
         .route("/favicon.ico", get(async || http::StatusCode::NOT_FOUND))
-        .route("/{owner}/{repo}/pull/{number}", get(page::pull))
         .route("/{owner}/{repo}/info/refs", get(smart_http::serve))
         .route("/{owner}/{repo}/git-upload-pack", post(smart_http::serve))
         .route("/{owner}/{repo}/git-receive-pack", post(smart_http::serve))
+        .merge(page::router().method_not_allowed_fallback(unbuilt))
         .merge(api)
+        .layer(axum::middleware::from_fn(page::for_people))
         .layer(layer(context.clone(), guard::clients_only))
         .with_state(context.clone())
 }

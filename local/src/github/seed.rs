@@ -1,6 +1,9 @@
 //! What GitHub has no REST for: users, organisations, repositories and Apps are made here.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, ensure};
+use common::private;
 use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use serde_json::json;
 
@@ -33,6 +36,23 @@ impl std::fmt::Debug for AppCredentials {
     }
 }
 
+/// A user that somebody at a terminal acts as.
+#[derive(Clone)]
+pub struct Person {
+    pub login: String,
+    pub token: String,
+    /// Where the token is kept, for nobody else to read.
+    pub token_file: PathBuf,
+}
+
+impl std::fmt::Debug for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Person")
+            .field("login", &self.login)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Letters, digits, `.`, `_` and `-`, as GitHub allows; neither `.` nor `..`.
 pub(super) fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -53,6 +73,30 @@ impl Github {
             .add_user_token(&hash(&token), account.id)
             .await?;
         Ok(token)
+    }
+
+    /// A user whose token is kept in a file and stays the same. Pages name the file, so that a person
+    /// can comment in the user's name.
+    ///
+    /// # Errors
+    /// As for [`Github::add_user`], and when the file cannot be written.
+    pub async fn add_person(&self, login: &str) -> anyhow::Result<Person> {
+        self.account(login, Kind::User).await?;
+        private::folder(&self.context.tokens)?;
+        let token_file = self.context.tokens.join(login);
+        let token = match std::fs::read_to_string(&token_file) {
+            Ok(token) => token,
+            Err(_) => {
+                let token = self.add_user(login).await?;
+                private::write(&token_file, &token)?;
+                token
+            }
+        };
+        Ok(Person {
+            login: login.to_owned(),
+            token,
+            token_file,
+        })
     }
 
     /// An organisation; members that are unknown become users.

@@ -7,6 +7,7 @@ mod client;
 mod comments;
 mod git;
 mod http;
+mod pages;
 mod persistence;
 mod pulls;
 mod reads;

@@ -89,6 +89,7 @@ mod tests {
             seconds: Some(1),
             url: String::new(),
             sha: "head".into(),
+            subject: "#1".into(),
         };
         (name.into(), job)
     }

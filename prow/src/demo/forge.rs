@@ -1,4 +1,4 @@
-//! What a contributor does on GitHub by REST: open a pull request, merge it.
+//! What a contributor does on GitHub by REST: fork, open a pull request, merge it.
 
 use anyhow::{Context, bail};
 use reqwest::Method;
@@ -26,6 +26,13 @@ impl Forge {
             repository: format!("{url}/repos/{repository}"),
             token,
         }
+    }
+
+    /// Makes a copy under the person's own name; one that is there already will do.
+    pub(super) async fn fork(&self) -> anyhow::Result<()> {
+        self.send(Method::POST, "/forks", &json!({}))
+            .await
+            .map(drop)
     }
 
     pub(super) async fn open(&self, title: &str, branch: &str) -> anyhow::Result<PullRequest> {

@@ -33,6 +33,7 @@ impl Git {
             ("maintenance.auto".to_owned(), "false".to_owned()),
             ("init.defaultBranch".to_owned(), "main".to_owned()),
             ("core.hooksPath".to_owned(), "/dev/null".to_owned()),
+            ("core.fsmonitor".to_owned(), "false".to_owned()),
             // A repository of somebody else's is read all the same.
             ("safe.directory".to_owned(), "*".to_owned()),
         ];
@@ -46,6 +47,8 @@ impl Git {
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_CONFIG_NOSYSTEM", "1"),
             ("GIT_TERMINAL_PROMPT", "0"),
+            // To ask for the state of a repository changes nothing in it.
+            ("GIT_OPTIONAL_LOCKS", "0"),
         ] {
             environment.push((key.to_owned(), value.to_owned()));
         }
@@ -53,6 +56,11 @@ impl Git {
             folder: folder.to_owned(),
             environment,
         }
+    }
+
+    /// Makes a clone that lacks the beginning of its history one of what it has.
+    pub(super) fn forget_what_is_missing(&self) -> anyhow::Result<()> {
+        std::fs::remove_file(self.folder.join(".git/shallow")).context("ending a shallow clone")
     }
 
     /// What `git` prints, trimmed; its words on stderr are the error.

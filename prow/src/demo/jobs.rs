@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, pin::pin};
 
 use common::{
     kube::{DeserializeGuard, watch_objects},
-    prowjob::{ProwJob, ProwJobState, labels},
+    prowjob::{ProwJob, ProwJobState, Refs, labels},
 };
 use futures::StreamExt;
 use kube::{
@@ -25,6 +25,8 @@ pub(super) struct Job {
     pub(super) url: String,
     /// The commit it tests: the pull request's head, else the base.
     pub(super) sha: String,
+    /// What it is for, in a word: `#7`, a branch, `periodic`.
+    pub(super) subject: String,
 }
 
 /// All jobs by the name of their object.
@@ -66,6 +68,17 @@ fn keep(sender: &watch::Sender<Jobs>, object: DeserializeGuard<ProwJob>) {
     }
 }
 
+fn subject(refs: Option<&Refs>) -> String {
+    match refs {
+        None => "periodic".to_owned(),
+        Some(refs) if refs.pulls.is_empty() => refs.base_ref.clone(),
+        Some(refs) => {
+            let numbers = refs.pulls.iter().map(|pull| format!("#{}", pull.number));
+            numbers.collect::<Vec<_>>().join(",")
+        }
+    }
+}
+
 impl From<&ProwJob> for Job {
     fn from(object: &ProwJob) -> Self {
         let refs = object.spec.refs.as_ref();
@@ -85,6 +98,7 @@ impl From<&ProwJob> for Job {
             seconds: seconds.map(|(start, end)| end.0.as_second() - start.0.as_second()),
             url: status.url,
             sha: sha.cloned().unwrap_or_default(),
+            subject: subject(refs),
         }
     }
 }

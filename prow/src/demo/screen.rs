@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeSet,
     io::{self, Write},
+    path::Path,
     time::Duration,
 };
 
 use common::inert;
+use local::github::Person;
 use tokio::sync::watch;
 
 use super::{
@@ -27,6 +29,8 @@ pub(super) struct Screen {
     jobs: watch::Receiver<Jobs>,
     /// Objects whose end was told.
     told: BTreeSet<String>,
+    /// Periodics that were told of, which is enough for each.
+    periodics: BTreeSet<String>,
 }
 
 /// A reader that is gone is no reason to end.
@@ -39,6 +43,7 @@ impl Screen {
         Self {
             jobs,
             told: BTreeSet::new(),
+            periodics: BTreeSet::new(),
         }
     }
 
@@ -48,7 +53,7 @@ impl Screen {
             loop {
                 let now = self.jobs.borrow_and_update().clone();
                 for (name, job) in now.iter().filter(|(_, job)| job.complete) {
-                    if self.told.insert(name.clone()) {
+                    if self.told.insert(name.clone()) && self.is_news(job) {
                         say(&line(job));
                     }
                 }
@@ -60,6 +65,11 @@ impl Screen {
         // Whoever asked sees from what stands that time ran out.
         let _ = tokio::time::timeout(patience, print_all).await;
         self.jobs.borrow().clone()
+    }
+
+    /// A periodic that goes on and on would push everything else off the screen.
+    fn is_news(&mut self, job: &Job) -> bool {
+        !job.sha.is_empty() || self.periodics.insert(job.name.clone())
     }
 
     /// Takes what has ended so far as told: it is from an earlier demo on the same data.
@@ -96,24 +106,26 @@ fn line(job: &Job) -> String {
         .seconds
         .map_or("-".to_owned(), |seconds| format!("{seconds} s"));
     format!(
-        "  {:<18} {:<8} {seconds:>6}  {}",
+        "  {:<18} {:<8} {seconds:>6}  {:<8} {}",
         inert::terminal(&job.name, MAX_TEXT),
         job.state.as_str(),
+        inert::terminal(&job.subject, MAX_TEXT),
         inert::terminal(&job.url, MAX_TEXT)
     )
 }
 
-pub(super) fn addresses(services: &Services) {
+/// Where everything is, and what is to be known of it.
+pub(super) fn addresses(services: &Services, notes: &[String]) {
+    let github = services.github.url();
     say(&format!("  Deck       {}", services.deck));
-    say(&format!(
-        "  GitHub     {} (a stand-in)",
-        services.github.url()
-    ));
+    say(&format!("  GitHub     {github} (a stand-in)"));
     say(&format!("  webhooks   {}", services.webhook));
-    say(&format!(
-        "  cluster    export KUBECONFIG={}",
-        services.kubeconfig.display()
-    ));
+    let kubeconfig = services.kubeconfig.display();
+    say(&format!("  cluster    export KUBECONFIG={kubeconfig}"));
+    say("  images     are not pulled: jobs run as processes of this machine, with its programs");
+    for note in services.notes.iter().chain(notes) {
+        say(&format!("  note       {note}"));
+    }
 }
 
 pub(super) fn opened(pull: &PullRequest) {
@@ -135,24 +147,55 @@ pub(super) fn table(lines: &[Line]) {
     }
 }
 
-/// What to try while it serves.
-pub(super) fn play(services: &Services, seed: &Seed, open: u64) {
-    let comments = format!(
-        "{}/repos/{}/issues/{open}/comments",
+/// What to try while it serves: `open` is the author's pull request, `theirs` the stranger's.
+pub(super) fn play(services: &Services, seed: &Seed, open: u64, theirs: &PullRequest) {
+    let issues = format!(
+        "{}/repos/{}/issues",
         services.github.url(),
         seed.full_name()
     );
+    let comment = |person: &Person, text: &str, number: u64| {
+        format!(
+            "curl -s -H 'Authorization: Bearer {}' -d '{{\"body\":\"{text}\"}}' {issues}/{number}/comments",
+            person.token
+        )
+    };
+    let (you, stranger) = (&seed.author, &seed.stranger);
     say(&format!(
         "
 Still serving; Ctrl-C ends it. Try:
-  Deck                     {}
-  all objects              KUBECONFIG={} kubectl get prowjobs,pods
-  run again what failed    curl -s -H 'Authorization: Bearer {}' -d '{{\"body\":\"/retest\"}}' {comments}
+  Deck                     {deck}
+  all objects              KUBECONFIG={kubeconfig} kubectl get prowjobs,pods
+  run again what failed    {retest}
+
+A stranger opened #{number}  {page}
+Nothing runs on it until somebody who is trusted has looked at it and says so:
+  the stranger, in vain    {in_vain}
+  you, and jobs run        {trusted}
+
+A webhook by hand, signed with the secret in {hmac}:
+{webhook}
 ",
-        services.deck,
-        services.kubeconfig.display(),
-        seed.token,
+        deck = services.deck,
+        kubeconfig = services.kubeconfig.display(),
+        retest = comment(you, "/retest", open),
+        number = theirs.number,
+        page = theirs.html_url,
+        in_vain = comment(stranger, "/ok-to-test", theirs.number),
+        trusted = comment(you, "/ok-to-test", theirs.number),
+        hmac = services.hmac.display(),
+        webhook = signed_webhook(&services.hmac, &services.webhook),
     ));
+}
+
+/// Lines for a shell that send a webhook as GitHub does.
+fn signed_webhook(hmac: &Path, url: &str) -> String {
+    let hmac = hmac.display().to_string().replace('\'', "'\\''");
+    format!(
+        "  payload='{{\"zen\": \"Keep it logically awesome.\"}}'
+  signature=$(printf %s \"$payload\" | openssl dgst -sha256 -hmac \"$(cat '{hmac}')\" | sed 's/.* //')
+  curl -s -H 'X-GitHub-Event: ping' -H \"X-GitHub-Delivery: $(date +%s%N)\" -H \"X-Hub-Signature-256: sha256=$signature\" -H 'Content-Type: application/json' -d \"$payload\" {url}"
+    )
 }
 
 #[cfg(test)]
@@ -171,6 +214,7 @@ mod tests {
             seconds: Some(3),
             url: "http://deck/\u{1b}]8;;".into(),
             sha: String::new(),
+            subject: "main\u{1b}[1A".into(),
         };
         let text = line(&job);
         assert!(!text.chars().any(inert::is_hidden), "{text:?}");

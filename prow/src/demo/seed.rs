@@ -9,43 +9,49 @@ use std::{
 
 use anyhow::Context;
 use common::private;
-use local::github::{AppCredentials, Github, Level, Permissions, RepoOptions};
+use local::github::{AppCredentials, Github, Level, Permissions, Person, RepoOptions};
 
 use super::{
     forge::{Forge, PullRequest},
     git::Git,
+    repository::Repository,
     source,
 };
 
 const APP: &str = "prow-demo";
 /// A member of the organisation: whose pull requests are trusted.
 const AUTHOR: &str = "you";
+/// A member of nothing: whose pull requests somebody has to look at.
+const STRANGER: &str = "stranger";
 
 /// A repository at the stand-in, and a clone of it to work in.
 pub(super) struct Seed {
     pub(super) org: String,
     pub(super) repo: String,
-    pub(super) token: String,
+    pub(super) author: Person,
+    pub(super) stranger: Person,
     pub(super) forge: Forge,
     git: Git,
     work: PathBuf,
+    /// Of the stand-in.
+    url: String,
     remote: String,
     is_sample: bool,
 }
 
 /// Makes the App known to the stand-in, and its secrets known to Prow: `app.pem`, and the
-/// webhook's secret in `hmac`.
+/// webhook's secret in the file `hmac`.
 pub(super) async fn app(
     github: &Github,
     data: &Path,
+    hmac: &Path,
     webhook: &str,
 ) -> anyhow::Result<AppCredentials> {
-    let file = data.join("hmac");
-    let secret = match fs::read_to_string(&file) {
+    let secret = match fs::read_to_string(hmac) {
         Ok(secret) => secret,
         Err(_) => {
             let secret = format!("{:032x}", rand::random::<u128>());
-            private::write(&file, &secret)?;
+            private::write(hmac, &secret)?;
             secret
         }
     };
@@ -71,12 +77,13 @@ impl Seed {
     pub(super) async fn new(
         github: &Github,
         work: &Path,
-        repo: Option<&Path>,
+        repo: Option<&Repository>,
     ) -> anyhow::Result<Self> {
-        let token = github.add_user(AUTHOR).await?;
-        let git = Git::new(work, AUTHOR, github.url(), &token);
+        let author = github.add_person(AUTHOR).await?;
+        let stranger = github.add_person(STRANGER).await?;
+        let git = Git::new(work, AUTHOR, github.url(), &author.token);
         let (org, name) = match repo {
-            Some(path) => source::name(&git, path).await?,
+            Some(repo) => repo.name(&git).await?,
             None => (
                 source::SAMPLE_REPO.0.to_owned(),
                 source::SAMPLE_REPO.1.to_owned(),
@@ -89,14 +96,16 @@ impl Seed {
         github.install_app(APP, &org, permissions()).await?;
         let full_name = format!("{org}/{name}");
         let remote = format!("{}/{full_name}.git", github.url());
-        let forge = Forge::new(github.url(), &full_name, token.clone());
+        let forge = Forge::new(github.url(), &full_name, author.token.clone());
         let seed = Self {
             org,
             repo: name,
-            token,
+            author,
+            stranger,
             forge,
             git,
             work: work.to_owned(),
+            url: github.url().to_owned(),
             remote,
             is_sample: repo.is_none(),
         };
@@ -112,14 +121,14 @@ impl Seed {
 
     /// Clones what is there already, else brings the sample, or the given repository up to the
     /// commit before its last: that one becomes the pull request.
-    async fn first_push(&self, repo: Option<&Path>) -> anyhow::Result<()> {
+    async fn first_push(&self, repo: Option<&Repository>) -> anyhow::Result<()> {
         let is_there = !self
             .git
             .run(["ls-remote", &self.remote, "refs/heads/main"])
             .await?
             .is_empty();
         match repo {
-            Some(path) => source::clone(&self.git, path).await?,
+            Some(repo) => repo.clone_to(&self.git).await?,
             None if is_there => drop(
                 self.git
                     .run(["clone", "--quiet", &self.remote, "."])
@@ -146,33 +155,10 @@ impl Seed {
     /// The sample's change is a file. A repository of the user's gives its last commit, or,
     /// once that was used, an empty one.
     pub(super) async fn pull_request(&self) -> anyhow::Result<(PullRequest, String)> {
-        let heads = self
-            .git
-            .run(["ls-remote", &self.remote, "refs/heads/change-*"])
-            .await?;
-        let number = heads.lines().count() + 1;
+        let number = self.branches(&self.git, &self.remote, "change").await? + 1;
         let branch = format!("change-{number}");
         let title = if self.is_sample {
-            self.git
-                .run(["fetch", "--quiet", &self.remote, "main"])
-                .await?;
-            self.git
-                .run(["checkout", "--quiet", "-B", &branch, "FETCH_HEAD"])
-                .await?;
-            fs::write(
-                self.work.join(format!("change-{number}.md")),
-                format!("Change {number}.\n"),
-            )?;
-            self.git.run(["add", "--all"]).await?;
-            self.git
-                .run([
-                    "commit",
-                    "--quiet",
-                    "--message",
-                    &format!("Change {number}"),
-                ])
-                .await?;
-            format!("Change {number}")
+            self.change(&self.git, &branch).await?
         } else {
             let is_new =
                 number == 1 && self.git.run(["rev-parse", "HEAD"]).await? != self.main().await?;
@@ -187,6 +173,42 @@ impl Seed {
         let head = self.git.run(["rev-parse", "HEAD"]).await?;
         self.push(&head, &branch).await?;
         Ok((self.forge.open(&title, &branch).await?, head))
+    }
+
+    /// A pull request of the stranger's, from a fork: nothing runs until somebody trusted says so.
+    pub(super) async fn strangers_pull_request(&self) -> anyhow::Result<PullRequest> {
+        let Person { login, token, .. } = &self.stranger;
+        let git = Git::new(&self.work, login, &self.url, token);
+        let forge = Forge::new(&self.url, &self.full_name(), token.clone());
+        forge.fork().await?;
+        let fork = format!("{}/{login}/{}.git", self.url, self.repo);
+        let number = self.branches(&git, &fork, "idea").await? + 1;
+        let branch = format!("idea-{number}");
+        let title = self.change(&git, &branch).await?;
+        let refspec = format!("HEAD:refs/heads/{branch}");
+        git.run(["push", "--quiet", &fork, &refspec]).await?;
+        forge.open(&title, &format!("{login}:{branch}")).await
+    }
+
+    /// How many branches of a name and a number there are.
+    async fn branches(&self, git: &Git, remote: &str, name: &str) -> anyhow::Result<usize> {
+        let pattern = format!("refs/heads/{name}-*");
+        let heads = git.run(["ls-remote", remote, &pattern]).await?;
+        Ok(heads.lines().count())
+    }
+
+    /// Commits a file of a branch's name on top of `main`; the title of the change.
+    async fn change(&self, git: &Git, branch: &str) -> anyhow::Result<String> {
+        git.run(["fetch", "--quiet", &self.remote, "main"]).await?;
+        git.run(["checkout", "--quiet", "-B", branch, "FETCH_HEAD"])
+            .await?;
+        let mut title = branch.replace('-', " ");
+        title[..1].make_ascii_uppercase();
+        let file = format!("{branch}.md");
+        fs::write(self.work.join(&file), format!("{title}.\n"))?;
+        git.run(["add", "--", &file]).await?;
+        git.run(["commit", "--quiet", "--message", &title]).await?;
+        Ok(title)
     }
 
     async fn push(&self, commit: &str, branch: &str) -> anyhow::Result<()> {

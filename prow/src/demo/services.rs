@@ -41,7 +41,7 @@ use prometheus_client::registry::Registry;
 use super::{
     config::{UTILITIES, write as write_config},
     options::Options,
-    ports::listen,
+    ports::{self, Ports},
     seed,
 };
 
@@ -52,6 +52,10 @@ pub(super) struct Services {
     pub(super) deck: String,
     pub(super) webhook: String,
     pub(super) kubeconfig: PathBuf,
+    /// Of the secret that webhooks are signed with.
+    pub(super) hmac: PathBuf,
+    /// What the user should know before anything else.
+    pub(super) notes: Vec<String>,
     api: ApiServer,
     tasks: Tasks,
     /// As long as they live, changed files are read again.
@@ -66,9 +70,11 @@ impl Services {
         data: &Path,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<anyhow::Error>)> {
-        let hook_port = listen(options.hook_port, 8888).context("hook")?;
-        let deck_port = listen(options.deck_port, 8080).context("Deck")?;
-        let api_port = listen(options.api_port, 6443).context("the Kubernetes API")?;
+        let mut ports = Ports::of(data);
+        let hook_port = ports.listen(ports::HOOK, options.hook_port)?;
+        let deck_port = ports.listen(ports::DECK, options.deck_port)?;
+        let api_port = ports.listen(ports::API, options.api_port)?;
+        let github_port = ports.listen(ports::GITHUB, options.github_port)?;
         let deck = url(&deck_port)?;
         let webhook = format!("{}/hook", url(&hook_port)?);
         write_config(&data.join("config"), &deck)?;
@@ -78,6 +84,8 @@ impl Services {
             logs: data.join("logs"),
         })
         .await?;
+        // Nobody else uses the folder.
+        ports.keep()?;
         let kubeconfig = data.join("kubeconfig");
         api.serve(api_port, shutdown.clone())
             .await?
@@ -89,8 +97,9 @@ impl Services {
             data: Some(data.join("github")),
             ..github::Options::default()
         };
-        let github = Github::start(github_options, listen(None, 3000)?, shutdown.clone()).await?;
-        let app = seed::app(&github, data, &webhook).await?;
+        let github = Github::start(github_options, github_port, shutdown.clone()).await?;
+        let hmac = data.join("hmac");
+        let app = seed::app(&github, data, &hmac, &webhook).await?;
 
         let loads = LoadMetrics::default();
         let (agent, config) = service::configure(&config_options(data)?, &loads)?;
@@ -132,6 +141,8 @@ impl Services {
                 deck,
                 webhook,
                 kubeconfig,
+                hmac,
+                notes: ports.notes,
                 api,
                 tasks,
                 _agents: (agent, plugin_agent),
@@ -187,7 +198,10 @@ impl Prow<'_> {
             secrets: Arc::new(hook::SecretFile::open(self.data.join("hmac"))?),
             metrics: hook::Metrics::new(&mut Registry::default()),
             ready: service::Ready::default(),
-            settings: hook::Settings::default(),
+            settings: hook::Settings {
+                config_status_context: Some("prow/config".to_owned()),
+                ..hook::Settings::default()
+            },
         })
     }
 

@@ -1,10 +1,7 @@
-//! Where the demo's repository comes from: the sample in this binary, or a folder of the user's.
-//!
-//! Either ends as a clone in the demo's own folder; the user's is only read.
+//! The sample repository of this binary, and what a repository is called.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::git::Git;
@@ -42,77 +39,6 @@ pub(super) async fn write_sample(git: &Git, folder: &Path) -> anyhow::Result<()>
     ])
     .await?;
     Ok(())
-}
-
-/// Checks that the repository at `path` has jobs, before anything is made or started for it.
-pub(super) async fn check(path: &Path) -> anyhow::Result<()> {
-    let path = absolute(path)?;
-    let git = Git::new(Path::new(&path), "", "", "");
-    git.run(["rev-parse", "--git-dir"])
-        .await
-        .with_context(|| format!("--repo {path}"))?;
-    git.run(["cat-file", "-e", "HEAD:prow-jobs.yaml"])
-        .await
-        .with_context(|| format!("--repo {path}: its last commit has no prow-jobs.yaml"))?;
-    Ok(())
-}
-
-fn absolute(path: &Path) -> anyhow::Result<String> {
-    let absolute = path
-        .canonicalize()
-        .with_context(|| format!("--repo {}", path.display()))?;
-    if !absolute.is_dir() {
-        bail!("--repo {}: it is no folder", absolute.display());
-    }
-    let text = absolute.to_str().map(str::to_owned);
-    text.context("--repo: the path is not UTF-8")
-}
-
-/// Clones the repository at `path`.
-pub(super) async fn clone(git: &Git, path: &Path) -> anyhow::Result<()> {
-    let path = absolute(path)?;
-    git.run([
-        "clone",
-        "--quiet",
-        "--no-hardlinks",
-        "--no-tags",
-        "--",
-        &path,
-        ".",
-    ])
-    .await
-    .map(drop)
-}
-
-/// Organisation and name of the repository at `path`: from `origin`, else from the only key in
-/// its `prow-jobs.yaml`, else `local/<folder>`.
-pub(super) async fn name(git: &Git, path: &Path) -> anyhow::Result<(String, String)> {
-    let absolute = absolute(path)?;
-    let text = absolute.as_str();
-    if let Some(name) = git
-        .run(["-C", text, "remote", "get-url", "origin"])
-        .await
-        .ok()
-        .and_then(|url| from_url(&url))
-    {
-        return Ok(name);
-    }
-    let jobs = git
-        .run(["-C", text, "show", "HEAD:prow-jobs.yaml"])
-        .await
-        .unwrap_or_default();
-    if let Some(name) = common::config::yaml::parse("prow-jobs.yaml", &jobs)
-        .ok()
-        .as_ref()
-        .and_then(only_key)
-    {
-        return Ok(name);
-    }
-    let folder = Path::new(text)
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or("repository");
-    Ok(("local".to_owned(), folder.to_owned()))
 }
 
 /// The last two parts of a remote's path, for the forms git knows:

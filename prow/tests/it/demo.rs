@@ -1,5 +1,8 @@
 //! `prow demo` as its user meets it.
 
+mod play;
+mod repository;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -194,72 +197,6 @@ fn ctrl_c_in_the_middle_ends_everything() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&left.stdout), "");
-}
-
-#[test]
-fn a_repository_of_the_user_is_only_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let repo = folder.path().join("mine");
-    std::fs::create_dir(&repo).unwrap();
-    let git = |arguments: &[&str]| {
-        let status = Command::new("git")
-            .args([
-                "-C",
-                repo.to_str().unwrap(),
-                "-c",
-                "user.name=t",
-                "-c",
-                "user.email=t@t",
-            ])
-            .args(arguments)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .status()
-            .unwrap();
-        assert!(status.success());
-    };
-    git(&["init", "--quiet", "--initial-branch", "main"]);
-    let jobs = "presubmits:\n- name: here\n  always_run: true\n  decorate: true\n  spec:\n    containers:\n    - image: x\n      command: [cat, README]\n";
-    std::fs::write(repo.join("prow-jobs.yaml"), jobs).unwrap();
-    std::fs::write(repo.join("README"), "hello\n").unwrap();
-    git(&["add", "."]);
-    git(&["commit", "--quiet", "--message", "one"]);
-    let state = || {
-        let output = Command::new("sh")
-            .args(["-c", "find . -type f | sort | xargs sha256sum"])
-            .current_dir(&repo)
-            .output()
-            .unwrap();
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let before = state();
-    let mut demo = Program::start(&["demo", "--exit", "--repo", repo.to_str().unwrap()]);
-    let (code, printed) = demo.end(MINUTE);
-    assert_eq!(code, Some(0), "{printed}");
-    assert!(printed.contains("local/mine/pull/1"), "{printed}");
-    assert!(printed.contains("here               success"), "{printed}");
-    assert_eq!(state(), before);
-}
-
-#[test]
-fn a_repository_that_is_none_leaves_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let temporary = folder.path().join("tmp");
-    std::fs::create_dir(&temporary).unwrap();
-    std::fs::create_dir(folder.path().join("plain")).unwrap();
-    let environment = [("TMPDIR", temporary.to_str().unwrap())];
-    for (name, says) in [
-        ("typo", "No such file or directory"),
-        ("plain", "not a git repository"),
-    ] {
-        let path = folder.path().join(name);
-        let flags = ["demo", "--exit", "--repo", path.to_str().unwrap()];
-        let (code, printed) = Program::with_environment(&flags, &environment).end(MINUTE);
-        assert_eq!(code, Some(1), "{printed}");
-        assert!(printed.contains(path.to_str().unwrap()), "{printed}");
-        assert!(printed.contains(says), "{printed}");
-        let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().collect();
-        assert!(left.is_empty(), "{left:?}");
-    }
 }
 
 #[test]

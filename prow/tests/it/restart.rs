@@ -131,7 +131,7 @@ fn a_job_whose_machine_was_lost_runs_again_and_leaves_no_process() {
     let job = eventually("the job ends", MINUTE, || {
         prowjobs(&kubeconfig)
             .into_iter()
-            .next()
+            .find(|job| job["spec"]["job"] == "slow")
             .filter(|job| job["status"]["completionTime"].is_string())
     });
     assert_eq!(job["status"]["state"], "success", "{job}");

@@ -73,6 +73,38 @@ impl Store {
         Ok(row.map(Account::from))
     }
 
+    /// Everybody, oldest first.
+    pub(crate) async fn accounts(&self) -> sqlx::Result<Vec<Account>> {
+        let rows: Vec<Row> =
+            sqlx::query_as("SELECT id, login, kind, created_at FROM accounts ORDER BY id")
+                .fetch_all(&*self.db)
+                .await?;
+        Ok(rows.into_iter().map(Account::from).collect())
+    }
+
+    pub(crate) async fn members(&self, org: i64) -> sqlx::Result<Vec<Account>> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT id, login, kind, created_at FROM accounts
+             JOIN members ON member = id WHERE org = $1 ORDER BY id",
+        )
+        .bind(org)
+        .fetch_all(&*self.db)
+        .await?;
+        Ok(rows.into_iter().map(Account::from).collect())
+    }
+
+    /// What somebody is a member of.
+    pub(crate) async fn organizations(&self, member: i64) -> sqlx::Result<Vec<Account>> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT id, login, kind, created_at FROM accounts
+             JOIN members ON org = id WHERE member = $1 ORDER BY id",
+        )
+        .bind(member)
+        .fetch_all(&*self.db)
+        .await?;
+        Ok(rows.into_iter().map(Account::from).collect())
+    }
+
     pub(crate) async fn account(&self, id: i64) -> sqlx::Result<Account> {
         account(&mut *self.db.acquire().await?, id).await
     }

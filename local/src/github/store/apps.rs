@@ -78,6 +78,17 @@ impl Store {
         Ok(())
     }
 
+    pub(crate) async fn apps(&self) -> sqlx::Result<Vec<App>> {
+        let ids: Vec<(i64,)> = sqlx::query_as("SELECT id FROM apps ORDER BY id")
+            .fetch_all(&*self.db)
+            .await?;
+        let mut apps = Vec::with_capacity(ids.len());
+        for (id,) in ids {
+            apps.extend(self.app(id).await?);
+        }
+        Ok(apps)
+    }
+
     pub(crate) async fn app(&self, id: i64) -> sqlx::Result<Option<App>> {
         let row: Option<AppRow> = sqlx::query_as(APP)
             .bind(id)

@@ -208,7 +208,7 @@ async fn a_person_sees_the_green_check_and_no_markup_of_others() {
     let page = page.text().await.unwrap();
     for expected in [
         "✓ success",
-        "<a href=\"http://127.0.0.1:1/view?a=&quot;b\">Details</a>",
+        "href=\"http://127.0.0.1:1/view?a=&#34;b\" aria-label=\"Details of unit\">Details</a>",
         "&lt;script&gt;alert(1)&lt;/script&gt;",
         "Add topic",
     ] {

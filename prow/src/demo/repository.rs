@@ -1,0 +1,229 @@
+//! A repository of the user's as the demo's: which jobs it has, what of it is not taken, its clone
+//! in the demo's own folder.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::{
+    git::Git,
+    source::{from_url, only_key},
+};
+
+/// Where a repository may bring jobs: the first that is there counts.
+const PLACES: [(&str, &str); 3] = [
+    (".prow", "tree"),
+    (".prow.yaml", "blob"),
+    ("prow-jobs.yaml", "blob"),
+];
+
+/// Names that are told at once.
+const MOST_NAMES: usize = 5;
+
+/// A repository of the user's, which is only read.
+pub(super) struct Repository {
+    /// Its topmost folder.
+    path: String,
+    is_shallow: bool,
+    /// What the user should know of what is taken from it.
+    pub(super) notes: Vec<String>,
+}
+
+impl Repository {
+    /// Looks whether there are jobs at `path`, before anything is made or started for it.
+    pub(super) async fn open(path: &Path) -> anyhow::Result<Self> {
+        let given = absolute(path)?;
+        let git = Git::new(Path::new(&given), "", "", "");
+        // One without a work tree is taken as it is.
+        let path = match git.run(["rev-parse", "--show-toplevel"]).await {
+            Ok(top) => top,
+            Err(_) => git
+                .run(["rev-parse", "--absolute-git-dir"])
+                .await
+                .with_context(|| format!("--repo {given}"))?,
+        };
+        let git = Git::new(Path::new(&path), "", "", "");
+        if git
+            .run(["rev-parse", "--verify", "--quiet", "HEAD"])
+            .await
+            .is_err()
+        {
+            bail!("--repo {path}: it has no commit yet; commit something there first");
+        }
+        let mut repository = Self {
+            is_shallow: git.run(["rev-parse", "--is-shallow-repository"]).await? == "true",
+            notes: Vec::new(),
+            path,
+        };
+        repository.look_for_jobs(&git).await?;
+        repository.look_at_edits(&git).await;
+        if repository.is_shallow {
+            repository.notes.push(
+                "The repository is a shallow clone: its last commit is taken without its history, \
+                 under a name of its own."
+                    .to_owned(),
+            );
+        }
+        Ok(repository)
+    }
+
+    async fn look_for_jobs(&mut self, git: &Git) -> anyhow::Result<()> {
+        let mut found = Vec::new();
+        for (name, kind) in PLACES {
+            let is = git.run(["cat-file", "-t", &format!("HEAD:{name}")]).await;
+            if is.is_ok_and(|is| is == kind) {
+                found.push(name);
+            }
+        }
+        if let [first, ignored @ ..] = &found[..]
+            && !ignored.is_empty()
+        {
+            let ignored = ignored.join(" and ");
+            self.notes
+                .push(format!("{first} is read; {ignored} beside it is ignored."));
+        }
+        if found.is_empty() {
+            let path = &self.path;
+            let here = PLACES.map(|(name, _)| name);
+            let uncommitted = here.iter().find(|name| Path::new(path).join(name).exists());
+            let what_next = match uncommitted {
+                Some(name) => format!("{name} is there and not committed: commit it"),
+                None => "write one, as README.md shows, and commit it".to_owned(),
+            };
+            bail!(
+                "--repo {path}: its last commit has no .prow/, .prow.yaml or prow-jobs.yaml; {what_next}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Only what is committed is taken. Of a repository of somebody else's git says nothing, since
+    /// it would have to run what its configuration names.
+    async fn look_at_edits(&mut self, git: &Git) {
+        let changed = ["diff", "--name-only", "-z", "HEAD"];
+        let new = [
+            "ls-files",
+            "-z",
+            "--others",
+            "--exclude-standard",
+            "--directory",
+        ];
+        let mut names = Vec::new();
+        for ask in [&changed[..], &new] {
+            let not_of_others = ["-c", "safe.directory="].into_iter();
+            let told = git.run(not_of_others.chain(ask.iter().copied())).await;
+            let told = told.unwrap_or_default();
+            names.extend(told.split_terminator('\0').map(str::to_owned));
+        }
+        if names.is_empty() {
+            return;
+        }
+        let told = names[..names.len().min(MOST_NAMES)].join(", ");
+        let more = match names.len().saturating_sub(MOST_NAMES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        self.notes.push(format!(
+            "Only the last commit is taken. Not committed, so not in the demo: {told}{more}."
+        ));
+    }
+
+    /// Clones it into the folder of `git`.
+    pub(super) async fn clone_to(&self, git: &Git) -> anyhow::Result<()> {
+        let how = ["clone", "--quiet", "--no-hardlinks", "--no-tags", "--"];
+        git.run(how.into_iter().chain([self.path.as_str(), "."]))
+            .await?;
+        if self.is_shallow {
+            self.replant(git).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the last commit anew, and the one before it if it is there, as a history that begins
+    /// with them: no server takes one whose beginning is missing.
+    async fn replant(&self, git: &Git) -> anyhow::Result<()> {
+        let mut commit = vec!["commit-tree".to_owned(), "HEAD^{tree}".to_owned()];
+        if git
+            .run(["rev-parse", "--verify", "--quiet", "HEAD~1"])
+            .await
+            .is_ok()
+        {
+            let root = ["commit-tree", "HEAD~1^{tree}", "-m", "What came before"];
+            commit.extend(["-p".to_owned(), git.run(root).await?]);
+        }
+        git.run(["remote", "remove", "origin"]).await?;
+        let message = git.run(["log", "-1", "--format=%B"]).await?;
+        commit.extend(["-m".to_owned(), message]);
+        let commit = git.run(commit).await?;
+        git.run(["update-ref", "HEAD", &commit]).await?;
+        git.forget_what_is_missing()
+    }
+
+    /// Organisation and name: from `origin`, else from the only key in its `prow-jobs.yaml`, else
+    /// `local/<folder>`.
+    pub(super) async fn name(&self, git: &Git) -> anyhow::Result<(String, String)> {
+        let path = self.path.as_str();
+        if let Some(name) = git
+            .run(["-C", path, "remote", "get-url", "origin"])
+            .await
+            .ok()
+            .and_then(|url| from_url(&url))
+        {
+            return Ok(name);
+        }
+        let jobs = git
+            .run(["-C", path, "show", "HEAD:prow-jobs.yaml"])
+            .await
+            .unwrap_or_default();
+        if let Some(name) = common::config::yaml::parse("prow-jobs.yaml", &jobs)
+            .ok()
+            .as_ref()
+            .and_then(only_key)
+        {
+            return Ok(name);
+        }
+        let folder = Path::new(path).file_name().and_then(|name| name.to_str());
+        Ok(("local".to_owned(), as_name(folder.unwrap_or("repository"))))
+    }
+}
+
+/// A folder's name as GitHub would take it for a repository's.
+fn as_name(folder: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+    let name: String = folder
+        .chars()
+        .take(100)
+        .map(|letter| if plain(letter) { letter } else { '-' })
+        .collect();
+    match name.as_str() {
+        "." | ".." | "" => "repository".to_owned(),
+        _ => name,
+    }
+}
+
+fn absolute(path: &Path) -> anyhow::Result<String> {
+    let absolute = path
+        .canonicalize()
+        .with_context(|| format!("--repo {}", path.display()))?;
+    if !absolute.is_dir() {
+        bail!("--repo {}: it is no folder", absolute.display());
+    }
+    let text = absolute.to_str().map(str::to_owned);
+    text.context("--repo: the path is not UTF-8")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_makes_a_name() {
+        for (folder, name) in [
+            ("a-b_c.d", "a-b_c.d"),
+            ("my repo ü", "my-repo--"),
+            ("..", "repository"),
+        ] {
+            assert_eq!(as_name(folder), name, "{folder}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What a person does with a demo that serves: the printed lines, and the same demo another day.
+
+use std::{path::Path, process::Command};
+
+use super::{MINUTE, count, curl, jobs, kubeconfig};
+use crate::support::{Program, eventually, kubectl};
+
+/// What the demo is printed to be: an address after its name.
+fn address(demo: &mut Program, name: &str) -> String {
+    let line = demo.line_with(&format!("  {name}  "), MINUTE);
+    line.split_whitespace().nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn every_port_is_the_same_the_next_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let places = ["Deck", "GitHub", "webhooks"];
+    let mut demo = Program::start(&["demo", "--data", data]);
+    let before = places.map(|name| address(&mut demo, name));
+    let cluster = std::fs::read_to_string(kubeconfig(&mut demo)).unwrap();
+    let server = |text: &str| {
+        let line = text.lines().find(|line| line.contains("server:")).unwrap();
+        line.trim().to_owned()
+    };
+    demo.interrupt();
+
+    let mut demo = Program::start(&["demo", "--data", data]);
+    assert_eq!(places.map(|name| address(&mut demo, name)), before);
+    let again = std::fs::read_to_string(kubeconfig(&mut demo)).unwrap();
+    assert_eq!(server(&again), server(&cluster));
+    assert!(!demo.printed().contains("lead nowhere"));
+    demo.interrupt();
+
+    let port = before[1].rsplit(':').next().unwrap();
+    let _taken = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
+    let mut demo = Program::start(&["demo", "--data", data]);
+    let told = demo.line_with("lead nowhere", MINUTE);
+    for words in ["The GitHub stand-in", port, "--github-port"] {
+        assert!(told.contains(words), "{words} is not in {told}");
+    }
+    let moved = address(&mut demo, "GitHub");
+    assert_ne!(moved, before[1]);
+    demo.interrupt();
+
+    let flags = ["demo", "--data", data, "--github-port", port];
+    let (code, printed) = Program::start(&flags).end(MINUTE);
+    assert_eq!(code, Some(1));
+    assert!(
+        printed.contains(&format!("--github-port {port}")),
+        "{printed}"
+    );
+}
+
+/// Runs a line as a person would, in a shell.
+fn shell(lines: &str) -> String {
+    let output = Command::new("sh").args(["-c", lines]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{lines}: {told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    told
+}
+
+#[test]
+fn the_printed_lines_show_trust_and_a_signed_webhook() {
+    let mut demo = Program::start(&["demo"]);
+    let kubeconfig = kubeconfig(&mut demo);
+    let ping = demo.line_with("X-Hub-Signature-256", 2 * MINUTE);
+    let line = |demo: &mut Program, words: &str| {
+        let line = demo.line_with(words, MINUTE);
+        line[line.find(words).unwrap() + words.len()..].to_owned()
+    };
+    let page = line(&mut demo, "A stranger opened #");
+    let (number, page) = page.split_once("  ").unwrap();
+    let of_stranger = |kubeconfig: &Path| {
+        let selector = format!("prow.k8s.io/refs.pull={number}");
+        kubectl(
+            kubeconfig,
+            &["get", "prowjobs", "-l", &selector, "-o", "name"],
+        )
+    };
+    let (text, code) = curl(&[page]);
+    assert_eq!(code, "200");
+    assert!(text.contains("no member of your-org"), "{text}");
+
+    // The stranger may not.
+    shell(&line(&mut demo, "the stranger, in vain"));
+    eventually("the stranger is told why", MINUTE, || {
+        let (text, _) = curl(&[page]);
+        text.contains("Jobs cannot be started").then_some(())
+    });
+    assert_eq!(of_stranger(&kubeconfig), "");
+
+    shell(&line(&mut demo, "you, and jobs run"));
+    eventually("jobs run on the stranger's change", MINUTE, || {
+        (of_stranger(&kubeconfig).lines().count() == 3).then_some(())
+    });
+    eventually("the periodic has run", MINUTE, || {
+        (count(&jobs(&kubeconfig), "heartbeat", "success") > 0).then_some(())
+    });
+
+    let lines = [
+        demo.line_with("  payload=", MINUTE),
+        demo.line_with("  signature=", MINUTE),
+        ping,
+    ];
+    assert_eq!(shell(&lines.join("\n")), "200 Delivery stored\n");
+    let printed = demo.printed();
+    for expected in ["images     are not pulled", "  heartbeat          success"] {
+        assert!(printed.contains(expected), "{expected} is not in {printed}");
+    }
+    // What is not about the pull request says so.
+    let publish = demo.line_with("  publish ", MINUTE);
+    assert!(publish.contains("  main "), "{publish}");
+    demo.interrupt();
+}
