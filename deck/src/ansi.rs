@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn erasing_again_and_again_costs_little() {
-        let log = "x".repeat(9_000) + &"x\x1b[1K".repeat(200_000) + "end\n";
+        let log = "x".repeat(9_000) + &"x\x1b[1K".repeat(50_000) + "end\n";
         let start = std::time::Instant::now();
         let line = lines_of(&[log.as_bytes()]).remove(0);
         assert!(line.starts_with("    "), "{}", &line[..10]);

@@ -1,5 +1,7 @@
 //! What a page shows of a log: its two ends, and what is around a line that was asked for.
 
+use std::io::BufRead as _;
+
 use futures::TryStreamExt;
 
 use super::LogStream;
@@ -196,9 +198,7 @@ pub(super) fn after_lines<'a>(chunk: &'a [u8], to_skip: &mut u64) -> &'a [u8] {
         return &[];
     }
     let mut rest = chunk;
-    while *to_skip > 0 {
-        let end = rest.iter().position(|byte| *byte == b'\n');
-        rest = &rest[end.map_or(rest.len(), |at| at + 1)..];
+    while *to_skip > 0 && matches!(rest.skip_until(b'\n'), Ok(1..)) {
         *to_skip -= 1;
     }
     rest

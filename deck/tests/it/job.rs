@@ -335,7 +335,9 @@ async fn a_huge_log_makes_a_small_page() {
         .map(|number| format!("line {number}\n"))
         .collect();
     deck.put(DIR, &format!("{DIR}/build-log.txt"), &log).await;
-    let (_, page) = deck.get("/view/prowjob/unit/101").await;
+    let page = deck
+        .page_with("/view/prowjob/unit/101", "id=\"L300000\"")
+        .await;
     assert!(page.len() < 1 << 20, "{}", page.len());
     assert!(page.contains("id=\"L300000\"") && page.contains("lines are not shown here"));
 }
@@ -411,7 +413,9 @@ async fn of_one_endless_line_the_end_is_shown() {
     deck.page_with("/", "job-1").await;
     let log = format!("start\n{}the reason", "x".repeat(2 << 20));
     deck.put(DIR, &format!("{DIR}/build-log.txt"), &log).await;
-    let (_, page) = deck.get("/view/prowjob/unit/101").await;
+    let page = deck
+        .page_with("/view/prowjob/unit/101", "Only the end of line 2")
+        .await;
     assert!(page.len() < 1 << 20, "{}", page.len());
     assert!(page.contains("the reason</span>"), "the end of the line");
     assert!(page.contains("Only the end of line 2 is shown here"));

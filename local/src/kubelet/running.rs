@@ -263,7 +263,10 @@ impl<'a> Running<'a> {
                 self.all_waiting(None);
             }
             Happened::Prepared(Err(error)) => {
-                self.all_waiting(Some(format!("cannot make the volumes: {error}")))
+                let message = format!("cannot make the volumes: {error}");
+                self.worker
+                    .tell(None, Kind::Warning, "FailedMount", &message);
+                self.all_waiting(Some(message));
             }
             Happened::NotPrepared(missing) => {
                 if self.missing.is_news(&missing, Instant::now()) {
