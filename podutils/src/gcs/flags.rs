@@ -19,7 +19,7 @@ pub(crate) struct UploadFlags {
     /// The repository that the path strategy leaves out.
     #[arg(long, default_value = "")]
     default_repo: String,
-    /// The bucket, with or without a folder: gs://bucket/folder.
+    /// The bucket, with or without a folder, as in `gs://bucket/folder`.
     #[arg(long, value_parser = place, default_value = "")]
     gcs_path: Place,
     /// Log what would be uploaded, and upload nothing.

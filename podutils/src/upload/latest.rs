@@ -98,7 +98,7 @@ fn is_newer(recorded: &str, ours: &str, now: Timestamp) -> bool {
 fn tomorrow(now: Timestamp) -> u64 {
     let tomorrow = now.saturating_add(Span::new().hours(24)).unwrap_or(now);
     let millis = u64::try_from(tomorrow.as_millisecond() - EPOCH).unwrap_or(0);
-    millis.checked_mul(1 << BITS).unwrap_or(u64::MAX)
+    millis.saturating_mul(1 << BITS)
 }
 
 #[cfg(test)]

@@ -5,6 +5,12 @@ use crate::prowjob::{GcsConfiguration, PathStrategy, ProwJobType, Pull, Refs};
 use super::super::{Job, alias, job_dir, latest_builds};
 use super::*;
 
+fn told(key: &str) -> Vec<(&str, FolderKind, &str, &str, &str)> {
+    let runs = runs(key).into_iter();
+    runs.map(|run| (run.folder, run.kind, run.job, run.build_id, run.rest))
+        .collect()
+}
+
 #[test]
 fn keys_tell_their_runs() {
     use FolderKind::{Batch, Logs, Pull};
@@ -74,8 +80,28 @@ fn keys_tell_their_runs() {
                 ("logs/logs/12/34", Logs, "12", "34", ""),
             ],
         ),
+        ("logs/nightly/latest-build.txt", vec![]),
+        ("logs/nightly/abc/build-log.txt", vec![]),
+        ("logs//1/x", vec![]),
+        ("pr-logs/directory/unit/1234.txt", vec![]),
+        ("terraform.tfstate", vec![]),
+        ("logs", vec![]),
+        ("", vec![]),
+        ("pr-logs/pull/o_r/seven/unit/1/x", vec![]),
+    ] {
+        assert_eq!(told(key), expected, "{key}");
+    }
+    let segment = |folder| run(folder).unwrap().segment;
+    assert_eq!(segment("pr-logs/pull/o_r/7/unit/1234"), Some("o_r"));
+    assert_eq!(segment("pr-logs/pull/7/unit/1234"), None);
+    assert_eq!(segment("logs/unit/1234"), None);
+}
+
+#[test]
+fn a_run_without_a_jobs_name_is_told_where_it_is_no_job_with_a_number_for_its_name() {
+    use FolderKind::{Batch, Logs, Pull};
+    for (key, expected) in [
         (
-            // A job without a name; only where it is no job with a number for its name.
             "p/logs/12/artifacts/7",
             vec![("p/logs/12", Logs, "", "12", "artifacts/7")],
         ),
@@ -100,25 +126,9 @@ fn keys_tell_their_runs() {
             vec![("pr-logs/pull/8/7/12", Pull, "7", "12", "x")],
         ),
         ("pr-logs/pull/7/12/x", vec![]),
-        ("logs/nightly/latest-build.txt", vec![]),
-        ("logs/nightly/abc/build-log.txt", vec![]),
-        ("logs//1/x", vec![]),
-        ("pr-logs/directory/unit/1234.txt", vec![]),
-        ("terraform.tfstate", vec![]),
-        ("logs", vec![]),
-        ("", vec![]),
-        ("pr-logs/pull/o_r/seven/unit/1/x", vec![]),
     ] {
-        let found: Vec<_> = runs(key)
-            .iter()
-            .map(|run| (run.folder, run.kind, run.job, run.build_id, run.rest))
-            .collect();
-        assert_eq!(found, expected, "{key}");
+        assert_eq!(told(key), expected, "{key}");
     }
-    let segment = |folder| run(folder).unwrap().segment;
-    assert_eq!(segment("pr-logs/pull/o_r/7/unit/1234"), Some("o_r"));
-    assert_eq!(segment("pr-logs/pull/7/unit/1234"), None);
-    assert_eq!(segment("logs/unit/1234"), None);
 }
 
 #[test]
