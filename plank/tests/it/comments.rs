@@ -102,8 +102,6 @@ async fn a_row_goes_with_the_push_that_removed_its_job() {
     }
     let all = ["unit", "removed", "asked-for"];
     world.comment("all", |body| has(body, &all)).await;
-    // Kubernetes tells the age of objects in seconds.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
     world.fail_at(&world.sha, "3", "unit").await;
     world
         .comment("what still runs", |body| has(body, &["asked-for", "unit"]))

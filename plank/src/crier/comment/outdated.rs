@@ -110,8 +110,11 @@ fn event(run: &ProwJob) -> Option<&str> {
     labels.get(labels::EVENT_GUID).map(String::as_str)
 }
 
-fn created(run: &ProwJob) -> Option<jiff::Timestamp> {
-    run.metadata.creation_timestamp.as_ref().map(|time| time.0)
+/// Kubernetes tells the age of objects in seconds; within one, build ids rise.
+fn created(run: &ProwJob) -> Option<(jiff::Timestamp, Option<u64>)> {
+    let time = run.metadata.creation_timestamp.as_ref()?.0;
+    let status = run.status.as_ref();
+    Some((time, status.and_then(|status| status.build_id.parse().ok())))
 }
 
 fn is_named(context: &str, name: &str) -> bool {

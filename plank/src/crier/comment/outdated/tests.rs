@@ -128,6 +128,16 @@ fn a_job_that_no_longer_runs_by_itself_is_outdated() {
             with(pushed(&["unit"], &["unit"]), &[run(1, "", "a", "old")]),
             false,
         ),
+        (
+            "it was asked for in the second of the push",
+            {
+                let [mut first, mut later] = ["unit", "old"].map(|it| run(1, it, "a", it));
+                first.status.get_or_insert_default().build_id = "9".into();
+                later.status.get_or_insert_default().build_id = "10".into();
+                vec![later, first, run(9, "9", "b", "unit")]
+            },
+            false,
+        ),
         ("there was no push", pushed(&["unit", "old"], &[]), false),
         (
             "two pushes ago",
