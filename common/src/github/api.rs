@@ -152,17 +152,19 @@ impl Client {
         Ok(own)
     }
 
+    /// Returns the comment's id, if the answer tells it.
     pub async fn create_comment(
         &self,
         org: &str,
         repo: &str,
         number: u64,
         body: &str,
-    ) -> Result<()> {
+    ) -> Result<Option<u64>> {
         let path = format!("{}/issues/{number}/comments", repo_path(org, repo));
-        self.write(org, Method::POST, &path, Some(&json!({ "body": body })))
-            .await
-            .map(drop)
+        let answer = self
+            .write(org, Method::POST, &path, Some(&json!({ "body": body })))
+            .await?;
+        Ok(answer.json::<IssueComment>().ok().map(|comment| comment.id))
     }
 
     pub async fn edit_comment(&self, org: &str, repo: &str, id: u64, body: &str) -> Result<()> {

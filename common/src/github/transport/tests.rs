@@ -109,7 +109,7 @@ async fn a_redirected_write_is_written_or_an_error() {
         let sent = r#"{"body":"hi"}"#;
         let mut asked = vec![format!("POST {COMMENT} {sent}")];
         if is_written {
-            assert_eq!(written.unwrap(), 5, "{status}");
+            assert_eq!(written.unwrap(), Some(5), "{status}");
             asked.push(format!("POST {MOVED} {sent}"));
         } else {
             let error = written.unwrap_err().to_string();
@@ -204,7 +204,8 @@ async fn what_was_never_sent_goes_to_the_next_endpoint() {
     let dead = format!("--github-endpoint={}", closed_port().await);
     let alive = format!("--github-endpoint={}", server.url);
     let client = client(&[&dead, &alive, "--github-client.max-retries=0"]);
-    client.create_comment("o", "r", 7, "hi").await.unwrap();
+    let id = client.create_comment("o", "r", 7, "hi").await.unwrap();
+    assert_eq!(id, Some(5));
     client.edit_comment("o", "r", 5, "ho").await.unwrap();
     assert_eq!(server.asked().len(), 2, "once each");
 }

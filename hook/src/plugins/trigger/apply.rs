@@ -194,9 +194,7 @@ impl Target<'_> {
             .find(|own| own.body.starts_with(texts::REPORT_MARKER));
         match (there, mistakes) {
             (None, None) => Ok(None),
-            (None, Some(text)) => Ok(Some(
-                github.create_comment(org, repo, self.number, text).await?,
-            )),
+            (None, Some(text)) => Ok(github.create_comment(org, repo, self.number, text).await?),
             (Some(there), mistakes) => {
                 let text = mistakes.map_or_else(texts::in_repo_mended, str::to_owned);
                 if there.body.trim() != text.trim() {

@@ -3,12 +3,10 @@
 mod asking;
 mod explain;
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use local::apiserver::LogSource;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::{Cluster, MERGE, job_crd, pod};
 use crate::served::Served;
@@ -282,19 +280,6 @@ async fn kubectl_waits_watches_and_follows_logs() {
     std::fs::write(log.path(), "one\ntwo\n").unwrap();
     assert_eq!(served.kubectl(&["logs", "a", "--tail=1"]).await, "two\n");
 
-    let watch = served.command(&["get", "pods", "-w", "--no-headers"]);
-    let mut watch = tokio::process::Command::from(watch)
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut rows = BufReader::new(watch.stdout.take().unwrap()).lines();
-    let mut next_state = async || {
-        let row = rows.next_line().await.unwrap().unwrap();
-        row.split_whitespace().nth(2).unwrap().to_owned()
-    };
-    assert_eq!(next_state().await, "Pending");
-
     let finish = async {
         tokio::time::sleep(Duration::from_millis(1500)).await;
         std::fs::write(log.path(), "one\ntwo\nthree\n").unwrap();
@@ -306,14 +291,23 @@ async fn kubectl_waits_watches_and_follows_logs() {
             .send("PATCH", &format!("{uri}/a/status"), MERGE, status)
             .await;
     };
-    let (followed, waited, ()) = tokio::join!(
+    let (followed, waited, watched, ()) = tokio::join!(
         served.kubectl(&["logs", "-f", "a"]),
         served.kubectl(&["wait", "--for=condition=Ready", "pod/a", "--timeout=15s"]),
+        served.run(
+            &["get", "pods", "-w", "--no-headers", "--request-timeout=4s"],
+            None
+        ),
         finish,
     );
     assert_eq!(followed, "one\ntwo\nthree\n");
     assert_eq!(waited, "pod/a condition met\n");
-    assert_eq!(next_state().await, "Succeeded");
+    let watched = String::from_utf8(watched.stdout).unwrap();
+    let states: Vec<&str> = watched
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(2))
+        .collect();
+    assert_eq!(states, ["Pending", "Succeeded"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
