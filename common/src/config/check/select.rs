@@ -298,7 +298,7 @@ mod tests {
         })
         .unwrap();
         let default = select(&Selection::default()).unwrap();
-        assert_eq!((default.len(), all.len()), (20, 23));
+        assert_eq!((default.len(), all.len()), (23, 26));
         assert!(!default.contains("unknown-fields-all") && !all.contains("unknown-fields"));
 
         let chosen = texts(&["long-job-names", "mismatched-tide-lenient"]);
