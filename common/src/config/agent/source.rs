@@ -150,9 +150,9 @@ impl Stamps {
         let Ok(metadata) = fs::metadata(&path) else {
             return;
         };
-        let is_link = fs::symlink_metadata(&path).is_ok_and(|own| own.is_symlink());
+        let is_link = || fs::symlink_metadata(&path).is_ok_and(|own| own.is_symlink());
         // A link to a folder may lead in circles.
-        if metadata.is_dir() && depth < MAX_DEPTH && (depth == 0 || !is_link) {
+        if metadata.is_dir() && depth < MAX_DEPTH && (depth == 0 || !is_link()) {
             for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
                 // Hidden by two dots are the parts of a mounted ConfigMap, one of which its
                 // files link to.
