@@ -204,7 +204,6 @@ impl ProwJobType {
         }
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde passes")]
     pub fn is_unset(&self) -> bool {
         matches!(self, Self::Unset)
     }

@@ -33,7 +33,7 @@ pub(crate) enum Shape {
     /// Read into Kubernetes' own type and written again.
     Typed(builtin::Type),
     /// By the schema of its `CustomResourceDefinition`, which is also there as it was given.
-    Schema(Schema, Value),
+    Schema(Box<Schema>, Value),
 }
 
 /// One column of `kubectl get`.
@@ -109,7 +109,7 @@ impl Resource {
             categories: texts(&names["categories"]),
             namespaced: spec["scope"] == "Namespaced",
             status: version["subresources"]["status"].is_object(),
-            shape: Shape::Schema(Schema::parse(schema), schema.clone()),
+            shape: Shape::Schema(Box::new(Schema::parse(schema)), schema.clone()),
             columns: version["additionalPrinterColumns"]
                 .as_array()
                 .into_iter()

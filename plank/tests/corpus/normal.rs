@@ -83,7 +83,7 @@ fn prune_members(members: &mut Map<String, Value>) {
     }
     if let Some(field) = members.get_mut("resourceFieldRef") {
         // What Kubernetes' own types write where nothing is.
-        field["divisor"] = canonical(field.get("divisor").unwrap_or(&Value::from(0))).into();
+        field["divisor"] = canonical(field.get("divisor").unwrap_or(&Value::from(0)));
     }
     members.retain(|key, value| {
         !value.is_null() && (!is_empty(value) || KEPT.contains(&key.as_str()))

@@ -190,12 +190,7 @@ fn every_input_is_what_upstream_makes_of_it() {
         let theirs = upstreams.as_ref().map(|all| all[index].clone());
         found.push(format!("{index} {}", told(input, &ours[index], theirs)));
     }
-    for (kind, [taken, refused]) in counts {
-        println!("{kind}: {taken} taken, {refused} refused");
-    }
-    for (reason, count) in &explained {
-        println!("differs {count} times: {reason}");
-    }
+    print(&counts, &explained);
     let shown = found[..found.len().min(SHOWN)].join("\n\n");
     assert!(found.is_empty(), "{} differ:\n{shown}", found.len());
     assert_eq!(
@@ -203,6 +198,17 @@ fn every_input_is_what_upstream_makes_of_it() {
         differences::REASONS,
         "a reason is out of date"
     );
+}
+
+/// For the note of who asks upstream again.
+#[expect(clippy::print_stdout, reason = "a person reads it")]
+fn print(counts: &BTreeMap<&str, [usize; 2]>, explained: &BTreeMap<&str, usize>) {
+    for (kind, [taken, refused]) in counts {
+        println!("{kind}: {taken} taken, {refused} refused");
+    }
+    for (reason, count) in explained {
+        println!("differs {count} times: {reason}");
+    }
 }
 
 fn told(

@@ -102,8 +102,12 @@ pub(super) async fn tree(
 
 async fn find_file(git: &Git, rest: &str) -> Result<(String, TreeEntry), Error> {
     let (rev, commit, path) = split(git, rest).await?;
+    // Of no path git makes a mistake, not nothing.
+    if path.is_empty() {
+        return Err(Error::NotFound);
+    }
     let entry = git.entry(&commit, &path).await?;
-    let file = entry.filter(|entry| entry.kind == "blob" && !path.is_empty());
+    let file = entry.filter(|entry| entry.kind == "blob");
     Ok((rev, file.ok_or(Error::NotFound)?))
 }
 
