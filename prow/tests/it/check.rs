@@ -171,14 +171,16 @@ fn prows_name_and_flags_work() {
 fn a_repositorys_own_jobs_are_checked_with_and_without_an_installation() {
     let folder = installation(JOBS);
     let own = folder.path().join("prow-jobs.yaml");
-    fs::write(&own, JOBS.replace("unit", "own").replace("lint", "unit")).unwrap();
+    fs::write(&own, JOBS.replace("unit", "own").replace("lint", "other")).unwrap();
     // Periodics stand in the central configuration.
-    let (code, text) = check(folder.path(), &["--prow-yaml-repo-name", "o/r"]);
-    assert_eq!(code, Some(1));
-    assert!(
-        text.contains("prow-jobs.yaml:8:1: periodics: unknown field"),
-        "{text}"
-    );
+    let arguments = ["--prow-yaml-repo-name", "o/r", "--strict"];
+    for (arguments, expected) in [(&arguments[..2], 0), (&arguments, 1)] {
+        let (code, text) = check(folder.path(), arguments);
+        assert_eq!(code, Some(expected), "{text}");
+        let warning = "prow-jobs.yaml:8:1: periodics: periodics of a repository do not run";
+        assert!(text.contains(warning), "{text}");
+        assert!(text.contains("4 presubmits"), "{text}");
+    }
 
     let (jobs, _) = JOBS.split_once("periodics").unwrap();
     fs::write(&own, jobs).unwrap();

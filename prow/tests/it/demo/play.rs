@@ -16,7 +16,18 @@ fn every_port_is_the_same_the_next_time() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
     let places = ["Deck", "GitHub", "webhooks"];
-    let mut demo = Program::start(&["demo", "--data", data]);
+    // Demos of other tests take the usual ones.
+    let flags = ["--deck-port", "--github-port", "--hook-port", "--api-port"];
+    let free = flags.map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let ports = free.map(|it| it.local_addr().unwrap().port().to_string());
+    let mut arguments = vec!["demo", "--data", data];
+    arguments.extend(
+        flags
+            .iter()
+            .zip(&ports)
+            .flat_map(|(flag, port)| [*flag, port]),
+    );
+    let mut demo = Program::start(&arguments);
     let before = places.map(|name| address(&mut demo, name));
     let cluster = std::fs::read_to_string(kubeconfig(&mut demo)).unwrap();
     let server = |text: &str| {
