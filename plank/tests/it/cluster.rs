@@ -244,6 +244,12 @@ pub(crate) fn prowjob(name: &str, spec: Value) -> ProwJob {
     }
     if let Value::Object(pod) = &mut all["pod_spec"] {
         pod.insert("schedulerName".into(), SCHEDULER.into());
+        // As whoever makes ProwJobs writes it: upstream's CRD requires it.
+        let containers = pod.get_mut("containers").and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            let container = container.as_object_mut().unwrap();
+            container.entry("name").or_insert_with(|| "".into());
+        }
     }
     let spec = serde_json::from_value(all).unwrap();
     let (none, state) = (Default::default(), ProwJobState::Triggered);
