@@ -75,8 +75,13 @@ pub fn job_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error
     if !inverse::is_number(job.build_id) {
         return Err(Error::InvalidKey(dir, "the build id has to be a number"));
     }
+    // A repository with a slash could make up a segment and the folder above it.
+    let own = own_segment(config, job);
+    let is_own = |run: &inverse::RunKey<'_>| {
+        run.rest.is_empty() && run.job == job.name && run.segment.unwrap_or_default() == own
+    };
     match inverse::runs(&dir).as_slice() {
-        [run] if run.rest.is_empty() && run.job == job.name => Ok(dir),
+        [run] if is_own(run) => Ok(dir),
         [] if job.name.is_empty() => Err(Error::InvalidKey(dir, NAMELESS)),
         [] => Err(Error::InvalidKey(
             dir,
@@ -84,6 +89,12 @@ pub fn job_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error
         )),
         _ => Err(Error::InvalidKey(dir, INSIDE_ANOTHER)),
     }
+}
+
+/// The segment that stands for a presubmit's repository; other jobs have none.
+fn own_segment(config: &GcsConfiguration, job: &Job<'_>) -> String {
+    let refs = job.refs.filter(|_| job.job_type == ProwJobType::Presubmit);
+    refs.map_or_else(String::new, |refs| segment(config, &refs.org, &refs.repo))
 }
 
 /// Refuses a `path_prefix` below which a run's folder would be inside another's.

@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::Command};
 
+use serde_json::Value;
+
 use super::{MINUTE, count, curl, jobs, kubeconfig};
 use crate::support::{Program, eventually, kubectl};
 
@@ -31,8 +33,8 @@ fn every_port_is_the_same_the_next_time() {
     let before = places.map(|name| address(&mut demo, name));
     let cluster = std::fs::read_to_string(kubeconfig(&mut demo)).unwrap();
     let server = |text: &str| {
-        let line = text.lines().find(|line| line.contains("server:")).unwrap();
-        line.trim().to_owned()
+        let config: Value = serde_json::from_str(text).unwrap();
+        config["clusters"][0]["cluster"]["server"].clone()
     };
     demo.interrupt();
 
