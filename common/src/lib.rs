@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod addresses;
+pub mod build_id;
 pub mod causes;
 pub mod config;
 pub mod cron;

@@ -279,7 +279,7 @@ impl Uploads {
             Err(Error::NotFound(_)) => None,
             Err(error) => return Err(Refusal::Storage(error)),
         };
-        match judge(put.grant, reach, &text, standing.as_deref()) {
+        match judge(put.grant, reach, &text, standing.as_deref(), put.now) {
             Verdict::Keep => Ok(()),
             Verdict::Foreign => Err(Refusal::Foreign),
             Verdict::Write => self

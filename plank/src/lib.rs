@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod build_id;
 mod controller;
 pub mod crier;
 pub mod decorate;
@@ -17,6 +16,7 @@ pub mod pod_view;
 mod pods;
 mod reconcile;
 mod scheduler;
+mod tot;
 pub mod transition;
 mod watch;
 mod work;
@@ -80,7 +80,7 @@ pub struct Context {
     /// Set once all `ProwJob`s are listed.
     pub ready: Ready,
     /// Where build ids come from instead of from here.
-    pub tot: Option<build_id::Tot>,
+    pub tot: Option<Tot>,
     /// The key shared with Deck, for jobs whose results go to Deck's storage.
     pub storage_key: Option<KeyFile>,
     /// Beside `created-by-prow=true`, for pods alone; empty for none.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use common::{config, github, kube, service, storage::token::keys::KeyFile};
 
-use crate::{build_id::Tot, transition::Controllers};
+use crate::{tot::Tot, transition::Controllers};
 
 /// Plank's flags.
 #[derive(Clone, Debug, clap::Args)]

@@ -4,6 +4,7 @@ mod refusal;
 mod results;
 
 use common::{
+    build_id::{BuildIds, NODE},
     config::Config,
     kube::DeserializeGuard,
     prowjob::{ProwJob, ProwJobSpec, labels},
@@ -19,12 +20,12 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    build_id::{BuildIds, NODE, Tot},
     decorate::{self, TOKEN_KEY, Target, token_secret_name},
     job_url::{job_url, storage_dir},
     patch::{Run, merge_patch},
     pod_view::{self, NO_TIME, PodView, REPORT_FINALIZER},
     pods::BuildCluster,
+    tot::Tot,
     transition::Change,
 };
 

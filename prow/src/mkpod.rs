@@ -15,15 +15,13 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use common::{
+    build_id::{BuildIds, NODE},
     config::yaml,
     prowjob::{ProwJob, ProwJobSpec, ProwJobStatus, StringMap, labels},
     service::flags,
 };
 use jiff::Timestamp;
-use plank::{
-    build_id::{BuildIds, NODE},
-    decorate::{self, Target},
-};
+use plank::decorate::{self, Target};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,6 +1,8 @@
 //! The keys beside a run's folder: what its token may write there.
 
+use common::build_id::is_newer;
 use common::storage::token::{Grant, Reach};
+use jiff::Timestamp;
 
 /// What becomes of a pointer that a run writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +20,7 @@ pub(super) fn judge(
     reach: Reach<'_>,
     text: &[u8],
     standing: Option<&[u8]>,
+    now: Timestamp,
 ) -> Verdict {
     let text = std::str::from_utf8(text).unwrap_or_default().trim();
     match reach {
@@ -32,30 +35,16 @@ pub(super) fn judge(
             }
         }
         Reach::LatestBuild if text != grant.build_id() => Verdict::Foreign,
-        Reach::LatestBuild => {
-            let standing = standing.and_then(number);
-            match (standing, number(text.as_bytes())) {
-                (Some(standing), Some(own)) if standing > own => Verdict::Keep,
-                _ => Verdict::Write,
-            }
-        }
+        Reach::LatestBuild => match standing.map(std::str::from_utf8) {
+            Some(Ok(standing)) if is_newer(standing, text, now) => Verdict::Keep,
+            _ => Verdict::Write,
+        },
     }
-}
-
-/// A number of any length, so that it can be compared; `None`: it is none.
-fn number(text: &[u8]) -> Option<(usize, &[u8])> {
-    let text = text.trim_ascii();
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let zeros = text.iter().take_while(|digit| **digit == b'0').count();
-    Some((text.len() - zeros, &text[zeros..]))
 }
 
 #[cfg(test)]
 mod tests {
     use common::storage::token::{keys::Keys, verify};
-    use jiff::Timestamp;
     use proptest::prelude::*;
 
     use super::*;
@@ -71,6 +60,7 @@ mod tests {
         use Reach::{Alias, LatestBuild};
         use Verdict::{Foreign, Keep, Write};
         let run = grant("pr-logs/pull/o_r/7/unit/100");
+        let now = Timestamp::from_second(1_795_953_600).unwrap();
         for (reach, text, standing, expected) in [
             (LatestBuild, "100", None, Write),
             (LatestBuild, " 100\n", Some("99"), Write),
@@ -80,6 +70,8 @@ mod tests {
             (LatestBuild, "100", Some("0000099"), Write),
             (LatestBuild, "100", Some("no number"), Write),
             (LatestBuild, "100", Some(""), Write),
+            // One that a counter made and one that is a time are not compared.
+            (LatestBuild, "100", Some("9223372036854775807"), Write),
             (LatestBuild, "101", None, Foreign),
             (LatestBuild, "0100", None, Foreign),
             (LatestBuild, "99999999999999999999999", None, Foreign),
@@ -117,7 +109,13 @@ mod tests {
             (Alias, "pr-logs/pull/o_r/7/unit/100", None, Foreign),
             (Alias, "", None, Foreign),
         ] {
-            let got = judge(&run, reach, text.as_bytes(), standing.map(str::as_bytes));
+            let got = judge(
+                &run,
+                reach,
+                text.as_bytes(),
+                standing.map(str::as_bytes),
+                now,
+            );
             assert_eq!(got, expected, "{text:?} over {standing:?}");
         }
     }
@@ -125,13 +123,13 @@ mod tests {
     proptest! {
         /// In whatever order runs write, the highest number stands in the end.
         #[test]
-        fn the_newest_run_stands(ids in prop::collection::vec(0..u64::MAX, 1..8)) {
+        fn the_newest_run_stands(ids in prop::collection::vec(0..1_u64 << 48, 1..8)) {
             let mut standing: Option<String> = None;
             for id in &ids {
                 let text = id.to_string();
                 let run = grant(&format!("logs/unit/{id}"));
                 let before = standing.as_ref().map(String::as_bytes);
-                if judge(&run, Reach::LatestBuild, text.as_bytes(), before) == Verdict::Write {
+                if judge(&run, Reach::LatestBuild, text.as_bytes(), before, Timestamp::UNIX_EPOCH) == Verdict::Write {
                     standing = Some(text);
                 }
             }

@@ -154,6 +154,35 @@ postsubmits:
     );
 }
 
+/// Of every kind of job; a branch that is only named like it can be cloned.
+#[test]
+fn head_is_no_branch_that_can_be_cloned() {
+    let case = Case {
+        config: "
+presubmits:
+  o/r:
+  - name: a
+    spec: {containers: [{image: a}]}
+    extra_refs:
+    - {org: o, repo: lib, base_ref: main}
+    - {org: o, repo: tools, base_ref: HEAD}
+periodics:
+- name: b
+  interval: 1h
+  spec: {containers: [{image: a}]}
+  extra_refs: [{org: o, repo: lib, base_ref: HEADS}, {org: o, repo: tools, base_ref: HEAD}]
+",
+        ..Case::default()
+    };
+    assert_eq!(
+        found("extra-refs-head", &case),
+        [
+            r#"config.yaml:8:38: presubmits."o/r"[0].extra_refs[1].base_ref: "a" cannot clone HEAD of o/tools; name the branch"#,
+            r#"config.yaml:13:65: periodics[0].extra_refs[1].base_ref: "b" cannot clone HEAD of o/tools; name the branch"#,
+        ]
+    );
+}
+
 #[test]
 fn required_annotations_are_there() {
     let case = Case {

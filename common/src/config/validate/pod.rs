@@ -215,7 +215,7 @@ fn mounts(
                 file,
                 &place,
                 format!("no volume is named {name:?}"),
-                did_you_mean(name, volumes.iter().copied()),
+                did_you_mean(name, volumes.difference(&BTreeSet::from(VOLUMES)).copied()),
             );
         }
         if MOUNTS.contains(&name) {
