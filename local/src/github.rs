@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use access::{Level, Permissions};
 pub use observe::{Comment, Delivery, Pull, Status};
+pub use routes::is_reserved;
 pub use seed::{AppCredentials, Person, RepoOptions};
 
 use deliver::Deliverer;

@@ -176,7 +176,7 @@ async fn of_the_user(seed: &Seed, screen: &mut Screen, exit: bool) -> anyhow::Re
     if screen.none_on(&head, Duration::from_secs(10)).await {
         screen::say("No job ran for this pull request.");
         for comment in seed.forge.comments(pull.number).await? {
-            screen::say(&format!("\nProw says:\n{comment}"));
+            screen::say(&format!("\nProw says:\n{}", screen::as_shown(&comment)));
         }
         return Ok((false, pull.number));
     }

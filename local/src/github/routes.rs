@@ -83,6 +83,22 @@ pub(crate) fn router(context: &Context) -> Router {
         .with_state(context.clone())
 }
 
+/// Whether paths of the API or of people's pages begin like this: no account can have that login.
+#[must_use]
+pub fn is_reserved(login: &str) -> bool {
+    const TAKEN: [&str; 8] = [
+        "app",
+        "apps",
+        "installation",
+        "orgs",
+        "repos",
+        "settings",
+        "user",
+        "users",
+    ];
+    TAKEN.iter().any(|taken| login.eq_ignore_ascii_case(taken))
+}
+
 fn of_repositories() -> Router<Context> {
     let of = |path: &str| format!("/repos/{{owner}}/{{repo}}{path}");
     Router::new()

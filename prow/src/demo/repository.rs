@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use local::github::is_reserved;
 
 use super::{
     git::Git,
@@ -168,6 +169,7 @@ impl Repository {
             .await
             .ok()
             .and_then(|url| from_url(&url))
+            .filter(|(org, _)| !is_reserved(org))
         {
             return Ok(name);
         }
@@ -179,6 +181,7 @@ impl Repository {
             .ok()
             .as_ref()
             .and_then(only_key)
+            .filter(|(org, _)| !is_reserved(org))
         {
             return Ok(name);
         }

@@ -33,6 +33,13 @@ pub(super) struct Screen {
     periodics: BTreeSet<String>,
 }
 
+/// A comment without what GitHub does not show: the marks by which a service finds its own.
+pub(super) fn as_shown(comment: &str) -> String {
+    let lines = comment.lines();
+    let shown = lines.filter(|line| !(line.starts_with("<!--") && line.ends_with("-->")));
+    shown.collect::<Vec<_>>().join("\n")
+}
+
 /// A reader that is gone is no reason to end.
 pub(super) fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{}", inert::terminal_lines(text, MAX_TEXT));

@@ -45,8 +45,9 @@ pub(super) async fn write_sample(git: &Git, folder: &Path) -> anyhow::Result<()>
 /// `https://host/org/repo.git`, `git@host:org/repo`, `ssh://host/org/repo`.
 pub(crate) fn from_url(url: &str) -> Option<(String, String)> {
     let path = match url.split_once("://") {
-        Some((_, rest)) => rest.split_once('/')?.1,
         // A path on this machine names no organisation.
+        Some(("file", _)) => return None,
+        Some((_, rest)) => rest.split_once('/')?.1,
         None => {
             url.split_once(':')
                 .filter(|(host, _)| !host.contains('/'))?
@@ -94,6 +95,7 @@ mod tests {
             ("git@github.com:o/r.git", Some(("o", "r"))),
             ("ssh://git@host:2222/group/o/r", Some(("o", "r"))),
             ("/srv/git/o/r.git", None),
+            ("file:///srv/git/o/r.git", None),
             ("../elsewhere", None),
             ("https://host/only", None),
         ] {

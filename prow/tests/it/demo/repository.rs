@@ -116,7 +116,6 @@ fn a_shallow_clone_will_do() {
         shallow.git(&[
             "clone", "--quiet", "--depth", depth, "--branch", "copy", &source, ".",
         ]);
-        shallow.git(&["remote", "remove", "origin"]);
         let printed = demonstrate(&shallow.path());
         assert!(printed.contains("is a shallow clone"), "{printed}");
     }
@@ -165,4 +164,28 @@ fn a_repository_that_is_none_leaves_nothing_behind() {
         let left: Vec<_> = std::fs::read_dir(&temporary).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
     }
+}
+
+#[test]
+fn a_broken_configuration_is_told_as_on_the_pull_request() {
+    let repo = Repository::with("prow-jobs.yaml");
+    repo.git(&["rm", "--quiet", "prow-jobs.yaml"]);
+    let broken = JOB.replace("decorate", "decorated");
+    repo.write(".prow.yaml", &format!("presubmits:\n{broken}"));
+    repo.commit("three");
+    let path = repo.path();
+    let flags = ["demo", "--exit", "--repo", path.to_str().unwrap()];
+    let (code, printed) = Program::start(&flags).end(MINUTE);
+    assert_eq!(code, Some(1), "{printed}");
+    assert!(printed.contains(".prow.yaml, line 4"), "{printed}");
+    assert!(printed.contains("did you mean \"decorate\"?"), "{printed}");
+    assert!(!printed.contains("<!--"), "{printed}");
+}
+
+/// `repos` begins the paths of GitHub's API.
+#[test]
+fn an_organisation_that_no_account_can_be_is_left_out() {
+    let repo = Repository::with("prow-jobs.yaml");
+    repo.git(&["remote", "add", "origin", "https://git.host/repos/mine.git"]);
+    demonstrate(&repo.path());
 }
