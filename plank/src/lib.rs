@@ -80,7 +80,7 @@ pub struct Context {
     /// Set once all `ProwJob`s are listed.
     pub ready: Ready,
     /// Where build ids come from instead of from here.
-    pub tot: Option<Tot>,
+    pub tot: Option<tot::Tot>,
     /// The key shared with Deck, for jobs whose results go to Deck's storage.
     pub storage_key: Option<KeyFile>,
     /// Beside `created-by-prow=true`, for pods alone; empty for none.
