@@ -177,8 +177,8 @@ periodics:
     assert_eq!(
         found("extra-refs-head", &case),
         [
-            r#"config.yaml:8:38: presubmits."o/r"[0].extra_refs[1].base_ref: "a" cannot clone HEAD of o/tools; name the branch"#,
-            r#"config.yaml:13:65: periodics[0].extra_refs[1].base_ref: "b" cannot clone HEAD of o/tools; name the branch"#,
+            r#"config.yaml:8:29: presubmits."o/r"[0].extra_refs[1].base_ref: "a" cannot clone HEAD of o/tools; name the branch"#,
+            r#"config.yaml:13:76: periodics[0].extra_refs[1].base_ref: "b" cannot clone HEAD of o/tools; name the branch"#,
         ]
     );
 }
