@@ -42,7 +42,7 @@ const KEPT: [&str; 27] = [
 const FREE: [&str; 4] = ["annotations", "labels", "matchLabels", "nodeSelector"];
 
 /// Maps of quantities.
-const QUANTITIES: [&str; 2] = ["limits", "requests"];
+const QUANTITIES: [&str; 3] = ["limits", "overhead", "requests"];
 
 pub(crate) fn write(mut form: Value) -> String {
     prune(&mut form);

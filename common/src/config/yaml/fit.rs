@@ -219,6 +219,8 @@ impl<'a> Fit<'a> {
                     Some(found) => found,
                     None => {
                         self.unknown(*key, &name, fields, path);
+                        // The whole text becomes JSON in Go, also what nobody reads.
+                        self.value(*value, ANY, target.value(&name), &path.key(&name));
                         continue;
                     }
                 },

@@ -86,6 +86,10 @@ fn says_where_what_was_found_and_what_was_expected() {
             "f:2:6: any: found .inf, expected any value that JSON can hold",
         ),
         (
+            "other: {a: [.nan]}",
+            "f:1:13: other.a[0]: found .nan, expected any value that JSON can hold",
+        ),
+        (
             "int: !!int x",
             "f:1:12: int: found \"x\", expected a whole number",
         ),
