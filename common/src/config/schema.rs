@@ -34,6 +34,8 @@ pub(super) enum Kind {
     /// One of these.
     Word(Vec<String>),
     Integer,
+    /// A whole number from zero on, of 64 bits.
+    Unsigned,
     /// A whole number of 32 bits.
     Int32,
     Number,
@@ -203,6 +205,9 @@ impl<'a> Builder<'a> {
             }
             Some("string") => Kind::Text,
             Some("integer") if schema.get("format").is_some_and(|it| it == "int32") => Kind::Int32,
+            Some("integer") if schema.get("format").is_some_and(|it| it == "uint64") => {
+                Kind::Unsigned
+            }
             Some("integer") => Kind::Integer,
             Some("number") => Kind::Number,
             Some("boolean") => Kind::Bool,

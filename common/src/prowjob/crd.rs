@@ -49,17 +49,12 @@ pub fn crd() -> CustomResourceDefinition {
     serde_json::from_value(crd).expect("the edited CRD is still one")
 }
 
-/// Leaves out what serde would do for a field that is missing, and the width of numbers that
-/// Kubernetes has no word for.
+/// Leaves out what serde would do for a field that is missing.
 fn loosen(schema: &mut Value) {
     let Value::Object(rules) = schema else {
         return;
     };
     rules.remove("default");
-    if rules.get("format").is_some_and(|format| format == "uint64") {
-        rules.remove("format");
-        rules.remove("minimum");
-    }
     for key in ["items", "additionalProperties"] {
         rules.get_mut(key).map(loosen);
     }

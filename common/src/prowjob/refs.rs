@@ -78,6 +78,7 @@ pub struct Refs {
 #[serde(default)]
 pub struct Pull {
     #[serde(deserialize_with = "pull_number")]
+    #[schemars(with = "i64")]
     pub number: u64,
     #[serde(deserialize_with = "null_default")]
     pub author: String,

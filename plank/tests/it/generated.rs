@@ -65,9 +65,13 @@ const SEED: u64 = 13;
 /// How many differences are shown.
 const SHOWN: usize = 4000;
 
+fn given_seed() -> Option<u64> {
+    let text = env::var("PROW_GENERATED_SEED").ok()?;
+    Some(text.parse().expect("a number"))
+}
+
 fn inputs() -> Vec<Input> {
-    let given = env::var("PROW_GENERATED_SEED").ok();
-    let mut seed = Seed(given.map_or(SEED, |text| text.parse().expect("a number")));
+    let mut seed = Seed(given_seed().unwrap_or(SEED));
     [
         fields::inputs(&mut seed),
         merges::inputs(&mut seed),
@@ -197,11 +201,13 @@ fn every_input_is_what_upstream_makes_of_it() {
     print(&counts, &explained);
     let shown = found[..found.len().min(SHOWN)].join("\n\n");
     assert!(found.is_empty(), "{} differ:\n{shown}", found.len());
-    assert_eq!(
-        explained.len(),
-        differences::REASONS,
-        "a reason is out of date"
-    );
+    if given_seed().is_none() {
+        assert_eq!(
+            explained.len(),
+            differences::REASONS,
+            "a reason is out of date"
+        );
+    }
 }
 
 /// For the note of who asks upstream again.

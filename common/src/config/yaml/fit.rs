@@ -113,10 +113,14 @@ impl<'a> Fit<'a> {
                 Some(int) => int.into(),
                 None => self.mismatch(node, path, expected(kind)),
             },
+            (Kind::Unsigned, Scalar::Int(int)) if int >= 0 => int.into(),
+            (Kind::Unsigned, Scalar::Float(float)) if float < 0.0 => {
+                self.mismatch(node, path, expected(kind))
+            }
             (Kind::Any | Kind::Integer | Kind::Number, Scalar::Int(int)) => int.into(),
-            (Kind::Any | Kind::Number, Scalar::Uint(int)) => int.into(),
-            (Kind::Any | Kind::Integer | Kind::Number, Scalar::Float(float)) => {
-                match number(float, matches!(kind, Kind::Integer)) {
+            (Kind::Any | Kind::Unsigned | Kind::Number, Scalar::Uint(int)) => int.into(),
+            (Kind::Any | Kind::Integer | Kind::Unsigned | Kind::Number, Scalar::Float(float)) => {
+                match number(float, matches!(kind, Kind::Integer | Kind::Unsigned)) {
                     Some(number) => number,
                     None => self.mismatch(node, path, expected(kind)),
                 }
@@ -285,7 +289,9 @@ impl<'a> Fit<'a> {
         match self.shape.kind(kind) {
             Kind::Any | Kind::Word(_) | Kind::Time => Value::Null,
             Kind::Text => Value::String(String::new()),
-            Kind::Integer | Kind::Int32 | Kind::IntOrString | Kind::Number => 0.into(),
+            Kind::Integer | Kind::Unsigned | Kind::Int32 | Kind::IntOrString | Kind::Number => {
+                0.into()
+            }
             Kind::Quantity => "0".into(),
             Kind::Bool => false.into(),
             Kind::List(_) => Value::Array(Vec::new()),
@@ -391,6 +397,7 @@ fn expected(kind: &Kind) -> &'static str {
         Kind::Any => "any value that JSON can hold",
         Kind::Text | Kind::Word(_) => "a text",
         Kind::Integer => "a whole number",
+        Kind::Unsigned => "a whole number that is not negative",
         Kind::Int32 => "a whole number of at most 32 bits",
         Kind::Quantity => "an amount like 500m, 2 or 4Gi",
         Kind::IntOrString => "a whole number of at most 32 bits, or a text",
