@@ -6,28 +6,28 @@ use std::sync::Mutex;
 use jiff::{SignedDuration, Timestamp};
 
 /// Milliseconds from the Unix epoch to the snowflake's own.
-const EPOCH: i64 = 1_288_834_974_657;
+const SNOWFLAKE_EPOCH: i64 = 1_288_834_974_657;
 const NODE_BITS: u32 = 10;
 const SEQUENCE_BITS: u32 = 12;
 
 /// Numbers that a counter made are smaller, those that tell a time are greater: of all times
 /// after the snowflake's first day.
-const LEAST_TIME: u64 = 1 << 48;
+const MIN_SNOWFLAKE_ID: u64 = 1 << 48;
 /// How far clocks may differ.
-const CLOCKS: SignedDuration = SignedDuration::from_hours(24);
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 /// The node number Prow uses, and we: one leader at a time makes ids.
-pub const NODE: u16 = 1;
+pub const SNOWFLAKE_NODE: u16 = 1;
 
 /// Makes ids that strictly rise within this process, even when the clock steps back.
 #[derive(Debug)]
-pub struct BuildIds {
+pub struct BuildIdGenerator {
     node: u64,
     /// Milliseconds and sequence of the last id, as one number.
     last: Mutex<u64>,
 }
 
-impl BuildIds {
+impl BuildIdGenerator {
     /// Only the lowest ten bits of `node` count.
     pub fn new(node: u16) -> Self {
         Self {
@@ -37,8 +37,8 @@ impl BuildIds {
     }
 
     /// The next id, about 19 decimal digits.
-    pub fn next(&self, now: Timestamp) -> String {
-        let millis = u64::try_from(now.as_millisecond() - EPOCH).unwrap_or(0);
+    pub fn next_build_id(&self, now: Timestamp) -> String {
+        let millis = u64::try_from(now.as_millisecond() - SNOWFLAKE_EPOCH).unwrap_or(0);
         let mut last = self.last.lock().expect("nothing panics under this lock");
         *last = (millis << SEQUENCE_BITS).max(*last + 1);
         let (millis, sequence) = (*last >> SEQUENCE_BITS, *last & ((1 << SEQUENCE_BITS) - 1));
@@ -49,19 +49,19 @@ impl BuildIds {
 /// Whether the build `recorded` as a job's latest is newer than `ours`. Only numbers can tell, of
 /// the same kind; one of a time that is not yet is no build's and would stay for ever.
 #[must_use]
-pub fn is_newer(recorded: &str, ours: &str, now: Timestamp) -> bool {
+pub fn is_newer_build(recorded: &str, ours: &str, now: Timestamp) -> bool {
     let (Ok(recorded), Ok(ours)) = (recorded.trim().parse::<u64>(), ours.parse::<u64>()) else {
         return false;
     };
-    let is_time = |id| id >= LEAST_TIME;
+    let is_time = |id| id >= MIN_SNOWFLAKE_ID;
     is_time(recorded) == is_time(ours)
         && recorded > ours
-        && (!is_time(recorded) || recorded <= last_of(now + CLOCKS))
+        && (!is_time(recorded) || recorded <= last_build_id_at(now + MAX_CLOCK_SKEW))
 }
 
 /// The greatest id that can be made by then.
-fn last_of(time: Timestamp) -> u64 {
-    let next = u64::try_from(time.as_millisecond() + 1 - EPOCH).unwrap_or(0);
+fn last_build_id_at(time: Timestamp) -> u64 {
+    let next = u64::try_from(time.as_millisecond() + 1 - SNOWFLAKE_EPOCH).unwrap_or(0);
     next.saturating_mul(1 << (NODE_BITS + SEQUENCE_BITS)) - 1
 }
 
@@ -75,7 +75,10 @@ mod tests {
     #[test]
     fn newer_is_the_greater_number_that_can_be() {
         let now = Timestamp::from_second(NOW).unwrap();
-        let time = |second| BuildIds::new(NODE).next(Timestamp::from_second(second).unwrap());
+        let time = |second| {
+            BuildIdGenerator::new(SNOWFLAKE_NODE)
+                .next_build_id(Timestamp::from_second(second).unwrap())
+        };
         let (past, soon) = (time(NOW - 9), time(NOW + 9));
         let later = time(NOW + 2 * 24 * 3600);
         for (recorded, ours, expected) in [
@@ -95,26 +98,33 @@ mod tests {
             (&past, "3", false),
             ("3", &past, false),
         ] {
-            assert_eq!(is_newer(recorded, ours, now), expected, "{recorded} {ours}");
+            assert_eq!(
+                is_newer_build(recorded, ours, now),
+                expected,
+                "{recorded} {ours}"
+            );
         }
     }
 
     #[test]
     fn is_prows_number_for_the_moment() {
-        let now = Timestamp::from_millisecond(EPOCH + 5).unwrap();
-        let ids = BuildIds::new(NODE);
-        assert_eq!(ids.next(now), ((5 << 22) | (1 << 12)).to_string());
-        assert_eq!(ids.next(now), ((5 << 22) | (1 << 12) | 1).to_string());
+        let now = Timestamp::from_millisecond(SNOWFLAKE_EPOCH + 5).unwrap();
+        let ids = BuildIdGenerator::new(SNOWFLAKE_NODE);
+        assert_eq!(ids.next_build_id(now), ((5 << 22) | (1 << 12)).to_string());
+        assert_eq!(
+            ids.next_build_id(now),
+            ((5 << 22) | (1 << 12) | 1).to_string()
+        );
     }
 
     #[test]
     fn rises_through_a_burst_and_a_clock_that_steps_back() {
-        let ids = BuildIds::new(NODE);
-        let later = Timestamp::from_millisecond(EPOCH + 1_000_000).unwrap();
-        let earlier = Timestamp::from_millisecond(EPOCH + 10).unwrap();
+        let ids = BuildIdGenerator::new(SNOWFLAKE_NODE);
+        let later = Timestamp::from_millisecond(SNOWFLAKE_EPOCH + 1_000_000).unwrap();
+        let earlier = Timestamp::from_millisecond(SNOWFLAKE_EPOCH + 10).unwrap();
         let made: Vec<u64> = (0..10_000)
             .map(|i| if i < 5_000 { later } else { earlier })
-            .map(|now| ids.next(now).parse().unwrap())
+            .map(|now| ids.next_build_id(now).parse().unwrap())
             .collect();
         assert!(made.windows(2).all(|pair| pair[0] < pair[1]));
     }

@@ -1,59 +1,59 @@
 //! Prow's configuration: `config.yaml`, the job files, `plugins.yaml` and what repositories bring
 //! themselves. Data, defaults, validation; the only I/O is reading the files that are named.
 //!
-//! files → [`yaml`] → types with defaults → presets → validation → [`Config`], or [`Errors`] that
+//! files → [`yaml`] → types with defaults → presets → validation → [`Config`], or [`ConfigErrors`] that
 //! name every mistake with file, line and column.
 
 pub mod agent;
 pub mod buckets;
-pub mod check;
-mod content;
-mod decorations;
+pub mod checkconfig;
+mod content_hash;
+mod decoration_cache;
 mod defaults;
+mod diagnostic;
+mod diagnostics;
+mod file_jobs;
 mod files;
-mod findings;
 pub mod inrepo;
 mod job;
 mod loader;
 mod options;
 mod parallel;
-mod part;
-mod places;
 pub mod plugins;
 mod preset;
-mod problem;
 pub mod prow;
 pub mod prowignore;
+mod prowjob_spec;
 mod published_schema;
-mod report;
 mod schema;
-mod spec;
+mod section_diagnostics;
+mod source_map;
 mod validate;
 pub mod yaml;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::names;
+use crate::repo_names;
 
-pub use agent::{Agent, Files, LoadFailure, LoadMetrics, LoadStatus};
+pub use agent::{ConfigAgent, LoadFailure, LoadMetrics, LoadStatus, ReloadableFiles};
+pub(crate) use diagnostic::nearest_name;
+pub use diagnostic::{ConfigErrors, ConfigPath, Diagnostic, PathSegment};
 pub use job::{
-    Brancher, Changes, JobBase, Origin, Pattern, Periodic, PodText, Postsubmit, Presubmit,
-    RegexpChangeMatcher, Retry, UtilityConfig,
+    Brancher, ChangedFiles, ConfigOrigin, GoRegexp, JobBase, Periodic, PodSpecJson, Postsubmit,
+    Presubmit, RegexpChangeMatcher, Retry, UtilityConfig,
 };
-pub use loader::Loader;
-pub use options::Options;
+pub use loader::ConfigLoader;
+pub use options::ConfigOptions;
 pub use preset::Preset;
-pub(crate) use problem::nearest;
-pub use problem::{Errors, Path, Problem, Segment};
 pub use prow::{
-    ByRepoAndCluster, GithubLinks, GithubReporter, InRepoConfig, Plank, ProwConfig, SLACK_REPORT,
-    Scheduler, Sinker, SlackReporter,
+    ByRepoAndCluster, GithubLinks, GithubReporterConfig, InRepoConfig, PlankConfig, ProwConfig,
+    SLACK_REPORT, SchedulerConfig, SinkerConfig, SlackReporterEntry,
 };
-pub use published_schema::{job_file_schema, prow_jobs_schema};
-pub use spec::{
+pub use prowjob_spec::{
     batch_spec, periodic_labels, periodic_spec, postsubmit_labels, postsubmit_spec,
     presubmit_labels, presubmit_spec,
 };
+pub use published_schema::{job_file_schema, prow_jobs_schema};
 
 /// Everything an installation is configured with, read, completed and checked.
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ pub struct Config {
     /// The central jobs: those of `config.yaml` and of the job files.
     pub jobs: JobConfig,
     /// Fields of these files that nobody knows, and keys that are there twice.
-    pub unknown_fields: Vec<Problem>,
+    pub unknown_fields: Vec<Diagnostic>,
     /// How many files were read.
     pub files: usize,
 }
@@ -81,22 +81,22 @@ pub struct JobConfig {
 
 impl Config {
     /// Reads, completes and checks everything that `options` name, once.
-    pub fn load(options: &Options) -> Result<Arc<Self>, Errors> {
-        Loader::once(options)
+    pub fn load_files(options: &ConfigOptions) -> Result<Arc<Self>, ConfigErrors> {
+        ConfigLoader::load_once(options)
     }
 
     /// The central presubmits of `org/repo`.
     pub fn presubmits_for(&self, org_repo: &str) -> &[Arc<Presubmit>] {
-        names::find(&self.jobs.presubmits, org_repo).map_or(&[], Vec::as_slice)
+        repo_names::find_by_name(&self.jobs.presubmits, org_repo).map_or(&[], Vec::as_slice)
     }
 
     /// The central postsubmits of `org/repo`.
     pub fn postsubmits_for(&self, org_repo: &str) -> &[Arc<Postsubmit>] {
-        names::find(&self.jobs.postsubmits, org_repo).map_or(&[], Vec::as_slice)
+        repo_names::find_by_name(&self.jobs.postsubmits, org_repo).map_or(&[], Vec::as_slice)
     }
 
     /// Top-level sections of `config.yaml` that no service here reads.
     pub fn unused_sections(&self) -> impl Iterator<Item = &'static str> {
-        self.prow.unused()
+        self.prow.unused_sections()
     }
 }

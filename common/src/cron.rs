@@ -2,30 +2,30 @@
 //!
 //! Five fields (minute, hour, day of month, month, day of week), six with seconds first, or a
 //! word like `@daily` or `@every 1h30m`; before it `TZ=Area/City ` or `CRON_TZ=Area/City `.
-//! What is read are the sets of values; [`Calendar::next`] and [`Calendar::last`] say when they
+//! What is read are the sets of values; [`CronCalendar::next`] and [`CronCalendar::last`] say when they
 //! come round.
 
 mod field;
-mod fire;
+mod slots;
 
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
 
 use crate::duration::GoDuration;
-use field::Kind;
+use field::CronFieldKind;
 
 /// When something is due.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Schedule {
+pub enum CronSchedule {
     /// Again and again, in whole seconds, at least one.
     Every(GoDuration),
-    Calendar(Box<Calendar>),
+    Calendar(Box<CronCalendar>),
 }
 
 /// The points in time whose parts are in all of these sets: bit n stands for the value n.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Calendar {
+pub struct CronCalendar {
     pub seconds: u64,
     pub minutes: u64,
     pub hours: u64,
@@ -42,20 +42,20 @@ pub struct Calendar {
 /// Why a text is no schedule: what was found and what was expected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
-pub struct ParseError(String);
+pub struct CronParseError(String);
 
-impl FromStr for Schedule {
-    type Err = ParseError;
+impl FromStr for CronSchedule {
+    type Err = CronParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        parse(text).map_err(ParseError)
+    fn from_str(text: &str) -> Result<Self, CronParseError> {
+        parse_schedule(text).map_err(CronParseError)
     }
 }
 
-fn parse(text: &str) -> Result<Schedule, String> {
-    let (zone, text) = zone(text)?;
+fn parse_schedule(text: &str) -> Result<CronSchedule, String> {
+    let (zone, text) = split_time_zone(text)?;
     if text.starts_with('@') {
-        return word(text, zone);
+        return parse_descriptor(text, zone);
     }
     let fields: Vec<&str> = text.split_whitespace().collect();
     let (second, rest) = match fields.as_slice() {
@@ -72,14 +72,14 @@ fn parse(text: &str) -> Result<Schedule, String> {
             ));
         }
     };
-    let (days_of_month, any_day) = field::set(rest[2], Kind::DayOfMonth)?;
-    let (days_of_week, any_weekday) = field::set(rest[4], Kind::DayOfWeek)?;
-    Ok(Schedule::Calendar(Box::new(Calendar {
-        seconds: field::set(second, Kind::Second)?.0,
-        minutes: field::set(rest[0], Kind::Minute)?.0,
-        hours: field::set(rest[1], Kind::Hour)?.0,
+    let (days_of_month, any_day) = field::parse_field(rest[2], CronFieldKind::DayOfMonth)?;
+    let (days_of_week, any_weekday) = field::parse_field(rest[4], CronFieldKind::DayOfWeek)?;
+    Ok(CronSchedule::Calendar(Box::new(CronCalendar {
+        seconds: field::parse_field(second, CronFieldKind::Second)?.0,
+        minutes: field::parse_field(rest[0], CronFieldKind::Minute)?.0,
+        hours: field::parse_field(rest[1], CronFieldKind::Hour)?.0,
         days_of_month,
-        months: field::set(rest[3], Kind::Month)?.0,
+        months: field::parse_field(rest[3], CronFieldKind::Month)?.0,
         days_of_week,
         both_days: any_day || any_weekday,
         zone,
@@ -87,7 +87,7 @@ fn parse(text: &str) -> Result<Schedule, String> {
 }
 
 /// The time zone before the schedule, and the schedule.
-fn zone(text: &str) -> Result<(Option<TimeZone>, &str), String> {
+fn split_time_zone(text: &str) -> Result<(Option<TimeZone>, &str), String> {
     let Some(after) = ["TZ=", "CRON_TZ="]
         .iter()
         .find_map(|prefix| text.strip_prefix(prefix))
@@ -111,13 +111,13 @@ fn zone(text: &str) -> Result<(Option<TimeZone>, &str), String> {
     }
 }
 
-fn word(text: &str, zone: Option<TimeZone>) -> Result<Schedule, String> {
+fn parse_descriptor(text: &str, zone: Option<TimeZone>) -> Result<CronSchedule, String> {
     if let Some(duration) = text.strip_prefix("@every ") {
         let duration: GoDuration = duration
             .parse()
             .map_err(|error| format!("@every: {error}"))?;
-        return Ok(Schedule::Every(GoDuration::from_secs(
-            duration.secs().max(1),
+        return Ok(CronSchedule::Every(GoDuration::from_secs(
+            duration.as_secs().max(1),
         )));
     }
     let fields = match text {
@@ -133,8 +133,8 @@ fn word(text: &str, zone: Option<TimeZone>) -> Result<Schedule, String> {
             ));
         }
     };
-    let mut schedule = parse(fields)?;
-    if let Schedule::Calendar(calendar) = &mut schedule {
+    let mut schedule = parse_schedule(fields)?;
+    if let CronSchedule::Calendar(calendar) = &mut schedule {
         calendar.zone = zone;
     }
     Ok(schedule)
@@ -164,8 +164,8 @@ mod tests {
                 _ => row.get(1).cloned().unwrap_or_default(),
             };
             let found = match text.parse() {
-                Ok(Schedule::Every(delay)) => json!(delay.secs()),
-                Ok(Schedule::Calendar(c)) => json!([
+                Ok(CronSchedule::Every(delay)) => json!(delay.as_secs()),
+                Ok(CronSchedule::Calendar(c)) => json!([
                     c.seconds,
                     c.minutes,
                     c.hours,
@@ -237,7 +237,7 @@ mod tests {
                 "found \"TZ=UTC\", expected a schedule after the time zone",
             ),
         ] {
-            let error = text.parse::<Schedule>().unwrap_err();
+            let error = text.parse::<CronSchedule>().unwrap_err();
             assert_eq!(error.to_string(), message);
         }
     }

@@ -18,16 +18,16 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::private;
+use crate::private_files;
 
 /// An open database; the lock on its file goes with the last clone.
 #[derive(Clone, Debug)]
-pub struct Db {
+pub struct SqliteDb {
     pool: SqlitePool,
     _lock: Option<Arc<Flock<File>>>,
 }
 
-impl Deref for Db {
+impl Deref for SqliteDb {
     type Target = SqlitePool;
 
     fn deref(&self) -> &SqlitePool {
@@ -40,26 +40,26 @@ impl Deref for Db {
 ///
 /// A commit is on disk when it returns. A second process gets an error that names the first.
 /// Nobody but this process's user may read the file and those beside it.
-pub async fn open(
+pub async fn open_database(
     path: Option<&Path>,
     migrations: &[(&'static str, &'static str)],
-) -> anyhow::Result<Db> {
+) -> anyhow::Result<SqliteDb> {
     let db = match path {
-        Some(path) => on_disk(path)
+        Some(path) => open_on_disk(path)
             .await
             .with_context(|| format!("opening database {}", path.display()))?,
-        None => in_memory().await?,
+        None => open_in_memory().await?,
     };
-    migrate(&db.pool, migrations).await?;
+    apply_migrations(&db.pool, migrations).await?;
     Ok(db)
 }
 
-async fn on_disk(path: &Path) -> anyhow::Result<Db> {
+async fn open_on_disk(path: &Path) -> anyhow::Result<SqliteDb> {
     if let Some(folder) = path.parent() {
-        private::new_folder(folder)?;
+        private_files::create_private_dir(folder)?;
     }
-    let lock = lock(path)?;
-    close(path).context("taking others' rights away")?;
+    let lock = lock_database(path)?;
+    restrict_access(path).context("taking others' rights away")?;
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -73,13 +73,13 @@ async fn on_disk(path: &Path) -> anyhow::Result<Db> {
         .max_connections(4)
         .connect_with(options)
         .await?;
-    Ok(Db {
+    Ok(SqliteDb {
         pool,
         _lock: Some(Arc::new(lock)),
     })
 }
 
-async fn in_memory() -> anyhow::Result<Db> {
+async fn open_in_memory() -> anyhow::Result<SqliteDb> {
     // One connection that is never closed: each connection to ":memory:" is a database of its own.
     let options = SqliteConnectOptions::new()
         .in_memory(true)
@@ -91,29 +91,29 @@ async fn in_memory() -> anyhow::Result<Db> {
         .max_lifetime(None)
         .connect_with(options)
         .await?;
-    Ok(Db { pool, _lock: None })
+    Ok(SqliteDb { pool, _lock: None })
 }
 
 /// Makes the file for its owner alone, where it is not there yet, and closes it and what `SQLite`
 /// left beside it to others. New files beside it get the rights of the database from `SQLite`.
-fn close(path: &Path) -> io::Result<()> {
-    private::file(path)?;
+fn restrict_access(path: &Path) -> io::Result<()> {
+    private_files::open_private_file(path)?;
     for suffix in ["-wal", "-shm", "-journal"] {
-        private::close_file(&beside(path, suffix))?;
+        private_files::restrict_file_mode(&path_with_suffix(path, suffix))?;
     }
     Ok(())
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+fn path_with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
 }
 
 /// Takes `<path>.lock`, which holds the owner's process id.
-fn lock(path: &Path) -> anyhow::Result<Flock<File>> {
-    let name = beside(path, ".lock");
-    let file = private::file(&name)?;
+fn lock_database(path: &Path) -> anyhow::Result<Flock<File>> {
+    let name = path_with_suffix(path, ".lock");
+    let file = private_files::open_private_file(&name)?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(mut lock) => {
             lock.set_len(0)?;
@@ -133,7 +133,7 @@ fn lock(path: &Path) -> anyhow::Result<Flock<File>> {
     }
 }
 
-async fn migrate(
+async fn apply_migrations(
     pool: &SqlitePool,
     migrations: &[(&'static str, &'static str)],
 ) -> anyhow::Result<()> {
@@ -172,7 +172,7 @@ mod tests {
         "CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1);",
     )];
 
-    async fn rows(db: &Db) -> i64 {
+    async fn rows(db: &SqliteDb) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM t")
             .fetch_one(&**db)
             .await
@@ -184,7 +184,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b.db");
         for _ in 0..2 {
-            let db = open(Some(&path), MIGRATIONS).await.unwrap();
+            let db = open_database(Some(&path), MIGRATIONS).await.unwrap();
             assert_eq!(rows(&db).await, 1);
             db.close().await;
         }
@@ -194,14 +194,14 @@ mod tests {
     async fn a_second_owner_is_told_who_the_first_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("hook.db");
-        let first = open(Some(&path), &[]).await.unwrap();
-        let refusal = format!("{:#}", open(Some(&path), &[]).await.unwrap_err());
+        let first = open_database(Some(&path), &[]).await.unwrap();
+        let refusal = format!("{:#}", open_database(Some(&path), &[]).await.unwrap_err());
         assert!(
             refusal.contains(&format!("process {}", std::process::id())),
             "{refusal}"
         );
         drop(first);
-        open(Some(&path), &[]).await.unwrap();
+        open_database(Some(&path), &[]).await.unwrap();
     }
 
     #[tokio::test]
@@ -219,7 +219,7 @@ mod tests {
             std::fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
         };
         for time in 0..2 {
-            let db = open(Some(&path), MIGRATIONS).await.unwrap();
+            let db = open_database(Some(&path), MIGRATIONS).await.unwrap();
             assert_eq!(rows(&db).await, 1);
             let found = rights();
             assert_eq!(found.len(), 4, "{found:?}");
@@ -238,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn in_memory_keeps_its_tables() {
-        let db = open(None, MIGRATIONS).await.unwrap();
+        let db = open_database(None, MIGRATIONS).await.unwrap();
         assert_eq!(rows(&db.clone()).await, 1);
     }
 }

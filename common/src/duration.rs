@@ -13,24 +13,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GoDuration(i64);
 
-const SECOND: i64 = 1_000_000_000;
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 impl GoDuration {
     pub const fn from_secs(seconds: i64) -> Self {
-        Self(seconds * SECOND)
+        Self(seconds * NANOS_PER_SECOND)
     }
 
     pub const fn from_nanos(nanos: i64) -> Self {
         Self(nanos)
     }
 
-    pub const fn nanos(self) -> i64 {
+    pub const fn as_nanos(self) -> i64 {
         self.0
     }
 
     /// Whole seconds, cut towards zero.
-    pub const fn secs(self) -> i64 {
-        self.0 / SECOND
+    pub const fn as_secs(self) -> i64 {
+        self.0 / NANOS_PER_SECOND
     }
 
     /// As a `std` duration; a negative span is zero.
@@ -42,19 +42,19 @@ impl GoDuration {
 /// Why a text is no Go duration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is not a duration: expected numbers with units, as in 300ms, 1h30m or 10s")]
-pub struct ParseError(String);
+pub struct DurationParseError(String);
 
 impl FromStr for GoDuration {
-    type Err = ParseError;
+    type Err = DurationParseError;
 
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        parse(text)
+    fn from_str(text: &str) -> Result<Self, DurationParseError> {
+        parse_go_duration(text)
             .map(Self)
-            .ok_or_else(|| ParseError(text.chars().take(64).collect()))
+            .ok_or_else(|| DurationParseError(text.chars().take(64).collect()))
     }
 }
 
-fn parse(text: &str) -> Option<i64> {
+fn parse_go_duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -74,14 +74,14 @@ fn parse(text: &str) -> Option<i64> {
             .find(|c: char| c.is_ascii_digit() || c == '.')
             .unwrap_or(tail.len());
         let (unit, next) = tail.split_at(unit_end);
-        total = total.checked_add(term(number, unit_nanos(unit)?)?)?;
+        total = total.checked_add(parse_term(number, unit_nanos(unit)?)?)?;
         rest = next;
     }
     i64::try_from(if negative { -total } else { total }).ok()
 }
 
 /// `number` times `unit` in nanoseconds; digits past the nanosecond are cut, as Go cuts them.
-fn term(number: &str, unit: i64) -> Option<i128> {
+fn parse_term(number: &str, unit: i64) -> Option<i128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() && fraction.is_empty() {
         return None;
@@ -108,9 +108,9 @@ fn unit_nanos(unit: &str) -> Option<i64> {
         "ns" => 1,
         "us" | "µs" | "μs" => 1_000,
         "ms" => 1_000_000,
-        "s" => SECOND,
-        "m" => 60 * SECOND,
-        "h" => 3600 * SECOND,
+        "s" => NANOS_PER_SECOND,
+        "m" => 60 * NANOS_PER_SECOND,
+        "h" => 3600 * NANOS_PER_SECOND,
         _ => return None,
     })
 }
@@ -122,7 +122,11 @@ impl fmt::Display for GoDuration {
             f.write_str("-")?;
         }
         let below_a_second = |f: &mut fmt::Formatter<'_>, unit: u64, name: &str| {
-            write!(f, "{}{name}", decimal(nanos / unit, nanos % unit, unit))
+            write!(
+                f,
+                "{}{name}",
+                format_decimal(nanos / unit, nanos % unit, unit)
+            )
         };
         match nanos {
             0 => f.write_str("0s"),
@@ -130,7 +134,7 @@ impl fmt::Display for GoDuration {
             1_000..1_000_000 => below_a_second(f, 1_000, "µs"),
             1_000_000..1_000_000_000 => below_a_second(f, 1_000_000, "ms"),
             _ => {
-                let second = SECOND.unsigned_abs();
+                let second = NANOS_PER_SECOND.unsigned_abs();
                 let (hours, minutes) = (nanos / second / 3600, nanos / second / 60 % 60);
                 if hours > 0 {
                     write!(f, "{hours}h")?;
@@ -141,7 +145,7 @@ impl fmt::Display for GoDuration {
                 write!(
                     f,
                     "{}s",
-                    decimal(nanos / second % 60, nanos % second, second)
+                    format_decimal(nanos / second % 60, nanos % second, second)
                 )
             }
         }
@@ -149,7 +153,7 @@ impl fmt::Display for GoDuration {
 }
 
 /// `whole.fraction` without trailing zeros; `fraction` is out of `unit`, a power of ten.
-fn decimal(whole: u64, fraction: u64, unit: u64) -> String {
+fn format_decimal(whole: u64, fraction: u64, unit: u64) -> String {
     if fraction == 0 {
         return whole.to_string();
     }
@@ -166,8 +170,8 @@ impl Serialize for GoDuration {
 
 impl<'de> Deserialize<'de> for GoDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
+        struct GoDurationVisitor;
+        impl de::Visitor<'_> for GoDurationVisitor {
             type Value = GoDuration;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a duration such as 1h30m, or nanoseconds")
@@ -182,7 +186,7 @@ impl<'de> Deserialize<'de> for GoDuration {
                 i64::try_from(nanos).map(GoDuration).map_err(E::custom)
             }
         }
-        deserializer.deserialize_any(Visitor)
+        deserializer.deserialize_any(GoDurationVisitor)
     }
 }
 
@@ -204,19 +208,19 @@ mod tests {
     fn reads_and_writes_as_go_does() {
         for (text, nanos, written) in [
             ("0", 0, "0s"),
-            ("15s", 15 * SECOND, "15s"),
-            ("2h", 7200 * SECOND, "2h0m0s"),
-            ("1h30m", 5400 * SECOND, "1h30m0s"),
-            ("90m", 5400 * SECOND, "1h30m0s"),
+            ("15s", 15 * NANOS_PER_SECOND, "15s"),
+            ("2h", 7200 * NANOS_PER_SECOND, "2h0m0s"),
+            ("1h30m", 5400 * NANOS_PER_SECOND, "1h30m0s"),
+            ("90m", 5400 * NANOS_PER_SECOND, "1h30m0s"),
             ("1.5s", 1_500_000_000, "1.5s"),
             (".5s", 500_000_000, "500ms"),
             ("1m1ms", 60_001_000_000, "1m0.001s"),
             ("1500us", 1_500_000, "1.5ms"),
-            ("-3m", -180 * SECOND, "-3m0s"),
+            ("-3m", -180 * NANOS_PER_SECOND, "-3m0s"),
             ("7ns", 7, "7ns"),
         ] {
             let parsed: GoDuration = text.parse().unwrap();
-            assert_eq!(parsed.nanos(), nanos, "{text}");
+            assert_eq!(parsed.as_nanos(), nanos, "{text}");
             assert_eq!(parsed.to_string(), written, "{text}");
         }
     }

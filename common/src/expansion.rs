@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 /// A piece of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum ExpansionPart<'a> {
     /// Means itself.
     Text(&'a str),
     /// `$$`.
@@ -18,39 +18,39 @@ pub enum Part<'a> {
 }
 
 /// The pieces of `text` in their order.
-pub fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+pub fn split_parts(text: &str) -> impl Iterator<Item = ExpansionPart<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let (part, length) = first(rest)?;
+        let (part, length) = take_first_part(rest)?;
         rest = &rest[length..];
         Some(part)
     })
 }
 
 /// The first piece and how many bytes it takes.
-fn first(text: &str) -> Option<(Part<'_>, usize)> {
+fn take_first_part(text: &str) -> Option<(ExpansionPart<'_>, usize)> {
     let Some(tail) = text.strip_prefix('$') else {
         let length = text.find('$').unwrap_or(text.len());
-        return (length > 0).then(|| (Part::Text(&text[..length]), length));
+        return (length > 0).then(|| (ExpansionPart::Text(&text[..length]), length));
     };
     if tail.starts_with('$') {
-        return Some((Part::Dollar, 2));
+        return Some((ExpansionPart::Dollar, 2));
     }
     let name = tail.strip_prefix('(').and_then(|name| name.split_once(')'));
     match name {
-        Some((name, _)) => Some((Part::Reference(name), name.len() + 3)),
-        None => Some((Part::Text("$"), 1)),
+        Some((name, _)) => Some((ExpansionPart::Reference(name), name.len() + 3)),
+        None => Some((ExpansionPart::Text("$"), 1)),
     }
 }
 
 /// `text` with every name that `value_of` knows replaced by its value, which is not read again.
-pub fn expand<V: AsRef<str>>(text: &str, value_of: impl Fn(&str) -> Option<V>) -> String {
+pub fn expand_variables<V: AsRef<str>>(text: &str, value_of: impl Fn(&str) -> Option<V>) -> String {
     let mut out = String::with_capacity(text.len());
-    for part in parts(text) {
+    for part in split_parts(text) {
         match part {
-            Part::Text(text) => out.push_str(text),
-            Part::Dollar => out.push('$'),
-            Part::Reference(name) => match value_of(name) {
+            ExpansionPart::Text(text) => out.push_str(text),
+            ExpansionPart::Dollar => out.push('$'),
+            ExpansionPart::Reference(name) => match value_of(name) {
                 Some(value) => out.push_str(value.as_ref()),
                 None => out.extend(["$(", name, ")"]),
             },
@@ -61,17 +61,17 @@ pub fn expand<V: AsRef<str>>(text: &str, value_of: impl Fn(&str) -> Option<V>) -
 
 /// What has to be written so that `text` arrives as it is, whichever names are known.
 #[must_use]
-pub fn literal(text: &str) -> Cow<'_, str> {
-    literal_among(text, |_| true)
+pub fn escape_literal(text: &str) -> Cow<'_, str> {
+    escape_literal_among(text, |_| true)
 }
 
-/// As [`literal`], where only names that `may_be_known` says yes to can have a value.
+/// As [`escape_literal`], where only names that `may_be_known` says yes to can have a value.
 #[must_use]
-pub fn literal_among(text: &str, may_be_known: impl Fn(&str) -> bool) -> Cow<'_, str> {
-    let changes = parts(text).any(|part| match part {
-        Part::Text(_) => false,
-        Part::Dollar => true,
-        Part::Reference(name) => may_be_known(name),
+pub fn escape_literal_among(text: &str, may_be_known: impl Fn(&str) -> bool) -> Cow<'_, str> {
+    let changes = split_parts(text).any(|part| match part {
+        ExpansionPart::Text(_) => false,
+        ExpansionPart::Dollar => true,
+        ExpansionPart::Reference(name) => may_be_known(name),
     });
     if changes || splits_a_character(text) {
         Cow::Owned(text.replace('$', "$$"))
@@ -118,7 +118,7 @@ mod tests {
             ("$", "$"),
             ("", ""),
         ] {
-            assert_eq!(expand(text, known), expected, "{text}");
+            assert_eq!(expand_variables(text, known), expected, "{text}");
         }
     }
 
@@ -130,17 +130,20 @@ mod tests {
             ("a$$", "a$$$$"),
             ("$\u{20ac}", "$$\u{20ac}"),
         ] {
-            assert_eq!(literal(text), expected, "{text}");
+            assert_eq!(escape_literal(text), expected, "{text}");
         }
-        assert_eq!(literal_among("$(date)", |name| name == "A"), "$(date)");
+        assert_eq!(
+            escape_literal_among("$(date)", |name| name == "A"),
+            "$(date)"
+        );
     }
 
     proptest! {
         #[test]
         fn a_literal_arrives_as_it_is(text in r"([$()A-C]|.){0,12}") {
-            prop_assert_eq!(expand(&literal(&text), |_| Some("known")), text.clone());
-            let among = literal_among(&text, |name| known(name).is_some());
-            prop_assert_eq!(expand(&among, known), text);
+            prop_assert_eq!(expand_variables(&escape_literal(&text), |_| Some("known")), text.clone());
+            let among = escape_literal_among(&text, |name| known(name).is_some());
+            prop_assert_eq!(expand_variables(&among, known), text);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! GitHub as Prow's services use it: a client that finds its own token, and the few objects they
 //! look at.
 //!
-//! [`Client`] is octocrab's connection and error texts under Prow's flags, with authentication
+//! [`GithubClient`] is octocrab's connection and error texts under Prow's flags, with authentication
 //! and retries of our own: a token an installation, renewed without making another installation
 //! wait, and no repeated POST. Responses are not cached yet.
 
@@ -23,37 +23,40 @@ use tokio::sync::OnceCell;
 
 pub use auth::GitCredentials;
 pub use checks::{
-    CheckAnnotation, CheckApp, CheckConclusion, CheckOutput, CheckRun, CheckRunChange,
-    CheckRunOutput, CheckStatus, MAX_ANNOTATIONS, NewCheckRun,
+    CheckAnnotation, CheckConclusion, CheckOutput, CheckRunApp, CheckRunChange, CheckRunOutput,
+    CheckRunRequest, CheckStatus, GithubCheckRun, MAX_ANNOTATIONS,
 };
 pub use deliveries::{HookDeliveries, HookDelivery};
-pub use enablement::Enablement;
-pub use error::Error;
-pub use options::Options;
-pub use types::{Branch, IssueComment, PullRequest, Repo, Status, StatusState, User};
+pub use enablement::GithubEnablementOptions;
+pub use error::GithubError;
+pub use options::GithubOptions;
+pub use types::{
+    CommitStatus, GithubPullRequest, GithubRepo, GithubUser, IssueComment, PullRequestBranch,
+    StatusState,
+};
 
-use auth::Auth;
-use transport::Transport;
+use auth::GithubAuth;
+use transport::GithubTransport;
 
-pub type Result<T> = std::result::Result<T, Error>;
+pub type GithubResult<T> = std::result::Result<T, GithubError>;
 
 /// Talks to one GitHub. Cheap to clone; clones share tokens.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct GithubClient(Arc<GithubClientInner>);
 
-struct Inner {
-    transport: Transport,
-    auth: Auth,
+struct GithubClientInner {
+    transport: GithubTransport,
+    auth: GithubAuth,
     bot: OnceCell<String>,
 }
 
-impl Client {
+impl GithubClient {
     /// A client for the service `component` (its `User-Agent`). Reads no file yet: secrets are
     /// read when they are needed, so that a rotated one is picked up.
-    pub fn new(options: &Options, component: &str) -> anyhow::Result<Self> {
-        let transport = Transport::new(options, component)?;
-        let auth = Auth::new(options)?;
-        Ok(Self(Arc::new(Inner {
+    pub fn new(options: &GithubOptions, component: &str) -> anyhow::Result<Self> {
+        let transport = GithubTransport::new(options, component)?;
+        let auth = GithubAuth::new(options)?;
+        Ok(Self(Arc::new(GithubClientInner {
             transport,
             auth,
             bot: OnceCell::new(),

@@ -16,7 +16,7 @@ const NAME: &str = "prow-installation";
 const KEY: &str = "id";
 
 /// The installation's id. Without one, `fresh` becomes it; in a dry run it is only used.
-pub async fn id(
+pub async fn ensure_installation_id(
     client: Client,
     namespace: &str,
     fresh: Uuid,
@@ -24,7 +24,7 @@ pub async fn id(
 ) -> anyhow::Result<Uuid> {
     let api: Api<ConfigMap> = Api::namespaced(client, namespace);
     if let Some(there) = api.get_opt(NAME).await? {
-        return read(&there);
+        return parse_installation_id(&there);
     }
     if dry_run {
         return Ok(fresh);
@@ -38,14 +38,16 @@ pub async fn id(
         ..ConfigMap::default()
     };
     match api.create(&PostParams::default(), &new).await {
-        Ok(made) => read(&made),
+        Ok(made) => parse_installation_id(&made),
         // Somebody else was first.
-        Err(kube::Error::Api(status)) if status.is_already_exists() => read(&api.get(NAME).await?),
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            parse_installation_id(&api.get(NAME).await?)
+        }
         Err(error) => Err(error.into()),
     }
 }
 
-fn read(config_map: &ConfigMap) -> anyhow::Result<Uuid> {
+fn parse_installation_id(config_map: &ConfigMap) -> anyhow::Result<Uuid> {
     config_map
         .data
         .as_ref()

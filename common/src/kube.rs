@@ -10,21 +10,21 @@
 
 mod attempt;
 mod client;
+mod cluster_registry;
+mod cluster_watcher;
 mod clusters;
 mod contexts;
-mod follow;
 mod guard;
 mod infra;
 mod obstacle;
 mod options;
-mod rights;
-mod roster;
+mod permissions;
 mod watch;
 
-pub use clusters::{BuildClusters, ClusterClient, Clusters};
+pub use clusters::{BuildClusterClient, BuildClusterClients, ClusterClients};
 pub use guard::DeserializeGuard;
 pub use infra::infra_client;
-pub use obstacle::Obstacle;
-pub use options::{Options, Timeouts};
-pub use rights::{Missing, Needs, Right};
+pub use obstacle::ClusterObstacle;
+pub use options::{KubernetesOptions, KubernetesTimeouts};
+pub use permissions::{ClusterPermission, MissingPermission, RequiredPermissions};
 pub use watch::{watch_objects, watch_objects_with_failures};

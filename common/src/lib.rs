@@ -1,21 +1,21 @@
 #![doc = include_str!("../README.md")]
 
-pub mod addresses;
 pub mod build_id;
-pub mod causes;
 pub mod config;
 pub mod cron;
 pub mod db;
-pub mod digest;
 pub mod duration;
+pub mod error_chain;
 pub mod expansion;
+pub mod failure_digest;
 pub mod github;
-pub mod inert;
 pub mod installation;
 pub mod kube;
-pub mod names;
-pub mod private;
+pub mod private_files;
 pub mod prowjob;
+pub mod redact;
+pub mod repo_names;
 pub mod service;
 pub mod storage;
 pub mod template;
+pub mod untrusted_text;

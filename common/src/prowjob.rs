@@ -4,22 +4,22 @@
 
 mod crd;
 mod decoration;
+#[cfg(test)]
+mod foreign_object_tests;
 pub mod labels;
-mod new;
+mod naming;
 mod pod_spec;
 mod refs;
 pub mod secrets;
 mod spec;
 mod status;
-#[cfg(test)]
-mod written_by_others;
 
-pub use crd::crd;
+pub use crd::build_prowjob_crd;
 pub use decoration::{
     CensoringOptions, DecorationConfig, GcsConfiguration, PathStrategy, RawObject, Resources,
     SchedulingOptions, SecretKey, UtilityImages,
 };
-pub use new::{Identity, event_name, new_prowjob, periodic_name};
+pub use naming::{JobKey, event_name, new_prowjob, periodic_name};
 pub use pod_spec::RawPodSpec;
 pub use refs::{Pull, Refs};
 pub use spec::{
@@ -27,7 +27,7 @@ pub use spec::{
     ReporterConfig, RerunAuthConfig, ResultStoreConfig, SlackReporterConfig, StringMap,
     TektonPipelineRunSpec, null_default, null_defaults,
 };
-pub use status::{ProwJobState, ProwJobStatus, WAITING};
+pub use status::{ProwJobState, ProwJobStatus, WAITING_PREFIX};
 
 /// The build cluster of a job that names none.
 pub const DEFAULT_CLUSTER: &str = "default";

@@ -6,16 +6,16 @@ pub mod flags;
 mod instrumentation;
 pub mod lease;
 pub mod logging;
-mod patience;
 mod serve;
+mod write_timeout;
 
 use tokio_util::sync::CancellationToken;
 
-pub use configuration::configure;
+pub use configuration::start_config_agent;
 pub use instrumentation::{
-    Instrumentation, InstrumentationOptions, Ready, health_router, metrics_router,
+    Instrumentation, InstrumentationOptions, ServiceReadiness, health_router, metrics_router,
 };
-pub use serve::{ServeOptions, serve};
+pub use serve::{ServeOptions, serve_http};
 
 /// Installs the one crypto provider of the process. Called first in every process and in tests
 /// that use TLS; a second call changes nothing.
@@ -29,16 +29,16 @@ pub fn shutdown_signal() -> CancellationToken {
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
-        let name = signal().await;
+        let name = await_signal().await;
         tracing::info!(signal = name, "shutting down");
         cancelled.cancel();
-        signal().await;
+        await_signal().await;
         std::process::exit(130);
     });
     token
 }
 
-async fn signal() -> &'static str {
+async fn await_signal() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
     tokio::select! {

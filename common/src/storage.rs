@@ -1,6 +1,6 @@
 //! Logs and artifacts in a bucket: one API over clouds, a folder, and Deck's own storage.
 //!
-//! A [`Storage`] is opened from the URL of a bucket and moves bytes by key. [`paths`] says which
+//! A [`ObjectStorage`] is opened from the URL of a bucket and moves bytes by key. [`paths`] says which
 //! key holds what, [`token`] who may write it through Deck. Not a cache and not a file system:
 //! no rename, no append, no directories of their own.
 
@@ -24,18 +24,20 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::causes::causes;
+use crate::error_chain::format_error_chain;
 
-pub use bucket::{Bucket, Provider};
+pub use bucket::{Bucket, StorageProvider};
 pub use content_type::content_type;
-pub use credentials::Credentials;
-pub use key::validate as validate_key;
-pub use object::{Attributes, Body, Listing, Object, ObjectInfo, Version};
+pub use credentials::StorageCredentials;
+pub use key::validate_key;
+pub use object::{
+    BucketObject, ObjectAttributes, ObjectBody, ObjectInfo, ObjectListing, ObjectVersion,
+};
 pub use page::{ListingPage, PAGE_NAMES};
 
 /// What a caller can react to.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum StorageError {
     /// There is no such object.
     #[error("{0} not found")]
     NotFound(String),
@@ -50,7 +52,7 @@ pub enum Error {
     InvalidBucket(String, String),
     /// This kind of bucket cannot do that.
     #[error("{0} is not supported by {1}")]
-    Unsupported(&'static str, Provider),
+    Unsupported(&'static str, StorageProvider),
     /// The service's final word on this request, such as a limit that it would exceed; trying
     /// again is of no use.
     #[error("{0} was refused: {1}")]
@@ -63,10 +65,10 @@ pub enum Error {
     Other(String),
 }
 
-impl Error {
+impl StorageError {
     fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         let error: Box<dyn std::error::Error + Send + Sync> = error.into();
-        Self::Other(causes(error.as_ref()))
+        Self::Other(format_error_chain(error.as_ref()))
     }
 
     /// Whether the same call may go well later.
@@ -78,20 +80,20 @@ impl Error {
 
 /// A bucket (or a folder of one) that was opened. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Storage {
+pub struct ObjectStorage {
     bucket: Bucket,
-    backend: Backend,
+    backend: StorageBackend,
 }
 
 #[derive(Debug, Clone)]
-enum Backend {
-    Cloud(cloud::Cloud),
-    Emulator(Arc<emulator::Emulator>),
-    Local(Arc<local::Local>),
-    Http(Arc<http::Http>),
+enum StorageBackend {
+    Cloud(cloud::CloudBackend),
+    Emulator(Arc<emulator::EmulatorBackend>),
+    Local(Arc<local::LocalBackend>),
+    Http(Arc<http::HttpBackend>),
 }
 
-impl Storage {
+impl ObjectStorage {
     /// Opens `gs://b`, `s3://b`, `az://c`, `file:///dir`, `b` (which is `gs://b`), each with an
     /// optional path, or Deck's storage at `http(s)://host[:port]/storage`.
     ///
@@ -99,18 +101,24 @@ impl Storage {
     /// credentials what is public is read.
     ///
     /// Does not talk to the network, and makes no folder: the first write does.
-    pub fn open(url: &str, credentials: &Credentials) -> Result<Self, Error> {
-        let bucket = Bucket::parse(url)?;
+    pub fn open_bucket(url: &str, credentials: &StorageCredentials) -> Result<Self, StorageError> {
+        let bucket = Bucket::parse_url(url)?;
         let backend = match bucket.provider() {
-            Provider::Gs => match emulator::Emulator::from_env(&bucket)? {
-                Some(emulator) => Backend::Emulator(Arc::new(emulator)),
-                None => Backend::Cloud(cloud::Cloud::open(&bucket, credentials)?),
+            StorageProvider::Gs => match emulator::EmulatorBackend::from_env(&bucket)? {
+                Some(emulator) => StorageBackend::Emulator(Arc::new(emulator)),
+                None => {
+                    StorageBackend::Cloud(cloud::CloudBackend::open_bucket(&bucket, credentials)?)
+                }
             },
-            Provider::S3 | Provider::Az => {
-                Backend::Cloud(cloud::Cloud::open(&bucket, credentials)?)
+            StorageProvider::S3 | StorageProvider::Az => {
+                StorageBackend::Cloud(cloud::CloudBackend::open_bucket(&bucket, credentials)?)
             }
-            Provider::File => Backend::Local(Arc::new(local::Local::open(&bucket))),
-            Provider::Storage => Backend::Http(Arc::new(http::Http::open(&bucket, credentials)?)),
+            StorageProvider::File => {
+                StorageBackend::Local(Arc::new(local::LocalBackend::open_bucket(&bucket)))
+            }
+            StorageProvider::Storage => StorageBackend::Http(Arc::new(
+                http::HttpBackend::open_bucket(&bucket, credentials)?,
+            )),
         };
         Ok(Self { bucket, backend })
     }
@@ -119,7 +127,7 @@ impl Storage {
     #[must_use]
     pub fn with_token(&self, token: SecretString) -> Self {
         let backend = match &self.backend {
-            Backend::Http(http) => Backend::Http(Arc::new(http.with_token(token))),
+            StorageBackend::Http(http) => StorageBackend::Http(Arc::new(http.with_token(token))),
             other => other.clone(),
         };
         Self {
@@ -135,19 +143,19 @@ impl Storage {
     }
 
     /// Writes an object, replacing what was there; readers see the old or the new one.
-    pub async fn put(
+    pub async fn put_object(
         &self,
         key: &str,
-        body: impl Into<Body>,
-        attributes: &Attributes,
-    ) -> Result<(), Error> {
-        key::validate(key)?;
+        body: impl Into<ObjectBody>,
+        attributes: &ObjectAttributes,
+    ) -> Result<(), StorageError> {
+        key::validate_key(key)?;
         let body = body.into();
         match &self.backend {
-            Backend::Cloud(b) => b.put(key, body, attributes).await,
-            Backend::Emulator(b) => b.put(key, body, attributes).await,
-            Backend::Local(b) => b.put(key, body, attributes).await,
-            Backend::Http(b) => b.put(key, body, attributes).await,
+            StorageBackend::Cloud(b) => b.put_object(key, body, attributes).await,
+            StorageBackend::Emulator(b) => b.put_object(key, body, attributes).await,
+            StorageBackend::Local(b) => b.put_object(key, body, attributes).await,
+            StorageBackend::Http(b) => b.put_object(key, body, attributes).await,
         }
     }
 
@@ -156,15 +164,15 @@ impl Storage {
         &self,
         key: &str,
         body: impl Into<bytes::Bytes>,
-        attributes: &Attributes,
-    ) -> Result<bool, Error> {
-        key::validate(key)?;
+        attributes: &ObjectAttributes,
+    ) -> Result<bool, StorageError> {
+        key::validate_key(key)?;
         let body = body.into();
         match &self.backend {
-            Backend::Cloud(b) => b.put_if_absent(key, body, attributes).await,
-            Backend::Emulator(b) => b.put_if_absent(key, body, attributes).await,
-            Backend::Local(b) => b.put_if_absent(key, body, attributes).await,
-            Backend::Http(b) => b.put_if_absent(key, body, attributes).await,
+            StorageBackend::Cloud(b) => b.put_if_absent(key, body, attributes).await,
+            StorageBackend::Emulator(b) => b.put_if_absent(key, body, attributes).await,
+            StorageBackend::Local(b) => b.put_if_absent(key, body, attributes).await,
+            StorageBackend::Http(b) => b.put_if_absent(key, body, attributes).await,
         }
     }
 
@@ -174,80 +182,88 @@ impl Storage {
         &self,
         key: &str,
         body: impl Into<bytes::Bytes>,
-        attributes: &Attributes,
-        version: &Version,
-    ) -> Result<bool, Error> {
-        key::validate(key)?;
+        attributes: &ObjectAttributes,
+        version: &ObjectVersion,
+    ) -> Result<bool, StorageError> {
+        key::validate_key(key)?;
         let body = body.into();
         match &self.backend {
-            Backend::Cloud(b) => b.put_if_unchanged(key, body, attributes, version).await,
-            Backend::Emulator(_) | Backend::Local(_) | Backend::Http(_) => {
-                self.put(key, body, attributes).await.map(|()| true)
+            StorageBackend::Cloud(b) => b.put_if_unchanged(key, body, attributes, version).await,
+            StorageBackend::Emulator(_) | StorageBackend::Local(_) | StorageBackend::Http(_) => {
+                self.put_object(key, body, attributes).await.map(|()| true)
             }
         }
     }
 
-    /// The whole object. Its bytes are as stored: see [`Attributes::content_encoding`].
-    pub async fn get(&self, key: &str) -> Result<Object, Error> {
-        self.read(key, ReadRange::All).await
+    /// The whole object. Its bytes are as stored: see [`ObjectAttributes::content_encoding`].
+    pub async fn get_object(&self, key: &str) -> Result<BucketObject, StorageError> {
+        self.read_object(key, ReadRange::All).await
     }
 
     /// Some bytes; less or none where the object ends before.
-    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Object, Error> {
-        self.read(key, ReadRange::Bounded(range)).await
+    pub async fn get_range(
+        &self,
+        key: &str,
+        range: Range<u64>,
+    ) -> Result<BucketObject, StorageError> {
+        self.read_object(key, ReadRange::Bounded(range)).await
     }
 
-    /// The last `length` bytes, or all if there are fewer; [`Object::range`] says which.
-    pub async fn tail(&self, key: &str, length: u64) -> Result<Object, Error> {
-        self.read(key, ReadRange::Tail(length)).await
+    /// The last `length` bytes, or all if there are fewer; [`BucketObject::range`] says which.
+    pub async fn get_tail(&self, key: &str, length: u64) -> Result<BucketObject, StorageError> {
+        self.read_object(key, ReadRange::Tail(length)).await
     }
 
     /// Size and attributes, without the bytes.
-    pub async fn head(&self, key: &str) -> Result<Object, Error> {
-        self.read(key, ReadRange::Bounded(0..0)).await
+    pub async fn head_object(&self, key: &str) -> Result<BucketObject, StorageError> {
+        self.read_object(key, ReadRange::Bounded(0..0)).await
     }
 
-    async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
-        key::validate(key)?;
+    async fn read_object(&self, key: &str, range: ReadRange) -> Result<BucketObject, StorageError> {
+        key::validate_key(key)?;
         match &self.backend {
-            Backend::Cloud(b) => b.read(key, range).await,
-            Backend::Emulator(b) => b.read(key, range).await,
-            Backend::Local(b) => b.read(key, range).await,
-            Backend::Http(b) => b.read(key, range).await,
+            StorageBackend::Cloud(b) => b.read_object(key, range).await,
+            StorageBackend::Emulator(b) => b.read_object(key, range).await,
+            StorageBackend::Local(b) => b.read_object(key, range).await,
+            StorageBackend::Http(b) => b.read_object(key, range).await,
         }
     }
 
     /// Removes an object; that there is none is no error.
     ///
     /// Deck's storage lets a token remove nothing but pieces of a live log: see [`live`].
-    pub async fn delete(&self, key: &str) -> Result<(), Error> {
-        key::validate(key)?;
+    pub async fn delete_object(&self, key: &str) -> Result<(), StorageError> {
+        key::validate_key(key)?;
         let deleted = match &self.backend {
-            Backend::Cloud(b) => b.delete(key).await,
-            Backend::Emulator(b) => b.delete(key).await,
-            Backend::Local(b) => b.delete(key).await,
-            Backend::Http(b) => b.delete(key).await,
+            StorageBackend::Cloud(b) => b.delete_object(key).await,
+            StorageBackend::Emulator(b) => b.delete_object(key).await,
+            StorageBackend::Local(b) => b.delete_object(key).await,
+            StorageBackend::Http(b) => b.delete_object(key).await,
         };
         match deleted {
-            Err(Error::NotFound(_)) => Ok(()),
+            Err(StorageError::NotFound(_)) => Ok(()),
             deleted => deleted,
         }
     }
 
     /// What lies in the folder `prefix` (the bucket's root if empty): everything below it, or
-    /// with `delimiter` its own objects and, as [`Listing::prefixes`], its folders.
+    /// with `delimiter` its own objects and, as [`ObjectListing::prefixes`], its folders.
     ///
     /// Deck's storage lists to who has a token, and only what the token allows.
-    pub async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
+    pub async fn list_objects(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+    ) -> Result<ObjectListing, StorageError> {
         let prefix = prefix.trim_end_matches('/');
         if !prefix.is_empty() {
-            key::validate(prefix)?;
+            key::validate_key(prefix)?;
         }
         match &self.backend {
-            Backend::Cloud(b) => b.list(prefix, delimiter).await,
-            Backend::Emulator(b) => b.list(prefix, delimiter).await,
-            Backend::Local(b) => b.list(prefix, delimiter).await,
-            Backend::Http(b) => b.list(prefix, delimiter).await,
+            StorageBackend::Cloud(b) => b.list_objects(prefix, delimiter).await,
+            StorageBackend::Emulator(b) => b.list_objects(prefix, delimiter).await,
+            StorageBackend::Local(b) => b.list_objects(prefix, delimiter).await,
+            StorageBackend::Http(b) => b.list_objects(prefix, delimiter).await,
         }
     }
 }
@@ -262,7 +278,7 @@ enum ReadRange {
 
 impl ReadRange {
     /// The bytes this means in an object of that size.
-    fn within(&self, size: u64) -> Range<u64> {
+    fn clamp_to_size(&self, size: u64) -> Range<u64> {
         match self {
             Self::All => 0..size,
             Self::Bounded(range) => {
@@ -289,7 +305,7 @@ mod tests {
             (ReadRange::Tail(30), 10, 0..10),
             (ReadRange::Tail(3), 0, 0..0),
         ] {
-            assert_eq!(range.within(size), expected, "{range:?} of {size}");
+            assert_eq!(range.clamp_to_size(size), expected, "{range:?} of {size}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Go's `text/template`, as configuration files use it: over a `ProwJob`, or over plain data.
 //!
 //! The `gotmpl` crate parses and runs templates. It knows values but no Go structs, so this module
-//! adds what a struct is: its fields have Go's names ([`view`]), an unknown one is an error, and
-//! so is one of a nil pointer ([`rewrite`]). It also sees that blocks close ([`blocks`]). Templates are written by operators; what strangers
+//! adds what a struct is: its fields have Go's names ([`values`]), an unknown one is an error, and
+//! so is one of a nil pointer ([`rewrite_templates`]). It also sees that blocks close ([`blocks`]). Templates are written by operators; what strangers
 //! write is only ever data. All the same none can hang: text, values, output, loops and nesting
 //! have limits.
 //!
@@ -16,10 +16,10 @@ use crate::prowjob::ProwJob;
 
 mod blocks;
 mod functions;
+mod go_structs;
 mod rewrite;
 mod samples;
-mod shape;
-mod view;
+mod values;
 
 /// Longest template, in bytes.
 const MAX_TEXT: usize = 32 << 10;
@@ -30,17 +30,17 @@ const MAX_OUTPUT: usize = 256 << 10;
 /// Turns of all `range` loops of one rendering together.
 const MAX_TURNS: u64 = 4_000;
 /// The name of the outermost template; no `define` can take it.
-const MAIN: &str = "\0";
+const MAIN_TEMPLATE: &str = "\0";
 
 /// A parsed template. Cheap to clone.
 #[derive(Clone)]
-pub struct Template {
+pub struct GoTemplate {
     parsed: Arc<gotmpl::Template>,
 }
 
 /// Why a template is refused, or cannot be rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
+pub struct GoTemplateError {
     /// From 1 in the template's own text; 0 if only the whole is known to fail.
     pub line: usize,
     /// From 1, in characters; 0 where the line is.
@@ -48,9 +48,9 @@ pub struct Error {
     pub message: String,
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for GoTemplateError {}
 
-impl fmt::Display for Error {
+impl fmt::Display for GoTemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.line == 0 {
             return f.write_str(&self.message);
@@ -63,17 +63,17 @@ impl fmt::Display for Error {
     }
 }
 
-impl Template {
+impl GoTemplate {
     /// Reads a template; the error tells the place in `text`.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        Self::calling(text, &[])
+    pub fn parse_template(text: &str) -> Result<Self, GoTemplateError> {
+        Self::parse_with_functions(text, &[])
     }
 
-    /// As [`Template::parse`], of a template that also calls functions which are not here: it can
+    /// As [`GoTemplate::parse_template`], of a template that also calls functions which are not here: it can
     /// be read, and not be rendered.
-    pub fn calling(text: &str, also: &[&str]) -> Result<Self, Error> {
+    pub fn parse_with_functions(text: &str, also: &[&str]) -> Result<Self, GoTemplateError> {
         if text.len() > MAX_TEXT {
-            return Err(Error {
+            return Err(GoTemplateError {
                 line: 1,
                 column: 1,
                 message: format!(
@@ -82,12 +82,13 @@ impl Template {
                 ),
             });
         }
-        blocks::check(text)?;
+        blocks::check_blocks(text)?;
         let (main, named) = gotmpl::parse::Parser::new(text, "{{", "}}")
             .and_then(gotmpl::parse::Parser::parse)
-            .map_err(|error| Error::at_start(Error::from(error)))?;
-        let mut parsed = functions::install(gotmpl::Template::new(MAIN)).max_range_iters(MAX_TURNS);
-        for (name, tree) in rewrite::rewrite(text, main, named, also)? {
+            .map_err(|error| GoTemplateError::with_known_place(GoTemplateError::from(error)))?;
+        let mut parsed = functions::register_functions(gotmpl::Template::new(MAIN_TEMPLATE))
+            .max_range_iters(MAX_TURNS);
+        for (name, tree) in rewrite::rewrite_templates(text, main, named, also)? {
             parsed = parsed.add_parse_tree(&name, tree);
         }
         Ok(Self {
@@ -97,17 +98,17 @@ impl Template {
 
     /// Reads a template over a `ProwJob` and tries it on one of each type, so that a misspelt
     /// field is found where the template is written.
-    pub fn for_jobs(text: &str) -> Result<Self, Error> {
-        let template = Self::parse(text)?;
-        for job in samples::jobs() {
+    pub fn parse_for_jobs(text: &str) -> Result<Self, GoTemplateError> {
+        let template = Self::parse_template(text)?;
+        for job in samples::sample_jobs() {
             template.render_job(&job)?;
         }
         Ok(template)
     }
 
     /// The text for a job. Its fields have their Go names, `.Spec.Refs.Org` or `.Name`.
-    pub fn render_job(&self, job: &ProwJob) -> Result<String, Error> {
-        self.execute(&view::of_job(job))
+    pub fn render_job(&self, job: &ProwJob) -> Result<String, GoTemplateError> {
+        self.execute_template(&values::job_value(job))
     }
 
     /// The same with each of the job's texts as `write` gives it: of a field's JSON name and the
@@ -116,21 +117,25 @@ impl Template {
         &self,
         job: &ProwJob,
         write: impl Fn(&str, &str) -> String,
-    ) -> Result<String, Error> {
-        self.execute(&view::of_written_job(job, &write))
+    ) -> Result<String, GoTemplateError> {
+        self.execute_template(&values::escaped_job_value(job, &write))
     }
 
     /// The text for plain data, whose objects are structs: `data` serializes to Go's field names.
-    pub fn render(&self, data: &impl Serialize) -> Result<String, Error> {
-        let data = serde_json::to_value(data).map_err(|error| Error::whole(error.to_string()))?;
-        self.execute(&view::of_data(&data))
+    pub fn render_data(&self, data: &impl Serialize) -> Result<String, GoTemplateError> {
+        let data = serde_json::to_value(data)
+            .map_err(|error| GoTemplateError::from_message(error.to_string()))?;
+        self.execute_template(&values::data_value(&data))
     }
 
-    fn execute(&self, data: &gotmpl::Value) -> Result<String, Error> {
-        let mut output = Output::default();
-        match self.parsed.execute_template_fmt(&mut output, MAIN, data) {
+    fn execute_template(&self, data: &gotmpl::Value) -> Result<String, GoTemplateError> {
+        let mut output = BoundedOutput::default();
+        match self
+            .parsed
+            .execute_template_fmt(&mut output, MAIN_TEMPLATE, data)
+        {
             Ok(()) => Ok(output.text),
-            Err(_) if output.full => Err(Error::whole(format!(
+            Err(_) if output.full => Err(GoTemplateError::from_message(format!(
                 "the rendered text is longer than {MAX_OUTPUT} bytes"
             ))),
             Err(error) => Err(error.into()),
@@ -138,14 +143,14 @@ impl Template {
     }
 }
 
-impl fmt::Debug for Template {
+impl fmt::Debug for GoTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Template").finish_non_exhaustive()
     }
 }
 
-impl Error {
-    fn whole(message: String) -> Self {
+impl GoTemplateError {
+    fn from_message(message: String) -> Self {
         Self {
             line: 0,
             column: 0,
@@ -154,7 +159,7 @@ impl Error {
     }
 
     /// A parse error always has a place.
-    fn at_start(self) -> Self {
+    fn with_known_place(self) -> Self {
         Self {
             line: self.line.max(1),
             column: self.column.max(1),
@@ -163,7 +168,7 @@ impl Error {
     }
 }
 
-impl From<gotmpl::TemplateError> for Error {
+impl From<gotmpl::TemplateError> for GoTemplateError {
     fn from(error: gotmpl::TemplateError) -> Self {
         use gotmpl::TemplateError as E;
         match error {
@@ -177,14 +182,14 @@ impl From<gotmpl::TemplateError> for Error {
                 column: col,
                 message,
             },
-            E::Exec(message) => Self::whole(message),
-            other => Self::whole(other.to_string()),
+            E::Exec(message) => Self::from_message(message),
+            other => Self::from_message(other.to_string()),
         }
     }
 }
 
 /// Line and column, from 1, of a byte of `text`.
-fn place(text: &str, offset: usize) -> (usize, usize) {
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..text.floor_char_boundary(offset)];
     let line = before.matches('\n').count() + 1;
     let last = before.rsplit('\n').next().unwrap_or_default();
@@ -193,12 +198,12 @@ fn place(text: &str, offset: usize) -> (usize, usize) {
 
 /// What is rendered so far, up to [`MAX_OUTPUT`].
 #[derive(Default)]
-struct Output {
+struct BoundedOutput {
     text: String,
     full: bool,
 }
 
-impl fmt::Write for Output {
+impl fmt::Write for BoundedOutput {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.full |= self.text.len() + text.len() > MAX_OUTPUT;
         if self.full {

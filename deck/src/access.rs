@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::index::Job;
+use crate::index::IndexedJob;
 use crate::visibility::HiddenRepos;
 
 /// Written by Prow's configuration into every job that names no tenant.
@@ -26,21 +26,21 @@ pub enum Viewer {
 
 /// What is asked about: a job, or what storage tells of one that is gone.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Subject<'a> {
+pub(crate) struct AccessSubject<'a> {
     pub(crate) hidden: bool,
     pub(crate) tenant: &'a str,
     /// `org/repo` of every reference.
     pub(crate) repos: &'a [std::sync::Arc<str>],
 }
 
-impl Job {
+impl IndexedJob {
     /// Whether it says of itself that it is not for everybody.
     pub(crate) fn is_hidden(&self) -> bool {
-        !Viewer::Public.sees(self.hidden, &[&self.tenant])
+        !Viewer::Public.may_view_job(self.hidden, &[&self.tenant])
     }
 
-    pub(crate) fn subject(&self) -> Subject<'_> {
-        Subject {
+    pub(crate) fn access_subject(&self) -> AccessSubject<'_> {
+        AccessSubject {
             hidden: self.hidden,
             tenant: &self.tenant,
             repos: &self.repos,
@@ -50,7 +50,7 @@ impl Job {
 
 impl Viewer {
     /// Prow's rules, for what is hidden or not and belongs to these tenants.
-    pub(crate) fn sees(&self, hidden: bool, tenants: &[&str]) -> bool {
+    pub(crate) fn may_view_job(&self, hidden: bool, tenants: &[&str]) -> bool {
         let no_tenant = tenants
             .iter()
             .all(|tenant| ["", DEFAULT_TENANT].contains(tenant));
@@ -66,9 +66,17 @@ impl Viewer {
 }
 
 /// `hidden_repos` is Deck's list of `org/repo` and `org`.
-pub(crate) fn may_view(viewer: &Viewer, hidden_repos: &HiddenRepos, subject: &Subject<'_>) -> bool {
-    let hidden = subject.hidden || subject.repos.iter().any(|repo| hidden_repos.has(repo));
-    viewer.sees(hidden, &[subject.tenant])
+pub(crate) fn may_view(
+    viewer: &Viewer,
+    hidden_repos: &HiddenRepos,
+    subject: &AccessSubject<'_>,
+) -> bool {
+    let hidden = subject.hidden
+        || subject
+            .repos
+            .iter()
+            .any(|repo| hidden_repos.contains_repo(repo));
+    viewer.may_view_job(hidden, &[subject.tenant])
 }
 
 #[cfg(test)]
@@ -156,7 +164,7 @@ mod tests {
             ("nobody else's", tenants(), false, "", "o/r", false),
         ] {
             let repos = [repo.into()];
-            let subject = Subject {
+            let subject = AccessSubject {
                 hidden,
                 tenant,
                 repos: &repos,

@@ -10,14 +10,14 @@ mod style;
 mod utf8;
 
 use line::LineBuffer;
-use style::Style;
-use utf8::{Decoded, Utf8};
+use style::TextStyle;
+use utf8::{Utf8Decoder, Utf8Step};
 
 /// Longest escape sequence whose parameters are read; a longer one is skipped.
 const MAX_PARAMETERS: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum EscapeState {
     Ground,
     /// After `ESC`.
     Escape,
@@ -33,99 +33,99 @@ enum State {
 
 /// Turns bytes into numbered lines of HTML.
 #[derive(Debug)]
-pub(crate) struct Terminal {
+pub(crate) struct AnsiRenderer {
     next_line: u64,
-    state: State,
+    state: EscapeState,
     parameters: Vec<u8>,
-    style: Style,
+    style: TextStyle,
     line: LineBuffer,
-    utf8: Utf8,
+    utf8: Utf8Decoder,
     /// Something was written since the last line end.
     dirty: bool,
 }
 
-impl Terminal {
+impl AnsiRenderer {
     /// The first line out is numbered `first_line`.
     pub(crate) fn starting_at(first_line: u64) -> Self {
         Self {
             next_line: first_line,
-            state: State::Ground,
+            state: EscapeState::Ground,
             parameters: Vec::new(),
-            style: Style::default(),
+            style: TextStyle::default(),
             line: LineBuffer::default(),
-            utf8: Utf8::default(),
+            utf8: Utf8Decoder::default(),
             dirty: false,
         }
     }
 
     /// Reads on; `sink` gets each finished line's number and HTML.
-    pub(crate) fn feed(&mut self, bytes: &[u8], sink: &mut impl FnMut(u64, &str)) {
+    pub(crate) fn render_bytes(&mut self, bytes: &[u8], sink: &mut impl FnMut(u64, &str)) {
         for &byte in bytes {
-            self.step(byte, sink);
+            self.process_byte(byte, sink);
         }
     }
 
     /// The log is over: what stands in an unfinished last line goes out as well.
-    pub(crate) fn finish(mut self, sink: &mut impl FnMut(u64, &str)) {
+    pub(crate) fn finish_log(mut self, sink: &mut impl FnMut(u64, &str)) {
         self.flush_utf8();
         if self.dirty {
             self.end_line(sink);
         }
     }
 
-    fn step(&mut self, byte: u8, sink: &mut impl FnMut(u64, &str)) {
+    fn process_byte(&mut self, byte: u8, sink: &mut impl FnMut(u64, &str)) {
         // A line end always ends the line: a sequence that was cut off must not eat the next one.
         if byte == b'\n' {
             self.flush_utf8();
-            self.state = State::Ground;
+            self.state = EscapeState::Ground;
             self.end_line(sink);
             return;
         }
         match self.state {
-            State::Ground => self.ground(byte),
-            State::Escape => self.escape(byte),
-            State::EscapeIntermediate => {
+            EscapeState::Ground => self.process_ground(byte),
+            EscapeState::Escape => self.process_escape(byte),
+            EscapeState::EscapeIntermediate => {
                 if byte >= 0x30 {
-                    self.state = State::Ground;
+                    self.state = EscapeState::Ground;
                 }
             }
-            State::Control => self.control(byte),
-            State::Text => match byte {
-                0x07 => self.state = State::Ground,
-                0x1b => self.state = State::TextEscape,
+            EscapeState::Control => self.process_control(byte),
+            EscapeState::Text => match byte {
+                0x07 => self.state = EscapeState::Ground,
+                0x1b => self.state = EscapeState::TextEscape,
                 _ => {}
             },
-            State::TextEscape => {
-                self.state = State::Text;
+            EscapeState::TextEscape => {
+                self.state = EscapeState::Text;
                 if byte == b'\\' {
-                    self.state = State::Ground;
+                    self.state = EscapeState::Ground;
                 }
             }
         }
     }
 
-    fn ground(&mut self, byte: u8) {
+    fn process_ground(&mut self, byte: u8) {
         if byte >= 0x80 || self.utf8.is_open() {
-            self.multibyte(byte);
+            self.process_multibyte(byte);
             return;
         }
         match byte {
-            0x1b => self.state = State::Escape,
+            0x1b => self.state = EscapeState::Escape,
             b'\r' => self.line.carriage_return(),
-            0x08 => self.line.back(1),
-            b'\t' | 0x20..=0x7e => self.put(char::from(byte)),
+            0x08 => self.line.move_back(1),
+            b'\t' | 0x20..=0x7e => self.put_char(char::from(byte)),
             _ => {}
         }
     }
 
-    fn multibyte(&mut self, byte: u8) {
-        match self.utf8.push(byte) {
-            Decoded::More => {}
-            Decoded::Char(character) => self.put(character),
-            Decoded::BadThen(again) => {
-                self.put(char::REPLACEMENT_CHARACTER);
+    fn process_multibyte(&mut self, byte: u8) {
+        match self.utf8.push_byte(byte) {
+            Utf8Step::More => {}
+            Utf8Step::Char(character) => self.put_char(character),
+            Utf8Step::BadThen(again) => {
+                self.put_char(char::REPLACEMENT_CHARACTER);
                 if let Some(byte) = again {
-                    self.ground(byte);
+                    self.process_ground(byte);
                 }
             }
         }
@@ -133,46 +133,46 @@ impl Terminal {
 
     fn flush_utf8(&mut self) {
         if self.utf8.is_open() {
-            self.utf8 = Utf8::default();
-            self.put(char::REPLACEMENT_CHARACTER);
+            self.utf8 = Utf8Decoder::default();
+            self.put_char(char::REPLACEMENT_CHARACTER);
         }
     }
 
-    fn put(&mut self, character: char) {
+    fn put_char(&mut self, character: char) {
         self.dirty = true;
-        self.line.put(character, self.style);
+        self.line.put_char(character, self.style);
     }
 
-    fn escape(&mut self, byte: u8) {
+    fn process_escape(&mut self, byte: u8) {
         self.state = match byte {
             b'[' => {
                 self.parameters.clear();
-                State::Control
+                EscapeState::Control
             }
-            b']' | b'P' | b'X' | b'^' | b'_' => State::Text,
-            0x1b => State::Escape,
-            0x20..=0x2f => State::EscapeIntermediate,
-            _ => State::Ground,
+            b']' | b'P' | b'X' | b'^' | b'_' => EscapeState::Text,
+            0x1b => EscapeState::Escape,
+            0x20..=0x2f => EscapeState::EscapeIntermediate,
+            _ => EscapeState::Ground,
         };
     }
 
-    fn control(&mut self, byte: u8) {
+    fn process_control(&mut self, byte: u8) {
         match byte {
-            0x1b => self.state = State::Escape,
+            0x1b => self.state = EscapeState::Escape,
             0x20..=0x3f => {
                 if self.parameters.len() <= MAX_PARAMETERS {
                     self.parameters.push(byte);
                 }
             }
             0x40..=0x7e => {
-                self.state = State::Ground;
-                self.run_control(byte);
+                self.state = EscapeState::Ground;
+                self.apply_control_sequence(byte);
             }
-            _ => self.state = State::Ground,
+            _ => self.state = EscapeState::Ground,
         }
     }
 
-    fn run_control(&mut self, last: u8) {
+    fn apply_control_sequence(&mut self, last: u8) {
         let parameters = std::mem::take(&mut self.parameters);
         let plain = parameters.len() <= MAX_PARAMETERS
             && parameters
@@ -188,11 +188,11 @@ impl Terminal {
             .and_then(|first| first.parse().ok())
             .unwrap_or(0);
         match last {
-            b'm' => self.style.select(text),
-            b'K' => self.line.erase(number),
-            b'C' => self.line.forward(number.max(1)),
-            b'D' => self.line.back(number.max(1)),
-            b'G' => self.line.column(number.max(1) - 1),
+            b'm' => self.style.apply_sgr(text),
+            b'K' => self.line.erase_line(number),
+            b'C' => self.line.move_forward(number.max(1)),
+            b'D' => self.line.move_back(number.max(1)),
+            b'G' => self.line.move_to_column(number.max(1) - 1),
             _ => {}
         }
     }
@@ -212,13 +212,13 @@ mod tests {
     use super::*;
 
     fn lines_of(chunks: &[&[u8]]) -> Vec<String> {
-        let mut terminal = Terminal::starting_at(1);
+        let mut terminal = AnsiRenderer::starting_at(1);
         let mut lines = Vec::new();
         let mut sink = |_: u64, html: &str| lines.push(html.to_owned());
         for chunk in chunks {
-            terminal.feed(chunk, &mut sink);
+            terminal.render_bytes(chunk, &mut sink);
         }
-        terminal.finish(&mut sink);
+        terminal.finish_log(&mut sink);
         lines
     }
 
@@ -325,9 +325,9 @@ mod tests {
         for sequence in ["\x1b[9999C", "\x1b[9999G", &"\x1b[300C".repeat(9)] {
             let line = lines_of(&[format!("{sequence}x\n").as_bytes()]).remove(0);
             assert!(line.ends_with('x'), "{line:?}");
-            assert!(line.len() <= line::WIDTH + 1, "{}", line.len());
+            assert!(line.len() <= line::TERMINAL_WIDTH + 1, "{}", line.len());
         }
-        let long = "y".repeat(line::WIDTH + 50);
+        let long = "y".repeat(line::TERMINAL_WIDTH + 50);
         let line = lines_of(&[format!("{long}\x1b[9Cx\n").as_bytes()]).remove(0);
         assert_eq!(line, format!("{long}x"));
         let line = lines_of(&[format!("{long}\x1b[3Dabc\n").as_bytes()]).remove(0);
@@ -377,14 +377,14 @@ mod tests {
         #[test]
         fn nothing_of_the_log_is_markup(log in log()) {
             for line in lines_of(&[&log]) {
-                let own = regex_free_strip(&line);
+                let own = strip_tags(&line);
                 prop_assert!(!own.contains(['<', '>', '"']), "{line}");
             }
         }
     }
 
     /// Takes away the tags this module writes, and nothing else.
-    fn regex_free_strip(line: &str) -> String {
+    fn strip_tags(line: &str) -> String {
         let mut out = String::new();
         let mut rest = line;
         while let Some(at) = rest.find("<span class=\"") {

@@ -20,7 +20,7 @@ impl Asset {
     pub(crate) fn new(content_type: &'static str, text: String) -> Self {
         Self {
             content_type,
-            etag: format!("\"{}\"", hash(text.as_bytes())),
+            etag: format!("\"{}\"", content_hash(text.as_bytes())),
             body: text.into(),
         }
     }
@@ -37,8 +37,8 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
 impl Assets {
-    pub(crate) fn load() -> Self {
-        let style = include_str!("../static/style.css").to_owned() + &palette::style_sheet();
+    pub(crate) fn load_assets() -> Self {
+        let style = include_str!("../static/style.css").to_owned() + &palette::palette_css();
         let files: BTreeMap<_, _> = [
             ("style.css", CSS, style),
             ("time.js", JS, include_str!("../static/time.js").to_owned()),
@@ -60,7 +60,7 @@ impl Assets {
         .collect();
         let all: String = files.values().map(|asset| asset.etag.as_str()).collect();
         Self {
-            version: hash(all.as_bytes()),
+            version: content_hash(all.as_bytes()),
             files,
         }
     }
@@ -70,7 +70,7 @@ impl Assets {
     }
 }
 
-fn hash(bytes: &[u8]) -> String {
+fn content_hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()
         .take(6)

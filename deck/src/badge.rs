@@ -6,7 +6,7 @@ use common::prowjob::ProwJobState;
 const MAX_NAMES: usize = 3;
 
 /// `newest` is the newest run of each job, by name.
-pub(crate) fn badge(newest: &[(&str, ProwJobState)]) -> String {
+pub(crate) fn render_badge(newest: &[(&str, ProwJobState)]) -> String {
     let mut failing: Vec<&str> = newest
         .iter()
         .filter(|(_, state)| *state == ProwJobState::Failure)
@@ -22,15 +22,15 @@ pub(crate) fn badge(newest: &[(&str, ProwJobState)]) -> String {
             (format!("failing {shown}{more}"), "#e05d44")
         }
     };
-    svg("build", &status, color)
+    render_svg("build", &status, color)
 }
 
 /// Widths are estimated, as Prow does: 13 and 6 a character.
-fn svg(subject: &str, status: &str, color: &str) -> String {
+fn render_svg(subject: &str, status: &str, color: &str) -> String {
     let width = |text: &str| 13 + 6 * text.chars().count();
     let (left, right) = (width(subject), width(status));
     let total = left + right;
-    let (subject, status) = (escape(subject), escape(status));
+    let (subject, status) = (escape_xml(subject), escape_xml(status));
     let text = |center: usize, text: &str| {
         format!(
             r##"<text x="{center}" y="15" fill="#010101" fill-opacity=".3">{text}</text><text x="{center}" y="14">{text}</text>"##
@@ -43,7 +43,7 @@ fn svg(subject: &str, status: &str, color: &str) -> String {
     )
 }
 
-fn escape(text: &str) -> String {
+fn escape_xml(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
@@ -85,7 +85,7 @@ mod tests {
                 "#e05d44",
             ),
         ] {
-            let svg = badge(&newest);
+            let svg = render_badge(&newest);
             assert!(svg.contains(&format!("<title>{expected}</title>")), "{svg}");
             assert!(svg.contains(&format!("fill=\"{color}\"")), "{svg}");
         }

@@ -7,32 +7,34 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use common::config::buckets::AllowedBuckets;
-use common::storage::{Bucket, Credentials, Error, Provider, Storage, validate_key};
+use common::storage::{
+    Bucket, ObjectStorage, StorageCredentials, StorageError, StorageProvider, validate_key,
+};
 
 /// Deck's own storage in its paths.
-const STORAGE: &str = "storage";
+const STORAGE_PREFIX: &str = "storage";
 /// Buckets that are kept open. Where every bucket may be looked into, anybody can name new ones.
 const MAX_OPENED: usize = 256;
 
 #[derive(Debug)]
-pub(crate) struct Buckets {
+pub(crate) struct BucketCache {
     /// What `/storage` serves.
-    own: Option<Storage>,
-    credentials: Credentials,
-    opened: Mutex<HashMap<String, Storage>>,
+    own: Option<ObjectStorage>,
+    credentials: StorageCredentials,
+    opened: Mutex<HashMap<String, ObjectStorage>>,
 }
 
 /// A folder or object in a bucket.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) storage: Storage,
+pub(crate) struct StorageLocation {
+    pub(crate) storage: ObjectStorage,
     pub(crate) key: String,
     /// The bucket in Deck's paths, such as `gs/prow` or `storage`.
     pub(crate) bucket: String,
 }
 
-impl Buckets {
-    pub(crate) fn new(own: Option<Storage>, credentials: Credentials) -> Self {
+impl BucketCache {
+    pub(crate) fn new(own: Option<ObjectStorage>, credentials: StorageCredentials) -> Self {
         Self {
             own,
             credentials,
@@ -40,40 +42,40 @@ impl Buckets {
         }
     }
 
-    pub(crate) fn own(&self) -> Option<&Storage> {
+    pub(crate) fn own(&self) -> Option<&ObjectStorage> {
         self.own.as_ref()
     }
 
     /// What `<provider>/<bucket…>/<key>` names, if its bucket is Deck's own or an allowed one.
-    pub(crate) fn locate(
+    pub(crate) fn resolve_storage_path(
         &self,
         path: &str,
         allowed: &AllowedBuckets,
-    ) -> Result<Option<Place>, Error> {
+    ) -> Result<Option<StorageLocation>, StorageError> {
         let path = path.trim_matches('/');
         if let Some(own) = &self.own
-            && let Some((STORAGE, key)) = path.split_once('/')
+            && let Some((STORAGE_PREFIX, key)) = path.split_once('/')
         {
-            let place = || Place {
+            let place = || StorageLocation {
                 storage: own.clone(),
                 key: key.to_owned(),
-                bucket: STORAGE.to_owned(),
+                bucket: STORAGE_PREFIX.to_owned(),
             };
             return Ok(validate_key(key).is_ok().then(place));
         }
-        let Some((bucket, key)) = allowed.locate(path) else {
+        let Some((bucket, key)) = allowed.resolve_storage_path(path) else {
             return Ok(None);
         };
-        Ok(Some(Place {
-            storage: self.open(&bucket)?,
+        Ok(Some(StorageLocation {
+            storage: self.open_bucket(&bucket)?,
             key,
             bucket: bucket.view_path(),
         }))
     }
 
     /// The storage of a bucket that is allowed; Deck's own is not asked over the network.
-    pub(crate) fn open(&self, bucket: &Bucket) -> Result<Storage, Error> {
-        if let (Provider::Storage, Some(own)) = (bucket.provider(), &self.own) {
+    pub(crate) fn open_bucket(&self, bucket: &Bucket) -> Result<ObjectStorage, StorageError> {
+        if let (StorageProvider::Storage, Some(own)) = (bucket.provider(), &self.own) {
             return Ok(own.clone());
         }
         let url = bucket.url();
@@ -81,7 +83,7 @@ impl Buckets {
         if let Some(storage) = opened.get(url) {
             return Ok(storage.clone());
         }
-        let storage = Storage::open(url, &self.credentials)?;
+        let storage = ObjectStorage::open_bucket(url, &self.credentials)?;
         if opened.len() >= MAX_OPENED {
             opened.clear();
         }
@@ -102,8 +104,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (own, other) = (folder.path().join("own"), folder.path().join("other"));
         let url = |path: &std::path::Path| format!("file://{}", path.display());
-        let storage = Storage::open(&url(&own), &Credentials::default()).unwrap();
-        let buckets = Buckets::new(Some(storage), Credentials::default());
+        let storage =
+            ObjectStorage::open_bucket(&url(&own), &StorageCredentials::default()).unwrap();
+        let buckets = BucketCache::new(Some(storage), StorageCredentials::default());
         let mut config = Config::default();
         config.prow.deck = serde_json::from_value(json!({
             "skip_storage_path_validation": false,
@@ -111,7 +114,7 @@ mod tests {
                 ["http://deck/storage", url(&other), url(&other.join("inner"))],
         }))
         .unwrap();
-        let allowed = AllowedBuckets::of(&config);
+        let allowed = AllowedBuckets::from_config(&config);
         let view = format!("file{}", other.display());
         for (path, expected) in [
             ("storage/logs/j/1".to_owned(), Some(("storage", "logs/j/1"))),
@@ -130,7 +133,7 @@ mod tests {
             ("storage".to_owned(), None),
             (String::new(), None),
         ] {
-            let place = buckets.locate(&path, &allowed).unwrap();
+            let place = buckets.resolve_storage_path(&path, &allowed).unwrap();
             let got = place
                 .as_ref()
                 .map(|place| (place.bucket.as_str(), place.key.as_str()));

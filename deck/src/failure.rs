@@ -1,11 +1,11 @@
 //! Why a run failed, as crier found out: `failure.json` as a part of the run's page.
 
 use askama::Template;
-use common::digest::{Digest, FailedTest, Line, MAX_STORED, Note};
-use common::storage::{Error, paths};
+use common::failure_digest::{DigestLine, DigestNote, FailedTest, FailureDigest, MAX_STORED};
+use common::storage::{StorageError, paths};
 
-use crate::buckets::Place;
-use crate::view::{WIDE, encode_query};
+use crate::buckets::StorageLocation;
+use crate::view::{WIDE_LINE_NUMBER, encode_query};
 
 /// What the page shows of the log's lines; the log itself is below.
 const MAX_LINES: usize = 20;
@@ -13,20 +13,20 @@ const MAX_BYTES: usize = 4096;
 
 #[derive(Debug, Template)]
 #[template(path = "failure.html")]
-pub(crate) struct Failure {
+pub(crate) struct FailureSection {
     summary: String,
     note: &'static str,
     tests: Vec<FailedTest>,
     /// Failed tests that are not named.
     more: u64,
-    lines: Vec<Shown>,
+    lines: Vec<ShownLine>,
     /// Their numbers have more than five digits.
     wide: bool,
 }
 
 #[derive(Debug)]
-struct Shown {
-    line: Line,
+struct ShownLine {
+    line: DigestLine,
     /// Where the log's page has it; empty if it has no number.
     href: String,
     /// Lines before it are left out.
@@ -34,20 +34,24 @@ struct Shown {
 }
 
 /// The stored digest; `None` if there is none, or no such thing.
-pub(crate) async fn read(place: &Place) -> Result<Option<Digest>, Error> {
-    let key = format!("{}/{}", place.key, paths::FAILURE);
-    let object = match place.storage.get(&key).await {
+pub(crate) async fn read_digest(
+    place: &StorageLocation,
+) -> Result<Option<FailureDigest>, StorageError> {
+    let key = format!("{}/{}", place.key, paths::FAILURE_DIGEST);
+    let object = match place.storage.get_object(&key).await {
         Ok(object) if object.size <= MAX_STORED as u64 => object,
-        Ok(_) | Err(Error::NotFound(_)) => return Ok(None),
+        Ok(_) | Err(StorageError::NotFound(_)) => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(Digest::parse(&object.bytes(MAX_STORED).await?))
+    Ok(FailureDigest::parse_stored(
+        &object.read_bytes(MAX_STORED).await?,
+    ))
 }
 
-impl Failure {
+impl FailureSection {
     /// `shown` is the container whose log is on the page.
-    pub(crate) fn new(digest: &Digest, shown: &str) -> Self {
-        let note = digest.note.map_or("", Note::text);
+    pub(crate) fn new(digest: &FailureDigest, shown: &str) -> Self {
+        let note = digest.note.map_or("", DigestNote::user_message);
         let elsewhere = if digest.container.is_empty() || digest.container == shown {
             String::new()
         } else {
@@ -60,7 +64,7 @@ impl Failure {
             .map(|line| {
                 let after_gap = before.is_some_and(|before| line.number > before + 1);
                 before = Some(line.number);
-                Shown {
+                ShownLine {
                     href: match line.number {
                         0 => String::new(),
                         number => format!("{elsewhere}#L{number}"),
@@ -69,9 +73,11 @@ impl Failure {
                     after_gap,
                 }
             });
-        let lines: Vec<Shown> = lines.collect();
+        let lines: Vec<ShownLine> = lines.collect();
         Self {
-            wide: lines.iter().any(|shown| shown.line.number >= WIDE),
+            wide: lines
+                .iter()
+                .any(|shown| shown.line.number >= WIDE_LINE_NUMBER),
             lines,
             more: digest
                 .failed_tests

@@ -1,15 +1,15 @@
 //! Every `ProwJob` in memory, cut down to what is shown, sorted and findable.
 //!
-//! watch → [`Index::put`]/[`Index::remove`] → pages and [`Change`]s. Nothing is copied or sorted
+//! watch → [`JobIndex::put_job`]/[`JobIndex::remove_job`] → pages and [`JobChange`]s. Nothing is copied or sorted
 //! for a request: sets in display order are kept for each value one can filter by. Whether a job
 //! may be seen is not decided here: every reader brings a predicate.
 
-mod body;
-mod build;
+mod convert;
 mod filter;
 mod job;
-mod names;
+mod matched_names;
 mod pattern;
+mod prowjob_json;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -19,37 +19,37 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use common::prowjob::{ProwJob, ProwJobState};
 use tokio::sync::{broadcast, watch as signal};
 
-pub use body::Omit;
-use build::Interner;
-pub use filter::{Filter, Query};
-pub use job::{Job, PullRequest, Repository};
-use names::MatchedNames;
-pub use pattern::Pattern;
-pub(crate) use watch::feed;
+use convert::StringInterner;
+pub use filter::{JobFilter, JobListQuery};
+pub use job::{IndexedJob, JobPullRequest, JobRepository};
+use matched_names::MatchedNames;
+pub use pattern::JobPattern;
+pub use prowjob_json::OmitFields;
+pub(crate) use watch::watch_prowjobs;
 
 /// Changes kept for a reader that was away for a moment.
-const REMEMBERED: usize = 2048;
+const REMEMBERED_CHANGES: usize = 2048;
 
 /// One job came, changed or went.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct JobChange {
     /// Strictly rising within one process.
     pub revision: u64,
-    pub before: Option<Arc<Job>>,
-    pub after: Option<Arc<Job>>,
+    pub before: Option<Arc<IndexedJob>>,
+    pub after: Option<Arc<IndexedJob>>,
 }
 
 /// Changes without a gap.
 #[derive(Debug)]
-pub struct Subscription {
-    pub missed: Vec<Arc<Change>>,
-    pub coming: broadcast::Receiver<Arc<Change>>,
+pub struct ChangeSubscription {
+    pub missed: Vec<Arc<JobChange>>,
+    pub coming: broadcast::Receiver<Arc<JobChange>>,
 }
 
 /// A page of jobs, newest first, and how many there are.
 #[derive(Debug, Default)]
-pub struct Page {
-    pub jobs: Vec<Arc<Job>>,
+pub struct IndexPage {
+    pub jobs: Vec<Arc<IndexedJob>>,
     /// Jobs that match, on every page.
     pub total: usize,
     /// Jobs by state that match all of the filter but its state.
@@ -60,101 +60,106 @@ pub struct Page {
 
 /// Shared by the watch and every request.
 #[derive(Debug)]
-pub struct Index {
-    state: RwLock<State>,
-    changes: broadcast::Sender<Arc<Change>>,
+pub struct JobIndex {
+    state: RwLock<IndexState>,
+    changes: broadcast::Sender<Arc<JobChange>>,
     synced: signal::Sender<bool>,
 }
 
-/// Jobs in display order: see [`Job`]'s `Ord`.
-type Set = BTreeSet<Arc<Job>>;
+/// Jobs in display order: see [`IndexedJob`]'s `Ord`.
+type JobSet = BTreeSet<Arc<IndexedJob>>;
 
 #[derive(Debug, Default)]
-struct State {
-    names: HashMap<Arc<str>, Arc<Job>>,
-    order: Set,
-    by_job: BTreeMap<Arc<str>, Set>,
-    by_repo: BTreeMap<Arc<str>, Set>,
-    by_author: BTreeMap<Arc<str>, Set>,
-    by_pull: HashMap<u64, Set>,
-    by_build: HashMap<Arc<str>, Set>,
-    by_folder: HashMap<Arc<str>, Set>,
+struct IndexState {
+    names: HashMap<Arc<str>, Arc<IndexedJob>>,
+    order: JobSet,
+    by_job: BTreeMap<Arc<str>, JobSet>,
+    by_repo: BTreeMap<Arc<str>, JobSet>,
+    by_author: BTreeMap<Arc<str>, JobSet>,
+    by_pull: HashMap<u64, JobSet>,
+    by_build: HashMap<Arc<str>, JobSet>,
+    by_folder: HashMap<Arc<str>, JobSet>,
     /// Jobs that are hidden or a tenant's, as far as they say so themselves.
     hidden: usize,
     /// Jobs in line, by what they wait for.
-    lines: HashMap<Arc<str>, Set>,
-    interner: Interner,
+    lines: HashMap<Arc<str>, JobSet>,
+    interner: StringInterner,
     revision: u64,
-    recent: VecDeque<Arc<Change>>,
+    recent: VecDeque<Arc<JobChange>>,
 }
 
-impl Default for Index {
+impl Default for JobIndex {
     fn default() -> Self {
         Self {
             state: RwLock::default(),
-            changes: broadcast::Sender::new(REMEMBERED),
+            changes: broadcast::Sender::new(REMEMBERED_CHANGES),
             synced: signal::Sender::new(false),
         }
     }
 }
 
-impl Index {
+impl JobIndex {
     /// Takes a job in, or its newer form.
-    pub fn put(&self, object: &ProwJob) {
+    pub fn put_job(&self, object: &ProwJob) {
         // Takes its time, so it is done before the lock is taken.
-        let Some(shown) = build::shown(object) else {
+        let Some(shown) = convert::redacted_value(object) else {
             return;
         };
-        let mut state = self.write();
-        let Some(after) = state.interner.job(object, shown).map(Arc::new) else {
+        let mut state = self.write_state();
+        let Some(after) = state.interner.build_job(object, shown).map(Arc::new) else {
             return;
         };
         let before = state.names.get(&after.name).cloned();
         if before
             .as_deref()
-            .is_some_and(|before| before.shows_the_same(&after))
+            .is_some_and(|before| before.is_same_version(&after))
         {
             return;
         }
-        self.replace(&mut state, before, Some(after));
+        self.replace_job(&mut state, before, Some(after));
     }
 
     /// Forgets a job.
-    pub fn remove(&self, name: &str) {
-        let mut state = self.write();
+    pub fn remove_job(&self, name: &str) {
+        let mut state = self.write_state();
         if let Some(before) = state.names.get(name).cloned() {
-            self.replace(&mut state, Some(before), None);
+            self.replace_job(&mut state, Some(before), None);
         }
     }
 
     /// Forgets every job that is not among `names`.
-    pub fn retain(&self, names: &std::collections::HashSet<String>) {
+    pub fn retain_jobs(&self, names: &std::collections::HashSet<String>) {
         let gone: Vec<Arc<str>> = self
-            .read()
+            .read_state()
             .names
             .keys()
             .filter(|name| !names.contains(name.as_ref()))
             .cloned()
             .collect();
         for name in gone {
-            self.remove(&name);
+            self.remove_job(&name);
         }
     }
 
-    fn replace(&self, state: &mut State, before: Option<Arc<Job>>, after: Option<Arc<Job>>) {
+    fn replace_job(
+        &self,
+        state: &mut IndexState,
+        before: Option<Arc<IndexedJob>>,
+        after: Option<Arc<IndexedJob>>,
+    ) {
         if let Some(before) = &before {
-            state.unlink(before);
+            state.unlink_job(before);
         }
         if let Some(after) = &after {
-            state.link(after);
+            state.link_job(after);
         }
         state.revision += 1;
-        let change = Arc::new(Change {
+        let change = Arc::new(JobChange {
             revision: state.revision,
             before,
             after,
         });
-        if state.recent.len() == REMEMBERED {
+        if state.recent.len() == REMEMBERED_CHANGES {
             state.recent.pop_front();
         }
         state.recent.push_back(change.clone());
@@ -163,22 +168,22 @@ impl Index {
     }
 
     /// The jobs that `filter` asks for and `may_view` allows, `size` of them after `skip`.
-    pub fn page(
+    pub fn query_page(
         &self,
-        filter: &Filter,
-        may_view: impl Fn(&Job) -> bool,
+        filter: &JobFilter,
+        may_view: impl Fn(&IndexedJob) -> bool,
         skip: usize,
         size: usize,
-    ) -> Page {
+    ) -> IndexPage {
         let globs = filter.job.as_slice();
-        let named = MatchedNames::of(globs, self.names_for(globs));
-        let state = self.read();
-        let mut page = Page {
+        let named = MatchedNames::match_names(globs, self.candidate_names(globs));
+        let state = self.read_state();
+        let mut page = IndexPage {
             revision: state.revision,
-            ..Page::default()
+            ..IndexPage::default()
         };
-        for job in state.candidates(filter) {
-            let is_named = globs.is_empty() || named.has(&job.job);
+        for job in state.candidate_jobs(filter) {
+            let is_named = globs.is_empty() || named.contains_name(&job.job);
             if !is_named || !filter.matches_but_state_and_name(job) || !may_view(job) {
                 continue;
             }
@@ -194,48 +199,53 @@ impl Index {
     }
 
     /// A job by its `ProwJob`'s name.
-    pub fn by_name(&self, name: &str) -> Option<Arc<Job>> {
-        self.read().names.get(name).cloned()
+    pub fn find_by_name(&self, name: &str) -> Option<Arc<IndexedJob>> {
+        self.read_state().names.get(name).cloned()
     }
 
     /// A run by its job and build id; the newest, should there be two.
-    pub fn by_build(&self, job: &str, build_id: &str) -> Option<Arc<Job>> {
-        let state = self.read();
+    pub fn find_by_build(&self, job: &str, build_id: &str) -> Option<Arc<IndexedJob>> {
+        let state = self.read_state();
         let runs = state.by_build.get(build_id)?;
         runs.iter().find(|run| run.job.as_ref() == job).cloned()
     }
 
     /// Runs whose folder this is, in whatever bucket, seen or not.
-    pub(crate) fn in_folder(&self, folder: &str) -> Vec<Arc<Job>> {
-        let state = self.read();
+    pub(crate) fn find_by_folder(&self, folder: &str) -> Vec<Arc<IndexedJob>> {
+        let state = self.read_state();
         let runs = state.by_folder.get(folder);
         runs.into_iter().flatten().cloned().collect()
     }
 
     /// Whether a job says of itself that it is not for everybody.
     pub(crate) fn any_hidden(&self) -> bool {
-        self.read().hidden > 0
+        self.read_state().hidden > 0
     }
 
     /// The newest run of a job, seen or not.
-    pub fn newest(&self, job: &str) -> Option<Arc<Job>> {
-        self.read().by_job.get(job)?.first().cloned()
+    pub fn newest_run(&self, job: &str) -> Option<Arc<IndexedJob>> {
+        self.read_state().by_job.get(job)?.first().cloned()
     }
 
     /// The newest run that may be seen of each job whose name matches one of `patterns`, by name.
-    pub fn latest(&self, patterns: &[Pattern], may_view: impl Fn(&Job) -> bool) -> Vec<Arc<Job>> {
-        let names = MatchedNames::of(patterns, self.names_for(patterns)).into_names();
+    pub fn latest_runs(
+        &self,
+        patterns: &[JobPattern],
+        may_view: impl Fn(&IndexedJob) -> bool,
+    ) -> Vec<Arc<IndexedJob>> {
+        let names =
+            MatchedNames::match_names(patterns, self.candidate_names(patterns)).into_names();
         let names: BTreeSet<Arc<str>> = names.collect();
-        let state = self.read();
+        let state = self.read_state();
         let runs = names.iter().filter_map(|name| state.by_job.get(name));
         runs.filter_map(|runs| runs.iter().find(|run| may_view(run)).cloned())
             .collect()
     }
 
     /// The names that one of these may match.
-    fn names_for(&self, patterns: &[Pattern]) -> Vec<Arc<str>> {
-        let exact: Option<Vec<&str>> = patterns.iter().map(Pattern::exact).collect();
-        let state = self.read();
+    fn candidate_names(&self, patterns: &[JobPattern]) -> Vec<Arc<str>> {
+        let exact: Option<Vec<&str>> = patterns.iter().map(JobPattern::exact_name).collect();
+        let state = self.read_state();
         match exact {
             Some(names) => {
                 let known = names
@@ -248,15 +258,19 @@ impl Index {
     }
 
     /// Repositories, jobs and authors to choose from, at most `limit` of each.
-    pub fn choices(&self, may_view: impl Fn(&Job) -> bool, limit: usize) -> Choices {
-        let state = self.read();
-        let of = |sets: &BTreeMap<Arc<str>, Set>| {
+    pub fn filter_choices(
+        &self,
+        may_view: impl Fn(&IndexedJob) -> bool,
+        limit: usize,
+    ) -> FilterChoices {
+        let state = self.read_state();
+        let of = |sets: &BTreeMap<Arc<str>, JobSet>| {
             let seen = sets
                 .iter()
                 .filter(|(_, jobs)| jobs.iter().any(|job| may_view(job)));
             seen.map(|(name, _)| name.clone()).take(limit).collect()
         };
-        Choices {
+        FilterChoices {
             repos: of(&state.by_repo),
             jobs: of(&state.by_job),
             authors: of(&state.by_author),
@@ -265,18 +279,18 @@ impl Index {
 
     /// The place in line of a job that waits for a limit, from 1. Never stored: it changes with
     /// every job before it.
-    pub fn place_in_line(&self, job: &Job) -> Option<usize> {
-        if !job.is_in_line() {
+    pub fn queue_position(&self, job: &IndexedJob) -> Option<usize> {
+        if !job.is_queued() {
             return None;
         }
-        let state = self.read();
+        let state = self.read_state();
         let line = state.lines.get(&job.description)?;
         Some(line.iter().rev().take_while(|it| it.as_ref() > job).count() + 1)
     }
 
     /// What happened after `revision`, and what will. `None`: too long ago, start afresh.
-    pub fn subscribe(&self, revision: u64) -> Option<Subscription> {
-        let state = self.read();
+    pub fn subscribe_since(&self, revision: u64) -> Option<ChangeSubscription> {
+        let state = self.read_state();
         let oldest = state
             .recent
             .front()
@@ -290,19 +304,19 @@ impl Index {
             .filter(|change| change.revision > revision)
             .cloned()
             .collect();
-        Some(Subscription {
+        Some(ChangeSubscription {
             missed,
             coming: self.changes.subscribe(),
         })
     }
 
     /// Changes from now on.
-    pub fn changes(&self) -> broadcast::Receiver<Arc<Change>> {
+    pub fn subscribe_changes(&self) -> broadcast::Receiver<Arc<JobChange>> {
         self.changes.subscribe()
     }
 
     pub fn len(&self) -> usize {
-        self.read().order.len()
+        self.read_state().order.len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -310,36 +324,36 @@ impl Index {
     }
 
     /// Whether the first listing is in; before it an empty page would be a lie.
-    pub fn synced(&self) -> signal::Receiver<bool> {
+    pub fn watch_synced(&self) -> signal::Receiver<bool> {
         self.synced.subscribe()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, State> {
+    fn read_state(&self) -> RwLockReadGuard<'_, IndexState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
+    fn write_state(&self) -> RwLockWriteGuard<'_, IndexState> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What the filters offer.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Choices {
+pub struct FilterChoices {
     pub repos: Vec<Arc<str>>,
     pub jobs: Vec<Arc<str>>,
     pub authors: Vec<Arc<str>>,
 }
 
-impl State {
+impl IndexState {
     /// The smallest set that holds everything `filter` asks for.
-    fn candidates(&self, filter: &Filter) -> impl Iterator<Item = &Arc<Job>> {
-        static NONE: Set = Set::new();
+    fn candidate_jobs(&self, filter: &JobFilter) -> impl Iterator<Item = &Arc<IndexedJob>> {
+        static NONE: JobSet = JobSet::new();
         let sets = [
             filter
                 .job
                 .as_ref()
-                .and_then(Pattern::exact)
+                .and_then(JobPattern::exact_name)
                 .map(|job| self.by_job.get(job)),
             filter.repo.as_deref().map(|repo| self.by_repo.get(repo)),
             filter
@@ -355,7 +369,7 @@ impl State {
             .iter()
     }
 
-    fn link(&mut self, job: &Arc<Job>) {
+    fn link_job(&mut self, job: &Arc<IndexedJob>) {
         self.hidden += usize::from(job.is_hidden());
         if let Some(folder) = &job.folder {
             let runs = self.by_folder.entry(folder.clone()).or_default();
@@ -383,7 +397,7 @@ impl State {
                 .or_default()
                 .insert(job.clone());
         }
-        if job.is_in_line() {
+        if job.is_queued() {
             self.lines
                 .entry(job.description.clone())
                 .or_default()
@@ -397,29 +411,29 @@ impl State {
         }
     }
 
-    fn unlink(&mut self, job: &Arc<Job>) {
+    fn unlink_job(&mut self, job: &Arc<IndexedJob>) {
         self.hidden -= usize::from(job.is_hidden());
         if let Some(folder) = &job.folder {
-            take_from_map(&mut self.by_folder, folder, job);
+            remove_from_map(&mut self.by_folder, folder, job);
         }
-        if job.is_in_line() {
-            take_from_map(&mut self.lines, &job.description, job);
+        if job.is_queued() {
+            remove_from_map(&mut self.lines, &job.description, job);
         }
         self.names.remove(&job.name);
         self.order.remove(job);
-        take_from_tree(&mut self.by_job, &job.job, job);
+        remove_from_tree(&mut self.by_job, &job.job, job);
         for repo in &job.repos {
-            take_from_tree(&mut self.by_repo, repo, job);
+            remove_from_tree(&mut self.by_repo, repo, job);
         }
         for pull in &job.pulls {
-            take_from_tree(&mut self.by_author, &pull.author, job);
-            take_from_map(&mut self.by_pull, &pull.number, job);
+            remove_from_tree(&mut self.by_author, &pull.author, job);
+            remove_from_map(&mut self.by_pull, &pull.number, job);
         }
-        take_from_map(&mut self.by_build, &job.build_id, job);
+        remove_from_map(&mut self.by_build, &job.build_id, job);
     }
 }
 
-fn take_from_tree(sets: &mut BTreeMap<Arc<str>, Set>, key: &Arc<str>, job: &Arc<Job>) {
+fn remove_from_tree(sets: &mut BTreeMap<Arc<str>, JobSet>, key: &Arc<str>, job: &Arc<IndexedJob>) {
     if let Some(set) = sets.get_mut(key) {
         set.remove(job);
         if set.is_empty() {
@@ -428,7 +442,7 @@ fn take_from_tree(sets: &mut BTreeMap<Arc<str>, Set>, key: &Arc<str>, job: &Arc<
     }
 }
 
-fn take_from_map<K: Eq + Hash>(sets: &mut HashMap<K, Set>, key: &K, job: &Arc<Job>) {
+fn remove_from_map<K: Eq + Hash>(sets: &mut HashMap<K, JobSet>, key: &K, job: &Arc<IndexedJob>) {
     if let Some(set) = sets.get_mut(key) {
         set.remove(job);
         if set.is_empty() {

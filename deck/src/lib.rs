@@ -6,17 +6,17 @@ mod app;
 mod assets;
 mod badge;
 mod buckets;
-mod door;
+mod byte_range;
+mod embedded_clusters;
 mod failure;
 pub mod index;
 mod logs;
 mod metrics;
 mod options;
-mod range;
 mod redact;
 mod routes;
 mod run;
-mod runner;
+mod run_lookup;
 mod settings;
 mod storage_key;
 mod stored_run;
@@ -25,10 +25,10 @@ mod view;
 mod visibility;
 
 pub use access::Viewer;
-pub use metrics::Metrics;
+pub use metrics::DeckMetrics;
 pub use options::{
-    CredentialOptions, KeyPlace, LaterOptions, Options, OwnStorage, StorageOptions, UnusedOptions,
-    VisibilityOptions,
+    CredentialOptions, DeckOptions, DeckStorage, KeyLocation, StorageOptions, UnimplementedOptions,
+    UnusedOptions, VisibilityOptions,
 };
-pub use routes::{Dress, Route, Visibility, routes};
-pub use run::{Context, main, run};
+pub use routes::{Route, RouteVisibility, SecurityPolicy, list_routes};
+pub use run::{DeckContext, main, run_deck};

@@ -5,17 +5,17 @@
 
 mod batch;
 mod excerpt;
+mod excerpt_reader;
 mod follow;
-mod look;
-mod lookout;
 mod markup;
 mod origin;
 mod overlap;
+mod piece_watcher;
 mod pieces;
 mod pod;
 mod rows;
-mod scans;
-mod stored;
+mod scan_cache;
+mod stored_log;
 mod window;
 
 use std::sync::Arc;
@@ -25,18 +25,18 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::time::timeout;
 
-pub(crate) use batch::Batch;
-pub(crate) use excerpt::Excerpt;
-pub(crate) use follow::follow;
-pub(crate) use look::Look;
-pub(crate) use lookout::Lookouts;
-pub(crate) use markup::Markup;
+pub(crate) use batch::LogBatch;
+pub(crate) use excerpt::LogExcerpt;
+pub(crate) use excerpt_reader::ExcerptReader;
+pub(crate) use follow::follow_log;
+pub(crate) use markup::LogMarkup;
 pub(crate) use origin::LogOrigin;
-pub(crate) use scans::Scans;
-pub(crate) use stored::StoredLog;
+pub(crate) use piece_watcher::PieceWatchers;
+pub(crate) use scan_cache::ScanCache;
+pub(crate) use stored_log::StoredLog;
 
-use crate::app::App;
-use crate::index::Job;
+use crate::app::DeckState;
+use crate::index::IndexedJob;
 use pieces::LogPieces;
 
 /// How long one request for a log may be without an answer before it is sent again.
@@ -47,7 +47,7 @@ pub(crate) type LogStream = BoxStream<'static, anyhow::Result<Bytes>>;
 
 /// Why there is no log to show.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub(crate) enum LogError {
     /// Neither a pod nor an object holds one, or not yet.
     #[error("there is no log")]
     Absent,
@@ -66,37 +66,48 @@ pub(crate) enum Error {
     Other(#[from] anyhow::Error),
 }
 
-impl Error {
+impl LogError {
     /// It could not be had in the time that a reader waits.
-    pub(crate) fn late() -> Self {
+    pub(crate) fn timeout_error() -> Self {
         Self::Other(anyhow::anyhow!("it did not come in time"))
     }
 }
 
-impl From<common::storage::Error> for Error {
-    fn from(error: common::storage::Error) -> Self {
+impl From<common::storage::StorageError> for LogError {
+    fn from(error: common::storage::StorageError) -> Self {
         match error {
-            common::storage::Error::NotFound(_) => Self::Absent,
+            common::storage::StorageError::NotFound(_) => Self::Absent,
             other => Self::Other(other.into()),
         }
     }
 }
 
 /// The log as it is now.
-pub(crate) async fn now(app: &App, job: &Job, container: &str) -> Result<LogStream, Error> {
-    match LogOrigin::of(job) {
-        LogOrigin::Nowhere => Err(Error::NotStarted),
-        LogOrigin::Pod => pod::open(app, job, container, false).await,
-        LogOrigin::Storage => StoredLog::of(app, job, container)?.finished().await,
-        LogOrigin::StorageElsePod => match StoredLog::of(app, job, container)?.finished().await {
-            Err(Error::Absent) => pod::open(app, job, container, false).await,
+pub(crate) async fn open_log(
+    app: &DeckState,
+    job: &IndexedJob,
+    container: &str,
+) -> Result<LogStream, LogError> {
+    match LogOrigin::from_job(job) {
+        LogOrigin::Nowhere => Err(LogError::NotStarted),
+        LogOrigin::Pod => pod::open_pod_log(app, job, container, false).await,
+        LogOrigin::Storage => {
+            StoredLog::from_job(app, job, container)?
+                .open_finished()
+                .await
+        }
+        LogOrigin::StorageElsePod => match StoredLog::from_job(app, job, container)?
+            .open_finished()
+            .await
+        {
+            Err(LogError::Absent) => pod::open_pod_log(app, job, container, false).await,
             stored => stored,
         },
         LogOrigin::Sidecar => {
-            let log = StoredLog::of(app, job, container)?;
+            let log = StoredLog::from_job(app, job, container)?;
             let so_far = LogPieces::new(log).into_stream().await;
             so_far.map_err(|error| match error {
-                Error::Absent => Error::NotLetOut,
+                LogError::Absent => LogError::NotLetOut,
                 error => error,
             })
         }
@@ -104,11 +115,11 @@ pub(crate) async fn now(app: &App, job: &Job, container: &str) -> Result<LogStre
 }
 
 /// An answer of the storage, if it comes in time.
-async fn bounded<T>(
-    answer: impl Future<Output = Result<T, common::storage::Error>>,
-) -> Result<T, Error> {
+async fn within_timeout<T>(
+    answer: impl Future<Output = Result<T, common::storage::StorageError>>,
+) -> Result<T, LogError> {
     let Ok(answer) = timeout(ANSWER, answer).await else {
-        return Err(Error::Other(anyhow::anyhow!(
+        return Err(LogError::Other(anyhow::anyhow!(
             "the storage gave no answer for {ANSWER:?}"
         )));
     };

@@ -8,29 +8,29 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Labels {
+pub(crate) struct RequestLabels {
     /// The route, never the path that was asked for.
     pub(crate) path: String,
     pub(crate) method: String,
     pub(crate) status: u16,
 }
 
-type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
+type RequestHistograms = Family<RequestLabels, Histogram, fn() -> Histogram>;
 
 /// Handles on them; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Metrics {
-    duration: Histograms,
-    size: Histograms,
+pub struct DeckMetrics {
+    duration: RequestHistograms,
+    size: RequestHistograms,
 }
 
-fn seconds() -> Histogram {
+fn duration_histogram() -> Histogram {
     Histogram::new([
         0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
     ])
 }
 
-fn bytes() -> Histogram {
+fn size_histogram() -> Histogram {
     Histogram::new([
         16_384.0,
         32_768.0,
@@ -42,12 +42,12 @@ fn bytes() -> Histogram {
     ])
 }
 
-impl Metrics {
+impl DeckMetrics {
     /// Makes them part of what `/metrics` shows.
-    pub fn register(registry: &mut Registry) -> Self {
+    pub fn register_metrics(registry: &mut Registry) -> Self {
         let metrics = Self {
-            duration: Family::new_with_constructor(seconds as fn() -> Histogram),
-            size: Family::new_with_constructor(bytes as fn() -> Histogram),
+            duration: Family::new_with_constructor(duration_histogram as fn() -> Histogram),
+            size: Family::new_with_constructor(size_histogram as fn() -> Histogram),
         };
         registry.register(
             "deck_http_request_duration_seconds",
@@ -62,7 +62,12 @@ impl Metrics {
         metrics
     }
 
-    pub(crate) fn observe(&self, labels: &Labels, took: Duration, size: Option<u64>) {
+    pub(crate) fn observe_request(
+        &self,
+        labels: &RequestLabels,
+        took: Duration,
+        size: Option<u64>,
+    ) {
         self.duration
             .get_or_create(labels)
             .observe(took.as_secs_f64());

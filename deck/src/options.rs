@@ -5,18 +5,18 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use common::duration::GoDuration;
 use common::service::flags;
-use common::storage::token::keys::KeyFile;
-use common::storage::{Credentials, Storage};
+use common::storage::token::keys::StorageKeyFile;
+use common::storage::{ObjectStorage, StorageCredentials};
 
 use crate::access::Viewer;
 
 /// Flags of `deck`. Those that Prow has and that change nothing here are listed in the README.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Options {
+pub struct DeckOptions {
     #[command(flatten)]
-    pub config: common::config::Options,
+    pub config: common::config::ConfigOptions,
     #[command(flatten)]
-    pub kube: common::kube::Options,
+    pub kube: common::kube::KubernetesOptions,
     #[command(flatten)]
     pub instrumentation: common::service::InstrumentationOptions,
     #[command(flatten)]
@@ -26,7 +26,7 @@ pub struct Options {
     #[command(flatten)]
     pub visibility: VisibilityOptions,
     #[command(flatten)]
-    pub later: LaterOptions,
+    pub later: UnimplementedOptions,
     #[command(flatten)]
     pub unused: UnusedOptions,
     /// Where pages are served.
@@ -76,10 +76,10 @@ pub struct StorageOptions {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct VisibilityOptions {
     /// Show hidden jobs, and only those.
-    #[arg(long, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_parser = flags::parse_bool, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub hidden_only: bool,
     /// Show hidden jobs as well.
-    #[arg(long, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_parser = flags::parse_bool, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub show_hidden: bool,
     /// Show the jobs of these tenants, and only those.
     #[arg(long, value_name = "ID")]
@@ -88,7 +88,7 @@ pub struct VisibilityOptions {
 
 /// Prow's flags for what is not built yet: setting one is told in the log.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub struct LaterOptions {
+pub struct UnimplementedOptions {
     #[arg(long, hide = true)]
     pub tide_url: Option<String>,
     #[arg(long, hide = true)]
@@ -99,16 +99,16 @@ pub struct LaterOptions {
     pub redirect_http_to: Option<String>,
     #[arg(long, hide = true)]
     pub pregenerated_data: Option<PathBuf>,
-    #[arg(long, hide = true, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, hide = true, value_parser = flags::parse_bool, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub rerun_creates_job: bool,
-    #[arg(long, hide = true, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, hide = true, value_parser = flags::parse_bool, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub gcs_cookie_auth: bool,
 }
 
 /// Prow's flags that mean nothing here.
 #[derive(Clone, Debug, clap::Args)]
 pub struct UnusedOptions {
-    #[arg(long, hide = true, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, hide = true, value_parser = flags::parse_bool, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub spyglass: bool,
     #[arg(long, hide = true)]
     pub spyglass_files_location: Option<PathBuf>,
@@ -128,17 +128,17 @@ pub struct UnusedOptions {
     pub supplemental_plugin_configs_filename_suffix: Option<String>,
     #[arg(long, hide = true)]
     pub git_signing_key_path: Option<PathBuf>,
-    #[arg(long, hide = true, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, hide = true, value_parser = flags::parse_bool, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub allow_insecure: bool,
-    #[arg(long, hide = true, value_parser = flags::boolean, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, hide = true, value_parser = flags::parse_bool, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub dry_run: bool,
     #[command(flatten)]
-    pub github: common::github::Options,
+    pub github: common::github::GithubOptions,
 }
 
 impl CredentialOptions {
-    pub fn credentials(&self) -> Credentials {
-        Credentials {
+    pub fn storage_credentials(&self) -> StorageCredentials {
+        StorageCredentials {
             gcs_credentials_file: self.gcs_credentials_file.clone(),
             s3_credentials_file: self.s3_credentials_file.clone(),
             storage_token: None,
@@ -148,7 +148,7 @@ impl CredentialOptions {
 
 impl VisibilityOptions {
     /// The three exclude each other, as in Prow.
-    pub fn viewer(&self) -> anyhow::Result<Viewer> {
+    pub fn resolve_viewer(&self) -> anyhow::Result<Viewer> {
         match (
             self.hidden_only,
             self.show_hidden,
@@ -163,9 +163,9 @@ impl VisibilityOptions {
     }
 }
 
-impl LaterOptions {
+impl UnimplementedOptions {
     /// The flags that were given.
-    pub fn unbuilt(&self) -> impl Iterator<Item = &'static str> + use<> {
+    pub fn unimplemented_flags(&self) -> impl Iterator<Item = &'static str> + use<> {
         let all = [
             ("--tide-url", self.tide_url.is_some()),
             ("--hook-url", self.hook_url.is_some()),
@@ -182,28 +182,28 @@ impl LaterOptions {
 
 /// Where the key of Deck's storage is kept.
 #[derive(Clone, Debug)]
-pub enum KeyPlace {
-    File(KeyFile),
+pub enum KeyLocation {
+    File(StorageKeyFile),
     /// A Secret of this name in the namespace of the `ProwJob`s.
     Secret(String),
 }
 
 /// Deck's own storage, opened.
 #[derive(Debug)]
-pub struct OwnStorage {
-    pub storage: Storage,
+pub struct DeckStorage {
+    pub storage: ObjectStorage,
     /// Where the key is that tokens are signed with.
-    pub key: KeyPlace,
+    pub key: KeyLocation,
     pub max_object_size: u64,
     pub max_job_size: u64,
 }
 
 impl StorageOptions {
     /// `None` without `--storage-dir`.
-    pub fn open(&self) -> anyhow::Result<Option<OwnStorage>> {
+    pub fn open_storage(&self) -> anyhow::Result<Option<DeckStorage>> {
         let file = self.storage_key_file.clone();
-        let file = file.map(|path| KeyPlace::File(KeyFile::new(path)));
-        let secret = self.storage_key_secret.clone().map(KeyPlace::Secret);
+        let file = file.map(|path| KeyLocation::File(StorageKeyFile::new(path)));
+        let secret = self.storage_key_secret.clone().map(KeyLocation::Secret);
         let (dir, key) = match (&self.storage_dir, file.or(secret)) {
             (None, None) => return Ok(None),
             (Some(dir), Some(key)) => (dir, key),
@@ -215,11 +215,11 @@ impl StorageOptions {
             ),
         };
         let dir = std::path::absolute(dir).context("--storage-dir")?;
-        let storage = Storage::open(
+        let storage = ObjectStorage::open_bucket(
             &format!("file://{}", dir.display()),
-            &Credentials::default(),
+            &StorageCredentials::default(),
         )?;
-        Ok(Some(OwnStorage {
+        Ok(Some(DeckStorage {
             storage,
             key,
             max_object_size: self.storage_max_object_size,
@@ -234,9 +234,9 @@ mod tests {
 
     use super::*;
 
-    fn read(line: &str) -> Options {
+    fn read(line: &str) -> DeckOptions {
         let line = format!("--config-path=c.yaml {line}");
-        flags::parse("deck", line.split_whitespace().map(OsString::from)).unwrap()
+        flags::parse_flags("deck", line.split_whitespace().map(OsString::from)).unwrap()
     }
 
     #[test]
@@ -244,15 +244,18 @@ mod tests {
         let options =
             read("-config-path=/etc/config/config.yaml --spyglass --show-hidden=true --port 1");
         assert_eq!(options.port, 1);
-        assert_eq!(options.visibility.viewer().unwrap(), Viewer::Everything);
-        assert_eq!(options.later.unbuilt().count(), 0);
-        assert!(options.storage.open().unwrap().is_none());
+        assert_eq!(
+            options.visibility.resolve_viewer().unwrap(),
+            Viewer::Everything
+        );
+        assert_eq!(options.later.unimplemented_flags().count(), 0);
+        assert!(options.storage.open_storage().unwrap().is_none());
     }
 
     #[test]
     fn what_is_not_built_is_named() {
         let options = read("--tide-url=http://tide --rerun-creates-job --hook-url=");
-        let given: Vec<_> = options.later.unbuilt().collect();
+        let given: Vec<_> = options.later.unimplemented_flags().collect();
         assert_eq!(given, ["--tide-url", "--hook-url", "--rerun-creates-job"]);
     }
 
@@ -260,9 +263,9 @@ mod tests {
     fn what_contradicts_itself_is_refused() {
         let refusal = |line: &str| {
             let options = read(line);
-            let refused = options.visibility.viewer().map(drop);
+            let refused = options.visibility.resolve_viewer().map(drop);
             refused
-                .and(options.storage.open().map(drop))
+                .and(options.storage.open_storage().map(drop))
                 .unwrap_err()
                 .to_string()
         };
@@ -293,7 +296,12 @@ mod tests {
     #[test]
     fn the_readme_lists_what_has_no_effect() {
         let readme = include_str!("../README.md");
-        for flag in [flags_of::<UnusedOptions>(), flags_of::<LaterOptions>()].concat() {
+        for flag in [
+            flags_of::<UnusedOptions>(),
+            flags_of::<UnimplementedOptions>(),
+        ]
+        .concat()
+        {
             assert!(
                 readme.contains(&format!("`--{flag}`")),
                 "--{flag} is not in the README"

@@ -6,14 +6,14 @@
 //! looked for in the rest of the object, but for the fields that say what the job is. Nothing but
 //! strings changes, so what is valid stays so, and fields that nobody knows stay.
 
-mod names;
-mod spread;
-mod words;
+mod redacted_secrets;
+mod secret_names;
+mod text_secrets;
 
 use serde_json::{Map, Value};
 
-use names::is_secret;
-use spread::HiddenWords;
+use redacted_secrets::RedactedSecrets;
+use secret_names::is_secret;
 
 /// What stands in the place of a secret.
 pub(crate) const REDACTED: &str = "REDACTED";
@@ -21,42 +21,42 @@ pub(crate) const REDACTED: &str = "REDACTED";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// JSON in a string, in which there is JSON in a string: the options of the pod utilities, and
 /// one more.
-const DEPTH: usize = 3;
+const MAX_DEPTH: usize = 3;
 
 /// Takes out of `object` what is secret in it, and what containers said when they ended, which
 /// nobody has masked.
-pub(crate) fn redact(object: &mut Value) {
-    let mut found = HiddenWords::default();
-    value(object, &mut found, DEPTH);
-    found.spread(object);
+pub(crate) fn redact_secrets(object: &mut Value) {
+    let mut found = RedactedSecrets::default();
+    redact_value(object, &mut found, MAX_DEPTH);
+    found.redact_everywhere(object);
 }
 
 /// The same for one text, such as a description or a URL.
 pub(crate) fn redact_text(text: &str) -> String {
     let mut text = text.to_owned();
-    string(&mut text, &mut HiddenWords::default(), DEPTH);
+    redact_string(&mut text, &mut RedactedSecrets::default(), MAX_DEPTH);
     text
 }
 
 /// The same for an object's JSON; `None` if it is none, and so cannot be looked through.
 pub(crate) fn redact_json(json: &[u8]) -> Option<Vec<u8>> {
     let mut object = serde_json::from_slice(json).ok()?;
-    redact(&mut object);
+    redact_secrets(&mut object);
     let mut json = serde_json::to_vec_pretty(&object).ok()?;
     json.push(b'\n');
     Some(json)
 }
 
-fn value(any: &mut Value, found: &mut HiddenWords, depth: usize) {
+fn redact_value(any: &mut Value, found: &mut RedactedSecrets, depth: usize) {
     match any {
-        Value::String(text) => string(text, found, depth),
-        Value::Array(list) => array(list, found, depth),
-        Value::Object(map) => object(map, found, depth),
+        Value::String(text) => redact_string(text, found, depth),
+        Value::Array(list) => redact_array(list, found, depth),
+        Value::Object(map) => redact_object(map, found, depth),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
-fn object(map: &mut Map<String, Value>, found: &mut HiddenWords, depth: usize) {
+fn redact_object(map: &mut Map<String, Value>, found: &mut RedactedSecrets, depth: usize) {
     map.remove(LAST_APPLIED);
     if let Some(Value::Object(ended)) = map.get_mut("terminated") {
         ended.remove("message");
@@ -66,12 +66,14 @@ fn object(map: &mut Map<String, Value>, found: &mut HiddenWords, depth: usize) {
     for (key, inner) in map {
         match key.as_str() {
             // A variable, a header, a parameter.
-            "value" if named_secret => all(inner, found),
-            "data" | "stringData" if is_a_secret => all(inner, found),
-            "annotations" => annotations(inner, found, depth),
+            "value" if named_secret => redact_all(inner, found),
+            "data" | "stringData" if is_a_secret => redact_all(inner, found),
+            "annotations" => redact_annotations(inner, found, depth),
             // Of JSON in a string nobody knows the fields.
-            key if depth < DEPTH && inner.is_string() && names_secret(key) => all(inner, found),
-            _ => value(inner, found, depth),
+            key if depth < MAX_DEPTH && inner.is_string() && names_secret(key) => {
+                redact_all(inner, found)
+            }
+            _ => redact_value(inner, found, depth),
         }
     }
 }
@@ -82,65 +84,65 @@ fn names_secret(field: &str) -> bool {
     is_secret(field) && lower != "key" && lower != "cookiefile_secret" && !lower.ends_with("name")
 }
 
-fn annotations(any: &mut Value, found: &mut HiddenWords, depth: usize) {
+fn redact_annotations(any: &mut Value, found: &mut RedactedSecrets, depth: usize) {
     let Value::Object(map) = any else {
-        return value(any, found, depth);
+        return redact_value(any, found, depth);
     };
     map.remove(LAST_APPLIED);
     for (key, inner) in map {
         if is_secret(key) {
-            all(inner, found);
+            redact_all(inner, found);
         } else {
-            value(inner, found, depth);
+            redact_value(inner, found, depth);
         }
     }
 }
 
 /// Arguments among other things: a flag's value may be the next one.
-fn array(list: &mut [Value], found: &mut HiddenWords, depth: usize) {
+fn redact_array(list: &mut [Value], found: &mut RedactedSecrets, depth: usize) {
     let mut flag = false;
     for any in list {
         let Value::String(text) = any else {
             flag = false;
-            value(any, found, depth);
+            redact_value(any, found, depth);
             continue;
         };
-        let (follows, names_secret) = (flag, words::is_secret_flag(text));
+        let (follows, names_secret) = (flag, text_secrets::is_secret_flag(text));
         flag = names_secret;
-        if follows && !names_secret && !words::is_expanded(text) {
-            found.hide(text, 0..text.len());
-        } else if let Some(secret) = words::assigned(text) {
-            found.hide(text, secret);
+        if follows && !names_secret && !text_secrets::is_expanded(text) {
+            found.redact_range(text, 0..text.len());
+        } else if let Some(secret) = text_secrets::find_assigned_secret(text) {
+            found.redact_range(text, secret);
         } else {
-            string(text, found, depth);
+            redact_string(text, found, depth);
         }
     }
 }
 
-fn string(text: &mut String, found: &mut HiddenWords, depth: usize) {
+fn redact_string(text: &mut String, found: &mut RedactedSecrets, depth: usize) {
     let begins = text.trim_start().as_bytes().first();
     if depth > 0
         && matches!(begins, Some(b'{' | b'['))
         && let Ok(mut inner) = serde_json::from_str::<Value>(text)
     {
         let before = inner.clone();
-        value(&mut inner, found, depth - 1);
+        redact_value(&mut inner, found, depth - 1);
         if inner != before {
             *text = inner.to_string();
         }
         return;
     }
-    for secret in words::secrets(text).into_iter().rev() {
-        found.hide(text, secret);
+    for secret in text_secrets::find_secrets(text).into_iter().rev() {
+        found.redact_range(text, secret);
     }
 }
 
 /// Every string below, whatever it is.
-fn all(any: &mut Value, found: &mut HiddenWords) {
+fn redact_all(any: &mut Value, found: &mut RedactedSecrets) {
     match any {
-        Value::String(text) => found.hide(text, 0..text.len()),
-        Value::Array(list) => list.iter_mut().for_each(|inner| all(inner, found)),
-        Value::Object(map) => map.values_mut().for_each(|inner| all(inner, found)),
+        Value::String(text) => found.redact_range(text, 0..text.len()),
+        Value::Array(list) => list.iter_mut().for_each(|inner| redact_all(inner, found)),
+        Value::Object(map) => map.values_mut().for_each(|inner| redact_all(inner, found)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

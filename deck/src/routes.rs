@@ -1,27 +1,27 @@
 //! Every path Deck answers, and what all answers have in common.
 //!
 //! A request passes, from outside: the measuring, [`headers`], [`host`], the net for panics, and
-//! the door of its route ([`doors`]). The [`table`] says which.
+//! the door of its route ([`guards`]). The [`route_table`] says which.
 
 mod artifact;
 mod badge;
-mod busy;
-mod doors;
 mod error;
 mod etag;
 mod events;
+mod guards;
 mod headers;
 mod host;
-mod job;
-mod later;
-mod list;
-mod live;
+mod job_list;
+mod job_page;
 mod log;
+mod log_events;
+mod not_implemented;
 mod prowjobs;
+mod route_table;
 mod schema;
-mod statics;
+mod static_files;
 mod storage;
-mod table;
+mod unavailable;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -36,12 +36,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
-use crate::app::App;
-use crate::metrics::Labels;
-use doors::Door;
-use headers::Wardrobe;
-pub(crate) use host::Hosts;
-pub use table::{Dress, Route, Visibility, routes};
+use crate::app::DeckState;
+use crate::metrics::RequestLabels;
+use guards::RouteGuard;
+use headers::RoutePolicies;
+pub(crate) use host::AllowedHosts;
+pub use route_table::{Route, RouteVisibility, SecurityPolicy, list_routes};
 
 /// Prow's headers for what changes all the time.
 pub(crate) const NO_STORE: [(HeaderName, &str); 2] = [
@@ -49,16 +49,16 @@ pub(crate) const NO_STORE: [(HeaderName, &str); 2] = [
     (header::EXPIRES, "0"),
 ];
 
-pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
-    let routes = table::routes().fold(Router::new(), |router, route| {
+pub(crate) fn build_router(app: Arc<DeckState>, hosts: AllowedHosts) -> Router {
+    let routes = route_table::list_routes().fold(Router::new(), |router, route| {
         let mut handler = (route.handler)();
-        if route.visibility != Visibility::Everyone {
-            let door = Door {
+        if route.visibility != RouteVisibility::Everyone {
+            let door = RouteGuard {
                 app: app.clone(),
                 visibility: route.visibility,
                 dress: route.dress,
             };
-            let door = middleware::from_fn_with_state(door, doors::pass);
+            let door = middleware::from_fn_with_state(door, guards::guard_request);
             // Not around the answer to a method that the route does not have.
             handler = handler.route_layer(door);
         }
@@ -68,20 +68,27 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
         router.route(route.path, handler)
     });
     let routes = routes.fallback(error::not_found).with_state(app.clone());
-    finish(routes, &Arc::new(hosts)).layer(middleware::from_fn_with_state(app, measure))
+    add_layers(routes, &Arc::new(hosts))
+        .layer(middleware::from_fn_with_state(app, measure_response))
 }
 
 /// Around every route, the answers of this file included.
-fn finish(routes: Router, hosts: &Arc<Hosts>) -> Router {
-    let wardrobe = Arc::new(Wardrobe::new(hosts.clone()));
+fn add_layers(routes: Router, hosts: &Arc<AllowedHosts>) -> Router {
+    let wardrobe = Arc::new(RoutePolicies::new(hosts.clone()));
     routes
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(hosts.clone(), host::check))
-        .layer(middleware::from_fn_with_state(wardrobe, headers::dress))
+        .layer(CatchPanicLayer::custom(panic_response))
+        .layer(middleware::from_fn_with_state(
+            hosts.clone(),
+            host::check_host,
+        ))
+        .layer(middleware::from_fn_with_state(
+            wardrobe,
+            headers::set_security_headers,
+        ))
 }
 
 /// A method as a metric's label: any word is a method, and each label is kept for ever.
-fn known(method: &Method) -> &'static str {
+fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
@@ -94,26 +101,30 @@ fn known(method: &Method) -> &'static str {
 }
 
 /// The measuring of every answer.
-async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn measure_response(
+    State(app): State<Arc<DeckState>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let start = Instant::now();
     let path = request
         .extensions()
         .get::<MatchedPath>()
         .map_or("unmatched", MatchedPath::as_str)
         .to_owned();
-    let method = known(request.method()).to_owned();
+    let method = method_label(request.method()).to_owned();
     let response = next.run(request).await;
-    let labels = Labels {
+    let labels = RequestLabels {
         path,
         method,
         status: response.status().as_u16(),
     };
     app.metrics
-        .observe(&labels, start.elapsed(), length(response.headers()));
+        .observe_request(&labels, start.elapsed(), content_length(response.headers()));
     response
 }
 
-fn length(headers: &HeaderMap) -> Option<u64> {
+fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers
         .get(header::CONTENT_LENGTH)?
         .to_str()
@@ -122,7 +133,7 @@ fn length(headers: &HeaderMap) -> Option<u64> {
         .ok()
 }
 
-fn panicked(_: Box<dyn Any + Send>) -> Response<Body> {
+fn panic_response(_: Box<dyn Any + Send>) -> Response<Body> {
     tracing::error!("a request panicked");
     (
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -132,7 +143,7 @@ fn panicked(_: Box<dyn Any + Send>) -> Response<Body> {
 }
 
 /// Work of more than a moment, beside the threads that answer everybody.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -140,7 +151,7 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
 }
 
 /// Plain text that no browser takes for anything else.
-pub(crate) fn text(status: StatusCode, text: impl Into<Body>) -> Response {
+pub(crate) fn text_response(status: StatusCode, text: impl Into<Body>) -> Response {
     let mut response = Response::new(text.into());
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");

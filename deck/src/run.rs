@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use common::config::{Config, LoadMetrics, LoadStatus};
-use common::kube::{Clusters, Needs, Right};
+use common::kube::{ClusterClients, ClusterPermission, RequiredPermissions};
 use common::service::{
-    Instrumentation, Ready, ServeOptions, configure, flags, install_crypto, logging, serve,
+    Instrumentation, ServeOptions, ServiceReadiness, flags, install_crypto, logging, serve_http,
+    start_config_agent,
 };
-use common::storage::Credentials;
+use common::storage::StorageCredentials;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,30 +18,30 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Viewer;
-use crate::app::App;
+use crate::app::DeckState;
 use crate::assets::Assets;
-use crate::buckets::Buckets;
-use crate::index::{Index, feed};
-use crate::logs::{Lookouts, Scans};
-use crate::metrics::Metrics;
-use crate::options::{KeyPlace, Options, OwnStorage};
-use crate::routes::{self, Hosts};
-use crate::runner::Runners;
-use crate::settings::Present;
-use crate::storage_key::{Home, SecretHome, StorageKey};
+use crate::buckets::BucketCache;
+use crate::embedded_clusters::EmbeddedClusters;
+use crate::index::{JobIndex, watch_prowjobs};
+use crate::logs::{PieceWatchers, ScanCache};
+use crate::metrics::DeckMetrics;
+use crate::options::{DeckOptions, DeckStorage, KeyLocation};
+use crate::routes::{self, AllowedHosts};
+use crate::settings::CurrentSettings;
+use crate::storage_key::{KeyStore, SecretKeyStore, StorageKey};
 use crate::upload::Uploads;
 
 /// Open answers are cut off this long after the end has been asked for, as in Prow.
 const GRACE: Duration = Duration::from_secs(5);
 
-const NEEDS: Needs = Needs {
+const NEEDS: RequiredPermissions = RequiredPermissions {
     service: "deck",
-    infra: &[Right::essential(
+    infra: &[ClusterPermission::essential(
         "prow.k8s.io",
         "prowjobs",
         &["list", "watch"],
     )],
-    build: Some(&[Right::only_for(
+    build: Some(&[ClusterPermission::only_for(
         "log of a running job",
         "pods/log",
         &["get"],
@@ -48,103 +49,111 @@ const NEEDS: Needs = Needs {
 };
 
 /// What Deck works with.
-pub struct Context {
-    pub clusters: Clusters,
+pub struct DeckContext {
+    pub clusters: ClusterClients,
     pub config: watch::Receiver<Arc<Config>>,
     /// Whether the files of the configuration are in force; every page says when they are not.
     pub load_status: watch::Receiver<LoadStatus>,
     pub viewer: Viewer,
     /// What `/storage` serves; `None`: there is no `/storage`.
-    pub storage: Option<OwnStorage>,
+    pub storage: Option<DeckStorage>,
     /// For buckets that are read.
-    pub credentials: Credentials,
-    pub metrics: Metrics,
+    pub credentials: StorageCredentials,
+    pub metrics: DeckMetrics,
     /// Names that a Deck on loopback answers to, beside `localhost` and those of the configuration.
     pub allowed_hosts: Vec<String>,
     /// How long the first listing may take.
     pub timeout: Duration,
     /// Set once the first listing is in.
-    pub ready: Ready,
+    pub ready: ServiceReadiness,
 }
 
 /// Deck as a process of its own: flags, logs, metrics, health.
-pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn main(options: DeckOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
     install_crypto();
-    logging::init("deck");
-    flags::warn_unbuilt(options.later.unbuilt());
+    logging::init_logging("deck");
+    flags::warn_unimplemented_flags(options.later.unimplemented_flags());
     let mut instrumentation = Instrumentation::default();
-    let loads = LoadMetrics::register(&mut instrumentation.registry);
-    let (agent, config) = configure(&options.config, &loads)?;
+    let loads = LoadMetrics::register_metrics(&mut instrumentation.registry);
+    let (agent, config) = start_config_agent(&options.config, &loads)?;
     let kubernetes = &options.kube;
-    let clusters =
-        Clusters::follow(kubernetes, &config, NEEDS, &loads, &mut instrumentation).await?;
-    let context = Context {
+    let clusters = ClusterClients::discover_and_watch(
+        kubernetes,
+        &config,
+        NEEDS,
+        &loads,
+        &mut instrumentation,
+    )
+    .await?;
+    let context = DeckContext {
         clusters,
         config,
-        load_status: agent.status(),
-        viewer: options.visibility.viewer()?,
-        storage: options.storage.open()?,
-        credentials: options.credentials.credentials(),
-        metrics: Metrics::register(&mut instrumentation.registry),
+        load_status: agent.watch_status(),
+        viewer: options.visibility.resolve_viewer()?,
+        storage: options.storage.open_storage()?,
+        credentials: options.credentials.storage_credentials(),
+        metrics: DeckMetrics::register_metrics(&mut instrumentation.registry),
         allowed_hosts: options.allowed_host,
         timeout: options.timeout_listing_prowjobs.to_std(),
         ready: instrumentation.ready.clone(),
     };
-    let deck = Deck::new(context, &shutdown)?;
+    let deck = DeckServer::new(context, &shutdown)?;
     let listener = TcpListener::bind(("0.0.0.0", options.port))
         .await
         .with_context(|| format!("port {}", options.port))?;
     instrumentation
-        .serve(&options.instrumentation, &shutdown)
+        .serve_ports(&options.instrumentation, &shutdown)
         .await?;
-    deck.run(listener, shutdown).await
+    deck.serve_pages(listener, shutdown).await
 }
 
 /// Deck in a process with others: serves on `listener` until `shutdown`.
-pub async fn run(
-    context: Context,
+pub async fn run_deck(
+    context: DeckContext,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    Deck::new(context, &shutdown)?.run(listener, shutdown).await
+    DeckServer::new(context, &shutdown)?
+        .serve_pages(listener, shutdown)
+        .await
 }
 
-struct Deck {
-    app: Arc<App>,
+struct DeckServer {
+    app: Arc<DeckState>,
     allowed_hosts: Vec<String>,
     namespace: String,
     timeout: Duration,
-    ready: Ready,
+    ready: ServiceReadiness,
 }
 
-impl Deck {
-    fn new(context: Context, shutdown: &CancellationToken) -> anyhow::Result<Self> {
+impl DeckServer {
+    fn new(context: DeckContext, shutdown: &CancellationToken) -> anyhow::Result<Self> {
         let namespace = context.config.borrow().prow.prowjob_namespace.clone();
         let own = context.storage.as_ref().map(|own| own.storage.clone());
         let infra = context.clusters.infra().clone();
         let uploads = context.storage.map(|own| {
             let home = match &own.key {
-                KeyPlace::File(file) => Home::File(file.clone()),
-                KeyPlace::Secret(name) => {
-                    Home::Secret(Box::new(SecretHome::new(infra, &namespace, name)))
+                KeyLocation::File(file) => KeyStore::File(file.clone()),
+                KeyLocation::Secret(name) => {
+                    KeyStore::Secret(Box::new(SecretKeyStore::new(infra, &namespace, name)))
                 }
             };
             Uploads::new(own, StorageKey::new(home))
         });
-        let app = App {
+        let app = DeckState {
             index: Arc::default(),
             clusters: context.clusters,
-            buckets: Buckets::new(own, context.credentials),
+            buckets: BucketCache::new(own, context.credentials),
             uploads,
-            lookouts: Lookouts::default(),
-            scans: Scans::default(),
-            runners: Runners::default(),
-            assets: Assets::load(),
+            lookouts: PieceWatchers::default(),
+            scans: ScanCache::default(),
+            runners: EmbeddedClusters::default(),
+            assets: Assets::load_assets(),
             metrics: context.metrics,
             shutdown: shutdown.clone(),
-            streams: App::streams(),
+            streams: DeckState::stream_permits(),
             boot: format!("{:x}", Timestamp::now().as_microsecond()),
-            present: Arc::new(Present::new(context.config)),
+            present: Arc::new(CurrentSettings::new(context.config)),
             viewer: context.viewer,
             load_status: context.load_status,
         };
@@ -158,16 +167,20 @@ impl Deck {
     }
 
     /// Serves at once, and is ready when the first listing is in.
-    async fn run(self, listener: TcpListener, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let index: Arc<Index> = self.app.index.clone();
+    async fn serve_pages(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let index: Arc<JobIndex> = self.app.index.clone();
         let client = self.app.clusters.infra().clone();
         let (app, end) = (self.app.clone(), shutdown.clone());
         let following = tokio::spawn(async move {
             if let Some(uploads) = &app.uploads {
-                uploads.key().follow(&end).await;
+                uploads.storage_key().follow_rotation(&end).await;
             }
         });
-        let watching = tokio::spawn(feed(
+        let watching = tokio::spawn(watch_prowjobs(
             index.clone(),
             client,
             self.namespace,
@@ -179,18 +192,18 @@ impl Deck {
         };
         let address = listener.local_addr()?;
         tracing::info!(%address, "Deck serves its pages here");
-        let hosts = Hosts {
+        let hosts = AllowedHosts {
             loopback: address.ip().is_loopback(),
             allowed: self.allowed_hosts,
             present: self.app.present.clone(),
         };
-        let serving = serve(
+        let serving = serve_http(
             listener,
-            routes::router(self.app, hosts),
+            routes::build_router(self.app, hosts),
             options,
             shutdown.clone(),
         );
-        let listed = listed(&index, self.timeout, &self.ready);
+        let listed = wait_until_listed(&index, self.timeout, &self.ready);
         let listed = async {
             tokio::select! {
                 listed = listed => listed,
@@ -205,8 +218,12 @@ impl Deck {
 }
 
 /// Says that Deck is ready once the first listing is in.
-async fn listed(index: &Index, patience: Duration, ready: &Ready) -> anyhow::Result<()> {
-    let mut synced = index.synced();
+async fn wait_until_listed(
+    index: &JobIndex,
+    patience: Duration,
+    ready: &ServiceReadiness,
+) -> anyhow::Result<()> {
+    let mut synced = index.watch_synced();
     if timeout(patience, synced.wait_for(|synced| *synced))
         .await
         .is_err()
@@ -214,6 +231,6 @@ async fn listed(index: &Index, patience: Duration, ready: &Ready) -> anyhow::Res
         bail!("the ProwJobs could not be listed within {patience:?} (--timeout-listing-prowjobs)");
     }
     tracing::info!(jobs = index.len(), "the first listing is in");
-    ready.set(true);
+    ready.set_ready(true);
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::visibility::{HiddenRepos, RepoSegment};
 
 /// Derived from one configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Settings {
+pub(crate) struct DeckSettings {
     pub(crate) hidden_repos: HiddenRepos,
     /// What a repository's segment of a path can stand for.
     pub(crate) segments: RepoSegment,
@@ -39,23 +39,23 @@ pub(crate) struct ConfiguredJob {
     pub(crate) tenants: Vec<String>,
 }
 
-impl Settings {
-    pub(crate) fn of(config: &Config) -> Self {
+impl DeckSettings {
+    pub(crate) fn from_config(config: &Config) -> Self {
         let hidden_repos = HiddenRepos::new(&config.prow.deck.hidden_repos);
-        let jobs = configured(config, &hidden_repos);
+        let jobs = configured_jobs(config, &hidden_repos);
         let any_hidden = !hidden_repos.is_empty()
             || jobs
                 .values()
-                .any(|job| !Viewer::Public.sees(job.hidden, &job.tenants()));
+                .any(|job| !Viewer::Public.may_view_job(job.hidden, &job.tenants()));
         Self {
-            segments: RepoSegment::of(storages(config)),
+            segments: RepoSegment::from_configurations(gcs_configurations(config)),
             hidden_repos,
             jobs,
             any_hidden,
-            allowed: AllowedBuckets::of(config),
+            allowed: AllowedBuckets::from_config(config),
             pod_namespace: config.prow.pod_namespace.clone(),
             link_url: config.prow.github.link_url.trim_end_matches('/').to_owned(),
-            addresses: addresses(config.prow.plank.job_url_prefix_config.values()),
+            addresses: url_authorities(config.prow.plank.job_url_prefix_config.values()),
         }
     }
 }
@@ -67,7 +67,7 @@ impl ConfiguredJob {
 }
 
 /// The central jobs by name, each with the repository it is for, if any, and those it clones.
-fn configured(config: &Config, hidden_repos: &HiddenRepos) -> HashMap<String, ConfiguredJob> {
+fn configured_jobs(config: &Config, hidden_repos: &HiddenRepos) -> HashMap<String, ConfiguredJob> {
     let jobs = &config.jobs;
     let of = |repo| move |base| (Some(repo), base);
     let presubmits = jobs
@@ -84,10 +84,10 @@ fn configured(config: &Config, hidden_repos: &HiddenRepos) -> HashMap<String, Co
         let known = by_name.entry(job.name.clone()).or_default();
         let extra = job.utility.extra_refs.iter();
         known.hidden |= job.hidden
-            || repo.is_some_and(|repo| hidden_repos.has(repo))
+            || repo.is_some_and(|repo| hidden_repos.contains_repo(repo))
             || extra
                 .map(Refs::org_repo)
-                .any(|repo| hidden_repos.has(&repo));
+                .any(|repo| hidden_repos.contains_repo(&repo));
         let defaults = job.prowjob_defaults.as_ref();
         known
             .tenants
@@ -97,7 +97,7 @@ fn configured(config: &Config, hidden_repos: &HiddenRepos) -> HashMap<String, Co
 }
 
 /// Where the configured decorations store.
-fn storages(config: &Config) -> impl Iterator<Item = &GcsConfiguration> {
+fn gcs_configurations(config: &Config) -> impl Iterator<Item = &GcsConfiguration> {
     let jobs = &config.jobs;
     let presubmits = jobs.presubmits.values().flatten().map(|job| &job.base);
     let postsubmits = jobs.postsubmits.values().flatten().map(|job| &job.base);
@@ -116,7 +116,7 @@ fn storages(config: &Config) -> impl Iterator<Item = &GcsConfiguration> {
 }
 
 /// The authority of each URL that has one, sorted.
-fn addresses<'a>(urls: impl Iterator<Item = &'a String>) -> Vec<String> {
+fn url_authorities<'a>(urls: impl Iterator<Item = &'a String>) -> Vec<String> {
     let authority = |url: &String| {
         let uri: http::Uri = url.parse().ok()?;
         let authority = uri.authority()?.as_str().to_ascii_lowercase();
@@ -128,26 +128,26 @@ fn addresses<'a>(urls: impl Iterator<Item = &'a String>) -> Vec<String> {
 
 /// The settings of the present configuration; computed once for each.
 #[derive(Debug)]
-pub(crate) struct Present {
+pub(crate) struct CurrentSettings {
     config: watch::Receiver<Arc<Config>>,
-    last: Mutex<(Arc<Config>, Arc<Settings>)>,
+    last: Mutex<(Arc<Config>, Arc<DeckSettings>)>,
 }
 
-impl Present {
+impl CurrentSettings {
     pub(crate) fn new(config: watch::Receiver<Arc<Config>>) -> Self {
         let now = config.borrow().clone();
-        let settings = Arc::new(Settings::of(&now));
+        let settings = Arc::new(DeckSettings::from_config(&now));
         Self {
             config,
             last: Mutex::new((now, settings)),
         }
     }
 
-    pub(crate) fn get(&self) -> Arc<Settings> {
+    pub(crate) fn get(&self) -> Arc<DeckSettings> {
         let now = self.config.borrow().clone();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&last.0, &now) {
-            let settings = Arc::new(Settings::of(&now));
+            let settings = Arc::new(DeckSettings::from_config(&now));
             *last = (now, settings);
         }
         last.1.clone()
@@ -172,20 +172,25 @@ mod tests {
             "hidden_repos": ["o/secret"],
             "additional_allowed_buckets": ["file:///more"],
         });
-        let settings = Settings::of(&config(deck));
-        assert!(settings.hidden_repos.has("o/secret") && settings.any_hidden);
-        assert!(settings.allowed.open_to("file:///more").is_ok());
+        let settings = DeckSettings::from_config(&config(deck));
+        assert!(settings.hidden_repos.contains_repo("o/secret") && settings.any_hidden);
+        assert!(
+            settings
+                .allowed
+                .parse_allowed_bucket("file:///more")
+                .is_ok()
+        );
         assert_eq!(settings.link_url, "https://github.com");
-        assert!(!Settings::of(&Config::default()).any_hidden);
+        assert!(!DeckSettings::from_config(&Config::default()).any_hidden);
     }
 
     #[test]
     fn a_new_configuration_is_followed() {
         let (sender, receiver) =
             watch::channel(Arc::new(config(json!({"hidden_repos": ["o/secret"]}))));
-        let present = Present::new(receiver);
-        assert!(present.get().hidden_repos.has("o/secret"));
+        let present = CurrentSettings::new(receiver);
+        assert!(present.get().hidden_repos.contains_repo("o/secret"));
         sender.send_replace(Arc::new(config(json!({"hidden_repos": ["hush"]}))));
-        assert!(present.get().hidden_repos.has("hush/x"));
+        assert!(present.get().hidden_repos.contains_repo("hush/x"));
     }
 }

@@ -3,26 +3,29 @@
 use bytes::{Bytes, BytesMut};
 use common::prowjob::{ProwJob, ProwJobSpec, ProwJobState, ProwJobStatus, ProwJobType, Pull, Refs};
 use common::storage::paths::{self, inverse::RunKey};
-use common::storage::{Attributes, Error, Object};
+use common::storage::{BucketObject, ObjectAttributes, StorageError};
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::access::Subject;
-use crate::buckets::Place;
+use crate::access::AccessSubject;
+use crate::buckets::StorageLocation;
 
 /// Metadata that Deck itself writes beside what the pod of a hidden job uploads.
-pub(crate) const HIDDEN: &str = "deck-hidden";
+pub(crate) const HIDDEN_METADATA: &str = "deck-hidden";
 /// The same, for the job's tenant.
-pub(crate) const TENANT: &str = "deck-tenant";
+pub(crate) const TENANT_METADATA: &str = "deck-tenant";
 
 /// What those notes say of an object, whatever else is known of its run.
-pub(crate) fn noted(attributes: &Attributes) -> Option<Subject<'_>> {
-    let hidden = attributes.metadata.contains_key(HIDDEN);
-    let tenant = attributes.metadata.get(TENANT).map_or("", String::as_str);
-    (hidden || !tenant.is_empty()).then_some(Subject {
+pub(crate) fn read_notes(attributes: &ObjectAttributes) -> Option<AccessSubject<'_>> {
+    let hidden = attributes.metadata.contains_key(HIDDEN_METADATA);
+    let tenant = attributes
+        .metadata
+        .get(TENANT_METADATA)
+        .map_or("", String::as_str);
+    (hidden || !tenant.is_empty()).then_some(AccessSubject {
         hidden,
         tenant,
         repos: &[],
@@ -30,11 +33,11 @@ pub(crate) fn noted(attributes: &Attributes) -> Option<Subject<'_>> {
 }
 
 /// Largest of these files that is read.
-const LIMIT: usize = 1 << 20;
+const MAX_FILE: usize = 1 << 20;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Started {
+struct StoredStarted {
     timestamp: i64,
     pull: Option<String>,
     repos: std::collections::BTreeMap<String, String>,
@@ -42,7 +45,7 @@ struct Started {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Finished {
+struct StoredFinished {
     timestamp: Option<i64>,
     passed: Option<bool>,
     result: Option<String>,
@@ -50,39 +53,55 @@ struct Finished {
 
 /// The run as a `ProwJob`: its own, if crier stored it, else what `started.json` and
 /// `finished.json` tell. `None`: there is nothing of such a run.
-pub(crate) async fn read(place: &Place, run: &RunKey<'_>) -> Result<Option<ProwJob>, Error> {
-    if let Some(mut own) = json::<ProwJob>(place, paths::PROW_JOB).await? {
+pub(crate) async fn read_stored_run(
+    place: &StorageLocation,
+    run: &RunKey<'_>,
+) -> Result<Option<ProwJob>, StorageError> {
+    if let Some(mut own) = read_json::<ProwJob>(place, paths::PROW_JOB).await? {
         own.metadata
             .name
             .get_or_insert_with(|| run.build_id.to_owned());
         return Ok(Some(own));
     }
-    let started: Option<Started> = json(place, paths::STARTED).await?;
-    let finished: Option<Finished> = json(place, paths::FINISHED).await?;
+    let started: Option<StoredStarted> = read_json(place, paths::STARTED).await?;
+    let finished: Option<StoredFinished> = read_json(place, paths::FINISHED).await?;
     if started.is_none() && finished.is_none() {
         return Ok(None);
     }
     let started = started.unwrap_or_default();
-    Ok(Some(rebuild(run, &started, finished.as_ref())))
+    Ok(Some(rebuild_prowjob(run, &started, finished.as_ref())))
 }
 
 /// An object that is absent, too large or no such JSON is none.
-async fn json<T: DeserializeOwned>(place: &Place, name: &str) -> Result<Option<T>, Error> {
-    let bytes = small(place, name).await?;
+async fn read_json<T: DeserializeOwned>(
+    place: &StorageLocation,
+    name: &str,
+) -> Result<Option<T>, StorageError> {
+    let bytes = read_small_file(place, name).await?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 /// One of these files; an object that is absent or too large is none.
-pub(crate) async fn small(place: &Place, name: &str) -> Result<Option<Bytes>, Error> {
-    match place.storage.get(&format!("{}/{name}", place.key)).await {
-        Ok(object) => plain(object, LIMIT).await,
-        Err(Error::NotFound(_)) => Ok(None),
+pub(crate) async fn read_small_file(
+    place: &StorageLocation,
+    name: &str,
+) -> Result<Option<Bytes>, StorageError> {
+    match place
+        .storage
+        .get_object(&format!("{}/{name}", place.key))
+        .await
+    {
+        Ok(object) => read_decompressed(object, MAX_FILE).await,
+        Err(StorageError::NotFound(_)) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 /// All bytes of an object, decompressed; `None` if there are more than `limit`.
-pub(crate) async fn plain(object: Object, limit: usize) -> Result<Option<Bytes>, Error> {
+pub(crate) async fn read_decompressed(
+    object: BucketObject,
+    limit: usize,
+) -> Result<Option<Bytes>, StorageError> {
     let mut all = BytesMut::new();
     let mut pieces = object.into_plain_stream();
     while let Some(piece) = pieces.try_next().await? {
@@ -94,12 +113,16 @@ pub(crate) async fn plain(object: Object, limit: usize) -> Result<Option<Bytes>,
     Ok(Some(all.freeze()))
 }
 
-fn rebuild(run: &RunKey<'_>, started: &Started, finished: Option<&Finished>) -> ProwJob {
+fn rebuild_prowjob(
+    run: &RunKey<'_>,
+    started: &StoredStarted,
+    finished: Option<&StoredFinished>,
+) -> ProwJob {
     let refs = started
         .repos
         .iter()
         .next()
-        .map(|(repo, refs)| refs_of(repo, refs));
+        .map(|(repo, refs)| parse_refs(repo, refs));
     let job_type = match &refs {
         Some(refs) if refs.pulls.len() > 1 => ProwJobType::Batch,
         Some(refs) if !refs.pulls.is_empty() || started.pull.is_some() => ProwJobType::Presubmit,
@@ -107,7 +130,7 @@ fn rebuild(run: &RunKey<'_>, started: &Started, finished: Option<&Finished>) -> 
         None => ProwJobType::Periodic,
     };
     let time = |seconds: i64| Timestamp::from_second(seconds).ok().map(Time);
-    let (state, description) = outcome(finished);
+    let (state, description) = finished_state(finished);
     let build = run.build_id.to_owned();
     let mut prowjob = ProwJob::new(
         &build,
@@ -133,7 +156,7 @@ fn rebuild(run: &RunKey<'_>, started: &Started, finished: Option<&Finished>) -> 
     prowjob
 }
 
-fn outcome(finished: Option<&Finished>) -> (ProwJobState, &'static str) {
+fn finished_state(finished: Option<&StoredFinished>) -> (ProwJobState, &'static str) {
     let Some(finished) = finished else {
         return (ProwJobState::Error, "The run left no result.");
     };
@@ -154,7 +177,7 @@ fn outcome(finished: Option<&Finished>) -> (ProwJobState, &'static str) {
 }
 
 /// Reads `org/repo` and the form of `PULL_REFS`: `main:sha,7:sha,8:sha:ref`.
-fn refs_of(repo: &str, text: &str) -> Refs {
+fn parse_refs(repo: &str, text: &str) -> Refs {
     let (org, repo) = repo.rsplit_once('/').unwrap_or(("", repo));
     let mut parts = text.split(',');
     let base = parts.next().unwrap_or_default();
@@ -194,7 +217,7 @@ mod tests {
         rest: "",
     };
 
-    fn started(text: &str) -> Started {
+    fn started(text: &str) -> StoredStarted {
         serde_json::from_str(text).unwrap()
     }
 
@@ -202,10 +225,10 @@ mod tests {
     fn reads_what_a_run_left() {
         let started =
             started(r#"{"timestamp": 100, "pull": "7", "repos": {"o/r": "main:abc,7:def"}}"#);
-        let finished: Finished =
+        let finished: StoredFinished =
             serde_json::from_str(r#"{"timestamp": 160, "passed": false, "result": "FAILURE"}"#)
                 .unwrap();
-        let job = rebuild(&RUN, &started, Some(&finished));
+        let job = rebuild_prowjob(&RUN, &started, Some(&finished));
         assert_eq!(
             (job.state(), job.spec.job_type),
             (ProwJobState::Failure, ProwJobType::Presubmit)
@@ -238,7 +261,7 @@ mod tests {
             ("{}", ProwJobType::Periodic),
         ] {
             assert_eq!(
-                rebuild(&RUN, &started(repos), None).spec.job_type,
+                rebuild_prowjob(&RUN, &started(repos), None).spec.job_type,
                 expected,
                 "{repos}"
             );
@@ -255,8 +278,8 @@ mod tests {
                 ProwJobState::Success,
             ),
         ] {
-            let parsed = finished.map(|text| serde_json::from_str::<Finished>(text).unwrap());
-            assert_eq!(outcome(parsed.as_ref()).0, expected, "{finished:?}");
+            let parsed = finished.map(|text| serde_json::from_str::<StoredFinished>(text).unwrap());
+            assert_eq!(finished_state(parsed.as_ref()).0, expected, "{finished:?}");
         }
     }
 }

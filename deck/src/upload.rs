@@ -1,33 +1,35 @@
 //! What pods put into Deck's storage: by whom, how much, and that half an object is none.
 
-mod ledger;
 mod meter;
 mod pointer;
-mod room;
+mod storage_limits;
+mod storage_usage;
 
 use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::storage::token::keys::KeyError;
-use common::storage::token::{Grant, Reach, TokenError};
-use common::storage::{Attributes, Body, Error, Listing, Storage, paths};
+use common::storage::token::keys::StorageKeyError;
+use common::storage::token::{GrantedKey, StorageGrant, TokenError};
+use common::storage::{
+    ObjectAttributes, ObjectBody, ObjectListing, ObjectStorage, StorageError, paths,
+};
 use futures::{FutureExt, Stream, TryFutureExt, TryStreamExt};
 use jiff::Timestamp;
 use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
-use crate::options::OwnStorage;
-use crate::storage_key::{Rejection, StorageKey};
-use ledger::{Account, Claim, Ledger, Share};
-use meter::{Cut, Meter};
-use pointer::{Verdict, judge};
-pub(crate) use room::Kind;
-use room::{Limits, POINTER};
+use crate::options::DeckStorage;
+use crate::storage_key::{StorageKey, TokenRejection};
+use meter::{CutReason, UploadMeter};
+use pointer::{PointerVerdict, judge_pointer};
+pub(crate) use storage_limits::StoredObjectKind;
+use storage_limits::{MAX_POINTER, StorageLimits};
+use storage_usage::{RunUsage, SpaceRequest, SpaceReservation, StorageUsage};
 
 /// Uploads at once; each may hold some megabytes on its way to the disk.
-const AT_ONCE: usize = 32;
+const MAX_UPLOADS: usize = 32;
 /// How long an upload waits for its turn before its sender is asked to come again.
-const TURN: Duration = Duration::from_secs(30);
+const TURN_TIMEOUT: Duration = Duration::from_secs(30);
 /// An object that must not replace another is read whole first, so it has to be small.
 const MAX_IF_ABSENT: u64 = 1 << 20;
 /// The same of `finished.json`, which has a job's metadata.
@@ -35,12 +37,12 @@ const MAX_RESULT: u64 = 4 << 20;
 
 /// Why an upload did not happen.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum UploadRefusal {
     #[error(transparent)]
     Token(#[from] TokenError),
     /// No token can be checked now.
     #[error(transparent)]
-    Key(KeyError),
+    Key(StorageKeyError),
     /// A key beside the run's folder may tell of this run only.
     #[error("it would tell of another run")]
     Foreign,
@@ -54,9 +56,13 @@ pub(crate) enum Refusal {
     ObjectTooLarge(u64),
     #[error(
         "the {} of a run may have {room} bytes together, and it keeps {kept} already (--storage-max-job-size)",
-        kind.plural()
+        kind.plural_name()
     )]
-    RunTooLarge { kind: Kind, room: u64, kept: u64 },
+    RunTooLarge {
+        kind: StoredObjectKind,
+        room: u64,
+        kept: u64,
+    },
     /// `If-None-Match: *` and there is one.
     #[error("the object exists")]
     Exists,
@@ -69,28 +75,28 @@ pub(crate) enum Refusal {
     #[error("too many uploads at once")]
     Busy,
     #[error(transparent)]
-    Storage(Error),
+    Storage(StorageError),
 }
 
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
+impl From<TokenRejection> for UploadRefusal {
+    fn from(rejection: TokenRejection) -> Self {
         match rejection {
-            Rejection::Token(error) => Self::Token(error),
-            Rejection::Key(error) => Self::Key(error),
+            TokenRejection::Token(error) => Self::Token(error),
+            TokenRejection::Key(error) => Self::Key(error),
         }
     }
 }
 
-type Turn<'a> = (OwnedMutexGuard<()>, SemaphorePermit<'a>);
+type UploadTurn<'a> = (OwnedMutexGuard<()>, SemaphorePermit<'a>);
 
 /// What is put.
-pub(crate) struct Put<'a> {
+pub(crate) struct PutRequest<'a> {
     pub(crate) key: &'a str,
     /// What the sender's token allows.
-    pub(crate) grant: &'a Grant,
+    pub(crate) grant: &'a StorageGrant,
     /// Whether the run is complete; `None`: nobody knows yet.
     pub(crate) is_complete: &'a (dyn Fn() -> Option<bool> + Sync),
-    pub(crate) attributes: &'a Attributes,
+    pub(crate) attributes: &'a ObjectAttributes,
     /// What the sender announced, in bytes.
     pub(crate) length: Option<u64>,
     pub(crate) only_if_absent: bool,
@@ -99,84 +105,92 @@ pub(crate) struct Put<'a> {
 
 #[derive(Debug)]
 pub(crate) struct Uploads {
-    own: OwnStorage,
+    own: DeckStorage,
     key: StorageKey,
     slots: Semaphore,
-    ledger: Ledger,
+    ledger: StorageUsage,
 }
 
 impl Uploads {
-    pub(crate) fn new(own: OwnStorage, key: StorageKey) -> Self {
+    pub(crate) fn new(own: DeckStorage, key: StorageKey) -> Self {
         Self {
             own,
             key,
-            slots: Semaphore::new(AT_ONCE),
-            ledger: Ledger::default(),
+            slots: Semaphore::new(MAX_UPLOADS),
+            ledger: StorageUsage::default(),
         }
     }
 
-    fn storage(&self) -> &Storage {
+    fn storage(&self) -> &ObjectStorage {
         &self.own.storage
     }
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn size_limits(&self) -> StorageLimits {
+        StorageLimits {
             object: self.own.max_object_size,
             run: self.own.max_job_size,
         }
     }
 
     /// The key that tokens are checked with.
-    pub(crate) fn key(&self) -> &StorageKey {
+    pub(crate) fn storage_key(&self) -> &StorageKey {
         &self.key
     }
 
     /// What `token` allows.
-    pub(crate) async fn grant(&self, token: &str, now: Timestamp) -> Result<Grant, Refusal> {
-        Ok(self.key.verify(token, now).await?)
+    pub(crate) async fn verify_token(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<StorageGrant, UploadRefusal> {
+        Ok(self.key.verify_token(token, now).await?)
     }
 
     /// Stores `body`, unless it would become too large, fill what is kept for other objects, or
     /// say what the token does not allow to say.
-    pub(crate) async fn put<E>(
+    pub(crate) async fn put_object<E>(
         &self,
-        put: &Put<'_>,
+        put: &PutRequest<'_>,
         body: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
-    ) -> Result<(), Refusal>
+    ) -> Result<(), UploadRefusal>
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        let reach = put.grant.reach(put.key)?;
+        let reach = put.grant.check_key(put.key)?;
         let dir = match reach {
-            Reach::Inside(_) => put.grant.folder(),
-            Reach::Alias | Reach::LatestBuild => "",
+            GrantedKey::Inside(_) => put.grant.folder(),
+            GrantedKey::Alias | GrantedKey::LatestBuild => "",
         };
-        let kind = Kind::of(put.key, dir);
-        let mut size = self.limits().size(kind);
-        let is_result = reach == Reach::Inside(paths::FINISHED);
+        let kind = StoredObjectKind::from_key(put.key, dir);
+        let mut size = self.size_limits().max_object_size(kind);
+        let is_result = reach == GrantedKey::Inside(paths::FINISHED);
         if put.only_if_absent {
             size = size.min(MAX_IF_ABSENT);
         } else if is_result {
             size = size.min(MAX_RESULT);
         }
         if put.length.is_some_and(|length| length > size) {
-            return Err(Refusal::ObjectTooLarge(size));
+            return Err(UploadRefusal::ObjectTooLarge(size));
         }
-        let account = self.ledger.account(dir);
-        let _turn = self.turn(&account, put.key).await?;
-        let room = self.limits().room(kind);
-        let no_room = || Refusal::RunTooLarge {
+        let account = self.ledger.run_usage(dir);
+        let _turn = self.wait_for_turn(&account, put.key).await?;
+        let room = self.size_limits().max_run_size(kind);
+        let no_room = || UploadRefusal::RunTooLarge {
             kind,
             room,
             kept: account.kept(),
         };
         let share = match kind {
-            Kind::Pointer => None,
-            _ => Some(self.reserve(put, dir, room).await?.ok_or_else(no_room)?),
+            StoredObjectKind::Pointer => None,
+            _ => Some(
+                self.reserve_space(put, dir, room)
+                    .await?
+                    .ok_or_else(no_room)?,
+            ),
         };
-        let meter = Meter::new(size, share);
-        let body = meter.clone().measure(body);
-        let stored = if kind == Kind::Pointer {
+        let meter = UploadMeter::new(size, share);
+        let body = meter.clone().measure_body(body);
+        let stored = if kind == StoredObjectKind::Pointer {
             self.put_pointer(put, reach, body).await
         } else if put.only_if_absent {
             self.put_if_absent(put, body).await
@@ -184,18 +198,18 @@ impl Uploads {
             self.put_result(put, body).await
         } else {
             self.storage()
-                .put(put.key, Body::stream(body), put.attributes)
+                .put_object(put.key, ObjectBody::from_stream(body), put.attributes)
                 .await
-                .map_err(Refusal::Storage)
+                .map_err(UploadRefusal::Storage)
         };
-        match (stored, meter.cut()) {
+        match (stored, meter.cut_reason()) {
             (Ok(()), _) => {
-                meter.commit();
+                meter.commit_upload();
                 Ok(())
             }
-            (Err(_), Some(Cut::ObjectTooLarge)) => Err(Refusal::ObjectTooLarge(size)),
-            (Err(_), Some(Cut::NoRoom)) => Err(no_room()),
-            (Err(_), Some(Cut::Broken)) => Err(Refusal::Broken),
+            (Err(_), Some(CutReason::ObjectTooLarge)) => Err(UploadRefusal::ObjectTooLarge(size)),
+            (Err(_), Some(CutReason::NoRoom)) => Err(no_room()),
+            (Err(_), Some(CutReason::Broken)) => Err(UploadRefusal::Broken),
             (Err(refusal), None) => Err(refusal),
         }
     }
@@ -206,140 +220,158 @@ impl Uploads {
         token: &str,
         now: Timestamp,
         key: &str,
-    ) -> Result<(), Refusal> {
-        let grant = self.grant(token, now).await?;
-        grant.reach(key)?;
+    ) -> Result<(), UploadRefusal> {
+        let grant = self.verify_token(token, now).await?;
+        grant.check_key(key)?;
         let dir = grant.folder();
-        if Kind::of(key, dir) != Kind::Piece {
-            return Err(Refusal::Kept);
+        if StoredObjectKind::from_key(key, dir) != StoredObjectKind::Piece {
+            return Err(UploadRefusal::Kept);
         }
-        let account = self.ledger.account(dir);
-        let _turn = self.turn(&account, key).await?;
-        let size = match self.storage().head(key).await {
+        let account = self.ledger.run_usage(dir);
+        let _turn = self.wait_for_turn(&account, key).await?;
+        let size = match self.storage().head_object(key).await {
             Ok(object) => object.size,
-            Err(Error::NotFound(_)) => return Ok(()),
-            Err(error) => return Err(Refusal::Storage(error)),
+            Err(StorageError::NotFound(_)) => return Ok(()),
+            Err(error) => return Err(UploadRefusal::Storage(error)),
         };
-        self.storage().delete(key).await.map_err(Refusal::Storage)?;
-        account.forget(size);
+        self.storage()
+            .delete_object(key)
+            .await
+            .map_err(UploadRefusal::Storage)?;
+        account.subtract_bytes(size);
         Ok(())
     }
 
     /// The right to write `key` now, which nobody else has.
-    async fn turn(&self, account: &Account, key: &str) -> Result<Turn<'_>, Refusal> {
+    async fn wait_for_turn(
+        &self,
+        account: &RunUsage,
+        key: &str,
+    ) -> Result<UploadTurn<'_>, UploadRefusal> {
         let waiting = async {
-            let key = account.turn(key).await;
+            let key = account.wait_for_turn(key).await;
             let slot = self.slots.acquire().await;
             (key, slot.expect("the semaphore is never closed"))
         };
-        let turn = tokio::time::timeout(TURN, waiting).await;
-        turn.map_err(|_| Refusal::Busy)
+        let turn = tokio::time::timeout(TURN_TIMEOUT, waiting).await;
+        turn.map_err(|_| UploadRefusal::Busy)
     }
 
     /// Whether the run is complete is asked when all of its result is here.
     async fn put_result(
         &self,
-        put: &Put<'_>,
+        put: &PutRequest<'_>,
         body: impl Stream<Item = io::Result<Bytes>> + Send,
-    ) -> Result<(), Refusal> {
-        let text = whole(body).await?;
-        self.check_end(put).await?;
+    ) -> Result<(), UploadRefusal> {
+        let text = read_whole(body).await?;
+        self.check_not_complete(put).await?;
         self.storage()
-            .put(put.key, text, put.attributes)
+            .put_object(put.key, text, put.attributes)
             .await
-            .map_err(Refusal::Storage)
+            .map_err(UploadRefusal::Storage)
     }
 
     /// A result may be replaced until the run is complete.
-    async fn check_end(&self, put: &Put<'_>) -> Result<(), Refusal> {
+    async fn check_not_complete(&self, put: &PutRequest<'_>) -> Result<(), UploadRefusal> {
         let is_complete = (put.is_complete)();
         if is_complete == Some(false) {
             return Ok(());
         }
-        match (self.storage().head(put.key).await, is_complete) {
-            (Err(Error::NotFound(_)), _) => Ok(()),
-            (Err(error), _) => Err(Refusal::Storage(error)),
-            (Ok(_), Some(_)) => Err(Refusal::Ended),
-            (Ok(_), None) => Err(Refusal::NotListed),
+        match (self.storage().head_object(put.key).await, is_complete) {
+            (Err(StorageError::NotFound(_)), _) => Ok(()),
+            (Err(error), _) => Err(UploadRefusal::Storage(error)),
+            (Ok(_), Some(_)) => Err(UploadRefusal::Ended),
+            (Ok(_), None) => Err(UploadRefusal::NotListed),
         }
     }
 
     async fn put_pointer(
         &self,
-        put: &Put<'_>,
-        reach: Reach<'_>,
+        put: &PutRequest<'_>,
+        reach: GrantedKey<'_>,
         body: impl Stream<Item = io::Result<Bytes>> + Send,
-    ) -> Result<(), Refusal> {
-        let text = whole(body).await?;
-        let standing = match self.storage().get(put.key).await {
-            Ok(_) if put.only_if_absent => return Err(Refusal::Exists),
+    ) -> Result<(), UploadRefusal> {
+        let text = read_whole(body).await?;
+        let standing = match self.storage().get_object(put.key).await {
+            Ok(_) if put.only_if_absent => return Err(UploadRefusal::Exists),
             // What is too long is nothing to go by.
-            Ok(object) if object.size > POINTER as u64 => None,
-            Ok(object) => Some(object.bytes(POINTER).await.map_err(Refusal::Storage)?),
-            Err(Error::NotFound(_)) => None,
-            Err(error) => return Err(Refusal::Storage(error)),
+            Ok(object) if object.size > MAX_POINTER as u64 => None,
+            Ok(object) => Some(
+                object
+                    .read_bytes(MAX_POINTER)
+                    .await
+                    .map_err(UploadRefusal::Storage)?,
+            ),
+            Err(StorageError::NotFound(_)) => None,
+            Err(error) => return Err(UploadRefusal::Storage(error)),
         };
-        match judge(put.grant, reach, &text, standing.as_deref(), put.now) {
-            Verdict::Keep => Ok(()),
-            Verdict::Foreign => Err(Refusal::Foreign),
-            Verdict::Write => self
+        match judge_pointer(put.grant, reach, &text, standing.as_deref(), put.now) {
+            PointerVerdict::Keep => Ok(()),
+            PointerVerdict::Foreign => Err(UploadRefusal::Foreign),
+            PointerVerdict::Write => self
                 .storage()
-                .put(put.key, text, put.attributes)
+                .put_object(put.key, text, put.attributes)
                 .await
-                .map_err(Refusal::Storage),
+                .map_err(UploadRefusal::Storage),
         }
     }
 
     async fn put_if_absent(
         &self,
-        put: &Put<'_>,
+        put: &PutRequest<'_>,
         body: impl Stream<Item = io::Result<Bytes>> + Send,
-    ) -> Result<(), Refusal> {
-        let whole = whole(body).await?;
+    ) -> Result<(), UploadRefusal> {
+        let whole = read_whole(body).await?;
         let stored = self
             .storage()
             .put_if_absent(put.key, whole, put.attributes)
             .await;
         match stored {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Refusal::Exists),
-            Err(error) => Err(Refusal::Storage(error)),
+            Ok(false) => Err(UploadRefusal::Exists),
+            Err(error) => Err(UploadRefusal::Storage(error)),
         }
     }
 
     /// Room in the run's folder; `None`: there is none.
-    async fn reserve(&self, put: &Put<'_>, dir: &str, room: u64) -> Result<Option<Share>, Refusal> {
-        let replaced = match self.storage().head(put.key).await {
+    async fn reserve_space(
+        &self,
+        put: &PutRequest<'_>,
+        dir: &str,
+        room: u64,
+    ) -> Result<Option<SpaceReservation>, UploadRefusal> {
+        let replaced = match self.storage().head_object(put.key).await {
             Ok(object) => object.size,
-            Err(Error::NotFound(_)) => 0,
-            Err(error) => return Err(Refusal::Storage(error)),
+            Err(StorageError::NotFound(_)) => 0,
+            Err(error) => return Err(UploadRefusal::Storage(error)),
         };
-        let claim = Claim {
+        let claim = SpaceRequest {
             replaced,
             announced: put.length,
         };
         let list = || {
-            let listing = self.storage().list(dir, false);
-            let sum = |listing: Listing| listing.objects.iter().map(|object| object.size).sum();
+            let listing = self.storage().list_objects(dir, false);
+            let sum =
+                |listing: ObjectListing| listing.objects.iter().map(|object| object.size).sum();
             listing.map_ok(sum).boxed()
         };
-        let account = self.ledger.account(dir);
+        let account = self.ledger.run_usage(dir);
         account
-            .reserve(claim, room, put.now, list)
+            .reserve_space(claim, room, put.now, list)
             .await
-            .map_err(Refusal::Storage)
+            .map_err(UploadRefusal::Storage)
     }
 }
 
-async fn whole(body: impl Stream<Item = io::Result<Bytes>>) -> Result<Vec<u8>, Refusal> {
+async fn read_whole(body: impl Stream<Item = io::Result<Bytes>>) -> Result<Vec<u8>, UploadRefusal> {
     let whole = body.try_fold(Vec::new(), async |mut whole: Vec<u8>, chunk| {
         whole.extend_from_slice(&chunk);
         Ok(whole)
     });
     // Why it ended is told by its meter. Others wait for their turn meanwhile.
-    let whole = tokio::time::timeout(TURN, whole).await;
-    let whole = whole.map_err(|_| Refusal::Broken)?;
-    whole.map_err(|_| Refusal::Broken)
+    let whole = tokio::time::timeout(TURN_TIMEOUT, whole).await;
+    let whole = whole.map_err(|_| UploadRefusal::Broken)?;
+    whole.map_err(|_| UploadRefusal::Broken)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What templates are filled with: words, links and times, made from jobs.
 
-mod extent;
 mod frame;
 mod links;
-mod standing;
+mod run_status;
+mod sizes;
 mod time;
 
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use askama::Template;
 use common::prowjob::{ProwJobState, ProwJobType};
 use jiff::Timestamp;
 
-pub(crate) use extent::{WIDE, extent, size};
-pub(crate) use frame::{Frame, Trouble};
-pub(crate) use links::{Links, encode_path, encode_query, page_of};
-pub(crate) use standing::Standing;
-use standing::is_telling;
-pub(crate) use time::{absolute, clock, duration, relative};
+pub(crate) use frame::{ConfigBanner, DeckLayout};
+pub(crate) use links::{CodeHostLinks, encode_path, encode_query, job_page_url};
+pub(crate) use run_status::RunStatus;
+use run_status::is_informative;
+pub(crate) use sizes::{WIDE_LINE_NUMBER, format_bytes, format_log_size};
+pub(crate) use time::{format_absolute, format_clock, format_duration, format_relative};
 
-use crate::index::{Job, PullRequest};
+use crate::index::{IndexedJob, JobPullRequest};
 
 /// A state in words and with a sign of its own: colour alone tells nothing.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct StateView {
 }
 
 impl StateView {
-    pub(crate) const fn of(state: ProwJobState) -> Self {
+    pub(crate) const fn from_state(state: ProwJobState) -> Self {
         let (label, sign) = match state {
             ProwJobState::Scheduling => ("Scheduling", "◌"),
             ProwJobState::Triggered => ("Triggered", "○"),
@@ -48,7 +48,7 @@ impl StateView {
     }
 }
 
-pub(crate) const KINDS: [ProwJobType; 4] = [
+pub(crate) const JOB_TYPES: [ProwJobType; 4] = [
     ProwJobType::Presubmit,
     ProwJobType::Postsubmit,
     ProwJobType::Periodic,
@@ -57,20 +57,20 @@ pub(crate) const KINDS: [ProwJobType; 4] = [
 
 /// Text that may lead somewhere; without a target it is text alone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Link {
+pub(crate) struct ViewLink {
     pub(crate) text: String,
     pub(crate) href: String,
 }
 
 /// What a job ran on.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Revision {
+pub(crate) struct RevisionView {
     /// `#7`, or a branch.
-    pub(crate) name: Link,
+    pub(crate) name: ViewLink,
     pub(crate) title: String,
     /// Seven digits.
-    pub(crate) commit: Link,
-    pub(crate) author: Link,
+    pub(crate) commit: ViewLink,
+    pub(crate) author: ViewLink,
 }
 
 /// A point in time, three ways.
@@ -82,23 +82,23 @@ pub(crate) struct TimeView {
 }
 
 impl TimeView {
-    pub(crate) fn of(time: Timestamp, now: Timestamp) -> Self {
+    pub(crate) fn from_time(time: Timestamp, now: Timestamp) -> Self {
         Self {
-            iso: iso(time),
-            absolute: absolute(time),
-            relative: relative(time, now),
+            iso: format_iso(time),
+            absolute: format_absolute(time),
+            relative: format_relative(time, now),
         }
     }
 }
 
-fn iso(time: Timestamp) -> String {
+fn format_iso(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// One line of the list.
 #[derive(Debug, Template)]
 #[template(path = "row.html")]
-pub(crate) struct Row {
+pub(crate) struct JobRow {
     /// Of the `ProwJob`.
     name: Arc<str>,
     state: StateView,
@@ -106,8 +106,8 @@ pub(crate) struct Row {
     href: String,
     kind: &'static str,
     description: Arc<str>,
-    repository: Option<Link>,
-    revisions: Vec<Revision>,
+    repository: Option<ViewLink>,
+    revisions: Vec<RevisionView>,
     started: TimeView,
     /// Sorts the lines.
     second: i64,
@@ -115,44 +115,44 @@ pub(crate) struct Row {
     running: bool,
 }
 
-impl Row {
-    pub(crate) fn of(job: &Job, links: &Links<'_>, now: Timestamp) -> Self {
+impl JobRow {
+    pub(crate) fn from_job(job: &IndexedJob, links: &CodeHostLinks<'_>, now: Timestamp) -> Self {
         Self {
             name: job.name.clone(),
-            state: Standing::of(job, now).state,
-            job: job.title(),
-            href: page_of(job),
+            state: RunStatus::from_job(job, now).state,
+            job: job.display_title(),
+            href: job_page_url(job),
             kind: job.kind.as_str(),
-            description: if is_telling(&job.description) {
+            description: if is_informative(&job.description) {
                 job.description.clone()
             } else {
                 "".into()
             },
-            repository: links.repository(job),
-            revisions: revisions(job, links),
-            started: TimeView::of(job.started, now),
+            repository: links.repository_link(job),
+            revisions: list_revisions(job, links),
+            started: TimeView::from_time(job.started, now),
             second: job.started.as_second(),
-            took: duration(job.started, job.completed.unwrap_or(now)),
+            took: format_duration(job.started, job.completed.unwrap_or(now)),
             running: !job.is_complete(),
         }
     }
 }
 
 /// The pull requests, else the branch.
-pub(crate) fn revisions(job: &Job, links: &Links<'_>) -> Vec<Revision> {
-    let pull = |pull: &PullRequest| Revision {
-        name: Link {
+pub(crate) fn list_revisions(job: &IndexedJob, links: &CodeHostLinks<'_>) -> Vec<RevisionView> {
+    let pull = |pull: &JobPullRequest| RevisionView {
+        name: ViewLink {
             text: format!("#{}", pull.number),
-            href: links.pull(job, pull),
+            href: links.pull_url(job, pull),
         },
         title: pull.title.to_string(),
-        commit: Link {
-            text: short(&pull.sha),
-            href: links.pull_commit(job, pull),
+        commit: ViewLink {
+            text: short_sha(&pull.sha),
+            href: links.pull_commit_url(job, pull),
         },
-        author: Link {
+        author: ViewLink {
             text: pull.author.to_string(),
-            href: links.author(pull),
+            href: links.author_url(pull),
         },
     };
     if !job.pulls.is_empty() {
@@ -165,32 +165,32 @@ pub(crate) fn revisions(job: &Job, links: &Links<'_>) -> Vec<Revision> {
     else {
         return Vec::new();
     };
-    vec![Revision {
-        name: Link {
+    vec![RevisionView {
+        name: ViewLink {
             text: repository.base_ref.to_string(),
-            href: links.branch(repository),
+            href: links.branch_url(repository),
         },
-        commit: Link {
-            text: short(&repository.base_sha),
-            href: links.commit(repository),
+        commit: ViewLink {
+            text: short_sha(&repository.base_sha),
+            href: links.commit_url(repository),
         },
-        ..Revision::default()
+        ..RevisionView::default()
     }]
 }
 
-fn short(sha: &str) -> String {
+fn short_sha(sha: &str) -> String {
     sha.chars().take(7).collect()
 }
 
 /// What is known of one run; the live page gets it anew with every change.
 #[derive(Debug, Template)]
 #[template(path = "facts.html")]
-pub(crate) struct Facts {
-    standing: Standing,
+pub(crate) struct RunDetails {
+    standing: RunStatus,
     job: Arc<str>,
     kind: &'static str,
-    repository: Option<Link>,
-    revisions: Vec<Revision>,
+    repository: Option<ViewLink>,
+    revisions: Vec<RevisionView>,
     started: TimeView,
     second: i64,
     finished: Option<TimeView>,
@@ -209,13 +209,18 @@ pub(crate) struct Facts {
 
 /// What is known of a run beside its own object.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Beside {
+pub(crate) struct RunExtras {
     pub(crate) exists: bool,
     pub(crate) place_in_line: Option<usize>,
 }
 
-impl Facts {
-    pub(crate) fn of(job: &Job, links: &Links<'_>, now: Timestamp, beside: Beside) -> Self {
+impl RunDetails {
+    pub(crate) fn from_job(
+        job: &IndexedJob,
+        links: &CodeHostLinks<'_>,
+        now: Timestamp,
+        beside: RunExtras,
+    ) -> Self {
         let newer = job.superseded_by.as_deref();
         Self {
             place_in_line: beside.place_in_line,
@@ -225,15 +230,15 @@ impl Facts {
                     encode_path(&format!("{}/{name}", job.job))
                 )
             }),
-            standing: Standing::of(job, now),
+            standing: RunStatus::from_job(job, now),
             job: job.job.clone(),
             kind: job.kind.as_str(),
-            repository: links.repository(job),
-            revisions: revisions(job, links),
-            started: TimeView::of(job.started, now),
+            repository: links.repository_link(job),
+            revisions: list_revisions(job, links),
+            started: TimeView::from_time(job.started, now),
             second: job.started.as_second(),
-            finished: job.completed.map(|time| TimeView::of(time, now)),
-            took: duration(job.started, job.completed.unwrap_or(now)),
+            finished: job.completed.map(|time| TimeView::from_time(time, now)),
+            took: format_duration(job.started, job.completed.unwrap_or(now)),
             running: !job.is_complete(),
             build_id: job.build_id.clone(),
             cluster: job.cluster.clone(),

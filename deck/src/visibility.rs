@@ -1,6 +1,6 @@
 //! May this viewer see this run? What is known of a run as words, and the one decision over them.
 //!
-//! Nothing here asks anybody: [`crate::door`] gathers the words.
+//! Nothing here asks anybody: [`crate::run_lookup`] gathers the words.
 
 mod hidden;
 
@@ -12,7 +12,7 @@ pub(crate) use hidden::{HiddenRepos, RepoSegment};
 
 /// Who says something of a run, in the order in which they are believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Witness {
+pub(crate) enum VisibilitySource {
     /// The `ProwJob`, while there is one.
     ProwJob,
     /// All configured jobs of the run's name.
@@ -25,7 +25,7 @@ pub(crate) enum Witness {
     Segment,
 }
 
-impl fmt::Display for Witness {
+impl fmt::Display for VisibilitySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ProwJob => "its ProwJob",
@@ -39,8 +39,8 @@ impl fmt::Display for Witness {
 
 /// What one of them says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Word {
-    pub(crate) witness: Witness,
+pub(crate) struct VisibilityStatement {
+    pub(crate) witness: VisibilitySource,
     /// The job is hidden, or a repository of it.
     pub(crate) hidden: bool,
     /// Of each job that is meant, empty for none; nothing from who does not know.
@@ -49,13 +49,13 @@ pub(crate) struct Word {
 
 /// Why a run is shown or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct VisibilityVerdict {
     pub(crate) shown: bool,
     /// Whose word decided; `None`: nobody said anything.
-    pub(crate) by: Option<Witness>,
+    pub(crate) by: Option<VisibilitySource>,
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for VisibilityVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = if self.shown { "shown" } else { "hidden" };
         match self.by {
@@ -70,21 +70,25 @@ impl fmt::Display for Verdict {
 ///
 /// Of a run of which nothing is known the viewer sees as much as of a hidden one, if anything
 /// is hidden here at all (`any_hidden`).
-pub(crate) fn decide(viewer: &Viewer, any_hidden: bool, words: &[Word]) -> Verdict {
+pub(crate) fn decide_visibility(
+    viewer: &Viewer,
+    any_hidden: bool,
+    words: &[VisibilityStatement],
+) -> VisibilityVerdict {
     let mut hidden = false;
     let mut tenants: Vec<&str> = Vec::new();
     for word in words {
         hidden |= word.hidden;
         tenants.extend(word.tenants.iter().map(String::as_str));
-        if !viewer.sees(hidden, &tenants) {
-            return Verdict {
+        if !viewer.may_view_job(hidden, &tenants) {
+            return VisibilityVerdict {
                 shown: false,
                 by: Some(word.witness),
             };
         }
     }
-    Verdict {
-        shown: !words.is_empty() || viewer.sees(any_hidden, &[]),
+    VisibilityVerdict {
+        shown: !words.is_empty() || viewer.may_view_job(any_hidden, &[]),
         by: words.last().map(|word| word.witness),
     }
 }

@@ -16,11 +16,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Shared,
-    event::{self, Event},
-    inbox::{Delivery, Outcome, Reason},
-    metrics::HandleLabels,
-    plugins::{self, Call, Error, Handled, Plugin},
+    DispatchContext,
+    event::{self, WebhookEvent},
+    inbox::{ClaimedDelivery, DecisionReason, DeliveryOutcome},
+    metrics::PluginHandleLabels,
+    plugins::{self, Plugin, PluginError, PluginOutcome, PluginRequest},
 };
 
 /// Lanes worked on at once. Most of the time they wait for GitHub.
@@ -37,49 +37,49 @@ const ATTEMPT_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// At the end, work may end by itself for this long. What is cut off is taken up by the next
 /// process, which does not start before this one has ended.
-const LAST_WORK: Duration = Duration::from_secs(1);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// For what was cut off to let go.
-const LETTING_GO: Duration = Duration::from_millis(500);
+const ABORT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// When the database refuses to answer.
-const PAUSE: SignedDuration = SignedDuration::from_secs(5);
+const CLAIM_RETRY_DELAY: SignedDuration = SignedDuration::from_secs(5);
 
 /// The longest wait between two tries to record how an attempt ended.
-const LONGEST_RECORD_WAIT: Duration = Duration::from_secs(30);
+const MAX_RECORD_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Works until `shutdown`, and ends within two seconds of it.
-pub(crate) async fn run(shared: Arc<Shared>, shutdown: CancellationToken) {
+pub(crate) async fn run_dispatcher(shared: Arc<DispatchContext>, shutdown: CancellationToken) {
     let mut running = JoinSet::new();
     while !shutdown.is_cancelled() {
         let now = Timestamp::now();
-        let due = match fill(&shared, &mut running, now).await {
+        let due = match claim_due_deliveries(&shared, &mut running, now).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!("deliveries cannot be claimed: {error:#}");
-                Some(now + PAUSE)
+                Some(now + CLAIM_RETRY_DELAY)
             }
         };
         tokio::select! {
             () = shutdown.cancelled() => {}
             Some(_) = running.join_next() => {}
-            () = shared.inbox.work() => {}
+            () = shared.inbox.wait_for_work() => {}
             () = sleep_until(due) => {}
         }
     }
-    let last_work = shared.settings.grace_period.min(LAST_WORK);
+    let last_work = shared.settings.grace_period.min(DRAIN_TIMEOUT);
     let drained = async { while running.join_next().await.is_some() {} };
     if tokio::time::timeout(last_work, drained).await.is_err() {
         let count = running.len();
         tracing::info!("{count} deliveries are still worked on; the next start takes them up");
         // Only what does not yield takes longer.
-        let _ = tokio::time::timeout(LETTING_GO, running.shutdown()).await;
+        let _ = tokio::time::timeout(ABORT_TIMEOUT, running.shutdown()).await;
     }
 }
 
 /// Claims as many deliveries as there is room for. Returns when to look again at the latest.
-async fn fill(
-    shared: &Arc<Shared>,
+async fn claim_due_deliveries(
+    shared: &Arc<DispatchContext>,
     running: &mut JoinSet<()>,
     now: Timestamp,
 ) -> anyhow::Result<Option<Timestamp>> {
@@ -87,9 +87,9 @@ async fn fill(
     if room == 0 {
         return Ok(None);
     }
-    for delivery in shared.inbox.claim(now, room).await? {
+    for delivery in shared.inbox.claim_deliveries(now, room).await? {
         let shared = Arc::clone(shared);
-        running.spawn(async move { work_on(&shared, delivery).await });
+        running.spawn(async move { process_delivery(&shared, delivery).await });
     }
     shared.inbox.next_due(now).await
 }
@@ -104,31 +104,31 @@ async fn sleep_until(due: Option<Timestamp>) {
     }
 }
 
-async fn work_on(shared: &Shared, delivery: Delivery) {
+async fn process_delivery(shared: &DispatchContext, delivery: ClaimedDelivery) {
     let attempt = AssertUnwindSafe(tokio::time::timeout(
         ATTEMPT_LIMIT,
-        act_on(shared, &delivery),
+        run_plugins(shared, &delivery),
     ))
     .catch_unwind();
     let (reasons, result) = match attempt.await {
         Ok(Ok(acted)) => acted,
         Ok(Err(_)) => {
             let error = anyhow::anyhow!("the attempt took longer than {ATTEMPT_LIMIT:?}");
-            (Vec::new(), Err(Error::Transient(error)))
+            (Vec::new(), Err(PluginError::Transient(error)))
         }
         Err(panic) => {
-            let error = anyhow::anyhow!("a plugin panicked: {}", message(&*panic));
-            (Vec::new(), Err(Error::Permanent(error)))
+            let error = anyhow::anyhow!("a plugin panicked: {}", panic_message(&*panic));
+            (Vec::new(), Err(PluginError::Permanent(error)))
         }
     };
     let now = Timestamp::now();
-    let outcome = outcome(result, delivery.attempt, now);
-    tell(shared, &delivery, &outcome);
+    let outcome = decide_outcome(result, delivery.attempt, now);
+    log_outcome(shared, &delivery, &outcome);
     let mut wait = Duration::from_secs(1);
     // While it counts as running, nothing later in its lane is taken up.
     while let Err(error) = shared
         .inbox
-        .finish(&delivery, outcome.clone(), reasons.clone(), now)
+        .finish_delivery(&delivery, outcome.clone(), reasons.clone(), now)
         .await
     {
         tracing::error!(
@@ -136,45 +136,49 @@ async fn work_on(shared: &Shared, delivery: Delivery) {
             "the end of a delivery could not be recorded: {error:#}"
         );
         tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(LONGEST_RECORD_WAIT);
+        wait = (wait * 2).min(MAX_RECORD_BACKOFF);
     }
 }
 
 /// What becomes of a delivery after an attempt.
-fn outcome(result: Result<(), Error>, attempt: u32, now: Timestamp) -> Outcome {
+fn decide_outcome(
+    result: Result<(), PluginError>,
+    attempt: u32,
+    now: Timestamp,
+) -> DeliveryOutcome {
     let error = match result {
-        Ok(()) => return Outcome::Done,
+        Ok(()) => return DeliveryOutcome::Done,
         Err(error) => error,
     };
     let text = error.to_string();
     let at = match error {
-        Error::Permanent(_) => return Outcome::Failed(text),
+        PluginError::Permanent(_) => return DeliveryOutcome::Failed(text),
         // Waiting for a rate limit to end is not the delivery's fault, but it counts: it must
         // end some day.
-        Error::NotBefore(at) => at.max(now + backoff(attempt)),
-        Error::Transient(_) => now + backoff(attempt),
+        PluginError::NotBefore(at) => at.max(now + retry_backoff(attempt)),
+        PluginError::Transient(_) => now + retry_backoff(attempt),
     };
     if attempt >= MAX_ATTEMPTS {
-        return Outcome::Dead(text);
+        return DeliveryOutcome::Dead(text);
     }
-    Outcome::Retry { at, error: text }
+    DeliveryOutcome::Retry { at, error: text }
 }
 
 /// 1 s, 2 s, 4 s … up to [`MAX_BACKOFF`].
-fn backoff(attempt: u32) -> SignedDuration {
+fn retry_backoff(attempt: u32) -> SignedDuration {
     let seconds = 1_i64 << attempt.saturating_sub(1).min(16);
     SignedDuration::from_secs(seconds).min(MAX_BACKOFF)
 }
 
 /// One line an attempt that did not end well.
-fn tell(shared: &Shared, delivery: &Delivery, outcome: &Outcome) {
+fn log_outcome(shared: &DispatchContext, delivery: &ClaimedDelivery, outcome: &DeliveryOutcome) {
     let (name, error) = match outcome {
-        Outcome::Done => ("done", None),
-        Outcome::Retry { error, .. } => ("retry", Some(error)),
-        Outcome::Failed(error) => ("failed", Some(error)),
-        Outcome::Dead(error) => ("dead", Some(error)),
+        DeliveryOutcome::Done => ("done", None),
+        DeliveryOutcome::Retry { error, .. } => ("retry", Some(error)),
+        DeliveryOutcome::Failed(error) => ("failed", Some(error)),
+        DeliveryOutcome::Dead(error) => ("dead", Some(error)),
     };
-    shared.metrics.ended(name);
+    shared.metrics.count_attempt(name);
     let Some(error) = error else { return };
     let line = format!("attempt {} at a delivery: {error}", delivery.attempt);
     let (guid, org, repo) = (
@@ -189,7 +193,7 @@ fn tell(shared: &Shared, delivery: &Delivery, outcome: &Outcome) {
     }
 }
 
-fn message(panic: &(dyn std::any::Any + Send)) -> &str {
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()
@@ -198,19 +202,22 @@ fn message(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 /// Shows every event of a delivery to every plugin.
-async fn act_on(shared: &Shared, delivery: &Delivery) -> (Vec<Reason>, Result<(), Error>) {
+async fn run_plugins(
+    shared: &DispatchContext,
+    delivery: &ClaimedDelivery,
+) -> (Vec<DecisionReason>, Result<(), PluginError>) {
     let mut reasons = Vec::new();
-    let mut say = |plugin, text| reasons.push(Reason { plugin, text });
+    let mut say = |plugin, text| reasons.push(DecisionReason { plugin, text });
     if delivery.attempt > MAX_ATTEMPTS {
         // Only a delivery that ends the process itself comes here.
         let error = anyhow::anyhow!("hook ended while it worked on the delivery, time and again");
-        return (reasons, Err(Error::Permanent(error)));
+        return (reasons, Err(PluginError::Permanent(error)));
     }
     let identity = &delivery.identity;
     if !shared
         .settings
         .enablement
-        .allows(&identity.org, &identity.repo)
+        .allows_repo(&identity.org, &identity.repo)
     {
         say(
             "hook",
@@ -218,14 +225,14 @@ async fn act_on(shared: &Shared, delivery: &Delivery) -> (Vec<Reason>, Result<()
         );
         return (reasons, Ok(()));
     }
-    let events = match event::parse(&delivery.event, &delivery.body) {
+    let events = match event::parse_events(&delivery.event, &delivery.body) {
         Ok(events) => events,
         Err(error) => {
             let error = anyhow::anyhow!("the payload is not a {} event: {error}", delivery.event);
-            return (reasons, Err(Error::Permanent(error)));
+            return (reasons, Err(PluginError::Permanent(error)));
         }
     };
-    if events.iter().all(|event| *event == Event::Other) {
+    if events.iter().all(|event| *event == WebhookEvent::Other) {
         say(
             "hook",
             format!("no plugin listens to {} events", delivery.event),
@@ -235,28 +242,28 @@ async fn act_on(shared: &Shared, delivery: &Delivery) -> (Vec<Reason>, Result<()
     let config = Arc::clone(&shared.config.borrow());
     let plugins = Arc::clone(&shared.plugins.borrow());
     let plugins = plugins.as_ref().as_ref();
-    let mut worst: Option<Error> = None;
+    let mut worst: Option<PluginError> = None;
     for event in &events {
-        for plugin in plugins::ALL {
+        for plugin in plugins::ALL_PLUGINS {
             if !plugins::is_enabled(plugins, plugin.name, identity) {
                 say(plugin.name, "not enabled for the repository".into());
                 continue;
             }
-            let call = Call {
+            let call = PluginRequest {
                 shared,
                 config: &config,
                 plugins,
                 delivery,
                 event,
             };
-            let handled = timed(*plugin, call).await;
+            let handled = run_plugin_timed(*plugin, call).await;
             for reason in handled.reasons {
                 say(plugin.name, reason);
             }
             if let Some(error) = handled.error {
                 say(plugin.name, format!("failed: {error}"));
                 worst = Some(match worst {
-                    Some(worst) => worst.or(error),
+                    Some(worst) => worst.most_retryable(error),
                     None => error,
                 });
             }
@@ -265,16 +272,16 @@ async fn act_on(shared: &Shared, delivery: &Delivery) -> (Vec<Reason>, Result<()
     (reasons, worst.map_or(Ok(()), Err))
 }
 
-async fn timed(plugin: Plugin, call: Call<'_>) -> Handled {
+async fn run_plugin_timed(plugin: Plugin, call: PluginRequest<'_>) -> PluginOutcome {
     let begin = Instant::now();
     let handled = (plugin.handle)(call).await;
     let action = match call.event {
-        Event::PullRequest(event) => event.action.clone(),
-        Event::Comment(comment) => format!("{:?}", comment.action).to_lowercase(),
-        Event::Rerun(_) => "rerequested".into(),
-        Event::Push(_) | Event::Other => "none".into(),
+        WebhookEvent::PullRequest(event) => event.action.clone(),
+        WebhookEvent::Comment(comment) => format!("{:?}", comment.action).to_lowercase(),
+        WebhookEvent::Rerun(_) => "rerequested".into(),
+        WebhookEvent::Push(_) | WebhookEvent::Other => "none".into(),
     };
-    let labels = HandleLabels {
+    let labels = PluginHandleLabels {
         event_type: call.delivery.event.clone(),
         action,
         plugin: plugin.name,
@@ -283,7 +290,7 @@ async fn timed(plugin: Plugin, call: Call<'_>) -> Handled {
     let failed = handled.error.is_some();
     call.shared
         .metrics
-        .handled(&labels, begin.elapsed(), failed);
+        .observe_plugin_handle(&labels, begin.elapsed(), failed);
     handled
 }
 
@@ -294,9 +301,9 @@ mod tests {
     #[test]
     fn attempts_end() {
         let now = Timestamp::UNIX_EPOCH;
-        let transient = || Err(Error::Transient(anyhow::anyhow!("away")));
+        let transient = || Err(PluginError::Transient(anyhow::anyhow!("away")));
         let at = |second| Timestamp::from_second(second).unwrap();
-        let limited = |second| Err(Error::NotBefore(at(second)));
+        let limited = |second| Err(PluginError::NotBefore(at(second)));
         let retry = |second| Some(at(second));
         for (name, result, attempt, expected) in [
             ("the first failure", transient(), 1, retry(1)),
@@ -312,17 +319,23 @@ mod tests {
             ("a rate limit says when", limited(100), 1, retry(100)),
             ("a rate limit that has just ended", limited(0), 2, retry(2)),
         ] {
-            let outcome = outcome(result, attempt, now);
+            let outcome = decide_outcome(result, attempt, now);
             match expected {
                 Some(at) => assert!(
-                    matches!(outcome, Outcome::Retry { at: found, .. } if found == at),
+                    matches!(outcome, DeliveryOutcome::Retry { at: found, .. } if found == at),
                     "{name}: {outcome:?}"
                 ),
-                None => assert!(matches!(outcome, Outcome::Dead(_)), "{name}: {outcome:?}"),
+                None => assert!(
+                    matches!(outcome, DeliveryOutcome::Dead(_)),
+                    "{name}: {outcome:?}"
+                ),
             }
         }
-        let permanent = Err(Error::Permanent(anyhow::anyhow!("gone")));
-        assert_eq!(outcome(permanent, 1, now), Outcome::Failed("gone".into()));
-        assert_eq!(outcome(Ok(()), 1, now), Outcome::Done);
+        let permanent = Err(PluginError::Permanent(anyhow::anyhow!("gone")));
+        assert_eq!(
+            decide_outcome(permanent, 1, now),
+            DeliveryOutcome::Failed("gone".into())
+        );
+        assert_eq!(decide_outcome(Ok(()), 1, now), DeliveryOutcome::Done);
     }
 }

@@ -1,27 +1,27 @@
 //! GitHub's events, with the fields somebody looks at and no other. What is missing or null is the
 //! zero value, as in Go.
 //!
-//! The repository of an event is the one its signature was checked for ([`Identity`]); names in
-//! the payload never replace it. An event nobody listens to is [`Event::Other`], whatever its
+//! The repository of an event is the one its signature was checked for ([`RepositoryRef`]); names in
+//! the payload never replace it. An event nobody listens to is [`WebhookEvent::Other`], whatever its
 //! shape.
 
 use common::{
-    github::{PullRequest, User},
+    github::{GithubPullRequest, GithubUser},
     prowjob::{null_default, null_defaults},
 };
 use serde::Deserialize;
 
-use crate::webhook::Identity;
+use crate::webhook::RepositoryRef;
 
 /// What happened, as far as plugins care.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Event {
+pub(crate) enum WebhookEvent {
     PullRequest(Box<PullRequestEvent>),
     /// Somebody said something: a comment, a review, or the text of what was opened.
-    Comment(Comment),
+    Comment(GenericCommentEvent),
     Push(Box<PushEvent>),
     /// Somebody pressed "Re-run" beside a check run, or for all of a commit.
-    Rerun(Box<Rerun>),
+    Rerun(Box<RerunEvent>),
     /// Nothing here listens to it.
     Other,
 }
@@ -33,11 +33,11 @@ pub(crate) struct PullRequestEvent {
     pub(crate) action: String,
     /// As it was when GitHub told of it.
     #[serde(deserialize_with = "null_default")]
-    pub(crate) pull_request: PullRequest,
-    pub(crate) label: Option<Label>,
-    pub(crate) sender: Option<User>,
+    pub(crate) pull_request: GithubPullRequest,
+    pub(crate) label: Option<LabelPayload>,
+    pub(crate) sender: Option<GithubUser>,
     #[serde(deserialize_with = "null_default")]
-    pub(crate) changes: Changes,
+    pub(crate) changes: PullRequestChanges,
 }
 
 impl PullRequestEvent {
@@ -49,7 +49,7 @@ impl PullRequestEvent {
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub(crate) struct Label {
+pub(crate) struct LabelPayload {
     #[serde(deserialize_with = "null_default")]
     pub(crate) name: String,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Label {
 /// An edit's former values; the shape of the others depends on the event.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub(crate) struct Changes {
+pub(crate) struct PullRequestChanges {
     base: Option<BaseChange>,
 }
 
@@ -66,7 +66,7 @@ struct BaseChange {}
 
 /// A text that may hold commands.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Comment {
+pub(crate) struct GenericCommentEvent {
     pub(crate) action: CommentAction,
     /// Of the issue or pull request.
     pub(crate) number: u64,
@@ -74,7 +74,7 @@ pub(crate) struct Comment {
     pub(crate) is_open: bool,
     pub(crate) body: String,
     pub(crate) html_url: String,
-    pub(crate) author: User,
+    pub(crate) author: GithubUser,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub(crate) enum CommentAction {
 
 impl CommentAction {
     /// Opening something says its text, as submitting a review does.
-    fn of(action: &str) -> Option<Self> {
+    fn parse_action(action: &str) -> Option<Self> {
         Some(match action {
             "created" | "opened" | "submitted" => Self::Created,
             "edited" => Self::Edited,
@@ -113,7 +113,7 @@ pub(crate) struct PushEvent {
     #[serde(deserialize_with = "null_default")]
     pub(crate) compare: String,
     #[serde(deserialize_with = "null_defaults")]
-    pub(crate) commits: Vec<Commit>,
+    pub(crate) commits: Vec<PushCommit>,
     #[serde(deserialize_with = "null_default")]
     pub(crate) repository: PushRepository,
 }
@@ -144,7 +144,7 @@ pub(crate) struct PushRepository {
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub(crate) struct Commit {
+pub(crate) struct PushCommit {
     #[serde(deserialize_with = "null_defaults")]
     pub(crate) added: Vec<String>,
     #[serde(deserialize_with = "null_defaults")]
@@ -154,7 +154,7 @@ pub(crate) struct Commit {
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Rerun {
+pub(crate) struct RerunEvent {
     /// The check run's name; `None` for all that failed.
     pub(crate) context: Option<String>,
     pub(crate) head_sha: String,
@@ -165,13 +165,13 @@ pub(crate) struct Rerun {
     /// Pull requests of the commit, without those from forks.
     pub(crate) pulls: Vec<u64>,
     pub(crate) html_url: String,
-    pub(crate) sender: User,
+    pub(crate) sender: GithubUser,
 }
 
 /// A check run or a check suite, which share what matters.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Check {
+struct CheckPayload {
     #[serde(deserialize_with = "null_default")]
     name: String,
     #[serde(deserialize_with = "null_default")]
@@ -180,14 +180,14 @@ struct Check {
     external_id: String,
     #[serde(deserialize_with = "null_default")]
     html_url: String,
-    app: Option<CheckApp>,
+    app: Option<CheckPayloadApp>,
     #[serde(deserialize_with = "null_defaults")]
-    pull_requests: Vec<Numbered>,
+    pull_requests: Vec<IssueRef>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct CheckApp {
+struct CheckPayloadApp {
     #[serde(deserialize_with = "null_default")]
     slug: String,
 }
@@ -197,17 +197,17 @@ struct CheckApp {
 struct CheckEvent {
     #[serde(deserialize_with = "null_default")]
     action: String,
-    check_run: Option<Check>,
-    check_suite: Option<Check>,
-    sender: Option<User>,
+    check_run: Option<CheckPayload>,
+    check_suite: Option<CheckPayload>,
+    sender: Option<GithubUser>,
 }
 
 impl CheckEvent {
-    fn rerun(self) -> Option<Event> {
+    fn into_rerun_event(self) -> Option<WebhookEvent> {
         let is_run = self.check_run.is_some();
         let check = self.check_run.or(self.check_suite)?;
         (self.action == "rerequested").then(|| {
-            Event::Rerun(Box::new(Rerun {
+            WebhookEvent::Rerun(Box::new(RerunEvent {
                 context: is_run.then_some(check.name),
                 head_sha: check.head_sha,
                 app: check.app.map(|app| app.slug).unwrap_or_default(),
@@ -226,53 +226,56 @@ impl CheckEvent {
 
 /// The events of one delivery, in the order they are acted on: opening a pull request is also
 /// a comment with its text.
-pub(crate) fn parse(kind: &str, body: &[u8]) -> Result<Vec<Event>, serde_json::Error> {
+pub(crate) fn parse_events(
+    kind: &str,
+    body: &[u8],
+) -> Result<Vec<WebhookEvent>, serde_json::Error> {
     Ok(match kind {
         "pull_request" => {
-            let event = Event::PullRequest(serde_json::from_slice(body)?);
-            let said: Said = serde_json::from_slice(body)?;
+            let event = WebhookEvent::PullRequest(serde_json::from_slice(body)?);
+            let said: CommentPayload = serde_json::from_slice(body)?;
             [Some(event), said.pull_request_text()]
                 .into_iter()
                 .flatten()
                 .collect()
         }
-        "issue_comment" => said(body, Said::issue_comment)?,
-        "issues" => said(body, Said::issue_text)?,
-        "pull_request_review" => said(body, Said::review)?,
-        "pull_request_review_comment" => said(body, Said::review_comment)?,
+        "issue_comment" => parse_comment_event(body, CommentPayload::issue_comment)?,
+        "issues" => parse_comment_event(body, CommentPayload::issue_text)?,
+        "pull_request_review" => parse_comment_event(body, CommentPayload::review_text)?,
+        "pull_request_review_comment" => parse_comment_event(body, CommentPayload::review_comment)?,
         "check_run" | "check_suite" => {
             let event: CheckEvent = serde_json::from_slice(body)?;
-            vec![event.rerun().unwrap_or(Event::Other)]
+            vec![event.into_rerun_event().unwrap_or(WebhookEvent::Other)]
         }
-        "push" => vec![Event::Push(serde_json::from_slice(body)?)],
-        _ => vec![Event::Other],
+        "push" => vec![WebhookEvent::Push(serde_json::from_slice(body)?)],
+        _ => vec![WebhookEvent::Other],
     })
 }
 
-fn said(
+fn parse_comment_event(
     body: &[u8],
-    read: impl FnOnce(Said) -> Option<Event>,
-) -> Result<Vec<Event>, serde_json::Error> {
-    let said: Said = serde_json::from_slice(body)?;
-    Ok(vec![read(said).unwrap_or(Event::Other)])
+    read: impl FnOnce(CommentPayload) -> Option<WebhookEvent>,
+) -> Result<Vec<WebhookEvent>, serde_json::Error> {
+    let said: CommentPayload = serde_json::from_slice(body)?;
+    Ok(vec![read(said).unwrap_or(WebhookEvent::Other)])
 }
 
 /// The parts of the five kinds of payload that carry a text.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Said {
+struct CommentPayload {
     #[serde(deserialize_with = "null_default")]
     action: String,
-    issue: Option<Subject>,
-    pull_request: Option<Subject>,
-    comment: Option<Text>,
-    review: Option<Text>,
+    issue: Option<IssueOrPullRequest>,
+    pull_request: Option<IssueOrPullRequest>,
+    comment: Option<CommentText>,
+    review: Option<CommentText>,
 }
 
 /// An issue or a pull request. What is opened is a text as well.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Subject {
+struct IssueOrPullRequest {
     #[serde(deserialize_with = "null_default")]
     number: u64,
     #[serde(deserialize_with = "null_default")]
@@ -280,55 +283,64 @@ struct Subject {
     /// There when the issue is a pull request.
     pull_request: Option<serde::de::IgnoredAny>,
     #[serde(flatten)]
-    text: Text,
+    text: CommentText,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Text {
+struct CommentText {
     #[serde(deserialize_with = "null_default")]
     body: String,
     #[serde(deserialize_with = "null_default")]
     html_url: String,
-    user: Option<User>,
+    user: Option<GithubUser>,
 }
 
-impl Said {
-    fn issue_comment(self) -> Option<Event> {
+impl CommentPayload {
+    fn issue_comment(self) -> Option<WebhookEvent> {
         let issue = self.issue?;
         let is_pull = issue.pull_request.is_some();
-        comment(&self.action, &issue, is_pull, self.comment?)
+        build_comment_event(&self.action, &issue, is_pull, self.comment?)
     }
 
-    fn issue_text(self) -> Option<Event> {
+    fn issue_text(self) -> Option<WebhookEvent> {
         opened_or_edited(&self.action, self.issue?, false)
     }
 
-    fn pull_request_text(self) -> Option<Event> {
+    fn pull_request_text(self) -> Option<WebhookEvent> {
         opened_or_edited(&self.action, self.pull_request?, true)
     }
 
-    fn review(self) -> Option<Event> {
-        comment(&self.action, &self.pull_request?, true, self.review?)
+    fn review_text(self) -> Option<WebhookEvent> {
+        build_comment_event(&self.action, &self.pull_request?, true, self.review?)
     }
 
-    fn review_comment(self) -> Option<Event> {
-        comment(&self.action, &self.pull_request?, true, self.comment?)
+    fn review_comment(self) -> Option<WebhookEvent> {
+        build_comment_event(&self.action, &self.pull_request?, true, self.comment?)
     }
 }
 
-fn opened_or_edited(action: &str, subject: Subject, is_pull: bool) -> Option<Event> {
-    let text = Text {
+fn opened_or_edited(
+    action: &str,
+    subject: IssueOrPullRequest,
+    is_pull: bool,
+) -> Option<WebhookEvent> {
+    let text = CommentText {
         body: subject.text.body.clone(),
         html_url: subject.text.html_url.clone(),
         user: subject.text.user.clone(),
     };
-    comment(action, &subject, is_pull, text)
+    build_comment_event(action, &subject, is_pull, text)
 }
 
-fn comment(action: &str, subject: &Subject, is_pull: bool, text: Text) -> Option<Event> {
-    Some(Event::Comment(Comment {
-        action: CommentAction::of(action)?,
+fn build_comment_event(
+    action: &str,
+    subject: &IssueOrPullRequest,
+    is_pull: bool,
+    text: CommentText,
+) -> Option<WebhookEvent> {
+    Some(WebhookEvent::Comment(GenericCommentEvent {
+        action: CommentAction::parse_action(action)?,
         number: subject.number,
         is_pull,
         is_open: subject.state == "open",
@@ -341,36 +353,36 @@ fn comment(action: &str, subject: &Subject, is_pull: bool, text: Text) -> Option
 /// The few fields that say which lane a delivery belongs to, whatever the event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Outline {
+pub(crate) struct PayloadHeader {
     number: Option<u64>,
-    issue: Option<Numbered>,
-    pull_request: Option<Numbered>,
+    issue: Option<IssueRef>,
+    pull_request: Option<IssueRef>,
     #[serde(rename = "ref")]
     git_ref: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Numbered {
+struct IssueRef {
     number: Option<u64>,
-    base: Option<Base>,
+    base: Option<PullRequestBase>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Base {
-    repo: Option<BaseRepo>,
+struct PullRequestBase {
+    repo: Option<PullRequestBaseRepo>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct BaseRepo {
+struct PullRequestBaseRepo {
     full_name: Option<String>,
 }
 
-impl Outline {
+impl PayloadHeader {
     /// A payload of another shape has no outline.
-    pub(crate) fn parse(body: &[u8]) -> Self {
+    pub(crate) fn parse_payload(body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
     }
 
@@ -382,15 +394,15 @@ impl Outline {
     }
 
     /// Of the issue or pull request.
-    pub(crate) fn number(&self) -> Option<u64> {
-        let of = |numbered: &Option<Numbered>| numbered.as_ref().and_then(|it| it.number);
+    pub(crate) fn issue_number(&self) -> Option<u64> {
+        let of = |numbered: &Option<IssueRef>| numbered.as_ref().and_then(|it| it.number);
         of(&self.pull_request).or(of(&self.issue)).or(self.number)
     }
 
     /// Events of one pull request, and pushes to one ref, are acted on in order.
-    pub(crate) fn lane(&self, identity: &Identity, event: &str, guid: &str) -> String {
-        let Identity { org, repo } = identity;
-        match (event, self.number(), &self.git_ref) {
+    pub(crate) fn ordering_key(&self, identity: &RepositoryRef, event: &str, guid: &str) -> String {
+        let RepositoryRef { org, repo } = identity;
+        match (event, self.issue_number(), &self.git_ref) {
             ("push", _, Some(git_ref)) => format!("{org}/{repo}@{git_ref}"),
             (_, Some(number), _) => format!("{org}/{repo}#{number}"),
             // Nothing to keep in order with.

@@ -2,7 +2,7 @@
 //!
 //! webhook → `accept` → commit → 200; dispatch → `claim` → plugins → `finish`. The tables belong
 //! to one process. All writing goes through one task, so that what arrives together is committed
-//! together; see [`writer`]. What is written is in [`statements`], what goes again in [`sweep`].
+//! together; see [`writer`]. What is written is in [`statements`], what goes again in [`sweep_deliveries`].
 
 mod statements;
 mod sweep;
@@ -12,7 +12,7 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use common::db::{self, Db};
+use common::db::{self, SqliteDb};
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, mpsc},
@@ -20,10 +20,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::webhook::Identity;
-use statements::{Accept, Claim, Finish};
-use sweep::Sweep;
-use writer::{Queued, Queues, Request, Write};
+use crate::webhook::RepositoryRef;
+use statements::{AcceptDelivery, ClaimDeliveries, FinishDelivery};
+use sweep::SweepDeliveries;
+use writer::{InboxWrite, QueuedWrite, WriteQueues, WriteRequest};
 
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_deliveries", include_str!("inbox/schema.sql")),
@@ -31,14 +31,14 @@ const MIGRATIONS: &[(&str, &str)] = &[
 ];
 
 /// Between two looks for what is no longer needed.
-const SWEEPING: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A verified delivery that is not stored yet.
 #[derive(Debug)]
-pub(crate) struct NewDelivery {
+pub(crate) struct VerifiedDelivery {
     pub(crate) guid: String,
     pub(crate) event: String,
-    pub(crate) identity: Identity,
+    pub(crate) identity: RepositoryRef,
     /// Deliveries of one lane are acted on one after the other, in the order they arrived.
     pub(crate) lane: String,
     pub(crate) body: Bytes,
@@ -47,7 +47,7 @@ pub(crate) struct NewDelivery {
 
 /// What became of a delivery at the door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Accepted {
+pub(crate) enum AcceptOutcome {
     New,
     /// Seen before, and waiting, running or done: nothing happens.
     Known,
@@ -57,11 +57,11 @@ pub(crate) enum Accepted {
 
 /// A delivery that somebody works on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Delivery {
+pub(crate) struct ClaimedDelivery {
     pub(crate) id: i64,
     pub(crate) guid: String,
     pub(crate) event: String,
-    pub(crate) identity: Identity,
+    pub(crate) identity: RepositoryRef,
     pub(crate) body: Vec<u8>,
     /// From 1.
     pub(crate) attempt: u32,
@@ -69,7 +69,7 @@ pub(crate) struct Delivery {
 
 /// How work on a delivery ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum DeliveryOutcome {
     Done,
     /// Wait until then.
     Retry {
@@ -84,7 +84,7 @@ pub(crate) enum Outcome {
 
 /// Why a plugin did what it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reason {
+pub(crate) struct DecisionReason {
     pub(crate) plugin: &'static str,
     pub(crate) text: String,
 }
@@ -92,9 +92,9 @@ pub(crate) struct Reason {
 /// The store of deliveries. Cheap to clone.
 #[derive(Clone)]
 pub struct Inbox {
-    db: Db,
-    writes: mpsc::Sender<Box<dyn Queued>>,
-    leisurely: mpsc::Sender<Box<dyn Queued>>,
+    db: SqliteDb,
+    writes: mpsc::Sender<Box<dyn QueuedWrite>>,
+    leisurely: mpsc::Sender<Box<dyn QueuedWrite>>,
     /// Told after every commit that gives the dispatcher something to do.
     work: Arc<Notify>,
 }
@@ -109,9 +109,9 @@ impl Inbox {
     /// Opens the store at `path`, in memory without one, and starts its writer. Deliveries that
     /// were being worked on when the last process ended are queued again.
     pub async fn open(path: Option<&Path>) -> anyhow::Result<Self> {
-        let db = db::open(path, MIGRATIONS).await?;
+        let db = db::open_database(path, MIGRATIONS).await?;
         let mut transaction = db.begin().await?;
-        let recovered = statements::recover(&mut transaction, Timestamp::now()).await?;
+        let recovered = statements::requeue_interrupted(&mut transaction, Timestamp::now()).await?;
         transaction.commit().await?;
         if recovered > 0 {
             tracing::info!("{recovered} deliveries of the last run are taken up again");
@@ -119,11 +119,11 @@ impl Inbox {
         let work = Arc::new(Notify::new());
         let (writes, queue) = mpsc::channel(1024);
         let (leisurely, later) = mpsc::channel(1);
-        let queues = Queues {
+        let queues = WriteQueues {
             writes: queue,
             leisurely: later,
         };
-        tokio::spawn(writer::run(db.clone(), queues, Arc::clone(&work)));
+        tokio::spawn(writer::run_writer(db.clone(), queues, Arc::clone(&work)));
         Ok(Self {
             db,
             writes,
@@ -133,42 +133,45 @@ impl Inbox {
     }
 
     /// Returns once the delivery is on disk.
-    pub(crate) async fn accept(&self, delivery: NewDelivery) -> anyhow::Result<Accepted> {
-        write(&self.writes, Accept(delivery)).await
+    pub(crate) async fn accept_delivery(
+        &self,
+        delivery: VerifiedDelivery,
+    ) -> anyhow::Result<AcceptOutcome> {
+        enqueue_write(&self.writes, AcceptDelivery(delivery)).await
     }
 
     /// Takes up to `limit` deliveries whose turn it is.
-    pub(crate) async fn claim(
+    pub(crate) async fn claim_deliveries(
         &self,
         now: Timestamp,
         limit: usize,
-    ) -> anyhow::Result<Vec<Delivery>> {
-        write(&self.writes, Claim { now, limit }).await
+    ) -> anyhow::Result<Vec<ClaimedDelivery>> {
+        enqueue_write(&self.writes, ClaimDeliveries { now, limit }).await
     }
 
     /// Records how the work on a delivery ended, and why.
-    pub(crate) async fn finish(
+    pub(crate) async fn finish_delivery(
         &self,
-        delivery: &Delivery,
-        outcome: Outcome,
-        reasons: Vec<Reason>,
+        delivery: &ClaimedDelivery,
+        outcome: DeliveryOutcome,
+        reasons: Vec<DecisionReason>,
         now: Timestamp,
     ) -> anyhow::Result<()> {
         let (id, attempt) = (delivery.id, delivery.attempt);
-        let end = Finish {
+        let end = FinishDelivery {
             id,
             attempt,
             outcome,
             reasons,
             now,
         };
-        write(&self.writes, end).await
+        enqueue_write(&self.writes, end).await
     }
 
     /// Removes what is no longer needed, every now and then, until `shutdown`. Other writes go
     /// first.
-    pub(crate) async fn keep_small(self, shutdown: CancellationToken) {
-        let mut looks = tokio::time::interval(SWEEPING);
+    pub(crate) async fn sweep_periodically(self, shutdown: CancellationToken) {
+        let mut looks = tokio::time::interval(SWEEP_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -177,7 +180,7 @@ impl Inbox {
             }
             let swept = tokio::select! {
                 () = shutdown.cancelled() => return,
-                swept = self.sweep(Timestamp::now(), sweep::MAX_BYTES) => swept,
+                swept = self.sweep_deliveries(Timestamp::now(), sweep::MAX_BYTES) => swept,
             };
             if let Err(error) = swept {
                 tracing::warn!("old deliveries could not be cleaned up: {error:#}");
@@ -186,10 +189,10 @@ impl Inbox {
     }
 
     /// Step by step, until nothing is left to remove. Returns how much has gone.
-    async fn sweep(&self, now: Timestamp, max_bytes: i64) -> anyhow::Result<u64> {
+    async fn sweep_deliveries(&self, now: Timestamp, max_bytes: i64) -> anyhow::Result<u64> {
         let mut all = 0;
         loop {
-            match write(&self.leisurely, Sweep { now, max_bytes }).await? {
+            match enqueue_write(&self.leisurely, SweepDeliveries { now, max_bytes }).await? {
                 0 => return Ok(all),
                 gone => all += gone,
             }
@@ -208,7 +211,7 @@ impl Inbox {
     }
 
     /// Whether a delivery was ever stored, as far back as is kept.
-    pub(crate) async fn knows(&self, guid: &str) -> anyhow::Result<bool> {
+    pub(crate) async fn knows_delivery(&self, guid: &str) -> anyhow::Result<bool> {
         let found: Option<i64> = sqlx::query_scalar("SELECT id FROM deliveries WHERE guid = $1")
             .bind(guid)
             .fetch_optional(&*self.db)
@@ -217,7 +220,7 @@ impl Inbox {
     }
 
     /// Resolves when something was committed that may be claimed.
-    pub(crate) async fn work(&self) {
+    pub(crate) async fn wait_for_work(&self) {
         self.work.notified().await;
     }
 
@@ -230,11 +233,11 @@ impl Inbox {
     }
 }
 
-async fn write<W: Write>(
-    queue: &mpsc::Sender<Box<dyn Queued>>,
+async fn enqueue_write<W: InboxWrite>(
+    queue: &mpsc::Sender<Box<dyn QueuedWrite>>,
     write: W,
 ) -> anyhow::Result<W::Done> {
-    let (request, answer) = Request::new(write);
+    let (request, answer) = WriteRequest::new(write);
     queue
         .send(request)
         .await

@@ -5,33 +5,33 @@
 //! Nothing is checked out, and nothing of a repository is ever executed. What the texts mean is
 //! [`common::config::inrepo`]'s; whether the jobs may be used is decided by the plugins.
 
+mod cache;
 mod git;
-mod known;
-mod leftovers;
-mod locks;
+mod lock_files;
 mod mirror;
 mod objects;
 mod prune;
+mod temp_files;
 mod tree;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, anyhow};
 use common::{
-    config::{self, Config, Errors},
-    github::{self, Client},
+    config::{self, Config, ConfigErrors},
+    github::{self, GithubClient},
 };
 
-use crate::webhook::Identity;
-use git::{MayPass, Unreadable};
+use crate::webhook::RepositoryRef;
+use git::{TransientGitError, UnreadableRepository};
 use mirror::Mirrors;
 
 /// Paths and contents.
-type Files = Vec<(String, String)>;
+type InRepoFiles = Vec<(String, String)>;
 
 /// The newest commit of a pull request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Head {
+pub(crate) struct PullRequestHead {
     pub(crate) number: u64,
     pub(crate) sha: String,
     /// Somebody trusted stands for it. Without, git works on it under strict limits.
@@ -40,18 +40,18 @@ pub(crate) struct Head {
 
 /// Why a commit has no jobs of its own, though it may be asked for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Problem {
+pub(crate) enum InRepoConfigError {
     /// Git cannot merge the head into the base: the first files in conflict, none where the two
     /// have no history in common.
     Conflict(Vec<String>),
     /// The files cannot be used.
-    Invalid(Errors),
+    Invalid(ConfigErrors),
     /// Git cannot read the repository, and would not at the next attempt either. Why, in words
     /// for the pull request.
     Unreadable(String),
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for InRepoConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Conflict(files) if files.is_empty() => {
@@ -70,15 +70,15 @@ impl fmt::Display for Problem {
 
 /// Reads repositories' own configurations. Cheap to clone.
 #[derive(Clone)]
-pub struct Reader {
+pub struct InRepoReader {
     mirrors: Arc<Mirrors>,
     /// Texts, not jobs: what they mean depends on the central configuration of the day.
-    cache: known::Cache,
+    cache: cache::InRepoConfigCache,
 }
 
 /// How repositories are mirrored.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct InRepoSettings {
     /// Where repositories are cloned from.
     pub git_base: String,
     /// Where mirrors are kept; a temporary folder when `None`.
@@ -90,7 +90,7 @@ pub struct Settings {
     pub disk_bytes: u64,
 }
 
-impl Default for Settings {
+impl Default for InRepoSettings {
     /// As the command line without a flag.
     fn default() -> Self {
         Self {
@@ -102,10 +102,10 @@ impl Default for Settings {
     }
 }
 
-impl Reader {
-    pub fn new(github: Client, settings: Settings) -> anyhow::Result<Self> {
+impl InRepoReader {
+    pub fn new(github: GithubClient, settings: InRepoSettings) -> anyhow::Result<Self> {
         Ok(Self {
-            cache: known::cache(settings.entries),
+            cache: cache::new_cache(settings.entries),
             mirrors: Arc::new(Mirrors::new(github, settings)?),
         })
     }
@@ -121,21 +121,21 @@ impl Reader {
         head: Option<(u64, &str)>,
         config: &Arc<Config>,
     ) -> anyhow::Result<usize> {
-        let identity = Identity {
+        let identity = RepositoryRef {
             org: org.to_owned(),
             repo: repo.to_owned(),
         };
-        let head = head.map(|(number, sha)| Head {
+        let head = head.map(|(number, sha)| PullRequestHead {
             number,
             sha: sha.to_owned(),
             trusted: true,
         });
         let files = self
             .mirrors
-            .read(&identity, base_sha, head.as_ref())
+            .read_files(&identity, base_sha, head.as_ref())
             .await?;
         let files = files.map_err(|problem| anyhow::anyhow!("{problem}"))?;
-        let own = config::inrepo::parse(&files, &format!("{org}/{repo}"), config)?;
+        let own = config::inrepo::parse_in_repo_files(&files, &format!("{org}/{repo}"), config)?;
         Ok(own.presubmits.len() + own.postsubmits.len())
     }
 
@@ -143,15 +143,15 @@ impl Reader {
     ///
     /// The outer error is about reaching git; the inner one about what was found. In the `last`
     /// attempt what may pass by itself is taken as found.
-    pub(crate) async fn read(
+    pub(crate) async fn read_in_repo_config(
         &self,
-        identity: &Identity,
+        identity: &RepositoryRef,
         base_sha: &str,
-        head: Option<&Head>,
+        head: Option<&PullRequestHead>,
         config: &Arc<Config>,
         last: bool,
-    ) -> anyhow::Result<Result<Arc<config::inrepo::InRepo>, Problem>> {
-        let key = known::Key {
+    ) -> anyhow::Result<Result<Arc<config::inrepo::InRepoJobs>, InRepoConfigError>> {
+        let key = cache::InRepoCacheKey {
             org_repo: format!("{}/{}", identity.org, identity.repo),
             base_sha: base_sha.to_owned(),
             head_sha: head.map(|head| head.sha.clone()),
@@ -159,30 +159,30 @@ impl Reader {
         let org_repo = key.org_repo.clone();
         let reading = self.cache.try_get_with(key, async {
             self.mirrors
-                .read(identity, base_sha, head)
+                .read_files(identity, base_sha, head)
                 .await
                 .map(Arc::new)
         });
         let files = match reading.await {
             Ok(files) => files,
             Err(error) => {
-                let lasting = match error.downcast_ref::<MayPass>() {
-                    Some(MayPass(unreadable)) if last => Some(unreadable),
-                    _ => error.downcast_ref::<Unreadable>(),
+                let lasting = match error.downcast_ref::<TransientGitError>() {
+                    Some(TransientGitError(unreadable)) if last => Some(unreadable),
+                    _ => error.downcast_ref::<UnreadableRepository>(),
                 };
-                let Some(Unreadable { told, .. }) = lasting else {
-                    return Err(share(&error));
+                let Some(UnreadableRepository { told, .. }) = lasting else {
+                    return Err(clone_error(&error));
                 };
-                let Identity { org, repo } = identity;
+                let RepositoryRef { org, repo } = identity;
                 tracing::warn!(org, repo, "in-repo configuration cannot be read: {error:#}");
-                return Ok(Err(Problem::Unreadable(told.clone())));
+                return Ok(Err(InRepoConfigError::Unreadable(told.clone())));
             }
         };
         let config = Arc::clone(config);
         tokio::task::spawn_blocking(move || match &*files {
-            Ok(files) => config::inrepo::parse(files, &org_repo, &config)
+            Ok(files) => config::inrepo::parse_in_repo_files(files, &org_repo, &config)
                 .map(Arc::new)
-                .map_err(Problem::Invalid),
+                .map_err(InRepoConfigError::Invalid),
             Err(problem) => Err(problem.clone()),
         })
         .await
@@ -191,15 +191,21 @@ impl Reader {
 }
 
 /// The error that everyone gets who waited for the same reading, with what callers look at.
-fn share(error: &anyhow::Error) -> anyhow::Error {
-    match error.downcast_ref::<github::Error>() {
-        Some(github::Error::RateLimited { reset }) => {
-            github::Error::RateLimited { reset: *reset }.into()
+fn clone_error(error: &anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<github::GithubError>() {
+        Some(github::GithubError::RateLimited { reset }) => {
+            github::GithubError::RateLimited { reset: *reset }.into()
         }
-        Some(github::Error::NotFound(why)) => github::Error::NotFound(why.clone()).into(),
-        Some(github::Error::Forbidden(why)) => github::Error::Forbidden(why.clone()).into(),
-        Some(github::Error::Unauthorized(why)) => github::Error::Unauthorized(why.clone()).into(),
-        Some(github::Error::Invalid(why)) => github::Error::Invalid(why.clone()).into(),
-        Some(github::Error::Other(_)) | None => anyhow!("{error:#}"),
+        Some(github::GithubError::NotFound(why)) => {
+            github::GithubError::NotFound(why.clone()).into()
+        }
+        Some(github::GithubError::Forbidden(why)) => {
+            github::GithubError::Forbidden(why.clone()).into()
+        }
+        Some(github::GithubError::Unauthorized(why)) => {
+            github::GithubError::Unauthorized(why.clone()).into()
+        }
+        Some(github::GithubError::Invalid(why)) => github::GithubError::Invalid(why.clone()).into(),
+        Some(github::GithubError::Other(_)) | None => anyhow!("{error:#}"),
     }
 }

@@ -5,11 +5,11 @@ mod event;
 mod inbox;
 mod inrepo;
 mod metrics;
-mod missed;
 mod options;
 mod plugin_config;
 mod plugins;
 mod prowjobs;
+mod redelivery;
 mod start;
 mod webhook;
 
@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use common::{
     config::Config,
     github, installation,
-    service::{Ready, ServeOptions, serve},
+    service::{ServeOptions, ServiceReadiness, serve_http},
 };
 use tokio::{
     net::TcpListener,
@@ -29,44 +29,44 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use inbox::Inbox;
-pub use inrepo::{Reader as InRepoReader, Settings as InRepoSettings};
-pub use metrics::Metrics;
-pub use options::{Options, Unused};
-pub use plugin_config::{PluginConfig, follow as follow_plugins};
-pub use plugins::trigger::{Contexts, Filter, select};
+pub use inrepo::{InRepoReader, InRepoSettings};
+pub use metrics::HookMetrics;
+pub use options::{HookOptions, UnusedPluginFlags};
+pub use plugin_config::{PluginConfigReceiver, follow_plugins};
+pub use plugins::trigger::{PresubmitFilter, StatusContexts, filter_presubmits};
 pub use start::main;
-pub use webhook::SecretFile;
+pub use webhook::HmacSecretFile;
 
-use missed::Missed;
-use prowjobs::ProwJobs;
-use webhook::{Endpoint, Log, Room};
+use prowjobs::ProwJobClient;
+use redelivery::MissedDeliveries;
+use webhook::{DeliveryLog, PayloadBudget, WebhookEndpoint};
 
 /// The longest wait between two tries to reach the cluster at the start.
 const MAX_START_BACKOFF: Duration = Duration::from_secs(10);
 
 /// For requests that are open when everything else has ended.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// What hook works with.
-pub struct Context {
+pub struct HookContext {
     pub config: watch::Receiver<Arc<Config>>,
     /// `plugins.yaml`; without one, every plugin looks at every repository.
-    pub plugins: PluginConfig,
-    pub github: github::Client,
+    pub plugins: PluginConfigReceiver,
+    pub github: github::GithubClient,
     /// Where `ProwJob`s are.
     pub cluster: kube::Client,
     pub inbox: Inbox,
-    pub secrets: Arc<SecretFile>,
+    pub secrets: Arc<HmacSecretFile>,
     pub in_repo: InRepoReader,
-    pub metrics: Metrics,
+    pub metrics: HookMetrics,
     /// Set once deliveries are taken. They are worked on when the cluster can be reached.
-    pub ready: Ready,
-    pub settings: Settings,
+    pub ready: ServiceReadiness,
+    pub settings: HookSettings,
 }
 
 /// What the command line says and every part may want to know.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct HookSettings {
     pub webhook_path: String,
     /// Nothing is changed on GitHub or in the cluster.
     pub dry_run: bool,
@@ -74,7 +74,7 @@ pub struct Settings {
     pub grace_period: Duration,
     /// For the whole of one payload to arrive. GitHub itself gives up after 10 s.
     pub body_timeout: Duration,
-    pub enablement: github::Enablement,
+    pub enablement: github::GithubEnablementOptions,
     /// Of the commit status that says whether the repository's own configuration can be used;
     /// `None` for no status.
     pub config_status_context: Option<String>,
@@ -86,7 +86,7 @@ pub struct Settings {
     pub ask_again_after: Duration,
 }
 
-impl Default for Settings {
+impl Default for HookSettings {
     /// As the command line without a flag, except that things are done.
     fn default() -> Self {
         Self {
@@ -94,7 +94,7 @@ impl Default for Settings {
             dry_run: false,
             grace_period: Duration::from_secs(180),
             body_timeout: Duration::from_secs(10),
-            enablement: github::Enablement::default(),
+            enablement: github::GithubEnablementOptions::default(),
             config_status_context: None,
             ask_after: Duration::from_secs(15),
             ask_again_after: Duration::from_secs(5 * 60),
@@ -103,15 +103,15 @@ impl Default for Settings {
 }
 
 /// What the dispatcher and the plugins share.
-pub(crate) struct Shared {
+pub(crate) struct DispatchContext {
     config: watch::Receiver<Arc<Config>>,
-    plugins: PluginConfig,
-    github: github::Client,
+    plugins: PluginConfigReceiver,
+    github: github::GithubClient,
     inbox: Inbox,
     in_repo: InRepoReader,
-    metrics: Metrics,
-    settings: Settings,
-    prowjobs: ProwJobs,
+    metrics: HookMetrics,
+    settings: HookSettings,
+    prowjobs: ProwJobClient,
     installation: Uuid,
 }
 
@@ -120,47 +120,49 @@ pub(crate) struct Shared {
 /// Deliveries are taken at once; work on them begins when the cluster can be reached. Where
 /// `ProwJob`s live is settled at the start. At the end work stops first, and deliveries are taken
 /// until it has.
-pub async fn run(
-    ctx: Context,
+pub async fn run_hook(
+    ctx: HookContext,
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let missed = Arc::new(Notify::new());
-    let endpoint = Endpoint {
+    let endpoint = WebhookEndpoint {
         secrets: ctx.secrets,
         inbox: ctx.inbox.clone(),
         metrics: ctx.metrics.clone(),
         body_timeout: ctx.settings.body_timeout,
-        room: Room::default(),
-        log: Log::default(),
+        room: PayloadBudget::default(),
+        log: DeliveryLog::default(),
         missed: Arc::clone(&missed),
     };
-    let router = webhook::router(endpoint, &ctx.settings.webhook_path);
+    let router = webhook::webhook_router(endpoint, &ctx.settings.webhook_path);
     let serving = ServeOptions {
         // The endpoint has a limit for the whole of a body, and an answer to give.
         body_timeout: 2 * ctx.settings.body_timeout,
-        grace: LAST_ANSWERS,
+        grace: SHUTDOWN_GRACE,
         ..ServeOptions::default()
     };
     let worked = CancellationToken::new();
-    let server = tokio::spawn(serve(listener, router, serving, worked.clone()));
-    ctx.ready.set(ctx.inbox.is_ready().await);
+    let server = tokio::spawn(serve_http(listener, router, serving, worked.clone()));
+    ctx.ready.set_ready(ctx.inbox.is_ready().await);
 
     // Ended with this function, at the latest.
     let mut beside = JoinSet::new();
-    beside.spawn(ctx.inbox.clone().keep_small(shutdown.clone()));
-    let missed = Missed {
+    beside.spawn(ctx.inbox.clone().sweep_periodically(shutdown.clone()));
+    let missed = MissedDeliveries {
         github: ctx.github.clone(),
         inbox: ctx.inbox.clone(),
         settings: ctx.settings.clone(),
         refused: missed,
     };
-    beside.spawn(missed.run(shutdown.clone()));
+    beside.spawn(missed.run_redelivery(shutdown.clone()));
 
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
     let dry_run = ctx.settings.dry_run;
-    if let Some(installation) = installation(&ctx.cluster, &namespace, dry_run, &shutdown).await {
-        let shared = Arc::new(Shared {
+    if let Some(installation) =
+        wait_for_installation_id(&ctx.cluster, &namespace, dry_run, &shutdown).await
+    {
+        let shared = Arc::new(DispatchContext {
             config: ctx.config,
             plugins: ctx.plugins,
             github: ctx.github,
@@ -168,17 +170,17 @@ pub async fn run(
             in_repo: ctx.in_repo,
             metrics: ctx.metrics,
             settings: ctx.settings,
-            prowjobs: ProwJobs::new(ctx.cluster, namespace),
+            prowjobs: ProwJobClient::new(ctx.cluster, namespace),
             installation,
         });
-        dispatch::run(shared, shutdown).await;
+        dispatch::run_dispatcher(shared, shutdown).await;
     }
     worked.cancel();
     server.await?
 }
 
 /// The installation's id, as soon as the cluster answers; `None` when that is too late.
-async fn installation(
+async fn wait_for_installation_id(
     cluster: &kube::Client,
     namespace: &str,
     dry_run: bool,
@@ -187,7 +189,7 @@ async fn installation(
     let fresh = Uuid::new_v4();
     let mut wait = Duration::from_millis(250);
     loop {
-        let id = installation::id(cluster.clone(), namespace, fresh, dry_run);
+        let id = installation::ensure_installation_id(cluster.clone(), namespace, fresh, dry_run);
         let answer = tokio::select! {
             () = shutdown.cancelled() => return None,
             answer = id => answer,

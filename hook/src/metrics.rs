@@ -18,30 +18,30 @@ use prometheus_client::{
 
 /// Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
-pub struct Metrics(Arc<Families>);
+pub struct HookMetrics(Arc<HookMetricFamilies>);
 
 #[derive(Debug)]
-struct Families {
-    webhooks: Family<EventLabel, Gauge>,
-    answers: Family<CodeLabel, Gauge>,
-    durations: Family<HandleLabels, Histogram, fn() -> Histogram>,
-    errors: Family<HandleLabels, Gauge>,
-    deliveries: Family<OutcomeLabel, Gauge>,
+struct HookMetricFamilies {
+    webhooks: Family<WebhookEventLabel, Gauge>,
+    answers: Family<ResponseCodeLabel, Gauge>,
+    durations: Family<PluginHandleLabels, Histogram, fn() -> Histogram>,
+    errors: Family<PluginHandleLabels, Gauge>,
+    deliveries: Family<DeliveryOutcomeLabel, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EventLabel {
+struct WebhookEventLabel {
     event_type: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabel {
+struct ResponseCodeLabel {
     response_code: u16,
 }
 
 /// Labels of one plugin's work on one event.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct HandleLabels {
+pub(crate) struct PluginHandleLabels {
     pub(crate) event_type: String,
     /// `none` for events that have none.
     pub(crate) action: String,
@@ -51,13 +51,13 @@ pub(crate) struct HandleLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabel {
+struct DeliveryOutcomeLabel {
     outcome: &'static str,
 }
 
-impl Metrics {
+impl HookMetrics {
     pub fn new(registry: &mut Registry) -> Self {
-        let families = Families {
+        let families = HookMetricFamilies {
             webhooks: Family::default(),
             answers: Family::default(),
             durations: Family::new_with_constructor(|| {
@@ -94,21 +94,26 @@ impl Metrics {
         Self(Arc::new(families))
     }
 
-    pub(crate) fn received(&self, event_type: &str) {
-        let label = EventLabel {
+    pub(crate) fn count_webhook(&self, event_type: &str) {
+        let label = WebhookEventLabel {
             event_type: event_type.to_owned(),
         };
         self.0.webhooks.get_or_create(&label).inc();
     }
 
-    pub(crate) fn answered(&self, status: StatusCode) {
-        let label = CodeLabel {
+    pub(crate) fn count_response(&self, status: StatusCode) {
+        let label = ResponseCodeLabel {
             response_code: status.as_u16(),
         };
         self.0.answers.get_or_create(&label).inc();
     }
 
-    pub(crate) fn handled(&self, labels: &HandleLabels, took: Duration, failed: bool) {
+    pub(crate) fn observe_plugin_handle(
+        &self,
+        labels: &PluginHandleLabels,
+        took: Duration,
+        failed: bool,
+    ) {
         let durations = self.0.durations.get_or_create(labels);
         durations.observe(took.as_secs_f64());
         if failed {
@@ -117,10 +122,10 @@ impl Metrics {
     }
 
     /// `outcome` is `done`, `retry`, `failed` or `dead`.
-    pub(crate) fn ended(&self, outcome: &'static str) {
+    pub(crate) fn count_attempt(&self, outcome: &'static str) {
         self.0
             .deliveries
-            .get_or_create(&OutcomeLabel { outcome })
+            .get_or_create(&DeliveryOutcomeLabel { outcome })
             .inc();
     }
 }

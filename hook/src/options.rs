@@ -15,7 +15,7 @@ use crate::InRepoSettings;
 /// Receives GitHub's webhooks and creates `ProwJob`s.
 #[derive(Clone, Debug, Args)]
 #[group(skip)]
-pub struct Options {
+pub struct HookOptions {
     /// Where GitHub delivers.
     #[arg(long, default_value = "/hook", value_name = "PATH")]
     pub webhook_path: String,
@@ -25,7 +25,7 @@ pub struct Options {
     /// Decide and log, and change nothing on GitHub or in the cluster.
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "true",
         num_args = 0..=1,
         require_equals = true,
@@ -52,22 +52,22 @@ pub struct Options {
     #[arg(long, value_name = "CONTEXT")]
     pub config_status_context: Option<String>,
     #[command(flatten)]
-    pub enablement: github::Enablement,
+    pub enablement: github::GithubEnablementOptions,
     #[command(flatten)]
-    pub config: config::Options,
+    pub config: config::ConfigOptions,
     #[command(flatten)]
-    pub plugins: config::plugins::Options,
+    pub plugins: config::plugins::PluginOptions,
     #[command(flatten)]
-    pub github: github::Options,
+    pub github: github::GithubOptions,
     #[command(flatten)]
-    pub kube: kube::Options,
+    pub kube: kube::KubernetesOptions,
     #[command(flatten)]
     pub instrumentation: InstrumentationOptions,
     #[command(flatten)]
-    pub unused: Unused,
+    pub unused: UnusedPluginFlags,
 }
 
-impl Options {
+impl HookOptions {
     pub(crate) fn in_repo(&self) -> InRepoSettings {
         InRepoSettings {
             git_base: git_base(&self.github.github_host),
@@ -91,7 +91,7 @@ fn git_base(host: &str) -> String {
 /// Prow's flags for plugins that are not here. Taken, so that its manifests start, and without
 /// an effect.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Unused {
+pub struct UnusedPluginFlags {
     #[arg(long, hide = true)]
     pub slack_token_file: Option<PathBuf>,
     #[arg(long, hide = true)]
@@ -114,8 +114,8 @@ pub struct Unused {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Options {
-        flags::parse("hook", args.iter().map(Into::into)).unwrap()
+    fn parse(args: &[&str]) -> HookOptions {
+        flags::parse_flags("hook", args.iter().map(Into::into)).unwrap()
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
             (options.port, options.webhook_path.as_str()),
             (8888, "/hook")
         );
-        assert_eq!(options.grace_period.secs(), 180);
+        assert_eq!(options.grace_period.as_secs(), 180);
         let options = parse(&[
             "--config-path",
             "c",
@@ -136,7 +136,7 @@ mod tests {
             "--grace-period=1m30s",
         ]);
         assert!(!options.dry_run);
-        assert_eq!(options.grace_period.secs(), 90);
+        assert_eq!(options.grace_period.as_secs(), 90);
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn flags_without_an_effect_stand_in_the_readme() {
-        let command = Options::augment_args(clap::Command::new("hook"));
+        let command = HookOptions::augment_args(clap::Command::new("hook"));
         let hidden: Vec<_> = command
             .get_arguments()
             .filter(|argument| argument.is_hide_set())

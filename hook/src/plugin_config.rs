@@ -3,66 +3,72 @@
 use std::{path::PathBuf, sync::Arc};
 
 use common::config::{
-    Agent, Errors, LoadMetrics,
-    agent::Files,
-    plugins::{KNOWN, Options, Plugins},
+    ConfigAgent, ConfigErrors, LoadMetrics,
+    agent::ReloadableFiles,
+    plugins::{KNOWN_PLUGINS, PluginConfiguration, PluginOptions},
 };
 use tokio::sync::watch;
 
-use crate::plugins::ALL;
+use crate::plugins::ALL_PLUGINS;
 
 /// Where `plugins.yaml` is looked for when no flag says so. Only there it may be missing.
 const DEFAULT: &str = "/etc/plugins/plugins.yaml";
 
 /// What every event is held against: `None` when there is no file.
-pub type PluginConfig = watch::Receiver<Arc<Option<Plugins>>>;
+pub type PluginConfigReceiver = watch::Receiver<Arc<Option<PluginConfiguration>>>;
 
 /// Reads `plugins.yaml` and follows it for as long as the agent lives. A first reading that
 /// fails is final.
-pub fn follow(
-    options: &Options,
+pub fn follow_plugins(
+    options: &PluginOptions,
     metrics: &LoadMetrics,
-) -> Result<(Agent<Option<Plugins>>, PluginConfig), Errors> {
+) -> Result<
+    (
+        ConfigAgent<Option<PluginConfiguration>>,
+        PluginConfigReceiver,
+    ),
+    ConfigErrors,
+> {
     let files = [&options.plugin_config].into_iter();
     let folders = options.supplemental_plugin_config_dir.iter();
     let paths: Vec<PathBuf> = files.chain(folders).cloned().collect();
     let options = options.clone();
-    Agent::follow(
+    ConfigAgent::watch_source(
         "plugins",
-        Files::new(paths, move || load(&options)),
+        ReloadableFiles::new(paths, move || load_plugins(&options)),
         metrics,
     )
 }
 
-fn load(options: &Options) -> Result<Option<Plugins>, Errors> {
+fn load_plugins(options: &PluginOptions) -> Result<Option<PluginConfiguration>, ConfigErrors> {
     if options.plugin_config.as_os_str() == DEFAULT && !options.plugin_config.exists() {
         tracing::info!("there is no {DEFAULT}: every plugin looks at every repository");
         return Ok(None);
     }
-    let plugins = Plugins::load(options)?;
-    for line in remarks(&options.plugin_config.display().to_string(), &plugins) {
+    let plugins = PluginConfiguration::load_files(options)?;
+    for line in plugin_warnings(&options.plugin_config.display().to_string(), &plugins) {
         tracing::warn!("{line}");
     }
     Ok(Some(plugins))
 }
 
 /// What an operator should know of a file that holds.
-fn remarks(file: &str, plugins: &Plugins) -> Vec<String> {
+fn plugin_warnings(file: &str, plugins: &PluginConfiguration) -> Vec<String> {
     let told = [
         plugins.unknown_plugins(),
         plugins.unknown_fields(),
-        plugins.remarks(),
+        plugins.config_warnings(),
     ];
     let told = told.into_iter().flatten().map(ToString::to_string);
-    told.chain(not_built(file, plugins)).collect()
+    told.chain(unsupported_plugins(file, plugins)).collect()
 }
 
 /// What Prow does and hook does not, in one line.
-fn not_built(file: &str, plugins: &Plugins) -> Option<String> {
-    let built = |name: &str| ALL.iter().any(|plugin| plugin.name == name);
-    let names = plugins.names().into_iter();
-    let names = names.filter(|name| KNOWN.contains(name) && !built(name));
-    let external = plugins.external_names().into_iter();
+fn unsupported_plugins(file: &str, plugins: &PluginConfiguration) -> Option<String> {
+    let built = |name: &str| ALL_PLUGINS.iter().any(|plugin| plugin.name == name);
+    let names = plugins.plugin_names().into_iter();
+    let names = names.filter(|name| KNOWN_PLUGINS.contains(name) && !built(name));
+    let external = plugins.external_plugin_names().into_iter();
     let external = external.map(|name| format!("{name} (external)"));
     let mut all: Vec<_> = names.map(str::to_owned).chain(external).collect();
     let mut triggers = plugins.triggers.iter();
@@ -97,8 +103,8 @@ mod tests {
                 ],
             ),
         ] {
-            let plugins = Plugins::parse("p.yaml", yaml).unwrap();
-            assert_eq!(remarks("p.yaml", &plugins), lines, "{yaml}");
+            let plugins = PluginConfiguration::parse_file("p.yaml", yaml).unwrap();
+            assert_eq!(plugin_warnings("p.yaml", &plugins), lines, "{yaml}");
         }
     }
 }

@@ -5,32 +5,36 @@ pub(crate) mod trigger;
 use std::sync::Arc;
 
 use common::{
-    config::{Config, plugins::Plugins},
+    config::{Config, plugins::PluginConfiguration},
     github,
 };
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::{Shared, event::Event, inbox::Delivery, webhook::Identity};
+use crate::{DispatchContext, event::WebhookEvent, inbox::ClaimedDelivery, webhook::RepositoryRef};
 
 /// Every plugin there is, in the order they see an event.
-pub(crate) const ALL: &[Plugin] = &[trigger::PLUGIN];
+pub(crate) const ALL_PLUGINS: &[Plugin] = &[trigger::PLUGIN];
 
 /// A name, as `plugins.yaml` knows it, and what to do about an event.
 #[derive(Clone, Copy)]
 pub(crate) struct Plugin {
     pub(crate) name: &'static str,
-    pub(crate) handle: for<'a> fn(Call<'a>) -> BoxFuture<'a, Handled>,
+    pub(crate) handle: for<'a> fn(PluginRequest<'a>) -> BoxFuture<'a, PluginOutcome>,
 }
 
 /// Whether a plugin looks at a repository: without `plugins.yaml` each looks at all.
-pub(crate) fn is_enabled(plugins: Option<&Plugins>, plugin: &str, identity: &Identity) -> bool {
+pub(crate) fn is_enabled(
+    plugins: Option<&PluginConfiguration>,
+    plugin: &str,
+    identity: &RepositoryRef,
+) -> bool {
     let Some(plugins) = plugins else {
         return true;
     };
     // `*` is ours: Prow has no way to say "everywhere".
     let everywhere = plugins.plugins.0.get("*").is_some_and(|entry| {
-        let excluded = entry.excludes(&identity.repo);
+        let excluded = entry.excludes_repo(&identity.repo);
         !excluded && entry.plugins.iter().any(|name| name == plugin)
     });
     everywhere || plugins.is_enabled(plugin, &identity.org, &identity.repo)
@@ -38,35 +42,35 @@ pub(crate) fn is_enabled(plugins: Option<&Plugins>, plugin: &str, identity: &Ide
 
 /// An event on its way to a plugin.
 #[derive(Clone, Copy)]
-pub(crate) struct Call<'a> {
-    pub(crate) shared: &'a Shared,
+pub(crate) struct PluginRequest<'a> {
+    pub(crate) shared: &'a DispatchContext,
     /// The configuration of this moment: one event is decided by one.
     pub(crate) config: &'a Arc<Config>,
     /// `plugins.yaml` of this moment.
-    pub(crate) plugins: Option<&'a Plugins>,
-    pub(crate) delivery: &'a Delivery,
-    pub(crate) event: &'a Event,
+    pub(crate) plugins: Option<&'a PluginConfiguration>,
+    pub(crate) delivery: &'a ClaimedDelivery,
+    pub(crate) event: &'a WebhookEvent,
 }
 
 /// What a plugin made of an event. An error does not undo what was done before it.
 #[derive(Debug, Default)]
-pub(crate) struct Handled {
+pub(crate) struct PluginOutcome {
     pub(crate) reasons: Vec<String>,
     /// Whether anything was changed.
     pub(crate) acted: bool,
-    pub(crate) error: Option<Error>,
+    pub(crate) error: Option<PluginError>,
 }
 
-impl Handled {
+impl PluginOutcome {
     /// The plugin does not listen to the event.
-    pub(crate) fn ignored() -> Self {
+    pub(crate) fn ignored_event() -> Self {
         Self::default()
     }
 }
 
 /// How the work on an event can fail.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub(crate) enum PluginError {
     /// Worth another attempt.
     #[error("{0:#}")]
     Transient(anyhow::Error),
@@ -78,10 +82,10 @@ pub(crate) enum Error {
     Permanent(anyhow::Error),
 }
 
-impl Error {
+impl PluginError {
     /// The one of two that decides what happens next: as long as one may succeed, all are tried
     /// again.
-    pub(crate) fn or(self, other: Self) -> Self {
+    pub(crate) fn most_retryable(self, other: Self) -> Self {
         match (&self, &other) {
             (Self::Permanent(_), _) => other,
             (Self::Transient(_), Self::NotBefore(_)) => other,
@@ -90,24 +94,24 @@ impl Error {
     }
 }
 
-impl From<github::Error> for Error {
-    fn from(error: github::Error) -> Self {
+impl From<github::GithubError> for PluginError {
+    fn from(error: github::GithubError) -> Self {
         match error {
-            github::Error::RateLimited { reset } => Self::NotBefore(reset),
-            github::Error::NotFound(_)
-            | github::Error::Forbidden(_)
-            | github::Error::Invalid(_) => Self::Permanent(error.into()),
+            github::GithubError::RateLimited { reset } => Self::NotBefore(reset),
+            github::GithubError::NotFound(_)
+            | github::GithubError::Forbidden(_)
+            | github::GithubError::Invalid(_) => Self::Permanent(error.into()),
             // A bad token is mended by the operator, not by the sender.
-            github::Error::Unauthorized(_) | github::Error::Other(_) => {
+            github::GithubError::Unauthorized(_) | github::GithubError::Other(_) => {
                 Self::Transient(error.into())
             }
         }
     }
 }
 
-impl From<anyhow::Error> for Error {
+impl From<anyhow::Error> for PluginError {
     fn from(error: anyhow::Error) -> Self {
-        let error = match error.downcast::<github::Error>() {
+        let error = match error.downcast::<github::GithubError>() {
             Ok(error) => return error.into(),
             Err(error) => error,
         };
@@ -129,21 +133,36 @@ mod tests {
 
     #[test]
     fn one_hope_is_enough_to_try_again() {
-        let permanent = || Error::Permanent(anyhow::anyhow!("p"));
-        let transient = || Error::Transient(anyhow::anyhow!("t"));
-        let later = || Error::NotBefore(Timestamp::UNIX_EPOCH);
-        assert!(matches!(permanent().or(transient()), Error::Transient(_)));
-        assert!(matches!(transient().or(permanent()), Error::Transient(_)));
-        assert!(matches!(transient().or(later()), Error::NotBefore(_)));
-        assert!(matches!(later().or(permanent()), Error::NotBefore(_)));
-        assert!(matches!(permanent().or(permanent()), Error::Permanent(_)));
+        let permanent = || PluginError::Permanent(anyhow::anyhow!("p"));
+        let transient = || PluginError::Transient(anyhow::anyhow!("t"));
+        let later = || PluginError::NotBefore(Timestamp::UNIX_EPOCH);
+        assert!(matches!(
+            permanent().most_retryable(transient()),
+            PluginError::Transient(_)
+        ));
+        assert!(matches!(
+            transient().most_retryable(permanent()),
+            PluginError::Transient(_)
+        ));
+        assert!(matches!(
+            transient().most_retryable(later()),
+            PluginError::NotBefore(_)
+        ));
+        assert!(matches!(
+            later().most_retryable(permanent()),
+            PluginError::NotBefore(_)
+        ));
+        assert!(matches!(
+            permanent().most_retryable(permanent()),
+            PluginError::Permanent(_)
+        ));
     }
 
     #[test]
     fn what_github_refuses_is_final() {
-        let gone = anyhow::Error::from(github::Error::NotFound("x".into()));
-        assert!(matches!(Error::from(gone), Error::Permanent(_)));
-        let away = github::Error::Other(anyhow::anyhow!("no route"));
-        assert!(matches!(Error::from(away), Error::Transient(_)));
+        let gone = anyhow::Error::from(github::GithubError::NotFound("x".into()));
+        assert!(matches!(PluginError::from(gone), PluginError::Permanent(_)));
+        let away = github::GithubError::Other(anyhow::anyhow!("no route"));
+        assert!(matches!(PluginError::from(away), PluginError::Transient(_)));
     }
 }

@@ -12,30 +12,30 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::webhook::Identity;
+use crate::webhook::RepositoryRef;
 
 /// Objects fetched at once.
-const PAGE: u32 = 500;
+const PAGE_SIZE: u32 = 500;
 
 /// Tries against somebody who writes the same object.
 const CONFLICT_TRIES: usize = 10;
 
 /// Writes the `ProwJob`s of one namespace.
 #[derive(Clone)]
-pub(crate) struct ProwJobs {
+pub(crate) struct ProwJobClient {
     client: Client,
     namespace: String,
 }
 
 /// Whose jobs to abort.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PullOf<'a> {
+pub(crate) struct PullRequestKey<'a> {
     pub(crate) org: &'a str,
     pub(crate) repo: &'a str,
     pub(crate) number: u64,
 }
 
-impl ProwJobs {
+impl ProwJobClient {
     pub(crate) fn new(client: Client, namespace: String) -> Self {
         Self { client, namespace }
     }
@@ -45,7 +45,7 @@ impl ProwJobs {
     }
 
     /// Creates a `ProwJob`. One of its name that stems from the same delivery and job is it.
-    pub(crate) async fn create(&self, job: &ProwJob) -> anyhow::Result<()> {
+    pub(crate) async fn create_prowjob(&self, job: &ProwJob) -> anyhow::Result<()> {
         let api: Api<ProwJob> = Api::namespaced(self.client.clone(), &self.namespace);
         match api.create(&PostParams::default(), job).await {
             Ok(_) => Ok(()),
@@ -65,11 +65,17 @@ impl ProwJobs {
     /// started. Returns how many were aborted.
     ///
     /// Plank ends their pods and completes them.
-    pub(crate) async fn abort(&self, pull: PullOf<'_>, delivery: &str) -> anyhow::Result<usize> {
+    pub(crate) async fn abort_presubmits(
+        &self,
+        pull: PullRequestKey<'_>,
+        delivery: &str,
+    ) -> anyhow::Result<usize> {
         let mut aborted = 0;
         let api: Api<DeserializeGuard<ProwJob>> =
             Api::namespaced(self.client.clone(), &self.namespace);
-        let mut params = ListParams::default().labels(&selector(pull)).limit(PAGE);
+        let mut params = ListParams::default()
+            .labels(&presubmit_selector(pull))
+            .limit(PAGE_SIZE);
         loop {
             let page = api.list(&params).await?;
             let next = page.metadata.continue_.filter(|next| !next.is_empty());
@@ -80,7 +86,7 @@ impl ProwJobs {
                 .filter(|job| is_unfinished_of(job, pull, delivery))
                 .collect();
             let results: Vec<_> = futures::stream::iter(ours)
-                .map(|job| self.abort_one(job))
+                .map(|job| self.abort_prowjob(job))
                 .buffer_unordered(8)
                 .collect()
                 .await;
@@ -96,9 +102,9 @@ impl ProwJobs {
 
     /// The pull request with this newest commit, as far as jobs tell: `prowjob` if it is one of
     /// that commit, else any of the repository's presubmits.
-    pub(crate) async fn pull_at(
+    pub(crate) async fn find_pull_at(
         &self,
-        identity: &Identity,
+        identity: &RepositoryRef,
         sha: &str,
         prowjob: &str,
     ) -> anyhow::Result<Option<u64>> {
@@ -106,13 +112,15 @@ impl ProwJobs {
             Api::namespaced(self.client.clone(), &self.namespace);
         let mut terms = vec![format!("{}={}", labels::TYPE, ProwJobType::Presubmit)];
         terms.extend(repo_terms(&identity.org, &identity.repo));
-        let mut params = ListParams::default().labels(&terms.join(",")).limit(PAGE);
+        let mut params = ListParams::default()
+            .labels(&terms.join(","))
+            .limit(PAGE_SIZE);
         let mut found = None;
         loop {
             let page = api.list(&params).await?;
             let next = page.metadata.continue_.filter(|next| !next.is_empty());
             for job in page.items.into_iter().filter_map(|job| job.0.ok()) {
-                let Some(number) = number_at(&job, identity, sha) else {
+                let Some(number) = pull_number_at(&job, identity, sha) else {
                     continue;
                 };
                 if job.name_any() == prowjob {
@@ -129,7 +137,7 @@ impl ProwJobs {
 
     /// Whether the job was still unfinished. A writer in between is not overruled: the object is
     /// read again.
-    async fn abort_one(&self, mut job: ProwJob) -> anyhow::Result<bool> {
+    async fn abort_prowjob(&self, mut job: ProwJob) -> anyhow::Result<bool> {
         let api: Api<ProwJob> = Api::namespaced(self.client.clone(), &self.namespace);
         for _ in 0..CONFLICT_TRIES {
             let patch = json!({
@@ -164,7 +172,7 @@ impl ProwJobs {
 
 /// Names that fit into labels are looked for by label, the others among all presubmits of that
 /// pull request number.
-fn selector(pull: PullOf<'_>) -> String {
+fn presubmit_selector(pull: PullRequestKey<'_>) -> String {
     let mut terms = vec![
         format!("{}={}", labels::TYPE, ProwJobType::Presubmit),
         format!("{}={}", labels::PULL, pull.number),
@@ -181,7 +189,7 @@ fn repo_terms<'a>(org: &'a str, repo: &'a str) -> impl Iterator<Item = String> +
 }
 
 /// The pull request that a presubmit of the repository ran on, if on this commit.
-fn number_at(job: &ProwJob, identity: &Identity, sha: &str) -> Option<u64> {
+fn pull_number_at(job: &ProwJob, identity: &RepositoryRef, sha: &str) -> Option<u64> {
     let refs = job.spec.refs.as_ref()?;
     let own = refs.org == identity.org && refs.repo == identity.repo;
     let pull = refs.pulls.iter().find(|pull| pull.sha == sha)?;
@@ -189,7 +197,7 @@ fn number_at(job: &ProwJob, identity: &Identity, sha: &str) -> Option<u64> {
 }
 
 /// Labels can be set by a job's author; the spec decides.
-fn is_unfinished_of(job: &ProwJob, pull: PullOf<'_>, delivery: &str) -> bool {
+fn is_unfinished_of(job: &ProwJob, pull: PullRequestKey<'_>, delivery: &str) -> bool {
     let of_pull = job.spec.refs.as_ref().is_some_and(|refs| {
         refs.org == pull.org
             && refs.repo == pull.repo
@@ -212,17 +220,17 @@ mod tests {
 
     #[test]
     fn the_selector_uses_what_fits_into_labels() {
-        let of = |repo| PullOf {
+        let of = |repo| PullRequestKey {
             org: "o",
             repo,
             number: 7,
         };
         assert_eq!(
-            selector(of("r")),
+            presubmit_selector(of("r")),
             "prow.k8s.io/type=presubmit,prow.k8s.io/refs.pull=7,prow.k8s.io/refs.org=o,prow.k8s.io/refs.repo=r"
         );
         assert_eq!(
-            selector(of(".github")),
+            presubmit_selector(of(".github")),
             "prow.k8s.io/type=presubmit,prow.k8s.io/refs.pull=7,prow.k8s.io/refs.org=o"
         );
     }

@@ -1,4 +1,4 @@
-//! `hook` as a process of its own: from flags to a [`Context`].
+//! `hook` as a process of its own: from flags to a [`HookContext`].
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -12,14 +12,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Context, InRepoReader, Inbox, Metrics, Options, SecretFile, Settings, plugin_config, run,
+    HmacSecretFile, HookContext, HookMetrics, HookOptions, HookSettings, InRepoReader, Inbox,
+    plugin_config, run_hook,
 };
 
 /// Prow's hook may `update` what ours patches. Deliveries are taken all the same, so hook is ready
 /// without.
-const NEEDS: kube::Needs = kube::Needs {
+const NEEDS: kube::RequiredPermissions = kube::RequiredPermissions {
     service: "hook",
-    infra: &[kube::Right {
+    infra: &[kube::ClusterPermission {
         group: "prow.k8s.io",
         resource: "prowjobs",
         verbs: &["create", "get", "list"],
@@ -29,25 +30,31 @@ const NEEDS: kube::Needs = kube::Needs {
 };
 
 /// Runs hook until `shutdown`.
-pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn main(options: HookOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
     service::install_crypto();
-    logging::init("hook");
-    options.enablement.validate()?;
+    logging::init_logging("hook");
+    options.enablement.validate_flags()?;
     let mut instrumentation = Instrumentation::default();
-    let loads = LoadMetrics::register(&mut instrumentation.registry);
-    let (_agent, config) = service::configure(&options.config, &loads)?;
-    let (_plugin_agent, plugins) = plugin_config::follow(&options.plugins, &loads)?;
-    let github = github::Client::new(&options.github, "hook")?;
-    let clusters =
-        kube::Clusters::follow(&options.kube, &config, NEEDS, &loads, &mut instrumentation).await?;
-    let context = Context {
+    let loads = LoadMetrics::register_metrics(&mut instrumentation.registry);
+    let (_agent, config) = service::start_config_agent(&options.config, &loads)?;
+    let (_plugin_agent, plugins) = plugin_config::follow_plugins(&options.plugins, &loads)?;
+    let github = github::GithubClient::new(&options.github, "hook")?;
+    let clusters = kube::ClusterClients::discover_and_watch(
+        &options.kube,
+        &config,
+        NEEDS,
+        &loads,
+        &mut instrumentation,
+    )
+    .await?;
+    let context = HookContext {
         in_repo: InRepoReader::new(github.clone(), options.in_repo())?,
-        secrets: Arc::new(SecretFile::open(&options.hmac_secret_file)?),
+        secrets: Arc::new(HmacSecretFile::open(&options.hmac_secret_file)?),
         cluster: clusters.infra().clone(),
         inbox: Inbox::open(Some(&options.database)).await?,
-        metrics: Metrics::new(&mut instrumentation.registry),
+        metrics: HookMetrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
-        settings: Settings {
+        settings: HookSettings {
             webhook_path: options.webhook_path,
             dry_run: options.dry_run,
             grace_period: options.grace_period.to_std(),
@@ -55,7 +62,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
             config_status_context: options
                 .config_status_context
                 .filter(|name| !name.is_empty()),
-            ..Settings::default()
+            ..HookSettings::default()
         },
         config,
         plugins,
@@ -71,7 +78,7 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
     let path = &context.settings.webhook_path;
     tracing::info!(%address, path, "webhooks are taken");
     instrumentation
-        .serve(&options.instrumentation, &shutdown)
+        .serve_ports(&options.instrumentation, &shutdown)
         .await?;
-    run(context, listener, shutdown).await
+    run_hook(context, listener, shutdown).await
 }

@@ -4,8 +4,8 @@
 //! looked at here, beyond the repository it names.
 
 mod body;
-mod identity;
 mod log;
+mod repository_ref;
 mod secrets;
 
 use std::{sync::Arc, time::Duration};
@@ -21,70 +21,73 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::{
-    event::Outline,
-    inbox::{Accepted, Inbox, NewDelivery},
-    metrics::Metrics,
+    event::PayloadHeader,
+    inbox::{AcceptOutcome, Inbox, VerifiedDelivery},
+    metrics::HookMetrics,
 };
-use identity::Claim;
-use log::Known;
+use log::DeliveryLogFields;
+use repository_ref::RepositoryClaim;
 
-pub(crate) use body::Room;
-pub(crate) use identity::Identity;
-pub(crate) use log::Log;
-pub use secrets::SecretFile;
+pub(crate) use body::PayloadBudget;
+pub(crate) use log::DeliveryLog;
+pub(crate) use repository_ref::RepositoryRef;
+pub use secrets::HmacSecretFile;
 
 /// Characters of a path that a line of the log shows.
 const MAX_PATH: usize = 100;
 
 /// What the endpoint needs to answer.
-pub(crate) struct Endpoint {
-    pub(crate) secrets: Arc<SecretFile>,
+pub(crate) struct WebhookEndpoint {
+    pub(crate) secrets: Arc<HmacSecretFile>,
     pub(crate) inbox: Inbox,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: HookMetrics,
     pub(crate) body_timeout: Duration,
-    pub(crate) room: Room,
-    pub(crate) log: Log,
+    pub(crate) room: PayloadBudget,
+    pub(crate) log: DeliveryLog,
     /// Told when a delivery was refused that another attempt may bring in.
     pub(crate) missed: Arc<Notify>,
 }
 
 /// The routes of the public port. To look at any other path is answered with an empty 200, as load
 /// balancers have come to expect of hook; what is sent there is refused.
-pub(crate) fn router(endpoint: Endpoint, webhook_path: &str) -> Router {
+pub(crate) fn webhook_router(endpoint: WebhookEndpoint, webhook_path: &str) -> Router {
     Router::new()
-        .route(webhook_path, any(receive))
+        .route(webhook_path, any(handle_webhook))
         .route("/plugin-help", any(plugin_help))
-        .fallback(elsewhere)
+        .fallback(handle_other_path)
         .with_state(Arc::new(endpoint))
 }
 
 async fn plugin_help() -> Response {
-    Refusal(StatusCode::NOT_IMPLEMENTED, "plugin help is not built yet").into_response()
+    WebhookRefusal(StatusCode::NOT_IMPLEMENTED, "plugin help is not built yet").into_response()
 }
 
 /// A webhook whose URL is mistyped must not look as if it had arrived.
-async fn elsewhere(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
+async fn handle_other_path(
+    State(endpoint): State<Arc<WebhookEndpoint>>,
+    request: Request,
+) -> Response {
     if request.method() != Method::POST {
         return StatusCode::OK.into_response();
     }
-    let mut known = Known::default();
-    known.read_headers(request.headers());
-    let refusal = Refusal(
+    let mut known = DeliveryLogFields::default();
+    known.record_headers(request.headers());
+    let refusal = WebhookRefusal(
         StatusCode::NOT_FOUND,
         "webhooks are taken at another path, the one of --webhook-path",
     );
     let path: String = request.uri().path().chars().take(MAX_PATH).collect();
     let cause = anyhow::anyhow!("it was sent to {path:?}");
-    endpoint.log.refused(&known, refusal, Some(&cause));
-    endpoint.metrics.answered(refusal.0);
+    endpoint.log.log_refused(&known, refusal, Some(&cause));
+    endpoint.metrics.count_response(refusal.0);
     refusal.into_response()
 }
 
 /// A status and the fixed text that goes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Refusal(StatusCode, &'static str);
+struct WebhookRefusal(StatusCode, &'static str);
 
-impl IntoResponse for Refusal {
+impl IntoResponse for WebhookRefusal {
     fn into_response(self) -> Response {
         let Self(status, text) = self;
         (status, format!("{} {text}\n", status.as_u16())).into_response()
@@ -93,13 +96,13 @@ impl IntoResponse for Refusal {
 
 /// Why a delivery was not taken: what its sender hears, and what the operator reads besides.
 #[derive(Debug)]
-struct Refused {
-    refusal: Refusal,
+struct RefusedDelivery {
+    refusal: WebhookRefusal,
     cause: Option<anyhow::Error>,
 }
 
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
+impl From<WebhookRefusal> for RefusedDelivery {
+    fn from(refusal: WebhookRefusal) -> Self {
         Self {
             refusal,
             cause: None,
@@ -107,15 +110,18 @@ impl From<Refusal> for Refused {
     }
 }
 
-async fn receive(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response {
-    let mut known = Known::default();
-    let answer = match accept(&endpoint, request, &mut known).await {
+async fn handle_webhook(
+    State(endpoint): State<Arc<WebhookEndpoint>>,
+    request: Request,
+) -> Response {
+    let mut known = DeliveryLogFields::default();
+    let answer = match accept_webhook(&endpoint, request, &mut known).await {
         Ok(accepted) => {
-            endpoint.log.accepted(&known, accepted);
+            endpoint.log.log_accepted(&known, accepted);
             (StatusCode::OK, "200 Delivery stored\n").into_response()
         }
-        Err(Refused { refusal, cause }) => {
-            endpoint.log.refused(&known, refusal, cause.as_ref());
+        Err(RefusedDelivery { refusal, cause }) => {
+            endpoint.log.log_refused(&known, refusal, cause.as_ref());
             // As far as we know, it was a good one.
             if refusal.0.is_server_error() || refusal.0 == StatusCode::REQUEST_TIMEOUT {
                 endpoint.missed.notify_one();
@@ -123,35 +129,40 @@ async fn receive(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Res
             refusal.into_response()
         }
     };
-    endpoint.metrics.answered(answer.status());
+    endpoint.metrics.count_response(answer.status());
     answer
 }
 
 /// `known` says, also of what is refused, as much as was found out.
-async fn accept(
-    endpoint: &Endpoint,
+async fn accept_webhook(
+    endpoint: &WebhookEndpoint,
     request: Request,
-    known: &mut Known,
-) -> Result<Accepted, Refused> {
+    known: &mut DeliveryLogFields,
+) -> Result<AcceptOutcome, RefusedDelivery> {
     let (parts, body) = request.into_parts();
-    known.read_headers(&parts.headers);
-    let Headers {
+    known.record_headers(&parts.headers);
+    let WebhookHeaders {
         event,
         guid,
         signature,
     } = check_headers(&parts.method, &parts.headers)?;
     // The room is given back once the delivery is stored or refused.
     let (body, _room) =
-        body::read(&parts.headers, body, &endpoint.room, endpoint.body_timeout).await?;
-    let claim = identity::read(&body);
-    known.read_claim(&claim, &body);
-    let identity = check_body(&endpoint.secrets.secrets(), claim, &signature, &body)?;
-    let outline = Outline::parse(&body);
-    known.number = outline.number();
+        body::read_body(&parts.headers, body, &endpoint.room, endpoint.body_timeout).await?;
+    let claim = repository_ref::read_repository_claim(&body);
+    known.record_claim(&claim, &body);
+    let identity = check_body(
+        &endpoint.secrets.current_secrets(),
+        claim,
+        &signature,
+        &body,
+    )?;
+    let outline = PayloadHeader::parse_payload(&body);
+    known.number = outline.issue_number();
     check_base(&identity, &outline)?;
-    endpoint.metrics.received(&event);
-    let delivery = NewDelivery {
-        lane: outline.lane(&identity, &event, &guid),
+    endpoint.metrics.count_webhook(&event);
+    let delivery = VerifiedDelivery {
+        lane: outline.ordering_key(&identity, &event, &guid),
         guid,
         event,
         identity,
@@ -160,10 +171,10 @@ async fn accept(
     };
     endpoint
         .inbox
-        .accept(delivery)
+        .accept_delivery(delivery)
         .await
-        .map_err(|cause| Refused {
-            refusal: Refusal(
+        .map_err(|cause| RefusedDelivery {
+            refusal: WebhookRefusal(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the delivery could not be stored",
             ),
@@ -173,53 +184,53 @@ async fn accept(
 
 /// The headers a delivery is known by.
 #[derive(Debug, PartialEq, Eq)]
-struct Headers {
+struct WebhookHeaders {
     event: String,
     guid: String,
     signature: String,
 }
 
-fn check_headers(method: &Method, headers: &HeaderMap) -> Result<Headers, Refusal> {
+fn check_headers(method: &Method, headers: &HeaderMap) -> Result<WebhookHeaders, WebhookRefusal> {
     if method != Method::POST {
-        return Err(Refusal(
+        return Err(WebhookRefusal(
             StatusCode::METHOD_NOT_ALLOWED,
             "only POST is taken here",
         ));
     }
-    let event = required(
+    let event = required_header(
         headers,
         "x-github-event",
-        Refusal(
+        WebhookRefusal(
             StatusCode::BAD_REQUEST,
             "the header X-GitHub-Event is missing",
         ),
         "the header X-GitHub-Event is no plain ASCII text",
     )?;
-    let guid = required(
+    let guid = required_header(
         headers,
         "x-github-delivery",
-        Refusal(
+        WebhookRefusal(
             StatusCode::BAD_REQUEST,
             "the header X-GitHub-Delivery is missing",
         ),
         "the header X-GitHub-Delivery is no plain ASCII text",
     )?;
-    let signature = required(
+    let signature = required_header(
         headers,
         "x-hub-signature-256",
-        Refusal(
+        WebhookRefusal(
             StatusCode::FORBIDDEN,
             "the header X-Hub-Signature-256 is missing",
         ),
         "the header X-Hub-Signature-256 is no plain ASCII text",
     )?;
     if header_text(headers, "content-type") != Some("application/json") {
-        return Err(Refusal(
+        return Err(WebhookRefusal(
             StatusCode::BAD_REQUEST,
             "the content type must be application/json",
         ));
     }
-    Ok(Headers {
+    Ok(WebhookHeaders {
         event,
         guid,
         signature,
@@ -228,19 +239,19 @@ fn check_headers(method: &Method, headers: &HeaderMap) -> Result<Headers, Refusa
 
 /// The text of a header, or `missing`; with its status and the words `garbled` where there is
 /// something else.
-fn required(
+fn required_header(
     headers: &HeaderMap,
     name: &str,
-    missing: Refusal,
+    missing: WebhookRefusal,
     garbled: &'static str,
-) -> Result<String, Refusal> {
+) -> Result<String, WebhookRefusal> {
     match header_text(headers, name) {
         Some(text) => Ok(text.to_owned()),
         None if headers
             .get(name)
             .is_some_and(|value| value.to_str().is_err()) =>
         {
-            Err(Refusal(missing.0, garbled))
+            Err(WebhookRefusal(missing.0, garbled))
         }
         None => Err(missing),
     }
@@ -255,30 +266,30 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Finds the key by what the body says about itself, then checks the signature, then whether
 /// the body is a payload at all.
 fn check_body(
-    secrets: &secrets::Secrets,
-    claim: Claim,
+    secrets: &secrets::HmacSecrets,
+    claim: RepositoryClaim,
     signature: &str,
     body: &[u8],
-) -> Result<Identity, Refusal> {
-    let forbidden = |text| Refusal(StatusCode::FORBIDDEN, text);
+) -> Result<RepositoryRef, WebhookRefusal> {
+    let forbidden = |text| WebhookRefusal(StatusCode::FORBIDDEN, text);
     let signature = signature
         .strip_prefix("sha256=")
         .and_then(|digest| hex::decode(digest).ok())
         .ok_or(forbidden("the signature is not of the form sha256=<hex>"))?;
     let (identity, whole) = match claim {
-        Claim::Payload(identity) => (identity, true),
-        Claim::Broken(identity) => (identity, false),
-        Claim::Contradiction => {
+        RepositoryClaim::Payload(identity) => (identity, true),
+        RepositoryClaim::Broken(identity) => (identity, false),
+        RepositoryClaim::Contradiction => {
             return Err(forbidden(
                 "the payload names its repository twice, differently",
             ));
         }
     };
-    if !secrets.verify(&identity, body, &signature) {
+    if !secrets.verify_signature(&identity, body, &signature) {
         return Err(forbidden("no key for this repository made the signature"));
     }
     if !whole {
-        return Err(Refusal(
+        return Err(WebhookRefusal(
             StatusCode::BAD_REQUEST,
             "the payload is not a JSON object",
         ));
@@ -287,9 +298,9 @@ fn check_body(
 }
 
 /// The pull request of a verified payload must belong to the repository it was signed for.
-fn check_base(identity: &Identity, outline: &Outline) -> Result<(), Refusal> {
+fn check_base(identity: &RepositoryRef, outline: &PayloadHeader) -> Result<(), WebhookRefusal> {
     match outline.base_repository() {
-        Some((org, repo)) if !identity.is(org, repo) => Err(Refusal(
+        Some((org, repo)) if !identity.matches_name(org, repo) => Err(WebhookRefusal(
             StatusCode::FORBIDDEN,
             "the pull request belongs to another repository",
         )),
@@ -383,7 +394,7 @@ mod tests {
                 ("content-type", "application/json"),
             ]);
             given.insert(name, HeaderValue::from_bytes("gü".as_bytes()).unwrap());
-            let Refusal(status, text) = check_headers(&Method::POST, &given).unwrap_err();
+            let WebhookRefusal(status, text) = check_headers(&Method::POST, &given).unwrap_err();
             assert!(text.to_lowercase().contains(name), "{text}");
             assert!(text.contains("no plain ASCII text"), "{text}");
             let missing = check_headers(&Method::POST, &{
@@ -396,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_pull_request_of_another_repository_is_refused() {
-        let identity = Identity {
+        let identity = RepositoryRef {
             org: "o".into(),
             repo: "r".into(),
         };
@@ -404,7 +415,8 @@ mod tests {
             serde_json::json!({"number": 7, "pull_request": {"base": {"repo": {"full_name": full_name}}}})
                 .to_string()
         };
-        let check = |body: &str| check_base(&identity, &Outline::parse(body.as_bytes()));
+        let check =
+            |body: &str| check_base(&identity, &PayloadHeader::parse_payload(body.as_bytes()));
         assert_eq!(check(&body("o/r")), Ok(()));
         assert_eq!(check(&body("o/x")).unwrap_err().0, StatusCode::FORBIDDEN);
     }

@@ -5,13 +5,14 @@
 //! answers 501.
 
 mod builtin;
+mod decoding;
 mod discovery;
 mod endpoint;
-mod events;
+mod event_ttl;
 mod kind;
 mod lifecycle;
 mod logs;
-mod managed;
+mod managed_fields;
 mod object;
 mod openapi;
 mod patch;
@@ -23,7 +24,6 @@ mod rest;
 mod routes;
 mod schema;
 mod selector;
-mod shape;
 mod status;
 mod store;
 mod table;
@@ -35,59 +35,59 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-pub use endpoint::Endpoint;
-pub(crate) use logs::Clock;
+pub use endpoint::ApiEndpoint;
 pub use logs::LogSource;
+pub(crate) use logs::LogTimeRecorder;
 
-use object::Key;
-use store::Store;
+use object::ObjectKey;
+use store::ClusterStore;
 
 /// Namespaces every cluster has.
-const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+const INITIAL_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /// Where the embedded API keeps things.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct ApiServerOptions {
     /// The `SQLite` file; `None` keeps everything in memory.
     pub db: Option<PathBuf>,
     /// Folder of the containers' output, see [`LogSource`].
     pub logs: PathBuf,
 }
 
-/// A running embedded API. Cheap to clone; ends with its last clone, or by [`ApiServer::close`].
+/// A running embedded API. Cheap to clone; ends with its last clone, or by [`ApiServer::close_store`].
 #[derive(Debug, Clone)]
 pub struct ApiServer {
-    inner: Arc<Inner>,
+    inner: Arc<ApiServerInner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    store: Store,
+struct ApiServerInner {
+    store: ClusterStore,
     logs: PathBuf,
 }
 
 impl ApiServer {
     /// Opens the store. Fails, naming the process, when another one holds the file.
-    pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let store = Store::open(options.db.as_deref()).await?;
+    pub async fn start(options: ApiServerOptions) -> anyhow::Result<Self> {
+        let store = ClusterStore::open_store(options.db.as_deref()).await?;
         let api = Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(ApiServerInner {
                 store,
                 logs: options.logs,
             }),
         };
         api.make_namespaces().await?;
-        tokio::spawn(events::sweep(Arc::downgrade(&api.inner)));
+        tokio::spawn(event_ttl::sweep_events(Arc::downgrade(&api.inner)));
         Ok(api)
     }
 
     async fn make_namespaces(&self) -> anyhow::Result<()> {
-        let client = self.client("default");
-        for name in NAMESPACES {
+        let client = self.in_process_client("default");
+        for name in INITIAL_NAMESPACES {
             if self
                 .store()
-                .read()
-                .get(&Key::new(&Arc::from("namespaces"), "", name))
+                .read_state()
+                .get(&ObjectKey::new(&Arc::from("namespaces"), "", name))
                 .is_some()
             {
                 continue;
@@ -101,40 +101,40 @@ impl ApiServer {
     }
 
     /// A client without a socket in between, for the services of this process.
-    pub fn client(&self, namespace: &str) -> kube::Client {
-        let service = self
-            .router()
-            .map_request(|request: http::Request<kube::client::Body>| {
-                request.map(axum::body::Body::new)
-            });
+    pub fn in_process_client(&self, namespace: &str) -> kube::Client {
+        let service =
+            self.build_router()
+                .map_request(|request: http::Request<kube::client::Body>| {
+                    request.map(axum::body::Body::new)
+                });
         kube::Client::new(service, namespace)
     }
 
     /// The API without TLS and without a token: for this process only.
-    pub fn router(&self) -> axum::Router {
-        routes::router(self.clone())
+    pub fn build_router(&self) -> axum::Router {
+        routes::build_router(self.clone())
     }
 
     /// Serves on a loopback listener, by TLS and to who has the token, until `shutdown`. Returns at once.
-    pub async fn serve(
+    pub async fn serve_loopback(
         &self,
         listener: tokio::net::TcpListener,
         shutdown: CancellationToken,
-    ) -> anyhow::Result<Endpoint> {
-        endpoint::serve(self.router(), listener, shutdown)
+    ) -> anyhow::Result<ApiEndpoint> {
+        endpoint::serve_endpoint(self.build_router(), listener, shutdown)
     }
 
     /// Commits what is under way and gives the file free; later requests fail.
-    pub async fn close(&self) {
-        self.inner.store.close().await;
+    pub async fn close_store(&self) {
+        self.inner.store.close_store().await;
     }
 
-    fn store(&self) -> &Store {
+    fn store(&self) -> &ClusterStore {
         &self.inner.store
     }
 
-    fn registry(&self) -> Arc<resource::Registry> {
-        self.inner.store.read().registry()
+    fn resource_registry(&self) -> Arc<resource::ResourceRegistry> {
+        self.inner.store.read_state().registry()
     }
 
     fn logs(&self) -> &Path {

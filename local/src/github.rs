@@ -1,28 +1,28 @@
 //! The GitHub stand-in: REST, webhooks and smart HTTP on git repositories.
 //!
 //! State is bare repositories and one `SQLite` file. Clients cannot tell it from GitHub within the
-//! scope of the README; a route outside of it answers 501 and is told of by [`Github::unbuilt`].
-//! It is reached on loopback only, unless [`Options::beyond_loopback`] is set; any other `Host`, and
+//! scope of the README; a route outside of it answers 501 and is told of by [`FakeGithub::unbuilt`].
+//! It is reached on loopback only, unless [`FakeGithubOptions::beyond_loopback`] is set; any other `Host`, and
 //! whatever a web page sends, is refused.
 
 pub(crate) mod access;
-mod answer;
 mod caller;
-mod deliver;
 mod events;
 mod git;
-mod guard;
 mod merge;
+mod middleware;
 mod observe;
 mod page;
-mod paging;
+mod pagination;
 mod pulls;
 mod push;
 mod render;
+mod response;
 mod routes;
 mod seed;
 mod smart_http;
 mod store;
+mod webhook_sender;
 
 use std::{
     net::SocketAddr,
@@ -33,23 +33,23 @@ use std::{
 };
 
 use anyhow::Context as _;
-use common::private;
+use common::private_files;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use access::{Level, Permissions};
-pub use observe::{Comment, Delivery, Pull, Status};
+pub use access::{AppPermissions, PermissionLevel};
+pub use observe::{ObservedComment, ObservedDelivery, ObservedPull, ObservedStatus};
 pub use routes::is_reserved;
-pub use seed::{AppCredentials, Person, RepoOptions};
+pub use seed::{AppCredentials, LocalUser, RepoOptions};
 
-use deliver::Deliverer;
-use git::Git;
-use render::Render;
-use store::{Repo, Store};
+use git::BareRepo;
+use render::JsonRenderer;
+use store::{GithubStore, StoredRepo};
+use webhook_sender::WebhookSender;
 
 /// Where the stand-in keeps its state, and how long it trusts.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct FakeGithubOptions {
     /// Folder of `github.db` and the repositories; `None` for a temporary one and a database in memory.
     pub data: Option<PathBuf>,
     /// How long a token of an installation lives; GitHub's is one hour.
@@ -59,9 +59,9 @@ pub struct Options {
     pub beyond_loopback: bool,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options {
+impl Default for FakeGithubOptions {
+    fn default() -> FakeGithubOptions {
+        FakeGithubOptions {
             data: None,
             token_lifetime: Duration::from_secs(3600),
             beyond_loopback: false,
@@ -71,21 +71,21 @@ impl Default for Options {
 
 /// A running stand-in. Clones are the same one; it ends when `shutdown` is cancelled.
 #[derive(Clone, Debug)]
-pub struct Github {
-    context: Context,
+pub struct FakeGithub {
+    context: FakeGithubContext,
 }
 
-impl Github {
+impl FakeGithub {
     /// Serves on `listener` until `shutdown`. Deliveries left over from an earlier run are sent.
     ///
     /// # Errors
     /// When the data folder cannot be used, or another process uses it; and for an address that the
     /// options do not allow.
     pub async fn start(
-        options: Options,
+        options: FakeGithubOptions,
         listener: TcpListener,
         shutdown: CancellationToken,
-    ) -> anyhow::Result<Github> {
+    ) -> anyhow::Result<FakeGithub> {
         let address = listener
             .local_addr()
             .context("address of the GitHub stand-in")?;
@@ -103,24 +103,24 @@ impl Github {
             }
         };
         // The database holds private keys.
-        private::folder(&folder)?;
+        private_files::ensure_private_dir(&folder)?;
         std::fs::create_dir_all(folder.join("repos"))?;
-        let store = Store::open(options.data.as_deref()).await?;
-        let context = Context(Arc::new(Inner {
+        let store = GithubStore::open(options.data.as_deref()).await?;
+        let context = FakeGithubContext(Arc::new(FakeGithubState {
             url: format!("http://{address}"),
-            hosts: hosts(address),
+            hosts: allowed_hosts(address),
             store,
             repos: folder.join("repos"),
             tokens: folder.join("tokens"),
             token_lifetime: options.token_lifetime,
-            deliverer: Deliverer::new(shutdown.clone())?,
+            deliverer: WebhookSender::new(shutdown.clone())?,
             turn: tokio::sync::Mutex::new(()),
             requests: AtomicU64::new(0),
             unbuilt: Mutex::default(),
             _temporary: temporary,
         }));
-        deliver::resume(&context).await?;
-        let server = axum::serve(listener, routes::router(&context));
+        webhook_sender::resume_unsent(&context).await?;
+        let server = axum::serve(listener, routes::build_router(&context));
         tokio::spawn(async move {
             if let Err(error) = server
                 .with_graceful_shutdown(shutdown.cancelled_owned())
@@ -129,7 +129,7 @@ impl Github {
                 tracing::error!(%error, "the GitHub stand-in has stopped serving");
             }
         });
-        Ok(Github { context })
+        Ok(FakeGithub { context })
     }
 
     /// `http://ADDRESS:PORT`, of REST, git and pages alike.
@@ -140,7 +140,7 @@ impl Github {
 }
 
 /// The names it is called by.
-fn hosts(address: SocketAddr) -> Vec<String> {
+fn allowed_hosts(address: SocketAddr) -> Vec<String> {
     let mut hosts = vec![address.to_string()];
     if address.ip().is_loopback() {
         hosts.push(format!("localhost:{}", address.port()));
@@ -150,26 +150,26 @@ fn hosts(address: SocketAddr) -> Vec<String> {
 
 /// What every route has at hand.
 #[derive(Clone, Debug)]
-pub(crate) struct Context(Arc<Inner>);
+pub(crate) struct FakeGithubContext(Arc<FakeGithubState>);
 
-impl Deref for Context {
-    type Target = Inner;
+impl Deref for FakeGithubContext {
+    type Target = FakeGithubState;
 
-    fn deref(&self) -> &Inner {
+    fn deref(&self) -> &FakeGithubState {
         &self.0
     }
 }
 
-pub(crate) struct Inner {
+pub(crate) struct FakeGithubState {
     pub(crate) url: String,
     /// The `Host`s that are served.
     pub(crate) hosts: Vec<String>,
-    pub(crate) store: Store,
+    pub(crate) store: GithubStore,
     pub(crate) repos: PathBuf,
     /// Tokens that people at a terminal use, each in a file of its account's name.
     pub(crate) tokens: PathBuf,
     pub(crate) token_lifetime: Duration,
-    pub(crate) deliverer: Deliverer,
+    pub(crate) deliverer: WebhookSender,
     /// Held by whoever changes something, so that refs, rows and webhooks agree and keep their order.
     pub(crate) turn: tokio::sync::Mutex<()>,
     /// Answered so far, for the rate-limit headers.
@@ -178,7 +178,7 @@ pub(crate) struct Inner {
     _temporary: Option<tempfile::TempDir>,
 }
 
-impl std::fmt::Debug for Inner {
+impl std::fmt::Debug for FakeGithubState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Github")
             .field("url", &self.url)
@@ -186,23 +186,23 @@ impl std::fmt::Debug for Inner {
     }
 }
 
-impl Inner {
-    pub(crate) fn render(&self) -> Render<'_> {
-        Render { url: &self.url }
+impl FakeGithubState {
+    pub(crate) fn json_renderer(&self) -> JsonRenderer<'_> {
+        JsonRenderer { url: &self.url }
     }
 
-    pub(crate) fn git(&self, repo: &Repo) -> Git {
-        self.git_of(repo.id)
+    pub(crate) fn open_bare_repo(&self, repo: &StoredRepo) -> BareRepo {
+        self.open_bare_repo_by_id(repo.id)
     }
 
     /// Where the token of an account is, if it is in a file.
-    pub(crate) fn token_file(&self, login: &str) -> Option<PathBuf> {
+    pub(crate) fn find_token_file(&self, login: &str) -> Option<PathBuf> {
         let file = self.tokens.join(login);
         file.is_file().then_some(file)
     }
 
     /// Folders are named by number: a name is a stranger's, and may change its case.
-    pub(crate) fn git_of(&self, repo: i64) -> Git {
-        Git::at(self.repos.join(format!("{repo}.git")))
+    pub(crate) fn open_bare_repo_by_id(&self, repo: i64) -> BareRepo {
+        BareRepo::at_path(self.repos.join(format!("{repo}.git")))
     }
 }

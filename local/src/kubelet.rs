@@ -5,9 +5,9 @@
 //!
 //! pod → [`plan`] → [`worker`] → [`running`] (decides by [`progress`] and [`restart`]) → [`task`] per container →
 //! [`launch`] → [`container`], the binary executed again → the container's program; back come events, [`status`] from
-//! them, and Event objects ([`events`]). [`register`] keeps the Node object.
+//! them, and Event objects ([`events`]). [`node_registration`] keeps the Node object.
 
-mod config;
+mod config_sources;
 mod container;
 mod env;
 mod events;
@@ -15,10 +15,10 @@ mod launch;
 mod leftovers;
 mod log;
 mod node;
+mod node_registration;
 mod plan;
 mod process;
 mod progress;
-mod register;
 mod restart;
 mod running;
 mod spawn;
@@ -34,19 +34,19 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 
 pub use container::container_main;
-pub use node::run;
+pub use node::run_kubelet;
 
 /// The name of the one node there is.
-pub(crate) const NODE: &str = "local";
+pub(crate) const NODE_NAME: &str = "local";
 
 /// What the pod runner works with.
-pub struct Options {
+pub struct KubeletOptions {
     /// The API whose pods are run, all namespaces of it.
     pub client: kube::Client,
     /// A binary that calls [`container_main`] when its first argument is `container`.
     pub exe: PathBuf,
     /// What to run for a container that names one of these images and no `command`.
-    pub images: BTreeMap<String, Utility>,
+    pub images: BTreeMap<String, UtilityImage>,
     /// Volumes and records of processes; one runner only may use it.
     pub state: PathBuf,
     /// Logs go to `<logs>/<namespace>/<pod uid>/<container>.log`.
@@ -56,7 +56,7 @@ pub struct Options {
 
 /// An image that stands for a binary of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Utility {
+pub struct UtilityImage {
     pub binary: PathBuf,
     /// The name it is called by.
     pub argv0: String,
@@ -75,16 +75,16 @@ pub enum Isolation {
 }
 
 /// What all workers share.
-pub(crate) struct Node {
+pub(crate) struct KubeletContext {
     client: kube::Client,
     exe: PathBuf,
-    images: BTreeMap<String, Utility>,
+    images: BTreeMap<String, UtilityImage>,
     state: PathBuf,
     logs: PathBuf,
     /// Whether containers have a root of their own.
     own_roots: bool,
     /// Whom containers run as, unless this is the superuser already.
-    user: Option<launch::User>,
+    user: Option<launch::ContainerUser>,
     /// An empty folder in which containers build their roots.
     staging: PathBuf,
     /// Folders that containers must not see.
@@ -95,5 +95,5 @@ pub(crate) struct Node {
     changes: watch::Receiver<u64>,
     /// UIDs of pods that had processes when an earlier runner ended.
     lost: HashSet<String>,
-    events: events::Recorder,
+    events: events::EventRecorder,
 }

@@ -17,7 +17,7 @@ use kube::{
 };
 use serde_json::json;
 
-use crate::apiserver::{ApiServer, Options};
+use crate::apiserver::{ApiServer, ApiServerOptions};
 
 /// The environment variable with the path of a kubeconfig; its current context is the cluster.
 pub const KUBECONFIG: &str = "PROW_TEST_KUBECONFIG";
@@ -29,21 +29,21 @@ pub const GIVEN_CRD: &str = "PROW_TEST_GIVEN_CRD";
 pub const SCHEDULER: &str = "prow-test";
 
 /// Who owns the CRD's fields. Those of another manager that differ are a conflict, which leaves his CRD as it is.
-const MANAGER: &str = "prow-test";
+const CRD_FIELD_MANAGER: &str = "prow-test";
 
 /// Generous: only a broken cluster reaches it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const CLUSTER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A cluster with the `ProwJob` kind, and a namespace of it for one test.
-pub struct Cluster {
+pub struct TestCluster {
     /// Its default namespace is the test's.
     pub client: Client,
     /// `default` of an embedded API of its own, else one that nobody else uses.
     pub namespace: String,
-    server: Server,
+    server: ClusterBackend,
 }
 
-enum Server {
+enum ClusterBackend {
     /// Ends with the test.
     Embedded { _api: ApiServer },
     /// Has these namespaces, which go with the test.
@@ -53,32 +53,32 @@ enum Server {
     },
 }
 
-impl Cluster {
+impl TestCluster {
     /// `logs` is where a pod runner would write, see [`crate::apiserver::LogSource`].
-    pub async fn start(logs: &Path) -> anyhow::Result<Self> {
+    pub async fn start_cluster(logs: &Path) -> anyhow::Result<Self> {
         match std::env::var_os(KUBECONFIG) {
-            Some(path) => Self::given(path.as_ref())
+            Some(path) => Self::from_kubeconfig(path.as_ref())
                 .await
                 .with_context(|| format!("the cluster of {KUBECONFIG}")),
-            None => Self::embedded(logs).await,
+            None => Self::start_embedded(logs).await,
         }
     }
 
-    async fn embedded(logs: &Path) -> anyhow::Result<Self> {
+    async fn start_embedded(logs: &Path) -> anyhow::Result<Self> {
         common::service::install_crypto();
         let logs = logs.to_owned();
-        let api = ApiServer::start(Options { db: None, logs }).await?;
-        let client = api.client("default");
+        let api = ApiServer::start(ApiServerOptions { db: None, logs }).await?;
+        let client = api.in_process_client("default");
         apply_crd(&client).await?;
         Ok(Self {
             client,
             namespace: "default".into(),
-            server: Server::Embedded { _api: api },
+            server: ClusterBackend::Embedded { _api: api },
         })
     }
 
     /// A namespace on the current cluster of a kubeconfig.
-    pub async fn given(path: &Path) -> anyhow::Result<Self> {
+    pub async fn from_kubeconfig(path: &Path) -> anyhow::Result<Self> {
         common::service::install_crypto();
         let kubeconfig = Kubeconfig::read_from(path)?;
         let mut config =
@@ -93,7 +93,7 @@ impl Cluster {
         Ok(Self {
             client,
             namespace: namespace.clone(),
-            server: Server::Given {
+            server: ClusterBackend::Given {
                 config: Box::new(config),
                 made: vec![namespace],
             },
@@ -103,7 +103,7 @@ impl Cluster {
     /// One more namespace that goes with the test.
     pub async fn another_namespace(&mut self) -> anyhow::Result<String> {
         let name = make_namespace(&self.client).await?;
-        if let Server::Given { made, .. } = &mut self.server {
+        if let ClusterBackend::Given { made, .. } = &mut self.server {
             made.push(name.clone());
         }
         Ok(name)
@@ -112,7 +112,7 @@ impl Cluster {
     /// A client with the rights of a service account of the test's namespace and no others; `None`
     /// on the embedded API, which knows no rights.
     pub fn acting_as(&self, account: &str) -> anyhow::Result<Option<Client>> {
-        let Server::Given { config, .. } = &self.server else {
+        let ClusterBackend::Given { config, .. } = &self.server else {
             return Ok(None);
         };
         let mut config = Config::clone(config);
@@ -122,7 +122,7 @@ impl Cluster {
     }
 
     /// The client of a pod runner: what it lists of all namespaces is the test's namespace alone.
-    pub fn node(&self) -> Client {
+    pub fn node_client(&self) -> Client {
         let (client, namespace) = (self.client.clone(), self.namespace.clone());
         let service = tower::service_fn(move |mut request: http::Request<kube::client::Body>| {
             let uri = request.uri().to_string();
@@ -140,10 +140,10 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+impl Drop for TestCluster {
     /// On a thread of its own: the test's runtime waits for this function.
     fn drop(&mut self) {
-        let Server::Given { config, made } = &mut self.server else {
+        let ClusterBackend::Given { config, made } = &mut self.server else {
             return;
         };
         let (config, made) = (Config::clone(config), std::mem::take(made));
@@ -152,8 +152,9 @@ impl Drop for Cluster {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            runtime
-                .block_on(async { tokio::time::timeout(PATIENCE, clean_up(config, made)).await? })
+            runtime.block_on(async {
+                tokio::time::timeout(CLUSTER_TIMEOUT, delete_namespaces(config, made)).await?
+            })
         });
         match cleaning.join() {
             Ok(Ok(())) => {}
@@ -166,7 +167,7 @@ impl Drop for Cluster {
 }
 
 /// Pods go first and at once: the nodes of tests do not exist, so nobody else would confirm that they ended.
-async fn clean_up(config: Config, namespaces: Vec<String>) -> anyhow::Result<()> {
+async fn delete_namespaces(config: Config, namespaces: Vec<String>) -> anyhow::Result<()> {
     let client = Client::try_from(config)?;
     let at_once = DeleteParams::default().grace_period(0);
     for name in namespaces {
@@ -200,14 +201,18 @@ async fn make_namespace(client: &Client) -> anyhow::Result<String> {
 
 /// Makes sure that the `ProwJob` kind is served.
 async fn apply_crd(client: &Client) -> anyhow::Result<()> {
-    let crd = prowjob::crd();
+    let crd = prowjob::build_prowjob_crd();
     let name = crd
         .metadata
         .name
         .as_deref()
         .context("a CRD without a name")?;
     Api::<CustomResourceDefinition>::all(client.clone())
-        .patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(&crd))
+        .patch(
+            name,
+            &PatchParams::apply(CRD_FIELD_MANAGER),
+            &Patch::Apply(&crd),
+        )
         .await
         .context("applying the CRD of ProwJobs")?;
     await_prowjobs(client).await
@@ -226,7 +231,7 @@ async fn await_prowjobs(client: &Client) -> anyhow::Result<()> {
         }
         Ok(())
     };
-    Ok(tokio::time::timeout(PATIENCE, served)
+    Ok(tokio::time::timeout(CLUSTER_TIMEOUT, served)
         .await
         .context("ProwJobs are not served")??)
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use common::{
-    kube::{BuildClusters, Clusters},
+    kube::{BuildClusterClients, ClusterClients},
     prowjob::ProwJob,
 };
 use futures::{
@@ -20,51 +20,51 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Context,
-    fleet::{Fleet, Follow},
-    index::{Index, Limits},
-    metrics::Metrics,
+    PlankContext,
+    build_clusters::{ClusterWorkerManager, ClusterWorkers},
+    job_index::{PlankJobIndex, StartLimits},
+    metrics::PlankMetrics,
     reconcile::Reconciler,
     watch,
-    writer::Writer,
+    writer::ClusterWriter,
 };
 
 /// Names of jobs to look at.
 #[derive(Clone, Debug)]
-pub(crate) struct Wake(UnboundedSender<String>);
+pub(crate) struct JobEnqueuer(UnboundedSender<String>);
 
-impl Wake {
-    pub(crate) fn one(&self, name: String) {
+impl JobEnqueuer {
+    pub(crate) fn enqueue_job(&self, name: String) {
         // The receiver is gone only when the controller is ending.
         let _ = self.0.unbounded_send(name);
     }
 
-    pub(crate) fn all(&self, names: impl IntoIterator<Item = String>) {
-        names.into_iter().for_each(|name| self.one(name));
+    pub(crate) fn enqueue_jobs(&self, names: impl IntoIterator<Item = String>) {
+        names.into_iter().for_each(|name| self.enqueue_job(name));
     }
 }
 
 /// Runs plank until `shutdown`.
-pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
+pub(crate) async fn run_controller(ctx: PlankContext, shutdown: CancellationToken) {
     let (sender, receiver) = unbounded();
     let (jobs, job_writer) = store::<ProwJob>();
     let config = ctx.config.borrow().clone();
     let namespace = config.prow.prowjob_namespace.clone();
-    let infra = ctx.fence.client(ctx.clusters.infra());
+    let infra = ctx.fence.fenced_client(ctx.clusters.infra());
     let reconciler = Arc::new(Reconciler {
-        fleet: Fleet::default(),
+        fleet: ClusterWorkers::default(),
         config: ctx.config.clone(),
-        index: Index::default(),
-        writer: Writer::new(infra.clone(), ctx.tot, ctx.storage_key),
+        index: PlankJobIndex::default(),
+        writer: ClusterWriter::new(infra.clone(), ctx.tot, ctx.storage_key),
         scheduler: Default::default(),
-        wake: Wake(sender),
+        wake: JobEnqueuer(sender),
         controllers: ctx.controllers,
         dry_run: ctx.dry_run,
         memory: Default::default(),
         ended: Default::default(),
     });
-    let _end = EndFleet(Arc::clone(&reconciler));
-    let follow = Follow {
+    let _end = StopWorkersOnDrop(Arc::clone(&reconciler));
+    let follow = ClusterWorkerManager {
         reconciler: Arc::clone(&reconciler),
         jobs: jobs.clone(),
         fence: ctx.fence,
@@ -72,13 +72,13 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
         prowjob_namespace: namespace.clone(),
         label_selector: ctx.label_selector,
     };
-    let follow_jobs = follow_jobs(
-        watch::prowjobs(infra, &namespace, watch::prune),
+    let follow_jobs = handle_job_events(
+        watch::watch_prowjobs(infra, &namespace, watch::prune_job),
         job_writer,
         Arc::clone(&reconciler),
         ctx.metrics,
     );
-    let dispatch = dispatch(
+    let dispatch = dispatch_jobs(
         jobs,
         receiver,
         namespace,
@@ -88,27 +88,27 @@ pub(crate) async fn run(ctx: Context, shutdown: CancellationToken) {
     tokio::select! {
         // Every step leaves a state from which the next follows, so ending between two is safe.
         () = shutdown.cancelled() => {}
-        () = follow_config(follow, ctx.clusters) => {}
+        () = watch_config(follow, ctx.clusters) => {}
         () = follow_jobs => {}
         () = dispatch => {}
     }
 }
 
 /// Ends the clusters' tasks however this one ends: a lost lease drops it where it stands.
-struct EndFleet(Arc<Reconciler>);
+struct StopWorkersOnDrop(Arc<Reconciler>);
 
-impl Drop for EndFleet {
+impl Drop for StopWorkersOnDrop {
     fn drop(&mut self) {
-        self.0.fleet.clear();
+        self.0.fleet.stop_workers();
     }
 }
 
 /// Keeps unfinished jobs at hand; of finished ones only their numbers are kept.
-async fn follow_jobs(
+async fn handle_job_events(
     events: impl futures::Stream<Item = Event<ProwJob>> + Send,
     mut writer: StoreWriter<ProwJob>,
     reconciler: Arc<Reconciler>,
-    metrics: Metrics,
+    metrics: PlankMetrics,
 ) {
     let jobs = writer.as_reader();
     let (index, wake, ended) = (&reconciler.index, &reconciler.wake, &reconciler.ended);
@@ -123,9 +123,9 @@ async fn follow_jobs(
                 writer.apply_watcher_event(&Event::Init);
             }
             Event::InitApply(job) => {
-                metrics.observe(&job);
-                ended.observe(&job);
-                index.list(&job);
+                metrics.observe_job(&job);
+                ended.observe_job(&job);
+                index.observe_listed_job(&job);
                 if job.is_complete() {
                     finished.insert(job.name_any());
                     continue;
@@ -135,25 +135,25 @@ async fn follow_jobs(
             }
             Event::InitDone => {
                 writer.apply_watcher_event(&Event::InitDone);
-                metrics.listed(|name| listing.contains(name) || finished.contains(name));
-                ended.retain(|name| finished.contains(name));
-                reconciler.retain(&listing);
-                wake.all(index.listed(&listing));
-                wake.all(listing.drain());
+                metrics.finish_listing(|name| listing.contains(name) || finished.contains(name));
+                ended.retain_jobs(|name| finished.contains(name));
+                reconciler.retain_jobs(&listing);
+                wake.enqueue_jobs(index.finish_listing(&listing));
+                wake.enqueue_jobs(listing.drain());
                 finished = HashSet::new();
             }
             Event::Apply(job) => {
-                metrics.observe(&job);
-                ended.observe(&job);
-                wake.all(index.observe(&job));
+                metrics.observe_job(&job);
+                ended.observe_job(&job);
+                wake.enqueue_jobs(index.observe_job(&job));
                 let name = job.name_any();
                 if job.is_complete() {
-                    reconciler.forget(&name);
+                    reconciler.forget_job(&name);
                     writer.apply_watcher_event(&Event::Delete(job));
                 } else {
                     writer.apply_watcher_event(&Event::Apply(job));
                 }
-                wake.one(name);
+                wake.enqueue_job(name);
             }
             Event::Delete(job) => {
                 let name = job.name_any();
@@ -166,57 +166,59 @@ async fn follow_jobs(
                     );
                 }
                 writer.apply_watcher_event(&Event::Delete(job));
-                metrics.remove(&name);
-                ended.remove(&name);
-                reconciler.forget(&name);
-                wake.all(index.remove(&name));
+                metrics.remove_job(&name);
+                ended.remove_job(&name);
+                reconciler.forget_job(&name);
+                wake.enqueue_jobs(index.remove_job(&name));
             }
         }
     }
 }
 
 /// New limits and new clusters are reasons to look at the jobs that wait.
-async fn follow_config(follow: Follow, mut clusters: Clusters) {
+async fn watch_config(follow: ClusterWorkerManager, mut clusters: ClusterClients) {
     let reconciler = &follow.reconciler;
     let mut config = reconciler.config.clone();
-    let mut before: Option<Arc<BuildClusters>> = None;
+    let mut before: Option<Arc<BuildClusterClients>> = None;
     loop {
-        let limits = Limits::from(&config.borrow_and_update().prow.plank);
-        reconciler.wake.all(reconciler.index.set_limits(limits));
-        let now = clusters.build();
+        let limits = StartLimits::from(&config.borrow_and_update().prow.plank);
+        reconciler
+            .wake
+            .enqueue_jobs(reconciler.index.set_limits(limits));
+        let now = clusters.build_clusters();
         let same = before.as_ref().is_some_and(|it| Arc::ptr_eq(it, &now));
         if !same {
-            follow.adjust(before.as_deref(), &now);
+            follow.sync_workers(before.as_deref(), &now);
             before = Some(now);
         }
         tokio::select! {
             // Whoever published it may be gone; what was last published stays in force.
             Ok(()) = config.changed() => {}
-            () = clusters.changed() => {}
+            () = clusters.await_change() => {}
         }
     }
 }
 
 /// Gives every name that is to be looked at to the workers of its cluster.
-async fn dispatch(
+async fn dispatch_jobs(
     jobs: Store<ProwJob>,
     mut names: UnboundedReceiver<String>,
     namespace: String,
     reconciler: Arc<Reconciler>,
-    ready: common::service::Ready,
+    ready: common::service::ServiceReadiness,
 ) {
     if jobs.wait_until_ready().await.is_err() {
         return;
     }
-    ready.set(true);
+    ready.set_ready(true);
     while let Some(name) = names.next().await {
         let object = ObjectRef::<ProwJob>::new(&name).within(&namespace);
         if let Some(job) = jobs.get(&object) {
-            reconciler.fleet.queue(&job);
+            reconciler.fleet.enqueue_job(&job);
         } else if reconciler.ended.contains(&name) {
             // Its job may have ended while plank was away. A pod that outlived its job is
             // sinker's.
-            reconciler.fleet.queue_leftover(&name);
+            reconciler.fleet.enqueue_leftover(&name);
         }
     }
 }

@@ -15,46 +15,46 @@
 pub mod checks;
 pub mod comment;
 mod controller;
-mod courier;
+mod deleted_job;
 mod destination;
 pub mod digest;
-mod files;
 mod gcs;
 mod gcsk8s;
 mod github;
 mod metrics;
-mod news;
-mod obituary;
 mod options;
-mod prepare;
 mod pull_queue;
 mod quote;
-pub mod report;
+mod report_details;
+mod report_slot;
+mod report_worker;
 mod reporter;
-mod seats;
+mod run_files;
 mod slack;
-mod slot;
+mod state_change;
+pub mod status_report;
+mod worker_pool;
 
 use std::{sync::Arc, time::Duration};
 
 use common::{
     config::{Config, LoadMetrics},
-    github::{Client, Enablement},
-    kube::{Clusters, Needs, Right},
+    github::{GithubClient, GithubEnablementOptions},
+    kube::{ClusterClients, ClusterPermission, RequiredPermissions},
     service::{
-        Instrumentation, Ready, configure, flags, install_crypto,
-        lease::{Candidate, Fence, Lease},
-        logging,
+        Instrumentation, ServiceReadiness, flags, install_crypto,
+        lease::{LeaderCandidate, LeaderElector, LeaderFence},
+        logging, start_config_agent,
     },
 };
 use tokio_util::sync::CancellationToken;
 
-pub use destination::Buckets;
-pub use metrics::Metrics;
-pub use options::Options;
-pub use slack::{SLACK_API, Slack};
+pub use destination::BucketOpener;
+pub use metrics::CrierMetrics;
+pub use options::CrierOptions;
+pub use slack::{SLACK_API, SlackClient};
 
-use reporter::{Reporter, Workers};
+use reporter::{Reporter, SendLimiter};
 
 /// The name under which reports to GitHub are marked on a `ProwJob`.
 pub const GITHUB_REPORTER: &str = "github-reporter";
@@ -62,39 +62,39 @@ pub const GITHUB_REPORTER: &str = "github-reporter";
 /// The lease of which one holder reports. Prow's crier has none.
 pub const LEASE: &str = "prow-crier-leader-lock";
 
-const NEEDS: Needs = Needs {
+const NEEDS: RequiredPermissions = RequiredPermissions {
     service: "crier",
-    infra: &[Right::essential(
+    infra: &[ClusterPermission::essential(
         "prow.k8s.io",
         "prowjobs",
         &["get", "list", "watch", "patch"],
     )],
     build: Some(&[
-        Right::only_for("podinfo.json", "pods", &["get", "patch"]),
-        Right::only_for("events in podinfo.json", "events", &["list"]),
+        ClusterPermission::only_for("podinfo.json", "pods", &["get", "patch"]),
+        ClusterPermission::only_for("events in podinfo.json", "events", &["list"]),
     ]),
 };
 
 /// What crier works with.
 #[derive(Clone)]
-pub struct Context {
+pub struct CrierContext {
     /// Where the `ProwJob`s are, and where their pods.
-    pub clusters: Clusters,
+    pub clusters: ClusterClients,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
-    pub github: Client,
-    pub slack: Slack,
-    pub buckets: Arc<Buckets>,
-    pub metrics: Metrics,
+    pub github: GithubClient,
+    pub slack: SlackClient,
+    pub buckets: Arc<BucketOpener>,
+    pub metrics: CrierMetrics,
     /// Set once all `ProwJob`s are listed.
-    pub ready: Ready,
+    pub ready: ServiceReadiness,
     /// Asked before anything is sent or marked.
-    pub fence: Fence,
-    pub settings: Settings,
+    pub fence: LeaderFence,
+    pub settings: CrierSettings,
 }
 
 /// What is told, and of which jobs.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct CrierSettings {
     /// Reports to GitHub at once; 0 for none.
     pub github_workers: u16,
     /// Messages to Slack at once; 0 for none.
@@ -107,13 +107,13 @@ pub struct Settings {
     pub kubernetes_report_fraction: f64,
     /// Only jobs with this agent are reported to GitHub; empty for all.
     pub report_agent: String,
-    pub enablement: Enablement,
+    pub enablement: GithubEnablementOptions,
     /// Log what would be told, tell nothing, mark nothing.
     pub dry_run: bool,
 }
 
 /// Nothing is told of any job.
-impl Default for Settings {
+impl Default for CrierSettings {
     fn default() -> Self {
         Self {
             github_workers: 0,
@@ -122,27 +122,27 @@ impl Default for Settings {
             kubernetes_blob_storage_workers: 0,
             kubernetes_report_fraction: 1.0,
             report_agent: String::new(),
-            enablement: Enablement::default(),
+            enablement: GithubEnablementOptions::default(),
             dry_run: false,
         }
     }
 }
 
-impl Context {
-    fn workers(&self, count: u16, patience: Duration) -> Workers {
-        Workers::new(count, patience, self.fence.clone())
+impl CrierContext {
+    fn new_limiter(&self, count: u16, patience: Duration) -> SendLimiter {
+        SendLimiter::new(count, patience, self.fence.clone())
     }
 }
 
 /// The reporters that have workers.
-fn reporters(ctx: &Arc<Context>) -> Vec<Box<dyn Reporter>> {
+fn enabled_reporters(ctx: &Arc<CrierContext>) -> Vec<Box<dyn Reporter>> {
     let mut all: Vec<Box<dyn Reporter>> = Vec::new();
     if ctx.settings.github_workers > 0 {
-        all.push(Box::new(github::GithubReporter::new(ctx)));
-        all.push(Box::new(checks::CheckReporter::new(ctx)));
+        all.push(Box::new(github::GithubJobReporter::new(ctx)));
+        all.push(Box::new(checks::CheckRunReporter::new(ctx)));
     }
     if ctx.settings.slack_workers > 0 {
-        all.push(Box::new(slack::SlackReporter::new(ctx)));
+        all.push(Box::new(slack::SlackJobReporter::new(ctx)));
     }
     if ctx.settings.blob_storage_workers > 0 {
         all.push(Box::new(gcs::GcsReporter::new(ctx)));
@@ -154,53 +154,59 @@ fn reporters(ctx: &Arc<Context>) -> Vec<Box<dyn Reporter>> {
 }
 
 /// Crier as a process of its own.
-pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
-    logging::init("crier");
+pub async fn main(options: CrierOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
+    logging::init_logging("crier");
     install_crypto();
-    options.leader_election.check()?;
-    options.check()?;
-    flags::warn_unbuilt(options.unbuilt());
+    options.leader_election.validate_flags()?;
+    options.validate_flags()?;
+    flags::warn_unimplemented_flags(options.unbuilt_flags());
     let mut instrumentation = Instrumentation::default();
-    let loads = LoadMetrics::register(&mut instrumentation.registry);
-    let (_agent, config) = configure(&options.config, &loads)?;
+    let loads = LoadMetrics::register_metrics(&mut instrumentation.registry);
+    let (_agent, config) = start_config_agent(&options.config, &loads)?;
     let kubernetes = &options.kubernetes;
-    let clusters =
-        Clusters::follow(kubernetes, &config, NEEDS, &loads, &mut instrumentation).await?;
-    let ctx = Context {
+    let clusters = ClusterClients::discover_and_watch(
+        kubernetes,
+        &config,
+        NEEDS,
+        &loads,
+        &mut instrumentation,
+    )
+    .await?;
+    let ctx = CrierContext {
         clusters,
         config,
-        github: Client::new(&options.github, "crier")?,
-        slack: Slack::new(SLACK_API, options.slack_token_files()?)?,
-        buckets: Arc::new(options.buckets()),
-        metrics: Metrics::new(&mut instrumentation.registry),
+        github: GithubClient::new(&options.github, "crier")?,
+        slack: SlackClient::new(SLACK_API, options.slack_token_files()?)?,
+        buckets: Arc::new(options.bucket_opener()),
+        metrics: CrierMetrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
-        fence: Fence::open(),
-        settings: options.settings(),
+        fence: LeaderFence::new_open(),
+        settings: options.to_settings(),
     };
     instrumentation
-        .serve(&options.instrumentation, &shutdown)
+        .serve_ports(&options.instrumentation, &shutdown)
         .await?;
-    let candidate = Candidate::new(options.leader_election);
-    lead(ctx, candidate, shutdown).await
+    let candidate = LeaderCandidate::new(options.leader_election);
+    run_as_leader(ctx, candidate, shutdown).await
 }
 
 /// Runs crier whenever its lease is held, until `shutdown`. A dry run needs none.
-pub async fn lead(
-    ctx: Context,
-    candidate: Candidate,
+pub async fn run_as_leader(
+    ctx: CrierContext,
+    candidate: LeaderCandidate,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     if ctx.settings.dry_run {
-        return run(ctx, shutdown).await;
+        return run_crier(ctx, shutdown).await;
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
     let infra = ctx.clusters.infra().clone();
-    let lease = Lease::new(infra, &namespace, LEASE, candidate).or_without();
-    let work = |fence: Fence| {
-        let clusters = ctx.clusters.fenced(&fence);
+    let lease = LeaderElector::new(infra, &namespace, LEASE, candidate).or_without_lease();
+    let work = |fence: LeaderFence| {
+        let clusters = ctx.clusters.with_fence(&fence);
         let ctx = ctx.clone();
-        run(
-            Context {
+        run_crier(
+            CrierContext {
                 clusters,
                 fence,
                 ..ctx
@@ -208,13 +214,13 @@ pub async fn lead(
             shutdown.clone(),
         )
     };
-    lease.lead(&ctx.ready, &shutdown, work).await
+    lease.run_while_leading(&ctx.ready, &shutdown, work).await
 }
 
 /// Runs crier until `shutdown`.
-pub async fn run(ctx: Context, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run_crier(ctx: CrierContext, shutdown: CancellationToken) -> anyhow::Result<()> {
     let ctx = Arc::new(ctx);
-    let reporters = reporters(&ctx);
-    controller::run(ctx, reporters, shutdown).await;
+    let reporters = enabled_reporters(&ctx);
+    controller::run_controller(ctx, reporters, shutdown).await;
     Ok(())
 }

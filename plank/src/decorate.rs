@@ -4,6 +4,7 @@
 //! a field that no version of our types knows reaches the pod all the same.
 
 mod clone;
+mod entrypoint_expansion;
 mod environment;
 mod json;
 mod resources;
@@ -13,16 +14,15 @@ mod sidecar;
 mod storage;
 #[cfg(test)]
 mod tests;
-mod words;
 mod wrap;
 
 use common::prowjob::{ProwJob, labels};
 use podutils::JobSpec;
 use serde_json::{Map, Value, json};
 
-use json::{list, objects, text};
+use json::{list_mut, objects_mut, str_field};
 
-pub(crate) use clone::CODE;
+pub(crate) use clone::CODE_DIR;
 pub use storage::{TOKEN_KEY, needs_token, token_secret_name};
 
 /// The name of a job's container if it has only one.
@@ -32,7 +32,7 @@ const TERMINATION_MESSAGE_POLICY: &str = "terminationMessagePolicy";
 
 /// Why a job can have no pod. Permanent: only another spec would change it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Error {
+pub enum DecorateError {
     #[error("the job has no pod_spec")]
     NoPodSpec,
     #[error("the job has no name")]
@@ -59,38 +59,42 @@ pub enum Error {
 
 /// What a pod depends on beside its job.
 #[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
+pub struct PodTarget<'a> {
     pub namespace: &'a str,
     /// Label `prow.k8s.io/plank-version`.
     pub version: &'a str,
 }
 
 /// The pod for one run of `job`.
-pub fn pod(job: &ProwJob, build_id: &str, target: &Target<'_>) -> Result<Value, Error> {
-    make(job, build_id, target, None)
+pub fn build_pod(
+    job: &ProwJob,
+    build_id: &str,
+    target: &PodTarget<'_>,
+) -> Result<Value, DecorateError> {
+    build_pod_with_output(job, build_id, target, None)
 }
 
-/// As [`pod`], for a try on a cluster at hand: a decorated job's results are copied to `folder`
+/// As [`build_pod`], for a try on a cluster at hand: a decorated job's results are copied to `folder`
 /// of the node it runs on, and no credentials are needed.
-pub fn pod_for_folder(
+pub fn build_pod_for_folder(
     job: &ProwJob,
     build_id: &str,
-    target: &Target<'_>,
+    target: &PodTarget<'_>,
     folder: &str,
-) -> Result<Value, Error> {
-    make(job, build_id, target, Some(folder))
+) -> Result<Value, DecorateError> {
+    build_pod_with_output(job, build_id, target, Some(folder))
 }
 
-fn make(
+fn build_pod_with_output(
     job: &ProwJob,
     build_id: &str,
-    target: &Target<'_>,
+    target: &PodTarget<'_>,
     output: Option<&str>,
-) -> Result<Value, Error> {
+) -> Result<Value, DecorateError> {
     let name = job.metadata.name.as_deref().filter(|name| !name.is_empty());
-    let name = name.ok_or(Error::NoName)?;
-    let mut spec = job.spec.pod_spec.clone().ok_or(Error::NoPodSpec)?.0;
-    base(&mut spec)?;
+    let name = name.ok_or(DecorateError::NoName)?;
+    let mut spec = job.spec.pod_spec.clone().ok_or(DecorateError::NoPodSpec)?.0;
+    set_pod_defaults(&mut spec)?;
 
     let job_spec = JobSpec {
         job_type: job.spec.job_type,
@@ -101,22 +105,22 @@ fn make(
         extra_refs: job.spec.extra_refs.clone(),
         decoration_config: job.spec.decoration_config.clone(),
     };
-    let environment = environment::downward(&job.spec, &job_spec)?;
+    let environment = environment::env_for_spec(&job.spec, &job_spec)?;
     match &job.spec.decoration_config {
         Some(config) => {
             let run = (name, build_id);
-            wrap::decorate(&mut spec, job, run, output, config, environment)?;
+            wrap::decorate_spec(&mut spec, job, run, output, config, environment)?;
         }
         None => {
-            let environment = environment::variables(&environment);
-            for container in objects(&mut spec, "containers")? {
-                list(container, "env")?.extend(environment.clone());
+            let environment = environment::env_vars(&environment);
+            for container in objects_mut(&mut spec, "containers")? {
+                list_mut(container, "env")?.extend(environment.clone());
             }
         }
     }
     for group in ["containers", "initContainers"] {
-        for container in objects(&mut spec, group)? {
-            if text(container, TERMINATION_MESSAGE_POLICY).is_empty() {
+        for container in objects_mut(&mut spec, group)? {
+            if str_field(container, TERMINATION_MESSAGE_POLICY).is_empty() {
                 let policy = "FallbackToLogsOnError".into();
                 container.insert(TERMINATION_MESSAGE_POLICY.into(), policy);
             }
@@ -128,15 +132,15 @@ fn make(
     Ok(json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": metadata(job, name, build_id, target),
+        "metadata": pod_metadata(job, name, build_id, target),
         "spec": spec,
     }))
 }
 
 /// What holds for every pod, decorated or not.
-fn base(spec: &mut Map<String, Value>) -> Result<(), Error> {
+fn set_pod_defaults(spec: &mut Map<String, Value>) -> Result<(), DecorateError> {
     spec.insert("restartPolicy".into(), "Never".into());
-    let mut containers = objects(spec, "containers")?;
+    let mut containers = objects_mut(spec, "containers")?;
     if let [only] = containers.as_mut_slice() {
         only.insert("name".into(), TEST_CONTAINER.into());
     }
@@ -152,7 +156,7 @@ fn base(spec: &mut Map<String, Value>) -> Result<(), Error> {
     Ok(())
 }
 
-fn metadata(job: &ProwJob, name: &str, build_id: &str, target: &Target<'_>) -> Value {
+fn pod_metadata(job: &ProwJob, name: &str, build_id: &str, target: &PodTarget<'_>) -> Value {
     let own = |map: &Option<common::prowjob::StringMap>| map.clone().unwrap_or_default();
     let (mut labels, mut annotations) = labels::labels_and_annotations(
         &job.spec,

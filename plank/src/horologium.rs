@@ -12,32 +12,32 @@
 mod controller;
 pub mod due;
 mod history;
-mod observe;
 mod options;
+mod slim_periodic;
 mod table;
 
 use std::{sync::Arc, time::Duration};
 
 use common::{
     config::{Config, LoadMetrics},
-    kube::{Clusters, Needs, Right},
+    kube::{ClusterClients, ClusterPermission, RequiredPermissions},
     service::{
-        Instrumentation, Ready, configure, install_crypto,
-        lease::{Candidate, Fence, Lease},
-        logging,
+        Instrumentation, ServiceReadiness, install_crypto,
+        lease::{LeaderCandidate, LeaderElector, LeaderFence},
+        logging, start_config_agent,
     },
 };
 use tokio_util::sync::CancellationToken;
 
-pub use history::{History, Run};
-pub use options::Options;
+pub use history::{PeriodicHistory, PeriodicRun};
+pub use options::HorologiumOptions;
 
 /// The lease of which one holder makes `ProwJob`s. Prow's horologium has none.
 pub const LEASE: &str = "prow-horologium-leader-lock";
 
-const NEEDS: Needs = Needs {
+const NEEDS: RequiredPermissions = RequiredPermissions {
     service: "horologium",
-    infra: &[Right::essential(
+    infra: &[ClusterPermission::essential(
         "prow.k8s.io",
         "prowjobs",
         &["create", "list", "watch"],
@@ -47,12 +47,12 @@ const NEEDS: Needs = Needs {
 
 /// What horologium works with.
 #[derive(Clone)]
-pub struct Context {
+pub struct HorologiumContext {
     /// Where the `ProwJob`s are.
     pub client: kube::Client,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
     /// Set once all `ProwJob`s are listed.
-    pub ready: Ready,
+    pub ready: ServiceReadiness,
     /// Listing that takes longer is an error.
     pub timeout_listing_prowjobs: Duration,
     /// Log what would be made, make nothing.
@@ -60,17 +60,23 @@ pub struct Context {
 }
 
 /// Horologium as a process of its own.
-pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
-    logging::init("horologium");
+pub async fn main(options: HorologiumOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
+    logging::init_logging("horologium");
     install_crypto();
-    options.leader_election.check()?;
+    options.leader_election.validate_flags()?;
     let mut instrumentation = Instrumentation::default();
-    let loads = LoadMetrics::register(&mut instrumentation.registry);
-    let (_agent, config) = configure(&options.config, &loads)?;
+    let loads = LoadMetrics::register_metrics(&mut instrumentation.registry);
+    let (_agent, config) = start_config_agent(&options.config, &loads)?;
     let kubernetes = &options.kubernetes;
-    let clusters =
-        Clusters::follow(kubernetes, &config, NEEDS, &loads, &mut instrumentation).await?;
-    let ctx = Context {
+    let clusters = ClusterClients::discover_and_watch(
+        kubernetes,
+        &config,
+        NEEDS,
+        &loads,
+        &mut instrumentation,
+    )
+    .await?;
+    let ctx = HorologiumContext {
         client: clusters.infra().clone(),
         config,
         ready: instrumentation.ready.clone(),
@@ -78,36 +84,40 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         dry_run: options.dry_run,
     };
     instrumentation
-        .serve(&options.instrumentation, &shutdown)
+        .serve_ports(&options.instrumentation, &shutdown)
         .await?;
-    let candidate = Candidate::new(options.leader_election);
-    lead(ctx, candidate, shutdown).await
+    let candidate = LeaderCandidate::new(options.leader_election);
+    run_as_leader(ctx, candidate, shutdown).await
 }
 
 /// Runs horologium whenever its lease is held, until `shutdown`. A dry run needs none.
-pub async fn lead(
-    ctx: Context,
-    candidate: Candidate,
+pub async fn run_as_leader(
+    ctx: HorologiumContext,
+    candidate: LeaderCandidate,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     if ctx.dry_run {
-        return run(ctx, shutdown).await;
+        return run_horologium(ctx, shutdown).await;
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
-    let lease = Lease::new(ctx.client.clone(), &namespace, LEASE, candidate).or_without();
-    let work = |fence: Fence| {
-        let client = fence.client(&ctx.client);
+    let lease =
+        LeaderElector::new(ctx.client.clone(), &namespace, LEASE, candidate).or_without_lease();
+    let work = |fence: LeaderFence| {
+        let client = fence.fenced_client(&ctx.client);
         let ctx = ctx.clone();
-        run(Context { client, ..ctx }, shutdown.clone())
+        run_horologium(HorologiumContext { client, ..ctx }, shutdown.clone())
     };
-    lease.lead(&ctx.ready, &shutdown, work).await
+    lease.run_while_leading(&ctx.ready, &shutdown, work).await
 }
 
 /// Runs horologium until `shutdown`. An error is an API that does not list the `ProwJob`s.
-pub async fn run(ctx: Context, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run_horologium(
+    ctx: HorologiumContext,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     tokio::select! {
         // A create that is cut off is made again under the same name.
         () = shutdown.cancelled() => Ok(()),
-        outcome = controller::run(ctx) => outcome,
+        outcome = controller::run_controller(ctx) => outcome,
     }
 }

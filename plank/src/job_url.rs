@@ -1,19 +1,19 @@
 //! Where people look at a run: Deck's page of it.
 
 use common::{
-    config::Plank,
+    config::PlankConfig,
     prowjob::{ProwJob, ProwJobSpec},
     storage::{Bucket, paths},
-    template::{self, Template},
+    template::{self, GoTemplate},
 };
 use url::Url;
 
 /// The URL of a run; empty when nothing is configured or a value is missing.
 ///
 /// Decorated jobs get `job_url_prefix_config` and the storage path, others `job_url_template`.
-pub fn job_url(config: &Plank, job: &ProwJob, build_id: &str) -> String {
+pub fn build_job_url(config: &PlankConfig, job: &ProwJob, build_id: &str) -> String {
     storage_url(config, &job.spec, build_id).unwrap_or_else(|| {
-        rendered(&config.job_url_template, job, build_id).unwrap_or_else(|error| {
+        render_url_template(&config.job_url_template, job, build_id).unwrap_or_else(|error| {
             let job = job.metadata.name.as_deref().unwrap_or_default();
             tracing::warn!(job, %error, "plank.job_url_template gives this job no URL");
             String::new()
@@ -21,7 +21,11 @@ pub fn job_url(config: &Plank, job: &ProwJob, build_id: &str) -> String {
     })
 }
 
-fn rendered(text: &str, job: &ProwJob, build_id: &str) -> Result<String, template::Error> {
+fn render_url_template(
+    text: &str,
+    job: &ProwJob,
+    build_id: &str,
+) -> Result<String, template::GoTemplateError> {
     if text.is_empty() {
         return Ok(String::new());
     }
@@ -29,7 +33,7 @@ fn rendered(text: &str, job: &ProwJob, build_id: &str) -> Result<String, templat
     let status = job.status.get_or_insert_default();
     build_id.clone_into(&mut status.build_id);
     status.pod_name = job.metadata.name.clone().unwrap_or_default();
-    Template::parse(text)?.render_job(&job)
+    GoTemplate::parse_template(text)?.render_job(&job)
 }
 
 /// The key of a decorated run's folder in its bucket, for the token that opens it.
@@ -39,7 +43,7 @@ pub fn storage_dir(spec: &ProwJobSpec, build_id: &str) -> Option<String> {
         .as_ref()?
         .gcs_configuration
         .as_ref()?;
-    let job = paths::Job {
+    let job = paths::JobPathParts {
         job_type: spec.job_type,
         name: &spec.job,
         build_id,
@@ -48,14 +52,14 @@ pub fn storage_dir(spec: &ProwJobSpec, build_id: &str) -> Option<String> {
     paths::job_dir(config, &job).ok()
 }
 
-fn storage_url(config: &Plank, spec: &ProwJobSpec, build_id: &str) -> Option<String> {
+fn storage_url(config: &PlankConfig, spec: &ProwJobSpec, build_id: &str) -> Option<String> {
     let mut url = Url::parse(config.job_url_prefix(spec)).ok()?;
     let storage = spec
         .decoration_config
         .as_ref()?
         .gcs_configuration
         .as_ref()?;
-    let view = Bucket::parse(&storage.bucket).ok()?.view_path();
+    let view = Bucket::parse_url(&storage.bucket).ok()?.view_path();
     let view = match (
         config.job_url_prefix_disable_append_storage_provider,
         view.split_once('/'),
@@ -99,7 +103,7 @@ mod tests {
         ProwJob::new("pj", spec)
     }
 
-    fn plank(json: serde_json::Value) -> Plank {
+    fn plank(json: serde_json::Value) -> PlankConfig {
         serde_json::from_value(json).unwrap()
     }
 
@@ -118,14 +122,14 @@ mod tests {
             ),
         ] {
             let config = plank(json!({"job_url_prefix_config": {"*": prefix}}));
-            assert_eq!(job_url(&config, &job(Some(bucket)), "9"), url);
+            assert_eq!(build_job_url(&config, &job(Some(bucket)), "9"), url);
         }
         let bare = plank(json!({
             "job_url_prefix_config": {"*": "https://p/view/gcs"},
             "jobURLPrefixDisableAppendStorageProvider": true,
         }));
         assert_eq!(
-            job_url(&bare, &job(Some("b")), "9"),
+            build_job_url(&bare, &job(Some("b")), "9"),
             "https://p/view/gcs/b/pr-logs/pull/o_r/7/unit/9"
         );
     }
@@ -137,13 +141,13 @@ mod tests {
             "job_url_template": "https://p/view/prowjob/{{.Spec.Job}}/{{ .Status.BuildID }}",
         }));
         assert_eq!(
-            job_url(&config, &job(None), "9"),
+            build_job_url(&config, &job(None), "9"),
             "https://p/view/prowjob/unit/9"
         );
         let by_repo = plank(json!({"job_url_template": "https://p/{{.Spec.Refs.Org}}"}));
         let mut periodic = job(None);
         periodic.spec.refs = None;
-        assert_eq!(job_url(&by_repo, &periodic, "9"), "");
-        assert_eq!(job_url(&plank(json!({})), &periodic, "9"), "");
+        assert_eq!(build_job_url(&by_repo, &periodic, "9"), "");
+        assert_eq!(build_job_url(&plank(json!({})), &periodic, "9"), "");
     }
 }

@@ -1,14 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod build_clusters;
 mod controller;
 pub mod crier;
 pub mod decorate;
-mod fleet;
 pub mod horologium;
-pub mod identity;
-pub mod index;
+pub mod job_index;
 pub mod job_url;
-mod leftovers;
+mod leftover_pods;
 mod metrics;
 mod options;
 pub mod patch;
@@ -16,10 +15,11 @@ pub mod pod_view;
 mod pods;
 mod reconcile;
 mod scheduler;
+pub mod supersede_key;
 mod tot;
 pub mod transition;
 mod watch;
-mod work;
+mod workqueue;
 mod writer;
 
 use std::sync::Arc;
@@ -27,40 +27,40 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use common::{
     config::{Config, LoadMetrics},
-    kube::{Clusters, Needs, Right},
+    kube::{ClusterClients, ClusterPermission, RequiredPermissions},
     service::{
-        Instrumentation, Ready, configure, install_crypto,
-        lease::{Candidate, Fence, Lease},
-        logging,
+        Instrumentation, ServiceReadiness, install_crypto,
+        lease::{LeaderCandidate, LeaderElector, LeaderFence},
+        logging, start_config_agent,
     },
-    storage::token::keys::KeyFile,
-    template::Template,
+    storage::token::keys::StorageKeyFile,
+    template::GoTemplate,
 };
 use tokio_util::sync::CancellationToken;
 
-pub use metrics::Metrics;
-pub use options::Options;
-pub use transition::Controllers;
+pub use metrics::PlankMetrics;
+pub use options::PlankOptions;
+pub use transition::EnabledControllers;
 
 /// The lease of which one holder works, under Prow's name.
 pub const LEASE: &str = "prow-controller-manager-leader-lock";
 
 /// Prow asks for the same verbs of pods.
-const NEEDS: Needs = Needs {
+const NEEDS: RequiredPermissions = RequiredPermissions {
     service: "prow-controller-manager",
-    infra: &[Right::essential(
+    infra: &[ClusterPermission::essential(
         "prow.k8s.io",
         "prowjobs",
         &["get", "list", "watch", "patch"],
     )],
     build: Some(&[
-        Right::essential(
+        ClusterPermission::essential(
             "",
             "pods",
             &["create", "delete", "list", "watch", "get", "patch"],
         ),
-        Right::only_for("word of a missing Secret or ConfigMap", "events", &["list"]),
-        Right::only_for(
+        ClusterPermission::only_for("word of a missing Secret or ConfigMap", "events", &["list"]),
+        ClusterPermission::only_for(
             "storing of results in Deck's storage",
             "secrets",
             &["create"],
@@ -70,45 +70,51 @@ const NEEDS: Needs = Needs {
 
 /// What plank works with.
 #[derive(Clone)]
-pub struct Context {
+pub struct PlankContext {
     /// Build clusters may come and go; the infrastructure cluster stays.
-    pub clusters: Clusters,
+    pub clusters: ClusterClients,
     /// Keeps every client from writing once it is closed.
-    pub fence: Fence,
+    pub fence: LeaderFence,
     pub config: tokio::sync::watch::Receiver<Arc<Config>>,
-    pub metrics: Metrics,
+    pub metrics: PlankMetrics,
     /// Set once all `ProwJob`s are listed.
-    pub ready: Ready,
+    pub ready: ServiceReadiness,
     /// Where build ids come from instead of from here.
-    pub tot: Option<tot::Tot>,
+    pub tot: Option<tot::TotClient>,
     /// The key shared with Deck, for jobs whose results go to Deck's storage.
-    pub storage_key: Option<KeyFile>,
+    pub storage_key: Option<StorageKeyFile>,
     /// Beside `created-by-prow=true`, for pods alone; empty for none.
     pub label_selector: String,
     /// Which states are moved on.
-    pub controllers: Controllers,
+    pub controllers: EnabledControllers,
     /// Decide and log, change nothing.
     pub dry_run: bool,
 }
 
 /// Plank as a process of its own.
-pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
-    logging::init("prow-controller-manager");
+pub async fn main(options: PlankOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
+    logging::init_logging("prow-controller-manager");
     install_crypto();
-    options.leader_election.check()?;
-    let controllers = options.controllers()?;
-    let (tot, storage_key) = (options.tot()?, options.storage_key());
+    options.leader_election.validate_flags()?;
+    let controllers = options.parse_controllers()?;
+    let (tot, storage_key) = (options.build_tot_client()?, options.storage_key());
     let mut instrumentation = Instrumentation::default();
-    let loads = LoadMetrics::register(&mut instrumentation.registry);
-    let (_agent, config) = configure(&options.config, &loads)?;
+    let loads = LoadMetrics::register_metrics(&mut instrumentation.registry);
+    let (_agent, config) = start_config_agent(&options.config, &loads)?;
     let kubernetes = &options.kubernetes;
-    let clusters =
-        Clusters::follow(kubernetes, &config, NEEDS, &loads, &mut instrumentation).await?;
-    let ctx = Context {
+    let clusters = ClusterClients::discover_and_watch(
+        kubernetes,
+        &config,
+        NEEDS,
+        &loads,
+        &mut instrumentation,
+    )
+    .await?;
+    let ctx = PlankContext {
         clusters,
-        fence: Fence::open(),
+        fence: LeaderFence::new_open(),
         config,
-        metrics: Metrics::new(&mut instrumentation.registry),
+        metrics: PlankMetrics::new(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
         tot,
         storage_key,
@@ -117,42 +123,42 @@ pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Resu
         dry_run: options.dry_run,
     };
     instrumentation
-        .serve(&options.instrumentation, &shutdown)
+        .serve_ports(&options.instrumentation, &shutdown)
         .await?;
-    let candidate = Candidate::new(options.leader_election);
-    lead(ctx, candidate, shutdown).await
+    let candidate = LeaderCandidate::new(options.leader_election);
+    run_as_leader(ctx, candidate, shutdown).await
 }
 
 /// Runs plank whenever its lease is held, until `shutdown`. A dry run needs none.
-pub async fn lead(
-    ctx: Context,
-    candidate: Candidate,
+pub async fn run_as_leader(
+    ctx: PlankContext,
+    candidate: LeaderCandidate,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     if ctx.dry_run {
-        return run(ctx, shutdown).await;
+        return run_plank(ctx, shutdown).await;
     }
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
     let infra = ctx.clusters.infra().clone();
-    let lease = Lease::new(infra, &namespace, LEASE, candidate);
-    let work = |fence: Fence| {
+    let lease = LeaderElector::new(infra, &namespace, LEASE, candidate);
+    let work = |fence: LeaderFence| {
         let ctx = ctx.clone();
-        run(Context { fence, ..ctx }, shutdown.clone())
+        run_plank(PlankContext { fence, ..ctx }, shutdown.clone())
     };
-    lease.lead(&ctx.ready, &shutdown, work).await
+    lease.run_while_leading(&ctx.ready, &shutdown, work).await
 }
 
 /// Runs plank until `shutdown`. An error is a configuration that cannot be honoured.
-pub async fn run(ctx: Context, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run_plank(ctx: PlankContext, shutdown: CancellationToken) -> anyhow::Result<()> {
     {
         let config = ctx.config.borrow();
         let plank = &config.prow.plank;
-        Template::for_jobs(&plank.job_url_template)
+        GoTemplate::parse_for_jobs(&plank.job_url_template)
             .context("config.yaml: plank.job_url_template")?;
         if !plank.build_cluster_status_file.is_empty() {
             tracing::warn!("plank.build_cluster_status_file is not built yet: nothing is written");
         }
     }
-    controller::run(ctx, shutdown).await;
+    controller::run_controller(ctx, shutdown).await;
     Ok(())
 }

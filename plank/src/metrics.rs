@@ -17,30 +17,30 @@ use prometheus_client::{
 };
 
 #[derive(Clone, Debug, Default)]
-pub struct Metrics {
-    prowjobs: Family<Labels, Gauge>,
-    transitions: Family<Labels, Gauge>,
-    known: Arc<Mutex<Known>>,
+pub struct PlankMetrics {
+    prowjobs: Family<ProwJobMetricLabels, Gauge>,
+    transitions: Family<ProwJobMetricLabels, Gauge>,
+    known: Arc<Mutex<CountedJobs>>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    jobs: HashMap<Box<str>, Counted>,
+struct CountedJobs {
+    jobs: HashMap<Box<str>, CountedJob>,
     /// Jobs by labels: the same labels are kept once.
-    counts: HashMap<Arc<Labels>, i64>,
+    counts: HashMap<Arc<ProwJobMetricLabels>, i64>,
     /// All jobs were listed once: what comes from now on is a transition.
     listed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Counted {
-    labels: Arc<Labels>,
+struct CountedJob {
+    labels: Arc<ProwJobMetricLabels>,
     /// Of an unfinished job: a new one is a transition of its own.
     build_id: Option<Box<str>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
+struct ProwJobMetricLabels {
     job_namespace: String,
     job_name: String,
     r#type: String,
@@ -52,8 +52,8 @@ struct Labels {
     retest: String,
 }
 
-impl Labels {
-    fn of(job: &ProwJob) -> Self {
+impl ProwJobMetricLabels {
+    fn from_job(job: &ProwJob) -> Self {
         let refs = job.spec.main_refs().cloned().unwrap_or_default();
         let labels = job.metadata.labels.as_ref();
         let retest = labels.and_then(|labels| labels.get(labels::RETEST));
@@ -71,7 +71,7 @@ impl Labels {
     }
 }
 
-impl Metrics {
+impl PlankMetrics {
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         registry.register(
@@ -87,15 +87,15 @@ impl Metrics {
         metrics
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn lock_counts(&self) -> MutexGuard<'_, CountedJobs> {
         self.known.lock().expect("nothing panics under this lock")
     }
 
     /// A job came or changed.
-    pub(crate) fn observe(&self, job: &ProwJob) {
+    pub(crate) fn observe_job(&self, job: &ProwJob) {
         let name = job.metadata.name.as_deref().unwrap_or_default();
-        let labels = Labels::of(job);
-        let mut known = self.known();
+        let labels = ProwJobMetricLabels::from_job(job);
+        let mut known = self.lock_counts();
         let before = known.jobs.get(name);
         let build_id = job.status.as_ref().map(|status| status.build_id.as_str());
         let build_id = build_id.filter(|id| !id.is_empty() && !job.is_complete());
@@ -109,7 +109,7 @@ impl Metrics {
         if known.listed {
             self.transitions.get_or_create(&labels).inc();
         }
-        self.forget(&mut known, name);
+        self.uncount_job(&mut known, name);
         let labels = match known.counts.get_key_value(&labels) {
             Some((labels, _)) => Arc::clone(labels),
             None => Arc::new(labels),
@@ -118,27 +118,29 @@ impl Metrics {
         *count += 1;
         self.prowjobs.get_or_create(&labels).set(*count);
         let build_id = build_id.map(Box::from);
-        known.jobs.insert(name.into(), Counted { labels, build_id });
+        known
+            .jobs
+            .insert(name.into(), CountedJob { labels, build_id });
     }
 
     /// A job was deleted.
-    pub(crate) fn remove(&self, name: &str) {
-        self.forget(&mut self.known(), name);
+    pub(crate) fn remove_job(&self, name: &str) {
+        self.uncount_job(&mut self.lock_counts(), name);
     }
 
     /// All jobs were listed anew: those that `is_there` does not know are gone.
-    pub(crate) fn listed(&self, is_there: impl Fn(&str) -> bool) {
-        let mut known = self.known();
+    pub(crate) fn finish_listing(&self, is_there: impl Fn(&str) -> bool) {
+        let mut known = self.lock_counts();
         known.listed = true;
         let gone = known.jobs.keys().filter(|name| !is_there(name));
         let gone: Vec<_> = gone.cloned().collect();
         for name in gone {
-            self.forget(&mut known, &name);
+            self.uncount_job(&mut known, &name);
         }
     }
 
-    fn forget(&self, known: &mut Known, name: &str) {
-        let Some(Counted { labels, .. }) = known.jobs.remove(name) else {
+    fn uncount_job(&self, known: &mut CountedJobs, name: &str) {
+        let Some(CountedJob { labels, .. }) = known.jobs.remove(name) else {
             return;
         };
         let count = known.counts.entry(Arc::clone(&labels)).or_default();
@@ -172,7 +174,7 @@ mod tests {
     #[test]
     fn counts_states_and_leaves_no_zeroes() {
         let mut registry = Registry::default();
-        let metrics = Metrics::new(&mut registry);
+        let metrics = PlankMetrics::new(&mut registry);
         let (triggered, pending) = (job(ProwJobState::Triggered), job(ProwJobState::Pending));
         let text = |what: &str| {
             let mut text = String::new();
@@ -180,15 +182,15 @@ mod tests {
             let lines = text.lines().filter(|line| line.contains(what));
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
-        metrics.observe(&triggered);
-        metrics.listed(|_| true);
+        metrics.observe_job(&triggered);
+        metrics.finish_listing(|_| true);
         assert_eq!(
             text("transitions{"),
             [""; 0],
             "what was there is no transition"
         );
-        metrics.observe(&pending);
-        metrics.observe(&pending);
+        metrics.observe_job(&pending);
+        metrics.observe_job(&pending);
         assert_eq!(text("state=\"triggered\""), [""; 0]);
         let pending = text("state=\"pending\"");
         assert_eq!(pending.len(), 2, "{pending:?}");
@@ -196,7 +198,7 @@ mod tests {
             pending.iter().all(|line| line.ends_with(" 1")),
             "{pending:?}"
         );
-        metrics.remove("pj");
+        metrics.remove_job("pj");
         assert_eq!(text("prowjobs{"), [""; 0]);
     }
 }

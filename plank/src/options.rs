@@ -3,21 +3,21 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use common::{config, github, kube, service, storage::token::keys::KeyFile};
+use common::{config, github, kube, service, storage::token::keys::StorageKeyFile};
 
-use crate::{tot::Tot, transition::Controllers};
+use crate::{tot::TotClient, transition::EnabledControllers};
 
 /// Plank's flags.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
-pub struct Options {
+pub struct PlankOptions {
     /// Which controllers to run: `plank`, `scheduler`, or both by naming the flag twice.
     #[arg(long, default_value = "plank")]
     pub enable_controller: Vec<String>,
     /// Decide and log, change nothing.
     #[arg(
         long,
-        value_parser = service::flags::boolean,
+        value_parser = service::flags::parse_bool,
         default_value = "true",
         num_args = 0..=1,
         require_equals = true,
@@ -41,22 +41,22 @@ pub struct Options {
     #[arg(long, hide = true)]
     pub s3_credentials_file: Option<PathBuf>,
     #[command(flatten)]
-    pub config: config::Options,
+    pub config: config::ConfigOptions,
     #[command(flatten)]
-    pub kubernetes: kube::Options,
+    pub kubernetes: kube::KubernetesOptions,
     #[command(flatten)]
-    pub leader_election: service::lease::Timing,
+    pub leader_election: service::lease::LeaderElectionOptions,
     /// Taken and unused, as in Prow: plank does not talk to GitHub.
     #[command(flatten)]
-    pub github: github::Options,
+    pub github: github::GithubOptions,
     #[command(flatten)]
     pub instrumentation: service::InstrumentationOptions,
 }
 
-impl Options {
+impl PlankOptions {
     /// The controllers that are enabled.
-    pub(crate) fn controllers(&self) -> anyhow::Result<Controllers> {
-        let mut controllers = Controllers {
+    pub(crate) fn parse_controllers(&self) -> anyhow::Result<EnabledControllers> {
+        let mut controllers = EnabledControllers {
             plank: false,
             scheduler: false,
         };
@@ -70,17 +70,17 @@ impl Options {
         Ok(controllers)
     }
 
-    pub(crate) fn tot(&self) -> anyhow::Result<Option<Tot>> {
+    pub(crate) fn build_tot_client(&self) -> anyhow::Result<Option<TotClient>> {
         let url = Some(self.tot_url.as_str()).filter(|url| !url.is_empty());
         url.map(|url| {
             let url = url.parse().with_context(|| format!("--tot-url {url}"))?;
-            Ok(Tot::new(url))
+            Ok(TotClient::new(url))
         })
         .transpose()
     }
 
-    pub(crate) fn storage_key(&self) -> Option<KeyFile> {
-        self.storage_key_file.clone().map(KeyFile::new)
+    pub(crate) fn storage_key(&self) -> Option<StorageKeyFile> {
+        self.storage_key_file.clone().map(StorageKeyFile::new)
     }
 }
 
@@ -88,9 +88,9 @@ impl Options {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Options {
+    fn parse(args: &[&str]) -> PlankOptions {
         let args = ["--config-path=c.yaml"].iter().chain(args).map(Into::into);
-        service::flags::parse("plank", args).unwrap()
+        service::flags::parse_flags("plank", args).unwrap()
     }
 
     #[test]
@@ -99,20 +99,20 @@ mod tests {
         assert!(options.dry_run);
         assert_eq!(options.enable_controller, ["plank"]);
         assert!(options.storage_key().is_none());
-        let controllers = options.controllers().unwrap();
+        let controllers = options.parse_controllers().unwrap();
         assert!(controllers.plank && !controllers.scheduler);
         let both = parse(&["--enable-controller=plank", "--enable-controller=scheduler"]);
-        let controllers = both.controllers().unwrap();
+        let controllers = both.parse_controllers().unwrap();
         assert!(controllers.plank && controllers.scheduler);
         assert!(!parse(&["-dry-run=false"]).dry_run);
     }
 
     #[test]
     fn what_is_not_there_is_refused() {
-        let error = parse(&["--enable-controller=x"]).controllers();
+        let error = parse(&["--enable-controller=x"]).parse_controllers();
         let error = format!("{:#}", error.unwrap_err());
         assert!(error.contains("no such controller"), "{error}");
-        let error = parse(&["--tot-url=no url"]).tot().unwrap_err();
+        let error = parse(&["--tot-url=no url"]).build_tot_client().unwrap_err();
         assert!(format!("{error:#}").contains("--tot-url no url"));
     }
 }

@@ -8,31 +8,36 @@ use serde_json::{Value, json};
 
 use crate::{
     crier::GITHUB_REPORTER,
-    transition::{Change, Sighting, TRIGGERED},
+    transition::{ObservedObstacle, ProwJobChange, TRIGGERED_DESCRIPTION},
 };
 
 /// What a claim gives to a run.
 #[derive(Clone, Debug)]
-pub struct Run {
+pub struct ClaimedRun {
     pub build_id: String,
     pub url: String,
 }
 
 /// The patch that makes `change` of `job`. `run` is used by claims alone.
-pub fn merge_patch(job: &ProwJob, change: &Change, run: &Run, now: Timestamp) -> Value {
+pub fn merge_patch(
+    job: &ProwJob,
+    change: &ProwJobChange,
+    run: &ClaimedRun,
+    now: Timestamp,
+) -> Value {
     let name = job.metadata.name.as_deref().unwrap_or_default();
     let status = job.status.clone().unwrap_or_default();
     let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
     let mut patch = json!({"metadata": {"resourceVersion": job.metadata.resource_version}});
     patch["status"] = match change {
-        Change::Claim { .. } | Change::Revive => {
+        ProwJobChange::Claim { .. } | ProwJobChange::Revive => {
             // As Prow's, a label that does not fit is left out.
             let fits = |text: &str| labels::is_label_value(text).then(|| text.to_owned());
             patch["metadata"]["labels"] =
                 json!({labels::ID: fits(name), labels::BUILD_ID: fits(&run.build_id)});
             let mut claim = json!({
                 "state": ProwJobState::Pending,
-                "description": TRIGGERED,
+                "description": TRIGGERED_DESCRIPTION,
                 "build_id": run.build_id,
                 "url": run.url,
                 "pod_name": name,
@@ -40,25 +45,25 @@ pub fn merge_patch(job: &ProwJob, change: &Change, run: &Run, now: Timestamp) ->
             if status.pending_time.is_none() {
                 claim["pendingTime"] = json!(now);
             }
-            if *change == Change::Revive {
+            if *change == ProwJobChange::Revive {
                 claim["pod_revival_count"] = json!(status.pod_revival_count + 1);
             }
             claim
         }
-        Change::Schedule { cluster } => {
+        ProwJobChange::Schedule { cluster } => {
             patch["spec"] = json!({"cluster": cluster});
             json!({"state": ProwJobState::Triggered})
         }
-        Change::Describe { text, sighting } => {
+        ProwJobChange::Describe { text, sighting } => {
             let told = sighting.as_ref().map(|it| json!(it).to_string());
-            if told.is_some() || Sighting::persisted(job).is_some() {
+            if told.is_some() || ObservedObstacle::from_annotation(job).is_some() {
                 patch["metadata"]["annotations"] = json!({labels::WAITING_FOR: told});
             }
             // Upstream's CRD takes no status without a state, which a job of others may lack.
             json!({"description": text, "state": job.state()})
         }
         // As if it were reported already: the newer run's status stands under the same context.
-        Change::Supersede { by } => {
+        ProwJobChange::Supersede { by } => {
             patch["metadata"]["annotations"] = json!({labels::SUPERSEDED_BY: by});
             json!({
                 "state": ProwJobState::Aborted,
@@ -66,7 +71,7 @@ pub fn merge_patch(job: &ProwJob, change: &Change, run: &Run, now: Timestamp) ->
                 "prev_report_states": {GITHUB_REPORTER: ProwJobState::Aborted},
             })
         }
-        Change::Complete { state, description } => {
+        ProwJobChange::Complete { state, description } => {
             let mut end = json!({"state": state, "completionTime": now});
             if let Some(description) = description {
                 end["description"] = json!(description);
@@ -90,8 +95,8 @@ mod tests {
         job
     }
 
-    fn patch(status: ProwJobStatus, change: &Change) -> Value {
-        let run = Run {
+    fn patch(status: ProwJobStatus, change: &ProwJobChange) -> Value {
+        let run = ClaimedRun {
             build_id: "7".into(),
             url: "http://deck/7".into(),
         };
@@ -102,7 +107,10 @@ mod tests {
     #[test]
     fn a_claim_names_the_one_pod_there_will_be() {
         assert_eq!(
-            patch(ProwJobStatus::default(), &Change::Claim { build_id: None }),
+            patch(
+                ProwJobStatus::default(),
+                &ProwJobChange::Claim { build_id: None }
+            ),
             json!({
                 "metadata": {
                     "resourceVersion": "41",
@@ -123,14 +131,14 @@ mod tests {
             pending_time: Some(Time("2026-08-01T11:00:00Z".parse().unwrap())),
             ..ProwJobStatus::default()
         };
-        let patch = patch(status, &Change::Revive);
+        let patch = patch(status, &ProwJobChange::Revive);
         assert_eq!(patch["status"]["pod_revival_count"], json!(2));
         assert_eq!(patch["status"].get("pendingTime"), None);
     }
 
     #[test]
     fn whatever_is_written_has_a_state() {
-        let change = Change::Describe {
+        let change = ProwJobChange::Describe {
             text: "Waiting: for a slot.".into(),
             sighting: None,
         };
@@ -144,7 +152,7 @@ mod tests {
     fn a_superseded_job_names_the_newer_and_is_not_reported_nor_yet_complete() {
         let patch = patch(
             ProwJobStatus::default(),
-            &Change::Supersede { by: "new".into() },
+            &ProwJobChange::Supersede { by: "new".into() },
         );
         assert_eq!(
             patch["status"],
@@ -160,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_scheduled_job_gets_its_cluster_and_is_triggered() {
-        let change = Change::Schedule {
+        let change = ProwJobChange::Schedule {
             cluster: "b".into(),
         };
         assert_eq!(
@@ -175,7 +183,7 @@ mod tests {
 
     #[test]
     fn an_end_sets_the_time_and_leaves_a_text_that_nobody_changes() {
-        let change = Change::Complete {
+        let change = ProwJobChange::Complete {
             state: ProwJobState::Aborted,
             description: None,
         };

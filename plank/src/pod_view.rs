@@ -1,22 +1,22 @@
 //! What plank keeps of a pod: enough to judge it, a few hundred bytes instead of the object.
 
 mod failed_init;
-mod pod;
+mod pruned_pod;
 
 use common::prowjob::labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ContainerStatus;
-use podutils::entrypoint::MARKED;
+use podutils::entrypoint::MARKER_WRITTEN;
 
 pub use failed_init::{FailedInit, UTILITIES};
-use pod::Container;
-pub use pod::Pod;
+use pruned_pod::PrunedContainer;
+pub use pruned_pod::PrunedPod;
 
 /// The finalizer by which crier, Prow's or ours, keeps a pod until `podinfo.json` is stored.
 pub const REPORT_FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
 
 /// The shortest `activeDeadlineSeconds` of a pod: given to one that runs, its node ends it.
-pub const NO_TIME: i64 = 1;
+pub const MIN_ACTIVE_DEADLINE_SECONDS: i64 = 1;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PodView {
@@ -29,7 +29,7 @@ pub struct PodView {
     pub job_uid: Option<String>,
     /// Label `prow.k8s.io/build-id`, else what the first container has in `BUILD_ID`.
     pub build_id: Option<String>,
-    pub phase: Phase,
+    pub phase: PodPhase,
     /// Why the pod as a whole is as it is, such as `Evicted`.
     pub reason: String,
     pub message: String,
@@ -56,7 +56,7 @@ pub struct PodView {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Phase {
+pub enum PodPhase {
     /// The API gives none: a pod that nothing has looked at yet.
     #[default]
     Unset,
@@ -67,7 +67,7 @@ pub enum Phase {
     Unknown,
 }
 
-impl Phase {
+impl PodPhase {
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed)
     }
@@ -110,10 +110,10 @@ pub enum ContainerState {
 }
 
 /// How runtimes name a container that never ran: containerd and CRI-O, and the older Docker.
-const REFUSALS: [&str; 2] = ["StartError", "ContainerCannotRun"];
+const REFUSAL_REASONS: [&str; 2] = ["StartError", "ContainerCannotRun"];
 
 /// How kubelets name a container whose start the runtime refused, in the runtime's words.
-const QUOTING: [&str; 2] = ["RunContainerError", "CreateContainerError"];
+const QUOTING_REASONS: [&str; 2] = ["RunContainerError", "CreateContainerError"];
 
 impl ContainerView {
     pub fn has_started(&self) -> bool {
@@ -136,25 +136,25 @@ impl ContainerView {
         )
     }
 
-    fn new(status: &ContainerStatus, is_init: bool, specs: &[Container]) -> Self {
+    fn new(status: &ContainerStatus, is_init: bool, specs: &[PrunedContainer]) -> Self {
         let spec = specs.iter().find(|spec| spec.name == status.name);
         Self {
             name: status.name.clone(),
             is_init,
-            state: state(status, spec.is_some_and(Container::has_expansions)),
+            state: container_state(status, spec.is_some_and(PrunedContainer::has_expansions)),
             is_marked: is_marked(status),
             ran_before: status
                 .last_state
                 .as_ref()
                 .is_some_and(|last| last.terminated.is_some()),
-            memory_limit: spec.map(Container::memory_limit).unwrap_or_default(),
+            memory_limit: spec.map(PrunedContainer::memory_limit).unwrap_or_default(),
         }
     }
 }
 
 impl PodView {
     /// Whether it has neither ended nor is being ended.
-    pub fn goes_on(&self) -> bool {
+    pub fn is_active(&self) -> bool {
         self.deleting.is_none() && !self.phase.is_final()
     }
 }
@@ -163,17 +163,17 @@ impl PodView {
 fn is_marked(status: &ContainerStatus) -> bool {
     let ended = status.state.as_ref().and_then(|it| it.terminated.as_ref());
     let message = ended.and_then(|ended| ended.message.as_deref());
-    message.is_some_and(|message| message.lines().next_back() == Some(MARKED))
+    message.is_some_and(|message| message.lines().next_back() == Some(MARKER_WRITTEN))
 }
 
 /// What a runtime says quotes the command, in which a variable may have become a secret.
-fn state(status: &ContainerStatus, has_expansions: bool) -> ContainerState {
+fn container_state(status: &ContainerStatus, has_expansions: bool) -> ContainerState {
     let Some(state) = &status.state else {
         return ContainerState::Unknown;
     };
     if let Some(ended) = &state.terminated {
         let reason = ended.reason.clone().unwrap_or_default();
-        if REFUSALS.contains(&reason.as_str()) {
+        if REFUSAL_REASONS.contains(&reason.as_str()) {
             let said = ended.message.clone().filter(|_| !has_expansions);
             let message = said.unwrap_or_default();
             return ContainerState::Refused { reason, message };
@@ -187,7 +187,7 @@ fn state(status: &ContainerStatus, has_expansions: bool) -> ContainerState {
         ContainerState::Running
     } else if let Some(waiting) = &state.waiting {
         let reason = waiting.reason.clone().unwrap_or_default();
-        let quotes = has_expansions && QUOTING.contains(&reason.as_str());
+        let quotes = has_expansions && QUOTING_REASONS.contains(&reason.as_str());
         let said = waiting.message.clone().filter(|_| !quotes);
         ContainerState::Waiting {
             reason,
@@ -198,15 +198,15 @@ fn state(status: &ContainerStatus, has_expansions: bool) -> ContainerState {
     }
 }
 
-impl From<&Pod> for PodView {
-    fn from(pod: &Pod) -> Self {
+impl From<&PrunedPod> for PodView {
+    fn from(pod: &PrunedPod) -> Self {
         let meta = &pod.metadata;
         let status = pod.status.clone();
         let label = |key: &str| meta.labels.as_ref()?.get(key).cloned();
         let annotation = |key: &str| meta.annotations.as_ref()?.get(key).cloned();
         let inits = status.init_container_statuses.as_deref();
         let init = pod.spec.init_containers.as_deref().unwrap_or_default();
-        let failed_init = failed_init::failed_init(inits.unwrap_or_default(), init);
+        let failed_init = failed_init::find_failed_init(inits.unwrap_or_default(), init);
         let statuses = [
             (status.init_container_statuses, true, init),
             (status.container_statuses, false, &pod.spec.containers),
@@ -223,14 +223,14 @@ impl From<&Pod> for PodView {
             job: label(labels::ID)
                 .or_else(|| label(labels::CREATED_BY_PROW).and(meta.name.clone())),
             job_uid: annotation(labels::JOB_UID),
-            build_id: label(labels::BUILD_ID).or_else(|| build_id_in_environment(pod)),
+            build_id: label(labels::BUILD_ID).or_else(|| find_build_id_variable(pod)),
             phase: match status.phase.as_deref() {
-                Some("Pending") => Phase::Pending,
-                Some("Running") => Phase::Running,
-                Some("Succeeded") => Phase::Succeeded,
-                Some("Failed") => Phase::Failed,
-                Some("Unknown") => Phase::Unknown,
-                _ => Phase::Unset,
+                Some("Pending") => PodPhase::Pending,
+                Some("Running") => PodPhase::Running,
+                Some("Succeeded") => PodPhase::Succeeded,
+                Some("Failed") => PodPhase::Failed,
+                Some("Unknown") => PodPhase::Unknown,
+                _ => PodPhase::Unset,
             },
             reason: status.reason.unwrap_or_default(),
             message: status.message.unwrap_or_default(),
@@ -244,7 +244,7 @@ impl From<&Pod> for PodView {
                 .iter()
                 .flatten()
                 .any(|finalizer| finalizer == REPORT_FINALIZER),
-            is_told_to_end: pod.spec.active_deadline_seconds == Some(NO_TIME),
+            is_told_to_end: pod.spec.active_deadline_seconds == Some(MIN_ACTIVE_DEADLINE_SECONDS),
             disruption: condition("DisruptionTarget", "True")
                 .map(|condition| condition.reason.clone().unwrap_or_default()),
             unschedulable: condition("PodScheduled", "False")
@@ -263,7 +263,7 @@ impl From<&Pod> for PodView {
     }
 }
 
-fn mounts_references(pod: &Pod) -> bool {
+fn mounts_references(pod: &PrunedPod) -> bool {
     let needs = |optional: Option<bool>| optional != Some(true);
     pod.spec.volumes.iter().flatten().any(|volume| {
         volume.secret.as_ref().is_some_and(|it| needs(it.optional))
@@ -275,7 +275,7 @@ fn mounts_references(pod: &Pod) -> bool {
     })
 }
 
-fn build_id_in_environment(pod: &Pod) -> Option<String> {
+fn find_build_id_variable(pod: &PrunedPod) -> Option<String> {
     let environment = pod.spec.containers.first()?.env.as_ref()?;
     let variable = environment
         .iter()
@@ -295,9 +295,9 @@ mod tests {
             (json!(null), false),
             (json!(""), false),
             (json!("the job's own"), false),
-            (json!(format!("{MARKED}\n")), true),
-            (json!(format!("the job's own\n{MARKED}\n")), true),
-            (json!(format!("{MARKED}\nsomething else\n")), false),
+            (json!(format!("{MARKER_WRITTEN}\n")), true),
+            (json!(format!("the job's own\n{MARKER_WRITTEN}\n")), true),
+            (json!(format!("{MARKER_WRITTEN}\nsomething else\n")), false),
         ] {
             let status = serde_json::from_value(json!({
                 "name": "test", "image": "", "imageID": "", "ready": false, "restartCount": 0,
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn reads_what_the_decision_needs() {
-        let pod: Pod = serde_json::from_value(json!({
+        let pod: PrunedPod = serde_json::from_value(json!({
             "metadata": {
                 "name": "p", "uid": "u", "finalizers": [REPORT_FINALIZER],
                 "labels": {"prow.k8s.io/id": "p"},
@@ -356,7 +356,7 @@ mod tests {
             (view.job.as_deref(), view.build_id.as_deref()),
             (Some("p"), Some("7"))
         );
-        assert_eq!(view.phase, Phase::Running);
+        assert_eq!(view.phase, PodPhase::Running);
         assert!(view.deleting.is_some() && view.deletion_confirmed && view.has_report_finalizer);
         let init: Vec<_> = view.containers.iter().map(|it| it.is_init).collect();
         assert_eq!(init, [true, false]);

@@ -1,57 +1,57 @@
 //! The pods of one build cluster, as far as plank looks at them.
 
-mod events;
-mod follow;
+mod pod_events;
+mod pod_watch;
 
 use std::{
     collections::HashMap,
     sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use common::kube::Obstacle;
+use common::kube::ClusterObstacle;
 use jiff::Timestamp;
 use kube::{Api, Client, runtime::watcher::Event};
 
-pub(crate) use events::MissingReference;
-pub(crate) use follow::follow;
+pub(crate) use pod_events::MissingReference;
+pub(crate) use pod_watch::watch_pods;
 
-use crate::pod_view::{Pod, PodView};
+use crate::pod_view::{PodView, PrunedPod};
 
 /// Where pods run.
 pub(crate) struct BuildCluster {
     pub(crate) client: Client,
     pub(crate) namespace: String,
-    pub(crate) pods: Pods,
+    pub(crate) pods: ClusterPods,
 }
 
 impl BuildCluster {
     /// The pod of this name as the API has it.
-    pub(crate) async fn read(&self, name: &str) -> kube::Result<Option<Arc<PodView>>> {
-        let pod = self.api().get_opt(name).await?;
+    pub(crate) async fn read_pod(&self, name: &str) -> kube::Result<Option<Arc<PodView>>> {
+        let pod = self.pod_api().get_opt(name).await?;
         Ok(pod.map(|pod| Arc::new(PodView::from(&pod))))
     }
 
-    fn api(&self) -> Api<Pod> {
+    fn pod_api(&self) -> Api<PrunedPod> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 }
 
 /// What is known of a cluster's pods.
 #[derive(Debug)]
-pub(crate) struct Pods(RwLock<State>);
+pub(crate) struct ClusterPods(RwLock<ClusterPodsState>);
 
 #[derive(Debug, Default)]
-struct State {
+struct ClusterPodsState {
     by_name: HashMap<String, Arc<PodView>>,
     /// The listing that is under way.
     listing: HashMap<String, Arc<PodView>>,
     /// Since when and why what is known is not to be relied on.
-    unready: Option<(Timestamp, Obstacle)>,
+    unready: Option<(Timestamp, ClusterObstacle)>,
     listed: bool,
 }
 
 /// What a change of a cluster's pods means for jobs.
-pub(crate) enum News {
+pub(crate) enum PodChange {
     /// The pod of this name, which is the job's, is another than before.
     Changed(String),
     /// All is known anew. The names are of pods that are or were there.
@@ -61,60 +61,60 @@ pub(crate) enum News {
     Found,
 }
 
-impl Pods {
+impl ClusterPods {
     /// Of a cluster that is not listed yet; `obstacle` is why it cannot be.
-    pub(crate) fn new(now: Timestamp, obstacle: Option<Obstacle>) -> Self {
-        Self(RwLock::new(State {
-            unready: Some((now, obstacle.unwrap_or(Obstacle::NotAsked))),
-            ..State::default()
+    pub(crate) fn new(now: Timestamp, obstacle: Option<ClusterObstacle>) -> Self {
+        Self(RwLock::new(ClusterPodsState {
+            unready: Some((now, obstacle.unwrap_or(ClusterObstacle::NotAsked))),
+            ..ClusterPodsState::default()
         }))
     }
 
-    fn state(&self) -> RwLockReadGuard<'_, State> {
+    fn read_state(&self) -> RwLockReadGuard<'_, ClusterPodsState> {
         self.0.read().expect("nothing panics under this lock")
     }
 
-    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+    fn write_state(&self) -> RwLockWriteGuard<'_, ClusterPodsState> {
         self.0.write().expect("nothing panics under this lock")
     }
 
     /// Whether the pods are known; if not, an absent pod means nothing.
     pub(crate) fn are_known(&self) -> bool {
-        self.state().unready.is_none()
+        self.read_state().unready.is_none()
     }
 
     /// Since when and why the pods are not known, or no longer.
-    pub(crate) fn unready(&self) -> Option<(Timestamp, Obstacle)> {
-        self.state().unready.clone()
+    pub(crate) fn unready_reason(&self) -> Option<(Timestamp, ClusterObstacle)> {
+        self.read_state().unready.clone()
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<Arc<PodView>> {
-        self.state().by_name.get(name).cloned()
+        self.read_state().by_name.get(name).cloned()
     }
 
     /// Of all pods that are known.
-    pub(crate) fn names(&self) -> Vec<String> {
-        self.state().by_name.keys().cloned().collect()
+    pub(crate) fn pod_names(&self) -> Vec<String> {
+        self.read_state().by_name.keys().cloned().collect()
     }
 
     fn was_listed(&self) -> bool {
-        self.state().listed
+        self.read_state().listed
     }
 
-    fn lose(&self, now: Timestamp, obstacle: Obstacle) -> News {
-        let mut state = self.state_mut();
+    fn mark_unready(&self, now: Timestamp, obstacle: ClusterObstacle) -> PodChange {
+        let mut state = self.write_state();
         let since = state.unready.take().map_or(now, |(since, _)| since);
         state.unready = Some((since, obstacle));
-        News::Lost
+        PodChange::Lost
     }
 
-    fn find(&self) -> News {
-        self.state_mut().unready = None;
-        News::Found
+    fn mark_ready(&self) -> PodChange {
+        self.write_state().unready = None;
+        PodChange::Found
     }
 
-    fn apply(&self, event: Event<Pod>) -> Option<News> {
-        let mut state = self.state_mut();
+    fn apply_event(&self, event: Event<PrunedPod>) -> Option<PodChange> {
+        let mut state = self.write_state();
         match event {
             Event::Init => {
                 state.listing.clear();
@@ -132,7 +132,7 @@ impl Pods {
                 state.listed = true;
                 let mut names: Vec<String> = before.into_keys().collect();
                 names.extend(state.by_name.keys().cloned());
-                Some(News::Listed(names))
+                Some(PodChange::Listed(names))
             }
             Event::Apply(pod) => {
                 let view = PodView::from(&pod);
@@ -142,12 +142,12 @@ impl Pods {
                 }
                 let name = view.name.clone();
                 state.by_name.insert(name.clone(), Arc::new(view));
-                Some(News::Changed(name))
+                Some(PodChange::Changed(name))
             }
             Event::Delete(pod) => {
                 let name = pod.metadata.name.unwrap_or_default();
                 state.by_name.remove(&name);
-                Some(News::Changed(name))
+                Some(PodChange::Changed(name))
             }
         }
     }

@@ -1,8 +1,8 @@
 //! One job: look, decide, do; again until there is nothing left to do now.
 
 mod apply;
-mod memory;
-mod sight;
+mod job_memory;
+mod reconcile_state;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,7 +11,7 @@ use std::{
 };
 
 use common::{
-    config::{Config, Plank as Section},
+    config::{Config, PlankConfig},
     prowjob::{ProwJob, ProwJobState},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -19,119 +19,127 @@ use kube::ResourceExt;
 use tokio::sync::watch;
 
 use crate::{
-    controller::Wake,
+    build_clusters::ClusterWorkers,
+    controller::JobEnqueuer,
     decorate,
-    fleet::Fleet,
-    index::{Index, Slot},
-    leftovers::Ended,
+    job_index::{PlankJobIndex, StartSlot},
+    leftover_pods::EndedJobs,
     pod_view::PodView,
     pods::BuildCluster,
-    scheduler::Scheduler,
-    transition::{Change, Cluster, Controllers, Settings, Sighting, Start, Step, transition},
-    writer::{Error, Writer},
+    scheduler::ClusterScheduler,
+    transition::{
+        ClusterReadiness, EnabledControllers, ObservedObstacle, ProwJobChange, StartPermission,
+        TransitionSettings, TransitionStep, decide_next_step,
+    },
+    writer::{ClusterWriteError, ClusterWriter},
 };
 
-use apply::Next;
-pub(crate) use memory::Memory;
-use sight::{Answers, Place, Sight};
+use apply::StepOutcome;
+pub(crate) use job_memory::JobMemory;
+use reconcile_state::{ApiAnswers, DecisionInputs, ReconcileState};
 
 /// A job takes a handful of steps at once; more means that two rules contradict each other.
 const MAX_STEPS: usize = 10;
 /// When a decision was about an object that has changed: the change's own event comes sooner.
-const STALE: Duration = Duration::from_secs(1);
+const STALE_RETRY: Duration = Duration::from_secs(1);
 /// The event of a pod that was created comes within this, or the pod is asked for.
-const FIRST_EVENT: Duration = Duration::from_secs(1);
+const FIRST_POD_EVENT_WAIT: Duration = Duration::from_secs(1);
 /// A job is looked at once in this time whatever it waits for, so that a timer outlives its job by
 /// no more.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const MAX_REQUEUE_WAIT: Duration = Duration::from_secs(3600);
 /// For all steps together: a connection that went silent must not hold a job for ever.
-const PATIENCE: Duration = Duration::from_secs(60);
+const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// All that reconciling a job needs.
 pub(crate) struct Reconciler {
-    pub(crate) fleet: Fleet,
+    pub(crate) fleet: ClusterWorkers,
     pub(crate) config: watch::Receiver<Arc<Config>>,
-    pub(crate) index: Index,
-    pub(crate) writer: Writer,
-    pub(crate) scheduler: Scheduler,
-    pub(crate) wake: Wake,
-    pub(crate) controllers: Controllers,
+    pub(crate) index: PlankJobIndex,
+    pub(crate) writer: ClusterWriter,
+    pub(crate) scheduler: ClusterScheduler,
+    pub(crate) wake: JobEnqueuer,
+    pub(crate) controllers: EnabledControllers,
     pub(crate) dry_run: bool,
-    pub(crate) memory: Mutex<HashMap<String, Memory>>,
-    pub(crate) ended: Ended,
+    pub(crate) memory: Mutex<HashMap<String, JobMemory>>,
+    pub(crate) ended: EndedJobs,
 }
 
 impl Reconciler {
     /// Takes a job as far as it goes now; when to look again if nothing happens.
-    pub(crate) async fn reconcile(&self, job: Arc<ProwJob>) -> Result<Option<Duration>, Error> {
+    pub(crate) async fn reconcile_job(
+        &self,
+        job: Arc<ProwJob>,
+    ) -> Result<Option<Duration>, ClusterWriteError> {
         // A claim that gets no answer may have been made: its slot stays its own.
-        let done = tokio::time::timeout(PATIENCE, self.steps(&job)).await;
-        match done.unwrap_or(Err(Error::TimedOut)) {
-            Err(Error::Stale) => Ok(Some(STALE)),
+        let done = tokio::time::timeout(RECONCILE_TIMEOUT, self.run_steps(&job)).await;
+        match done.unwrap_or(Err(ClusterWriteError::TimedOut)) {
+            Err(ClusterWriteError::Stale) => Ok(Some(STALE_RETRY)),
             Err(error) => Err(error),
             Ok(wait) => {
-                let (name, mut all) = (job.name_any(), self.memory());
+                let (name, mut all) = (job.name_any(), self.lock_memory());
                 match all.get_mut(&name) {
-                    Some(memory) if memory.is_over() => drop(all.remove(&name)),
+                    Some(memory) if memory.is_about_ended_job() => drop(all.remove(&name)),
                     Some(memory) => memory.failures = 0,
                     None => {}
                 }
-                Ok(wait.map(|wait| wait.min(LONGEST_WAIT)))
+                Ok(wait.map(|wait| wait.min(MAX_REQUEUE_WAIT)))
             }
         }
     }
 
-    pub(crate) fn memory(&self) -> MutexGuard<'_, HashMap<String, Memory>> {
+    pub(crate) fn lock_memory(&self) -> MutexGuard<'_, HashMap<String, JobMemory>> {
         self.memory.lock().expect("nothing panics under this lock")
     }
 
     /// Drops what is kept of a job that is complete or deleted.
-    pub(crate) fn forget(&self, name: &str) {
-        self.memory().remove(name);
+    pub(crate) fn forget_job(&self, name: &str) {
+        self.lock_memory().remove(name);
     }
 
     /// Drops what is kept of all jobs but these.
-    pub(crate) fn retain(&self, names: &HashSet<String>) {
-        self.memory().retain(|name, _| names.contains(name));
+    pub(crate) fn retain_jobs(&self, names: &HashSet<String>) {
+        self.lock_memory().retain(|name, _| names.contains(name));
     }
 
-    async fn steps(&self, told: &Arc<ProwJob>) -> Result<Option<Duration>, Error> {
+    async fn run_steps(&self, told: &Arc<ProwJob>) -> Result<Option<Duration>, ClusterWriteError> {
         let config = self.config.borrow().clone();
-        let settings = settings(&config.prow.plank, self.controllers);
-        let mut sight = self.look(told).await?;
+        let settings = transition_settings(&config.prow.plank, self.controllers);
+        let mut sight = self.load_state(told).await?;
         for _ in 0..MAX_STEPS {
             let now = Timestamp::now();
-            let place = self.place(&sight);
-            let decision = transition(&sight.observed(&place), &settings, now);
+            let place = self.gather_inputs(&sight);
+            let decision = decide_next_step(&sight.to_observed_job(&place), &settings, now);
             let name = sight.job.name_any();
-            if matches!(place.start, Start::NoKey(_)) {
+            if matches!(place.start, StartPermission::NoKey(_)) {
                 // Those that need no key go first.
-                self.wake.all(self.index.park(&name));
+                self.wake.enqueue_jobs(self.index.defer_job(&name));
             }
             if decision.sighting != place.before || decision.sighting.is_some() {
-                let mut memory = self.memory();
+                let mut memory = self.lock_memory();
                 memory.entry(name.clone()).or_default().sighting = Some(decision.sighting);
             }
-            if decision.step == Step::Wait {
+            if decision.step == TransitionStep::Wait {
                 tracing::debug!(prowjob = name, why = decision.why, "nothing to do now");
                 return match sight.answers.retry {
                     Some(error) => Err(error),
                     None => Ok(decision.look_again_at.map(|at| wait_until(at, now))),
                 };
             }
-            if self.dry_run && decision.step != Step::ReadJob {
+            if self.dry_run && decision.step != TransitionStep::ReadJob {
                 let message = "dry run: would take this step";
-                log(&sight.job, message, &decision.step, decision.why);
+                log_step(&sight.job, message, &decision.step, decision.why);
                 if sight.job.state() == ProwJobState::Triggered {
-                    self.wake.all(self.index.park(&name));
+                    self.wake.enqueue_jobs(self.index.defer_job(&name));
                 }
                 return Ok(None);
             }
-            if decision.step != Step::ReadJob {
-                log(&sight.job, "next step", &decision.step, decision.why);
+            if decision.step != TransitionStep::ReadJob {
+                log_step(&sight.job, "next step", &decision.step, decision.why);
             }
-            let next = self.apply(&decision.step, &mut sight, &config, now).await?;
-            if next == Next::Rest {
+            let next = self
+                .apply_step(&decision.step, &mut sight, &config, now)
+                .await?;
+            if next == StepOutcome::Rest {
                 return Ok(None);
             }
         }
@@ -143,62 +151,62 @@ impl Reconciler {
     }
 
     /// The job and its pod as far as they are known.
-    async fn look(&self, told: &Arc<ProwJob>) -> Result<Sight, Error> {
+    async fn load_state(&self, told: &Arc<ProwJob>) -> Result<ReconcileState, ClusterWriteError> {
         let name = told.name_any();
-        let job = match self.memory().get_mut(&name) {
-            Some(memory) => memory.newest(told),
+        let job = match self.lock_memory().get_mut(&name) {
+            Some(memory) => memory.newest_job(told),
             None => Arc::clone(told),
         };
-        let cluster = self.fleet.get(job.spec.cluster_alias());
-        let pod_announced = self.announced(&job, cluster.as_deref());
+        let cluster = self.fleet.get_cluster(job.spec.cluster_alias());
+        let pod_announced = self.pod_event_deadline(&job, cluster.as_deref());
         let pod = match pod_announced {
             Some(_) => None,
             None => self.find_pod(&job, cluster.as_deref()).await?,
         };
-        Ok(Sight {
+        Ok(ReconcileState {
             job,
             told_version: told.resource_version(),
             is_fresh: false,
             cluster,
             pod,
             pod_announced,
-            answers: Answers::default(),
+            answers: ApiAnswers::default(),
         })
     }
 
     /// What is known of the job beyond itself.
-    fn place(&self, sight: &Sight) -> Place {
+    fn gather_inputs(&self, sight: &ReconcileState) -> DecisionInputs {
         let job = &sight.job;
         let name = job.name_any();
-        let unready = sight.cluster.as_ref().map(|it| it.pods.unready());
+        let unready = sight.cluster.as_ref().map(|it| it.pods.unready_reason());
         let (cluster, obstacle) = match unready {
-            None => (Cluster::Unknown, None),
-            Some(None) => (Cluster::Ready, None),
-            Some(Some((since, obstacle))) => (Cluster::Unready(since), Some(obstacle)),
+            None => (ClusterReadiness::Unknown, None),
+            Some(None) => (ClusterReadiness::Ready, None),
+            Some(Some((since, obstacle))) => (ClusterReadiness::Unready(since), Some(obstacle)),
         };
         let superseded_by = self.index.superseded_by(&name);
         // A pod that is there already needs no slot.
-        let starts = cluster == Cluster::Ready
+        let starts = cluster == ClusterReadiness::Ready
             && job.state() == ProwJobState::Triggered
             && !job.is_complete()
             && superseded_by.is_none()
             && sight.pod.is_none();
-        let keyless = || self.writer.missing_key(&job.spec);
+        let keyless = || self.writer.find_key_error(&job.spec);
         let start = if let Some(error) = starts.then(keyless).flatten() {
-            Start::NoKey(error)
+            StartPermission::NoKey(error)
         } else {
-            match starts.then(|| self.index.slot(&name)) {
-                None | Some(Slot::Held) => Start::Now,
-                Some(Slot::Waits(limit)) => Start::Waits(limit),
-                Some(Slot::NotYet) => Start::NotKnown,
+            match starts.then(|| self.index.request_slot(&name)) {
+                None | Some(StartSlot::Held) => StartPermission::Now,
+                Some(StartSlot::Waits(limit)) => StartPermission::Waits(limit),
+                Some(StartSlot::NotYet) => StartPermission::NotKnown,
             }
         };
-        let memory = self.memory();
+        let memory = self.lock_memory();
         let memory = memory.get(&name);
         let has_token = sight.pod.as_deref().is_none_or(|pod| {
             memory.is_some_and(|memory| memory.token_of.as_ref() == Some(&pod.uid))
         });
-        Place {
+        DecisionInputs {
             cluster,
             obstacle,
             start,
@@ -206,20 +214,24 @@ impl Reconciler {
             needs_token: !has_token && decorate::needs_token(&job.spec),
             before: match memory.and_then(|memory| memory.sighting.clone()) {
                 Some(known) => known,
-                None => Sighting::persisted(job),
+                None => ObservedObstacle::from_annotation(job),
             },
         }
     }
 
     /// How long to wait for the first event of a pod that was just created: asking the API would
     /// tell what is known.
-    fn announced(&self, job: &ProwJob, cluster: Option<&BuildCluster>) -> Option<Timestamp> {
+    fn pod_event_deadline(
+        &self,
+        job: &ProwJob,
+        cluster: Option<&BuildCluster>,
+    ) -> Option<Timestamp> {
         let name = job.name_any();
         if job.state() != ProwJobState::Pending || cluster?.pods.get(&name).is_some() {
             return None;
         }
-        let created = self.memory().get(&name)?.created?;
-        let left = FIRST_EVENT.checked_sub(created.elapsed())?;
+        let created = self.lock_memory().get(&name)?.created?;
+        let left = FIRST_POD_EVENT_WAIT.checked_sub(created.elapsed())?;
         Timestamp::now().checked_add(left).ok()
     }
 
@@ -228,7 +240,7 @@ impl Reconciler {
         &self,
         job: &ProwJob,
         cluster: Option<&BuildCluster>,
-    ) -> Result<Option<Arc<PodView>>, Error> {
+    ) -> Result<Option<Arc<PodView>>, ClusterWriteError> {
         let Some(cluster) = cluster.filter(|cluster| cluster.pods.are_known()) else {
             return Ok(None);
         };
@@ -244,13 +256,14 @@ impl Reconciler {
         if cached.is_some() || !unsure {
             return Ok(cached);
         }
-        Ok(cluster.read(&name).await?)
+        Ok(cluster.read_pod(&name).await?)
     }
 }
 
-fn settings(plank: &Section, controllers: Controllers) -> Settings {
-    let span = |timeout: common::duration::GoDuration| SignedDuration::from_nanos(timeout.nanos());
-    Settings {
+fn transition_settings(plank: &PlankConfig, controllers: EnabledControllers) -> TransitionSettings {
+    let span =
+        |timeout: common::duration::GoDuration| SignedDuration::from_nanos(timeout.as_nanos());
+    TransitionSettings {
         pod_pending_timeout: span(plank.pod_pending_timeout()),
         pod_running_timeout: span(plank.pod_running_timeout()),
         pod_unscheduled_timeout: span(plank.pod_unscheduled_timeout()),
@@ -267,22 +280,24 @@ fn wait_until(at: Timestamp, now: Timestamp) -> Duration {
     wait + Duration::from_millis(5)
 }
 
-fn log(job: &ProwJob, message: &'static str, step: &Step, why: &'static str) {
+fn log_step(job: &ProwJob, message: &'static str, step: &TransitionStep, why: &'static str) {
     let refs = job.spec.main_refs().cloned().unwrap_or_default();
     let to = match step {
-        Step::Change(Change::Claim { .. } | Change::Revive) => "pending",
-        Step::Change(Change::Supersede { .. }) => "aborted",
-        Step::Change(Change::Schedule { .. }) | Step::Schedule => "triggered",
-        Step::Change(Change::Describe { .. }) => "say so",
-        Step::ReadEvents { .. } => "read the pod's events",
-        Step::Change(Change::Complete { state, .. }) => state.as_str(),
-        Step::CreatePod => "create pod",
-        Step::CreateToken { .. } => "create storage secret",
-        Step::StopPod { .. } => "end pod",
-        Step::DeletePod { .. } => "delete pod",
-        Step::ReplacePod { .. } => "let go of the pod and delete it",
-        Step::ReadJob => "read the job",
-        Step::Wait => "wait",
+        TransitionStep::Change(ProwJobChange::Claim { .. } | ProwJobChange::Revive) => "pending",
+        TransitionStep::Change(ProwJobChange::Supersede { .. }) => "aborted",
+        TransitionStep::Change(ProwJobChange::Schedule { .. }) | TransitionStep::Schedule => {
+            "triggered"
+        }
+        TransitionStep::Change(ProwJobChange::Describe { .. }) => "say so",
+        TransitionStep::ReadEvents { .. } => "read the pod's events",
+        TransitionStep::Change(ProwJobChange::Complete { state, .. }) => state.as_str(),
+        TransitionStep::CreatePod => "create pod",
+        TransitionStep::CreateToken { .. } => "create storage secret",
+        TransitionStep::StopPod { .. } => "end pod",
+        TransitionStep::DeletePod { .. } => "delete pod",
+        TransitionStep::ReplacePod { .. } => "let go of the pod and delete it",
+        TransitionStep::ReadJob => "read the job",
+        TransitionStep::Wait => "wait",
     };
     tracing::info!(
         prowjob = job.name_any(),

@@ -9,14 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{config::Scheduler as Section, prowjob::ProwJob};
+use common::{config::SchedulerConfig, prowjob::ProwJob};
 use serde::Deserialize;
 use serde_json::json;
 
 /// The other agent whose jobs have pods, which another controller makes.
 const TEKTON: &str = "tekton-pipeline";
 /// For an answer of the external scheduler.
-const PATIENCE: Duration = Duration::from_secs(10);
+const SCHEDULER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are read.
 const MAX_ANSWER: usize = 64 * 1024;
 /// Answers kept; beyond it all are forgotten, which costs a question each.
@@ -24,64 +24,64 @@ const MAX_ANSWERS: usize = 10_000;
 
 /// Chooses clusters, and remembers what an external scheduler said.
 #[derive(Debug, Default)]
-pub(crate) struct Scheduler {
+pub(crate) struct ClusterScheduler {
     http: reqwest::Client,
-    answers: Mutex<HashMap<Question, (Instant, String)>>,
+    answers: Mutex<HashMap<SchedulingRequest, (Instant, String)>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Question {
+struct SchedulingRequest {
     url: String,
     job: String,
 }
 
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct SchedulingResponse {
     cluster: String,
 }
 
 /// What the configuration alone says.
 #[derive(Debug, PartialEq, Eq)]
-enum Choice<'a> {
+enum ClusterChoice<'a> {
     Cluster(&'a str),
     Ask(&'a str),
 }
 
-fn choice<'a>(section: &'a Section, job: &'a ProwJob) -> Choice<'a> {
+fn configured_choice<'a>(section: &'a SchedulerConfig, job: &'a ProwJob) -> ClusterChoice<'a> {
     let own = job.spec.cluster_alias();
     // Other agents have no pods that could go elsewhere.
     if !job.spec.agent.is_kubernetes() && job.spec.agent.0 != TEKTON {
-        return Choice::Cluster(own);
+        return ClusterChoice::Cluster(own);
     }
     if let Some(failover) = &section.failover {
         let mapped = failover.mappings.get(own);
-        return Choice::Cluster(mapped.map_or(own, String::as_str));
+        return ClusterChoice::Cluster(mapped.map_or(own, String::as_str));
     }
     match &section.external {
-        Some(external) => Choice::Ask(&external.url),
-        None => Choice::Cluster(own),
+        Some(external) => ClusterChoice::Ask(&external.url),
+        None => ClusterChoice::Cluster(own),
     }
 }
 
-impl Scheduler {
+impl ClusterScheduler {
     /// The cluster for this job. A scheduler that does not answer leaves it where it is.
-    pub(crate) async fn choose(&self, section: &Section, job: &ProwJob) -> String {
-        let url = match choice(section, job) {
-            Choice::Cluster(cluster) => return cluster.to_owned(),
-            Choice::Ask(url) => url,
+    pub(crate) async fn choose_cluster(&self, section: &SchedulerConfig, job: &ProwJob) -> String {
+        let url = match configured_choice(section, job) {
+            ClusterChoice::Cluster(cluster) => return cluster.to_owned(),
+            ClusterChoice::Ask(url) => url,
         };
-        let question = Question {
+        let question = SchedulingRequest {
             url: url.to_owned(),
             job: job.spec.job.clone(),
         };
         let kept = section.external.clone().unwrap_or_default().cache;
-        let kept = Duration::from_nanos(kept.entry_timeout().nanos().try_into().unwrap_or(0));
-        if let Some(cluster) = self.remembered(&question, kept) {
+        let kept = Duration::from_nanos(kept.entry_timeout().as_nanos().try_into().unwrap_or(0));
+        if let Some(cluster) = self.cached_cluster(&question, kept) {
             return cluster;
         }
-        match self.ask(&question).await {
+        match self.query_scheduler(&question).await {
             Ok(cluster) => {
-                self.remember(question, &cluster);
+                self.cache_cluster(question, &cluster);
                 cluster
             }
             Err(error) => {
@@ -95,9 +95,13 @@ impl Scheduler {
         }
     }
 
-    async fn ask(&self, question: &Question) -> anyhow::Result<String> {
+    async fn query_scheduler(&self, question: &SchedulingRequest) -> anyhow::Result<String> {
         let body = json!({"job": question.job});
-        let request = self.http.post(&question.url).timeout(PATIENCE).json(&body);
+        let request = self
+            .http
+            .post(&question.url)
+            .timeout(SCHEDULER_TIMEOUT)
+            .json(&body);
         let mut response = request.send().await?.error_for_status()?;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await? {
@@ -107,18 +111,18 @@ impl Scheduler {
                 "an answer of over {MAX_ANSWER} bytes"
             );
         }
-        let answer: Answer = serde_json::from_slice(&bytes)?;
+        let answer: SchedulingResponse = serde_json::from_slice(&bytes)?;
         anyhow::ensure!(!answer.cluster.is_empty(), "the answer names no cluster");
         Ok(answer.cluster)
     }
 
-    fn remembered(&self, question: &Question, kept: Duration) -> Option<String> {
+    fn cached_cluster(&self, question: &SchedulingRequest, kept: Duration) -> Option<String> {
         let answers = self.answers.lock().expect("nothing panics under this lock");
         let (since, cluster) = answers.get(question)?;
         (since.elapsed() < kept).then(|| cluster.clone())
     }
 
-    fn remember(&self, question: Question, cluster: &str) {
+    fn cache_cluster(&self, question: SchedulingRequest, cluster: &str) {
         let mut answers = self.answers.lock().expect("nothing panics under this lock");
         if answers.len() >= MAX_ANSWERS {
             answers.clear();
@@ -138,25 +142,29 @@ mod tests {
         let mut job = ProwJob::new("pj", Default::default());
         job.spec.agent = ProwJobAgent::kubernetes();
         job.spec.cluster = "a".into();
-        let section = |json| serde_json::from_value::<Section>(json).unwrap();
+        let section = |json| serde_json::from_value::<SchedulerConfig>(json).unwrap();
         let both = json!({"failover": {"mappings": {"a": "b"}}, "external": {"url": "http://s"}});
         for (name, section, choice) in [
-            ("nothing is configured", json!({}), Choice::Cluster("a")),
-            ("its cluster is mapped", both, Choice::Cluster("b")),
+            (
+                "nothing is configured",
+                json!({}),
+                ClusterChoice::Cluster("a"),
+            ),
+            ("its cluster is mapped", both, ClusterChoice::Cluster("b")),
             (
                 "another is mapped",
                 json!({"failover": {"mappings": {"x": "b"}}}),
-                Choice::Cluster("a"),
+                ClusterChoice::Cluster("a"),
             ),
             (
                 "somebody is to be asked",
                 json!({"external": {"url": "http://s"}}),
-                Choice::Ask("http://s"),
+                ClusterChoice::Ask("http://s"),
             ),
         ]
         .map(|(name, json, choice)| (name, section(json), choice))
         {
-            assert_eq!(super::choice(&section, &job), choice, "{name}");
+            assert_eq!(super::configured_choice(&section, &job), choice, "{name}");
         }
         job.spec.agent = ProwJobAgent("jenkins".into());
         for other in [
@@ -166,8 +174,8 @@ mod tests {
             let name = other.to_string();
             let section = section(other);
             assert_eq!(
-                super::choice(&section, &job),
-                Choice::Cluster("a"),
+                super::configured_choice(&section, &job),
+                ClusterChoice::Cluster("a"),
                 "{name}"
             );
         }

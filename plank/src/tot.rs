@@ -5,17 +5,17 @@ use std::time::Duration;
 use url::Url;
 
 /// For one answer; a job whose number does not come is tried again later.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TOT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Digits of a number that anyone counts to.
 const MAX_DIGITS: usize = 20;
 
 #[derive(Clone, Debug)]
-pub struct Tot {
+pub struct TotClient {
     url: Url,
     http: reqwest::Client,
 }
 
-impl Tot {
+impl TotClient {
     /// `url` is where tot serves `/vend/JOB`.
     pub fn new(url: Url) -> Self {
         Self {
@@ -25,13 +25,13 @@ impl Tot {
     }
 
     /// The next number of this job.
-    pub(crate) async fn vend(&self, job: &str) -> anyhow::Result<String> {
+    pub(crate) async fn vend_build_id(&self, job: &str) -> anyhow::Result<String> {
         let mut url = self.url.clone();
         url.path_segments_mut()
             .map_err(|()| anyhow::anyhow!("--tot-url takes no path"))?
             .pop_if_empty()
             .extend(["vend", job]);
-        let request = self.http.get(url).timeout(PATIENCE);
+        let request = self.http.get(url).timeout(TOT_TIMEOUT);
         let mut response = request.send().await?.error_for_status()?;
         let first = response.chunk().await?.unwrap_or_default();
         let number = std::str::from_utf8(&first)?.trim();

@@ -6,20 +6,20 @@
 
 mod ended;
 mod killed;
-#[cfg(test)]
-mod law;
-mod observed;
-mod obstacle;
+mod message_text;
+mod observed_job;
+mod observed_obstacle;
 mod pending;
+#[cfg(test)]
+mod proptests;
 mod replace;
-mod sighting;
+mod start_obstacle;
 mod starting;
 mod step;
 mod stopped;
 #[cfg(test)]
 mod tests;
 mod waits;
-mod words;
 
 use common::{
     duration::GoDuration,
@@ -27,15 +27,16 @@ use common::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-pub use observed::{
-    Cluster, Controllers, Limit, Observed, References, Settings, Start, Token, Undeleted,
+pub use observed_job::{
+    ClusterReadiness, EnabledControllers, FailedDeletion, ObservedJob, ReachedLimit,
+    ReferenceCheck, StartPermission, StorageTokenState, TransitionSettings,
 };
-pub(crate) use pending::TRIGGERED;
-pub use sighting::{Kind, Refusals, Sighting};
-pub use step::{Change, Decision, Step};
+pub use observed_obstacle::{ImagePullRefusals, ObservedObstacle, ObstacleKind};
+pub(crate) use pending::TRIGGERED_DESCRIPTION;
+pub use step::{ProwJobChange, TransitionDecision, TransitionStep};
 
-use crate::pod_view::{Phase, PodView};
-use words::{capital, short};
+use crate::pod_view::{PodPhase, PodView};
+use message_text::{capitalize_first, shorten_message};
 
 /// How long a deletion may fail before the job is completed without it: a missing right is not
 /// given by waiting.
@@ -47,125 +48,132 @@ const DELETION_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 const CONFIRMATION_MARGIN: SignedDuration = SignedDuration::from_secs(35);
 
 /// What every part of a decision looks at.
-struct Case<'a> {
-    seen: &'a Observed<'a>,
-    sighting: Option<&'a Sighting>,
-    settings: &'a Settings,
+struct DecisionContext<'a> {
+    seen: &'a ObservedJob<'a>,
+    sighting: Option<&'a ObservedObstacle>,
+    settings: &'a TransitionSettings,
     now: Timestamp,
 }
 
 /// Decides the next step of a job.
-pub fn transition(seen: &Observed<'_>, settings: &Settings, now: Timestamp) -> Decision {
-    let sighting = Sighting::of(seen, now);
-    let decision = decide(&Case {
+pub fn decide_next_step(
+    seen: &ObservedJob<'_>,
+    settings: &TransitionSettings,
+    now: Timestamp,
+) -> TransitionDecision {
+    let sighting = ObservedObstacle::from_observed(seen, now);
+    let decision = decide_step(&DecisionContext {
         seen,
         sighting: sighting.as_ref(),
         settings,
         now,
     });
     let step = match decision.step {
-        step if step.is_final() && !seen.is_fresh => Step::ReadJob,
+        step if step.is_final() && !seen.is_fresh => TransitionStep::ReadJob,
         step => step,
     };
-    Decision {
+    TransitionDecision {
         step,
         sighting,
         ..decision
     }
 }
 
-fn decide(case: &Case<'_>) -> Decision {
+fn decide_step(case: &DecisionContext<'_>) -> TransitionDecision {
     let (seen, controllers) = (case.seen, case.settings.controllers);
     let job = seen.job;
     let (state, complete_job) = (job.state(), job.is_complete());
     if state == ProwJobState::Scheduling && !complete_job && controllers.scheduler {
         return match seen.refused {
-            Some(refusal) => refused(refusal),
-            None => Decision {
-                step: Step::Schedule,
-                ..wait("it needs a build cluster")
+            Some(refusal) => complete_refused_job(refusal),
+            None => TransitionDecision {
+                step: TransitionStep::Schedule,
+                ..wait_decision("it needs a build cluster")
             },
         };
     }
     if !job.spec.agent.is_kubernetes() {
-        return wait("another controller's agent runs it");
+        return wait_decision("another controller's agent runs it");
     }
     if !controllers.plank {
-        return wait("plank is not among the controllers that are enabled");
+        return wait_decision("plank is not among the controllers that are enabled");
     }
     if complete_job {
-        return completed(seen);
+        return decide_complete_job(seen);
     }
     match state {
         ProwJobState::Triggered | ProwJobState::Pending => {
             if let Some(by) = seen.superseded_by {
                 let by = by.to_owned();
                 let why = "a newer presubmit tests the same pull request";
-                return change(Change::Supersede { by }, why);
+                return change_decision(ProwJobChange::Supersede { by }, why);
             }
             if let Some(refusal) = seen.refused {
-                return refused(refusal);
+                return complete_refused_job(refusal);
             }
         }
         ProwJobState::Aborted => {}
-        _ => return wait("the state is not to be moved on here"),
+        _ => return wait_decision("the state is not to be moved on here"),
     }
     match seen.cluster {
-        Cluster::Unknown => {
+        ClusterReadiness::Unknown => {
             let alias = job.spec.cluster_alias();
             let text = format!("Terminal error: no client for build cluster {alias:?}.");
-            return complete(ProwJobState::Error, text, "unknown build cluster");
+            return completion_decision(ProwJobState::Error, text, "unknown build cluster");
         }
-        Cluster::Unready(since) => return waits::for_cluster(case, since),
-        Cluster::Ready => {}
+        ClusterReadiness::Unready(since) => return waits::wait_for_cluster(case, since),
+        ClusterReadiness::Ready => {}
     }
     match state {
-        ProwJobState::Triggered => triggered(case),
-        ProwJobState::Pending => pending::pending(case),
-        _ => aborted(seen, case.now),
+        ProwJobState::Triggered => decide_triggered_job(case),
+        ProwJobState::Pending => pending::decide_pending_job(case),
+        _ => decide_aborted_job(seen, case.now),
     }
 }
 
 /// The API refuses the pod, or a change that leads to it, for good.
-fn refused(refusal: &str) -> Decision {
-    let text = format!("Pod can not be created: {}", short(refusal));
-    complete(ProwJobState::Error, text, "its pod can never be created")
+fn complete_refused_job(refusal: &str) -> TransitionDecision {
+    let text = format!("Pod can not be created: {}", shorten_message(refusal));
+    completion_decision(ProwJobState::Error, text, "its pod can never be created")
 }
 
-fn triggered(case: &Case<'_>) -> Decision {
+fn decide_triggered_job(case: &DecisionContext<'_>) -> TransitionDecision {
     let seen = case.seen;
     if let Some(pod) = seen.pod {
         if is_of_an_earlier_job(pod, seen.job) {
-            return replace::left_by_an_earlier_job(case, pod);
+            return replace::replace_leftover_pod(case, pod);
         }
-        return match (is_for(pod, seen.job), &pod.build_id) {
+        return match (is_pod_of(pod, seen.job), &pod.build_id) {
             (true, Some(build_id)) => {
                 let build_id = Some(build_id.clone());
-                change(Change::Claim { build_id }, "its pod is already there")
+                change_decision(
+                    ProwJobChange::Claim { build_id },
+                    "its pod is already there",
+                )
             }
-            _ => foreign(seen.job),
+            _ => refuse_foreign_pod(seen.job),
         };
     }
     match seen.start {
-        Start::Waits(limit) => waits::for_slot(seen.job, limit),
-        Start::NoKey(error) => waits::for_key(seen.job, error, case.now),
-        Start::NotKnown => wait("not all jobs are known yet"),
-        Start::Now => change(
-            Change::Claim { build_id: None },
+        StartPermission::Waits(limit) => waits::wait_for_slot(seen.job, limit),
+        StartPermission::NoKey(error) => waits::wait_for_key(seen.job, error, case.now),
+        StartPermission::NotKnown => wait_decision("not all jobs are known yet"),
+        StartPermission::Now => change_decision(
+            ProwJobChange::Claim { build_id: None },
             "nothing keeps it from starting",
         ),
     }
 }
 
-fn aborted(seen: &Observed<'_>, now: Timestamp) -> Decision {
+fn decide_aborted_job(seen: &ObservedJob<'_>, now: Timestamp) -> TransitionDecision {
     let done = |description, why| {
-        let change = Change::Complete {
+        let change = ProwJobChange::Complete {
             state: ProwJobState::Aborted,
             description,
         };
-        self::change(change, why)
+        self::change_decision(change, why)
     };
-    let Some(pod) = seen.pod.filter(|pod| is_for(pod, seen.job)) else {
+    let Some(pod) = seen.pod.filter(|pod| is_pod_of(pod, seen.job)) else {
         return done(None, "aborted, and its pod is gone");
     };
     // Until the job is complete, crier's finalizer keeps the pod.
@@ -174,77 +182,80 @@ fn aborted(seen: &Observed<'_>, now: Timestamp) -> Decision {
     }
     let (deadline, description, why) = match (pod.deleting, &seen.undeleted) {
         (Some(ends), _) => (
-            after(ends, CONFIRMATION_MARGIN),
+            time_after(ends, CONFIRMATION_MARGIN),
             None,
             "aborted, and its pod's deletion is never confirmed",
         ),
         (None, Some(undeleted)) => {
             let status = seen.job.status.as_ref();
             let before = status.map_or("", |status| &status.description);
-            let text = format!("{before} {}", capital(&given_up(seen.job, undeleted)));
+            let text = format!(
+                "{before} {}",
+                capitalize_first(&undeleted_pod_text(seen.job, undeleted))
+            );
             (
-                after(undeleted.since, DELETION_MARGIN),
+                time_after(undeleted.since, DELETION_MARGIN),
                 Some(text.trim_start().to_owned()),
                 "aborted, and its pod can not be deleted",
             )
         }
-        (None, None) => return delete(pod, "aborted"),
+        (None, None) => return delete_pod_decision(pod, "aborted"),
     };
     if now >= deadline {
         return done(description, why);
     }
-    Decision {
+    TransitionDecision {
         look_again_at: Some(deadline),
-        ..wait("aborted, and its pod is ending")
+        ..wait_decision("aborted, and its pod is ending")
     }
 }
 
 /// That a pod stays, and what to do.
-fn given_up(job: &ProwJob, undeleted: &Undeleted<'_>) -> String {
-    let (name, why) = (job.metadata.name.as_deref(), short(undeleted.why));
+fn undeleted_pod_text(job: &ProwJob, undeleted: &FailedDeletion<'_>) -> String {
+    let (name, why) = (job.metadata.name.as_deref(), shorten_message(undeleted.why));
     let name = name.unwrap_or_default();
     format!("its pod {name} can not be deleted and may go on; delete it by hand: {why}")
 }
 
 /// A complete job owns no pod that could still do something: what was left by a crash between
 /// completing and deleting is deleted.
-fn completed(seen: &Observed<'_>) -> Decision {
-    let done = wait("complete");
-    let Some(pod) = seen.pod.filter(|pod| is_for(pod, seen.job)) else {
+fn decide_complete_job(seen: &ObservedJob<'_>) -> TransitionDecision {
+    let done = wait_decision("complete");
+    let Some(pod) = seen.pod.filter(|pod| is_pod_of(pod, seen.job)) else {
         return done;
     };
     if seen.undeleted.is_some() {
-        return wait("complete, and its pod can not be deleted now");
+        return wait_decision("complete, and its pod can not be deleted now");
     }
     if pod.deleting.is_some() || pod.phase.is_final() {
         return done;
     }
     match (seen.job.state(), pod.phase) {
-        (ProwJobState::Aborted, _) => delete(pod, "aborted"),
-        (ProwJobState::Error, Phase::Pending | Phase::Unset) => {
-            delete(pod, "the job ended before its pod started")
+        (ProwJobState::Aborted, _) => delete_pod_decision(pod, "aborted"),
+        (ProwJobState::Error, PodPhase::Pending | PodPhase::Unset) => {
+            delete_pod_decision(pod, "the job ended before its pod started")
         }
         (ProwJobState::Error, _) if killed::has_lost_its_sidecar(seen.job, pod) => {
-            stop(pod, "nothing is left that could upload")
+            stop_pod_decision(pod, "nothing is left that could upload")
         }
         _ => done,
     }
 }
 
 /// The pod under a job's name is nobody's to take over.
-fn foreign(job: &ProwJob) -> Decision {
+fn refuse_foreign_pod(job: &ProwJob) -> TransitionDecision {
     let name = job.metadata.name.as_deref().unwrap_or_default();
     let text = format!(
         "Pod can not be created: a pod named {name} that was not made for this run already exists"
     );
-    complete(ProwJobState::Error, text, "another pod has the name")
+    completion_decision(ProwJobState::Error, text, "another pod has the name")
 }
 
-fn is_for(pod: &PodView, job: &ProwJob) -> bool {
-    has_name_of(pod, job) && !is_of_an_earlier_job(pod, job)
+fn is_pod_of(pod: &PodView, job: &ProwJob) -> bool {
+    has_job_label_of(pod, job) && !is_of_an_earlier_job(pod, job)
 }
 
-fn has_name_of(pod: &PodView, job: &ProwJob) -> bool {
+fn has_job_label_of(pod: &PodView, job: &ProwJob) -> bool {
     pod.job.is_some() && pod.job == job.metadata.name
 }
 
@@ -257,64 +268,68 @@ fn is_of_an_earlier_job(pod: &PodView, job: &ProwJob) -> bool {
     let build_id = job.status.as_ref().map(|status| &status.build_id);
     let is_of_this_build =
         build_id.is_some_and(|id| !id.is_empty() && pod.build_id.as_ref() == Some(id));
-    has_name_of(pod, job)
+    has_job_label_of(pod, job)
         && !is_of_this_build
         && pod.job_uid.is_some()
         && pod.job_uid != job.metadata.uid
 }
 
-fn wait(why: &'static str) -> Decision {
-    Decision {
-        step: Step::Wait,
+fn wait_decision(why: &'static str) -> TransitionDecision {
+    TransitionDecision {
+        step: TransitionStep::Wait,
         look_again_at: None,
         why,
         sighting: None,
     }
 }
 
-fn change(change: Change, why: &'static str) -> Decision {
-    Decision {
-        step: Step::Change(change),
-        ..wait(why)
+fn change_decision(change: ProwJobChange, why: &'static str) -> TransitionDecision {
+    TransitionDecision {
+        step: TransitionStep::Change(change),
+        ..wait_decision(why)
     }
 }
 
-fn complete(state: ProwJobState, description: impl Into<String>, why: &'static str) -> Decision {
+fn completion_decision(
+    state: ProwJobState,
+    description: impl Into<String>,
+    why: &'static str,
+) -> TransitionDecision {
     let description = Some(description.into());
-    change(Change::Complete { state, description }, why)
+    change_decision(ProwJobChange::Complete { state, description }, why)
 }
 
-fn stop(pod: &PodView, why: &'static str) -> Decision {
+fn stop_pod_decision(pod: &PodView, why: &'static str) -> TransitionDecision {
     if pod.is_told_to_end {
-        return wait("complete, and its pod is ending");
+        return wait_decision("complete, and its pod is ending");
     }
-    Decision {
-        step: Step::StopPod {
+    TransitionDecision {
+        step: TransitionStep::StopPod {
             uid: pod.uid.clone(),
         },
-        ..wait(why)
+        ..wait_decision(why)
     }
 }
 
-fn delete(pod: &PodView, why: &'static str) -> Decision {
-    Decision {
-        step: Step::DeletePod {
+fn delete_pod_decision(pod: &PodView, why: &'static str) -> TransitionDecision {
+    TransitionDecision {
+        step: TransitionStep::DeletePod {
             uid: pod.uid.clone(),
         },
-        ..wait(why)
+        ..wait_decision(why)
     }
 }
 
 /// The job's own value, which has the installation's defaults merged in, beats plank's.
-fn timeout(
+fn effective_timeout(
     decoration: Option<&DecorationConfig>,
     default: SignedDuration,
     field: impl Fn(&DecorationConfig) -> Option<GoDuration>,
 ) -> SignedDuration {
     let own = decoration.and_then(field);
-    own.map_or(default, |own| SignedDuration::from_nanos(own.nanos()))
+    own.map_or(default, |own| SignedDuration::from_nanos(own.as_nanos()))
 }
 
-fn after(since: Timestamp, duration: SignedDuration) -> Timestamp {
+fn time_after(since: Timestamp, duration: SignedDuration) -> Timestamp {
     since.saturating_add(duration).unwrap_or(since)
 }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 /// Every event of a watch, for as long as it is polled. Failures are logged and tried again;
 /// an object that does not parse is logged and left out.
-pub(crate) fn events<K>(
+pub(crate) fn watch_valid_objects<K>(
     api: Api<DeserializeGuard<K>>,
     config: watcher::Config,
     what: String,
@@ -24,11 +24,11 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let events = watch_objects(api, config, what.clone());
-    events.filter_map(move |event| std::future::ready(valid(event, &what)))
+    events.filter_map(move |event| std::future::ready(keep_valid_event(event, &what)))
 }
 
 /// The event unless it is about an object that does not parse.
-pub(crate) fn valid<K: Resource<DynamicType = ()>>(
+pub(crate) fn keep_valid_event<K: Resource<DynamicType = ()>>(
     event: Event<DeserializeGuard<K>>,
     what: &str,
 ) -> Option<Event<K>> {
@@ -55,17 +55,18 @@ pub(crate) fn valid<K: Resource<DynamicType = ()>>(
 }
 
 /// The `ProwJob`s of a namespace, each without what `prune` takes away.
-pub(crate) fn prowjobs(
+pub(crate) fn watch_prowjobs(
     client: Client,
     namespace: &str,
     prune: fn(&mut ProwJob),
 ) -> impl Stream<Item = Event<ProwJob>> + Send + use<> {
     let api: Api<DeserializeGuard<ProwJob>> = Api::namespaced(client, namespace);
-    events(api, watcher::Config::default(), "prowjobs".into()).map(move |event| event.modify(prune))
+    watch_valid_objects(api, watcher::Config::default(), "prowjobs".into())
+        .map(move |event| event.modify(prune))
 }
 
 /// Drops from finished jobs what only a running one needs.
-pub(crate) fn prune(job: &mut ProwJob) {
+pub(crate) fn prune_job(job: &mut ProwJob) {
     job.managed_fields_mut().clear();
     if job.is_complete() {
         job.spec.pod_spec = None;

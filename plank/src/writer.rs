@@ -1,14 +1,14 @@
 //! The one place that changes anything in a cluster.
 
 mod refusal;
-mod results;
+mod result_storage;
 
 use common::{
-    build_id::{BuildIds, NODE},
+    build_id::{BuildIdGenerator, SNOWFLAKE_NODE},
     config::Config,
     kube::DeserializeGuard,
     prowjob::{ProwJob, ProwJobSpec, labels},
-    storage::token::keys::{KeyError, KeyFile},
+    storage::token::keys::{StorageKeyError, StorageKeyFile},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, Secret};
@@ -20,18 +20,18 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    decorate::{self, TOKEN_KEY, Target, token_secret_name},
-    job_url::{job_url, storage_dir},
-    patch::{Run, merge_patch},
-    pod_view::{self, NO_TIME, PodView, REPORT_FINALIZER},
+    decorate::{self, PodTarget, TOKEN_KEY, token_secret_name},
+    job_url::{build_job_url, storage_dir},
+    patch::{ClaimedRun, merge_patch},
+    pod_view::{self, MIN_ACTIVE_DEADLINE_SECONDS, PodView, REPORT_FINALIZER},
     pods::BuildCluster,
-    tot::Tot,
-    transition::Change,
+    tot::TotClient,
+    transition::ProwJobChange,
 };
 
 /// Why a change did not happen.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub(crate) enum ClusterWriteError {
     /// The object is another than the decision was about; a new decision follows.
     #[error("the object has changed meanwhile")]
     Stale,
@@ -44,11 +44,11 @@ pub(crate) enum Error {
         seconds: u32,
     },
     #[error("the pod is not deleted: {0}")]
-    Undeleted(Box<Error>),
+    Undeleted(Box<ClusterWriteError>),
     #[error("a Secret of the storage token's name is there, perhaps of a pod that is gone")]
     SecretExists,
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Key(#[from] StorageKeyError),
     #[error("no build id: {0:#}")]
     Tot(anyhow::Error),
     #[error(transparent)]
@@ -56,7 +56,7 @@ pub(crate) enum Error {
 }
 
 /// What became of a pod that was to be created.
-pub(crate) enum Created {
+pub(crate) enum PodCreation {
     Pod(Box<PodView>),
     /// There is one of that name.
     Exists,
@@ -69,84 +69,100 @@ pub(crate) enum Created {
     },
 }
 
-pub(crate) struct Writer {
+pub(crate) struct ClusterWriter {
     infra: Client,
-    build_ids: BuildIds,
-    tot: Option<Tot>,
-    storage_key: Option<KeyFile>,
+    build_ids: BuildIdGenerator,
+    tot: Option<TotClient>,
+    storage_key: Option<StorageKeyFile>,
 }
 
-impl Writer {
-    pub(crate) fn new(infra: Client, tot: Option<Tot>, storage_key: Option<KeyFile>) -> Self {
+impl ClusterWriter {
+    pub(crate) fn new(
+        infra: Client,
+        tot: Option<TotClient>,
+        storage_key: Option<StorageKeyFile>,
+    ) -> Self {
         Self {
             infra,
-            build_ids: BuildIds::new(NODE),
+            build_ids: BuildIdGenerator::new(SNOWFLAKE_NODE),
             tot,
             storage_key,
         }
     }
 
-    async fn next_build_id(&self, job: &ProwJob, now: Timestamp) -> Result<String, Error> {
+    async fn next_build_id(
+        &self,
+        job: &ProwJob,
+        now: Timestamp,
+    ) -> Result<String, ClusterWriteError> {
         match &self.tot {
-            Some(tot) => tot.vend(&job.spec.job).await.map_err(Error::Tot),
-            None => Ok(self.build_ids.next(now)),
+            Some(tot) => tot
+                .vend_build_id(&job.spec.job)
+                .await
+                .map_err(ClusterWriteError::Tot),
+            None => Ok(self.build_ids.next_build_id(now)),
         }
     }
 
     /// The job as the API has it; `None` if it is gone.
-    pub(crate) async fn read(&self, job: &ProwJob) -> Result<Option<ProwJob>, Error> {
-        Ok(self.jobs(job).get_opt(&job.name_any()).await?)
+    pub(crate) async fn read_job(
+        &self,
+        job: &ProwJob,
+    ) -> Result<Option<ProwJob>, ClusterWriteError> {
+        Ok(self.job_api(job).get_opt(&job.name_any()).await?)
     }
 
     /// The same by name.
-    pub(crate) async fn read_named(
+    pub(crate) async fn read_job_named(
         &self,
         name: &str,
         namespace: &str,
-    ) -> Result<Option<ProwJob>, Error> {
+    ) -> Result<Option<ProwJob>, ClusterWriteError> {
         let jobs: Api<ProwJob> = Api::namespaced(self.infra.clone(), namespace);
         Ok(jobs.get_opt(name).await?)
     }
 
     /// Changes a job's status, under its resourceVersion.
-    pub(crate) async fn change(
+    pub(crate) async fn patch_job(
         &self,
         job: &ProwJob,
-        change: &Change,
+        change: &ProwJobChange,
         config: &Config,
         now: Timestamp,
-    ) -> Result<ProwJob, Error> {
+    ) -> Result<ProwJob, ClusterWriteError> {
         let build_id = match change {
-            Change::Claim {
+            ProwJobChange::Claim {
                 build_id: Some(adopted),
             } => adopted.clone(),
-            Change::Claim { build_id: None } | Change::Revive => {
+            ProwJobChange::Claim { build_id: None } | ProwJobChange::Revive => {
                 self.next_build_id(job, now).await?
             }
             _ => String::new(),
         };
         let url = match change {
-            Change::Claim { .. } | Change::Revive => job_url(&config.prow.plank, job, &build_id),
+            ProwJobChange::Claim { .. } | ProwJobChange::Revive => {
+                build_job_url(&config.prow.plank, job, &build_id)
+            }
             _ => String::new(),
         };
-        let patch = merge_patch(job, change, &Run { build_id, url }, now);
+        let patch = merge_patch(job, change, &ClaimedRun { build_id, url }, now);
         let params = PatchParams::default();
         match self
-            .jobs(job)
+            .job_api(job)
             .patch(&job.name_any(), &params, &Patch::Merge(patch))
             .await
         {
             Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {
-                Err(Error::Stale)
+                Err(ClusterWriteError::Stale)
             }
             done => Ok(done?),
         }
     }
 
     /// Why no token can be made now for a job that needs one.
-    pub(crate) fn missing_key(&self, spec: &ProwJobSpec) -> Option<KeyError> {
+    pub(crate) fn find_key_error(&self, spec: &ProwJobSpec) -> Option<StorageKeyError> {
         let key = self.storage_key.as_ref()?;
-        let error = || key.read().err();
+        let error = || key.read_keys().err();
         decorate::needs_token(spec).then(error)?
     }
 
@@ -156,45 +172,45 @@ impl Writer {
         cluster: &BuildCluster,
         job: &ProwJob,
         config: &Config,
-    ) -> Result<Created, Error> {
-        let target = Target {
+    ) -> Result<PodCreation, ClusterWriteError> {
+        let target = PodTarget {
             namespace: &cluster.namespace,
             version: env!("CARGO_PKG_VERSION"),
         };
         let build_id = job.status.as_ref().map_or("", |status| &status.build_id);
         let has_key = self.storage_key.is_some();
-        if let Some(refusal) = results::find_refusal(&job.spec, build_id, config, has_key) {
-            return Ok(Created::Refused(refusal));
+        if let Some(refusal) = result_storage::find_refusal(&job.spec, build_id, config, has_key) {
+            return Ok(PodCreation::Refused(refusal));
         }
-        let pod = match decorate::pod(job, build_id, &target) {
+        let pod = match decorate::build_pod(job, build_id, &target) {
             Ok(mut pod) => {
                 if let Value::Object(annotations) = &mut pod["metadata"]["annotations"] {
                     annotations.remove(labels::WAITING_FOR);
                 }
                 pod
             }
-            Err(error) => return Ok(Created::Refused(error.to_string())),
+            Err(error) => return Ok(PodCreation::Refused(error.to_string())),
         };
         // As it is: a typed pod would lose the fields that its type does not know.
         let request = Request::new(Pod::url_path(&(), Some(&cluster.namespace)))
             .create(&PostParams::default(), pod.to_string().into_bytes())
             .map_err(kube::Error::BuildRequest)?;
         match cluster.client.request(request).await {
-            Ok(DeserializeGuard::<pod_view::Pod>(Ok(pod))) => {
-                Ok(Created::Pod(Box::new((&pod).into())))
+            Ok(DeserializeGuard::<pod_view::PrunedPod>(Ok(pod))) => {
+                Ok(PodCreation::Pod(Box::new((&pod).into())))
             }
             // What the API answers to its own object; asking again tells more.
-            Ok(DeserializeGuard(Err(_))) => Ok(Created::Exists),
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Created::Exists),
-            Err(kube::Error::Api(status)) if is_delay(&status) => Ok(Created::Delayed {
+            Ok(DeserializeGuard(Err(_))) => Ok(PodCreation::Exists),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(PodCreation::Exists),
+            Err(kube::Error::Api(status)) if is_delay(&status) => Ok(PodCreation::Delayed {
                 seconds: status
                     .details
                     .as_ref()
                     .map_or(0, |it| it.retry_after_seconds),
                 why: status.message.clone(),
             }),
-            Err(kube::Error::Api(status)) if is_final(&status) => {
-                Ok(Created::Refused(refusal::sentence(&status)))
+            Err(kube::Error::Api(status)) if is_final_refusal(&status) => {
+                Ok(PodCreation::Refused(refusal::describe_refusal(&status)))
             }
             Err(error) => Err(error.into()),
         }
@@ -207,13 +223,13 @@ impl Writer {
         cluster: &BuildCluster,
         name: &str,
         uid: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ClusterWriteError> {
         let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
         let params = DeleteParams::default().preconditions(Preconditions {
             uid: Some(uid.to_owned()),
             resource_version: None,
         });
-        unless_gone(api.delete(name, &params).await)
+        ignore_gone(api.delete(name, &params).await)
     }
 
     /// Ends the containers of this very pod, which stays; one that is gone, or another of its name, is
@@ -223,15 +239,15 @@ impl Writer {
         cluster: &BuildCluster,
         name: &str,
         uid: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ClusterWriteError> {
         let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
         let patch = json!({
             "metadata": {"uid": uid},
-            "spec": {"activeDeadlineSeconds": NO_TIME},
+            "spec": {"activeDeadlineSeconds": MIN_ACTIVE_DEADLINE_SECONDS},
         });
         let params = PatchParams::default();
         let patch = Patch::Merge(patch);
-        unless_gone(api.patch_metadata(name, &params, &patch).await)
+        ignore_gone(api.patch_metadata(name, &params, &patch).await)
     }
 
     /// Lets go of a pod that another takes the place of, and deletes it unless that is under way.
@@ -242,7 +258,7 @@ impl Writer {
         uid: &str,
         is_held: bool,
         is_ending: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ClusterWriteError> {
         if is_held {
             let api: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
             remove_finalizer(&api, name, uid).await?;
@@ -262,14 +278,14 @@ impl Writer {
         pod_uid: &str,
         config: &Config,
         now: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<(), ClusterWriteError> {
         let build_id = job.status.as_ref().map_or("", |status| &status.build_id);
         let (Some(key), Some(dir)) = (&self.storage_key, storage_dir(&job.spec, build_id)) else {
             return Ok(());
         };
-        let keys = key.read()?;
+        let keys = key.read_keys()?;
         let expiry = now
-            .saturating_add(results::token_lifetime(job, config))
+            .saturating_add(result_storage::token_lifetime(job, config))
             .unwrap_or(Timestamp::MAX);
         let pod = job.name_any();
         let name = token_secret_name(&pod, build_id);
@@ -279,19 +295,21 @@ impl Writer {
                 "labels": {labels::CREATED_BY_PROW: "true"},
                 "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": pod, "uid": pod_uid}],
             },
-            "stringData": {TOKEN_KEY: keys.sign(&dir, expiry)},
+            "stringData": {TOKEN_KEY: keys.sign_token(&dir, expiry)},
         }))
         .expect("this is a Secret");
         let api: Api<Secret> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
         match api.create(&PostParams::default(), &secret).await {
             // Made before a restart, or left of a pod that is gone and going with it. To tell them
             // apart would need the right to read Secrets; trying again does it without.
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Err(Error::SecretExists),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                Err(ClusterWriteError::SecretExists)
+            }
             done => Ok(done.map(drop)?),
         }
     }
 
-    fn jobs(&self, job: &ProwJob) -> Api<ProwJob> {
+    fn job_api(&self, job: &ProwJob) -> Api<ProwJob> {
         Api::namespaced(self.infra.clone(), &job.namespace().unwrap_or_default())
     }
 }
@@ -303,22 +321,22 @@ fn is_delay(status: &Status) -> bool {
 }
 
 /// Whether the API will never take this pod. Conflicts pass; 401 is about us, not about the pod.
-pub(crate) fn is_final(status: &Status) -> bool {
+pub(crate) fn is_final_refusal(status: &Status) -> bool {
     (400..500).contains(&status.code)
         && !matches!(status.code, 401 | 408 | 409)
         && !is_delay(status)
 }
 
 /// The API's own words, without those of its client.
-pub(crate) fn words(error: &Error) -> String {
+pub(crate) fn api_message(error: &ClusterWriteError) -> String {
     match error {
-        Error::Api(kube::Error::Api(status)) => status.message.clone(),
+        ClusterWriteError::Api(kube::Error::Api(status)) => status.message.clone(),
         error => error.to_string(),
     }
 }
 
 /// What was to be done to a very object that is gone, or another by now, is done.
-fn unless_gone<T>(result: Result<T, kube::Error>) -> Result<(), Error> {
+fn ignore_gone<T>(result: Result<T, kube::Error>) -> Result<(), ClusterWriteError> {
     match result {
         Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
         done => Ok(done.map(drop)?),
@@ -327,7 +345,11 @@ fn unless_gone<T>(result: Result<T, kube::Error>) -> Result<(), Error> {
 
 /// Lets go of a pod that crier holds until it has told of it; a pod that is replaced is not told
 /// of.
-pub(crate) async fn remove_finalizer(api: &Api<Pod>, name: &str, uid: &str) -> Result<(), Error> {
+pub(crate) async fn remove_finalizer(
+    api: &Api<Pod>,
+    name: &str,
+    uid: &str,
+) -> Result<(), ClusterWriteError> {
     let Some(pod) = api.get_opt(name).await? else {
         return Ok(());
     };
@@ -346,7 +368,7 @@ pub(crate) async fn remove_finalizer(api: &Api<Pod>, name: &str, uid: &str) -> R
         .patch_metadata(name, &PatchParams::default(), &Patch::Merge(patch))
         .await
     {
-        Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Stale),
+        Err(kube::Error::Api(status)) if status.code == 409 => Err(ClusterWriteError::Stale),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         done => Ok(done.map(drop)?),
     }
@@ -375,7 +397,7 @@ mod tests {
             (500, "", false),
         ] {
             assert_eq!(
-                is_final(&status(code, message)),
+                is_final_refusal(&status(code, message)),
                 expected,
                 "{code} {message}"
             );

@@ -24,7 +24,7 @@ use std::{
 use clap::Parser as _;
 use common::{
     config::{
-        Brancher, Config, JobBase, JobConfig, Options, periodic_labels, periodic_spec,
+        Brancher, Config, ConfigOptions, JobBase, JobConfig, periodic_labels, periodic_spec,
         postsubmit_labels, postsubmit_spec, presubmit_labels, presubmit_spec,
     },
     prowjob::{
@@ -32,7 +32,7 @@ use common::{
     },
 };
 use jiff::Timestamp;
-use plank::decorate::{Target, pod};
+use plank::decorate::{PodTarget, build_pod};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -46,7 +46,7 @@ const SHOWN: usize = 20;
 #[derive(clap::Parser)]
 struct Arguments {
     #[command(flatten)]
-    config: Options,
+    config: ConfigOptions,
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn load(corpus: &Path) -> std::sync::Arc<Config> {
         "--job-config-path".into(),
         file("jobs"),
     ]);
-    Config::load(&arguments.config).unwrap_or_else(|errors| panic!("{errors}"))
+    Config::load_files(&arguments.config).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn read_table(corpus: &Path) -> String {
@@ -173,7 +173,7 @@ fn key(kind: &str, repo: &str, name: &str, brancher: &Brancher) -> String {
     format!("{kind} {repo} {name} [{only}] -[{but}]")
 }
 
-fn sources(patterns: &[common::config::Pattern]) -> String {
+fn sources(patterns: &[common::config::GoRegexp]) -> String {
     let sources: Vec<_> = patterns.iter().map(|pattern| pattern.as_str()).collect();
     sources.join(",")
 }
@@ -235,9 +235,9 @@ fn normal_form(
 }
 
 fn pod_of(config: &Config, job: &ProwJob) -> Value {
-    let target = Target {
+    let target = PodTarget {
         namespace: &config.prow.pod_namespace,
         version: "version",
     };
-    pod(job, BUILD_ID, &target).unwrap_or_else(|error| panic!("{}: {error}", job.spec.job))
+    build_pod(job, BUILD_ID, &target).unwrap_or_else(|error| panic!("{}: {error}", job.spec.job))
 }

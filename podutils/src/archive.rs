@@ -4,10 +4,10 @@
 //! Works on a copy in temporary space, bounded in size and depth. Whatever it cannot look into
 //! is an error: the caller must then leave the file out.
 
-mod bounds;
-mod kind;
-mod names;
-mod space;
+mod entry_names;
+mod file_format;
+mod size_limits;
+mod temp_space;
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
@@ -19,8 +19,8 @@ use zip::{ZipArchive, ZipWriter};
 
 use crate::censor::Censor;
 
-pub(crate) use kind::Kind;
-pub(crate) use space::{Space, Spool};
+pub(crate) use file_format::FileFormat;
+pub(crate) use temp_space::{SpoolFile, TempSpace};
 
 /// Archives within archives, the outermost included.
 const MAX_DEPTH: u32 = 5;
@@ -32,7 +32,7 @@ const CHUNK: usize = 64 << 10;
 
 /// Why a file could not be looked into.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub(crate) enum ArchiveError {
     #[error("{0} cannot be looked into")]
     Opaque(&'static str),
     #[error("it unpacks to more than {} GiB", MAX_UNPACKED >> 30)]
@@ -51,17 +51,17 @@ pub(crate) enum Error {
 }
 
 /// Looks into one file.
-pub(crate) struct Scrubber<'a> {
+pub(crate) struct ArchiveCensorer<'a> {
     censor: &'a Censor,
-    space: &'a Space,
+    space: &'a TempSpace,
     /// Bytes that may still be unpacked.
     budget: u64,
     /// Entries that may still be looked into.
     entries: u64,
 }
 
-impl<'a> Scrubber<'a> {
-    pub(crate) fn new(censor: &'a Censor, space: &'a Space) -> Self {
+impl<'a> ArchiveCensorer<'a> {
+    pub(crate) fn new(censor: &'a Censor, space: &'a TempSpace) -> Self {
         Self {
             censor,
             space,
@@ -71,30 +71,34 @@ impl<'a> Scrubber<'a> {
     }
 
     /// The file with every secret in it masked, at its beginning.
-    pub(crate) fn scrub(&mut self, mut file: impl Read) -> Result<Spool, Error> {
-        let mut copy = self.spool(&mut file)?;
-        let mut scrubbed = self.layer(&mut copy, 1)?.unwrap_or(copy);
+    pub(crate) fn censor_file(&mut self, mut file: impl Read) -> Result<SpoolFile, ArchiveError> {
+        let mut copy = self.spool_copy(&mut file)?;
+        let mut scrubbed = self.censor_layer(&mut copy, 1)?.unwrap_or(copy);
         scrubbed.rewind()?;
         Ok(scrubbed)
     }
 
     /// A masked copy, or `None` if there was nothing to mask.
-    fn layer(&mut self, file: &mut Spool, depth: u32) -> Result<Option<Spool>, Error> {
+    fn censor_layer(
+        &mut self,
+        file: &mut SpoolFile,
+        depth: u32,
+    ) -> Result<Option<SpoolFile>, ArchiveError> {
         if depth > MAX_DEPTH {
-            return Err(Error::TooDeep);
+            return Err(ArchiveError::TooDeep);
         }
-        match Kind::read(file)? {
-            Kind::Plain => self.plain(file),
-            Kind::Gzip => self.gzip(file, depth),
-            Kind::Tar => self.tar(file, depth),
-            Kind::Zip => self.zip(file, depth),
-            Kind::Opaque(what) => Err(Error::Opaque(what)),
+        match FileFormat::from_file(file)? {
+            FileFormat::Plain => self.censor_plain(file),
+            FileFormat::Gzip => self.censor_gzip(file, depth),
+            FileFormat::Tar => self.censor_tar(file, depth),
+            FileFormat::Zip => self.censor_zip(file, depth),
+            FileFormat::Opaque(what) => Err(ArchiveError::Opaque(what)),
         }
     }
 
-    fn plain(&mut self, file: &mut Spool) -> Result<Option<Spool>, Error> {
-        let mut out = self.empty();
-        let mut stream = self.censor.stream();
+    fn censor_plain(&mut self, file: &mut SpoolFile) -> Result<Option<SpoolFile>, ArchiveError> {
+        let mut out = self.empty_spool();
+        let mut stream = self.censor.start_stream();
         loop {
             let mut chunk = Vec::with_capacity(CHUNK);
             if Read::by_ref(file)
@@ -110,28 +114,36 @@ impl<'a> Scrubber<'a> {
         Ok(stream.has_masked().then_some(out))
     }
 
-    fn gzip(&mut self, file: &mut Spool, depth: u32) -> Result<Option<Spool>, Error> {
-        let mut inner = self.spool(&mut MultiGzDecoder::new(BufReader::new(&mut *file)))?;
-        let mut masked = match self.layer(&mut inner, depth + 1)? {
+    fn censor_gzip(
+        &mut self,
+        file: &mut SpoolFile,
+        depth: u32,
+    ) -> Result<Option<SpoolFile>, ArchiveError> {
+        let mut inner = self.spool_copy(&mut MultiGzDecoder::new(BufReader::new(&mut *file)))?;
+        let mut masked = match self.censor_layer(&mut inner, depth + 1)? {
             Some(masked) => masked,
             // Its header has a name and a comment, which a new one has not.
             None if self.has_secret(file)? => inner,
             None => return Ok(None),
         };
         masked.rewind()?;
-        let mut out = GzEncoder::new(self.empty(), Compression::default());
+        let mut out = GzEncoder::new(self.empty_spool(), Compression::default());
         io::copy(&mut masked, &mut out)?;
         Ok(Some(out.finish()?))
     }
 
-    fn tar(&mut self, file: &mut Spool, depth: u32) -> Result<Option<Spool>, Error> {
-        let mut out = tar::Builder::new(self.empty());
+    fn censor_tar(
+        &mut self,
+        file: &mut SpoolFile,
+        depth: u32,
+    ) -> Result<Option<SpoolFile>, ArchiveError> {
+        let mut out = tar::Builder::new(self.empty_spool());
         let mut any_masked = false;
-        bounds::check_tar(file)?;
+        size_limits::check_tar(file)?;
         for entry in tar::Archive::new(file).entries()? {
             let mut entry = entry?;
-            self.count()?;
-            let names = names::masked(&mut entry, self.censor)?;
+            self.count_entry()?;
+            let names = entry_names::mask_entry_names(&mut entry, self.censor)?;
             any_masked |= names.any_masked;
             let mut header = names.header;
             if let Some(target) = names.target {
@@ -139,10 +151,10 @@ impl<'a> Scrubber<'a> {
                 continue;
             }
             if entry.header().entry_type().is_gnu_sparse() {
-                return Err(Error::Opaque("a sparse tar entry"));
+                return Err(ArchiveError::Opaque("a sparse tar entry"));
             }
-            let mut content = self.spool(&mut entry)?;
-            let masked = self.layer(&mut content, depth + 1)?;
+            let mut content = self.spool_copy(&mut entry)?;
+            let masked = self.censor_layer(&mut content, depth + 1)?;
             any_masked |= masked.is_some();
             let mut content = masked.unwrap_or(content);
             header.set_size(content.seek(SeekFrom::End(0))?);
@@ -153,20 +165,24 @@ impl<'a> Scrubber<'a> {
         Ok(any_masked.then_some(out))
     }
 
-    fn zip(&mut self, file: &mut Spool, depth: u32) -> Result<Option<Spool>, Error> {
-        bounds::check_zip(file)?;
+    fn censor_zip(
+        &mut self,
+        file: &mut SpoolFile,
+        depth: u32,
+    ) -> Result<Option<SpoolFile>, ArchiveError> {
+        size_limits::check_zip(file)?;
         let mut archive = ZipArchive::new(&mut *file)?;
-        let mut out = ZipWriter::new(self.empty());
+        let mut out = ZipWriter::new(self.empty_spool());
         out.set_raw_comment(archive.comment().into())?;
         let mut any_masked = false;
         for index in 0..archive.len() {
-            self.count()?;
+            self.count_entry()?;
             let mut entry = archive.by_index(index)?;
             let options = entry.options();
             let name = entry.name()?.into_owned();
-            let mut content = self.spool(&mut entry)?;
+            let mut content = self.spool_copy(&mut entry)?;
             drop(entry);
-            match self.layer(&mut content, depth + 1)? {
+            match self.censor_layer(&mut content, depth + 1)? {
                 Some(mut masked) => {
                     any_masked = true;
                     let size = masked.seek(SeekFrom::End(0))?;
@@ -181,32 +197,35 @@ impl<'a> Scrubber<'a> {
         // Names and comments stand in it as they are, and no checksum is over them.
         let whole = if any_masked { &mut out } else { file };
         whole.rewind()?;
-        let named = self.plain(whole)?;
+        let named = self.censor_plain(whole)?;
         Ok(named.or(any_masked.then_some(out)))
     }
 
     /// Whether there is one in the bytes as they are.
-    fn has_secret(&mut self, file: &mut Spool) -> Result<bool, Error> {
+    fn has_secret(&mut self, file: &mut SpoolFile) -> Result<bool, ArchiveError> {
         file.rewind()?;
-        Ok(self.plain(file)?.is_some())
+        Ok(self.censor_plain(file)?.is_some())
     }
 
     /// A copy in temporary space, at its beginning, paid from the budget.
-    fn spool(&mut self, reader: &mut impl Read) -> Result<Spool, Error> {
-        let mut copy = self.empty();
+    fn spool_copy(&mut self, reader: &mut impl Read) -> Result<SpoolFile, ArchiveError> {
+        let mut copy = self.empty_spool();
         let size = io::copy(&mut reader.take(self.budget + 1), &mut copy)?;
-        self.budget = self.budget.checked_sub(size).ok_or(Error::TooLarge)?;
+        self.budget = self
+            .budget
+            .checked_sub(size)
+            .ok_or(ArchiveError::TooLarge)?;
         copy.rewind()?;
         Ok(copy)
     }
 
-    fn count(&mut self) -> Result<(), Error> {
-        self.entries = self.entries.checked_sub(1).ok_or(Error::TooMany)?;
+    fn count_entry(&mut self) -> Result<(), ArchiveError> {
+        self.entries = self.entries.checked_sub(1).ok_or(ArchiveError::TooMany)?;
         Ok(())
     }
 
-    fn empty(&self) -> Spool {
-        self.space.file()
+    fn empty_spool(&self) -> SpoolFile {
+        self.space.create_spool()
     }
 }
 

@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use needles::Needles;
+use needles::NeedleSet;
 
-pub use needles::TooLarge;
-pub use stream::Stream;
-pub use variants::{is_too_short, variants};
+pub use needles::SecretsTooLarge;
+pub use stream::CensorStream;
+pub use variants::{is_too_short, secret_variants};
 
 /// What takes the place of each masked byte.
 pub const MASK: u8 = b'X';
@@ -29,16 +29,18 @@ pub const MASK: u8 = b'X';
 #[derive(Debug, Clone, Default)]
 pub struct Censor {
     /// `None` if there is nothing to hide.
-    needles: Option<Arc<Needles>>,
+    needles: Option<Arc<NeedleSet>>,
 }
 
 impl Censor {
-    /// Hides exactly these byte strings; empty ones are skipped. See [`variants()`] for the other
+    /// Hides exactly these byte strings; empty ones are skipped. See [`secret_variants()`] for the other
     /// shapes in which a secret shows up.
     ///
     /// Of those longer than 128 bytes, pieces of 64 bytes are hidden wherever they occur.
-    pub fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Result<Self, TooLarge> {
-        let needles = Needles::new(secrets)?;
+    pub fn new<S: AsRef<[u8]>>(
+        secrets: impl IntoIterator<Item = S>,
+    ) -> Result<Self, SecretsTooLarge> {
+        let needles = NeedleSet::new(secrets)?;
         Ok(Self {
             needles: (!needles.is_empty()).then(|| Arc::new(needles)),
         })
@@ -52,14 +54,14 @@ impl Censor {
 
     /// Begins a stream of bytes.
     #[must_use]
-    pub fn stream(&self) -> Stream {
-        Stream::new(self.needles.clone())
+    pub fn start_stream(&self) -> CensorStream {
+        CensorStream::new(self.needles.clone())
     }
 
     /// Masks bytes that are all there.
     #[must_use]
-    pub fn mask(&self, bytes: Vec<u8>) -> Vec<u8> {
-        let mut stream = self.stream();
+    pub fn mask_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let mut stream = self.start_stream();
         let mut out = stream.push(bytes);
         out.append(&mut stream.finish());
         out
@@ -68,7 +70,7 @@ impl Censor {
     /// Masks a text. What is not ASCII may come out as a replacement character if it is masked.
     #[must_use]
     pub fn mask_text(&self, text: &str) -> String {
-        String::from_utf8_lossy(&self.mask(text.as_bytes().to_vec())).into_owned()
+        String::from_utf8_lossy(&self.mask_bytes(text.as_bytes().to_vec())).into_owned()
     }
 
     /// Masks every string of a JSON value, the names of fields too, as it reads once it is

@@ -3,6 +3,7 @@
 //! `Refs → validate → plan (commands as values) → run → Record`. What a pull request's author
 //! may choose (names, refs, paths) is checked before it comes near a command line.
 
+mod command_timeout;
 mod credentials;
 mod explain;
 mod flags;
@@ -15,15 +16,14 @@ mod redact;
 mod run;
 mod ssh;
 mod validate;
-mod watch;
 
 use std::process::ExitCode;
 
-pub use explain::{CloneFailure, explain};
-pub use options::Options;
-pub use record::{Command, Record};
-pub(crate) use redact::{map_texts, redacted};
-pub use run::run;
+pub use explain::{CloneFailure, explain_clone_failure};
+pub use options::ClonerefsOptions;
+pub use record::{CloneRecord, CommandRecord};
+pub(crate) use redact::{map_texts, redact_credentials};
+pub use run::run_clonerefs;
 
 /// Runs this process as clonerefs: by `CLONEREFS_OPTIONS`, or by flags if that is not set.
 ///
@@ -31,7 +31,7 @@ pub use run::run;
 /// and ends the pod with a log to look at.
 #[must_use]
 pub fn main() -> ExitCode {
-    common::service::logging::init("clonerefs");
-    let options = crate::process::from_env_or_args(Options::ENV, flags::parse);
-    crate::process::run(async { run(&options?).await })
+    common::service::logging::init_logging("clonerefs");
+    let options = crate::process::from_env_or_args(ClonerefsOptions::ENV, flags::parse_flags);
+    crate::process::run_utility(async { run_clonerefs(&options?).await })
 }

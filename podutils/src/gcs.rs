@@ -10,7 +10,7 @@ pub(crate) use flags::UploadFlags;
 /// `gcs_options` of the sidecar, and flattened into the options of initupload.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Options {
+pub struct GcsUploadOptions {
     /// Folders to upload, each into one of its name (plank gives `artifacts`), and files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<String>,

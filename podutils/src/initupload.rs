@@ -10,8 +10,8 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-pub use options::Options;
-pub use run::run;
+pub use options::InituploadOptions;
+pub use run::run_initupload;
 
 /// Runs this process as initupload, by `JOB_SPEC` and `INITUPLOAD_OPTIONS`, or flags if that is
 /// not set.
@@ -19,11 +19,11 @@ pub use run::run;
 /// Exits with 1 if the clone had failed, which ends the pod, or if an upload fails.
 #[must_use]
 pub fn main() -> ExitCode {
-    common::service::logging::init("initupload");
-    let options = crate::process::from_env_or_args(Options::ENV, flags::parse);
-    crate::process::run(async {
+    common::service::logging::init_logging("initupload");
+    let options = crate::process::from_env_or_args(InituploadOptions::ENV, flags::parse_flags);
+    crate::process::run_utility(async {
         let options = options?;
-        let spec = crate::process::job_spec()?;
-        run(&options, &spec, Timestamp::now()).await
+        let spec = crate::process::require_job_spec()?;
+        run_initupload(&options, &spec, Timestamp::now()).await
     })
 }

@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 
 use crate::JobSpec;
 use crate::censor::Censor;
-use crate::clonerefs::Record;
+use crate::clonerefs::CloneRecord;
 
 /// `started.json`. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Started {
+pub struct StartedMetadata {
     timestamp: i64,
     #[serde(skip_serializing_if = "String::is_empty")]
     pull: String,
@@ -26,16 +26,16 @@ pub struct Started {
     repo_version: String,
 }
 
-impl Started {
+impl StartedMetadata {
     /// The version is what was really checked out, if the records tell; else what was asked for.
     #[must_use]
-    pub fn new(spec: &JobSpec, records: &[Record], now: Timestamp) -> Self {
+    pub fn new(spec: &JobSpec, records: &[CloneRecord], now: Timestamp) -> Self {
         let main = spec.main_refs();
         let version = main.map_or_else(String::new, |main| {
             let cloned = records
                 .iter()
                 .find(|r| r.refs == *main && !r.final_sha.is_empty());
-            cloned.map_or_else(|| revision(main), |r| r.final_sha.clone())
+            cloned.map_or_else(|| requested_revision(main), |r| r.final_sha.clone())
         });
         let pull = spec.refs.as_ref().and_then(|refs| refs.pulls.first());
         Self {
@@ -55,7 +55,7 @@ impl Started {
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum RunOutcome {
     Success,
     Failure,
     Aborted,
@@ -63,7 +63,7 @@ pub(crate) enum Outcome {
 
 /// `finished.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Finished {
+pub(crate) struct FinishedMetadata {
     timestamp: i64,
     passed: bool,
     result: &'static str,
@@ -73,23 +73,25 @@ pub(crate) struct Finished {
     revision: String,
 }
 
-impl Finished {
+impl FinishedMetadata {
     pub(crate) fn new(
         spec: &JobSpec,
-        outcome: Outcome,
+        outcome: RunOutcome,
         metadata: Map<String, Value>,
         now: Timestamp,
     ) -> Self {
         Self {
             timestamp: now.as_second(),
-            passed: outcome == Outcome::Success,
+            passed: outcome == RunOutcome::Success,
             result: match outcome {
-                Outcome::Success => "SUCCESS",
-                Outcome::Failure => "FAILURE",
-                Outcome::Aborted => "ABORTED",
+                RunOutcome::Success => "SUCCESS",
+                RunOutcome::Failure => "FAILURE",
+                RunOutcome::Aborted => "ABORTED",
             },
             metadata,
-            revision: spec.main_refs().map_or_else(String::new, revision),
+            revision: spec
+                .main_refs()
+                .map_or_else(String::new, requested_revision),
         }
     }
 }
@@ -98,14 +100,14 @@ impl Finished {
 ///
 /// What is masked are the strings as they read, since in the file a secret may be written in a
 /// hundred ways (`p\u0026ss`), and after that the text as it is going to be stored.
-pub(crate) fn read_masked(text: &[u8], censor: &Censor) -> Option<Map<String, Value>> {
+pub(crate) fn read_masked_metadata(text: &[u8], censor: &Censor) -> Option<Map<String, Value>> {
     let masked = censor.mask_json(serde_json::from_slice(text).ok()?);
-    serde_json::from_slice(&censor.mask(masked.to_string().into_bytes())).ok()
+    serde_json::from_slice(&censor.mask_bytes(masked.to_string().into_bytes())).ok()
 }
 
 /// What was asked for: the pull request's commit, else the base's, else the base's name.
 #[must_use]
-pub fn revision(refs: &Refs) -> String {
+pub fn requested_revision(refs: &Refs) -> String {
     let pull = refs.pulls.first().map(|p| p.sha.as_str());
     [pull.unwrap_or_default(), &refs.base_sha, &refs.base_ref]
         .into_iter()
@@ -154,18 +156,18 @@ mod tests {
             extra_refs: vec![extra],
             ..JobSpec::default()
         };
-        let record = Record {
+        let record = CloneRecord {
             refs: refs(),
             final_sha: "merged".into(),
-            ..Record::default()
+            ..CloneRecord::default()
         };
         for (records, version) in [
             (vec![], "pull"),
             (vec![record], "merged"),
-            (vec![Record::default()], "pull"),
+            (vec![CloneRecord::default()], "pull"),
         ] {
             assert_eq!(
-                serde_json::to_value(Started::new(&spec, &records, now())).unwrap(),
+                serde_json::to_value(StartedMetadata::new(&spec, &records, now())).unwrap(),
                 json!({
                     "timestamp": 1_795_348_800, "pull": "7",
                     "repos": {"o/r": "main:base,7:pull", "o/x": "dev"},
@@ -173,7 +175,8 @@ mod tests {
                 })
             );
         }
-        let bare = serde_json::to_value(Started::new(&JobSpec::default(), &[], now())).unwrap();
+        let bare =
+            serde_json::to_value(StartedMetadata::new(&JobSpec::default(), &[], now())).unwrap();
         assert_eq!(bare, json!({"timestamp": 1_795_348_800}));
     }
 
@@ -200,7 +203,7 @@ mod tests {
             ("{", None),
             ("", None),
         ] {
-            let masked = read_masked(text.as_bytes(), &censor).map(Value::from);
+            let masked = read_masked_metadata(text.as_bytes(), &censor).map(Value::from);
             assert_eq!(masked, expected, "{text}");
         }
     }
@@ -212,13 +215,14 @@ mod tests {
             ..JobSpec::default()
         };
         for (outcome, passed, result) in [
-            (Outcome::Success, true, "SUCCESS"),
-            (Outcome::Failure, false, "FAILURE"),
-            (Outcome::Aborted, false, "ABORTED"),
+            (RunOutcome::Success, true, "SUCCESS"),
+            (RunOutcome::Failure, false, "FAILURE"),
+            (RunOutcome::Aborted, false, "ABORTED"),
         ] {
             let metadata = Map::from_iter([("k".to_owned(), json!(1))]);
             assert_eq!(
-                serde_json::to_value(Finished::new(&spec, outcome, metadata, now())).unwrap(),
+                serde_json::to_value(FinishedMetadata::new(&spec, outcome, metadata, now()))
+                    .unwrap(),
                 json!({"timestamp": 1_795_348_800, "passed": passed, "result": result, "metadata": {"k": 1}, "revision": "pull"})
             );
         }

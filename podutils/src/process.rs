@@ -19,13 +19,13 @@ const TERMINATION_LOG: &str = "/dev/termination-log";
 /// some day somebody puts a secret into them.
 pub(crate) fn from_env<T: DeserializeOwned>(name: &str) -> anyhow::Result<Option<T>> {
     match std::env::var(name) {
-        Ok(json) => parse(name, &json).map(Some),
+        Ok(json) => parse_options(name, &json).map(Some),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(e) => Err(e).with_context(|| format!("reading {name}")),
     }
 }
 
-fn parse<T: DeserializeOwned>(name: &str, json: &str) -> anyhow::Result<T> {
+fn parse_options<T: DeserializeOwned>(name: &str, json: &str) -> anyhow::Result<T> {
     serde_json::from_str(json).map_err(|e| {
         let why = if e.is_data() {
             "a value has the wrong type"
@@ -58,12 +58,12 @@ pub(crate) fn from_env_or_args<T: DeserializeOwned>(
 }
 
 /// The job that this pod runs.
-pub(crate) fn job_spec() -> anyhow::Result<JobSpec> {
+pub(crate) fn require_job_spec() -> anyhow::Result<JobSpec> {
     require_env(JobSpec::ENV)
 }
 
 /// Runs a pod utility to its end and gives its exit code; an error is logged and is 1.
-pub(crate) fn run(main: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+pub(crate) fn run_utility(main: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     common::service::install_crypto();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -76,13 +76,13 @@ pub(crate) fn run(main: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitC
     result.unwrap_or_else(|e| {
         let message = format!("{e:#}");
         tracing::error!("{message}");
-        leave_message(Path::new(TERMINATION_LOG), &message);
+        write_termination_message(Path::new(TERMINATION_LOG), &message);
         ExitCode::FAILURE
     })
 }
 
 /// Puts the message into the container's status, where it stands without the log around it.
-fn leave_message(file: &Path, message: &str) {
+fn write_termination_message(file: &Path, message: &str) {
     // It is there in every container, and nowhere else. Without it the end of the log is shown.
     let _ = OpenOptions::new()
         .write(true)
@@ -108,7 +108,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                parse::<JobSpec>("X", json).unwrap_err().to_string(),
+                parse_options::<JobSpec>("X", json).unwrap_err().to_string(),
                 expected
             );
         }
@@ -118,10 +118,10 @@ mod tests {
     fn last_words_go_where_kubernetes_looks_and_nowhere_else() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("termination-log");
-        leave_message(&file, "why");
+        write_termination_message(&file, "why");
         assert!(!file.exists());
         std::fs::write(&file, "something longer").unwrap();
-        leave_message(&file, "why");
+        write_termination_message(&file, "why");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "why");
     }
 }

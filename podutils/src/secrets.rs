@@ -12,12 +12,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tracing::warn;
 
-use crate::censor::{Censor, is_too_short, variants};
-use crate::sidecar::CensoringOptions;
+use crate::censor::{Censor, is_too_short, secret_variants};
+use crate::sidecar::SidecarCensoringOptions;
 
 /// Why the secrets could not be learnt. Without them nothing may be uploaded.
 #[derive(Debug, thiserror::Error)]
-enum Error {
+enum SecretsError {
     #[error("cannot read the secret {}: {error}", path.display())]
     Read { path: PathBuf, error: io::Error },
     #[error("the secret {} is not the JSON that its name says", .0.display())]
@@ -26,29 +26,32 @@ enum Error {
 
 /// All that was a secret of the pod so far. Clones know the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Known(Arc<Mutex<Remembered>>);
+pub(crate) struct KnownSecrets(Arc<Mutex<RememberedSecrets>>);
 
 #[derive(Debug, Default)]
-struct Remembered {
+struct RememberedSecrets {
     values: BTreeSet<Vec<u8>>,
     /// The files of those that are too short to be hidden.
     in_clear: BTreeSet<PathBuf>,
 }
 
-impl Known {
+impl KnownSecrets {
     /// Reads the secrets as they are now, and tells how many are known, which rises with each new
     /// one: whoever made a censor of fewer needs another. The error is for people to read.
-    pub(crate) async fn learn(&self, options: &CensoringOptions) -> Result<usize, String> {
+    pub(crate) async fn learn_secrets(
+        &self,
+        options: &SidecarCensoringOptions,
+    ) -> Result<usize, String> {
         if !options.ini_filenames.is_empty() {
             return Err("secrets in ini files (ini_filenames) are not supported".to_owned());
         }
         let directories = options.secret_directories.clone();
-        let loaded = tokio::task::spawn_blocking(move || load(&directories)).await;
+        let loaded = tokio::task::spawn_blocking(move || load_secrets(&directories)).await;
         let loaded = loaded.map_err(|e| e.to_string())?;
         let loaded = loaded.map_err(|e| e.to_string())?;
-        let minimum = minimum(options);
+        let minimum = minimum_length(options);
         let mut known = self.lock();
-        for Secret { path, value } in loaded {
+        for LoadedSecret { path, value } in loaded {
             if is_too_short(&value, minimum) && known.in_clear.insert(path.clone()) {
                 warn!(
                     file = %path.display(),
@@ -62,13 +65,13 @@ impl Known {
     }
 
     /// What hides all of them, in all shapes. The error is for people to read.
-    pub(crate) fn censor(&self, options: &CensoringOptions) -> Result<Censor, String> {
-        let minimum = minimum(options);
+    pub(crate) fn build_censor(&self, options: &SidecarCensoringOptions) -> Result<Censor, String> {
+        let minimum = minimum_length(options);
         let known = self.lock();
         let shapes = known
             .values
             .iter()
-            .flat_map(|value| variants(value, minimum));
+            .flat_map(|value| secret_variants(value, minimum));
         Censor::new(shapes).map_err(|e| e.to_string())
     }
 
@@ -80,34 +83,34 @@ impl Known {
         files.map(|file| file.display().to_string()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Remembered> {
+    fn lock(&self) -> MutexGuard<'_, RememberedSecrets> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// In bytes.
-fn minimum(options: &CensoringOptions) -> usize {
+fn minimum_length(options: &SidecarCensoringOptions) -> usize {
     let minimum = options.config.minimum_secret_length.unwrap_or(0);
     usize::try_from(minimum).unwrap_or(0)
 }
 
 /// A value that is secret, and the file that it stands in.
-struct Secret {
+struct LoadedSecret {
     path: PathBuf,
     value: Vec<u8>,
 }
 
 /// Every file below `directories`, and what is secret by itself of those that hold more.
-fn load(directories: &[String]) -> Result<Vec<Secret>, Error> {
+fn load_secrets(directories: &[String]) -> Result<Vec<LoadedSecret>, SecretsError> {
     let mut found = Vec::new();
     for directory in directories {
-        read(Path::new(directory), &mut found)?;
+        read_secrets(Path::new(directory), &mut found)?;
     }
     Ok(found)
 }
 
-fn read(path: &Path, found: &mut Vec<Secret>) -> Result<(), Error> {
-    let failed = |error| Error::Read {
+fn read_secrets(path: &Path, found: &mut Vec<LoadedSecret>) -> Result<(), SecretsError> {
+    let failed = |error| SecretsError::Read {
         path: path.to_owned(),
         error,
     };
@@ -117,13 +120,13 @@ fn read(path: &Path, found: &mut Vec<Secret>) -> Result<(), Error> {
             let entry = entry.map_err(failed)?;
             // Kubernetes keeps the versions of a mount in `..data` and `..2026_…`.
             if !entry.file_name().as_encoded_bytes().starts_with(b"..") {
-                read(&entry.path(), found)?;
+                read_secrets(&entry.path(), found)?;
             }
         }
         return Ok(());
     }
     let content = fs::read(path).map_err(failed)?;
-    let secret = |value: Vec<u8>| Secret {
+    let secret = |value: Vec<u8>| LoadedSecret {
         path: path.to_owned(),
         value,
     };
@@ -132,16 +135,16 @@ fn read(path: &Path, found: &mut Vec<Secret>) -> Result<(), Error> {
         Some(".dockercfg" | ".dockerconfigjson")
     ) {
         let config: Value =
-            serde_json::from_slice(&content).map_err(|_| Error::NotJson(path.to_owned()))?;
+            serde_json::from_slice(&content).map_err(|_| SecretsError::NotJson(path.to_owned()))?;
         found.extend(docker_credentials(&config).into_iter().map(secret));
     }
-    found.extend(cookies(&content).map(<[u8]>::to_vec).map(secret));
+    found.extend(cookie_values(&content).map(<[u8]>::to_vec).map(secret));
     found.push(secret(content));
     Ok(())
 }
 
 /// The values in a cookie file of curl's and git's: seven fields a line, the last is the value.
-fn cookies(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn cookie_values(content: &[u8]) -> impl Iterator<Item = &[u8]> {
     content.split(|byte| *byte == b'\n').filter_map(|line| {
         let mut fields = line.split(|byte| *byte == b'\t');
         let value = fields.nth(6)?;
@@ -183,16 +186,20 @@ mod tests {
 
     /// What hides the secrets that are mounted there.
     async fn censor(dir: &tempfile::TempDir, minimum_length: i64) -> Censor {
-        let mut options = CensoringOptions {
+        let mut options = SidecarCensoringOptions {
             secret_directories: dirs(dir),
-            ..CensoringOptions::default()
+            ..SidecarCensoringOptions::default()
         };
         options.config.minimum_secret_length = Some(minimum_length);
-        let known = Known::default();
-        let first = known.learn(&options).await.unwrap();
+        let known = KnownSecrets::default();
+        let first = known.learn_secrets(&options).await.unwrap();
         assert!(first > 0);
-        assert_eq!(known.learn(&options).await, Ok(first), "nothing is new");
-        known.censor(&options).unwrap()
+        assert_eq!(
+            known.learn_secrets(&options).await,
+            Ok(first),
+            "nothing is new"
+        );
+        known.build_censor(&options).unwrap()
     }
 
     fn mounted(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -239,18 +246,21 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_an_error() {
         let dir = mounted(&[(".dockercfg", "not json")]);
-        assert!(matches!(load(&dirs(&dir)), Err(Error::NotJson(_))));
         assert!(matches!(
-            load(&["/no/such/mount".into()]),
-            Err(Error::Read { .. })
+            load_secrets(&dirs(&dir)),
+            Err(SecretsError::NotJson(_))
+        ));
+        assert!(matches!(
+            load_secrets(&["/no/such/mount".into()]),
+            Err(SecretsError::Read { .. })
         ));
         let dir = mounted(&[]);
         symlink("nowhere", dir.path().join("dangling")).unwrap();
-        assert!(load(&dirs(&dir)).is_err());
+        assert!(load_secrets(&dirs(&dir)).is_err());
     }
 
     #[test]
     fn no_folders_no_secrets() {
-        assert!(load(&[]).unwrap().is_empty());
+        assert!(load_secrets(&[]).unwrap().is_empty());
     }
 }

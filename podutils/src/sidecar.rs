@@ -1,23 +1,23 @@
 //! sidecar: waits for the test containers, then censors and uploads what they left.
 
-mod given;
 mod live;
 mod markers;
 mod options;
 mod own_line;
+mod raw_options;
 mod run;
 mod verdict;
 
 use std::process::ExitCode;
 
-use common::service::flags::warn_unbuilt;
+use common::service::flags::warn_unimplemented_flags;
 use common::service::logging;
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
-use given::Given;
-pub use options::{CensoringOptions, Options};
-pub use run::{Sidecar, run};
+pub use options::{SidecarCensoringOptions, SidecarOptions};
+use raw_options::RawSidecarOptions;
+pub use run::{SidecarRun, run_sidecar};
 
 /// Runs this process as the sidecar, by `SIDECAR_OPTIONS` and `JOB_SPEC`.
 ///
@@ -27,14 +27,14 @@ pub fn main() -> ExitCode {
     // Without it there is no sidecar-logs.json; stderr still has it all.
     let log = tempfile::NamedTempFile::new().ok();
     match log.as_ref().and_then(|file| file.reopen().ok()) {
-        Some(copy) => logging::init_with_copy("sidecar", copy),
-        None => logging::init("sidecar"),
+        Some(copy) => logging::init_logging_with_copy("sidecar", copy),
+        None => logging::init_logging("sidecar"),
     }
-    crate::process::run(async {
-        let given: Given = crate::process::require_env(Options::ENV)?;
-        warn_unbuilt(given.unbuilt());
-        let options = given.options()?;
-        let spec = crate::process::job_spec()?;
+    crate::process::run_utility(async {
+        let given: RawSidecarOptions = crate::process::require_env(SidecarOptions::ENV)?;
+        warn_unimplemented_flags(given.unimplemented_options());
+        let options = given.into_options()?;
+        let spec = crate::process::require_job_spec()?;
         let (mut terminate, mut interrupt) = (
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
@@ -46,8 +46,8 @@ pub fn main() -> ExitCode {
             }
         };
         let own_log = log.as_ref().map(|file| file.path().to_owned());
-        run(
-            Sidecar {
+        run_sidecar(
+            SidecarRun {
                 options: &options,
                 spec: &spec,
                 own_log,

@@ -5,7 +5,7 @@
 
 mod failures;
 mod latest;
-mod patience;
+mod retry_budget;
 mod source;
 mod target;
 mod walk;
@@ -15,19 +15,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use common::storage::{Attributes, Storage};
+use common::storage::{ObjectAttributes, ObjectStorage};
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 use tracing::info;
 
-use crate::archive::Space;
+use crate::archive::TempSpace;
 use crate::censor::Censor;
 
-pub(crate) use failures::{Failure, Failures};
-use patience::{Attempts, Importance, Limits, Patience};
-pub(crate) use source::{Error as SourceError, Source, open_below};
-pub(crate) use target::Target;
-pub(crate) use walk::{Filter, PassedOver, Plan, Walk};
+pub(crate) use failures::{UploadFailure, UploadFailures};
+use retry_budget::{RetryBudget, RetryLimits, UploadAttempts, UploadImportance};
+pub(crate) use source::{UploadSource, UploadSourceError, open_below};
+pub(crate) use target::UploadTarget;
+pub(crate) use walk::{ArtifactPlan, ArtifactWalk, CensorFilter, UncensoredFiles};
 
 /// Uploads at once.
 const CONCURRENCY: usize = 4;
@@ -36,22 +36,22 @@ const AHEAD: usize = 16;
 
 /// One object to be.
 #[derive(Debug, Clone)]
-pub(crate) struct Upload {
+pub(crate) struct ObjectUpload {
     pub(crate) key: String,
-    pub(crate) source: Source,
-    pub(crate) attributes: Attributes,
+    pub(crate) source: UploadSource,
+    pub(crate) attributes: ObjectAttributes,
 }
 
-impl Upload {
+impl ObjectUpload {
     /// Something small that we wrote ourselves.
-    pub(crate) fn text(key: String, content: impl Into<Bytes>) -> Self {
-        let attributes = Attributes {
+    pub(crate) fn from_text(key: String, content: impl Into<Bytes>) -> Self {
+        let attributes = ObjectAttributes {
             content_type: common::storage::content_type(&key, &std::collections::BTreeMap::new()),
-            ..Attributes::default()
+            ..ObjectAttributes::default()
         };
         Self {
             key,
-            source: Source::Bytes(content.into()),
+            source: UploadSource::Bytes(content.into()),
             attributes,
         }
     }
@@ -59,14 +59,14 @@ impl Upload {
 
 /// Where archives are looked into, and how many at once.
 #[derive(Debug, Clone)]
-pub(crate) struct Archives {
-    space: Space,
+pub(crate) struct ArchiveSlots {
+    space: TempSpace,
     turns: Arc<Semaphore>,
     at_once: u32,
 }
 
-impl Archives {
-    fn new(space: Space, at_once: usize) -> Self {
+impl ArchiveSlots {
+    fn new(space: TempSpace, at_once: usize) -> Self {
         let at_once = u32::try_from(at_once.max(1)).unwrap_or(u32::MAX);
         Self {
             space,
@@ -79,54 +79,55 @@ impl Archives {
 /// How to upload.
 #[derive(Debug, Clone)]
 pub(crate) struct Uploader {
-    pub(crate) storage: Storage,
+    pub(crate) storage: ObjectStorage,
     pub(crate) censor: Censor,
-    archives: Archives,
+    archives: ArchiveSlots,
     pub(crate) dry_run: bool,
-    patience: Arc<Patience>,
+    patience: Arc<RetryBudget>,
 }
 
 impl Uploader {
     /// Hides nothing, for what is known to hold no secret.
-    pub(crate) fn new(storage: Storage, dry_run: bool) -> Self {
+    pub(crate) fn new(storage: ObjectStorage, dry_run: bool) -> Self {
         Self {
             storage,
             censor: Censor::default(),
-            archives: Archives::new(Space::in_folder(&std::env::temp_dir()), 1),
+            archives: ArchiveSlots::new(TempSpace::in_folder(&std::env::temp_dir()), 1),
             dry_run,
-            patience: Arc::new(Patience::new(Limits::DEFAULT)),
+            patience: Arc::new(RetryBudget::new(RetryLimits::DEFAULT)),
         }
     }
 
     /// Hides what `censor` hides, looking into `concurrency` archives at once in the folder
     /// `temp`.
-    pub(crate) fn censored(self, censor: Censor, temp: &Path, concurrency: usize) -> Self {
+    pub(crate) fn with_censor(self, censor: Censor, temp: &Path, concurrency: usize) -> Self {
         Self {
             censor,
-            archives: Archives::new(Space::in_folder(temp), concurrency),
+            archives: ArchiveSlots::new(TempSpace::in_folder(temp), concurrency),
             ..self
         }
     }
 
     /// Uploads the run's own files, some at a time; one that fails does not stop the others.
-    pub(crate) async fn upload(&self, uploads: Vec<Upload>) -> Failures {
+    pub(crate) async fn upload_objects(&self, uploads: Vec<ObjectUpload>) -> UploadFailures {
         let uploads = stream::iter(uploads.into_iter().map(Ok));
-        self.upload_stream(uploads, Importance::Own).await
+        self.upload_stream(uploads, UploadImportance::Own).await
     }
 
     /// Uploads what a walk finds, while it walks.
     pub(crate) async fn upload_artifacts(
         &self,
-        found: impl Iterator<Item = Result<Upload, Failure>> + Send + 'static,
-    ) -> Failures {
-        self.upload_stream(ahead(found), Importance::Artifact).await
+        found: impl Iterator<Item = Result<ObjectUpload, UploadFailure>> + Send + 'static,
+    ) -> UploadFailures {
+        self.upload_stream(read_ahead(found), UploadImportance::Artifact)
+            .await
     }
 
     async fn upload_stream(
         &self,
-        uploads: impl Stream<Item = Result<Upload, Failure>>,
-        importance: Importance,
-    ) -> Failures {
+        uploads: impl Stream<Item = Result<ObjectUpload, UploadFailure>>,
+        importance: UploadImportance,
+    ) -> UploadFailures {
         let failures = uploads
             .map(|upload| async move {
                 match upload {
@@ -136,15 +137,19 @@ impl Uploader {
             })
             .buffer_unordered(CONCURRENCY)
             .filter_map(|failure| async { failure });
-        let all = failures.fold(Failures::default(), |mut all, failure| async {
+        let all = failures.fold(UploadFailures::default(), |mut all, failure| async {
             all.push(failure);
             all
         });
         all.await
     }
 
-    async fn upload_one(&self, upload: &Upload, importance: Importance) -> Result<(), Failure> {
-        let failure = |reason: String, uncensored| Failure {
+    async fn upload_one(
+        &self,
+        upload: &ObjectUpload,
+        importance: UploadImportance,
+    ) -> Result<(), UploadFailure> {
+        let failure = |reason: String, uncensored| UploadFailure {
             key: upload.key.clone(),
             reason,
             uncensored,
@@ -153,32 +158,37 @@ impl Uploader {
             info!(key = upload.key, "would upload");
             return Ok(());
         }
-        if !self.patience.is_left(importance, Instant::now()) {
+        if !self
+            .patience
+            .allows_first_attempt(importance, Instant::now())
+        {
             let reason = "the storage has not answered for minutes, so it was not tried";
             return Err(failure(reason.to_owned(), false));
         }
-        let mut attempts = Attempts::new(importance, Instant::now());
+        let mut attempts = UploadAttempts::new(importance, Instant::now());
         loop {
-            let opened = source::open(upload, self).await;
+            let opened = source::open_upload(upload, self).await;
             let opened = opened.map_err(|e| failure(e.to_string(), e.is_uncensored()))?;
             let own_encoding = || upload.attributes.content_encoding.clone();
-            let attributes = Attributes {
+            let attributes = ObjectAttributes {
                 content_encoding: opened.encoding.or_else(own_encoding),
                 ..upload.attributes.clone()
             };
-            let put = self.storage.put(&upload.key, opened.body, &attributes);
+            let put = self
+                .storage
+                .put_object(&upload.key, opened.body, &attributes);
             let Err(error) = put.await else {
-                self.patience.answered(&attempts, Instant::now());
+                self.patience.record_answer(&attempts, Instant::now());
                 return Ok(());
             };
             if let Some(reason) = opened.broken.get() {
                 return Err(failure(reason.clone(), false));
             }
             if !error.is_transient() {
-                self.patience.answered(&attempts, Instant::now());
+                self.patience.record_answer(&attempts, Instant::now());
                 return Err(failure(error.to_string(), false));
             }
-            let Some(wait) = self.patience.failed(&mut attempts, Instant::now()) else {
+            let Some(wait) = self.patience.record_failure(&mut attempts, Instant::now()) else {
                 let reason = format!("{error}; tried {} times", attempts.failed);
                 return Err(failure(reason, false));
             };
@@ -190,7 +200,7 @@ impl Uploader {
 
 /// What an iterator gives that reads a file system, from a thread of its own: never more of it
 /// than [`AHEAD`].
-fn ahead<T: Send + 'static>(
+fn read_ahead<T: Send + 'static>(
     items: impl Iterator<Item = T> + Send + 'static,
 ) -> impl Stream<Item = T> {
     let (sender, receiver) = mpsc::channel(AHEAD);

@@ -5,10 +5,10 @@
 //! of somebody else, and the three forms of the answer.
 
 mod annotations;
-mod ask;
 mod checkout;
 mod clusters;
 mod examine;
+mod github_warnings;
 mod hierarchy;
 mod json;
 mod options;
@@ -24,42 +24,48 @@ use std::{
 use common::service::flags;
 
 use crate::program;
-use options::{Options, Output};
+use options::{CheckOptions, CheckOutputFormat};
 
 /// Ends with 0 where nothing is wrong, with 1 where something is or cannot be found out, and with
 /// 2 where the command line is not understood.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let options = match flags::parse_command::<Options>(arguments) {
+    let options = match flags::parse_command::<CheckOptions>(arguments) {
         Ok(options) => options,
         Err(error) => error.exit(),
     };
-    let enabled = match options.enabled() {
+    let enabled = match options.enabled_warnings() {
         Ok(enabled) => enabled,
-        Err(message) => return program::complain(&format!("error: {message}")),
+        Err(message) => return program::print_usage_error(&format!("error: {message}")),
     };
-    let report = match examine::examine(&options, &enabled) {
+    let report = match examine::examine_config(&options, &enabled) {
         Ok(Some(report)) => report,
         Ok(None) => {
-            return program::complain(
+            return program::print_usage_error(
                 "error: --config-path is needed: there is no .prow/, .prow.yaml or prow-jobs.yaml \
                  in this folder",
             );
         }
         Err(error) => {
-            program::complain(&format!("error: {error:#}"));
+            program::print_usage_error(&format!("error: {error:#}"));
             return ExitCode::FAILURE;
         }
     };
     let out = io::stdout();
     let written = match options.output {
-        Output::Text => text::write(&report, text::Style::of(&out), &mut out.lock()),
-        Output::Json => json::write(&report, &mut out.lock()),
-        Output::Github => annotations::write(&report, &mut out.lock()),
+        CheckOutputFormat::Text => text::write_text(
+            &report,
+            text::ReportStyle::detect_style(&out),
+            &mut out.lock(),
+        ),
+        CheckOutputFormat::Json => json::write_json(&report, &mut out.lock()),
+        CheckOutputFormat::Github => annotations::write_annotations(&report, &mut out.lock()),
     };
     if let Err(error) = written.and_then(|()| io::stdout().flush()) {
-        return program::complain(&format!("error: the findings cannot be written: {error}"));
+        return program::print_usage_error(&format!(
+            "error: the findings cannot be written: {error}"
+        ));
     }
-    if report.fails(options.strict) {
+    if report.is_failure(options.strict) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

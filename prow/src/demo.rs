@@ -4,62 +4,63 @@
 //! request by webhook. What a service does is never decided here.
 
 mod config;
-mod expect;
-mod forge;
+mod contributor;
+mod expectations;
 mod git;
 mod jobs;
 mod log;
 mod options;
 mod ports;
 mod repository;
+mod sample_repo;
 mod screen;
 mod seed;
 mod services;
-mod source;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
-use common::{private, prowjob::ProwJobState, service};
+use common::{private_files, prowjob::ProwJobState, service};
 use tokio_util::sync::CancellationToken;
 
-use crate::program::{complain, runtime};
-use expect::{Line, POSTSUBMITS, PRESUBMITS};
-use jobs::Jobs;
-use options::Options;
-use repository::Repository;
-use screen::Screen;
-use seed::Seed;
-use services::Services;
-pub(crate) use source::{from_url, only_key};
+use crate::program::{build_runtime, print_usage_error};
+use expectations::{ExpectedJob, POSTSUBMITS, PRESUBMITS};
+use jobs::DemoJobs;
+use options::DemoOptions;
+use repository::UserRepository;
+pub(crate) use sample_repo::{find_only_key, parse_remote_url};
+use screen::DemoScreen;
+use seed::DemoSeed;
+use services::DemoServices;
 
 /// Runs the demo with the command line after its name.
 pub(crate) fn main(flags: impl Iterator<Item = OsString>) -> ExitCode {
-    let options = match service::flags::parse_command::<Options>(flags) {
+    let options = match service::flags::parse_command::<DemoOptions>(flags) {
         Ok(options) => options,
         Err(error) => error.exit(),
     };
     service::install_crypto();
-    match runtime().block_on(run(options)) {
+    match build_runtime().block_on(run_demo(options)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            complain(&format!("prow demo: {error:#}"));
+            print_usage_error(&format!("prow demo: {error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
 /// Where the demo keeps everything; a folder of its own goes at the end.
-struct Data {
+struct DemoFolder {
     path: PathBuf,
     temporary: Option<tempfile::TempDir>,
 }
 
-impl Data {
+impl DemoFolder {
     fn new(wanted: Option<&PathBuf>) -> anyhow::Result<Self> {
         if let Some(path) = wanted {
-            private::folder(path).with_context(|| format!("--data {}", path.display()))?;
+            private_files::ensure_private_dir(path)
+                .with_context(|| format!("--data {}", path.display()))?;
             return Ok(Self {
                 path: path.canonicalize()?,
                 temporary: None,
@@ -73,62 +74,64 @@ impl Data {
     }
 
     /// Leaves a temporary folder in place, for somebody to find out what went wrong.
-    fn keep(self) {
+    fn keep_folder(self) {
         if let Some(folder) = self.temporary {
             let _ = folder.keep();
         }
     }
 }
 
-async fn run(options: Options) -> anyhow::Result<bool> {
+async fn run_demo(options: DemoOptions) -> anyhow::Result<bool> {
     let repo = match &options.repo {
-        Some(path) => Some(Repository::open(path).await?),
+        Some(path) => Some(UserRepository::open(path).await?),
         None => None,
     };
-    let data = Data::new(options.data.as_ref())?;
+    let data = DemoFolder::new(options.data.as_ref())?;
     let log = data.path.join("log.jsonl");
     let log_breaks = log::log_to(&log)?;
     let shutdown = service::shutdown_signal();
-    let (services, mut failures) = Services::start(&options, &data.path, &shutdown).await?;
+    let (services, mut failures) =
+        DemoServices::start_services(&options, &data.path, &shutdown).await?;
     let outcome = tokio::select! {
         biased;
         Ok(error) = log_breaks => Err(anyhow::Error::from(error).context(log.display().to_string())),
         Some(error) = failures.recv() => Err(error),
         // Ctrl-C before the end: nothing failed.
         () = shutdown.cancelled() => Ok(true),
-        outcome = show(&options, repo.as_ref(), &services, &shutdown) => outcome,
+        outcome = play_demo(&options, repo.as_ref(), &services, &shutdown) => outcome,
     };
     shutdown.cancel();
-    services.stopped().await;
+    services.wait_until_stopped().await;
     if !matches!(outcome, Ok(true)) {
-        screen::say(&format!("What happened is in {}", data.path.display()));
-        data.keep();
+        screen::print_text(&format!("What happened is in {}", data.path.display()));
+        data.keep_folder();
     }
     outcome
 }
 
 /// Plays the contributor's part and prints what comes of it; without `--exit` it then serves
 /// until `shutdown`, and goes on printing.
-async fn show(
-    options: &Options,
-    repo: Option<&Repository>,
-    services: &Services,
+async fn play_demo(
+    options: &DemoOptions,
+    repo: Option<&UserRepository>,
+    services: &DemoServices,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<bool> {
     let work = tempfile::tempdir()?;
-    let seed = Seed::new(&services.github, work.path(), repo).await?;
-    let mut screen = Screen::new(jobs::follow(services.client.clone(), "default").await);
-    screen.skip_past();
-    screen::addresses(services, repo.map_or(&[], |repo| &repo.notes));
+    let seed = DemoSeed::new(&services.github, work.path(), repo).await?;
+    let mut screen =
+        DemoScreen::new(jobs::watch_prowjobs(services.client.clone(), "default").await);
+    screen.skip_ended_jobs();
+    screen::print_addresses(services, repo.map_or(&[], |repo| &repo.notes));
     let (good, open) = match repo {
-        Some(_) => of_the_user(&seed, &mut screen, options.exit).await?,
-        None => sample(&seed, &mut screen, options.exit).await?,
+        Some(_) => play_user_repository(&seed, &mut screen, options.exit).await?,
+        None => play_sample(&seed, &mut screen, options.exit).await?,
     };
     if !options.exit {
-        let theirs = seed.strangers_pull_request().await?;
-        screen::play(services, &seed, open, &theirs);
+        let theirs = seed.open_strangers_pull().await?;
+        screen::print_next_steps(services, &seed, open, &theirs);
         tokio::select! {
-            _ = screen.jobs(Duration::MAX, |_| false) => {}
+            _ = screen.print_jobs_until(Duration::MAX, |_| false) => {}
             () = shutdown.cancelled() => {}
         }
     }
@@ -136,56 +139,75 @@ async fn show(
 }
 
 /// Whether all went as it should, and the pull request that is left open.
-type Outcome = (bool, u64);
+type DemoOutcome = (bool, u64);
 
 /// A pull request, its jobs, its merge, and the job that the merge starts; then a second one,
 /// for the user to play with.
-async fn sample(seed: &Seed, screen: &mut Screen, exit: bool) -> anyhow::Result<Outcome> {
+async fn play_sample(
+    seed: &DemoSeed,
+    screen: &mut DemoScreen,
+    exit: bool,
+) -> anyhow::Result<DemoOutcome> {
     const PATIENCE: Duration = Duration::from_secs(60);
-    let (pull, head) = seed.pull_request().await?;
-    screen::opened(&pull);
+    let (pull, head) = seed.open_pull_request().await?;
+    screen::print_opened(&pull);
     let presubmits = screen
-        .jobs(PATIENCE, |jobs| expect::ended(jobs, &head, &PRESUBMITS))
+        .print_jobs_until(PATIENCE, |jobs| {
+            expectations::have_jobs_ended(jobs, &head, &PRESUBMITS)
+        })
         .await;
-    seed.forge.merge(pull.number).await?;
-    let merged = seed.main().await?;
-    screen::say(&format!("\nMerged #{}", pull.number));
+    seed.forge.merge_pull_request(pull.number).await?;
+    let merged = seed.main_sha().await?;
+    screen::print_text(&format!("\nMerged #{}", pull.number));
     let postsubmits = screen
-        .jobs(PATIENCE, |jobs| expect::ended(jobs, &merged, &POSTSUBMITS))
+        .print_jobs_until(PATIENCE, |jobs| {
+            expectations::have_jobs_ended(jobs, &merged, &POSTSUBMITS)
+        })
         .await;
-    let mut lines = expect::compare(&presubmits, &head, &PRESUBMITS);
-    lines.extend(expect::compare(&postsubmits, &merged, &POSTSUBMITS));
-    screen::table(&lines);
-    let good = lines.iter().all(Line::holds);
+    let mut lines = expectations::compare_jobs(&presubmits, &head, &PRESUBMITS);
+    lines.extend(expectations::compare_jobs(
+        &postsubmits,
+        &merged,
+        &POSTSUBMITS,
+    ));
+    screen::print_table(&lines);
+    let good = lines.iter().all(ExpectedJob::is_as_expected);
     if exit {
         return Ok((good, pull.number));
     }
-    let (pull, head) = seed.pull_request().await?;
-    screen::opened(&pull);
+    let (pull, head) = seed.open_pull_request().await?;
+    screen::print_opened(&pull);
     screen
-        .jobs(PATIENCE, |jobs| expect::ended(jobs, &head, &PRESUBMITS))
+        .print_jobs_until(PATIENCE, |jobs| {
+            expectations::have_jobs_ended(jobs, &head, &PRESUBMITS)
+        })
         .await;
     Ok((good, pull.number))
 }
 
 /// The user's last commit as a pull request. Good when there is a job, and every required one
 /// succeeded.
-async fn of_the_user(seed: &Seed, screen: &mut Screen, exit: bool) -> anyhow::Result<Outcome> {
-    let (pull, head) = seed.pull_request().await?;
-    screen::opened(&pull);
-    if screen.none_on(&head, Duration::from_secs(10)).await {
-        screen::say("No job ran for this pull request.");
-        for comment in seed.forge.comments(pull.number).await? {
-            screen::say(&format!("\nProw says:\n{}", screen::as_shown(&comment)));
+async fn play_user_repository(
+    seed: &DemoSeed,
+    screen: &mut DemoScreen,
+    exit: bool,
+) -> anyhow::Result<DemoOutcome> {
+    let (pull, head) = seed.open_pull_request().await?;
+    screen::print_opened(&pull);
+    if screen.has_no_jobs_on(&head, Duration::from_secs(10)).await {
+        screen::print_text("No job ran for this pull request.");
+        for comment in seed.forge.list_comments(pull.number).await? {
+            screen::print_text(&format!("\nProw says:\n{}", screen::as_shown(&comment)));
         }
         return Ok((false, pull.number));
     }
     if !exit {
         return Ok((true, pull.number));
     }
-    let all_ended = |jobs: &Jobs| expect::on(jobs, &head).all(|job| job.complete);
-    let ended = screen.jobs(Duration::MAX, all_ended).await;
-    let mut required = expect::on(&ended, &head).filter(|job| job.required);
+    let all_ended =
+        |jobs: &DemoJobs| expectations::jobs_on_commit(jobs, &head).all(|job| job.complete);
+    let ended = screen.print_jobs_until(Duration::MAX, all_ended).await;
+    let mut required = expectations::jobs_on_commit(&ended, &head).filter(|job| job.required);
     Ok((
         required.all(|job| job.state == ProwJobState::Success),
         pull.number,

@@ -4,11 +4,11 @@
 use std::{ffi::OsString, fs, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
-use common::{private, service};
-use local::github::{self, Github, Level, Permissions, RepoOptions};
+use common::{private_files, service};
+use local::github::{self, AppPermissions, FakeGithub, PermissionLevel, RepoOptions};
 use tokio::net::TcpListener;
 
-use crate::program::{complain, runtime};
+use crate::program::{build_runtime, print_usage_error};
 
 const APP: &str = "prow";
 const MEMBER: &str = "you";
@@ -17,7 +17,7 @@ const MEMBER: &str = "you";
 /// installed there and asks for what the README says it needs.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "prow github")]
-struct Options {
+struct GithubCommandOptions {
     /// Where to listen, and what its URLs begin with.
     #[arg(long, value_name = "IP:PORT")]
     address: SocketAddr,
@@ -37,34 +37,34 @@ struct Options {
 
 /// Runs until it is told to stop, with the command line after its name.
 pub(crate) fn main(flags: impl Iterator<Item = OsString>) -> ExitCode {
-    let options = match service::flags::parse_command::<Options>(flags) {
+    let options = match service::flags::parse_command::<GithubCommandOptions>(flags) {
         Ok(options) => options,
         Err(error) => error.exit(),
     };
     service::install_crypto();
-    match runtime().block_on(serve(&options)) {
+    match build_runtime().block_on(serve_github(&options)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&format!("prow github: {error:#}")),
+        Err(error) => print_usage_error(&format!("prow github: {error:#}")),
     }
 }
 
-async fn serve(options: &Options) -> anyhow::Result<()> {
+async fn serve_github(options: &GithubCommandOptions) -> anyhow::Result<()> {
     let shutdown = service::shutdown_signal();
     let listener = TcpListener::bind(options.address)
         .await
         .with_context(|| format!("--address {}", options.address))?;
-    let stand_in = github::Options {
+    let stand_in = github::FakeGithubOptions {
         data: Some(options.data.clone()),
         beyond_loopback: true,
-        ..github::Options::default()
+        ..github::FakeGithubOptions::default()
     };
-    let github = Github::start(stand_in, listener, shutdown.clone()).await?;
-    seed(&github, options).await?;
+    let github = FakeGithub::start(stand_in, listener, shutdown.clone()).await?;
+    seed_github(&github, options).await?;
     shutdown.cancelled().await;
     Ok(())
 }
 
-async fn seed(github: &Github, options: &Options) -> anyhow::Result<()> {
+async fn seed_github(github: &FakeGithub, options: &GithubCommandOptions) -> anyhow::Result<()> {
     let secret = fs::read_to_string(&options.secret_file)
         .with_context(|| format!("--secret-file {}", options.secret_file.display()))?;
     let (org, repo) = options.repo.split_once('/').context("--repo: no slash")?;
@@ -74,8 +74,9 @@ async fn seed(github: &Github, options: &Options) -> anyhow::Result<()> {
     let token = github.add_user(MEMBER).await?;
     github.add_org(org, &[MEMBER]).await?;
     github.add_repo(org, repo, RepoOptions::default()).await?;
-    github.install_app(APP, org, permissions()).await?;
-    let give = |name: &str, text: &str| private::write(&options.data.join(name), text);
+    github.install_app(APP, org, app_permissions()).await?;
+    let give =
+        |name: &str, text: &str| private_files::write_private_file(&options.data.join(name), text);
     give("app-id", &app.app_id.to_string())?;
     give("private-key.pem", &app.private_key_pem)?;
     // The last: who waits for it finds all of them.
@@ -83,12 +84,12 @@ async fn seed(github: &Github, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn permissions() -> Permissions {
-    Permissions::from([
-        ("contents", Level::Write),
-        ("issues", Level::Write),
-        ("members", Level::Read),
-        ("pull_requests", Level::Write),
-        ("statuses", Level::Write),
+fn app_permissions() -> AppPermissions {
+    AppPermissions::from([
+        ("contents", PermissionLevel::Write),
+        ("issues", PermissionLevel::Write),
+        ("members", PermissionLevel::Read),
+        ("pull_requests", PermissionLevel::Write),
+        ("statuses", PermissionLevel::Write),
     ])
 }

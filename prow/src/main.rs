@@ -26,13 +26,13 @@ fn main() -> ExitCode {
         .first()
         .and_then(|path| Path::new(path).file_name()?.to_str())
         .unwrap_or_default();
-    let program = Program::named(own_name).or_else(|| {
-        let program = Program::named(arguments.get(1)?.to_str()?)?;
+    let program = Program::from_name(own_name).or_else(|| {
+        let program = Program::from_name(arguments.get(1)?.to_str()?)?;
         arguments.remove(0);
         Some(program)
     });
     match program {
-        Some(program) => program.run(arguments),
-        None => program::usage(arguments.get(1)),
+        Some(program) => program.run_program(arguments),
+        None => program::print_usage(arguments.get(1)),
     }
 }

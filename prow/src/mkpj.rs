@@ -20,37 +20,37 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::{print, program};
-use options::Options;
+use options::MkpjOptions;
 
 /// Ends with 0, with 1 where a triggered job fails and --fail-with-job is set, and with 2 where
 /// there is no `ProwJob` to print.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let options = match flags::parse_command::<Options>(arguments) {
+    let options = match flags::parse_command::<MkpjOptions>(arguments) {
         Ok(options) => options,
         Err(error) => error.exit(),
     };
     service::install_crypto();
-    match program::runtime().block_on(run(&options)) {
+    match program::build_runtime().block_on(run_mkpj(&options)) {
         Ok(code) => code,
-        Err(error) => program::complain(&format!("error: {error:#}")),
+        Err(error) => program::print_usage_error(&format!("error: {error:#}")),
     }
 }
 
-async fn run(options: &Options) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&options.config).context("the configuration does not load")?;
-    let job = make(options, &config).await?;
+async fn run_mkpj(options: &MkpjOptions) -> anyhow::Result<ExitCode> {
+    let config = Config::load_files(&options.config).context("the configuration does not load")?;
+    let job = make_prowjob(options, &config).await?;
     if options.trigger_job {
-        return trigger::trigger(options, &config, job).await;
+        return trigger::trigger_job(options, &config, job).await;
     }
-    print::yaml(&job)?;
+    print::print_yaml(&job)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The job without a namespace: it goes where the person's kubectl creates things.
-async fn make(options: &Options, config: &Config) -> anyhow::Result<ProwJob> {
-    let mut found = find::find(&config.jobs, &options.job, &options.refs())?;
+async fn make_prowjob(options: &MkpjOptions, config: &Config) -> anyhow::Result<ProwJob> {
+    let mut found = find::find_job(&config.jobs, &options.job, &options.partial_refs())?;
     if let Some(refs) = &mut found.spec.refs {
-        refs::complete(refs, &options.github).await?;
+        refs::complete_refs(refs, &options.github).await?;
     }
     let mut job = new_prowjob(
         Uuid::new_v4().to_string(),

@@ -2,23 +2,23 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use common::inert;
+use common::untrusted_text;
 use serde::Serialize;
 
 /// Prints an object, its keys in the order of the alphabet, as Kubernetes' tools do.
-pub(crate) fn yaml(object: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn print_yaml(object: &impl Serialize) -> anyhow::Result<()> {
     let object = serde_json::to_value(object)?;
-    let mut text = text(&object)?;
+    let mut text = format_yaml(&object)?;
     let mut out = io::stdout().lock();
     // A pull request's title is a stranger's; a file or a program gets it as it is.
     if out.is_terminal() {
-        text = inert::terminal_lines(&text, text.len());
+        text = untrusted_text::escape_terminal_lines(&text, text.len());
     }
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 
-fn text(object: &serde_json::Value) -> anyhow::Result<String> {
+fn format_yaml(object: &serde_json::Value) -> anyhow::Result<String> {
     Ok(serde_saphyr::to_string(object)?)
 }
 
@@ -26,7 +26,7 @@ fn text(object: &serde_json::Value) -> anyhow::Result<String> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::text;
+    use super::format_yaml;
 
     /// Kubernetes reads YAML 1.1, in which more words than `true` are not texts.
     #[test]
@@ -85,8 +85,8 @@ mod tests {
             "1:2",
         ];
         let object = json!({"words": words.to_vec(), "yes": 1, "010": {"on": true}});
-        let text = text(&object).unwrap();
-        let file: File = common::config::yaml::parse("printed", &text).unwrap();
+        let text = format_yaml(&object).unwrap();
+        let file: File = common::config::yaml::parse_yaml("printed", &text).unwrap();
         let read = json!({"words": file.words, "yes": file.yes, "010": file.octal});
         assert_eq!(read, object, "{text}");
         let kinds: Value = serde_saphyr::from_str(&text).unwrap();

@@ -8,14 +8,14 @@ use std::{
 };
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use common::{inert::terminal_lines, service};
+use common::{service, untrusted_text::escape_terminal_lines};
 use tokio::runtime::{Builder, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::{check, demo, github, mkpj, mkpod, schema};
 
 /// Characters of what a person at the terminal is told.
-const MAX_COMPLAINT: usize = 100_000;
+const MAX_ERROR_TEXT: usize = 100_000;
 
 /// A name this binary answers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ const TITLES: [(&str, &str); 6] = [
 const VERSION: &str = concat!("prow ", env!("CARGO_PKG_VERSION"), "\n");
 
 impl Program {
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         NAMES
             .iter()
             .find(|(known, _)| *known == name)
@@ -125,17 +125,20 @@ impl Program {
     }
 
     /// Runs to the end. `arguments` begin with the program's own name.
-    pub(crate) fn run(self, arguments: Vec<OsString>) -> ExitCode {
+    pub(crate) fn run_program(self, arguments: Vec<OsString>) -> ExitCode {
         let flags = arguments.into_iter().skip(1);
         match self {
-            Self::Hook => serve("hook", flags, hook::main),
-            Self::ControllerManager => {
-                serve_on(waiting(), "prow-controller-manager", flags, plank::main)
-            }
-            Self::Crier => serve("crier", flags, plank::crier::main),
-            Self::Horologium => serve("horologium", flags, plank::horologium::main),
-            Self::Deck => serve("deck", flags, deck::main),
-            Self::Sinker => serve("sinker", flags, sinker::main),
+            Self::Hook => run_service("hook", flags, hook::main),
+            Self::ControllerManager => run_service_on(
+                build_waiting_runtime(),
+                "prow-controller-manager",
+                flags,
+                plank::main,
+            ),
+            Self::Crier => run_service("crier", flags, plank::crier::main),
+            Self::Horologium => run_service("horologium", flags, plank::horologium::main),
+            Self::Deck => run_service("deck", flags, deck::main),
+            Self::Sinker => run_service("sinker", flags, sinker::main),
             Self::Clonerefs => podutils::clonerefs::main(),
             Self::Initupload => podutils::initupload::main(),
             Self::Sidecar => podutils::sidecar::main(),
@@ -147,22 +150,26 @@ impl Program {
             Self::Schema => schema::main(flags),
             Self::Mkpj => mkpj::main(flags),
             Self::Mkpod => mkpod::main(flags),
-            Self::NotYet(name) => complain(&format!("prow {name} is not built yet")),
+            Self::NotYet(name) => print_usage_error(&format!("prow {name} is not built yet")),
         }
     }
 }
 
-fn serve<O, M, F>(name: &'static str, flags: impl Iterator<Item = OsString>, main: M) -> ExitCode
+fn run_service<O, M, F>(
+    name: &'static str,
+    flags: impl Iterator<Item = OsString>,
+    main: M,
+) -> ExitCode
 where
     O: clap::Args,
     M: FnOnce(O, CancellationToken) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    serve_on(runtime(), name, flags, main)
+    run_service_on(build_runtime(), name, flags, main)
 }
 
 /// Starts a service and waits for its end; an error is one log line and exit code 1.
-fn serve_on<O, M, F>(
+fn run_service_on<O, M, F>(
     runtime: Runtime,
     name: &'static str,
     flags: impl Iterator<Item = OsString>,
@@ -173,8 +180,8 @@ where
     M: FnOnce(O, CancellationToken) -> F,
     F: Future<Output = anyhow::Result<()>>,
 {
-    let options = match service::flags::parse::<Titled<O>>(name, flags) {
-        Ok(Titled(options)) => options,
+    let options = match service::flags::parse_flags::<TitledArgs<O>>(name, flags) {
+        Ok(TitledArgs(options)) => options,
         Err(error) => error.exit(),
     };
     service::install_crypto();
@@ -191,9 +198,9 @@ where
 /// Flags of a service under a title that says what the service does: what they are made of brings
 /// titles of its own.
 #[derive(Clone)]
-struct Titled<O>(O);
+struct TitledArgs<O>(O);
 
-impl<O: FromArgMatches> FromArgMatches for Titled<O> {
+impl<O: FromArgMatches> FromArgMatches for TitledArgs<O> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         O::from_arg_matches(matches).map(Self)
     }
@@ -203,50 +210,50 @@ impl<O: FromArgMatches> FromArgMatches for Titled<O> {
     }
 }
 
-impl<O: Args> Args for Titled<O> {
+impl<O: Args> Args for TitledArgs<O> {
     fn augment_args(command: Command) -> Command {
-        titled(O::augment_args(command))
+        set_title(O::augment_args(command))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        titled(O::augment_args_for_update(command))
+        set_title(O::augment_args_for_update(command))
     }
 }
 
-fn titled(command: Command) -> Command {
+fn set_title(command: Command) -> Command {
     let title = TITLES.iter().find(|(name, _)| *name == command.get_name());
     let title = title.map(|(_, title)| *title);
     command.about(title).long_about(None::<&str>)
 }
 
-pub(crate) fn runtime() -> Runtime {
+pub(crate) fn build_runtime() -> Runtime {
     let built = Builder::new_multi_thread().enable_all().build();
     built.expect("the system has threads to give")
 }
 
 /// For who waits for an API most of the time: threads that wake one another take a quarter of the
 /// processor time then, and save none.
-fn waiting() -> Runtime {
+fn build_waiting_runtime() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     let built = builder.worker_threads(1).enable_all().build();
     built.expect("the system has threads to give")
 }
 
 /// What `prow` says when it is not told what to do.
-pub(crate) fn usage(asked: Option<&OsString>) -> ExitCode {
+pub(crate) fn print_usage(asked: Option<&OsString>) -> ExitCode {
     let text = match asked.and_then(|name| name.to_str()) {
         Some("help" | "--help" | "-help" | "-h") => USAGE,
         Some("version" | "--version" | "-version" | "-V") => VERSION,
-        Some(name) => return complain(&format!("no command {name:?}\n\n{USAGE}")),
-        None => return complain(USAGE),
+        Some(name) => return print_usage_error(&format!("no command {name:?}\n\n{USAGE}")),
+        None => return print_usage_error(USAGE),
     };
     // Whoever asked may be gone.
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }
 
-pub(crate) fn complain(text: &str) -> ExitCode {
-    let text = terminal_lines(text.trim_end(), MAX_COMPLAINT);
+pub(crate) fn print_usage_error(text: &str) -> ExitCode {
+    let text = escape_terminal_lines(text.trim_end(), MAX_ERROR_TEXT);
     let _ = writeln!(io::stderr(), "{text}");
     ExitCode::from(2)
 }
@@ -258,19 +265,19 @@ mod tests {
     #[test]
     fn help_begins_with_what_a_program_does() {
         for (name, title) in TITLES {
-            let command = Titled::<hook::Options>::augment_args(Command::new(name));
+            let command = TitledArgs::<hook::HookOptions>::augment_args(Command::new(name));
             assert_eq!(command.get_about().unwrap().to_string(), title);
-            assert!(Program::named(name).is_some());
+            assert!(Program::from_name(name).is_some());
         }
     }
 
     #[test]
     fn answers_to_prows_names() {
         assert_eq!(
-            Program::named("plank"),
-            Program::named("prow-controller-manager")
+            Program::from_name("plank"),
+            Program::from_name("prow-controller-manager")
         );
-        assert_eq!(Program::named("prow"), None);
-        assert_eq!(Program::named("horologium"), Some(Program::Horologium));
+        assert_eq!(Program::from_name("prow"), None);
+        assert_eq!(Program::from_name("horologium"), Some(Program::Horologium));
     }
 }

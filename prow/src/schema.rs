@@ -10,17 +10,17 @@ use crate::program;
 /// Writes a JSON Schema, by which an editor completes and checks job files.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "prow schema", max_term_width = 100, after_help = EDITORS)]
-struct Options {
+struct SchemaOptions {
     /// Of which files
     #[arg(value_enum, default_value = "prow-jobs")]
-    files: Files,
+    files: SchemaFileKind,
     /// Where to, instead of the terminal
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Files {
+enum SchemaFileKind {
     /// A repository's own: prow-jobs.yaml, .prow.yaml, .prow/*.yaml
     ProwJobs,
     /// An installation's, below --job-config-path
@@ -33,13 +33,13 @@ An editor with the YAML language server takes it by a line at the top of a file:
 
 /// Ends with 0, or with 1 where the file cannot be written.
 pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let options = match flags::parse_command::<Options>(arguments) {
+    let options = match flags::parse_command::<SchemaOptions>(arguments) {
         Ok(options) => options,
         Err(error) => error.exit(),
     };
     let schema = match options.files {
-        Files::ProwJobs => config::prow_jobs_schema(),
-        Files::Jobs => config::job_file_schema(),
+        SchemaFileKind::ProwJobs => config::prow_jobs_schema(),
+        SchemaFileKind::Jobs => config::job_file_schema(),
     };
     let text = format!("{schema:#}\n");
     let written = match &options.output {
@@ -51,7 +51,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err((place, error)) => {
-            program::complain(&format!("error: writing {place}: {error}"));
+            program::print_usage_error(&format!("error: writing {place}: {error}"));
             ExitCode::FAILURE
         }
     }

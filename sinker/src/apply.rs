@@ -11,19 +11,19 @@ use kube::{
 };
 use serde_json::json;
 
-use common::{kube::Clusters, prowjob::ProwJob};
+use common::{kube::ClusterClients, prowjob::ProwJob};
 
 use crate::{
     observe::FINALIZER,
-    plan::{Deletion, Plan, PodRun, Reason, Run},
+    plan::{CleanupPlan, Deletion, DeletionReason, ObservedPod, ObservedProwJob},
 };
 
 /// Requests under way at once.
-const PARALLEL: usize = 16;
+const MAX_CONCURRENT_REQUESTS: usize = 16;
 
 /// Where things are, and whether to touch them.
-pub(crate) struct Target<'a> {
-    pub(crate) clusters: &'a Clusters,
+pub(crate) struct CleanupScope<'a> {
+    pub(crate) clusters: &'a ClusterClients,
     pub(crate) prowjob_namespace: &'a str,
     pub(crate) pod_namespace: &'a str,
     pub(crate) dry_run: bool,
@@ -31,43 +31,43 @@ pub(crate) struct Target<'a> {
 
 /// What became of a plan, by the `reason` labels of the metrics.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) pods: Tally,
-    pub(crate) jobs: Tally,
+pub(crate) struct CleanupOutcome {
+    pub(crate) pods: DeletionTally,
+    pub(crate) jobs: DeletionTally,
     /// Something could not be done, or nobody knows whether it was.
     unsettled: bool,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+pub(crate) struct DeletionTally {
     pub(crate) removed: BTreeMap<&'static str, i64>,
     pub(crate) errors: BTreeMap<String, i64>,
 }
 
-impl Tally {
-    fn add(&mut self, reason: Reason, result: &kube::Result<Done>) {
+impl DeletionTally {
+    fn count_result(&mut self, reason: DeletionReason, result: &kube::Result<DeletionResult>) {
         match result {
-            Ok(Done::Removed) => *self.removed.entry(reason.as_str()).or_default() += 1,
-            Ok(Done::Left | Done::Conflict) => {}
-            Err(error) => *self.errors.entry(kind(error)).or_default() += 1,
+            Ok(DeletionResult::Removed) => *self.removed.entry(reason.as_str()).or_default() += 1,
+            Ok(DeletionResult::Left | DeletionResult::Conflict) => {}
+            Err(error) => *self.errors.entry(reason_for_error(error)).or_default() += 1,
         }
     }
 }
 
-impl Outcome {
+impl CleanupOutcome {
     /// Whether the same is to be tried again soon.
-    pub(crate) fn failed(&self) -> bool {
+    pub(crate) fn has_failures(&self) -> bool {
         self.unsettled
     }
 
-    fn settle(&mut self, result: &kube::Result<Done>) {
-        self.unsettled |= !matches!(result, Ok(Done::Removed | Done::Left));
+    fn record_result(&mut self, result: &kube::Result<DeletionResult>) {
+        self.unsettled |= !matches!(result, Ok(DeletionResult::Removed | DeletionResult::Left));
     }
 }
 
 /// What became of one deletion.
 #[derive(Debug, PartialEq, Eq)]
-enum Done {
+enum DeletionResult {
     Removed,
     /// It was gone, still wanted, or this is a dry run.
     Left,
@@ -76,19 +76,19 @@ enum Done {
 }
 
 /// Deletes pods first, then jobs, so that no pod is left without the job that explains it.
-pub(crate) async fn apply(target: &Target<'_>, plan: Plan) -> Outcome {
-    let mut outcome = Outcome::default();
+pub(crate) async fn apply_plan(target: &CleanupScope<'_>, plan: CleanupPlan) -> CleanupOutcome {
+    let mut outcome = CleanupOutcome::default();
     let mut releases = futures::stream::iter(plan.release)
-        .map(|pod| async move { release(target, &pod).await })
-        .buffer_unordered(PARALLEL);
+        .map(|pod| async move { release_pod(target, &pod).await })
+        .buffer_unordered(MAX_CONCURRENT_REQUESTS);
     while let Some(result) = releases.next().await {
-        outcome.settle(&result);
+        outcome.record_result(&result);
     }
     let mut releases = futures::stream::iter(plan.abandoned)
-        .map(|pod| async move { release_abandoned(target, &pod).await })
-        .buffer_unordered(PARALLEL);
+        .map(|pod| async move { release_abandoned_pod(target, &pod).await })
+        .buffer_unordered(MAX_CONCURRENT_REQUESTS);
     while let Some(result) = releases.next().await {
-        outcome.settle(&result);
+        outcome.record_result(&result);
     }
 
     let mut pods = futures::stream::iter(plan.pods)
@@ -96,10 +96,10 @@ pub(crate) async fn apply(target: &Target<'_>, plan: Plan) -> Outcome {
             let result = delete_pod(target, &deletion).await;
             (deletion, result)
         })
-        .buffer_unordered(PARALLEL);
+        .buffer_unordered(MAX_CONCURRENT_REQUESTS);
     while let Some((deletion, result)) = pods.next().await {
         let pod = &deletion.target;
-        tell(
+        log_deletion(
             "pod",
             &pod.name,
             &pod.prowjob,
@@ -107,18 +107,18 @@ pub(crate) async fn apply(target: &Target<'_>, plan: Plan) -> Outcome {
             target,
             &result,
         );
-        outcome.settle(&result);
-        outcome.pods.add(deletion.reason, &result);
+        outcome.record_result(&result);
+        outcome.pods.count_result(deletion.reason, &result);
     }
     let mut jobs = futures::stream::iter(plan.jobs)
         .map(|deletion| async move {
-            let result = delete_job(target, &deletion.target).await;
+            let result = delete_prowjob(target, &deletion.target).await;
             (deletion, result)
         })
-        .buffer_unordered(PARALLEL);
+        .buffer_unordered(MAX_CONCURRENT_REQUESTS);
     while let Some((deletion, result)) = jobs.next().await {
         let job = &deletion.target;
-        tell(
+        log_deletion(
             "ProwJob",
             &job.name,
             &job.name,
@@ -126,81 +126,90 @@ pub(crate) async fn apply(target: &Target<'_>, plan: Plan) -> Outcome {
             target,
             &result,
         );
-        outcome.settle(&result);
-        outcome.jobs.add(deletion.reason, &result);
+        outcome.record_result(&result);
+        outcome.jobs.count_result(deletion.reason, &result);
     }
     outcome
 }
 
-fn tell(
+fn log_deletion(
     kind: &str,
     name: &str,
     prowjob: &str,
-    reason: Reason,
-    target: &Target<'_>,
-    result: &kube::Result<Done>,
+    reason: DeletionReason,
+    target: &CleanupScope<'_>,
+    result: &kube::Result<DeletionResult>,
 ) {
     let reason = reason.as_str();
     match result {
-        Ok(Done::Removed) => tracing::info!(kind, name, prowjob, reason, "deleted"),
-        Ok(Done::Left) if target.dry_run => {
+        Ok(DeletionResult::Removed) => tracing::info!(kind, name, prowjob, reason, "deleted"),
+        Ok(DeletionResult::Left) if target.dry_run => {
             tracing::info!(kind, name, prowjob, reason, "would be deleted (dry run)");
         }
-        Ok(Done::Left | Done::Conflict) => {
+        Ok(DeletionResult::Left | DeletionResult::Conflict) => {
             tracing::debug!(kind, name, prowjob, reason, "left alone");
         }
         Err(error) => tracing::error!(kind, name, prowjob, reason, %error, "cannot be deleted"),
     }
 }
 
-fn pods(target: &Target<'_>, pod: &PodRun) -> Option<Api<Pod>> {
+fn pods_api(target: &CleanupScope<'_>, pod: &ObservedPod) -> Option<Api<Pod>> {
     let client = target.clusters.build_client(&pod.cluster)?;
     Some(Api::namespaced(client, target.pod_namespace))
 }
 
-async fn delete_pod(target: &Target<'_>, deletion: &Deletion<PodRun>) -> kube::Result<Done> {
+async fn delete_pod(
+    target: &CleanupScope<'_>,
+    deletion: &Deletion<ObservedPod>,
+) -> kube::Result<DeletionResult> {
     let pod = &deletion.target;
-    let Some(api) = pods(target, pod) else {
-        return Ok(Done::Left);
+    let Some(api) = pods_api(target, pod) else {
+        return Ok(DeletionResult::Left);
     };
-    if deletion.reason == Reason::Orphaned && job_exists(target, &pod.prowjob).await? {
-        return Ok(Done::Left);
+    if deletion.reason == DeletionReason::Orphaned && prowjob_exists(target, &pod.prowjob).await? {
+        return Ok(DeletionResult::Left);
     }
     if target.dry_run {
-        return Ok(Done::Left);
+        return Ok(DeletionResult::Left);
     }
-    if deletion.reason == Reason::Orphaned && pod.held {
+    if deletion.reason == DeletionReason::Orphaned && pod.held {
         // Nobody is left who would report it.
-        release(target, pod).await?;
+        release_pod(target, pod).await?;
     }
-    deleted(api.delete(&pod.name, &exactly(&pod.uid)).await)
+    deletion_result(api.delete(&pod.name, &delete_params(&pod.uid)).await)
 }
 
-async fn delete_job(target: &Target<'_>, job: &Run) -> kube::Result<Done> {
+async fn delete_prowjob(
+    target: &CleanupScope<'_>,
+    job: &ObservedProwJob,
+) -> kube::Result<DeletionResult> {
     if target.dry_run {
-        return Ok(Done::Left);
+        return Ok(DeletionResult::Left);
     }
-    let api = jobs(target);
-    deleted(api.delete(&job.name, &exactly(&job.uid)).await)
+    let api = prowjobs_api(target);
+    deletion_result(api.delete(&job.name, &delete_params(&job.uid)).await)
 }
 
-fn jobs(target: &Target<'_>) -> Api<ProwJob> {
+fn prowjobs_api(target: &CleanupScope<'_>) -> Api<ProwJob> {
     Api::namespaced(target.clusters.infra().clone(), target.prowjob_namespace)
 }
 
 /// Asks the server itself: a watch may not have told of a new job yet.
-async fn job_exists(target: &Target<'_>, name: &str) -> kube::Result<bool> {
-    match jobs(target).get_metadata_opt(name).await {
+async fn prowjob_exists(target: &CleanupScope<'_>, name: &str) -> kube::Result<bool> {
+    match prowjobs_api(target).get_metadata_opt(name).await {
         Ok(found) => Ok(found.is_some()),
         Err(error) => Err(error),
     }
 }
 
 /// The same for a pod that is on its way, unless the server, asked again, knows its job.
-async fn release_abandoned(target: &Target<'_>, pod: &PodRun) -> kube::Result<Done> {
-    match job_exists(target, &pod.prowjob).await {
-        Ok(true) => Ok(Done::Left),
-        Ok(false) => release(target, pod).await,
+async fn release_abandoned_pod(
+    target: &CleanupScope<'_>,
+    pod: &ObservedPod,
+) -> kube::Result<DeletionResult> {
+    match prowjob_exists(target, &pod.prowjob).await {
+        Ok(true) => Ok(DeletionResult::Left),
+        Ok(false) => release_pod(target, pod).await,
         Err(error) => {
             tracing::error!(pod = pod.name, prowjob = pod.prowjob, %error, "cannot be released");
             Err(error)
@@ -209,26 +218,28 @@ async fn release_abandoned(target: &Target<'_>, pod: &PodRun) -> kube::Result<Do
 }
 
 /// Takes the reporter's hold off a pod; a failure is tried again with the next look.
-async fn release(target: &Target<'_>, pod: &PodRun) -> kube::Result<Done> {
-    let Some(api) = pods(target, pod).filter(|_| !target.dry_run) else {
-        return Ok(Done::Left);
+async fn release_pod(target: &CleanupScope<'_>, pod: &ObservedPod) -> kube::Result<DeletionResult> {
+    let Some(api) = pods_api(target, pod).filter(|_| !target.dry_run) else {
+        return Ok(DeletionResult::Left);
     };
-    let released = try_release(&api, pod).await;
+    let released = remove_finalizer(&api, pod).await;
     let (name, prowjob) = (&pod.name, &pod.prowjob);
     match &released {
-        Ok(Done::Removed) => tracing::info!(pod = name, prowjob, "released: nobody holds it"),
+        Ok(DeletionResult::Removed) => {
+            tracing::info!(pod = name, prowjob, "released: nobody holds it")
+        }
         Ok(_) => {}
         Err(error) => tracing::error!(pod = name, prowjob, %error, "cannot be released"),
     }
     released
 }
 
-async fn try_release(api: &Api<Pod>, pod: &PodRun) -> kube::Result<Done> {
+async fn remove_finalizer(api: &Api<Pod>, pod: &ObservedPod) -> kube::Result<DeletionResult> {
     let Some(found) = api.get_metadata_opt(&pod.name).await? else {
-        return Ok(Done::Left);
+        return Ok(DeletionResult::Left);
     };
     if found.metadata.uid.as_ref() != Some(&pod.uid) {
-        return Ok(Done::Left);
+        return Ok(DeletionResult::Left);
     }
     let others: Vec<_> = found
         .metadata
@@ -243,13 +254,13 @@ async fn try_release(api: &Api<Pod>, pod: &PodRun) -> kube::Result<Done> {
         "finalizers": others,
     }});
     let params = PatchParams::default();
-    deleted(
+    deletion_result(
         api.patch_metadata(&pod.name, &params, &Patch::Merge(patch))
             .await,
     )
 }
 
-fn exactly(uid: &str) -> DeleteParams {
+fn delete_params(uid: &str) -> DeleteParams {
     DeleteParams {
         preconditions: Some(Preconditions {
             uid: Some(uid.to_owned()),
@@ -260,17 +271,17 @@ fn exactly(uid: &str) -> DeleteParams {
 }
 
 /// Of the answer to a deletion, or to a release.
-fn deleted<T>(result: kube::Result<T>) -> kube::Result<Done> {
+fn deletion_result<T>(result: kube::Result<T>) -> kube::Result<DeletionResult> {
     match result {
-        Ok(_) => Ok(Done::Removed),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Done::Left),
-        Err(kube::Error::Api(status)) if status.is_conflict() => Ok(Done::Conflict),
+        Ok(_) => Ok(DeletionResult::Removed),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(DeletionResult::Left),
+        Err(kube::Error::Api(status)) if status.is_conflict() => Ok(DeletionResult::Conflict),
         Err(error) => Err(error),
     }
 }
 
 /// Kubernetes' own word for an error, for the metrics.
-fn kind(error: &kube::Error) -> String {
+fn reason_for_error(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.reason.is_empty() => status.reason.clone(),
         kube::Error::Api(_) => "Unknown".to_owned(),

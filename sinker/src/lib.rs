@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod apply;
-mod fleet;
+mod build_clusters;
 mod metrics;
 pub mod observe;
 pub mod plan;
@@ -12,26 +12,26 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use common::{
     config::{self, Config, LoadMetrics},
-    kube::{self as clusters, Clusters, Needs, Right},
+    kube::{self as clusters, ClusterClients, ClusterPermission, RequiredPermissions},
     service::{
-        Instrumentation, InstrumentationOptions, Ready, configure, flags, install_crypto,
-        lease::{self, Candidate, Lease},
-        logging,
+        Instrumentation, InstrumentationOptions, ServiceReadiness, flags, install_crypto,
+        lease::{self, LeaderCandidate, LeaderElector},
+        logging, start_config_agent,
     },
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use metrics::Metrics;
-pub use run::run;
+pub use metrics::SinkerMetrics;
+pub use run::run_sinker;
 
 /// The flags of sinker, as Prow spells them.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Options {
+pub struct SinkerOptions {
     /// Look once, delete, and end.
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,
@@ -41,7 +41,7 @@ pub struct Options {
     /// Only say what would be deleted.
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "true",
         num_args = 0..=1,
         require_equals = true,
@@ -49,11 +49,11 @@ pub struct Options {
     )]
     pub dry_run: bool,
     #[command(flatten)]
-    pub config: config::Options,
+    pub config: config::ConfigOptions,
     #[command(flatten)]
-    pub kube: clusters::Options,
+    pub kube: clusters::KubernetesOptions,
     #[command(flatten)]
-    pub leader_election: lease::Timing,
+    pub leader_election: lease::LeaderElectionOptions,
     #[command(flatten)]
     pub instrumentation: InstrumentationOptions,
 }
@@ -62,84 +62,92 @@ pub struct Options {
 pub const LEASE: &str = "prow-sinker-leaderlock";
 
 /// Prow leaves a cluster out where it may not `patch` pods, too.
-const NEEDS: Needs = Needs {
+const NEEDS: RequiredPermissions = RequiredPermissions {
     service: "sinker",
-    infra: &[Right::essential(
+    infra: &[ClusterPermission::essential(
         "prow.k8s.io",
         "prowjobs",
         &["get", "list", "watch", "delete"],
     )],
     build: Some(&[
-        Right::essential("", "pods", &["delete", "list", "watch", "get"]),
-        Right::only_for("release of pods that a reporter holds", "pods", &["patch"]),
+        ClusterPermission::essential("", "pods", &["delete", "list", "watch", "get"]),
+        ClusterPermission::only_for("release of pods that a reporter holds", "pods", &["patch"]),
     ]),
 };
 
 /// What sinker works with.
 #[derive(Clone)]
-pub struct Context {
-    pub clusters: Clusters,
+pub struct SinkerContext {
+    pub clusters: ClusterClients,
     pub config: watch::Receiver<Arc<Config>>,
-    pub metrics: Metrics,
+    pub metrics: SinkerMetrics,
     /// Set once all `ProwJob`s were listed: a build cluster may be away.
-    pub ready: Ready,
+    pub ready: ServiceReadiness,
     /// Nothing is deleted, only said.
     pub dry_run: bool,
-    /// [`run`] returns after the first look.
+    /// [`run_sinker`] returns after the first look.
     pub run_once: bool,
 }
 
 /// A process of its own.
-pub async fn main(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn main(options: SinkerOptions, shutdown: CancellationToken) -> anyhow::Result<()> {
     install_crypto();
-    logging::init("sinker");
-    options.leader_election.check()?;
+    logging::init_logging("sinker");
+    options.leader_election.validate_flags()?;
     let mut instrumentation = Instrumentation::default();
-    let loads = LoadMetrics::register(&mut instrumentation.registry);
+    let loads = LoadMetrics::register_metrics(&mut instrumentation.registry);
     let (_agent, config) =
-        configure(&options.config, &loads).context("loading the configuration")?;
-    let clusters =
-        Clusters::follow(&options.kube, &config, NEEDS, &loads, &mut instrumentation).await?;
-    let context = Context {
+        start_config_agent(&options.config, &loads).context("loading the configuration")?;
+    let clusters = ClusterClients::discover_and_watch(
+        &options.kube,
+        &config,
+        NEEDS,
+        &loads,
+        &mut instrumentation,
+    )
+    .await?;
+    let context = SinkerContext {
         clusters,
         config,
-        metrics: Metrics::register(&mut instrumentation.registry),
+        metrics: SinkerMetrics::register(&mut instrumentation.registry),
         ready: instrumentation.ready.clone(),
         dry_run: options.dry_run,
         run_once: options.run_once,
     };
     instrumentation
-        .serve(&options.instrumentation, &shutdown)
+        .serve_ports(&options.instrumentation, &shutdown)
         .await?;
-    let candidate = Candidate::new(options.leader_election);
-    lead(context, candidate, shutdown).await
+    let candidate = LeaderCandidate::new(options.leader_election);
+    run_as_leader(context, candidate, shutdown).await
 }
 
 /// Runs sinker whenever its lease is held, until `shutdown`. A dry run needs none.
-pub async fn lead(
-    context: Context,
-    candidate: Candidate,
+pub async fn run_as_leader(
+    context: SinkerContext,
+    candidate: LeaderCandidate,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     if context.dry_run {
         tracing::warn!("dry run: nothing is deleted, only named; --dry-run=false deletes");
-        return run(context, shutdown).await;
+        return run_sinker(context, shutdown).await;
     }
     let namespace = context.config.borrow().prow.prowjob_namespace.clone();
     let infra = context.clusters.infra().clone();
-    let lease = Lease::new(infra, &namespace, LEASE, candidate);
-    let work = |fence: lease::Fence| {
-        let clusters = context.clusters.fenced(&fence);
+    let lease = LeaderElector::new(infra, &namespace, LEASE, candidate);
+    let work = |fence: lease::LeaderFence| {
+        let clusters = context.clusters.with_fence(&fence);
         let context = context.clone();
-        run(
-            Context {
+        run_sinker(
+            SinkerContext {
                 clusters,
                 ..context
             },
             shutdown.clone(),
         )
     };
-    lease.lead(&context.ready, &shutdown, work).await
+    lease
+        .run_while_leading(&context.ready, &shutdown, work)
+        .await
 }
 
 #[cfg(test)]
@@ -148,9 +156,9 @@ mod tests {
 
     #[test]
     fn deletes_only_when_told_that_this_is_no_dry_run() {
-        let read = |line: &str| -> Options {
+        let read = |line: &str| -> SinkerOptions {
             let args = line.split_whitespace().map(Into::into);
-            flags::parse("sinker", args).unwrap()
+            flags::parse_flags("sinker", args).unwrap()
         };
         assert!(read("--config-path=c").dry_run);
         let options = read("-config-path c --job-config-path=j --dry-run=false -run-once");

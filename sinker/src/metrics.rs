@@ -10,23 +10,23 @@ use prometheus_client::{
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct ByReason {
+pub(crate) struct ReasonLabels {
     pub(crate) reason: String,
 }
 
 /// Handles to the metrics; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Metrics {
+pub struct SinkerMetrics {
     pub(crate) pods_existing: Gauge,
     pub(crate) loop_duration: Gauge<f64, AtomicU64>,
-    pub(crate) pods_removed: Family<ByReason, Gauge>,
-    pub(crate) pod_removal_errors: Family<ByReason, Gauge>,
+    pub(crate) pods_removed: Family<ReasonLabels, Gauge>,
+    pub(crate) pod_removal_errors: Family<ReasonLabels, Gauge>,
     pub(crate) prow_jobs_existing: Gauge,
-    pub(crate) prow_jobs_cleaned: Family<ByReason, Gauge>,
-    pub(crate) prow_jobs_cleaning_errors: Family<ByReason, Gauge>,
+    pub(crate) prow_jobs_cleaned: Family<ReasonLabels, Gauge>,
+    pub(crate) prow_jobs_cleaning_errors: Family<ReasonLabels, Gauge>,
 }
 
-impl Metrics {
+impl SinkerMetrics {
     /// Makes the metrics and has `registry` show them.
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();

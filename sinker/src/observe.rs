@@ -13,7 +13,7 @@ use kube::{Api, Client, Resource, ResourceExt, api::ApiResource, core::Object, r
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use crate::plan::{PodRun, Run};
+use crate::plan::{ObservedPod, ObservedProwJob};
 
 /// The reporter that holds pods back until it has seen them.
 pub(crate) const FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
@@ -21,7 +21,7 @@ const HOLDING_REPORTER: &str = "gcsk8sreporter";
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct JobSpec {
+struct SlimProwJobSpec {
     #[serde(rename = "type")]
     job_type: ProwJobType,
     job: String,
@@ -30,7 +30,7 @@ struct JobSpec {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct JobStatus {
+struct SlimProwJobStatus {
     state: ProwJobState,
     start_time: Option<Time>,
     completion_time: Option<Time>,
@@ -39,27 +39,28 @@ struct JobStatus {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-struct PodSpec {}
+struct SlimPodSpec {}
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct PodStatus {
+struct SlimPodStatus {
     start_time: Option<Time>,
 }
 
-type SlimJob = Object<JobSpec, JobStatus>;
-type SlimPod = Object<PodSpec, PodStatus>;
+type SlimProwJob = Object<SlimProwJobSpec, SlimProwJobStatus>;
+type SlimPod = Object<SlimPodSpec, SlimPodStatus>;
 
 /// The objects of one watch, by name. `None` until everything was listed once.
-pub(crate) type Seen<T> = watch::Receiver<Option<Arc<HashMap<String, T>>>>;
+pub(crate) type WatchedObjects<T> = watch::Receiver<Option<Arc<HashMap<String, T>>>>;
 
 /// Watches the `ProwJob`s of a namespace for as long as the receiver lives.
-pub(crate) fn jobs(client: Client, namespace: &str) -> Seen<Run> {
-    let api: Api<DeserializeGuard<SlimJob>> = Api::namespaced_with(client, namespace, &job_kind());
+pub(crate) fn watch_prowjobs(client: Client, namespace: &str) -> WatchedObjects<ObservedProwJob> {
+    let api: Api<DeserializeGuard<SlimProwJob>> =
+        Api::namespaced_with(client, namespace, &prowjob_resource());
     let all = watcher::Config::default();
-    follow(watch_objects(api, all, "prowjobs"), |job| {
+    reflect_objects(watch_objects(api, all, "prowjobs"), |job| {
         match &job.0 {
-            Ok(job) => see_job(job),
+            Ok(job) => observe_prowjob(job),
             Err(invalid) => {
                 tracing::warn!(
                     prowjob = job.name_any(),
@@ -67,9 +68,9 @@ pub(crate) fn jobs(client: Client, namespace: &str) -> Seen<Run> {
                     "a ProwJob cannot be read; it is left alone"
                 );
                 // Known and incomplete: neither it nor its pod is deleted.
-                Run {
+                ObservedProwJob {
                     name: job.name_any(),
-                    ..Run::default()
+                    ..ObservedProwJob::default()
                 }
             }
         }
@@ -77,35 +78,40 @@ pub(crate) fn jobs(client: Client, namespace: &str) -> Seen<Run> {
 }
 
 /// Watches the pods that Prow made in a build cluster for as long as the receiver lives.
-pub(crate) fn pods(client: Client, namespace: &str, cluster: &str) -> Seen<PodRun> {
-    let api: Api<DeserializeGuard<SlimPod>> = Api::namespaced_with(client, namespace, &pod_kind());
+pub(crate) fn watch_pods(
+    client: Client,
+    namespace: &str,
+    cluster: &str,
+) -> WatchedObjects<ObservedPod> {
+    let api: Api<DeserializeGuard<SlimPod>> =
+        Api::namespaced_with(client, namespace, &pod_resource());
     let ours = watcher::Config::default().labels(&format!("{}=true", labels::CREATED_BY_PROW));
     let cluster = cluster.to_owned();
     let what = format!("pods of cluster {cluster}");
-    follow(watch_objects(api, ours, what), move |pod| match &pod.0 {
-        Ok(pod) => see_pod(pod, &cluster),
-        Err(invalid) => PodRun {
+    reflect_objects(watch_objects(api, ours, what), move |pod| match &pod.0 {
+        Ok(pod) => observe_pod(pod, &cluster),
+        Err(invalid) => ObservedPod {
             cluster: cluster.clone(),
             name: pod.name_any(),
             // Without a time of creation it is never due.
             prowjob: invalid.metadata.name.clone().unwrap_or_default(),
-            ..PodRun::default()
+            ..ObservedPod::default()
         },
     })
 }
 
-pub(crate) fn job_kind() -> ApiResource {
+pub(crate) fn prowjob_resource() -> ApiResource {
     ApiResource::erase::<common::prowjob::ProwJob>(&())
 }
 
-pub(crate) fn pod_kind() -> ApiResource {
+pub(crate) fn pod_resource() -> ApiResource {
     ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&())
 }
 
-fn see_job(job: &SlimJob) -> Run {
+fn observe_prowjob(job: &SlimProwJob) -> ObservedProwJob {
     let status = job.status.clone().unwrap_or_default();
     let completed = status.completion_time.map(|time| time.0);
-    Run {
+    ObservedProwJob {
         name: job.name_any(),
         uid: job.uid().unwrap_or_default(),
         job: job.spec.job.clone(),
@@ -127,9 +133,9 @@ fn see_job(job: &SlimJob) -> Run {
     }
 }
 
-fn see_pod(pod: &SlimPod, cluster: &str) -> PodRun {
+fn observe_pod(pod: &SlimPod, cluster: &str) -> ObservedPod {
     let name = pod.name_any();
-    PodRun {
+    ObservedPod {
         cluster: cluster.to_owned(),
         uid: pod.uid().unwrap_or_default(),
         prowjob: pod
@@ -150,10 +156,10 @@ fn see_pod(pod: &SlimPod, cluster: &str) -> PodRun {
 }
 
 /// Keeps a map up to date from a watch. The task ends when nobody looks at the map any more.
-fn follow<K, T>(
+fn reflect_objects<K, T>(
     events: impl Stream<Item = watcher::Event<K>> + Send + 'static,
     see: impl Fn(&K) -> T + Send + 'static,
-) -> Seen<T>
+) -> WatchedObjects<T>
 where
     K: Resource + Send + 'static,
     T: Clone + Send + Sync + 'static,
@@ -175,10 +181,10 @@ where
                 Some(watcher::Event::InitDone) => {
                     sender.send_replace(Some(Arc::new(std::mem::take(&mut listed))));
                 }
-                Some(watcher::Event::Apply(object)) => change(&sender, |seen| {
+                Some(watcher::Event::Apply(object)) => modify_objects(&sender, |seen| {
                     seen.insert(object.name_any(), see(&object));
                 }),
-                Some(watcher::Event::Delete(object)) => change(&sender, |seen| {
+                Some(watcher::Event::Delete(object)) => modify_objects(&sender, |seen| {
                     seen.remove(&object.name_any());
                 }),
                 None => return,
@@ -188,7 +194,7 @@ where
     receiver
 }
 
-fn change<T: Clone>(
+fn modify_objects<T: Clone>(
     sender: &watch::Sender<Option<Arc<HashMap<String, T>>>>,
     with: impl FnOnce(&mut HashMap<String, T>),
 ) {
@@ -196,7 +202,7 @@ fn change<T: Clone>(
 }
 
 /// Waits until a watch has listed everything.
-pub(crate) async fn listed<T>(seen: &mut Seen<T>) -> anyhow::Result<()> {
+pub(crate) async fn await_listed<T>(seen: &mut WatchedObjects<T>) -> anyhow::Result<()> {
     seen.wait_for(Option::is_some).await?;
     Ok(())
 }

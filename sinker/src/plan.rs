@@ -10,7 +10,7 @@ const ORPHAN_GRACE: SignedDuration = SignedDuration::from_secs(30);
 
 /// A `ProwJob`, as far as deletion cares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Run {
+pub struct ObservedProwJob {
     pub name: String,
     pub uid: String,
     /// The job's name in the configuration.
@@ -30,7 +30,7 @@ pub struct Run {
 
 /// A pod that Prow made, as far as deletion cares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PodRun {
+pub struct ObservedPod {
     /// The build cluster's alias.
     pub cluster: String,
     pub name: String,
@@ -47,7 +47,7 @@ pub struct PodRun {
 
 /// How long what is finished is kept.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct RetentionLimits {
     pub max_prowjob_age: SignedDuration,
     pub max_pod_age: SignedDuration,
     pub terminated_pod_ttl: SignedDuration,
@@ -59,7 +59,7 @@ pub struct Limits {
 
 /// Why something is deleted: the `reason` label of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
+pub enum DeletionReason {
     /// Too long ago.
     Aged,
     /// A periodic's run, too long ago, and not its newest.
@@ -70,7 +70,7 @@ pub enum Reason {
     Orphaned,
 }
 
-impl Reason {
+impl DeletionReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Aged => "aged",
@@ -85,18 +85,18 @@ impl Reason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deletion<T> {
     pub target: T,
-    pub reason: Reason,
+    pub reason: DeletionReason,
 }
 
 /// Everything to do now, and when to look again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct CleanupPlan {
     /// Pods that nobody needs to hold back any longer: their job is reported.
-    pub release: Vec<PodRun>,
+    pub release: Vec<ObservedPod>,
     /// Pods whose deletion waits for a report that nobody will make: their job is gone.
-    pub abandoned: Vec<PodRun>,
-    pub pods: Vec<Deletion<PodRun>>,
-    pub jobs: Vec<Deletion<Run>>,
+    pub abandoned: Vec<ObservedPod>,
+    pub pods: Vec<Deletion<ObservedPod>>,
+    pub jobs: Vec<Deletion<ObservedProwJob>>,
     /// The first moment at which more is due, if nothing changes before.
     pub next: Option<Timestamp>,
 }
@@ -105,19 +105,19 @@ pub struct Plan {
 ///
 /// A job waits for the first list of its cluster's pods, of which `unlisted` names the clusters
 /// that still owe one: its pods go for its reasons, not as orphans for whose job nobody can tell.
-pub fn plan<'a>(
+pub fn plan_cleanup<'a>(
     now: Timestamp,
-    jobs: impl IntoIterator<Item = &'a Run>,
-    pods: impl IntoIterator<Item = &'a PodRun>,
+    jobs: impl IntoIterator<Item = &'a ObservedProwJob>,
+    pods: impl IntoIterator<Item = &'a ObservedPod>,
     unlisted: &HashSet<String>,
-    limits: &Limits,
-) -> Plan {
-    let jobs: HashMap<&str, &Run> = jobs
+    limits: &RetentionLimits,
+) -> CleanupPlan {
+    let jobs: HashMap<&str, &ObservedProwJob> = jobs
         .into_iter()
         .map(|job| (job.name.as_str(), job))
         .collect();
     let newest = newest_of_periodics(jobs.values().copied());
-    let mut plan = Plan::default();
+    let mut plan = CleanupPlan::default();
     for pod in pods {
         if limits.exclude_clusters.contains(&pod.cluster) {
             continue;
@@ -128,7 +128,7 @@ pub fn plan<'a>(
         }
         let abandoned = pod.terminating && pod.held && job.is_none();
         let due = pod_due(now, pod, job, limits).filter(|_| !pod.terminating || abandoned);
-        if let Some(reason) = plan.now_or_next(now, due) {
+        if let Some(reason) = plan.due_now_or_later(now, due) {
             let target = pod.clone();
             if abandoned {
                 plan.abandoned.push(target);
@@ -142,8 +142,8 @@ pub fn plan<'a>(
             && limits.periodics.contains(&job.job)
             && newest.get(job.job.as_str()) == Some(&job.name.as_str());
         let waits = kept || job.terminating || unlisted.contains(&job.cluster);
-        let due = job_due(job, limits).filter(|_| !waits);
-        if let Some(reason) = plan.now_or_next(now, due) {
+        let due = prowjob_due(job, limits).filter(|_| !waits);
+        if let Some(reason) = plan.due_now_or_later(now, due) {
             let target = (*job).clone();
             plan.jobs.push(Deletion { target, reason });
         }
@@ -152,8 +152,12 @@ pub fn plan<'a>(
     plan
 }
 
-impl Plan {
-    fn now_or_next(&mut self, now: Timestamp, due: Option<(Timestamp, Reason)>) -> Option<Reason> {
+impl CleanupPlan {
+    fn due_now_or_later(
+        &mut self,
+        now: Timestamp,
+        due: Option<(Timestamp, DeletionReason)>,
+    ) -> Option<DeletionReason> {
         let (at, reason) = due?;
         if at < now {
             return Some(reason);
@@ -166,33 +170,42 @@ impl Plan {
 }
 
 /// After which moment a `ProwJob` is deleted: never while it is incomplete.
-fn job_due(job: &Run, limits: &Limits) -> Option<(Timestamp, Reason)> {
+fn prowjob_due(
+    job: &ObservedProwJob,
+    limits: &RetentionLimits,
+) -> Option<(Timestamp, DeletionReason)> {
     job.completed?;
     let reason = if job.periodic {
-        Reason::AgedPeriodic
+        DeletionReason::AgedPeriodic
     } else {
-        Reason::Aged
+        DeletionReason::Aged
     };
-    Some((after(job.started?, limits.max_prowjob_age), reason))
+    Some((add_age(job.started?, limits.max_prowjob_age), reason))
 }
 
 /// After which moment a pod is deleted: never while its job is incomplete, since plank would
 /// start it anew.
 fn pod_due(
     now: Timestamp,
-    pod: &PodRun,
-    job: Option<&Run>,
-    limits: &Limits,
-) -> Option<(Timestamp, Reason)> {
+    pod: &ObservedPod,
+    job: Option<&ObservedProwJob>,
+    limits: &RetentionLimits,
+) -> Option<(Timestamp, DeletionReason)> {
     let Some(job) = job else {
-        return Some((after(pod.created?, ORPHAN_GRACE), Reason::Orphaned));
+        return Some((
+            add_age(pod.created?, ORPHAN_GRACE),
+            DeletionReason::Orphaned,
+        ));
     };
     let completed = job.completed?;
-    let ttled = (after(completed, limits.terminated_pod_ttl), Reason::Ttled);
+    let ttled = (
+        add_age(completed, limits.terminated_pod_ttl),
+        DeletionReason::Ttled,
+    );
     let aged = pod.started.map(|started| {
         // An old pod of a job that is complete only now is due from now on.
-        let at = after(started, limits.max_pod_age).max(completed);
-        (at, Reason::Aged)
+        let at = add_age(started, limits.max_pod_age).max(completed);
+        (at, DeletionReason::Aged)
     });
     Some(match aged {
         // Both are over: age is named, as in Prow.
@@ -201,14 +214,16 @@ fn pod_due(
     })
 }
 
-fn after(start: Timestamp, age: SignedDuration) -> Timestamp {
+fn add_age(start: Timestamp, age: SignedDuration) -> Timestamp {
     start.checked_add(age).unwrap_or(Timestamp::MAX)
 }
 
 /// The name of each periodic's last run, complete or not. The scheduler of periodics reads off
 /// it when a job last ran.
-fn newest_of_periodics<'a>(jobs: impl Iterator<Item = &'a Run>) -> HashMap<&'a str, &'a str> {
-    let mut newest: HashMap<&str, &Run> = HashMap::new();
+fn newest_of_periodics<'a>(
+    jobs: impl Iterator<Item = &'a ObservedProwJob>,
+) -> HashMap<&'a str, &'a str> {
+    let mut newest: HashMap<&str, &ObservedProwJob> = HashMap::new();
     for job in jobs.filter(|job| job.periodic) {
         let last = newest.entry(&job.job).or_insert(job);
         if (job.started, &job.name) > (last.started, &last.name) {

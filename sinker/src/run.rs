@@ -12,52 +12,59 @@ use prometheus_client::metrics::{family::Family, gauge::Gauge};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Context, Metrics,
-    apply::{self, Outcome, Tally, Target},
-    fleet::{Fleet, PATIENCE},
-    metrics::ByReason,
-    observe::{self, Seen},
-    plan::{Limits, Plan, Run, plan},
+    SinkerContext, SinkerMetrics,
+    apply::{self, CleanupOutcome, CleanupScope, DeletionTally},
+    build_clusters::{LIST_TIMEOUT, WatchedBuildClusters},
+    metrics::ReasonLabels,
+    observe::{self, WatchedObjects},
+    plan::{CleanupPlan, ObservedProwJob, RetentionLimits, plan_cleanup},
 };
 
 /// Changes are gathered for this long before the next look.
-const GATHER: Duration = Duration::from_secs(1);
+const DEBOUNCE: Duration = Duration::from_secs(1);
 /// After a failure, the same is tried again this much later.
-const RETRY: Duration = Duration::from_secs(30);
+const RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// Deletes what is no longer needed until `shutdown`, or once with [`Context::run_once`].
+/// Deletes what is no longer needed until `shutdown`, or once with [`SinkerContext::run_once`].
 ///
-/// Namespaces are those of the configuration at the start. With [`Context::run_once`] a failed
+/// Namespaces are those of the configuration at the start. With [`SinkerContext::run_once`] a failed
 /// deletion is an error, and so is a cluster whose pods could not be looked at.
-pub async fn run(mut context: Context, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run_sinker(
+    mut context: SinkerContext,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     tokio::select! {
         () = shutdown.cancelled() => Ok(()),
-        ended = work(&mut context) => ended,
+        ended = run_cleanup_loop(&mut context) => ended,
     }
 }
 
-async fn work(context: &mut Context) -> anyhow::Result<()> {
+async fn run_cleanup_loop(context: &mut SinkerContext) -> anyhow::Result<()> {
     let config = Arc::clone(&context.config.borrow());
     let (jobs_in, pods_in) = (&config.prow.prowjob_namespace, &config.prow.pod_namespace);
-    let target = Target {
+    let target = CleanupScope {
         clusters: &context.clusters.clone(),
         prowjob_namespace: jobs_in,
         pod_namespace: pods_in,
         dry_run: context.dry_run,
     };
-    let mut jobs = observe::jobs(context.clusters.infra().clone(), jobs_in);
-    let mut fleet = Fleet::new(context.clusters.clone(), pods_in);
-    observe::listed(&mut jobs).await?;
-    context.ready.set(true);
+    let mut jobs = observe::watch_prowjobs(context.clusters.infra().clone(), jobs_in);
+    let mut fleet = WatchedBuildClusters::new(context.clusters.clone(), pods_in);
+    observe::await_listed(&mut jobs).await?;
+    context.ready.set_ready(true);
     if context.run_once {
-        fleet.settled().await;
+        fleet.await_settled().await;
     }
     loop {
         let config = Arc::clone(&context.config.borrow_and_update());
-        let (next, outcome) = look(&config, &mut jobs, &mut fleet, &target, &context.metrics).await;
+        let (next, outcome) =
+            clean_once(&config, &mut jobs, &mut fleet, &target, &context.metrics).await;
         if context.run_once {
-            anyhow::ensure!(!outcome.failed(), "some deletions failed, see the log");
-            let left_out = fleet.left_out();
+            anyhow::ensure!(
+                !outcome.has_failures(),
+                "some deletions failed, see the log"
+            );
+            let left_out = fleet.skipped_clusters();
             anyhow::ensure!(
                 left_out.is_empty(),
                 "pods of some clusters were not looked at: {}",
@@ -66,30 +73,30 @@ async fn work(context: &mut Context) -> anyhow::Result<()> {
             return Ok(());
         }
         let resync = config.prow.sinker.resync_period().to_std();
-        let pause = pause(Timestamp::now(), next, resync, outcome.failed());
+        let pause = next_pause(Timestamp::now(), next, resync, outcome.has_failures());
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = changed(context, &mut jobs, &mut fleet) => tokio::time::sleep(GATHER).await,
+            () = await_change(context, &mut jobs, &mut fleet) => tokio::time::sleep(DEBOUNCE).await,
         }
-        fleet.adjust();
+        fleet.reconcile_clusters();
     }
 }
 
 /// One look: plans on what the watches tell, applies, and counts.
-async fn look(
+async fn clean_once(
     config: &Config,
-    jobs: &mut Seen<Run>,
-    fleet: &mut Fleet,
-    target: &Target<'_>,
-    metrics: &Metrics,
-) -> (Option<Timestamp>, Outcome) {
+    jobs: &mut WatchedObjects<ObservedProwJob>,
+    fleet: &mut WatchedBuildClusters,
+    target: &CleanupScope<'_>,
+    metrics: &SinkerMetrics,
+) -> (Option<Timestamp>, CleanupOutcome) {
     let start = Instant::now();
     let jobs = jobs.borrow_and_update().clone().unwrap_or_default();
-    let pods = fleet.pods();
+    let pods = fleet.listed_pods();
     let all_pods = pods.iter().flat_map(|seen| seen.values());
-    let unlisted = fleet.unlisted();
-    let limits = limits(config);
-    let plan: Plan = plan(
+    let unlisted = fleet.unlisted_clusters();
+    let limits = retention_limits(config);
+    let plan: CleanupPlan = plan_cleanup(
         Timestamp::now(),
         jobs.values(),
         all_pods,
@@ -97,22 +104,22 @@ async fn look(
         &limits,
     );
     // What waits for a list that never comes waits no longer than that.
-    let patience = (!unlisted.is_empty()).then(|| Timestamp::now() + PATIENCE);
+    let patience = (!unlisted.is_empty()).then(|| Timestamp::now() + LIST_TIMEOUT);
     let next = plan.next.into_iter().chain(patience).min();
-    count(&metrics.prow_jobs_existing, jobs.len());
-    count(
+    set_gauge(&metrics.prow_jobs_existing, jobs.len());
+    set_gauge(
         &metrics.pods_existing,
         pods.iter().map(|seen| seen.len()).sum(),
     );
     // The maps are shared with the watches; held on, each change would copy them.
     drop((jobs, pods));
-    let outcome = apply::apply(target, plan).await;
-    tell(
+    let outcome = apply::apply_plan(target, plan).await;
+    record_tally(
         &outcome.pods,
         &metrics.pods_removed,
         &metrics.pod_removal_errors,
     );
-    tell(
+    record_tally(
         &outcome.jobs,
         &metrics.prow_jobs_cleaned,
         &metrics.prow_jobs_cleaning_errors,
@@ -121,17 +128,21 @@ async fn look(
     (next, outcome)
 }
 
-fn count(gauge: &Gauge, number: usize) {
+fn set_gauge(gauge: &Gauge, number: usize) {
     gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
 }
 
-fn tell(tally: &Tally, removed: &Family<ByReason, Gauge>, errors: &Family<ByReason, Gauge>) {
+fn record_tally(
+    tally: &DeletionTally,
+    removed: &Family<ReasonLabels, Gauge>,
+    errors: &Family<ReasonLabels, Gauge>,
+) {
     if tally.removed.is_empty() && tally.errors.is_empty() {
         return;
     }
     removed.clear();
     errors.clear();
-    let by = |reason: &str| ByReason {
+    let by = |reason: &str| ReasonLabels {
         reason: reason.to_owned(),
     };
     for (reason, number) in &tally.removed {
@@ -142,10 +153,10 @@ fn tell(tally: &Tally, removed: &Family<ByReason, Gauge>, errors: &Family<ByReas
     }
 }
 
-fn limits(config: &Config) -> Limits {
+fn retention_limits(config: &Config) -> RetentionLimits {
     let sinker = &config.prow.sinker;
-    let span = |duration: GoDuration| SignedDuration::from_nanos(duration.nanos());
-    Limits {
+    let span = |duration: GoDuration| SignedDuration::from_nanos(duration.as_nanos());
+    RetentionLimits {
         max_prowjob_age: span(sinker.max_prowjob_age()),
         max_pod_age: span(sinker.max_pod_age()),
         terminated_pod_ttl: span(sinker.terminated_pod_ttl()),
@@ -160,19 +171,23 @@ fn limits(config: &Config) -> Limits {
 }
 
 /// How long to wait when nothing changes.
-fn pause(now: Timestamp, next: Option<Timestamp>, resync: Duration, failed: bool) -> Duration {
+fn next_pause(now: Timestamp, next: Option<Timestamp>, resync: Duration, failed: bool) -> Duration {
     let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
     let expiry = next.map_or(resync, until).max(Duration::from_millis(10));
-    let retry = if failed { RETRY } else { resync };
+    let retry = if failed { RETRY_DELAY } else { resync };
     resync.min(expiry).min(retry)
 }
 
 /// Ends when a watch, the clusters or the configuration changed.
-async fn changed(context: &mut Context, jobs: &mut Seen<Run>, fleet: &mut Fleet) {
+async fn await_change(
+    context: &mut SinkerContext,
+    jobs: &mut WatchedObjects<ObservedProwJob>,
+    fleet: &mut WatchedBuildClusters,
+) {
     let config = context.config.changed();
     tokio::select! {
         gone = jobs.changed() => pending_if(gone.is_err()).await,
-        () = fleet.changed() => {}
+        () = fleet.await_change() => {}
         gone = config => pending_if(gone.is_err()).await,
     }
 }
@@ -196,12 +211,12 @@ mod tests {
         for (next, failed, expected) in [
             (None, false, hour),
             (Some(minute), false, Duration::from_secs(60)),
-            (Some(minute), true, RETRY),
+            (Some(minute), true, RETRY_DELAY),
             (Some(now), false, Duration::from_millis(10)),
             (Some(now + SignedDuration::from_hours(9)), false, hour),
         ] {
             assert_eq!(
-                pause(now, next, hour, failed),
+                next_pause(now, next, hour, failed),
                 expected,
                 "{next:?} {failed}"
             );

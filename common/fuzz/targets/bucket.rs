@@ -4,7 +4,7 @@
 #![no_main]
 
 use common::config::{Config, buckets::AllowedBuckets};
-use common::storage::{Bucket, Provider, validate_key};
+use common::storage::{Bucket, StorageProvider, validate_key};
 use libfuzzer_sys::fuzz_target;
 
 fn allowed() -> AllowedBuckets {
@@ -14,21 +14,21 @@ fn allowed() -> AllowedBuckets {
         "additional_allowed_buckets": ["file:///data", "http://deck/storage", "b", "gs://c/folder"],
     }))
     .expect("a section");
-    AllowedBuckets::of(&config)
+    AllowedBuckets::from_config(&config)
 }
 
 fuzz_target!(|text: &str| {
-    if let Ok(bucket) = Bucket::parse(text) {
+    if let Ok(bucket) = Bucket::parse_url(text) {
         assert!(bucket.path().split('/').all(|part| part != ".." && part != "."));
-        assert_eq!(Bucket::parse(bucket.url()).as_ref().ok(), Some(&bucket));
+        assert_eq!(Bucket::parse_url(bucket.url()).as_ref().ok(), Some(&bucket));
     }
     let allowed = allowed();
-    if let Ok(bucket) = allowed.open_to(text) {
-        assert!(allowed.names(&bucket));
+    if let Ok(bucket) = allowed.parse_allowed_bucket(text) {
+        assert!(allowed.names_bucket(&bucket));
     }
-    if let Some((bucket, key)) = allowed.locate(text) {
-        assert!(allowed.names(&bucket));
+    if let Some((bucket, key)) = allowed.resolve_storage_path(text) {
+        assert!(allowed.names_bucket(&bucket));
         validate_key(&key).expect("a key");
-        assert!(bucket.provider() != Provider::File || bucket.path() == "/data");
+        assert!(bucket.provider() != StorageProvider::File || bucket.path() == "/data");
     }
 });

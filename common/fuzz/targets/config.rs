@@ -4,7 +4,7 @@
 
 use std::{fs, sync::LazyLock};
 
-use common::config::{Config, Options};
+use common::config::{Config, ConfigOptions};
 use libfuzzer_sys::fuzz_target;
 use tempfile::TempDir;
 
@@ -18,10 +18,10 @@ fuzz_target!(|bytes: &[u8]| {
     let path = |name| FOLDER.path().join(name);
     fs::write(path("any.yaml"), bytes).expect("a file");
     for (config, jobs) in [("any.yaml", None), ("empty.yaml", Some("any.yaml"))] {
-        let loaded = Config::load(&Options {
+        let loaded = Config::load_files(&ConfigOptions {
             config_path: path(config),
             job_config_path: jobs.map(path),
-            ..Options::default()
+            ..ConfigOptions::default()
         });
         if let Err(errors) = loaded {
             assert!(!errors.0.is_empty() && errors.0.len() <= 200);

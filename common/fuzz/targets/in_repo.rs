@@ -11,7 +11,7 @@ static CONFIG: LazyLock<Config> = LazyLock::new(Config::default);
 
 fuzz_target!(|text: String| {
     let files = [("prow-jobs.yaml".to_owned(), text)];
-    match inrepo::parse(&files, "org/repo", &CONFIG) {
+    match inrepo::parse_in_repo_files(&files, "org/repo", &CONFIG) {
         Ok(own) => {
             for job in &own.presubmits {
                 assert!(!job.base.name.is_empty());

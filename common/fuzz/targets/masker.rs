@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use podutils::censor::{Censor, MASK, variants};
+use podutils::censor::{Censor, MASK, secret_variants};
 
 /// Secrets, the least length of one, what stands in the text (a shape by its number, and bytes
 /// behind it), and where the text is cut.
@@ -15,7 +15,7 @@ fuzz_target!(|input: Input| {
     let minimum = usize::from(minimum % 16);
     let shapes: Vec<Vec<u8>> = secrets
         .iter()
-        .flat_map(|secret| variants(secret, minimum))
+        .flat_map(|secret| secret_variants(secret, minimum))
         .collect();
     let censor = Censor::new(&shapes).expect("a fuzzer's secrets are small");
     let shape = |which: usize| shapes.get(which % shapes.len().max(1));
@@ -27,7 +27,7 @@ fuzz_target!(|input: Input| {
         })
         .collect();
 
-    let whole = censor.mask(text.clone());
+    let whole = censor.mask_bytes(text.clone());
     assert_eq!(whole.len(), text.len());
     for shape in &shapes {
         for (at, window) in text.windows(shape.len()).enumerate() {
@@ -36,7 +36,7 @@ fuzz_target!(|input: Input| {
             }
         }
     }
-    let mut stream = censor.stream();
+    let mut stream = censor.start_stream();
     let (mut rest, mut out) = (&text[..], Vec::new());
     for cut in cuts.into_iter().map(usize::from).chain([usize::MAX]) {
         let (chunk, tail) = rest.split_at(cut.min(rest.len()));

@@ -2,13 +2,13 @@
 
 #![no_main]
 
-use common::template::Template;
+use common::template::GoTemplate;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    match Template::parse(text) {
+    match GoTemplate::parse_template(text) {
         Ok(template) => {
-            let _ = template.render(&serde_json::json!({"Spec": {"Refs": {"Org": "org"}}}));
+            let _ = template.render_data(&serde_json::json!({"Spec": {"Refs": {"Org": "org"}}}));
         }
         Err(error) => assert!(error.line > 0),
     }

@@ -11,11 +11,15 @@ use std::sync::Arc;
 
 use super::{Config, JobBase};
 use crate::prowjob::DecorationConfig;
-use crate::storage::{Bucket, Error, Provider, validate_key};
+use crate::storage::{Bucket, StorageError, StorageProvider, validate_key};
 
 /// Where a name without a scheme may be, as an entry of `additional_allowed_buckets`: Prow compares
 /// names alone.
-const CLOUDS: [Provider; 3] = [Provider::Gs, Provider::S3, Provider::Az];
+const CLOUD_PROVIDERS: [StorageProvider; 3] = [
+    StorageProvider::Gs,
+    StorageProvider::S3,
+    StorageProvider::Az,
+];
 
 /// The buckets that may be opened, derived from one configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,9 +34,9 @@ pub struct AllowedBuckets {
 impl AllowedBuckets {
     /// Reads them off `config`. What is no bucket's URL is left out.
     #[must_use]
-    pub fn of(config: &Config) -> Self {
+    pub fn from_config(config: &Config) -> Self {
         let deck = &config.prow.deck;
-        let written = urls(config).filter_map(|url| Bucket::parse(url).ok());
+        let written = configured_bucket_urls(config).filter_map(|url| Bucket::parse_url(url).ok());
         let additional = deck.additional_allowed_buckets.iter();
         let additional = additional.flat_map(|entry| additional_buckets(entry));
         let named = written.chain(additional);
@@ -44,23 +48,25 @@ impl AllowedBuckets {
 
     /// Whether the configuration itself names this bucket.
     #[must_use]
-    pub fn names(&self, bucket: &Bucket) -> bool {
+    pub fn names_bucket(&self, bucket: &Bucket) -> bool {
         self.named.contains_key(bucket.url())
     }
 
     /// What the configuration names, in the order of the URLs.
-    pub fn named(&self) -> impl Iterator<Item = &Bucket> {
+    pub fn named_buckets(&self) -> impl Iterator<Item = &Bucket> {
         self.named.values()
     }
 
     /// The bucket of a `ProwJob`, if it may be opened.
-    pub fn open_to(&self, url: &str) -> Result<Bucket, Error> {
-        let bucket = Bucket::parse(url)?;
-        if self.names(&bucket) || (self.every_cloud && CLOUDS.contains(&bucket.provider())) {
+    pub fn parse_allowed_bucket(&self, url: &str) -> Result<Bucket, StorageError> {
+        let bucket = Bucket::parse_url(url)?;
+        if self.names_bucket(&bucket)
+            || (self.every_cloud && CLOUD_PROVIDERS.contains(&bucket.provider()))
+        {
             return Ok(bucket);
         }
         let why = "the configuration names it in no default decoration, in no central job and not in deck.additional_allowed_buckets";
-        Err(Error::InvalidBucket(url.to_owned(), why.to_owned()))
+        Err(StorageError::InvalidBucket(url.to_owned(), why.to_owned()))
     }
 
     /// The bucket and the key that `<provider>/<bucket…>/<key>` names, as an address of Deck's
@@ -68,7 +74,7 @@ impl AllowedBuckets {
     ///
     /// `gcs` is read as `gs`: old links say so.
     #[must_use]
-    pub fn locate(&self, path: &str) -> Option<(Bucket, String)> {
+    pub fn resolve_storage_path(&self, path: &str) -> Option<(Bucket, String)> {
         let (provider, rest) = path.trim_matches('/').split_once('/')?;
         let provider = if provider == "gcs" { "gs" } else { provider };
         let path = format!("{provider}/{rest}");
@@ -82,7 +88,9 @@ impl AllowedBuckets {
         let longest = named.min_by_key(|(_, key)| key.len());
         let of_cloud = || {
             let (name, _) = rest.split_once('/')?;
-            let bucket = self.open_to(&format!("{provider}://{name}")).ok()?;
+            let bucket = self
+                .parse_allowed_bucket(&format!("{provider}://{name}"))
+                .ok()?;
             let key = key_in(&bucket)?;
             Some((bucket, key))
         };
@@ -92,7 +100,7 @@ impl AllowedBuckets {
 
 /// The buckets of the default decorations and of the central jobs, as they are written. Jobs share
 /// their decorations, and each is looked at once.
-fn urls(config: &Config) -> impl Iterator<Item = &str> {
+fn configured_bucket_urls(config: &Config) -> impl Iterator<Item = &str> {
     let plank = &config.prow.plank;
     let entries = plank.default_decoration_config_entries.iter();
     let defaults = entries
@@ -106,17 +114,17 @@ fn urls(config: &Config) -> impl Iterator<Item = &str> {
     let own = presubmits
         .chain(postsubmits)
         .chain(periodics)
-        .filter_map(decoration)
+        .filter_map(job_decoration)
         .filter(move |it| seen.insert(Arc::as_ptr(it)))
         .map(AsRef::as_ref);
-    defaults.chain(own).filter_map(bucket)
+    defaults.chain(own).filter_map(decoration_bucket)
 }
 
-fn decoration(job: &JobBase) -> Option<&Arc<DecorationConfig>> {
+fn job_decoration(job: &JobBase) -> Option<&Arc<DecorationConfig>> {
     job.utility.decoration_config.as_ref()
 }
 
-fn bucket(decoration: &DecorationConfig) -> Option<&str> {
+fn decoration_bucket(decoration: &DecorationConfig) -> Option<&str> {
     let storage = decoration.gcs_configuration.as_ref()?;
     Some(storage.bucket.as_str()).filter(|bucket| !bucket.is_empty())
 }
@@ -125,9 +133,11 @@ fn additional_buckets(entry: &str) -> Vec<Bucket> {
     let urls = if entry.contains("://") {
         vec![entry.to_owned()]
     } else {
-        CLOUDS.map(|cloud| format!("{cloud}://{entry}")).to_vec()
+        CLOUD_PROVIDERS
+            .map(|cloud| format!("{cloud}://{entry}"))
+            .to_vec()
     };
-    let parsed = urls.iter().map(|url| Bucket::parse(url));
+    let parsed = urls.iter().map(|url| Bucket::parse_url(url));
     parsed.filter_map(Result::ok).collect()
 }
 

@@ -11,7 +11,7 @@ use std::{
 use flate2::read::GzDecoder;
 
 use super::{
-    Errors, Options, Problem,
+    ConfigErrors, ConfigOptions, Diagnostic,
     prowignore::{self, ProwIgnore},
 };
 
@@ -19,9 +19,9 @@ use super::{
 const MAX_BYTES: u64 = 32 << 20;
 
 /// A file's text; gzip is recognised by its first bytes.
-pub(super) fn read(path: &FilePath) -> Result<String, Errors> {
+pub(super) fn read_text(path: &FilePath) -> Result<String, ConfigErrors> {
     read_bytes(path)
-        .map_err(|message| Problem::in_file("file", path.display().to_string(), message).into())
+        .map_err(|message| Diagnostic::in_file("file", path.display().to_string(), message).into())
 }
 
 fn read_bytes(path: &FilePath) -> Result<String, String> {
@@ -60,82 +60,84 @@ fn too_large() -> String {
 
 /// The files beside `config.yaml`, in the order of their paths.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(super) struct ConfigFileList {
     /// Further parts of `config.yaml`.
     pub(super) supplemental: Vec<PathBuf>,
     pub(super) jobs: Vec<PathBuf>,
 }
 
-impl Listing {
+impl ConfigFileList {
     /// Looks for the files that `options` name.
-    pub(super) fn of(options: &Options) -> Result<Self, Errors> {
-        let mut walk = Walk::default();
+    pub(super) fn list_files(options: &ConfigOptions) -> Result<Self, ConfigErrors> {
+        let mut walk = FileWalk::default();
         for dir in &options.supplemental_prow_config_dir {
             let suffix = &options.supplemental_prow_configs_filename_suffix;
-            walk.below(dir, &|name| name.ends_with(suffix));
+            walk.walk_root(dir, &|name| name.ends_with(suffix));
         }
-        let supplemental = walk.take();
+        let supplemental = walk.take_files();
         if let Some(path) = &options.job_config_path {
-            walk.below(path, &|name| {
+            walk.walk_root(path, &|name| {
                 name.ends_with(".yaml") || name.ends_with(".yml")
             });
         }
-        let jobs = walk.take();
-        walk.refuse_twins(&jobs);
+        let jobs = walk.take_files();
+        walk.refuse_duplicate_names(&jobs);
         if walk.problems.is_empty() {
             Ok(Self { supplemental, jobs })
         } else {
-            Err(Errors(walk.problems))
+            Err(ConfigErrors(walk.problems))
         }
     }
 }
 
 /// Collects files below folders.
 #[derive(Default)]
-struct Walk {
+struct FileWalk {
     files: Vec<PathBuf>,
     ignore: ProwIgnore,
-    problems: Vec<Problem>,
+    problems: Vec<Diagnostic>,
 }
 
-impl Walk {
+impl FileWalk {
     /// What was found since the last time and is not left out.
-    fn take(&mut self) -> Vec<PathBuf> {
+    fn take_files(&mut self) -> Vec<PathBuf> {
         let mut files = std::mem::take(&mut self.files);
         files.sort();
         files
     }
 
     /// A file is taken whatever its name; in a folder, names decide.
-    fn below(&mut self, root: &FilePath, wanted: &dyn Fn(&str) -> bool) {
+    fn walk_root(&mut self, root: &FilePath, wanted: &dyn Fn(&str) -> bool) {
         match fs::metadata(root) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => return self.files.push(root.to_owned()),
-            Err(error) => return self.problem(root, format!("cannot be read: {error}")),
+            Err(error) => {
+                return self.add_file_diagnostic(root, format!("cannot be read: {error}"));
+            }
         }
         let before = self.files.len();
         self.ignore = ProwIgnore::default();
-        self.folder(root, root, wanted);
+        self.walk_folder(root, root, wanted);
         let ignore = &self.ignore;
         let mut index = 0;
         self.files.retain(|path| {
             index += 1;
             let relative = path.strip_prefix(root).unwrap_or(path);
-            index <= before || !ignore.leaves_out(&relative.to_string_lossy())
+            index <= before || !ignore.is_ignored(&relative.to_string_lossy())
         });
     }
 
-    fn folder(&mut self, root: &FilePath, dir: &FilePath, wanted: &dyn Fn(&str) -> bool) {
+    fn walk_folder(&mut self, root: &FilePath, dir: &FilePath, wanted: &dyn Fn(&str) -> bool) {
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
-            Err(error) => return self.problem(dir, format!("cannot be read: {error}")),
+            Err(error) => return self.add_file_diagnostic(dir, format!("cannot be read: {error}")),
         };
         for entry in entries {
             let (path, kind) = match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))
             {
                 Ok(found) => found,
                 Err(error) => {
-                    self.problem(dir, format!("cannot be read: {error}"));
+                    self.add_file_diagnostic(dir, format!("cannot be read: {error}"));
                     continue;
                 }
             };
@@ -143,20 +145,20 @@ impl Walk {
             if name.starts_with("..") {
                 // How Kubernetes swaps a mounted ConfigMap.
             } else if kind.is_dir() {
-                self.folder(root, &path, wanted);
-            } else if name == prowignore::FILE {
-                self.ignore(root, dir, &path);
+                self.walk_folder(root, &path, wanted);
+            } else if name == prowignore::PROWIGNORE_FILE {
+                self.add_prowignore(root, dir, &path);
             } else if wanted(&name) && (!kind.is_symlink() || self.is_link_to_file(&path)) {
                 self.files.push(path);
             }
         }
     }
 
-    fn ignore(&mut self, root: &FilePath, dir: &FilePath, path: &FilePath) {
+    fn add_prowignore(&mut self, root: &FilePath, dir: &FilePath, path: &FilePath) {
         let folder = dir.strip_prefix(root).unwrap_or(dir).to_string_lossy();
-        let added = read_bytes(path).and_then(|text| self.ignore.add(&folder, &text));
+        let added = read_bytes(path).and_then(|text| self.ignore.add_file(&folder, &text));
         if let Err(message) = added {
-            self.problem(path, message);
+            self.add_file_diagnostic(path, message);
         }
     }
 
@@ -165,27 +167,28 @@ impl Walk {
         match fs::metadata(path) {
             Ok(target) => !target.is_dir(),
             Err(error) => {
-                self.problem(path, format!("cannot be read: {error}"));
+                self.add_file_diagnostic(path, format!("cannot be read: {error}"));
                 false
             }
         }
     }
 
     /// One `ConfigMap` holds all job files, keyed by base name.
-    fn refuse_twins(&mut self, files: &[PathBuf]) {
+    fn refuse_duplicate_names(&mut self, files: &[PathBuf]) {
         let mut seen: BTreeMap<_, &PathBuf> = BTreeMap::new();
         for file in files {
             if let Some(first) = seen.insert(file.file_name(), file) {
                 let message = format!("another job file has this name: {}", first.display());
                 let path = file.display().to_string();
-                let problem = Problem::in_file("file-name", path, message);
+                let problem = Diagnostic::in_file("file-name", path, message);
                 self.problems.push(problem);
             }
         }
     }
 
-    fn problem(&mut self, path: &FilePath, message: String) {
+    fn add_file_diagnostic(&mut self, path: &FilePath, message: String) {
         let path = path.display().to_string();
-        self.problems.push(Problem::in_file("file", path, message));
+        self.problems
+            .push(Diagnostic::in_file("file", path, message));
     }
 }

@@ -8,17 +8,18 @@
 use std::sync::Arc;
 
 use super::{
-    Config, Errors, JobBase, Origin, Path, Postsubmit, Preset, Presubmit, Problem,
+    Config, ConfigErrors, ConfigOrigin, ConfigPath, Diagnostic, JobBase, Postsubmit, Preset,
+    Presubmit,
     buckets::AllowedBuckets,
-    decorations::Decorations,
-    defaults::Completion,
-    findings::Findings,
-    job::{InRepoFile, KeyedInRepoFile, Patterns, PostsubmitFields, PresubmitFields},
-    part::origin,
+    decoration_cache::DecorationCache,
+    defaults::JobDefaulter,
+    diagnostics::Diagnostics,
+    file_jobs::config_origin,
+    job::{GoRegexpCache, InRepoFile, KeyedInRepoFile, PostsubmitFields, PresubmitFields},
     validate,
-    yaml::{self, Document, GoType, Trust},
+    yaml::{self, DocumentTrust, GoType, YamlDocument},
 };
-use crate::names;
+use crate::repo_names;
 use crate::storage::Bucket;
 
 /// No file of a repository is larger.
@@ -26,36 +27,36 @@ pub const MAX_BYTES: usize = 1 << 20;
 
 /// A repository's own jobs with defaults and presets, checked together with the central ones.
 #[derive(Clone, Debug, Default)]
-pub struct InRepo {
+pub struct InRepoJobs {
     pub presubmits: Vec<Arc<Presubmit>>,
     pub postsubmits: Vec<Arc<Postsubmit>>,
     /// What is written in vain.
-    pub remarks: Vec<Problem>,
+    pub remarks: Vec<Diagnostic>,
 }
 
 /// Reads `files`, pairs of path and content, for the repository `org_repo` (`org/repo`).
 ///
 /// A file holds plain lists of jobs, as `.prow.yaml` does, or lists by repository, as a central
 /// job file does; there, only the own repository may be named. Any mistake refuses all files.
-pub fn parse(
+pub fn parse_in_repo_files(
     files: &[(String, String)],
     org_repo: &str,
     config: &Config,
-) -> Result<InRepo, Errors> {
+) -> Result<InRepoJobs, ConfigErrors> {
     let mut problems = Vec::new();
     let mut written = Vec::new();
     for (file, text) in files {
-        match read(file, text, org_repo) {
+        match parse_in_repo_file(file, text, org_repo) {
             Ok(content) => written.push((Arc::from(file.as_str()), content)),
             Err(errors) => problems.extend(errors.0),
         }
     }
     if !problems.is_empty() {
-        return Err(Errors(problems));
+        return Err(ConfigErrors(problems));
     }
-    let mut findings = Findings::default();
-    let own = complete(written, org_repo, config, &mut findings);
-    check(&own, org_repo, config, &mut findings);
+    let mut findings = Diagnostics::default();
+    let own = complete_jobs(written, org_repo, config, &mut findings);
+    check_jobs(&own, org_repo, config, &mut findings);
     findings.into_result(|file| text_of(files, file))?;
     Ok(own)
 }
@@ -67,19 +68,23 @@ fn text_of(files: &[(String, String)], name: &str) -> Option<String> {
 
 /// A file's jobs with their place in the document.
 #[derive(Default)]
-struct Written {
-    remarks: Vec<Problem>,
+struct ParsedInRepoFile {
+    remarks: Vec<Diagnostic>,
     presets: Vec<Preset>,
-    presubmits: Vec<(Origin, PresubmitFields)>,
-    postsubmits: Vec<(Origin, PostsubmitFields)>,
+    presubmits: Vec<(ConfigOrigin, PresubmitFields)>,
+    postsubmits: Vec<(ConfigOrigin, PostsubmitFields)>,
 }
 
-fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
+fn parse_in_repo_file(
+    file: &str,
+    text: &str,
+    org_repo: &str,
+) -> Result<ParsedInRepoFile, ConfigErrors> {
     if text.len() > MAX_BYTES {
         let message = format!("is larger than {} KiB", MAX_BYTES >> 10);
-        return Err(Problem::in_file("file", file, message).into());
+        return Err(Diagnostic::in_file("file", file, message).into());
     }
-    let tree = yaml::tree(file, text, Trust::Stranger)?;
+    let tree = yaml::parse_tree(file, text, DocumentTrust::Stranger)?;
     let tree = tree.as_ref();
     let keyed = tree.is_some_and(|tree| {
         let mut sections = ["presubmits", "postsubmits"].into_iter();
@@ -87,31 +92,32 @@ fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
     });
     let name: Arc<str> = file.into();
     if !keyed {
-        let document = yaml::typed(file, tree, GoType::ProwYaml, Trust::Stranger)?;
-        let (file, remarks): (InRepoFile, _) = strict(document)?;
-        return Ok(Written {
+        let document =
+            yaml::deserialize_tree(file, tree, GoType::ProwYaml, DocumentTrust::Stranger)?;
+        let (file, remarks): (InRepoFile, _) = refuse_unknown_fields(document)?;
+        return Ok(ParsedInRepoFile {
             remarks,
             presets: file.presets,
             presubmits: in_order(&name, "presubmits", None, file.presubmits),
             postsubmits: in_order(&name, "postsubmits", None, file.postsubmits),
         });
     }
-    let document = yaml::typed(file, tree, GoType::JobConfig, Trust::Stranger)?;
-    let (file, remarks): (KeyedInRepoFile, _) = strict(document)?;
-    let mut findings = Findings::default();
+    let document = yaml::deserialize_tree(file, tree, GoType::JobConfig, DocumentTrust::Stranger)?;
+    let (file, remarks): (KeyedInRepoFile, _) = refuse_unknown_fields(document)?;
+    let mut findings = Diagnostics::default();
     let repos = file.presubmits.keys().map(|repo| ("presubmits", repo));
     let repos = repos.chain(file.postsubmits.keys().map(|repo| ("postsubmits", repo)));
-    for (section, repo) in repos.filter(|(_, repo)| !names::is_same(repo, org_repo)) {
+    for (section, repo) in repos.filter(|(_, repo)| !repo_names::is_same_name(repo, org_repo)) {
         findings.add_with_hint(
             "other-repository",
             &name,
-            &Path::Root.key(section).key(repo),
+            &ConfigPath::Root.key(section).key(repo),
             format!("found jobs of {repo:?}, expected only those of {org_repo:?}"),
             Some("a repository cannot bring jobs for another one".into()),
         );
     }
     findings.into_result(|_| Some(text.to_owned()))?;
-    Ok(Written {
+    Ok(ParsedInRepoFile {
         remarks,
         presets: file.presets,
         presubmits: by_key(&name, "presubmits", file.presubmits),
@@ -122,23 +128,25 @@ fn read(file: &str, text: &str, org_repo: &str) -> Result<Written, Errors> {
 /// A document without anything unknown, but for what passes with a word about it: keys that begin
 /// with a dot, which hold what anchors refer to, and `periodics`, which are for the central
 /// configuration.
-fn strict<T>(document: Document<T>) -> Result<(T, Vec<Problem>), Errors> {
+fn refuse_unknown_fields<T>(
+    document: YamlDocument<T>,
+) -> Result<(T, Vec<Diagnostic>), ConfigErrors> {
     let remarks = document.remarks.into_iter();
-    let (passing, problems): (Vec<_>, Vec<_>) = remarks.partition(passes);
+    let (passing, problems): (Vec<_>, Vec<_>) = remarks.partition(is_tolerated);
     if problems.is_empty() {
         let told = passing.into_iter().filter(|it| it.path == "periodics");
-        let told = told.map(|problem| Problem {
+        let told = told.map(|problem| Diagnostic {
             message: "periodics of a repository do not run".into(),
             hint: Some("periodics stand in the central configuration".into()),
             ..problem
         });
         Ok((document.value, told.collect()))
     } else {
-        Err(Errors(problems))
+        Err(ConfigErrors(problems))
     }
 }
 
-fn passes(remark: &Problem) -> bool {
+fn is_tolerated(remark: &Diagnostic) -> bool {
     remark.rule == "unknown-field" && (remark.path == "periodics" || remark.path.starts_with("\"."))
 }
 
@@ -146,7 +154,7 @@ fn by_key<T>(
     file: &Arc<str>,
     section: &str,
     repos: std::collections::BTreeMap<String, Option<Vec<T>>>,
-) -> Vec<(Origin, T)> {
+) -> Vec<(ConfigOrigin, T)> {
     let lists = repos.into_iter();
     lists
         .flat_map(|(repo, jobs)| in_order(file, section, Some(&repo), jobs.unwrap_or_default()))
@@ -158,42 +166,42 @@ fn in_order<T>(
     section: &str,
     repo: Option<&str>,
     jobs: Vec<T>,
-) -> Vec<(Origin, T)> {
+) -> Vec<(ConfigOrigin, T)> {
     let jobs = jobs.into_iter().enumerate();
-    jobs.map(|(index, job)| (origin(file, section, repo, index), job))
+    jobs.map(|(index, job)| (config_origin(file, section, repo, index), job))
         .collect()
 }
 
-fn complete(
-    written: Vec<(Arc<str>, Written)>,
+fn complete_jobs(
+    written: Vec<(Arc<str>, ParsedInRepoFile)>,
     org_repo: &str,
     config: &Config,
-    findings: &mut Findings,
-) -> InRepo {
+    findings: &mut Diagnostics,
+) -> InRepoJobs {
     let mut presets = config.jobs.presets.clone();
     for (file, content) in &written {
         for (index, preset) in content.presets.iter().enumerate() {
             let mut preset = preset.clone();
-            preset.origin = origin(file, "presets", None, index);
+            preset.origin = config_origin(file, "presets", None, index);
             presets.push(preset);
         }
     }
-    let mut completion = Completion {
+    let mut completion = JobDefaulter {
         prow: &config.prow,
         presets: &presets,
-        decorations: &Decorations::new(&config.prow.plank),
-        patterns: Patterns::default(),
+        decorations: &DecorationCache::new(&config.prow.plank),
+        patterns: GoRegexpCache::default(),
         findings,
     };
-    let mut own = InRepo::default();
+    let mut own = InRepoJobs::default();
     for (_, content) in written {
         own.remarks.extend(content.remarks);
         for (origin, fields) in content.presubmits {
-            let job = completion.presubmit(fields, origin, org_repo);
+            let job = completion.complete_presubmit(fields, origin, org_repo);
             own.presubmits.push(Arc::new(job));
         }
         for (origin, fields) in content.postsubmits {
-            let job = completion.postsubmit(fields, origin, org_repo);
+            let job = completion.complete_postsubmit(fields, origin, org_repo);
             own.postsubmits.push(Arc::new(job));
         }
     }
@@ -202,29 +210,29 @@ fn complete(
 
 /// The rules for every job, the rules between these and the central jobs, and the clusters and
 /// buckets that the repository may use.
-fn check(own: &InRepo, org_repo: &str, config: &Config, findings: &mut Findings) {
+fn check_jobs(own: &InRepoJobs, org_repo: &str, config: &Config, findings: &mut Diagnostics) {
     let (org, repo) = org_repo.split_once('/').unwrap_or((org_repo, ""));
-    let clusters = config.prow.in_repo_config.clusters(org, repo);
-    let buckets = AllowedBuckets::of(config);
+    let clusters = config.prow.in_repo_config.allowed_clusters_for(org, repo);
+    let buckets = AllowedBuckets::from_config(config);
     for job in &own.presubmits {
-        validate::presubmit(job, findings);
-        cluster(&job.base, &clusters, findings);
-        bucket(&job.base, &buckets, findings);
+        validate::validate_presubmit(job, findings);
+        check_cluster(&job.base, &clusters, findings);
+        check_bucket(&job.base, &buckets, findings);
     }
     for job in &own.postsubmits {
-        validate::postsubmit(job, findings);
-        cluster(&job.base, &clusters, findings);
-        bucket(&job.base, &buckets, findings);
+        validate::validate_postsubmit(job, findings);
+        check_cluster(&job.base, &clusters, findings);
+        check_bucket(&job.base, &buckets, findings);
     }
     let central = config.presubmits_for(org_repo);
-    validate::presubmits(&[central, &own.presubmits].concat(), findings);
+    validate::validate_unique_presubmits(&[central, &own.presubmits].concat(), findings);
     let central = config.postsubmits_for(org_repo);
-    validate::postsubmits(&[central, &own.postsubmits].concat(), findings);
+    validate::validate_unique_postsubmits(&[central, &own.postsubmits].concat(), findings);
 }
 
-fn cluster(job: &JobBase, allowed: &[&str], findings: &mut Findings) {
+fn check_cluster(job: &JobBase, allowed: &[&str], findings: &mut Diagnostics) {
     if !allowed.contains(&job.cluster.as_str()) {
-        findings.job(
+        findings.add_job_diagnostic(
             "cluster",
             &job.origin,
             "cluster",
@@ -238,16 +246,16 @@ fn cluster(job: &JobBase, allowed: &[&str], findings: &mut Findings) {
 }
 
 /// Results go where the installation keeps them: pods and services bring their credentials along.
-fn bucket(job: &JobBase, allowed: &AllowedBuckets, findings: &mut Findings) {
+fn check_bucket(job: &JobBase, allowed: &AllowedBuckets, findings: &mut Diagnostics) {
     let decoration = job.utility.decoration_config.as_deref();
     let Some(storage) = decoration.and_then(|it| it.gcs_configuration.as_ref()) else {
         return;
     };
     let bucket = &storage.bucket;
-    if bucket.is_empty() || Bucket::parse(bucket).is_ok_and(|it| allowed.names(&it)) {
+    if bucket.is_empty() || Bucket::parse_url(bucket).is_ok_and(|it| allowed.names_bucket(&it)) {
         return;
     }
-    let root = Path::Below(&job.origin.path);
+    let root = ConfigPath::Below(&job.origin.path);
     let decoration = root.key("decoration_config");
     let storage = decoration.key("gcs_configuration");
     findings.add_with_hint(

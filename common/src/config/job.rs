@@ -3,24 +3,24 @@
 
 mod base;
 mod brancher;
-mod changes;
+mod changed_files;
 mod file;
 mod pattern;
 mod periodic;
-mod pod_text;
+mod pod_spec_json;
 mod postsubmit;
 mod presubmit;
 
-pub use base::{JobBase, Origin, UtilityConfig};
+pub use base::{ConfigOrigin, JobBase, UtilityConfig};
 pub use brancher::Brancher;
-pub use changes::{Changes, RegexpChangeMatcher};
+pub use changed_files::{ChangedFiles, RegexpChangeMatcher};
 pub(super) use file::{
     BaseFields, InRepoFile, JobFile, KeyedInRepoFile, PeriodicFields, PostsubmitFields,
     PresubmitFields,
 };
-pub use pattern::Pattern;
-pub(super) use pattern::Patterns;
+pub use pattern::GoRegexp;
+pub(super) use pattern::GoRegexpCache;
 pub use periodic::{Periodic, Retry};
-pub use pod_text::PodText;
+pub use pod_spec_json::PodSpecJson;
 pub use postsubmit::Postsubmit;
 pub use presubmit::Presubmit;

@@ -1,7 +1,7 @@
 //! Puts an installation's configuration together, and again when files have changed: a job file
 //! by itself, everything when `config.yaml` or a preset is concerned, which reach into all jobs.
 
-mod complete;
+mod job_files;
 
 use std::{
     collections::BTreeMap,
@@ -12,101 +12,103 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Config, Errors, JobConfig, Options, Preset, Problem, ProwConfig,
-    agent::{Look, Source, Stamps},
-    content::Content,
-    decorations::Decorations,
-    files::{self, Listing},
-    findings::Findings,
+    Config, ConfigErrors, ConfigOptions, Diagnostic, JobConfig, Preset, ProwConfig,
+    agent::{FileStats, FileWatch, ReloadableConfig},
+    content_hash::ContentHash,
+    decoration_cache::DecorationCache,
+    diagnostics::Diagnostics,
+    file_jobs::{FileJobs, ParsedJobFile, all_or_diagnostics},
+    files::{self, ConfigFileList},
     job::JobFile,
-    parallel,
-    part::{Part, Written, all_or_problems},
-    validate,
-    yaml::{self, Document, GoType, Trust},
+    parallel, validate,
+    yaml::{self, DocumentTrust, GoType, YamlDocument},
 };
 
-use complete::{Complete, complete};
+use job_files::{CompletedJobFiles, complete_job_files};
 
-/// Reads the files that [`Options`] name, as often as they change.
+/// Reads the files that [`ConfigOptions`] name, as often as they change.
 #[derive(Debug)]
-pub struct Loader {
-    options: Options,
-    look: Look,
-    kept: Option<Kept>,
+pub struct ConfigLoader {
+    options: ConfigOptions,
+    look: FileWatch,
+    kept: Option<LoadedState>,
 }
 
 /// The jobs of each job file.
-type Parts = BTreeMap<PathBuf, Arc<Part>>;
+type JobsByFile = BTreeMap<PathBuf, Arc<FileJobs>>;
 
 /// What the last good reading found.
 #[derive(Debug)]
-struct Kept {
+struct LoadedState {
     config: Arc<Config>,
-    stamps: Stamps,
+    stamps: FileStats,
     /// What `config.yaml` and its further parts said.
-    main: Vec<(Arc<str>, Content)>,
+    main: Vec<(Arc<str>, ContentHash)>,
     /// The jobs of `config.yaml` itself.
-    own: Arc<Part>,
-    parts: Parts,
+    own: Arc<FileJobs>,
+    parts: JobsByFile,
     /// The job files that bring presets.
     bring_presets: Vec<PathBuf>,
     supplemental: Vec<PathBuf>,
 }
 
-impl Loader {
+impl ConfigLoader {
     /// Nothing is read yet.
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: ConfigOptions) -> Self {
         let config = [options.config_path.clone()].into_iter();
         let supplemental = options.supplemental_prow_config_dir.iter().cloned();
         let paths = config
             .chain(options.job_config_path.clone())
             .chain(supplemental);
         Self {
-            look: Look::at(paths.collect::<Vec<_>>()),
+            look: FileWatch::for_paths(paths.collect::<Vec<_>>()),
             options,
             kept: None,
         }
     }
 
     /// Reads everything once, for who does not come back.
-    pub(super) fn once(options: &Options) -> Result<Arc<Config>, Errors> {
+    pub(super) fn load_once(options: &ConfigOptions) -> Result<Arc<Config>, ConfigErrors> {
         refuse_unsupported(options)?;
-        let listing = Listing::of(options)?;
-        Self::new(options.clone()).anew(listing)
+        let listing = ConfigFileList::list_files(options)?;
+        Self::new(options.clone()).load_all(listing)
     }
 
     /// The jobs of files that have changed are read anew, and those of the others kept, where
     /// that is enough.
-    fn again(&mut self, listing: &Listing) -> Option<Result<Arc<Config>, Errors>> {
+    fn reload_changed(
+        &mut self,
+        listing: &ConfigFileList,
+    ) -> Option<Result<Arc<Config>, ConfigErrors>> {
         let kept = self.kept.as_mut()?;
-        let (now, then) = (self.look.stamps(), &kept.stamps);
-        let is_touched = |path: &FilePath| now.get(path) != then.get(path);
+        let (now, then) = (self.look.file_stats(), &kept.stamps);
+        let is_touched = |path: &FilePath| now.get_stat(path) != then.get_stat(path);
         let main = [&self.options.config_path].into_iter();
         let main: Vec<_> = main.chain(&listing.supplemental).collect();
         if main.iter().any(|path| is_touched(path)) {
-            let texts = texts(&main).ok()?;
-            if contents(&texts) != kept.main {
+            let texts = read_texts(&main).ok()?;
+            if hash_contents(&texts) != kept.main {
                 return None;
             }
         } else if kept.supplemental != listing.supplemental {
             return None;
         }
-        let read = parallel::map(
+        let read = parallel::parallel_map(
             listing.jobs.iter().collect(),
             |_| 0,
             |path: &PathBuf| {
                 if kept.parts.contains_key(path) && !is_touched(path) {
                     return Ok(None);
                 }
-                let text = files::read(path)?;
+                let text = files::read_text(path)?;
                 let before = kept.parts.get(path).map(|part| part.content);
-                if before == Some(Content::of(&text)) {
+                if before == Some(ContentHash::hash_text(&text)) {
                     return Ok(None);
                 }
                 Ok(Some((path, read_jobs(path, &text)?)))
             },
         );
-        let changed: Vec<_> = match all_or_problems(read) {
+        let changed: Vec<_> = match all_or_diagnostics(read) {
             Ok(read) => read.into_iter().flatten().collect(),
             Err(errors) => return Some(Err(errors)),
         };
@@ -121,34 +123,34 @@ impl Loader {
         {
             return None;
         }
-        let version = match version(&self.options) {
+        let version = match read_version(&self.options) {
             Ok(version) => version,
             Err(errors) => return Some(Err(errors)),
         };
-        Some(kept.replace(listing, now, version, changed))
+        Some(kept.replace_files(listing, now, version, changed))
     }
 
-    fn anew(&mut self, listing: Listing) -> Result<Arc<Config>, Errors> {
-        let mut findings = Findings::default();
+    fn load_all(&mut self, listing: ConfigFileList) -> Result<Arc<Config>, ConfigErrors> {
+        let mut findings = Diagnostics::default();
         let main = [&self.options.config_path].into_iter();
-        let texts = texts(&main.chain(&listing.supplemental).collect::<Vec<_>>())?;
-        let (mut prow, own) = ProwConfig::assemble(&texts, Timestamp::now(), &mut findings)?;
-        if let Some(version) = version(&self.options)? {
+        let texts = read_texts(&main.chain(&listing.supplemental).collect::<Vec<_>>())?;
+        let (mut prow, own) = ProwConfig::assemble_files(&texts, Timestamp::now(), &mut findings)?;
+        if let Some(version) = read_version(&self.options)? {
             prow.config_version_sha = version;
         }
-        let Complete {
+        let CompletedJobFiles {
             presets,
             bring_presets,
             own,
             parts,
-        } = complete(&prow, own, &listing, &mut findings)?;
-        let config = assemble(prow, presets, &own, &parts, &listing, &mut findings);
-        findings.into_result(|file| files::read(FilePath::new(file)).ok())?;
+        } = complete_job_files(&prow, own, &listing, &mut findings)?;
+        let config = assemble_config(prow, presets, &own, &parts, &listing, &mut findings);
+        findings.into_result(|file| files::read_text(FilePath::new(file)).ok())?;
         let config = Arc::new(config);
-        self.kept = Some(Kept {
+        self.kept = Some(LoadedState {
             config: Arc::clone(&config),
-            stamps: self.look.stamps().clone(),
-            main: contents(&texts),
+            stamps: self.look.file_stats().clone(),
+            main: hash_contents(&texts),
             own,
             parts,
             bring_presets,
@@ -158,17 +160,17 @@ impl Loader {
     }
 }
 
-impl Source for Loader {
+impl ReloadableConfig for ConfigLoader {
     type Value = Config;
 
-    fn load(&mut self) -> Result<Arc<Config>, Errors> {
+    fn load_config(&mut self) -> Result<Arc<Config>, ConfigErrors> {
         // Before reading: what changes meanwhile is read again.
-        self.look.again();
+        self.look.refresh_stats();
         refuse_unsupported(&self.options)?;
-        let listing = Listing::of(&self.options)?;
-        match self.again(&listing) {
+        let listing = ConfigFileList::list_files(&self.options)?;
+        match self.reload_changed(&listing) {
             Some(result) => result,
-            None => self.anew(listing),
+            None => self.load_all(listing),
         }
     }
 
@@ -176,20 +178,20 @@ impl Source for Loader {
         self.look.is_stale()
     }
 
-    fn watched(&self) -> Vec<PathBuf> {
-        self.look.watched()
+    fn watched_paths(&self) -> Vec<PathBuf> {
+        self.look.watched_paths()
     }
 }
 
-impl Kept {
+impl LoadedState {
     /// Takes the new content of some files; `self` stays as it is when that is broken.
-    fn replace(
+    fn replace_files(
         &mut self,
-        listing: &Listing,
-        stamps: &Stamps,
+        listing: &ConfigFileList,
+        stamps: &FileStats,
         version: Option<String>,
-        changed: Vec<(&PathBuf, Written)>,
-    ) -> Result<Arc<Config>, Errors> {
+        changed: Vec<(&PathBuf, ParsedJobFile)>,
+    ) -> Result<Arc<Config>, ConfigErrors> {
         let mut prow = self.config.prow.clone();
         if let Some(version) = version {
             prow.config_version_sha = version;
@@ -201,11 +203,11 @@ impl Kept {
             return Ok(Arc::clone(&self.config));
         }
         let presets = self.config.jobs.presets.clone();
-        let decorations = Decorations::new(&prow.plank);
-        let mut findings = Findings::default();
+        let decorations = DecorationCache::new(&prow.plank);
+        let mut findings = Diagnostics::default();
         let mut fresh = BTreeMap::new();
         for (path, written) in changed {
-            let (part, found) = written.complete(&prow, &presets, &decorations);
+            let (part, found) = written.complete_jobs(&prow, &presets, &decorations);
             findings.extend(found);
             fresh.insert(path.clone(), Arc::new(part));
         }
@@ -213,9 +215,9 @@ impl Kept {
             let part = fresh.get(path).or_else(|| self.parts.get(path));
             Some((path.clone(), Arc::clone(part?)))
         };
-        let parts: Parts = listing.jobs.iter().filter_map(part_of).collect();
-        let config = assemble(prow, presets, &self.own, &parts, listing, &mut findings);
-        findings.into_result(|file| files::read(FilePath::new(file)).ok())?;
+        let parts: JobsByFile = listing.jobs.iter().filter_map(part_of).collect();
+        let config = assemble_config(prow, presets, &self.own, &parts, listing, &mut findings);
+        findings.into_result(|file| files::read_text(FilePath::new(file)).ok())?;
         self.parts = parts;
         self.stamps = stamps.clone();
         self.config = Arc::new(config);
@@ -223,8 +225,9 @@ impl Kept {
     }
 }
 
-fn refuse_unsupported(options: &Options) -> Result<(), Errors> {
-    let refuse = |what: &str, message: &str| Err(Problem::in_file("options", what, message).into());
+fn refuse_unsupported(options: &ConfigOptions) -> Result<(), ConfigErrors> {
+    let refuse =
+        |what: &str, message: &str| Err(Diagnostic::in_file("options", what, message).into());
     if options.moonraker_address.is_some() {
         return refuse(
             "--moonraker-address",
@@ -237,51 +240,55 @@ fn refuse_unsupported(options: &Options) -> Result<(), Errors> {
     Ok(())
 }
 
-fn read_jobs(path: &FilePath, text: &str) -> Result<Written, Errors> {
+fn read_jobs(path: &FilePath, text: &str) -> Result<ParsedJobFile, ConfigErrors> {
     let file: Arc<str> = path.display().to_string().into();
-    let tree = yaml::tree(&file, text, Trust::Operator)?;
-    let document: Document<JobFile> =
-        yaml::typed(&file, tree.as_ref(), GoType::JobConfig, Trust::Operator)?;
-    Ok(Written {
+    let tree = yaml::parse_tree(&file, text, DocumentTrust::Operator)?;
+    let document: YamlDocument<JobFile> = yaml::deserialize_tree(
+        &file,
+        tree.as_ref(),
+        GoType::JobConfig,
+        DocumentTrust::Operator,
+    )?;
+    Ok(ParsedJobFile {
         file,
-        content: Content::of(text),
+        content: ContentHash::hash_text(text),
         jobs: document.value,
         remarks: document.remarks,
     })
 }
 
 /// The files with their names.
-fn texts(paths: &[&PathBuf]) -> Result<Vec<(Arc<str>, String)>, Errors> {
-    all_or_problems(paths.iter().map(|path| {
+fn read_texts(paths: &[&PathBuf]) -> Result<Vec<(Arc<str>, String)>, ConfigErrors> {
+    all_or_diagnostics(paths.iter().map(|path| {
         let file: Arc<str> = path.display().to_string().into();
-        Ok((file, files::read(path)?))
+        Ok((file, files::read_text(path)?))
     }))
 }
 
 /// What the files say.
-fn contents(texts: &[(Arc<str>, String)]) -> Vec<(Arc<str>, Content)> {
+fn hash_contents(texts: &[(Arc<str>, String)]) -> Vec<(Arc<str>, ContentHash)> {
     let texts = texts.iter();
     texts
-        .map(|(file, text)| (Arc::clone(file), Content::of(text)))
+        .map(|(file, text)| (Arc::clone(file), ContentHash::hash_text(text)))
         .collect()
 }
 
 /// The commit that the files are of, where a file beside `config.yaml` tells it.
-fn version(options: &Options) -> Result<Option<String>, Errors> {
+fn read_version(options: &ConfigOptions) -> Result<Option<String>, ConfigErrors> {
     let path = options.config_path.with_file_name("VERSION");
     match path.exists() {
-        true => files::read(&path).map(|text| Some(text.trim().to_owned())),
+        true => files::read_text(&path).map(|text| Some(text.trim().to_owned())),
         false => Ok(None),
     }
 }
 
-fn assemble(
+fn assemble_config(
     prow: ProwConfig,
     presets: Vec<Preset>,
-    own: &Part,
-    parts: &Parts,
-    listing: &Listing,
-    findings: &mut Findings,
+    own: &FileJobs,
+    parts: &JobsByFile,
+    listing: &ConfigFileList,
+    findings: &mut Diagnostics,
 ) -> Config {
     let mut jobs = JobConfig {
         presets,
@@ -292,7 +299,7 @@ fn assemble(
         part.add_to(&mut jobs);
         unknown_fields.extend_from_slice(&part.remarks);
     }
-    validate::across(&jobs, findings);
+    validate::validate_job_config(&jobs, findings);
     Config {
         prow,
         jobs,

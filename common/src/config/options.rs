@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// Flags every service shares, as Prow spells them.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
-pub struct Options {
+pub struct ConfigOptions {
     /// `config.yaml`.
     #[arg(long, value_name = "FILE")]
     pub config_path: PathBuf,

@@ -11,7 +11,7 @@ use std::{
 
 /// What `work` makes of each item, in the order of the items. The largest ones are begun first, so
 /// that no one waits for the last.
-pub(super) fn map<T: Send, R: Send>(
+pub(super) fn parallel_map<T: Send, R: Send>(
     items: Vec<T>,
     size: impl Fn(&T) -> usize,
     work: impl Fn(T) -> R + Sync,

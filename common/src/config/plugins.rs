@@ -7,12 +7,12 @@ mod approve;
 mod blockade;
 mod branch_cleaner;
 mod bugzilla;
-mod catalogue;
 mod cherry_pick;
 mod config_updater;
 mod dco;
+mod deprecations;
 mod enablement;
-mod external;
+mod external_plugins;
 mod files;
 mod golint;
 mod heart;
@@ -20,6 +20,7 @@ mod help;
 mod images;
 mod invalid_commit_msg;
 mod jira;
+mod known_plugins;
 mod label;
 mod lgtm;
 mod load;
@@ -31,7 +32,6 @@ mod owners;
 mod project;
 mod project_manager;
 mod release_note;
-mod remarks;
 mod require_matching_label;
 mod retitle;
 mod reviewers;
@@ -46,66 +46,68 @@ use std::{collections::BTreeMap, sync::Arc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use approve::Approve;
-pub use blockade::Blockade;
+pub use approve::ApproveConfig;
+pub use blockade::BlockadeConfig;
 pub use branch_cleaner::BranchCleaner;
-pub use bugzilla::{Bugzilla, BugzillaBranch, BugzillaOrg, BugzillaRepo, BugzillaState, ByBranch};
-pub use catalogue::KNOWN;
+pub use bugzilla::{
+    BugzillaBranch, BugzillaByBranch, BugzillaConfig, BugzillaOrg, BugzillaRepo, BugzillaState,
+};
 pub use cherry_pick::{CherryPickApproved, CherryPickUnapproved};
 pub use config_updater::{ClusterGroup, ConfigMapSpec, ConfigUpdater};
-pub use dco::Dco;
-pub use enablement::{Enablement, OrgPlugins};
-pub use external::{ExternalPlugin, ExternalPlugins};
-pub use files::Options;
-pub use golint::Golint;
-pub use heart::Heart;
-pub use help::Help;
+pub use dco::DcoConfig;
+pub use enablement::{EnabledPlugins, OrgPlugins};
+pub use external_plugins::{ExternalPlugin, ExternalPlugins};
+pub use files::PluginOptions;
+pub use golint::GolintConfig;
+pub use heart::HeartConfig;
+pub use help::HelpConfig;
 pub use images::ImageKey;
 pub use invalid_commit_msg::{InvalidCommitMsg, InvalidCommitMsgCheck};
-pub use jira::Jira;
-pub use label::{AssignOn, Label, RestrictedLabel};
-pub use lgtm::Lgtm;
-pub use lookups::{Scope, Where};
-pub use milestone::{BranchToMilestone, Milestone};
-pub use override_contexts::Override;
-pub use owners::{Owners, OwnersFilenames};
-pub use project::{Project, ProjectOrg, ProjectRepo};
+pub use jira::JiraConfig;
+pub use known_plugins::KNOWN_PLUGINS;
+pub use label::{AssignOn, LabelConfig, RestrictedLabel};
+pub use lgtm::LgtmConfig;
+pub use lookups::{ConfigScope, EnabledRepos};
+pub use milestone::{BranchToMilestone, MilestoneConfig};
+pub use override_contexts::OverrideConfig;
+pub use owners::{OwnersConfig, OwnersFilenames};
+pub use project::{ProjectConfig, ProjectOrg, ProjectRepo};
 pub use project_manager::{ManagedColumn, ManagedProject, ManagedRepo, ProjectManager};
 pub use release_note::ReleaseNote;
 pub use require_matching_label::RequireMatchingLabel;
-pub use retitle::Retitle;
-pub use reviewers::{ContextMatch, Reviewers};
+pub use retitle::RetitleConfig;
+pub use reviewers::{ContextMatch, ReviewersConfig};
 pub use sigmention::SigMention;
-pub use size::Size;
-pub use slack::{MergeWarning, Slack};
-pub use trigger::{OrgInvite, ProminentInvite, Trigger};
-pub use welcome::Welcome;
+pub use size::SizeConfig;
+pub use slack::{MergeWarning, SlackConfig};
+pub use trigger::{OrgInvite, ProminentInvite, TriggerConfig};
+pub use welcome::WelcomeConfig;
 
-use super::{Path, Problem, Segment, places::Places};
+use super::{ConfigPath, Diagnostic, PathSegment, source_map::SourceMap};
 use crate::prowjob::null_default;
 
 /// The content of `plugins.yaml` and its further parts. The default enables nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Plugins {
+pub struct PluginConfiguration {
     /// By `org` or `org/repo`.
     #[serde(deserialize_with = "null_default")]
-    pub plugins: Enablement,
+    pub plugins: EnabledPlugins,
     /// By `org` or `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub external_plugins: ExternalPlugins,
     #[serde(deserialize_with = "null_default")]
-    pub owners: Owners,
+    pub owners: OwnersConfig,
     #[serde(deserialize_with = "null_default")]
-    pub approve: Vec<Approve>,
+    pub approve: Vec<ApproveConfig>,
     #[serde(deserialize_with = "null_default")]
-    pub blockades: Vec<Blockade>,
+    pub blockades: Vec<BlockadeConfig>,
     #[serde(deserialize_with = "null_default")]
-    pub blunderbuss: Reviewers,
+    pub blunderbuss: ReviewersConfig,
     #[serde(deserialize_with = "null_default")]
-    pub rifle: Reviewers,
+    pub rifle: ReviewersConfig,
     #[serde(deserialize_with = "null_default")]
-    pub bugzilla: Bugzilla,
+    pub bugzilla: BugzillaConfig,
     #[serde(deserialize_with = "null_default")]
     pub branch_cleaner: BranchCleaner,
     #[serde(deserialize_with = "null_default")]
@@ -118,18 +120,18 @@ pub struct Plugins {
     pub config_updater: ConfigUpdater,
     /// By `org/repo`, `org` or `*`.
     #[serde(deserialize_with = "null_default")]
-    pub dco: BTreeMap<String, Dco>,
+    pub dco: BTreeMap<String, DcoConfig>,
     #[serde(deserialize_with = "null_default")]
-    pub golint: Golint,
+    pub golint: GolintConfig,
     #[serde(deserialize_with = "null_default")]
     pub goose: ImageKey,
     #[serde(deserialize_with = "null_default")]
-    pub heart: Heart,
+    pub heart: HeartConfig,
     #[serde(deserialize_with = "null_default")]
-    pub label: Label,
+    pub label: LabelConfig,
     #[serde(deserialize_with = "null_default")]
-    pub lgtm: Vec<Lgtm>,
-    pub jira: Option<Jira>,
+    pub lgtm: Vec<LgtmConfig>,
+    pub jira: Option<JiraConfig>,
     /// By `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub milestone_applier: BTreeMap<String, BranchToMilestone>,
@@ -137,65 +139,65 @@ pub struct Plugins {
     pub release_note: ReleaseNote,
     /// By `org/repo`; the empty name is every repository.
     #[serde(deserialize_with = "null_default")]
-    pub repo_milestone: BTreeMap<String, Milestone>,
+    pub repo_milestone: BTreeMap<String, MilestoneConfig>,
     #[serde(deserialize_with = "null_default")]
-    pub project_config: Project,
+    pub project_config: ProjectConfig,
     #[serde(deserialize_with = "null_default")]
     pub project_manager: ProjectManager,
     #[serde(deserialize_with = "null_default")]
     pub require_matching_label: Vec<RequireMatchingLabel>,
     #[serde(deserialize_with = "null_default")]
-    pub retitle: Retitle,
+    pub retitle: RetitleConfig,
     #[serde(deserialize_with = "null_default")]
-    pub slack: Slack,
+    pub slack: SlackConfig,
     #[serde(deserialize_with = "null_default")]
     pub sigmention: SigMention,
     #[serde(deserialize_with = "null_default")]
-    pub size: Size,
+    pub size: SizeConfig,
     #[serde(deserialize_with = "null_default")]
-    pub triggers: Vec<Trigger>,
+    pub triggers: Vec<TriggerConfig>,
     #[serde(deserialize_with = "null_default")]
-    pub welcome: Vec<Welcome>,
+    pub welcome: Vec<WelcomeConfig>,
     #[serde(rename = "override", deserialize_with = "null_default")]
-    pub override_contexts: Override,
+    pub override_contexts: OverrideConfig,
     #[serde(deserialize_with = "null_default")]
-    pub help: Help,
+    pub help: HelpConfig,
     #[serde(deserialize_with = "null_default")]
     pub invalid_commit_msg: Vec<InvalidCommitMsg>,
     #[serde(skip)]
-    places: Places,
+    places: SourceMap,
     #[serde(skip)]
-    unknown_fields: Vec<Problem>,
+    unknown_fields: Vec<Diagnostic>,
     #[serde(skip)]
-    unknown_plugins: Vec<Problem>,
+    unknown_plugins: Vec<Diagnostic>,
     #[serde(skip)]
-    remarks: Vec<Problem>,
+    remarks: Vec<Diagnostic>,
 }
 
-impl Plugins {
+impl PluginConfiguration {
     /// Fields that nobody knows, and keys that are there twice.
-    pub fn unknown_fields(&self) -> &[Problem] {
+    pub fn unknown_fields(&self) -> &[Diagnostic] {
         &self.unknown_fields
     }
 
-    /// Enabled names that are none of [`KNOWN`]: an error to `prow check`, a warning to hook.
-    pub fn unknown_plugins(&self) -> &[Problem] {
+    /// Enabled names that are none of [`KNOWN_PLUGINS`]: an error to `prow check`, a warning to hook.
+    pub fn unknown_plugins(&self) -> &[Diagnostic] {
         &self.unknown_plugins
     }
 
     /// What is written in a form that Prow gives up or in vain, and an empty `plugins`.
-    pub fn remarks(&self) -> &[Problem] {
+    pub fn config_warnings(&self) -> &[Diagnostic] {
         &self.remarks
     }
 
     /// The file that brought what is at a path in the whole, and the path there.
-    pub fn place(&self, path: &Path<'_>) -> (Arc<str>, Vec<Segment>) {
-        self.places.of(path)
+    pub fn locate_path(&self, path: &ConfigPath<'_>) -> (Arc<str>, Vec<PathSegment>) {
+        self.places.locate_path(path)
     }
 }
 
 /// Fills in an empty text.
-fn or(text: &mut String, default: &str) {
+fn fill_default(text: &mut String, default: &str) {
     if text.is_empty() {
         default.clone_into(text);
     }
@@ -206,18 +208,22 @@ mod tests {
     use super::*;
 
     /// A file that holds.
-    pub(super) fn loaded(text: &str) -> Plugins {
-        Plugins::parse("plugins.yaml", text).unwrap()
+    pub(super) fn loaded(text: &str) -> PluginConfiguration {
+        PluginConfiguration::parse_file("plugins.yaml", text).unwrap()
     }
 
     /// What is said of a file that holds.
-    pub(super) fn remarks(plugins: &Plugins) -> Vec<String> {
-        plugins.remarks().iter().map(ToString::to_string).collect()
+    pub(super) fn remarks(plugins: &PluginConfiguration) -> Vec<String> {
+        plugins
+            .config_warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     /// What is said of a file that does not.
     pub(super) fn refused(text: &str) -> String {
-        Plugins::parse("plugins.yaml", text)
+        PluginConfiguration::parse_file("plugins.yaml", text)
             .unwrap_err()
             .to_string()
     }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{Origin, Path, findings::Findings};
+use super::{ConfigOrigin, ConfigPath, diagnostics::Diagnostics};
 use crate::prowjob::{RawObject, StringMap, null_default};
 
 /// Applies to every job that has all of its labels; without labels, to every job.
@@ -29,7 +29,7 @@ pub struct Preset {
     #[schemars(with = "Vec<Toleration>")]
     pub tolerations: Vec<RawObject>,
     #[serde(skip)]
-    pub origin: Origin,
+    pub origin: ConfigOrigin,
 }
 
 impl Preset {
@@ -42,7 +42,7 @@ impl Preset {
 
 /// Applies every preset that `labels` ask for; what collides is returned with its
 /// rule and in words.
-pub(super) fn apply(
+pub(super) fn apply_presets(
     presets: &[Preset],
     labels: &StringMap,
     spec: &mut Map<String, Value>,
@@ -50,16 +50,16 @@ pub(super) fn apply(
     let mut collisions = Vec::new();
     for preset in presets.iter().filter(|preset| preset.applies_to(labels)) {
         let mut collide = |rule, what: &str| {
-            let labels = shown(&preset.labels);
+            let labels = format_labels(&preset.labels);
             let message = format!("the preset{labels} brings {what}, which is there already");
             collisions.push((rule, message));
         };
-        append(spec, "volumes", &preset.volumes, |name| {
+        append_named_items(spec, "volumes", &preset.volumes, |name| {
             collide("preset-volume", &format!("the volume {name:?}"));
         });
         for toleration in &preset.tolerations {
             let toleration = Value::Object(toleration.0.clone());
-            let list = list(spec, "tolerations");
+            let list = get_or_insert_list(spec, "tolerations");
             if list.contains(&toleration) {
                 collide("preset-toleration", &format!("the toleration {toleration}"));
             } else {
@@ -72,10 +72,10 @@ pub(super) fn apply(
             .flatten()
             .filter_map(Value::as_object_mut)
         {
-            append(container, "env", &preset.env, |name| {
+            append_named_items(container, "env", &preset.env, |name| {
                 collide("preset-env", &format!("the variable {name:?}"));
             });
-            append(container, "volumeMounts", &preset.volume_mounts, |name| {
+            append_named_items(container, "volumeMounts", &preset.volume_mounts, |name| {
                 collide("preset-volume-mount", &format!("the volume mount {name:?}"));
             });
         }
@@ -84,7 +84,7 @@ pub(super) fn apply(
 }
 
 /// Appends named objects to a list; a name that is taken is told instead.
-fn append(
+fn append_named_items(
     object: &mut Map<String, Value>,
     key: &str,
     items: &[RawObject],
@@ -93,7 +93,7 @@ fn append(
     if items.is_empty() {
         return;
     }
-    let list = list(object, key);
+    let list = get_or_insert_list(object, key);
     for item in items {
         let name = item
             .0
@@ -108,7 +108,7 @@ fn append(
     }
 }
 
-fn list<'a>(object: &'a mut Map<String, Value>, key: &str) -> &'a mut Vec<Value> {
+fn get_or_insert_list<'a>(object: &'a mut Map<String, Value>, key: &str) -> &'a mut Vec<Value> {
     let entry = object.entry(key).or_insert_with(|| json!([]));
     if !entry.is_array() {
         *entry = json!([]);
@@ -116,7 +116,7 @@ fn list<'a>(object: &'a mut Map<String, Value>, key: &str) -> &'a mut Vec<Value>
     entry.as_array_mut().expect("made an array above")
 }
 
-fn shown(labels: &StringMap) -> String {
+fn format_labels(labels: &StringMap) -> String {
     let pairs: Vec<_> = labels
         .iter()
         .map(|(key, value)| format!(" {key}: {value:?}"))
@@ -125,13 +125,13 @@ fn shown(labels: &StringMap) -> String {
 }
 
 /// One pair of label and value chooses one preset.
-pub(super) fn check_distinct(presets: &[Preset], findings: &mut Findings) {
+pub(super) fn check_distinct_presets(presets: &[Preset], findings: &mut Diagnostics) {
     let mut seen: BTreeMap<(&str, &str), &Preset> = BTreeMap::new();
     for preset in presets {
         for (key, value) in &preset.labels {
             if let Some(other) = seen.insert((key, value), preset) {
-                let root = Path::Below(&preset.origin.path);
-                findings.add(
+                let root = ConfigPath::Below(&preset.origin.path);
+                findings.add_diagnostic(
                     "preset-label",
                     &preset.origin.file,
                     &root.key("labels").key(key),
@@ -166,7 +166,7 @@ mod tests {
         let mut spec =
             json!({"containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{}]});
         let labels = StringMap::from([("dind".into(), "true".into())]);
-        let collisions = apply(&presets, &labels, spec.as_object_mut().unwrap());
+        let collisions = apply_presets(&presets, &labels, spec.as_object_mut().unwrap());
         assert_eq!(collisions, []);
         let env = json!([{"name": "DOCKER", "value": "1"}, {"name": "ALL", "value": "x"}]);
         let mounts = json!([{"name": "graph", "mountPath": "/docker"}]);
@@ -190,7 +190,7 @@ mod tests {
         let mut spec = json!({"containers": [{"env": [{"name": "X", "value": "2"}]}]});
         let labels = StringMap::from([("a".into(), "b".into())]);
         assert_eq!(
-            apply(&presets, &labels, spec.as_object_mut().unwrap()),
+            apply_presets(&presets, &labels, spec.as_object_mut().unwrap()),
             [(
                 "preset-env",
                 r#"the preset a: "b" brings the variable "X", which is there already"#.to_owned()

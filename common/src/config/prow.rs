@@ -36,45 +36,47 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use branch_protection::{
-    BranchProtection, People, Policy, ProtectedOrg, ProtectedRepo, RequiredReviews,
-    RequiredStatusChecks, Restrictions,
+    BranchProtection, BranchProtectionPolicy, ProtectedOrg, ProtectedRepo, PushRestrictions,
+    RequiredStatusChecks, ReviewPolicy, UsersAndTeams,
 };
 pub use by_repo::ByRepoAndCluster;
 pub use deck::{
-    Branding, Deck, DefaultRerunAuth, ExternalAgentLog, Lens, LensFiles, RemoteLens,
-    RerunAuthConfigs, Spyglass,
+    DeckBranding, DeckConfig, DefaultRerunAuthConfigEntry, ExternalAgentLog, LensConfig,
+    LensFileConfig, LensRemoteConfig, RerunAuthConfigs, SpyglassConfig,
 };
-pub use gangway::{ApiClient, Gangway, GcpClient, JobsFilter};
-pub use gerrit::{Gerrit, GerritFilter, GerritRepos};
-pub use horologium::Horologium;
+pub use gangway::{AllowedApiClient, AllowedJobsFilter, ApiClientGcp, GangwayConfig};
+pub use gerrit::{GerritConfig, GerritOrgRepoConfig, GerritQueryFilter};
+pub use horologium::HorologiumConfig;
 pub use in_repo::InRepoConfig;
 pub use jenkins::JenkinsOperator;
 pub use links::GithubLinks;
 pub(super) use links::is_url;
-pub use managed_webhooks::{ManagedWebhook, ManagedWebhooks};
-pub use moonraker::Moonraker;
+pub use managed_webhooks::{ManagedWebhookInfo, ManagedWebhooks};
+pub use moonraker::MoonrakerConfig;
 pub use owners_dir_denylist::OwnersDirDenylist;
-pub use pipeline::Pipeline;
-pub use plank::Plank;
+pub use pipeline::PipelineConfig;
+pub use plank::PlankConfig;
 pub use pubsub::{PubsubSubscriptions, PubsubTrigger};
 pub use push_gateway::PushGateway;
-pub use reporter::GithubReporter;
-pub use scheduler::{External, ExternalCache, Failover, Scheduler};
-pub use sinker::Sinker;
-pub use slack::{SLACK_REPORT, SlackReporter};
+pub use reporter::GithubReporterConfig;
+pub use scheduler::{
+    ExternalScheduling, ExternalSchedulingCache, FailoverScheduling, SchedulerConfig,
+};
+pub use sinker::SinkerConfig;
+pub use slack::{SLACK_REPORT, SlackReporterEntry};
 pub use tide::{
-    ContextOptions, ContextPolicy, MergeBlocks, MergeCommitTemplate, MergeMethods, OneOrBy, Tide,
-    TideGerrit, TidePriority, TideQuery,
+    GithubMergeBlocksPolicy, MergeMethodOrMap, MergeMethods, TideConfig, TideContextPolicy,
+    TideContextPolicyOptions, TideGerrit, TideMergeCommitTemplate, TidePriority, TideQuery,
 };
 
-use super::{Path, places::Places, report::Report};
+use super::{ConfigPath, section_diagnostics::SectionDiagnostics, source_map::SourceMap};
 use crate::{
     duration::GoDuration,
     prowjob::{ProwJobDefault, null_default},
 };
 
 /// What Prow knows and no service here reads. Where it is written, `prow check` says so.
-const UNUSED: [&str; 15] = [
+const UNUSED_SECTIONS: [&str; 15] = [
     "branch-protection",
     "config_version_sha",
     "default_job_timeout",
@@ -108,31 +110,31 @@ pub struct ProwConfig {
     #[serde(deserialize_with = "null_default")]
     pub github: GithubLinks,
     #[serde(deserialize_with = "null_default")]
-    pub plank: Plank,
+    pub plank: PlankConfig,
     #[serde(deserialize_with = "null_default")]
-    pub sinker: Sinker,
+    pub sinker: SinkerConfig,
     #[serde(deserialize_with = "null_default")]
     pub in_repo_config: InRepoConfig,
     #[serde(deserialize_with = "null_default")]
-    pub github_reporter: GithubReporter,
+    pub github_reporter: GithubReporterConfig,
     /// What `prowjob_defaults` start from, by repository and cluster; a later entry wins.
     #[serde(deserialize_with = "null_default")]
     pub prowjob_default_entries: Vec<ByRepoAndCluster<ProwJobDefault>>,
-    pub deck: Deck,
+    pub deck: DeckConfig,
     /// Jobs without a `decorate` of their own are decorated.
     #[serde(deserialize_with = "null_default")]
     pub decorate_all_jobs: bool,
-    pub tide: Tide,
+    pub tide: TideConfig,
     #[serde(rename = "branch-protection")]
     pub branch_protection: BranchProtection,
-    pub pipeline: Pipeline,
-    pub gerrit: Gerrit,
-    pub horologium: Horologium,
+    pub pipeline: PipelineConfig,
+    pub gerrit: GerritConfig,
+    pub horologium: HorologiumConfig,
     /// By `org/repo`, `org` or `*`.
-    pub slack_reporter_configs: BTreeMap<String, SlackReporter>,
-    pub gangway: Gangway,
-    pub moonraker: Moonraker,
-    pub scheduler: Scheduler,
+    pub slack_reporter_configs: BTreeMap<String, SlackReporterEntry>,
+    pub gangway: GangwayConfig,
+    pub moonraker: MoonrakerConfig,
+    pub scheduler: SchedulerConfig,
     pub jenkins_operators: Vec<JenkinsOperator>,
     pub push_gateway: PushGateway,
     pub owners_dir_denylist: OwnersDirDenylist,
@@ -148,11 +150,11 @@ pub struct ProwConfig {
     default_job_timeout: Option<GoDuration>,
     /// Build clusters that are left alone wherever a kubeconfig names them.
     pub disabled_clusters: Vec<String>,
-    /// Which of [`UNUSED`] are written.
+    /// Which of [`UNUSED_SECTIONS`] are written.
     #[serde(skip)]
     unused: BTreeSet<&'static str>,
     #[serde(skip)]
-    pub(super) places: Places,
+    pub(super) places: SourceMap,
 }
 
 impl Default for ProwConfig {
@@ -162,22 +164,22 @@ impl Default for ProwConfig {
             pod_namespace: "default".into(),
             log_level: "info".into(),
             github: GithubLinks::default(),
-            plank: Plank::default(),
-            sinker: Sinker::default(),
+            plank: PlankConfig::default(),
+            sinker: SinkerConfig::default(),
             in_repo_config: InRepoConfig::default(),
-            github_reporter: GithubReporter::default(),
+            github_reporter: GithubReporterConfig::default(),
             prowjob_default_entries: Vec::new(),
-            deck: Deck::default(),
+            deck: DeckConfig::default(),
             decorate_all_jobs: false,
-            tide: Tide::default(),
+            tide: TideConfig::default(),
             branch_protection: BranchProtection::default(),
-            pipeline: Pipeline::default(),
-            gerrit: Gerrit::default(),
-            horologium: Horologium::default(),
+            pipeline: PipelineConfig::default(),
+            gerrit: GerritConfig::default(),
+            horologium: HorologiumConfig::default(),
             slack_reporter_configs: BTreeMap::new(),
-            gangway: Gangway::default(),
-            moonraker: Moonraker::default(),
-            scheduler: Scheduler::default(),
+            gangway: GangwayConfig::default(),
+            moonraker: MoonrakerConfig::default(),
+            scheduler: SchedulerConfig::default(),
             jenkins_operators: Vec::new(),
             push_gateway: PushGateway::default(),
             owners_dir_denylist: OwnersDirDenylist::default(),
@@ -189,7 +191,7 @@ impl Default for ProwConfig {
             default_job_timeout: None,
             disabled_clusters: Vec::new(),
             unused: BTreeSet::new(),
-            places: Places::default(),
+            places: SourceMap::default(),
         }
     }
 }
@@ -208,15 +210,15 @@ impl ProwConfig {
     }
 
     /// What is written, and read by no service here.
-    pub fn unused(&self) -> impl Iterator<Item = &'static str> {
+    pub fn unused_sections(&self) -> impl Iterator<Item = &'static str> {
         self.unused.iter().copied()
     }
 
-    fn check_log_level(&self, report: &mut Report<'_>) {
+    fn check_log_level(&self, report: &mut SectionDiagnostics<'_>) {
         let level = &self.log_level;
         if !LOG_LEVELS.contains(&level.as_str()) {
             let message = format!("found {level:?}, expected one of {}", LOG_LEVELS.join(", "));
-            report.add("log-level", &Path::Root.key("log_level"), message);
+            report.add_diagnostic("log-level", &ConfigPath::Root.key("log_level"), message);
         }
     }
 }
@@ -251,7 +253,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::config::findings::Findings;
+    use crate::config::diagnostics::Diagnostics;
 
     fn assembled(files: &[(&str, &str)]) -> Result<ProwConfig, String> {
         let files = files
@@ -259,8 +261,8 @@ mod tests {
             .map(|(file, text)| (Arc::from(*file), (*text).to_owned()));
         let files: Vec<(Arc<str>, String)> = files.collect();
         let now: Timestamp = "2026-08-01T00:00:00Z".parse().unwrap();
-        let mut findings = Findings::default();
-        let (prow, written) = ProwConfig::assemble(&files, now, &mut findings)
+        let mut findings = Diagnostics::default();
+        let (prow, written) = ProwConfig::assemble_files(&files, now, &mut findings)
             .map_err(|errors| errors.to_string())?;
         assert_eq!(written.remarks, []);
         let text_of = |name: &str| {
@@ -295,11 +297,11 @@ mod tests {
                 prow.status_error_link,
                 "https://github.com/kubernetes/test-infra/issues"
             );
-            assert_eq!(prow.default_job_timeout().secs(), 86_400);
-            assert_eq!(prow.horologium.tick_interval().secs(), 60);
-            assert_eq!(prow.push_gateway.interval().secs(), 60);
-            assert_eq!(prow.moonraker.client_timeout().secs(), 600);
-            assert_eq!(prow.unused().count(), 0);
+            assert_eq!(prow.default_job_timeout().as_secs(), 86_400);
+            assert_eq!(prow.horologium.tick_interval().as_secs(), 60);
+            assert_eq!(prow.push_gateway.interval().as_secs(), 60);
+            assert_eq!(prow.moonraker.client_timeout().as_secs(), 600);
+            assert_eq!(prow.unused_sections().count(), 0);
         }
     }
 
@@ -314,10 +316,13 @@ mod tests {
     #[test]
     fn every_unused_section_is_one() {
         let known = serde_json::to_value(ProwConfig::default()).unwrap();
-        for section in UNUSED {
+        for section in UNUSED_SECTIONS {
             assert!(known.get(section).is_some(), "{section}");
         }
         let prow = loaded("tide: {}\nGerrit: {ratelimit: 1}\ndeck: {}");
-        assert_eq!(prow.unused().collect::<Vec<_>>(), ["gerrit", "tide"]);
+        assert_eq!(
+            prow.unused_sections().collect::<Vec<_>>(),
+            ["gerrit", "tide"]
+        );
     }
 }

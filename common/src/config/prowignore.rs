@@ -6,7 +6,7 @@ use std::path::Path;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
 /// The name of such a file, in any folder.
-pub const FILE: &str = ".prowignore";
+pub const PROWIGNORE_FILE: &str = ".prowignore";
 
 /// Every `.prowignore` of one tree; those in deeper folders go before those above them.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +15,7 @@ pub struct ProwIgnore(Vec<(String, Gitignore)>);
 impl ProwIgnore {
     /// Adds the content of the file in `folder`, which is relative to the root of the tree and
     /// empty for the root itself. An error names the line that is no pattern.
-    pub fn add(&mut self, folder: &str, text: &str) -> Result<(), String> {
+    pub fn add_file(&mut self, folder: &str, text: &str) -> Result<(), String> {
         let mut builder = GitignoreBuilder::new(folder);
         for (index, line) in text.lines().enumerate() {
             let added = builder.add_line(None, line);
@@ -28,7 +28,7 @@ impl ProwIgnore {
     }
 
     /// Whether the file at `path`, relative to the root of the tree, is left out.
-    pub fn leaves_out(&self, path: &str) -> bool {
+    pub fn is_ignored(&self, path: &str) -> bool {
         let decided = self.0.iter().rev().find_map(|(folder, patterns)| {
             let below = Path::new(path).strip_prefix(folder).ok()?;
             let decision = patterns.matched_path_or_any_parents(below, false);
@@ -68,12 +68,12 @@ mod tests {
         ] {
             let mut ignore = ProwIgnore::default();
             for (folder, text) in files {
-                ignore.add(folder, text).unwrap();
+                ignore.add_file(folder, text).unwrap();
             }
             let paths = ["a.yaml", "sub/b.yaml", "sub/c.yaml"];
             let found: Vec<_> = paths
                 .into_iter()
-                .filter(|path| ignore.leaves_out(path))
+                .filter(|path| ignore.is_ignored(path))
                 .collect();
             assert_eq!(found, left_out, "{name}");
         }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn what_is_no_pattern_is_told_with_its_line() {
-        let error = ProwIgnore::default().add("", "a\n[z-a]").unwrap_err();
+        let error = ProwIgnore::default().add_file("", "a\n[z-a]").unwrap_err();
         assert!(error.starts_with("line 2: "), "{error}");
     }
 }

@@ -12,7 +12,7 @@ use super::job::{InRepoFile, JobFile};
 /// Of `prow-jobs.yaml`, `.prow.yaml` and the files below `.prow/`, in both their forms: lists of
 /// jobs, and lists by repository.
 pub fn prow_jobs_schema() -> Value {
-    let mut schema = published::<InRepoFile>(
+    let mut schema = build_schema::<InRepoFile>(
         "urn:prow:schema:prow-jobs",
         "The jobs of a repository (prow-jobs.yaml, .prow.yaml, .prow/*.yaml)",
     );
@@ -33,15 +33,15 @@ pub fn prow_jobs_schema() -> Value {
 
 /// Of the files below `--job-config-path`.
 pub fn job_file_schema() -> Value {
-    published::<JobFile>("urn:prow:schema:jobs", "Jobs of an installation")
+    build_schema::<JobFile>("urn:prow:schema:jobs", "Jobs of an installation")
 }
 
-fn published<T: JsonSchema>(id: &str, title: &str) -> Value {
+fn build_schema<T: JsonSchema>(id: &str, title: &str) -> Value {
     let schema = SchemaSettings::draft07()
         .into_generator()
         .into_root_schema_for::<T>();
     let mut schema = schema.to_value();
-    adapt(&mut schema);
+    adapt_schema(&mut schema);
     // A job's only container needs no name.
     if let Some(container) = schema["definitions"]["io.k8s.api.core.v1.Container"].as_object_mut() {
         container.remove("required");
@@ -53,7 +53,7 @@ fn published<T: JsonSchema>(id: &str, title: &str) -> Value {
 }
 
 /// From what serde takes to what a file may say, at this schema and all below it.
-fn adapt(schema: &mut Value) {
+fn adapt_schema(schema: &mut Value) {
     let Some(schema) = schema.as_object_mut() else {
         return;
     };
@@ -67,21 +67,21 @@ fn adapt(schema: &mut Value) {
         schema.remove("anyOf");
         schema.insert("type".into(), json!(["string", "number", "null"]));
     } else if !schema.contains_key("enum") && !schema.contains_key("const") {
-        widen(schema);
+        allow_null(schema);
     }
     for keyword in ["properties", "definitions"] {
         let below = schema.get_mut(keyword).and_then(Value::as_object_mut);
         below
             .into_iter()
             .flatten()
-            .for_each(|(_, below)| adapt(below));
+            .for_each(|(_, below)| adapt_schema(below));
     }
     for keyword in ["anyOf", "oneOf", "allOf"] {
         let below = schema.get_mut(keyword).and_then(Value::as_array_mut);
-        below.into_iter().flatten().for_each(adapt);
+        below.into_iter().flatten().for_each(adapt_schema);
     }
     for keyword in ["items", "additionalProperties"] {
-        schema.get_mut(keyword).into_iter().for_each(adapt);
+        schema.get_mut(keyword).into_iter().for_each(adapt_schema);
     }
 }
 
@@ -97,7 +97,7 @@ fn widen_presets(definitions: &mut Value) {
 }
 
 /// Anything may be left empty.
-fn widen(schema: &mut serde_json::Map<String, Value>) {
+fn allow_null(schema: &mut serde_json::Map<String, Value>) {
     let mut kinds: Vec<Value> = match schema.get("type") {
         Some(Value::String(kind)) => vec![kind.as_str().into()],
         Some(Value::Array(kinds)) => kinds.clone(),

@@ -16,19 +16,19 @@ use serde_json::Value;
 
 /// The kinds of values at every place of a document.
 #[derive(Debug)]
-pub(super) struct Shape {
-    kinds: Vec<Kind>,
-    root: KindId,
+pub(super) struct DocumentSchema {
+    kinds: Vec<SchemaKind>,
+    root: SchemaKindId,
 }
 
-pub(super) type KindId = usize;
+pub(super) type SchemaKindId = usize;
 
 /// Anything at all, in every shape.
-pub(super) const ANY: KindId = 0;
+pub(super) const ANY_KIND: SchemaKindId = 0;
 
 /// The kind of a value.
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(super) enum SchemaKind {
     Any,
     Text,
     /// One of these.
@@ -46,19 +46,19 @@ pub(super) enum Kind {
     Quantity,
     /// A port: its number, or a name.
     IntOrString,
-    List(KindId),
-    Map(KindId),
+    List(SchemaKindId),
+    Map(SchemaKindId),
     /// These fields.
-    Fields(BTreeMap<String, KindId>),
+    Fields(BTreeMap<String, SchemaKindId>),
 }
 
 type MakeSchema = fn(&mut SchemaGenerator) -> Schema;
 
 /// What a file says more freely than a `ProwJob`, and objects that a `ProwJob` keeps as written,
 /// with what they mean: definition, field, schema.
-const RAW: [(&str, &str, MakeSchema); 9] = [
-    ("DecorationConfig", "timeout", duration),
-    ("DecorationConfig", "grace_period", duration),
+const SCHEMA_OVERRIDES: [(&str, &str, MakeSchema); 9] = [
+    ("DecorationConfig", "timeout", duration_schema),
+    ("DecorationConfig", "grace_period", duration_schema),
     (
         "DecorationConfig",
         "default_memory_request",
@@ -85,26 +85,29 @@ fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// As Go writes it, or nanoseconds.
-fn duration(_: &mut SchemaGenerator) -> Schema {
+fn duration_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "integer"] })
 }
 
-static SHAPES: LazyLock<Mutex<HashMap<TypeId, &'static Shape>>> = LazyLock::new(Mutex::default);
+static DOCUMENT_SCHEMAS: LazyLock<Mutex<HashMap<TypeId, &'static DocumentSchema>>> =
+    LazyLock::new(Mutex::default);
 
-impl Shape {
+impl DocumentSchema {
     /// Made once for a type, and kept.
-    pub(super) fn of<T: JsonSchema + 'static>() -> &'static Self {
-        let mut shapes = SHAPES.lock().expect("no one panics while holding it");
+    pub(super) fn schema_for<T: JsonSchema + 'static>() -> &'static Self {
+        let mut shapes = DOCUMENT_SCHEMAS
+            .lock()
+            .expect("no one panics while holding it");
         shapes
             .entry(TypeId::of::<T>())
-            .or_insert_with(|| Box::leak(Box::new(Self::generate::<T>())))
+            .or_insert_with(|| Box::leak(Box::new(Self::generate_schema::<T>())))
     }
 
-    fn generate<T: JsonSchema>() -> Self {
+    fn generate_schema<T: JsonSchema>() -> Self {
         let mut generator = SchemaSettings::default().into_generator();
         let root = generator.subschema_for::<T>();
-        let raw =
-            RAW.map(|(definition, field, schema)| (definition, field, schema(&mut generator)));
+        let raw = SCHEMA_OVERRIDES
+            .map(|(definition, field, schema)| (definition, field, schema(&mut generator)));
         let mut definitions = generator.take_definitions(true);
         for (definition, field, schema) in raw {
             let place = definitions.get_mut(definition);
@@ -114,49 +117,49 @@ impl Shape {
                 *place = schema.to_value();
             }
         }
-        let mut builder = Builder {
+        let mut builder = SchemaBuilder {
             definitions: &definitions,
             named: HashMap::new(),
-            kinds: vec![Kind::Any],
+            kinds: vec![SchemaKind::Any],
         };
-        let root = builder.add("", root.as_value());
+        let root = builder.add_schema("", root.as_value());
         Self {
             kinds: builder.kinds,
             root,
         }
     }
 
-    pub(super) fn root(&self) -> KindId {
+    pub(super) fn root_kind(&self) -> SchemaKindId {
         self.root
     }
 
-    pub(super) fn kind(&self, id: KindId) -> &Kind {
+    pub(super) fn get_kind(&self, id: SchemaKindId) -> &SchemaKind {
         &self.kinds[id]
     }
 }
 
-struct Builder<'a> {
+struct SchemaBuilder<'a> {
     definitions: &'a serde_json::Map<String, Value>,
-    named: HashMap<&'a str, KindId>,
-    kinds: Vec<Kind>,
+    named: HashMap<&'a str, SchemaKindId>,
+    kinds: Vec<SchemaKind>,
 }
 
-impl<'a> Builder<'a> {
+impl<'a> SchemaBuilder<'a> {
     /// `name` is that of the definition, if it has one.
-    fn add(&mut self, name: &str, schema: &'a Value) -> KindId {
+    fn add_schema(&mut self, name: &str, schema: &'a Value) -> SchemaKindId {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
-            return self.definition(reference);
+            return self.add_definition(reference);
         }
         if let Some(only) = only_alternative(schema) {
-            return self.add(name, only);
+            return self.add_schema(name, only);
         }
         let id = self.kinds.len();
-        self.kinds.push(Kind::Any);
-        self.kinds[id] = self.read(name, schema);
+        self.kinds.push(SchemaKind::Any);
+        self.kinds[id] = self.read_kind(name, schema);
         id
     }
 
-    fn definition(&mut self, reference: &'a str) -> KindId {
+    fn add_definition(&mut self, reference: &'a str) -> SchemaKindId {
         // JSON Pointer's escapes.
         let name = reference.rsplit('/').next().unwrap_or_default();
         if let Some(id) = self.named.get(name) {
@@ -166,59 +169,61 @@ impl<'a> Builder<'a> {
         let schema = definition.expect("the generator defines what it refers to");
         // Known before it is read: it may contain itself.
         let id = self.kinds.len();
-        self.kinds.push(Kind::Any);
+        self.kinds.push(SchemaKind::Any);
         self.named.insert(name, id);
-        let read = self.add(name, schema);
+        let read = self.add_schema(name, schema);
         self.kinds[id] = self.kinds[read].clone();
         id
     }
 
-    fn read(&mut self, name: &str, schema: &'a Value) -> Kind {
+    fn read_kind(&mut self, name: &str, schema: &'a Value) -> SchemaKind {
         if schema.get("x-kubernetes-int-or-string").is_some() {
             // Two types share this mark.
             return if name.ends_with("IntOrString") {
-                Kind::IntOrString
+                SchemaKind::IntOrString
             } else {
-                Kind::Quantity
+                SchemaKind::Quantity
             };
         }
         if name.ends_with("FieldsV1") {
-            return Kind::Any;
+            return SchemaKind::Any;
         }
-        if let Some(words) = words(schema) {
-            return Kind::Word(words);
+        if let Some(words) = enum_words(schema) {
+            return SchemaKind::Word(words);
         }
         if let Some(fields) = schema.get("properties").and_then(Value::as_object) {
             let fields = fields
                 .iter()
-                .map(|(name, schema)| (name.clone(), self.add("", schema)));
-            return Kind::Fields(fields.collect());
+                .map(|(name, schema)| (name.clone(), self.add_schema("", schema)));
+            return SchemaKind::Fields(fields.collect());
         }
-        match kind(schema) {
-            Some("array") => Kind::List(self.element(schema.get("items"))),
+        match schema_type(schema) {
+            Some("array") => SchemaKind::List(self.add_element(schema.get("items"))),
             Some("object") => match schema.get("additionalProperties") {
-                Some(values @ Value::Object(_)) => Kind::Map(self.element(Some(values))),
-                _ => Kind::Map(self.element(None)),
+                Some(values @ Value::Object(_)) => SchemaKind::Map(self.add_element(Some(values))),
+                _ => SchemaKind::Map(self.add_element(None)),
             },
             Some("string") if schema.get("format").is_some_and(|it| it == "date-time") => {
-                Kind::Time
+                SchemaKind::Time
             }
-            Some("string") => Kind::Text,
-            Some("integer") if schema.get("format").is_some_and(|it| it == "int32") => Kind::Int32,
+            Some("string") => SchemaKind::Text,
+            Some("integer") if schema.get("format").is_some_and(|it| it == "int32") => {
+                SchemaKind::Int32
+            }
             Some("integer") if schema.get("format").is_some_and(|it| it == "uint64") => {
-                Kind::Unsigned
+                SchemaKind::Unsigned
             }
-            Some("integer") => Kind::Integer,
-            Some("number") => Kind::Number,
-            Some("boolean") => Kind::Bool,
-            _ => Kind::Any,
+            Some("integer") => SchemaKind::Integer,
+            Some("number") => SchemaKind::Number,
+            Some("boolean") => SchemaKind::Bool,
+            _ => SchemaKind::Any,
         }
     }
 
-    fn element(&mut self, schema: Option<&'a Value>) -> KindId {
+    fn add_element(&mut self, schema: Option<&'a Value>) -> SchemaKindId {
         match schema {
-            Some(schema) => self.add("", schema),
-            None => ANY,
+            Some(schema) => self.add_schema("", schema),
+            None => ANY_KIND,
         }
     }
 }
@@ -228,12 +233,14 @@ fn only_alternative(schema: &Value) -> Option<&Value> {
     let any = ["anyOf", "oneOf", "allOf"]
         .iter()
         .find_map(|key| schema.get(key)?.as_array())?;
-    let mut real = any.iter().filter(|schema| kind(schema) != Some("null"));
+    let mut real = any
+        .iter()
+        .filter(|schema| schema_type(schema) != Some("null"));
     real.next().filter(|_| real.next().is_none())
 }
 
 /// The words of an enumeration.
-fn words(schema: &Value) -> Option<Vec<String>> {
+fn enum_words(schema: &Value) -> Option<Vec<String>> {
     let alternatives = schema.get("oneOf").and_then(Value::as_array);
     let constants: Vec<&Value> = match (schema.get("enum"), schema.get("const"), alternatives) {
         (Some(values), _, _) => values.as_array()?.iter().collect(),
@@ -241,7 +248,7 @@ fn words(schema: &Value) -> Option<Vec<String>> {
         (_, _, Some(alternatives)) => {
             return alternatives
                 .iter()
-                .map(words)
+                .map(enum_words)
                 .collect::<Option<Vec<_>>>()
                 .map(|words| words.concat());
         }
@@ -254,7 +261,7 @@ fn words(schema: &Value) -> Option<Vec<String>> {
 }
 
 /// The one type that is not `null`; none where several are allowed.
-fn kind(schema: &Value) -> Option<&str> {
+fn schema_type(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(kind) => Some(kind),
         Value::Array(kinds) => {

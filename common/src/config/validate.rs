@@ -5,45 +5,45 @@ mod base;
 mod clone_uri;
 mod decoration;
 mod duplicates;
-mod kinds;
+mod job_types;
 mod names;
 mod pod;
 #[cfg(test)]
 mod tests;
 
-use super::{JobBase, JobConfig, Path, Segment, findings::Findings, nearest};
+use super::{ConfigPath, JobBase, JobConfig, PathSegment, diagnostics::Diagnostics, nearest_name};
 
-pub(super) use base::check as base;
-pub(super) use decoration::config as decoration_config;
-pub(super) use duplicates::{postsubmits, presubmits};
-pub(super) use kinds::{periodic, postsubmit, presubmit};
+pub(super) use base::validate_job_base;
+pub(super) use decoration::validate_decoration_config;
+pub(super) use duplicates::{validate_unique_postsubmits, validate_unique_presubmits};
+pub(super) use job_types::{validate_periodic, validate_postsubmit, validate_presubmit};
 pub(super) use names::is_qualified_name;
 
 /// The rules between the jobs of an installation.
-pub(super) fn across(jobs: &JobConfig, findings: &mut Findings) {
+pub(super) fn validate_job_config(jobs: &JobConfig, findings: &mut Diagnostics) {
     for list in jobs.presubmits.values() {
-        presubmits(list, findings);
+        validate_unique_presubmits(list, findings);
     }
     for list in jobs.postsubmits.values() {
-        postsubmits(list, findings);
+        validate_unique_postsubmits(list, findings);
     }
-    duplicates::periodics(&jobs.periodics, findings);
+    duplicates::validate_unique_periodics(&jobs.periodics, findings);
 }
 
 /// A mistake at a field of a job, named by the keys that lead to it.
-fn at(
-    findings: &mut Findings,
+fn add_at_field(
+    findings: &mut Diagnostics,
     rule: &'static str,
     job: &JobBase,
     keys: &[&str],
     message: impl Into<String>,
 ) {
     let mut path = job.origin.path.clone();
-    path.extend(keys.iter().map(|key| Segment::Key((*key).to_owned())));
-    findings.add(rule, &job.origin.file, &Path::Below(&path), message);
+    path.extend(keys.iter().map(|key| PathSegment::Key((*key).to_owned())));
+    findings.add_diagnostic(rule, &job.origin.file, &ConfigPath::Below(&path), message);
 }
 
 /// The way out when a name is misspelt.
 fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(name, known).map(|name| format!("did you mean {name:?}?"))
+    nearest_name(name, known).map(|name| format!("did you mean {name:?}?"))
 }

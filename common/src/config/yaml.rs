@@ -1,10 +1,10 @@
 //! YAML as Prow accepts it: YAML 1.1 words as Go understands them, merge keys, keys in any case,
 //! numbers where a text is wanted as far as Go takes them, the first document only.
 //!
-//! text → [`tree::Tree`] → [`fit`] with the type's shape → the type. Not here: what the values
+//! text → [`parse_tree::YamlTree`] → [`fit`] with the type's shape → the type. Not here: what the values
 //! mean, and what a field that nobody knows is worth.
 
-mod fit;
+mod coerce;
 mod go_types;
 mod quantity;
 mod scalar;
@@ -15,20 +15,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(super) use go_types::GoType;
-pub(super) use tree::{Broken, Tree};
+pub(super) use tree::{YamlSyntaxError, YamlTree};
 
-use super::{Errors, Problem, Segment, problem::show, schema::Shape};
+use super::{
+    ConfigErrors, Diagnostic, PathSegment, diagnostic::format_path, schema::DocumentSchema,
+};
 
 /// What a document may cost to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(super) enum DocumentTrust {
     /// A file of the installation's operator.
     Operator,
     /// A file of a stranger.
     Stranger,
 }
 
-impl Trust {
+impl DocumentTrust {
     /// The most keys and values, with those that aliases repeat.
     fn max_values(self) -> usize {
         match self {
@@ -40,118 +42,133 @@ impl Trust {
 
 /// A typed document.
 #[derive(Debug, Default)]
-pub(super) struct Document<T> {
+pub(super) struct YamlDocument<T> {
     pub(super) value: T,
     /// Fields that the type does not know, and keys that are there twice.
-    pub(super) remarks: Vec<Problem>,
+    pub(super) remarks: Vec<Diagnostic>,
 }
 
 /// Reads an operator's file; an empty one is the default. Fields that the type does not know are
 /// passed over, and of a key that is there twice the last one counts.
-pub fn parse<T>(file: &str, text: &str) -> Result<T, Errors>
+pub fn parse_yaml<T>(file: &str, text: &str) -> Result<T, ConfigErrors>
 where
     T: DeserializeOwned + Default + JsonSchema + 'static,
 {
-    let tree = tree(file, text, Trust::Operator)?;
-    Ok(typed(file, tree.as_ref(), GoType::Lenient, Trust::Operator)?.value)
+    let tree = parse_tree(file, text, DocumentTrust::Operator)?;
+    Ok(deserialize_tree(
+        file,
+        tree.as_ref(),
+        GoType::Lenient,
+        DocumentTrust::Operator,
+    )?
+    .value)
 }
 
 /// The nodes of a text.
-pub(super) fn tree<'a>(
+pub(super) fn parse_tree<'a>(
     file: &str,
     text: &'a str,
-    trust: Trust,
-) -> Result<Option<Tree<'a>>, Errors> {
-    Tree::parse(text, trust.max_values()).map_err(|broken| {
-        let Broken {
+    trust: DocumentTrust,
+) -> Result<Option<YamlTree<'a>>, ConfigErrors> {
+    YamlTree::parse_document(text, trust.max_values()).map_err(|broken| {
+        let YamlSyntaxError {
             line,
             column,
             path,
             message,
         } = broken;
-        let problem = Problem {
+        let problem = Diagnostic {
             line,
             column,
             path,
-            ..Problem::in_file("yaml", file, message)
+            ..Diagnostic::in_file("yaml", file, message)
         };
         problem.into()
     })
 }
 
 /// The nodes as a type.
-pub(super) fn typed<T>(
+pub(super) fn deserialize_tree<T>(
     file: &str,
-    tree: Option<&Tree<'_>>,
+    tree: Option<&YamlTree<'_>>,
     go_type: GoType,
-    trust: Trust,
-) -> Result<Document<T>, Errors>
+    trust: DocumentTrust,
+) -> Result<YamlDocument<T>, ConfigErrors>
 where
     T: DeserializeOwned + Default + JsonSchema + 'static,
 {
-    let Document { value, remarks } = fitted::<T>(file, tree, go_type, trust)?;
+    let YamlDocument { value, remarks } = coerce_tree::<T>(file, tree, go_type, trust)?;
     let value = match value {
         Value::Null => T::default(),
         value => match T::deserialize(value) {
             Ok(value) => value,
             // Keeping track of the place costs, so it is done for what turns out to be wrong.
-            Err(_) => read(file, tree, fitted::<T>(file, tree, go_type, trust)?.value)?,
+            Err(_) => deserialize_value(
+                file,
+                tree,
+                coerce_tree::<T>(file, tree, go_type, trust)?.value,
+            )?,
         },
     };
-    Ok(Document { value, remarks })
+    Ok(YamlDocument { value, remarks })
 }
 
 /// The nodes as JSON that has the type's shape.
-pub(super) fn fitted<T: JsonSchema + 'static>(
+pub(super) fn coerce_tree<T: JsonSchema + 'static>(
     file: &str,
-    tree: Option<&Tree<'_>>,
+    tree: Option<&YamlTree<'_>>,
     go_type: GoType,
-    trust: Trust,
-) -> Result<Document<Value>, Errors> {
+    trust: DocumentTrust,
+) -> Result<YamlDocument<Value>, ConfigErrors> {
     let Some(tree) = tree else {
-        return Ok(Document::default());
+        return Ok(YamlDocument::default());
     };
-    let shape = Shape::of::<T>();
-    let fitted = fit::fit(tree, shape, go_type, file, trust.max_values());
+    let shape = DocumentSchema::schema_for::<T>();
+    let fitted = coerce::coerce_document(tree, shape, go_type, file, trust.max_values());
     if !fitted.problems.is_empty() {
-        return Err(Errors(fitted.problems));
+        return Err(ConfigErrors(fitted.problems));
     }
-    Ok(Document {
+    Ok(YamlDocument {
         value: fitted.value,
         remarks: fitted.remarks,
     })
 }
 
 /// The type that JSON of its shape says; `null` is the default.
-pub(super) fn read<T>(file: &str, tree: Option<&Tree<'_>>, value: Value) -> Result<T, Errors>
+pub(super) fn deserialize_value<T>(
+    file: &str,
+    tree: Option<&YamlTree<'_>>,
+    value: Value,
+) -> Result<T, ConfigErrors>
 where
     T: DeserializeOwned + Default,
 {
     if value.is_null() {
         return Ok(T::default());
     }
-    serde_path_to_error::deserialize(value).map_err(|error| refused(file, tree, &error).into())
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| describe_refusal(file, tree, &error).into())
 }
 
 /// A value of the right kind that the type does not take.
-fn refused(
+fn describe_refusal(
     file: &str,
-    tree: Option<&Tree<'_>>,
+    tree: Option<&YamlTree<'_>>,
     error: &serde_path_to_error::Error<serde_json::Error>,
-) -> Problem {
+) -> Diagnostic {
     use serde_path_to_error::Segment as Step;
     let steps = error.path().iter().filter_map(|step| match step {
-        Step::Seq { index } => Some(Segment::Index(*index)),
-        Step::Map { key } => Some(Segment::Key(key.clone())),
+        Step::Seq { index } => Some(PathSegment::Index(*index)),
+        Step::Map { key } => Some(PathSegment::Key(key.clone())),
         Step::Enum { .. } | Step::Unknown => None,
     });
     let path: Vec<_> = steps.collect();
-    let (line, column) = tree.map_or((0, 0), |tree| tree.locate(&path));
-    Problem {
+    let (line, column) = tree.map_or((0, 0), |tree| tree.locate_path(&path));
+    Diagnostic {
         line,
         column,
-        path: show(&path),
-        ..Problem::in_file("value", file, error.inner().to_string())
+        path: format_path(&path),
+        ..Diagnostic::in_file("value", file, error.inner().to_string())
     }
 }
 

@@ -1,9 +1,9 @@
 //! One field of a schedule: values, ranges and steps.
 
-use crate::config::nearest;
+use crate::config::nearest_name;
 
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum CronFieldKind {
     Second,
     Minute,
     Hour,
@@ -17,8 +17,8 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-impl Kind {
-    fn name(self) -> &'static str {
+impl CronFieldKind {
+    fn display_name(self) -> &'static str {
         match self {
             Self::Second => "second",
             Self::Minute => "minute",
@@ -30,7 +30,7 @@ impl Kind {
     }
 
     /// The smallest and the largest value.
-    fn bounds(self) -> (u64, u64) {
+    fn value_bounds(self) -> (u64, u64) {
         match self {
             Self::Second | Self::Minute => (0, 59),
             Self::Hour => (0, 23),
@@ -41,7 +41,7 @@ impl Kind {
     }
 
     /// The names of values, from the smallest value on.
-    fn names(self) -> &'static [&'static str] {
+    fn value_names(self) -> &'static [&'static str] {
         match self {
             Self::Month => &MONTHS,
             Self::DayOfWeek => &WEEKDAYS,
@@ -51,11 +51,11 @@ impl Kind {
 }
 
 /// The values of a field, bit n for the value n, and whether it says `*` without a step.
-pub(super) fn set(text: &str, kind: Kind) -> Result<(u64, bool), String> {
+pub(super) fn parse_field(text: &str, kind: CronFieldKind) -> Result<(u64, bool), String> {
     let (mut values, mut star) = (0, false);
     for part in text.split(',').filter(|part| !part.is_empty()) {
-        let (more, is_star) =
-            range(part, kind).map_err(|error| format!("the {} {text:?}: {error}", kind.name()))?;
+        let (more, is_star) = parse_range(part, kind)
+            .map_err(|error| format!("the {} {text:?}: {error}", kind.display_name()))?;
         values |= more;
         star |= is_star;
     }
@@ -63,11 +63,11 @@ pub(super) fn set(text: &str, kind: Kind) -> Result<(u64, bool), String> {
 }
 
 /// `5`, `1-5`, `*` or `?`, each with a step or without; `5/10` goes on to the largest value.
-fn range(text: &str, kind: Kind) -> Result<(u64, bool), String> {
-    let (smallest, largest) = kind.bounds();
+fn parse_range(text: &str, kind: CronFieldKind) -> Result<(u64, bool), String> {
+    let (smallest, largest) = kind.value_bounds();
     let (span, step) = match text.split_once('/') {
         Some((_, step)) if step.contains('/') => return Err("a step has one '/'".into()),
-        Some((span, step)) => (span, Some(number(step)?)),
+        Some((span, step)) => (span, Some(parse_int(step)?)),
         None => (text, None),
     };
     let (first, last) = match span.split_once('-') {
@@ -78,14 +78,17 @@ fn range(text: &str, kind: Kind) -> Result<(u64, bool), String> {
     let (start, end) = match last {
         _ if star => (smallest, largest),
         None => {
-            let start = value(first, kind)?;
+            let start = parse_int_or_name(first, kind)?;
             (start, if step.is_some() { largest } else { start })
         }
         Some(last) if last.contains('-') => return Err("a range has one '-'".into()),
-        Some(last) => (value(first, kind)?, value(last, kind)?),
+        Some(last) => (
+            parse_int_or_name(first, kind)?,
+            parse_int_or_name(last, kind)?,
+        ),
     };
     let expected = match kind {
-        Kind::DayOfWeek => format!("expected {smallest} to {largest} (0 is Sunday)"),
+        CronFieldKind::DayOfWeek => format!("expected {smallest} to {largest} (0 is Sunday)"),
         _ => format!("expected {smallest} to {largest}"),
     };
     if start < smallest {
@@ -107,19 +110,19 @@ fn range(text: &str, kind: Kind) -> Result<(u64, bool), String> {
     Ok((values, star && step == 1))
 }
 
-fn value(text: &str, kind: Kind) -> Result<u64, String> {
-    let names = kind.names();
+fn parse_int_or_name(text: &str, kind: CronFieldKind) -> Result<u64, String> {
+    let names = kind.value_names();
     let lower = text.to_lowercase();
     if let Some(index) = names.iter().position(|name| *name == lower) {
-        return Ok(kind.bounds().0 + index as u64);
+        return Ok(kind.value_bounds().0 + index as u64);
     }
-    number(text).map_err(|error| match nearest(text, names.iter().copied()) {
+    parse_int(text).map_err(|error| match nearest_name(text, names.iter().copied()) {
         Some(name) => format!("{error}; did you mean {name:?}?"),
         None => error,
     })
 }
 
-fn number(text: &str) -> Result<u64, String> {
+fn parse_int(text: &str) -> Result<u64, String> {
     match text.parse::<i64>() {
         Ok(number) => u64::try_from(number).map_err(|_| format!("{text} is negative")),
         Err(_) => Err(format!("{text:?} is no number")),

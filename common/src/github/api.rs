@@ -6,36 +6,49 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Client, Error, IssueComment, PullRequest, Result, Status,
-    transport::{Answer, Call},
+    CommitStatus, GithubClient, GithubError, GithubPullRequest, GithubResult, IssueComment,
+    transport::{GithubRequest, GithubResponse},
 };
 
 const MAX_COMMENT_PAGES: u32 = 100;
 
-impl Client {
+impl GithubClient {
     /// Whether `user` is a member of `org` that the client can see. Prow takes a redirect
     /// (the client is no member itself) as an error; here it is "no".
-    pub async fn is_member(&self, org: &str, user: &str) -> Result<bool> {
-        self.is_there(
+    pub async fn is_member(&self, org: &str, user: &str) -> GithubResult<bool> {
+        self.check_membership(
             org,
-            &format!("/orgs/{}/members/{}", segment(org), segment(user)),
+            &format!(
+                "/orgs/{}/members/{}",
+                encode_segment(org),
+                encode_segment(user)
+            ),
         )
         .await
     }
 
-    pub async fn is_collaborator(&self, org: &str, repo: &str, user: &str) -> Result<bool> {
-        self.is_there(
+    pub async fn is_collaborator(&self, org: &str, repo: &str, user: &str) -> GithubResult<bool> {
+        self.check_membership(
             org,
-            &format!("{}/collaborators/{}", repo_path(org, repo), segment(user)),
+            &format!(
+                "{}/collaborators/{}",
+                repo_path(org, repo),
+                encode_segment(user)
+            ),
         )
         .await
     }
 
-    pub async fn pull_request(&self, org: &str, repo: &str, number: u64) -> Result<PullRequest> {
+    pub async fn get_pull_request(
+        &self,
+        org: &str,
+        repo: &str,
+        number: u64,
+    ) -> GithubResult<GithubPullRequest> {
         let path = format!("{}/pulls/{number}", repo_path(org, repo));
-        let pull: PullRequest = self.get(org, &path).await?.json()?;
+        let pull: GithubPullRequest = self.get_existing(org, &path).await?.parse_json()?;
         if pull.number != number {
-            return Err(Error::Other(anyhow!(
+            return Err(GithubError::Other(anyhow!(
                 "GET {path}: GitHub's answer is another pull request, or none"
             )));
         }
@@ -43,29 +56,34 @@ impl Client {
     }
 
     /// The pull request if GitHub has it. It may not have it yet right after it told of it.
-    pub async fn pull_request_if_there(
+    pub async fn find_pull_request(
         &self,
         org: &str,
         repo: &str,
         number: u64,
-    ) -> Result<Option<PullRequest>> {
+    ) -> GithubResult<Option<GithubPullRequest>> {
         let path = format!("{}/pulls/{number}", repo_path(org, repo));
-        match self.lookup(org, &path).await {
-            Ok(answer) => Ok(Some(answer.json()?)),
-            Err(Error::NotFound(_)) => Ok(None),
+        match self.get_possibly_missing(org, &path).await {
+            Ok(answer) => Ok(Some(answer.parse_json()?)),
+            Err(GithubError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Names of the files a pull request changes; of a renamed one, the new name. GitHub lists
     /// at most 3,000.
-    pub async fn changed_files(&self, org: &str, repo: &str, number: u64) -> Result<Vec<String>> {
+    pub async fn list_changed_files(
+        &self,
+        org: &str,
+        repo: &str,
+        number: u64,
+    ) -> GithubResult<Vec<String>> {
         #[derive(Deserialize)]
-        struct File {
+        struct PullRequestFile {
             filename: String,
         }
-        let files: Vec<File> = self
-            .all(
+        let files: Vec<PullRequestFile> = self
+            .list_all_pages(
                 org,
                 &format!("{}/pulls/{number}/files", repo_path(org, repo)),
             )
@@ -74,33 +92,52 @@ impl Client {
     }
 
     /// The commit that `branch` points at.
-    pub async fn branch_sha(&self, org: &str, repo: &str, branch: &str) -> Result<String> {
+    pub async fn get_branch_sha(
+        &self,
+        org: &str,
+        repo: &str,
+        branch: &str,
+    ) -> GithubResult<String> {
         #[derive(Deserialize)]
-        struct Ref {
-            object: Object,
+        struct GitReference {
+            object: GitReferenceObject,
         }
         #[derive(Deserialize)]
-        struct Object {
+        struct GitReferenceObject {
             sha: String,
         }
         let path = format!(
             "{}/git/ref/heads/{}",
             repo_path(org, repo),
-            path_below(branch)
+            encode_path(branch)
         );
-        Ok(self.get(org, &path).await?.json::<Ref>()?.object.sha)
+        Ok(self
+            .get_existing(org, &path)
+            .await?
+            .parse_json::<GitReference>()?
+            .object
+            .sha)
     }
 
     /// The newest status of each context on a commit.
-    pub async fn combined_status(&self, org: &str, repo: &str, sha: &str) -> Result<Vec<Status>> {
+    pub async fn get_combined_status(
+        &self,
+        org: &str,
+        repo: &str,
+        sha: &str,
+    ) -> GithubResult<Vec<CommitStatus>> {
         #[derive(Deserialize)]
-        struct Combined {
-            statuses: Vec<Status>,
+        struct CombinedStatus {
+            statuses: Vec<CommitStatus>,
         }
-        let path = format!("{}/commits/{}/status", repo_path(org, repo), segment(sha));
+        let path = format!(
+            "{}/commits/{}/status",
+            repo_path(org, repo),
+            encode_segment(sha)
+        );
         let mut statuses = Vec::new();
-        self.each_page(org, &path, |answer| {
-            statuses.extend(answer.json::<Combined>()?.statuses);
+        self.for_each_page(org, &path, |answer| {
+            statuses.extend(answer.parse_json::<CombinedStatus>()?.statuses);
             Ok(())
         })
         .await?;
@@ -112,16 +149,21 @@ impl Client {
         org: &str,
         repo: &str,
         sha: &str,
-        status: &Status,
-    ) -> Result<()> {
-        let path = format!("{}/statuses/{}", repo_path(org, repo), segment(sha));
-        self.write(org, Method::POST, &path, Some(&json!(status)))
+        status: &CommitStatus,
+    ) -> GithubResult<()> {
+        let path = format!("{}/statuses/{}", repo_path(org, repo), encode_segment(sha));
+        self.send_write(org, Method::POST, &path, Some(&json!(status)))
             .await
             .map(drop)
     }
 
-    pub async fn comments(&self, org: &str, repo: &str, number: u64) -> Result<Vec<IssueComment>> {
-        self.all(
+    pub async fn list_comments(
+        &self,
+        org: &str,
+        repo: &str,
+        number: u64,
+    ) -> GithubResult<Vec<IssueComment>> {
+        self.list_all_pages(
             org,
             &format!("{}/issues/{number}/comments", repo_path(org, repo)),
         )
@@ -130,22 +172,22 @@ impl Client {
 
     /// The comments of one author, oldest first. Others' are dropped page by page; of a
     /// conversation without end the first 10,000 comments are looked at.
-    pub async fn comments_of(
+    pub async fn list_comments_of(
         &self,
         org: &str,
         repo: &str,
         number: u64,
         author: &str,
-    ) -> Result<Vec<IssueComment>> {
+    ) -> GithubResult<Vec<IssueComment>> {
         let path = format!("{}/issues/{number}/comments", repo_path(org, repo));
         let mut own = Vec::new();
         for page in 1..=MAX_COMMENT_PAGES {
             let path = format!("{path}?per_page=100&page={page}");
-            let answer = self.get(org, &path).await?;
-            let mut comments: Vec<IssueComment> = answer.json()?;
+            let answer = self.get_existing(org, &path).await?;
+            let mut comments: Vec<IssueComment> = answer.parse_json()?;
             comments.retain(|comment| comment.user.login.eq_ignore_ascii_case(author));
             own.extend(comments);
-            if !has_next(&answer.headers) {
+            if !has_next_page(&answer.headers) {
                 break;
             }
         }
@@ -159,30 +201,45 @@ impl Client {
         repo: &str,
         number: u64,
         body: &str,
-    ) -> Result<Option<u64>> {
+    ) -> GithubResult<Option<u64>> {
         let path = format!("{}/issues/{number}/comments", repo_path(org, repo));
         let answer = self
-            .write(org, Method::POST, &path, Some(&json!({ "body": body })))
+            .send_write(org, Method::POST, &path, Some(&json!({ "body": body })))
             .await?;
-        Ok(answer.json::<IssueComment>().ok().map(|comment| comment.id))
+        Ok(answer
+            .parse_json::<IssueComment>()
+            .ok()
+            .map(|comment| comment.id))
     }
 
-    pub async fn edit_comment(&self, org: &str, repo: &str, id: u64, body: &str) -> Result<()> {
+    pub async fn edit_comment(
+        &self,
+        org: &str,
+        repo: &str,
+        id: u64,
+        body: &str,
+    ) -> GithubResult<()> {
         let path = format!("{}/issues/comments/{id}", repo_path(org, repo));
-        self.write(org, Method::PATCH, &path, Some(&json!({ "body": body })))
+        self.send_write(org, Method::PATCH, &path, Some(&json!({ "body": body })))
             .await
             .map(drop)
     }
 
     /// A comment that is already gone is fine.
-    pub async fn delete_comment(&self, org: &str, repo: &str, id: u64) -> Result<()> {
+    pub async fn delete_comment(&self, org: &str, repo: &str, id: u64) -> GithubResult<()> {
         let path = format!("{}/issues/comments/{id}", repo_path(org, repo));
-        or_absent(self.write(org, Method::DELETE, &path, None).await)
+        ignore_not_found(self.send_write(org, Method::DELETE, &path, None).await)
     }
 
-    pub async fn add_label(&self, org: &str, repo: &str, number: u64, label: &str) -> Result<()> {
+    pub async fn add_label(
+        &self,
+        org: &str,
+        repo: &str,
+        number: u64,
+        label: &str,
+    ) -> GithubResult<()> {
         let path = format!("{}/issues/{number}/labels", repo_path(org, repo));
-        self.write(
+        self.send_write(
             org,
             Method::POST,
             &path,
@@ -199,61 +256,70 @@ impl Client {
         repo: &str,
         number: u64,
         label: &str,
-    ) -> Result<()> {
+    ) -> GithubResult<()> {
         let path = format!(
             "{}/issues/{number}/labels/{}",
             repo_path(org, repo),
-            segment(label)
+            encode_segment(label)
         );
-        or_absent(self.write(org, Method::DELETE, &path, None).await)
+        ignore_not_found(self.send_write(org, Method::DELETE, &path, None).await)
     }
 
     /// Asks for something that may not be there.
-    pub(super) async fn lookup(&self, org: &str, path: &str) -> Result<Answer> {
-        self.call(org, &Call::new(Method::GET, path)).await
+    pub(super) async fn get_possibly_missing(
+        &self,
+        org: &str,
+        path: &str,
+    ) -> GithubResult<GithubResponse> {
+        self.send_request(org, &GithubRequest::new(Method::GET, path))
+            .await
     }
 
-    async fn get(&self, org: &str, path: &str) -> Result<Answer> {
-        let call = Call {
+    async fn get_existing(&self, org: &str, path: &str) -> GithubResult<GithubResponse> {
+        let call = GithubRequest {
             expects: true,
-            ..Call::new(Method::GET, path)
+            ..GithubRequest::new(Method::GET, path)
         };
-        self.call(org, &call).await
+        self.send_request(org, &call).await
     }
 
-    pub(super) async fn write(
+    pub(super) async fn send_write(
         &self,
         org: &str,
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<Answer> {
-        let call = Call {
+    ) -> GithubResult<GithubResponse> {
+        let call = GithubRequest {
             body,
             // What is to be deleted may be gone. All else is written to what GitHub told of.
             expects: method != Method::DELETE,
-            ..Call::new(method, path)
+            ..GithubRequest::new(method, path)
         };
-        self.call(org, &call).await
+        self.send_request(org, &call).await
     }
 
     /// GitHub answers 204 for yes, 404 or a redirect for no.
-    async fn is_there(&self, org: &str, path: &str) -> Result<bool> {
-        let call = Call {
+    async fn check_membership(&self, org: &str, path: &str) -> GithubResult<bool> {
+        let call = GithubRequest {
             follows: false,
-            ..Call::new(Method::GET, path)
+            ..GithubRequest::new(Method::GET, path)
         };
-        match self.call(org, &call).await {
+        match self.send_request(org, &call).await {
             Ok(answer) => Ok(answer.status == StatusCode::NO_CONTENT),
-            Err(Error::NotFound(_)) => Ok(false),
+            Err(GithubError::NotFound(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    pub(super) async fn all<T: DeserializeOwned>(&self, org: &str, path: &str) -> Result<Vec<T>> {
+    pub(super) async fn list_all_pages<T: DeserializeOwned>(
+        &self,
+        org: &str,
+        path: &str,
+    ) -> GithubResult<Vec<T>> {
         let mut items = Vec::new();
-        self.each_page(org, path, |answer| {
-            items.extend(answer.json::<Vec<T>>()?);
+        self.for_each_page(org, path, |answer| {
+            items.extend(answer.parse_json::<Vec<T>>()?);
             Ok(())
         })
         .await?;
@@ -261,19 +327,19 @@ impl Client {
     }
 
     /// `path` may have a query of its own.
-    pub(super) async fn each_page(
+    pub(super) async fn for_each_page(
         &self,
         org: &str,
         path: &str,
-        mut take: impl FnMut(&Answer) -> Result<()>,
-    ) -> Result<()> {
+        mut take: impl FnMut(&GithubResponse) -> GithubResult<()>,
+    ) -> GithubResult<()> {
         let first = if path.contains('?') { '&' } else { '?' };
         for page in 1_u32.. {
             let answer = self
-                .get(org, &format!("{path}{first}per_page=100&page={page}"))
+                .get_existing(org, &format!("{path}{first}per_page=100&page={page}"))
                 .await?;
             take(&answer)?;
-            if !has_next(&answer.headers) {
+            if !has_next_page(&answer.headers) {
                 break;
             }
         }
@@ -281,14 +347,14 @@ impl Client {
     }
 }
 
-fn or_absent(answer: Result<Answer>) -> Result<()> {
+fn ignore_not_found(answer: GithubResult<GithubResponse>) -> GithubResult<()> {
     match answer {
-        Ok(_) | Err(Error::NotFound(_)) => Ok(()),
+        Ok(_) | Err(GithubError::NotFound(_)) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-pub(super) fn has_next(headers: &HeaderMap) -> bool {
+pub(super) fn has_next_page(headers: &HeaderMap) -> bool {
     headers
         .get(header::LINK)
         .and_then(|link| link.to_str().ok())
@@ -296,12 +362,12 @@ pub(super) fn has_next(headers: &HeaderMap) -> bool {
 }
 
 pub(super) fn repo_path(org: &str, repo: &str) -> String {
-    format!("/repos/{}/{}", segment(org), segment(repo))
+    format!("/repos/{}/{}", encode_segment(org), encode_segment(repo))
 }
 
 /// One path segment: whatever is no plain character is percent-encoded, so that no name can
 /// reach another path.
-pub(super) fn segment(text: &str) -> String {
+pub(super) fn encode_segment(text: &str) -> String {
     if matches!(text, "." | "..") {
         return text.replace('.', "%2E");
     }
@@ -317,8 +383,11 @@ pub(super) fn segment(text: &str) -> String {
 }
 
 /// A name that may have slashes, as branches have.
-pub(super) fn path_below(name: &str) -> String {
-    name.split('/').map(segment).collect::<Vec<_>>().join("/")
+pub(super) fn encode_path(name: &str) -> String {
+    name.split('/')
+        .map(encode_segment)
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 #[cfg(test)]
@@ -329,7 +398,10 @@ mod tests {
     fn names_stay_in_their_segment() {
         assert_eq!(repo_path("o", "../../user"), "/repos/o/..%2F..%2Fuser");
         assert_eq!(repo_path("o", ".."), "/repos/o/%2E%2E");
-        assert_eq!(segment("do-not-merge/hold ?"), "do-not-merge%2Fhold%20%3F");
-        assert_eq!(path_below("feature/ä"), "feature/%C3%A4");
+        assert_eq!(
+            encode_segment("do-not-merge/hold ?"),
+            "do-not-merge%2Fhold%20%3F"
+        );
+        assert_eq!(encode_path("feature/ä"), "feature/%C3%A4");
     }
 }

@@ -13,57 +13,57 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::{
-    Error, Result,
-    transport::{Call, Transport},
+    GithubError, GithubResult,
+    transport::{GithubRequest, GithubTransport},
 };
 
 /// GitHub's clock and ours may differ.
-const BACK_DATED: i64 = 60;
+const JWT_BACKDATE_SECONDS: i64 = 60;
 /// GitHub refuses more than ten minutes.
-const LIFETIME: i64 = 9 * 60;
+const JWT_LIFETIME_SECONDS: i64 = 9 * 60;
 /// A token is renewed this long before GitHub forgets it; they live an hour.
-const MARGIN: SignedDuration = SignedDuration::from_mins(5);
+const RENEWAL_MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
-pub(super) struct App {
+pub(super) struct GithubApp {
     id: String,
     key: PathBuf,
-    organisations: std::sync::Mutex<HashMap<String, Arc<Mutex<Slot>>>>,
+    organisations: std::sync::Mutex<HashMap<String, Arc<Mutex<OrgInstallation>>>>,
 }
 
 #[derive(Default)]
-struct Slot {
+struct OrgInstallation {
     installation: Option<u64>,
-    token: Option<Token>,
+    token: Option<InstallationToken>,
 }
 
 #[derive(Clone)]
-struct Token {
+struct InstallationToken {
     token: SecretString,
     expires_at: Timestamp,
 }
 
 #[derive(Deserialize)]
-struct TokenObject {
+struct InstallationTokenResponse {
     token: String,
     expires_at: Timestamp,
 }
 
 #[derive(Serialize)]
-struct Claims<'a> {
+struct JwtClaims<'a> {
     iat: i64,
     exp: i64,
     iss: &'a str,
 }
 
-fn claims(id: &str, now: Timestamp) -> Claims<'_> {
-    Claims {
-        iat: now.as_second() - BACK_DATED,
-        exp: now.as_second() + LIFETIME,
+fn jwt_claims(id: &str, now: Timestamp) -> JwtClaims<'_> {
+    JwtClaims {
+        iat: now.as_second() - JWT_BACKDATE_SECONDS,
+        exp: now.as_second() + JWT_LIFETIME_SECONDS,
         iss: id,
     }
 }
 
-impl App {
+impl GithubApp {
     pub(super) fn new(id: String, key: PathBuf) -> Self {
         Self {
             id,
@@ -73,18 +73,18 @@ impl App {
     }
 
     /// A fresh JWT. The key is read each time: it is a mounted Secret that may be rotated.
-    pub(super) fn jwt(&self) -> Result<SecretString> {
+    pub(super) fn sign_jwt(&self) -> GithubResult<SecretString> {
         let pem =
             std::fs::read(&self.key).with_context(|| format!("reading {}", self.key.display()))?;
         let key = EncodingKey::from_rsa_pem(&pem)
             .with_context(|| format!("{} is no RSA private key in PEM form", self.key.display()))?;
-        let claims = claims(&self.id, Timestamp::now());
+        let claims = jwt_claims(&self.id, Timestamp::now());
         let jwt = jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key)
             .context("signing a JWT")?;
         Ok(jwt.into())
     }
 
-    fn slot(&self, org: &str) -> Arc<Mutex<Slot>> {
+    fn org_installation(&self, org: &str) -> Arc<Mutex<OrgInstallation>> {
         let mut organisations = self
             .organisations
             .lock()
@@ -94,8 +94,12 @@ impl App {
     }
 
     /// The token for `org`'s resources: the kept one, or a new one where it is about to expire.
-    pub(super) async fn token(&self, transport: &Transport, org: &str) -> Result<SecretString> {
-        let slot = self.slot(org);
+    pub(super) async fn installation_token(
+        &self,
+        transport: &GithubTransport,
+        org: &str,
+    ) -> GithubResult<SecretString> {
+        let slot = self.org_installation(org);
         let mut slot = slot.lock().await;
         if let Some(kept) = slot
             .token
@@ -104,12 +108,16 @@ impl App {
         {
             return Ok(kept.token.clone());
         }
-        let token = match self.renew(transport, org, &mut slot).await {
+        let token = match self
+            .create_installation_token(transport, org, &mut slot)
+            .await
+        {
             // The App was uninstalled and installed again under another id.
-            Err(Error::NotFound(_) | Error::Unauthorized(_))
+            Err(GithubError::NotFound(_) | GithubError::Unauthorized(_))
                 if slot.installation.take().is_some() =>
             {
-                self.renew(transport, org, &mut slot).await?
+                self.create_installation_token(transport, org, &mut slot)
+                    .await?
             }
             Err(error) => match &slot.token {
                 // It is about to end, and has not: better than nothing while GitHub is away.
@@ -122,56 +130,69 @@ impl App {
         Ok(token.token)
     }
 
-    async fn renew(&self, transport: &Transport, org: &str, slot: &mut Slot) -> Result<Token> {
+    async fn create_installation_token(
+        &self,
+        transport: &GithubTransport,
+        org: &str,
+        slot: &mut OrgInstallation,
+    ) -> GithubResult<InstallationToken> {
         let installation = match slot.installation {
             Some(installation) => installation,
             None => *slot
                 .installation
-                .insert(self.installation(transport, org).await?),
+                .insert(self.find_installation_id(transport, org).await?),
         };
         let path = format!("/app/installations/{installation}/access_tokens");
-        let call = Call::new(Method::POST, &path);
-        let object: TokenObject = transport.send(&call, Some(&self.jwt()?)).await?.json()?;
-        Ok(Token {
+        let call = GithubRequest::new(Method::POST, &path);
+        let object: InstallationTokenResponse = transport
+            .send_with_retries(&call, Some(&self.sign_jwt()?))
+            .await?
+            .parse_json()?;
+        Ok(InstallationToken {
             token: object.token.into(),
             expires_at: object.expires_at,
         })
     }
 
     /// Where the App is installed for `org`, which may be a person.
-    async fn installation(&self, transport: &Transport, org: &str) -> Result<u64> {
+    async fn find_installation_id(
+        &self,
+        transport: &GithubTransport,
+        org: &str,
+    ) -> GithubResult<u64> {
         #[derive(Deserialize)]
-        struct Installation {
+        struct OrgInstallationResponse {
             id: u64,
         }
-        let org = super::api::segment(org);
-        let jwt = self.jwt()?;
+        let org = super::api::encode_segment(org);
+        let jwt = self.sign_jwt()?;
         for kind in ["orgs", "users"] {
             let path = format!("/{kind}/{org}/installation");
-            let call = Call::new(Method::GET, &path);
-            match transport.send(&call, Some(&jwt)).await {
-                Err(Error::NotFound(_)) => {}
-                answer => return Ok(answer?.json::<Installation>()?.id),
+            let call = GithubRequest::new(Method::GET, &path);
+            match transport.send_with_retries(&call, Some(&jwt)).await {
+                Err(GithubError::NotFound(_)) => {}
+                answer => return Ok(answer?.parse_json::<OrgInstallationResponse>()?.id),
             }
         }
-        Err(Error::NotFound(format!(
+        Err(GithubError::NotFound(format!(
             "the GitHub App is not installed for {org}: install it there"
         )))
     }
 
     /// Drops `token`, unless it was renewed meanwhile, and the installation it belongs to.
-    pub(super) async fn forget(&self, org: &str, token: &SecretString) {
-        let slot = self.slot(org);
+    pub(super) async fn forget_token(&self, org: &str, token: &SecretString) {
+        let slot = self.org_installation(org);
         let mut slot = slot.lock().await;
-        let is_kept = |kept: &Token| kept.token.expose_secret() == token.expose_secret();
+        let is_kept =
+            |kept: &InstallationToken| kept.token.expose_secret() == token.expose_secret();
         if slot.token.as_ref().is_some_and(is_kept) {
-            *slot = Slot::default();
+            *slot = OrgInstallation::default();
         }
     }
 }
 
-fn is_fresh(token: &Token, now: Timestamp) -> bool {
-    token.expires_at.duration_since(now) > MARGIN
+fn is_fresh(token: &InstallationToken, now: Timestamp) -> bool {
+    token.expires_at.duration_since(now) > RENEWAL_MARGIN
 }
 
 #[cfg(test)]
@@ -180,7 +201,7 @@ mod tests {
 
     #[test]
     fn the_jwt_is_back_dated_and_short() {
-        let claims = claims("7", Timestamp::from_second(10_000).unwrap());
+        let claims = jwt_claims("7", Timestamp::from_second(10_000).unwrap());
         assert_eq!((claims.iat, claims.exp, claims.iss), (9_940, 10_540, "7"));
     }
 
@@ -188,7 +209,7 @@ mod tests {
     fn a_token_is_renewed_before_it_expires() {
         let now = Timestamp::from_second(10_000).unwrap();
         for (seconds_left, fresh) in [(3_600, true), (301, true), (300, false), (-1, false)] {
-            let token = Token {
+            let token = InstallationToken {
                 token: "t".into(),
                 expires_at: Timestamp::from_second(10_000 + seconds_left).unwrap(),
             };

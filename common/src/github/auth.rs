@@ -8,13 +8,13 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::{
-    Client, Error, Options, Result,
-    app::App,
-    transport::{Answer, Call},
+    GithubClient, GithubError, GithubOptions, GithubResult,
+    app::GithubApp,
+    transport::{GithubRequest, GithubResponse},
 };
 
-pub(super) enum Auth {
-    App(App),
+pub(super) enum GithubAuth {
+    App(GithubApp),
     /// Read again for each request: the file is a mounted Secret that may be rotated.
     Token(PathBuf),
     Anonymous,
@@ -27,15 +27,15 @@ pub struct GitCredentials {
     pub password: SecretString,
 }
 
-impl Auth {
-    pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
+impl GithubAuth {
+    pub(super) fn new(options: &GithubOptions) -> anyhow::Result<Self> {
         Ok(
             match (
                 &options.github_app_id,
                 &options.github_app_private_key_path,
                 &options.github_token_path,
             ) {
-                (Some(id), Some(key), _) => Self::App(App::new(id.clone(), key.clone())),
+                (Some(id), Some(key), _) => Self::App(GithubApp::new(id.clone(), key.clone())),
                 (_, _, Some(path)) => Self::Token(path.clone()),
                 _ => Self::Anonymous,
             },
@@ -43,28 +43,36 @@ impl Auth {
     }
 }
 
-fn read_token(path: &PathBuf) -> Result<SecretString> {
+fn read_token(path: &PathBuf) -> GithubResult<SecretString> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     Ok(SecretString::from(text.trim().to_owned()))
 }
 
-impl Client {
+impl GithubClient {
     /// Sends `call` with the token that `org`'s resources need. A token that GitHub no longer
     /// knows (it was revoked, or the App was installed anew) is forgotten, and the call tried
     /// once more.
-    pub(super) async fn call(&self, org: &str, call: &Call<'_>) -> Result<Answer> {
+    pub(super) async fn send_request(
+        &self,
+        org: &str,
+        call: &GithubRequest<'_>,
+    ) -> GithubResult<GithubResponse> {
         let transport = &self.0.transport;
         match &self.0.auth {
-            Auth::Anonymous => transport.send(call, None).await,
-            Auth::Token(path) => transport.send(call, Some(&read_token(path)?)).await,
-            Auth::App(app) => {
-                let token = app.token(transport, org).await?;
-                match transport.send(call, Some(&token)).await {
-                    Err(Error::Unauthorized(_)) => {
-                        app.forget(org, &token).await;
-                        let token = app.token(transport, org).await?;
-                        transport.send(call, Some(&token)).await
+            GithubAuth::Anonymous => transport.send_with_retries(call, None).await,
+            GithubAuth::Token(path) => {
+                transport
+                    .send_with_retries(call, Some(&read_token(path)?))
+                    .await
+            }
+            GithubAuth::App(app) => {
+                let token = app.installation_token(transport, org).await?;
+                match transport.send_with_retries(call, Some(&token)).await {
+                    Err(GithubError::Unauthorized(_)) => {
+                        app.forget_token(org, &token).await;
+                        let token = app.installation_token(transport, org).await?;
+                        transport.send_with_retries(call, Some(&token)).await
                     }
                     answer => answer,
                 }
@@ -74,22 +82,29 @@ impl Client {
 
     /// The login that comments and statuses come from: `SLUG[bot]` of the App, or the token's
     /// user. Asked once.
-    pub async fn bot_login(&self) -> Result<String> {
+    pub async fn bot_login(&self) -> GithubResult<String> {
         #[derive(Deserialize)]
-        struct AppObject {
+        struct GithubAppResponse {
             slug: String,
         }
         let ask = || async {
             let transport = &self.0.transport;
             match &self.0.auth {
-                Auth::App(app) => {
-                    let call = Call::new(Method::GET, "/app");
-                    let app: AppObject = transport.send(&call, Some(&app.jwt()?)).await?.json()?;
+                GithubAuth::App(app) => {
+                    let call = GithubRequest::new(Method::GET, "/app");
+                    let app: GithubAppResponse = transport
+                        .send_with_retries(&call, Some(&app.sign_jwt()?))
+                        .await?
+                        .parse_json()?;
                     Ok(format!("{}[bot]", app.slug))
                 }
                 _ => {
-                    let call = Call::new(Method::GET, "/user");
-                    Ok(self.call("", &call).await?.json::<super::User>()?.login)
+                    let call = GithubRequest::new(Method::GET, "/user");
+                    Ok(self
+                        .send_request("", &call)
+                        .await?
+                        .parse_json::<super::GithubUser>()?
+                        .login)
                 }
             }
         };
@@ -97,15 +112,15 @@ impl Client {
     }
 
     /// For fetching `org`'s repositories; `None` when the client is anonymous.
-    pub async fn git_credentials(&self, org: &str) -> Result<Option<GitCredentials>> {
+    pub async fn git_credentials(&self, org: &str) -> GithubResult<Option<GitCredentials>> {
         Ok(match &self.0.auth {
-            Auth::Anonymous => None,
-            Auth::Token(path) => Some(GitCredentials {
+            GithubAuth::Anonymous => None,
+            GithubAuth::Token(path) => Some(GitCredentials {
                 username: self.bot_login().await?,
                 password: read_token(path)?,
             }),
-            Auth::App(app) => {
-                let password = app.token(&self.0.transport, org).await?;
+            GithubAuth::App(app) => {
+                let password = app.installation_token(&self.0.transport, org).await?;
                 Some(GitCredentials {
                     username: "x-access-token".into(),
                     password,

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Client, Error, Result,
-    api::{path_below, repo_path, segment},
+    GithubClient, GithubError, GithubResult,
+    api::{encode_path, encode_segment, repo_path},
 };
 
 /// A check run as GitHub has it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct CheckRun {
+pub struct GithubCheckRun {
     pub id: u64,
     /// Its maker's own name for it.
     #[serde(default, deserialize_with = "crate::prowjob::null_default")]
@@ -19,7 +19,7 @@ pub struct CheckRun {
     pub status: CheckStatus,
     pub conclusion: Option<CheckConclusion>,
     pub output: CheckRunOutput,
-    pub app: Option<CheckApp>,
+    pub app: Option<CheckRunApp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -30,7 +30,7 @@ pub struct CheckRunOutput {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct CheckApp {
+pub struct CheckRunApp {
     #[serde(default)]
     pub slug: String,
 }
@@ -96,28 +96,28 @@ pub struct CheckAnnotation {
     pub message: String,
 }
 
-impl Client {
+impl GithubClient {
     /// All check runs of that name on a commit, newest first, whoever made them.
-    pub async fn check_runs(
+    pub async fn list_check_runs(
         &self,
         org: &str,
         repo: &str,
         sha: &str,
         name: &str,
-    ) -> Result<Vec<CheckRun>> {
+    ) -> GithubResult<Vec<GithubCheckRun>> {
         #[derive(Deserialize)]
-        struct Page {
-            check_runs: Vec<CheckRun>,
+        struct CheckRunsPage {
+            check_runs: Vec<GithubCheckRun>,
         }
         let path = format!(
             "{}/commits/{}/check-runs?filter=all&check_name={}",
             repo_path(org, repo),
-            segment(sha),
-            segment(name)
+            encode_segment(sha),
+            encode_segment(name)
         );
         let mut runs = Vec::new();
-        self.each_page(org, &path, |answer| {
-            runs.extend(answer.json::<Page>()?.check_runs);
+        self.for_each_page(org, &path, |answer| {
+            runs.extend(answer.parse_json::<CheckRunsPage>()?.check_runs);
             Ok(())
         })
         .await?;
@@ -129,13 +129,13 @@ impl Client {
         &self,
         org: &str,
         repo: &str,
-        new: &NewCheckRun<'_>,
-    ) -> Result<CheckRun> {
+        new: &CheckRunRequest<'_>,
+    ) -> GithubResult<GithubCheckRun> {
         let path = format!("{}/check-runs", repo_path(org, repo));
         let answer = self
-            .write(org, Method::POST, &path, Some(&json!(new)))
+            .send_write(org, Method::POST, &path, Some(&json!(new)))
             .await?;
-        answer.json()
+        answer.parse_json()
     }
 
     pub async fn update_check_run(
@@ -144,45 +144,47 @@ impl Client {
         repo: &str,
         id: u64,
         change: &CheckRunChange,
-    ) -> Result<CheckRun> {
+    ) -> GithubResult<GithubCheckRun> {
         let path = format!("{}/check-runs/{id}", repo_path(org, repo));
         let answer = self
-            .write(org, Method::PATCH, &path, Some(&json!(change)))
+            .send_write(org, Method::PATCH, &path, Some(&json!(change)))
             .await?;
-        answer.json()
+        answer.parse_json()
     }
 
     /// Names of what lies in a folder of a commit; empty if there is no such folder. GitHub lists
     /// at most 1,000.
-    pub async fn folder(
+    pub async fn list_directory(
         &self,
         org: &str,
         repo: &str,
         sha: &str,
         folder: &str,
-    ) -> Result<Vec<String>> {
+    ) -> GithubResult<Vec<String>> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Content {
-            Folder(Vec<Entry>),
+        enum DirectoryContents {
+            Folder(Vec<DirectoryEntry>),
             File {},
         }
         #[derive(Deserialize)]
-        struct Entry {
+        struct DirectoryEntry {
             name: String,
         }
         let path = format!(
             "{}/contents/{}?ref={}",
             repo_path(org, repo),
-            path_below(folder),
-            segment(sha)
+            encode_path(folder),
+            encode_segment(sha)
         );
-        match self.lookup(org, &path).await {
-            Ok(answer) => Ok(match answer.json()? {
-                Content::Folder(entries) => entries.into_iter().map(|entry| entry.name).collect(),
-                Content::File {} => Vec::new(),
+        match self.get_possibly_missing(org, &path).await {
+            Ok(answer) => Ok(match answer.parse_json()? {
+                DirectoryContents::Folder(entries) => {
+                    entries.into_iter().map(|entry| entry.name).collect()
+                }
+                DirectoryContents::File {} => Vec::new(),
             }),
-            Err(Error::NotFound(_)) => Ok(Vec::new()),
+            Err(GithubError::NotFound(_)) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
@@ -190,7 +192,7 @@ impl Client {
 
 /// A check run to be made.
 #[derive(Clone, Debug, Serialize)]
-pub struct NewCheckRun<'a> {
+pub struct CheckRunRequest<'a> {
     pub name: &'a str,
     pub head_sha: &'a str,
     pub external_id: &'a str,

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    Client, Result,
-    api::segment,
-    auth::Auth,
-    transport::{Answer, Call},
+    GithubClient, GithubResult,
+    api::encode_segment,
+    auth::GithubAuth,
+    transport::{GithubRequest, GithubResponse},
 };
 use crate::prowjob::null_default;
 
@@ -38,23 +38,23 @@ pub struct HookDeliveries {
     pub next: Option<String>,
 }
 
-impl Client {
+impl GithubClient {
     /// Whether the client acts as a GitHub App, which has deliveries to ask for.
     pub fn is_app(&self) -> bool {
-        matches!(self.0.auth, Auth::App(_))
+        matches!(self.0.auth, GithubAuth::App(_))
     }
 
     /// Up to a hundred attempts of the last days, the newest first, or those behind a `cursor`.
     ///
     /// `GET /app/hook/deliveries`; an error for a client that is no App.
-    pub async fn hook_deliveries(&self, cursor: Option<&str>) -> Result<HookDeliveries> {
+    pub async fn list_hook_deliveries(&self, cursor: Option<&str>) -> GithubResult<HookDeliveries> {
         let mut path = "/app/hook/deliveries?per_page=100".to_owned();
         if let Some(cursor) = cursor {
-            path.push_str(&format!("&cursor={}", segment(cursor)));
+            path.push_str(&format!("&cursor={}", encode_segment(cursor)));
         }
-        let answer = self.call_as_app(Method::GET, &path).await?;
+        let answer = self.send_as_app(Method::GET, &path).await?;
         Ok(HookDeliveries {
-            deliveries: answer.json()?,
+            deliveries: answer.parse_json()?,
             next: next_cursor(&answer.headers),
         })
     }
@@ -63,17 +63,20 @@ impl Client {
     /// three days.
     ///
     /// `POST /app/hook/deliveries/{id}/attempts`; an error for a client that is no App.
-    pub async fn redeliver(&self, attempt: u64) -> Result<()> {
+    pub async fn redeliver_webhook(&self, attempt: u64) -> GithubResult<()> {
         let path = format!("/app/hook/deliveries/{attempt}/attempts");
-        self.call_as_app(Method::POST, &path).await.map(drop)
+        self.send_as_app(Method::POST, &path).await.map(drop)
     }
 
-    async fn call_as_app(&self, method: Method, path: &str) -> Result<Answer> {
-        let Auth::App(app) = &self.0.auth else {
+    async fn send_as_app(&self, method: Method, path: &str) -> GithubResult<GithubResponse> {
+        let GithubAuth::App(app) = &self.0.auth else {
             return Err(anyhow::anyhow!("only a GitHub App has deliveries to ask for").into());
         };
-        let call = Call::new(method, path);
-        self.0.transport.send(&call, Some(&app.jwt()?)).await
+        let call = GithubRequest::new(method, path);
+        self.0
+            .transport
+            .send_with_retries(&call, Some(&app.sign_jwt()?))
+            .await
     }
 }
 

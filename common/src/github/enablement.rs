@@ -2,12 +2,12 @@
 
 use anyhow::bail;
 
-use crate::names;
+use crate::repo_names;
 
 /// If anything is enabled, only that is served; never what is disabled.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
-pub struct Enablement {
+pub struct GithubEnablementOptions {
     /// An organisation that is served.
     #[arg(long, value_name = "ORG")]
     pub github_enabled_org: Vec<String>,
@@ -22,16 +22,16 @@ pub struct Enablement {
     pub github_disabled_repo: Vec<String>,
 }
 
-impl Enablement {
+impl GithubEnablementOptions {
     /// Refuses what is enabled and disabled at once.
-    pub fn validate(&self) -> anyhow::Result<()> {
+    pub fn validate_flags(&self) -> anyhow::Result<()> {
         for (enabled, disabled) in [
             (&self.github_enabled_org, &self.github_disabled_org),
             (&self.github_enabled_repo, &self.github_disabled_repo),
         ] {
             if let Some(both) = enabled
                 .iter()
-                .find(|name| disabled.iter().any(|it| names::is_same(it, name)))
+                .find(|name| disabled.iter().any(|it| repo_names::is_same_name(it, name)))
             {
                 bail!("{both} is enabled and disabled at once");
             }
@@ -39,11 +39,11 @@ impl Enablement {
         Ok(())
     }
 
-    pub fn allows(&self, org: &str, repo: &str) -> bool {
+    pub fn allows_repo(&self, org: &str, repo: &str) -> bool {
         let full = format!("{org}/{repo}");
         let among = |orgs: &[String], repos: &[String]| {
-            orgs.iter().any(|it| names::is_same(it, org))
-                || repos.iter().any(|it| names::is_same(it, &full))
+            orgs.iter().any(|it| repo_names::is_same_name(it, org))
+                || repos.iter().any(|it| repo_names::is_same_name(it, &full))
         };
         let all = self.github_enabled_org.is_empty() && self.github_enabled_repo.is_empty();
         (all || among(&self.github_enabled_org, &self.github_enabled_repo))
@@ -55,9 +55,9 @@ impl Enablement {
 mod tests {
     use super::*;
 
-    fn enablement(enabled: [&[&str]; 2], disabled: [&[&str]; 2]) -> Enablement {
+    fn enablement(enabled: [&[&str]; 2], disabled: [&[&str]; 2]) -> GithubEnablementOptions {
         let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Enablement {
+        GithubEnablementOptions {
             github_enabled_org: list(enabled[0]),
             github_enabled_repo: list(enabled[1]),
             github_disabled_org: list(disabled[0]),
@@ -98,13 +98,13 @@ mod tests {
                 [("o", "r"), ("o", "s"), ("p", "r")],
                 [("O", "R"), ("O", "s"), ("p", "R")],
             ] {
-                let found = names.map(|(org, repo)| enablement.allows(org, repo));
+                let found = names.map(|(org, repo)| enablement.allows_repo(org, repo));
                 assert_eq!(found, served, "{what}");
             }
-            enablement.validate().unwrap();
+            enablement.validate_flags().unwrap();
         }
         let both = enablement([&["o"], &[]], [&["O"], &[]])
-            .validate()
+            .validate_flags()
             .unwrap_err();
         assert_eq!(both.to_string(), "o is enabled and disabled at once");
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum GithubError {
     #[error("not found: {0}")]
     NotFound(String),
     /// The token may not do this; trying again changes nothing.
@@ -26,17 +26,17 @@ pub enum Error {
 
 /// GitHub's error body.
 #[derive(Default, Deserialize)]
-struct Body {
+struct GithubErrorBody {
     #[serde(default)]
     message: String,
     #[serde(default)]
     errors: Vec<serde_json::Value>,
 }
 
-impl Error {
+impl GithubError {
     /// Reads an answer that is no success. `what` is the request, for the text.
     pub(super) fn from_response(what: &str, status: StatusCode, body: &[u8]) -> Self {
-        let Body { message, errors } = serde_json::from_slice(body).unwrap_or_default();
+        let GithubErrorBody { message, errors } = serde_json::from_slice(body).unwrap_or_default();
         let mut text = format!("{what}: {status} {message}");
         for error in errors {
             text.push_str(&format!("; {error}"));

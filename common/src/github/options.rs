@@ -9,7 +9,7 @@ use crate::duration::GoDuration;
 /// The flag group of every service that talks to GitHub.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
-pub struct Options {
+pub struct GithubOptions {
     /// GitHub's host, where repositories are cloned from.
     #[arg(long, default_value = "github.com")]
     pub github_host: String,
@@ -55,9 +55,9 @@ pub struct Options {
     pub initial_delay: GoDuration,
 }
 
-impl Options {
+impl GithubOptions {
     /// Refuses combinations that mean nothing.
-    pub(super) fn validate(&self) -> anyhow::Result<()> {
+    pub(super) fn validate_flags(&self) -> anyhow::Result<()> {
         if self.github_app_id.is_some() != self.github_app_private_key_path.is_some() {
             bail!("--github-app-id and --github-app-private-key-path go together");
         }
@@ -68,7 +68,7 @@ impl Options {
     }
 
     /// The flags that were given and ask for what is not built.
-    pub(super) fn unbuilt(&self) -> impl Iterator<Item = &'static str> + use<> {
+    pub(super) fn unimplemented_flags(&self) -> impl Iterator<Item = &'static str> + use<> {
         let throttling = [
             ("--github-hourly-tokens", self.github_hourly_tokens != 0),
             ("--github-allowed-burst", self.github_allowed_burst != 0),

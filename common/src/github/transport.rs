@@ -1,6 +1,6 @@
 //! Sends one request, again where that is safe, and tells a rate limit from a refusal.
 
-mod limit;
+mod rate_limit;
 mod redirect;
 #[cfg(test)]
 mod tests;
@@ -16,8 +16,8 @@ use octocrab::Octocrab;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 
-use super::{Error, Options, Result};
-use crate::service::flags::warn_unbuilt;
+use super::{GithubError, GithubOptions, GithubResult};
+use crate::service::flags::warn_unimplemented_flags;
 
 /// Largest answer that is read, in bytes; GitHub's own pages stay far below.
 const MAX_BODY: usize = 32 << 20;
@@ -25,9 +25,9 @@ const MAX_BODY: usize = 32 << 20;
 /// Redirects that one request follows.
 const MAX_REDIRECTS: usize = 5;
 
-pub(super) struct Transport {
+pub(super) struct GithubTransport {
     /// In order of preference.
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<GithubEndpoint>,
     timeout: Duration,
     max_retries: u32,
     max_404_retries: u32,
@@ -36,13 +36,13 @@ pub(super) struct Transport {
 }
 
 /// One base URL of the API. Its client follows no redirect: that would make a GET of a POST.
-struct Endpoint {
+struct GithubEndpoint {
     base: Uri,
     client: Octocrab,
 }
 
 /// A request as its caller sees it.
-pub(super) struct Call<'a> {
+pub(super) struct GithubRequest<'a> {
     pub(super) method: Method,
     /// Path and query below the API's base URL.
     pub(super) path: &'a str,
@@ -54,7 +54,7 @@ pub(super) struct Call<'a> {
     pub(super) follows: bool,
 }
 
-impl<'a> Call<'a> {
+impl<'a> GithubRequest<'a> {
     pub(super) fn new(method: Method, path: &'a str) -> Self {
         Self {
             method,
@@ -70,33 +70,33 @@ impl<'a> Call<'a> {
         self.method != Method::POST
     }
 
-    fn name(&self) -> String {
+    fn describe_request(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 }
 
 /// A success, or a redirect for a call that follows none.
-pub(super) struct Answer {
+pub(super) struct GithubResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     body: Bytes,
 }
 
-impl Answer {
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+impl GithubResponse {
+    pub(super) fn parse_json<T: DeserializeOwned>(&self) -> GithubResult<T> {
         Ok(serde_json::from_slice(&self.body)
             .context("GitHub's answer is not what was expected")?)
     }
 }
 
 /// A request without an answer.
-struct Lost {
+struct LostRequest {
     error: anyhow::Error,
     /// No connection came about, so that nobody has seen the request.
     unsent: bool,
 }
 
-impl From<anyhow::Error> for Lost {
+impl From<anyhow::Error> for LostRequest {
     fn from(error: anyhow::Error) -> Self {
         Self {
             error,
@@ -105,7 +105,7 @@ impl From<anyhow::Error> for Lost {
     }
 }
 
-impl Endpoint {
+impl GithubEndpoint {
     fn new(base: &str, agent: &str) -> anyhow::Result<Self> {
         let client = Octocrab::builder()
             .base_uri(base)
@@ -122,15 +122,15 @@ impl Endpoint {
     }
 }
 
-impl Transport {
-    pub(super) fn new(options: &Options, component: &str) -> anyhow::Result<Self> {
-        options.validate()?;
-        warn_unbuilt(options.unbuilt());
+impl GithubTransport {
+    pub(super) fn new(options: &GithubOptions, component: &str) -> anyhow::Result<Self> {
+        options.validate_flags()?;
+        warn_unimplemented_flags(options.unimplemented_flags());
         let agent = format!("{component}/{}", env!("CARGO_PKG_VERSION"));
         let endpoints = options.github_endpoint.iter();
         Ok(Self {
             endpoints: endpoints
-                .map(|base| Endpoint::new(base, &agent))
+                .map(|base| GithubEndpoint::new(base, &agent))
                 .collect::<anyhow::Result<_>>()?,
             timeout: options.request_timeout.to_std(),
             max_retries: options.max_retries,
@@ -146,24 +146,24 @@ impl Transport {
     /// have done its work before the answer was lost. A connection that never came about and a
     /// rate limit did nothing, so that any request is sent again; for a rate limit it waits, up
     /// to `--github-client.backoff-timeout`.
-    pub(super) async fn send(
+    pub(super) async fn send_with_retries(
         &self,
-        call: &Call<'_>,
+        call: &GithubRequest<'_>,
         token: Option<&SecretString>,
-    ) -> Result<Answer> {
+    ) -> GithubResult<GithubResponse> {
         let mut delay = self.first_delay;
         let mut attempt = 0;
         loop {
-            let (wait, error) = match self.reach(attempt, call, token).await {
+            let (wait, error) = match self.try_endpoints(attempt, call, token).await {
                 Ok(answer) if answer.status.is_success() => return Ok(answer),
                 Ok(answer) if answer.status.is_redirection() && !call.follows => {
                     return Ok(answer);
                 }
-                Ok(answer) => self.judge(call, &answer, attempt)?,
+                Ok(answer) => self.decide_retry(call, &answer, attempt)?,
                 Err(lost) if lost.unsent || call.is_repeatable() => {
-                    (delay, Error::Other(lost.error))
+                    (delay, GithubError::Other(lost.error))
                 }
-                Err(lost) => return Err(Error::Other(lost.error)),
+                Err(lost) => return Err(GithubError::Other(lost.error)),
             };
             if attempt == self.max_retries {
                 return Err(error);
@@ -176,16 +176,21 @@ impl Transport {
 
     /// Whether a refusal is worth another try: how long to wait first, and what to say when
     /// there is none left.
-    fn judge(&self, call: &Call<'_>, answer: &Answer, attempt: u32) -> Result<(Duration, Error)> {
-        let Answer {
+    fn decide_retry(
+        &self,
+        call: &GithubRequest<'_>,
+        answer: &GithubResponse,
+        attempt: u32,
+    ) -> GithubResult<(Duration, GithubError)> {
+        let GithubResponse {
             status,
             headers,
             body,
         } = answer;
         let now = Timestamp::now();
-        if let Some(reset) = limit::end(*status, headers, body, now) {
+        if let Some(reset) = rate_limit::rate_limit_reset(*status, headers, body, now) {
             let wait = Duration::try_from(reset.duration_since(now)).unwrap_or_default();
-            let error = Error::RateLimited { reset };
+            let error = GithubError::RateLimited { reset };
             return if wait <= self.longest_wait {
                 Ok((wait, error))
             } else {
@@ -193,13 +198,13 @@ impl Transport {
             };
         }
         if status.is_redirection() {
-            return Err(Error::Other(redirect::refusal(
-                &call.name(),
+            return Err(GithubError::Other(redirect::redirect_error(
+                &call.describe_request(),
                 *status,
                 headers,
             )));
         }
-        let error = Error::from_response(&call.name(), *status, body);
+        let error = GithubError::from_response(&call.describe_request(), *status, body);
         let again = match *status {
             StatusCode::NOT_FOUND => call.expects && attempt < self.max_404_retries,
             status => status.is_server_error() && call.is_repeatable(),
@@ -213,16 +218,16 @@ impl Transport {
     }
 
     /// One attempt: at the first endpoint in turn that can be reached.
-    async fn reach(
+    async fn try_endpoints(
         &self,
         attempt: u32,
-        call: &Call<'_>,
+        call: &GithubRequest<'_>,
         token: Option<&SecretString>,
-    ) -> std::result::Result<Answer, Lost> {
+    ) -> std::result::Result<GithubResponse, LostRequest> {
         let mut unreached = None;
         for turn in 0..self.endpoints.len() {
             let endpoint = &self.endpoints[(attempt as usize + turn) % self.endpoints.len()];
-            match self.follow(endpoint, call, token).await {
+            match self.follow_redirects(endpoint, call, token).await {
                 Err(lost) if lost.unsent => unreached = Some(lost),
                 done => return done,
             }
@@ -231,41 +236,41 @@ impl Transport {
     }
 
     /// Goes after redirects that keep the request what it is.
-    async fn follow(
+    async fn follow_redirects(
         &self,
-        endpoint: &Endpoint,
-        call: &Call<'_>,
+        endpoint: &GithubEndpoint,
+        call: &GithubRequest<'_>,
         token: Option<&SecretString>,
-    ) -> std::result::Result<Answer, Lost> {
-        let mut answer = self.once(endpoint, call, call.path, token).await?;
+    ) -> std::result::Result<GithubResponse, LostRequest> {
+        let mut answer = self.send_once(endpoint, call, call.path, token).await?;
         for _ in 0..MAX_REDIRECTS {
-            let target = redirect::target(&endpoint.base, &call.method, &answer);
+            let target = redirect::redirect_target(&endpoint.base, &call.method, &answer);
             let Some(path) = target.filter(|_| call.follows) else {
                 break;
             };
-            answer = self.once(endpoint, call, &path, token).await?;
+            answer = self.send_once(endpoint, call, &path, token).await?;
         }
         Ok(answer)
     }
 
-    async fn once(
+    async fn send_once(
         &self,
-        endpoint: &Endpoint,
-        call: &Call<'_>,
+        endpoint: &GithubEndpoint,
+        call: &GithubRequest<'_>,
         path: &str,
         token: Option<&SecretString>,
-    ) -> std::result::Result<Answer, Lost> {
-        let request = request(call, path, token)?;
+    ) -> std::result::Result<GithubResponse, LostRequest> {
+        let request = build_request(call, path, token)?;
         let exchange = async {
             let response = endpoint.client.send(request.map(Into::into)).await;
-            let response = response.map_err(lost)?;
+            let response = response.map_err(lost_request)?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, MAX_BODY)
                 .collect()
                 .await
                 .map_err(|error| anyhow!(error))?
                 .to_bytes();
-            Ok(Answer {
+            Ok(GithubResponse {
                 status: parts.status,
                 headers: parts.headers,
                 body,
@@ -274,15 +279,15 @@ impl Transport {
         tokio::time::timeout(self.timeout, exchange)
             .await
             .unwrap_or_else(|_| Err(anyhow!("no answer within {:?}", self.timeout).into()))
-            .map_err(|Lost { error, unsent }| Lost {
-                error: error.context(call.name()),
+            .map_err(|LostRequest { error, unsent }| LostRequest {
+                error: error.context(call.describe_request()),
                 unsent,
             })
     }
 }
 
-fn request(
-    call: &Call<'_>,
+fn build_request(
+    call: &GithubRequest<'_>,
     path: &str,
     token: Option<&SecretString>,
 ) -> anyhow::Result<Request<String>> {
@@ -307,11 +312,11 @@ fn request(
 }
 
 /// octocrab's error carries a backtrace in its Display; its source is the text.
-fn lost(error: octocrab::Error) -> Lost {
+fn lost_request(error: octocrab::Error) -> LostRequest {
     let Some(source) = std::error::Error::source(&error) else {
         return anyhow!("GitHub client failed").into();
     };
-    Lost {
+    LostRequest {
         unsent: is_unsent(source),
         error: anyhow!("{source}"),
     }

@@ -11,7 +11,7 @@ use crate::prowjob::{null_default, null_defaults};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct PullRequest {
+pub struct GithubPullRequest {
     #[serde(deserialize_with = "null_default")]
     pub number: u64,
     #[serde(deserialize_with = "null_default")]
@@ -26,13 +26,13 @@ pub struct PullRequest {
     /// Moved by every change, to the second.
     pub updated_at: Option<Timestamp>,
     #[serde(deserialize_with = "null_default")]
-    pub user: User,
+    pub user: GithubUser,
     #[serde(deserialize_with = "label_names")]
     pub labels: Vec<String>,
     #[serde(deserialize_with = "null_default")]
-    pub base: Branch,
+    pub base: PullRequestBranch,
     #[serde(deserialize_with = "null_default")]
-    pub head: Branch,
+    pub head: PullRequestBranch,
     #[serde(deserialize_with = "null_default")]
     pub html_url: String,
 }
@@ -40,18 +40,18 @@ pub struct PullRequest {
 /// One end of a pull request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Branch {
+pub struct PullRequestBranch {
     #[serde(rename = "ref", deserialize_with = "null_default")]
     pub git_ref: String,
     #[serde(deserialize_with = "null_default")]
     pub sha: String,
     /// `None` when the fork was deleted.
-    pub repo: Option<Repo>,
+    pub repo: Option<GithubRepo>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "RepoObject")]
-pub struct Repo {
+pub struct GithubRepo {
     pub owner: String,
     pub name: String,
     pub html_url: String,
@@ -65,18 +65,18 @@ struct RepoObject {
     #[serde(deserialize_with = "null_default")]
     html_url: String,
     #[serde(deserialize_with = "null_default")]
-    owner: Owner,
+    owner: RepoOwner,
 }
 
 /// Push payloads call the owner's login `name`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Owner {
+struct RepoOwner {
     login: Option<String>,
     name: Option<String>,
 }
 
-impl From<RepoObject> for Repo {
+impl From<RepoObject> for GithubRepo {
     fn from(repo: RepoObject) -> Self {
         let owner = repo.owner.login.or(repo.owner.name).unwrap_or_default();
         Self {
@@ -89,7 +89,7 @@ impl From<RepoObject> for Repo {
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct User {
+pub struct GithubUser {
     #[serde(deserialize_with = "or_ghost")]
     pub login: String,
     /// `User`, `Bot` or `Organization`.
@@ -100,7 +100,7 @@ pub struct User {
 }
 
 /// GitHub's stand-in for a deleted account.
-impl Default for User {
+impl Default for GithubUser {
     fn default() -> Self {
         Self {
             login: "ghost".into(),
@@ -112,24 +112,24 @@ impl Default for User {
 
 fn or_ghost<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let login = Option::<String>::deserialize(deserializer)?;
-    Ok(login.unwrap_or_else(|| User::default().login))
+    Ok(login.unwrap_or_else(|| GithubUser::default().login))
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Label {
+struct GithubLabel {
     #[serde(deserialize_with = "null_default")]
     name: String,
 }
 
 fn label_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let labels: Vec<Label> = null_defaults(deserializer)?;
+    let labels: Vec<GithubLabel> = null_defaults(deserializer)?;
     Ok(labels.into_iter().map(|label| label.name).collect())
 }
 
 /// A commit status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
+pub struct CommitStatus {
     pub state: StatusState,
     pub context: String,
     /// GitHub takes at most 140 characters.
@@ -156,7 +156,7 @@ pub enum StatusState {
 pub struct IssueComment {
     pub id: u64,
     #[serde(default, deserialize_with = "null_default")]
-    pub user: User,
+    pub user: GithubUser,
     #[serde(default, deserialize_with = "null_default")]
     pub body: String,
     #[serde(default, deserialize_with = "null_default")]

@@ -7,53 +7,59 @@ use futures::FutureExt as _;
 use kube::Client;
 
 use super::{
-    Obstacle, Right, Timeouts, client,
-    contexts::ContextFile,
-    rights::{self, Missing},
-    roster::Outcome,
+    ClusterObstacle, ClusterPermission, KubernetesTimeouts, client,
+    cluster_registry::AttemptOutcome,
+    contexts::KubeconfigContext,
+    permissions::{self, MissingPermission},
 };
 
-pub(super) struct Attempt {
+pub(super) struct ConnectionAttempt {
     /// One that was made before.
     pub(super) client: Option<Client>,
     /// What one is made of.
-    pub(super) context: Option<ContextFile>,
-    pub(super) timeouts: Timeouts,
+    pub(super) context: Option<KubeconfigContext>,
+    pub(super) timeouts: KubernetesTimeouts,
     /// Where pods are.
     pub(super) namespace: Arc<str>,
-    pub(super) rights: &'static [Right],
+    pub(super) rights: &'static [ClusterPermission],
 }
 
-impl Attempt {
+impl ConnectionAttempt {
     /// A try that panics has failed like any other: it is told, and made again.
-    pub(super) async fn run(self, alias: &str, service: &str) -> Outcome<Client> {
-        let tried = AssertUnwindSafe(self.once(alias, service)).catch_unwind();
-        tried.await.unwrap_or_else(|_| Outcome {
+    pub(super) async fn run_attempt(self, alias: &str, service: &str) -> AttemptOutcome<Client> {
+        let tried = AssertUnwindSafe(self.try_connect(alias, service)).catch_unwind();
+        tried.await.unwrap_or_else(|_| AttemptOutcome {
             client: None,
-            obstacle: Some(Obstacle::NoAnswer("asking it panicked".to_owned())),
+            obstacle: Some(ClusterObstacle::NoAnswer("asking it panicked".to_owned())),
         })
     }
 
-    async fn once(self, alias: &str, service: &str) -> Outcome<Client> {
+    async fn try_connect(self, alias: &str, service: &str) -> AttemptOutcome<Client> {
         let made = match (self.client, self.context) {
             (Some(client), _) => Ok(client),
-            (None, Some(context)) => context_client(context, self.timeouts).await,
+            (None, Some(context)) => build_context_client(context, self.timeouts).await,
             (None, None) => Err(anyhow::anyhow!("the context is gone")),
         };
         let client = match made {
             Ok(client) => client,
             Err(error) => {
-                return Outcome {
+                return AttemptOutcome {
                     client: None,
-                    obstacle: Some(Obstacle::NoClient(format!("{error:#}"))),
+                    obstacle: Some(ClusterObstacle::NoClient(format!("{error:#}"))),
                 };
             }
         };
-        let obstacle = match rights::missing(&client, &self.namespace, self.rights).await {
-            Ok(missing) => forbidden(missing, alias, service),
+        let obstacle = match permissions::find_missing_permissions(
+            &client,
+            &self.namespace,
+            self.rights,
+        )
+        .await
+        {
+            Ok(missing) => find_forbidden(missing, alias, service),
             Err(error) => Some(error.into()),
         };
-        Outcome {
+        AttemptOutcome {
             client: Some(client),
             obstacle,
         }
@@ -61,27 +67,31 @@ impl Attempt {
 }
 
 /// Rights without which nothing works are an obstacle; of the others one line is logged.
-fn forbidden(missing: Vec<Missing>, alias: &str, service: &str) -> Option<Obstacle> {
+fn find_forbidden(
+    missing: Vec<MissingPermission>,
+    alias: &str,
+    service: &str,
+) -> Option<ClusterObstacle> {
     if missing.iter().any(|it| it.right.only_for.is_none()) {
-        return Some(Obstacle::Forbidden(missing));
+        return Some(ClusterObstacle::Forbidden(missing));
     }
     for one in missing {
-        one.warn(Some(alias), service);
+        one.log_warning(Some(alias), service);
     }
     None
 }
 
 /// Apart from everything else: a plugin that makes credentials may take as long as it likes.
-pub(super) async fn context_client(
-    context: ContextFile,
-    timeouts: Timeouts,
+pub(super) async fn build_context_client(
+    context: KubeconfigContext,
+    timeouts: KubernetesTimeouts,
 ) -> anyhow::Result<Client> {
     let runtime = tokio::runtime::Handle::current();
     let making = tokio::task::spawn_blocking(move || {
         // Its client's own tasks run where this process's do.
         let _entered = runtime.enter();
-        let config = runtime.block_on(context.config())?;
-        Ok(client::client(config, timeouts)?)
+        let config = runtime.block_on(context.client_config())?;
+        Ok(client::build_client(config, timeouts)?)
     });
     making.await.context("making a client")?
 }
@@ -95,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    const RIGHTS: &[Right] = &[Right::essential("", "pods", &["list"])];
+    const RIGHTS: &[ClusterPermission] = &[ClusterPermission::essential("", "pods", &["list"])];
 
     #[tokio::test]
     async fn a_try_that_panics_has_failed() {
@@ -105,14 +115,17 @@ mod tests {
             }
             Ok::<_, Infallible>(Response::new(Body::empty()))
         });
-        let attempt = Attempt {
+        let attempt = ConnectionAttempt {
             client: Some(Client::new(service, "default")),
             context: None,
-            timeouts: Timeouts::default(),
+            timeouts: KubernetesTimeouts::default(),
             namespace: "test-pods".into(),
             rights: RIGHTS,
         };
-        let outcome = attempt.run("default", "plank").await;
-        assert!(matches!(outcome.obstacle, Some(Obstacle::NoAnswer(_))));
+        let outcome = attempt.run_attempt("default", "plank").await;
+        assert!(matches!(
+            outcome.obstacle,
+            Some(ClusterObstacle::NoAnswer(_))
+        ));
     }
 }

@@ -24,16 +24,16 @@ use tower::{
     retry::{Policy, RetryLayer},
 };
 
-use super::Timeouts;
+use super::KubernetesTimeouts;
 
-/// Of answers after which a request may be sent again, see [`may_repeat`]; `Retry-After` is
+/// Of answers after which a request may be sent again, see [`may_retry`]; `Retry-After` is
 /// honoured. What goes on longer is for the caller, who knows what it was doing.
 const RETRIES: u32 = 5;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
 /// A client for `config`.
-pub(super) fn client(config: Config, timeouts: Timeouts) -> kube::Result<Client> {
+pub(super) fn build_client(config: Config, timeouts: KubernetesTimeouts) -> kube::Result<Client> {
     if config.proxy_url.is_some() {
         // Says what is not built in.
         return Client::try_from(config);
@@ -44,8 +44,11 @@ pub(super) fn client(config: Config, timeouts: Timeouts) -> kube::Result<Client>
         legacy::Client::builder(TokioExecutor::new()).build(config.rustls_https_connector()?);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .layer(RetryLayer::new(Repeat(retry)))
-        .layer(layer_fn(move |inner| Patient { inner, timeouts }))
+        .layer(RetryLayer::new(KubeRetryPolicy(retry)))
+        .layer(layer_fn(move |inner| KubeTimeoutService {
+            inner,
+            timeouts,
+        }))
         .option_layer(config.auth_layer()?)
         .layer(config.extra_headers_layer()?)
         .map_err(BoxError::from)
@@ -53,11 +56,11 @@ pub(super) fn client(config: Config, timeouts: Timeouts) -> kube::Result<Client>
     Ok(Client::new(service, config.default_namespace))
 }
 
-/// Repeats what [`may_repeat`] allows.
+/// Repeats what [`may_retry`] allows.
 #[derive(Clone)]
-struct Repeat(RetryPolicy);
+struct KubeRetryPolicy(RetryPolicy);
 
-impl<B> Policy<Request<Body>, Response<B>, BoxError> for Repeat {
+impl<B> Policy<Request<Body>, Response<B>, BoxError> for KubeRetryPolicy {
     type Future = Sleep;
 
     fn retry(
@@ -66,7 +69,7 @@ impl<B> Policy<Request<Body>, Response<B>, BoxError> for Repeat {
         answer: &mut Result<Response<B>, BoxError>,
     ) -> Option<Sleep> {
         let answered = answer.as_ref().ok()?;
-        if !may_repeat(request.method(), answered.status(), answered.headers()) {
+        if !may_retry(request.method(), answered.status(), answered.headers()) {
             return None;
         }
         self.0.retry(request, answer)
@@ -80,7 +83,7 @@ impl<B> Policy<Request<Body>, Response<B>, BoxError> for Repeat {
 /// 429 says that nothing was done, and so does 503 of an API that says when to come again. 504,
 /// and 503 of some proxy, say nothing: reading is repeated, a change is for the caller, who finds
 /// out first what became of it.
-fn may_repeat(method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
+fn may_retry(method: &Method, status: StatusCode, headers: &HeaderMap) -> bool {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     match status {
         StatusCode::TOO_MANY_REQUESTS => true,
@@ -93,21 +96,21 @@ fn may_repeat(method: &Method, status: StatusCode, headers: &HeaderMap) -> bool 
 /// Why a request failed, or a body ended.
 #[derive(Debug, thiserror::Error)]
 #[error("the API was silent for {0:?}")]
-struct Silence(Duration);
+struct SilentApiError(Duration);
 
 #[derive(Clone)]
-struct Patient<S> {
+struct KubeTimeoutService<S> {
     inner: S,
-    timeouts: Timeouts,
+    timeouts: KubernetesTimeouts,
 }
 
-impl<S, B> Service<Request<Body>> for Patient<S>
+impl<S, B> Service<Request<Body>> for KubeTimeoutService<S>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = BoxError>,
     S::Future: Send + 'static,
     B: Send + 'static,
 {
-    type Response = Response<Paced<B>>;
+    type Response = Response<KubeTimeoutBody<B>>;
     type Error = BoxError;
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
 
@@ -116,54 +119,54 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let first = self.timeouts.first_answer();
-        let next = self.timeouts.next_piece(request.uri());
+        let first = self.timeouts.response_timeout();
+        let next = self.timeouts.body_frame_timeout(request.uri());
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = match first {
                 Some(limit) => tokio::time::timeout(limit, answer)
                     .await
-                    .map_err(|_| Silence(limit))??,
+                    .map_err(|_| SilentApiError(limit))??,
                 None => answer.await?,
             };
-            Ok(answer.map(|body| Paced::new(body, next)))
+            Ok(answer.map(|body| KubeTimeoutBody::new(body, next)))
         })
     }
 }
 
-impl Timeouts {
-    fn first_answer(self) -> Option<Duration> {
-        limit(self.request.to_std())
+impl KubernetesTimeouts {
+    fn response_timeout(self) -> Option<Duration> {
+        nonzero_timeout(self.request.to_std())
     }
 
     /// For each piece of a body: a followed log may be silent as long as it likes.
-    fn next_piece(self, uri: &Uri) -> Option<Duration> {
+    fn body_frame_timeout(self, uri: &Uri) -> Option<Duration> {
         let watches = |query: &str| {
             query
                 .split('&')
                 .any(|pair| matches!(pair, "watch=true" | "watch=1"))
         };
         if uri.query().is_some_and(watches) {
-            limit(self.watch.to_std())
+            nonzero_timeout(self.watch.to_std())
         } else if uri.path().ends_with("/log") {
             None
         } else {
-            limit(self.request.to_std())
+            nonzero_timeout(self.request.to_std())
         }
     }
 }
 
-fn limit(time: Duration) -> Option<Duration> {
+fn nonzero_timeout(time: Duration) -> Option<Duration> {
     Some(time).filter(|time| !time.is_zero())
 }
 
 /// A body whose pieces must not be too far apart.
-struct Paced<B> {
+struct KubeTimeoutBody<B> {
     body: Pin<Box<B>>,
     silence: Option<(Duration, Pin<Box<Sleep>>)>,
 }
 
-impl<B> Paced<B> {
+impl<B> KubeTimeoutBody<B> {
     fn new(body: B, limit: Option<Duration>) -> Self {
         Self {
             body: Box::pin(body),
@@ -172,7 +175,7 @@ impl<B> Paced<B> {
     }
 }
 
-impl<B> http_body::Body for Paced<B>
+impl<B> http_body::Body for KubeTimeoutBody<B>
 where
     B: http_body::Body,
     B::Error: Into<BoxError>,
@@ -194,7 +197,7 @@ where
             return Poll::Pending;
         };
         ready!(sleep.as_mut().poll(cx));
-        Poll::Ready(Some(Err(Silence(*limit).into())))
+        Poll::Ready(Some(Err(SilentApiError(*limit).into())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -8,37 +8,37 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::task::AbortOnDropHandle;
 use tower::BoxError;
 
-use super::{Obstacle, roster::View};
-use crate::{prowjob::DEFAULT_CLUSTER, service::lease::Fence};
+use super::{ClusterObstacle, cluster_registry::ClusterSnapshot};
+use crate::{prowjob::DEFAULT_CLUSTER, service::lease::LeaderFence};
 
 /// The clusters of an installation: one that holds the `ProwJob`s, and one a name that jobs use
 /// in `cluster`. Build clusters come, go and change while a service runs. Cheap to clone.
 #[derive(Clone)]
-pub struct Clusters {
+pub struct ClusterClients {
     infra: Client,
-    build: watch::Receiver<Arc<BuildClusters>>,
-    fence: Fence,
+    build: watch::Receiver<Arc<BuildClusterClients>>,
+    fence: LeaderFence,
     /// What keeps them up to date; it ends with the last handle.
     _following: Option<Arc<AbortOnDropHandle<()>>>,
 }
 
 /// Build clusters by the name jobs use. One that is the same object as before is unchanged.
-pub type BuildClusters = BTreeMap<String, Arc<ClusterClient>>;
+pub type BuildClusterClients = BTreeMap<String, Arc<BuildClusterClient>>;
 
 /// How a build cluster is reached, and whether it can be worked on.
 #[derive(Clone)]
-pub struct ClusterClient {
+pub struct BuildClusterClient {
     /// Where no client can be made, one that refuses all requests and says why.
     pub client: Client,
     /// Why the cluster is not to be worked on; none: it is ready.
-    pub obstacle: Option<Obstacle>,
+    pub obstacle: Option<ClusterObstacle>,
     /// Of the view that this was made of.
     version: u64,
 }
 
-impl ClusterClient {
+impl BuildClusterClient {
     /// A cluster that is ready.
-    pub fn ready(client: Client) -> Arc<Self> {
+    pub fn new_ready(client: Client) -> Arc<Self> {
         Arc::new(Self {
             client,
             obstacle: None,
@@ -47,19 +47,19 @@ impl ClusterClient {
     }
 
     /// A cluster that cannot be worked on; `client` is none where none can be made.
-    pub fn unready(client: Option<Client>, obstacle: Obstacle) -> Arc<Self> {
+    pub fn new_unready(client: Option<Client>, obstacle: ClusterObstacle) -> Arc<Self> {
         Arc::new(Self {
-            client: client.unwrap_or_else(|| refusing(obstacle.to_string())),
+            client: client.unwrap_or_else(|| refusing_client(obstacle.to_string())),
             obstacle: Some(obstacle),
             version: 0,
         })
     }
 
-    pub(super) fn of(view: View<Client>) -> Arc<Self> {
-        let obstacle = view.obstacle.as_ref().unwrap_or(&Obstacle::NotAsked);
+    pub(super) fn from_snapshot(view: ClusterSnapshot<Client>) -> Arc<Self> {
+        let obstacle = view.obstacle.as_ref().unwrap_or(&ClusterObstacle::NotAsked);
         let client = view
             .client
-            .unwrap_or_else(|| refusing(obstacle.to_string()));
+            .unwrap_or_else(|| refusing_client(obstacle.to_string()));
         Arc::new(Self {
             client,
             obstacle: view.obstacle,
@@ -67,13 +67,13 @@ impl ClusterClient {
         })
     }
 
-    pub(super) fn is_of(&self, view: &View<Client>) -> bool {
+    pub(super) fn matches_snapshot(&self, view: &ClusterSnapshot<Client>) -> bool {
         self.version == view.version
     }
 }
 
 /// A client that refuses all requests and says why.
-fn refusing(why: String) -> Client {
+fn refusing_client(why: String) -> Client {
     let why = Arc::<str>::from(format!("this service {why}"));
     let refuse = tower::service_fn(move |_: Request<Body>| {
         let why = Arc::clone(&why);
@@ -82,25 +82,25 @@ fn refusing(why: String) -> Client {
     Client::new(refuse, "default")
 }
 
-impl Clusters {
+impl ClusterClients {
     /// One cluster for everything, for as long as it is used.
-    pub fn single(client: Client) -> Self {
-        let default = ClusterClient::ready(client.clone());
+    pub fn single_cluster(client: Client) -> Self {
+        let default = BuildClusterClient::new_ready(client.clone());
         let build = BTreeMap::from([(DEFAULT_CLUSTER.to_owned(), default)]);
         Self::new(client, watch::channel(Arc::new(build)).1)
     }
 
     /// Build clusters as whoever holds the sender of `build` says.
-    pub fn new(infra: Client, build: watch::Receiver<Arc<BuildClusters>>) -> Self {
+    pub fn new(infra: Client, build: watch::Receiver<Arc<BuildClusterClients>>) -> Self {
         Self {
             infra,
             build,
-            fence: Fence::open(),
+            fence: LeaderFence::new_open(),
             _following: None,
         }
     }
 
-    pub(super) fn followed_by(self, task: JoinHandle<()>) -> Self {
+    pub(super) fn with_watch_task(self, task: JoinHandle<()>) -> Self {
         Self {
             _following: Some(Arc::new(AbortOnDropHandle::new(task))),
             ..self
@@ -113,19 +113,19 @@ impl Clusters {
     }
 
     /// The build clusters there are now. Their clients know of no fence: see [`Self::fence`].
-    pub fn build(&self) -> Arc<BuildClusters> {
+    pub fn build_clusters(&self) -> Arc<BuildClusterClients> {
         Arc::clone(&self.build.borrow())
     }
 
     /// A client of a build cluster, if there is one of this name.
     pub fn build_client(&self, alias: &str) -> Option<Client> {
         let client = self.build.borrow().get(alias)?.client.clone();
-        Some(self.fence.client(&client))
+        Some(self.fence.fenced_client(&client))
     }
 
     /// Ends when the build clusters are others than this handle has seen by this; never, when
     /// nobody will change them any more.
-    pub async fn changed(&mut self) {
+    pub async fn await_change(&mut self) {
         if self.build.changed().await.is_err() {
             std::future::pending().await
         }
@@ -133,16 +133,16 @@ impl Clusters {
 
     /// The same clusters through clients that refuse to write once `fence` is closed.
     #[must_use]
-    pub fn fenced(&self, fence: &Fence) -> Self {
+    pub fn with_fence(&self, fence: &LeaderFence) -> Self {
         Self {
-            infra: fence.client(&self.infra),
+            infra: fence.fenced_client(&self.infra),
             fence: fence.clone(),
             ..self.clone()
         }
     }
 
     /// What closes when this process no longer leads.
-    pub fn fence(&self) -> &Fence {
+    pub fn fence(&self) -> &LeaderFence {
         &self.fence
     }
 }

@@ -14,68 +14,68 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig, NamedAuthInfo, NamedCluster},
 };
 
-use super::Options;
+use super::KubernetesOptions;
 
-mod usual;
+mod default_files;
 
-/// What the files of [`Options`] say, or where it names none, those that kubectl takes.
+/// What the files of [`KubernetesOptions`] say, or where it names none, those that kubectl takes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Contexts {
+pub(super) struct KubeconfigContexts {
     /// Each context with its file, by its name.
-    pub(super) all: BTreeMap<String, ContextFile>,
+    pub(super) all: BTreeMap<String, KubeconfigContext>,
     /// The `current-context` of each file that has one, in the order of the files.
     pub(super) currents: Vec<String>,
 }
 
 /// A context and the file it is one of.
 #[derive(Clone, Debug)]
-pub(super) struct ContextFile {
+pub(super) struct KubeconfigContext {
     name: String,
     file: Arc<Kubeconfig>,
 }
 
 /// What a client is made of, as text: two that are equal make the same client.
-pub(super) type Origin = Arc<str>;
+pub(super) type ContextFingerprint = Arc<str>;
 
-impl Contexts {
+impl KubeconfigContexts {
     /// Two contexts of one name are an error in files that are named, as in Prow.
-    pub(super) fn read(options: &Options) -> anyhow::Result<Self> {
+    pub(super) fn read_kubeconfigs(options: &KubernetesOptions) -> anyhow::Result<Self> {
         if !options.names_files() {
-            return Self::merged(&usual::files());
+            return Self::merge_kubeconfigs(&default_files::default_kubeconfig_files());
         }
         let mut contexts = Self::default();
-        for path in files(options)? {
-            contexts.add(read(&path)?, &path)?;
+        for path in list_kubeconfig_files(options)? {
+            contexts.add_kubeconfig(read_kubeconfig(&path)?, &path)?;
         }
         Ok(contexts)
     }
 
     /// Of files that are one to kubectl: what the first says of a name holds.
-    fn merged(paths: &[PathBuf]) -> anyhow::Result<Self> {
+    fn merge_kubeconfigs(paths: &[PathBuf]) -> anyhow::Result<Self> {
         let mut contexts = Self::default();
         let mut all = Kubeconfig::default();
         for path in paths {
-            all = all.merge(read(path)?)?;
+            all = all.merge(read_kubeconfig(path)?)?;
         }
-        contexts.add(all, paths.last().map_or(Path::new(""), PathBuf::as_path))?;
+        contexts.add_kubeconfig(all, paths.last().map_or(Path::new(""), PathBuf::as_path))?;
         Ok(contexts)
     }
 
     /// As [`Self::read`], for a start: what nobody has named need not be a kubeconfig.
-    pub(super) fn read_first(options: &Options) -> anyhow::Result<Self> {
-        match Self::read(options) {
-            Err(error) if !options.names_files() => Ok(Self::none(&error)),
+    pub(super) fn read_at_start(options: &KubernetesOptions) -> anyhow::Result<Self> {
+        match Self::read_kubeconfigs(options) {
+            Err(error) if !options.names_files() => Ok(Self::warn_and_default(&error)),
             read => read,
         }
     }
 
     /// What is known of files that nobody named and that cannot be used.
-    pub(super) fn none(error: &impl fmt::Display) -> Self {
+    pub(super) fn warn_and_default(error: &impl fmt::Display) -> Self {
         tracing::warn!("no clusters are taken from $KUBECONFIG or ~/.kube/config: {error:#}");
         Self::default()
     }
 
-    fn add(&mut self, file: Kubeconfig, path: &Path) -> anyhow::Result<()> {
+    fn add_kubeconfig(&mut self, file: Kubeconfig, path: &Path) -> anyhow::Result<()> {
         let file = Arc::new(file);
         let current = file.current_context.clone();
         self.currents
@@ -83,7 +83,7 @@ impl Contexts {
         for context in &file.contexts {
             let name = context.name.clone();
             let file = Arc::clone(&file);
-            let entry = ContextFile {
+            let entry = KubeconfigContext {
                 name: name.clone(),
                 file,
             };
@@ -99,7 +99,10 @@ impl Contexts {
 
     /// The infrastructure cluster of a process that runs in none: the `current-context` of the
     /// last file, as in Prow; one that is disabled does not count.
-    pub(super) fn current(&self, disabled: &[String]) -> anyhow::Result<Option<&ContextFile>> {
+    pub(super) fn current_context(
+        &self,
+        disabled: &[String],
+    ) -> anyhow::Result<Option<&KubeconfigContext>> {
         let mut names = self.currents.iter().rev();
         let Some(name) = names.find(|name| !disabled.contains(name)) else {
             return Ok(None);
@@ -111,29 +114,29 @@ impl Contexts {
     }
 
     /// By name, what the client of each context is made of.
-    pub(super) fn origins(&self) -> BTreeMap<String, Origin> {
+    pub(super) fn context_fingerprints(&self) -> BTreeMap<String, ContextFingerprint> {
         let all = self.all.iter();
-        all.map(|(name, context)| (name.clone(), context.origin()))
+        all.map(|(name, context)| (name.clone(), context.compute_fingerprint()))
             .collect()
     }
 }
 
-impl ContextFile {
+impl KubeconfigContext {
     /// The parts of the file that this context is made of, and what is in the files they name.
-    pub(super) fn origin(&self) -> Origin {
-        let (cluster, user) = (self.cluster(), self.user());
-        let files = self.referenced().map(|path| content(&path));
+    pub(super) fn compute_fingerprint(&self) -> ContextFingerprint {
+        let (cluster, user) = (self.find_cluster(), self.find_user());
+        let files = self.referenced_files().map(|path| hash_file(&path));
         let files: Vec<_> = files.collect();
         let context = self.file.contexts.iter().find(|it| it.name == self.name);
         format!("{context:?}{cluster:?}{}{files:?}", user_text(user)).into()
     }
 
     /// The address of the API.
-    pub(super) fn server(&self) -> Option<&str> {
-        self.cluster()?.cluster.as_ref()?.server.as_deref()
+    pub(super) fn server_url(&self) -> Option<&str> {
+        self.find_cluster()?.cluster.as_ref()?.server.as_deref()
     }
 
-    pub(super) async fn config(&self) -> anyhow::Result<Config> {
+    pub(super) async fn client_config(&self) -> anyhow::Result<Config> {
         let options = KubeConfigOptions {
             context: Some(self.name.clone()),
             ..KubeConfigOptions::default()
@@ -142,26 +145,26 @@ impl ContextFile {
         Ok(Config::from_custom_kubeconfig(file, &options).await?)
     }
 
-    fn parts(&self) -> Option<&kube::config::Context> {
+    fn find_context(&self) -> Option<&kube::config::Context> {
         let mut contexts = self.file.contexts.iter();
         contexts.find(|it| it.name == self.name)?.context.as_ref()
     }
 
-    fn cluster(&self) -> Option<&NamedCluster> {
-        let name = &self.parts()?.cluster;
+    fn find_cluster(&self) -> Option<&NamedCluster> {
+        let name = &self.find_context()?.cluster;
         self.file.clusters.iter().find(|it| it.name == *name)
     }
 
-    fn user(&self) -> Option<&NamedAuthInfo> {
-        let name = self.parts()?.user.as_ref()?;
+    fn find_user(&self) -> Option<&NamedAuthInfo> {
+        let name = self.find_context()?.user.as_ref()?;
         self.file.auth_infos.iter().find(|it| it.name == *name)
     }
 
     /// Files that are read once, when a client is made. A token's file is read again by the
     /// client itself.
-    fn referenced(&self) -> impl Iterator<Item = PathBuf> {
-        let cluster = self.cluster().and_then(|it| it.cluster.as_ref());
-        let user = self.user().and_then(|it| it.auth_info.as_ref());
+    fn referenced_files(&self) -> impl Iterator<Item = PathBuf> {
+        let cluster = self.find_cluster().and_then(|it| it.cluster.as_ref());
+        let user = self.find_user().and_then(|it| it.auth_info.as_ref());
         let files = [
             cluster.and_then(|it| it.certificate_authority.as_ref()),
             user.and_then(|it| it.client_certificate.as_ref()),
@@ -172,15 +175,15 @@ impl ContextFile {
 }
 
 /// The files and folders that say which clusters there are.
-pub(super) fn places(options: &Options) -> Vec<PathBuf> {
+pub(super) fn kubeconfig_paths(options: &KubernetesOptions) -> Vec<PathBuf> {
     if !options.names_files() {
-        return usual::files();
+        return default_files::default_kubeconfig_files();
     }
     let named = options.kubeconfig.iter().chain(&options.kubeconfig_dir);
     named.cloned().collect()
 }
 
-fn read(path: &Path) -> anyhow::Result<Kubeconfig> {
+fn read_kubeconfig(path: &Path) -> anyhow::Result<Kubeconfig> {
     Kubeconfig::read_from(path).with_context(|| format!("reading kubeconfig {}", path.display()))
 }
 
@@ -190,13 +193,13 @@ fn user_text(user: Option<&NamedAuthInfo>) -> String {
 }
 
 /// A number that is another when the file is; none for one that cannot be read.
-fn content(path: &Path) -> Option<u64> {
+fn hash_file(path: &Path) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     fs::read(path).ok()?.hash(&mut hasher);
     Some(hasher.finish())
 }
 
-fn files(options: &Options) -> anyhow::Result<Vec<PathBuf>> {
+fn list_kubeconfig_files(options: &KubernetesOptions) -> anyhow::Result<Vec<PathBuf>> {
     let mut files: Vec<PathBuf> = options.kubeconfig.iter().cloned().collect();
     if let Some(folder) = &options.kubeconfig_dir {
         let entries = folder
@@ -205,7 +208,7 @@ fn files(options: &Options) -> anyhow::Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in entries {
             let path = entry?.path();
-            if path.is_file() && is_wanted(&path, &options.kubeconfig_suffix) {
+            if path.is_file() && is_kubeconfig_name(&path, &options.kubeconfig_suffix) {
                 found.push(path);
             }
         }
@@ -216,7 +219,7 @@ fn files(options: &Options) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Mounted `ConfigMap`s and Secrets keep their plumbing in names that begin with two dots.
-fn is_wanted(path: &Path, suffix: &str) -> bool {
+fn is_kubeconfig_name(path: &Path, suffix: &str) -> bool {
     path.file_name()
         .and_then(|name| name.to_str())
         .is_some_and(|name| !name.starts_with("..") && name.ends_with(suffix))

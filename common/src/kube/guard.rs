@@ -37,17 +37,17 @@ impl<'de, K: Resource + DeserializeOwned> Deserialize<'de> for DeserializeGuard<
 /// The object without the list of who wrote which field: many small maps that nobody here reads.
 fn without_managed_fields(object: &str) -> Cow<'_, str> {
     #[derive(Deserialize)]
-    struct Object<'a> {
+    struct ObjectWithManagedFields<'a> {
         #[serde(borrow)]
-        metadata: Metadata<'a>,
+        metadata: ManagedFieldsMetadata<'a>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Metadata<'a> {
+    struct ManagedFieldsMetadata<'a> {
         #[serde(borrow)]
         managed_fields: &'a RawValue,
     }
-    let Ok(Object { metadata }) = serde_json::from_str(object) else {
+    let Ok(ObjectWithManagedFields { metadata }) = serde_json::from_str(object) else {
         return object.into();
     };
     let fields = metadata.managed_fields.get();

@@ -8,33 +8,33 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    Needs, Options, Timeouts,
-    attempt::context_client,
+    KubernetesOptions, KubernetesTimeouts, RequiredPermissions,
+    attempt::build_context_client,
     client,
-    contexts::{ContextFile, Contexts, Origin},
-    rights,
+    contexts::{ContextFingerprint, KubeconfigContext, KubeconfigContexts},
+    permissions,
 };
-use crate::service::Ready;
+use crate::service::ServiceReadiness;
 
 /// Between two tries at what did not work.
-const RETRY: Duration = Duration::from_secs(5);
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// A client of the infrastructure cluster alone, with the credentials there are now.
-pub async fn infra_client(options: &Options) -> anyhow::Result<Client> {
-    let contexts = Contexts::read_first(options)?;
-    Ok(find(options, &contexts, &[]).await?.client)
+pub async fn infra_client(options: &KubernetesOptions) -> anyhow::Result<Client> {
+    let contexts = KubeconfigContexts::read_at_start(options)?;
+    Ok(find_infra_cluster(options, &contexts, &[]).await?.client)
 }
 
 /// The infrastructure cluster, with the context it was found by.
-pub(super) struct Infra {
+pub(super) struct InfraCluster {
     pub(super) client: Client,
     /// None in a cluster, and where no file was named: those credentials renew themselves.
-    context: Option<FromContext>,
+    context: Option<InfraContext>,
 }
 
-struct FromContext {
+struct InfraContext {
     server: Option<String>,
-    origin: Origin,
+    origin: ContextFingerprint,
     /// What requests go through.
     current: Arc<watch::Sender<Client>>,
     /// The change to other credentials that is under way.
@@ -42,11 +42,11 @@ struct FromContext {
 }
 
 /// The cluster this process runs in, else the current context, else what kubectl would take.
-pub(super) async fn find(
-    options: &Options,
-    contexts: &Contexts,
+pub(super) async fn find_infra_cluster(
+    options: &KubernetesOptions,
+    contexts: &KubeconfigContexts,
     disabled: &[String],
-) -> anyhow::Result<Infra> {
+) -> anyhow::Result<InfraCluster> {
     let what = "client of the infrastructure cluster";
     let in_cluster = (!options.no_in_cluster_config)
         .then(Config::incluster)
@@ -55,28 +55,31 @@ pub(super) async fn find(
         if let Some(file) = &options.projected_token_file {
             config.auth_info.token_file = Some(file.display().to_string());
         }
-        return fixed(config, options.timeouts).context(what);
+        return infra_without_context(config, options.timeouts).context(what);
     }
-    if let Some(context) = contexts.current(disabled)? {
-        let client = context_client(context.clone(), options.timeouts).await;
-        return Ok(Infra::following(client.context(what)?, context));
+    if let Some(context) = contexts.current_context(disabled)? {
+        let client = build_context_client(context.clone(), options.timeouts).await;
+        return Ok(InfraCluster::from_context(client.context(what)?, context));
     }
     // There is none, or it says no current context: the error says which.
     let config = Config::from_kubeconfig(&KubeConfigOptions::default())
         .await
         .context("no cluster: run in one, or give --kubeconfig a file with a current-context")?;
-    fixed(config, options.timeouts).context(what)
+    infra_without_context(config, options.timeouts).context(what)
 }
 
-fn fixed(config: Config, timeouts: Timeouts) -> anyhow::Result<Infra> {
-    Ok(Infra {
-        client: client::client(config, timeouts)?,
+fn infra_without_context(
+    config: Config,
+    timeouts: KubernetesTimeouts,
+) -> anyhow::Result<InfraCluster> {
+    Ok(InfraCluster {
+        client: client::build_client(config, timeouts)?,
         context: None,
     })
 }
 
-impl Infra {
-    fn following(client: Client, context: &ContextFile) -> Self {
+impl InfraCluster {
+    fn from_context(client: Client, context: &KubeconfigContext) -> Self {
         let namespace = client.default_namespace().to_owned();
         let (current, requests) = watch::channel(client);
         let service = tower::service_fn(move |request: http::Request<Body>| {
@@ -85,9 +88,9 @@ impl Infra {
         });
         Self {
             client: Client::new(service, namespace),
-            context: Some(FromContext {
-                server: context.server().map(str::to_owned),
-                origin: context.origin(),
+            context: Some(InfraContext {
+                server: context.server_url().map(str::to_owned),
+                origin: context.compute_fingerprint(),
                 current: Arc::new(current),
                 change: None,
             }),
@@ -96,34 +99,43 @@ impl Infra {
 
     /// Takes over credentials that have changed in the files. Another cluster is none of this
     /// process's: all that it knows is of the first.
-    pub(super) fn follow(&mut self, contexts: &Contexts, disabled: &[String], timeouts: Timeouts) {
+    pub(super) fn update_credentials(
+        &mut self,
+        contexts: &KubeconfigContexts,
+        disabled: &[String],
+        timeouts: KubernetesTimeouts,
+    ) {
         let Some(known) = &mut self.context else {
             return;
         };
-        let Ok(Some(context)) = contexts.current(disabled) else {
+        let Ok(Some(context)) = contexts.current_context(disabled) else {
             return;
         };
-        let origin = context.origin();
+        let origin = context.compute_fingerprint();
         if origin == known.origin {
             return;
         }
         known.origin = origin;
-        if context.server() != known.server.as_deref() {
+        if context.server_url() != known.server.as_deref() {
             tracing::warn!(
                 "the kubeconfig's current context is another cluster: a restart brings it into force"
             );
             return;
         }
-        let change = change(context.clone(), timeouts, Arc::clone(&known.current));
+        let change = replace_client(context.clone(), timeouts, Arc::clone(&known.current));
         known.change = Some(AbortOnDropHandle::new(tokio::spawn(change)));
     }
 }
 
 /// Until the new credentials can be used the old ones stay.
-async fn change(context: ContextFile, timeouts: Timeouts, current: Arc<watch::Sender<Client>>) {
+async fn replace_client(
+    context: KubeconfigContext,
+    timeouts: KubernetesTimeouts,
+    current: Arc<watch::Sender<Client>>,
+) {
     let mut told = false;
     loop {
-        match context_client(context.clone(), timeouts).await {
+        match build_context_client(context.clone(), timeouts).await {
             Ok(client) => {
                 tracing::info!("the infrastructure cluster's credentials have changed");
                 current.send_replace(client);
@@ -136,32 +148,47 @@ async fn change(context: ContextFile, timeouts: Timeouts, current: Arc<watch::Se
             Err(_) => {}
         }
         told = true;
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }
 
 /// Asks until all rights in the namespace of the `ProwJob`s are there; the service is not ready
 /// without those that its work depends on.
-pub(super) async fn await_rights(client: Client, namespace: String, needs: Needs, ready: Ready) {
+pub(super) async fn await_rights(
+    client: Client,
+    namespace: String,
+    needs: RequiredPermissions,
+    ready: ServiceReadiness,
+) {
     let mut told = Vec::new();
     loop {
-        match rights::missing(&client, &namespace.as_str().into(), needs.infra).await {
+        match permissions::find_missing_permissions(
+            &client,
+            &namespace.as_str().into(),
+            needs.infra,
+        )
+        .await
+        {
             Ok(missing) => {
                 let (limits, lacks): (Vec<_>, Vec<_>) = missing
                     .into_iter()
                     .partition(|it| it.right.only_for.is_some());
                 if lacks != told {
-                    lacks.iter().for_each(|it| it.error(None, needs.service));
+                    lacks
+                        .iter()
+                        .for_each(|it| it.log_error(None, needs.service));
                 }
-                ready.allow(lacks.is_empty());
+                ready.set_permitted(lacks.is_empty());
                 if lacks.is_empty() {
-                    limits.iter().for_each(|it| it.warn(None, needs.service));
+                    limits
+                        .iter()
+                        .for_each(|it| it.log_warning(None, needs.service));
                     return;
                 }
                 told = lacks;
             }
             Err(error) => tracing::debug!("rights are not known yet: {error}"),
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
 }

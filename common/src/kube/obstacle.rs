@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::Missing;
+use super::MissingPermission;
 
 /// Why a build cluster cannot be worked on. Its text follows the name of whoever wants to, and is
-/// for operators; [`Obstacle::public`] is for everyone.
+/// for operators; [`ClusterObstacle::public_text`] is for everyone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum ClusterObstacle {
     /// It is being asked for the first time.
     NotAsked,
     /// No client can be made of its context.
@@ -17,10 +17,10 @@ pub enum Obstacle {
     /// It answers, and does not know whose credentials these are.
     Unauthorized(String),
     /// It answers, and these rights are missing.
-    Forbidden(Vec<Missing>),
+    Forbidden(Vec<MissingPermission>),
 }
 
-impl fmt::Display for Obstacle {
+impl fmt::Display for ClusterObstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAsked => write!(f, "has no answer from it yet"),
@@ -35,7 +35,7 @@ impl fmt::Display for Obstacle {
     }
 }
 
-impl From<kube::Error> for Obstacle {
+impl From<kube::Error> for ClusterObstacle {
     /// Why a question that everyone with credentials may ask got no answer.
     fn from(error: kube::Error) -> Self {
         let unauthorized = matches!(&error, kube::Error::Api(status) if status.code == 401);
@@ -48,11 +48,11 @@ impl From<kube::Error> for Obstacle {
     }
 }
 
-impl Obstacle {
+impl ClusterObstacle {
     /// What everyone may read, after the cluster's name and a verb's place: no address, path or
     /// word of a library is in it. `service` is whoever wants to work there.
     #[must_use]
-    pub fn public(&self, service: &str) -> String {
+    pub fn public_text(&self, service: &str) -> String {
         match self {
             Self::NotAsked | Self::NoAnswer(_) => "does not answer".to_owned(),
             Self::NoClient(_) => {
@@ -84,38 +84,42 @@ mod tests {
     use kube::core::Status;
 
     use super::*;
-    use crate::kube::Right;
+    use crate::kube::ClusterPermission;
 
-    fn answered(code: u16) -> Obstacle {
+    fn answered(code: u16) -> ClusterObstacle {
         let status = Status::failure("https://10.0.0.1: token abc", "No").with_code(code);
         kube::Error::Api(status.boxed()).into()
     }
 
     #[test]
     fn everyone_may_read_which_obstacle_it_is_and_nothing_of_the_operators() {
-        let of = |right| Missing {
+        let of = |right| MissingPermission {
             right,
             verbs: right.verbs.to_vec(),
             namespace: "test-pods".into(),
         };
-        let pods = of(Right::essential("", "pods", &["create", "delete"]));
-        let events = of(Right::only_for("words", "events", &["list"]));
+        let pods = of(ClusterPermission::essential(
+            "",
+            "pods",
+            &["create", "delete"],
+        ));
+        let events = of(ClusterPermission::only_for("words", "events", &["list"]));
         let secret = "open /etc/kubeconfig: https://10.0.0.1: token abc";
         for (obstacle, expected) in [
-            (Obstacle::NotAsked, "does not answer"),
-            (Obstacle::NoAnswer(secret.into()), "does not answer"),
+            (ClusterObstacle::NotAsked, "does not answer"),
+            (ClusterObstacle::NoAnswer(secret.into()), "does not answer"),
             (answered(500), "does not answer"),
             (
-                Obstacle::NoClient(secret.into()),
+                ClusterObstacle::NoClient(secret.into()),
                 "cannot be reached: its kubeconfig context is of no use, plank's log says why",
             ),
             (answered(401), "refuses the credentials of plank"),
             (
-                Obstacle::Forbidden(vec![pods, events]),
+                ClusterObstacle::Forbidden(vec![pods, events]),
                 "cannot be used: plank may not create, delete pods in namespace test-pods",
             ),
         ] {
-            assert_eq!(obstacle.public("plank"), expected, "{obstacle}");
+            assert_eq!(obstacle.public_text("plank"), expected, "{obstacle}");
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{duration::GoDuration, service::flags};
 /// Prow's flags for finding clusters.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(skip)]
-pub struct Options {
+pub struct KubernetesOptions {
     /// Path to a kubeconfig file; each of its contexts is a build cluster. Without this and
     /// --kubeconfig-dir the files of $KUBECONFIG are taken, else ~/.kube/config.
     #[arg(long)]
@@ -24,7 +24,7 @@ pub struct Options {
     /// Do not use the cluster this process runs in.
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,
@@ -32,10 +32,10 @@ pub struct Options {
     )]
     pub no_in_cluster_config: bool,
     #[command(flatten)]
-    pub timeouts: Timeouts,
+    pub timeouts: KubernetesTimeouts,
 }
 
-impl Options {
+impl KubernetesOptions {
     /// Whether they say where kubeconfigs are.
     pub(super) fn names_files(&self) -> bool {
         self.kubeconfig.is_some() || self.kubeconfig_dir.is_some()
@@ -45,7 +45,7 @@ impl Options {
 /// How long a cluster may be silent. Not Prow's; 0 is for ever.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(skip)]
-pub struct Timeouts {
+pub struct KubernetesTimeouts {
     /// Longest wait for a cluster's answer, and between two pieces of it. Not Prow's.
     #[arg(
         long = "kubernetes-client.request-timeout",
@@ -62,7 +62,7 @@ pub struct Timeouts {
     pub watch: GoDuration,
 }
 
-impl Default for Timeouts {
+impl Default for KubernetesTimeouts {
     fn default() -> Self {
         Self {
             request: GoDuration::from_secs(20),

@@ -42,8 +42,8 @@ where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let what = what.into();
-    restarting(move || watcher(api.clone(), config.clone()).boxed())
-        .backoff(Pauses { failures: 0 })
+    relist_when_gone(move || watcher(api.clone(), config.clone()).boxed())
+        .backoff(WatchBackoff { failures: 0 })
         .inspect_err(move |error| {
             tracing::warn!(watch = what, "watch failed, trying again: {error:#}");
         })
@@ -52,7 +52,7 @@ where
 /// A watcher that lists again when the version it would go on from is gone. Kube's does so when an
 /// event says it; an answer that says it, as of a proxy or an API of an aggregated server, makes it
 /// ask for the same version for ever.
-fn restarting<S, T>(start: impl Fn() -> S) -> impl Stream<Item = watcher::Result<T>>
+fn relist_when_gone<S, T>(start: impl Fn() -> S) -> impl Stream<Item = watcher::Result<T>>
 where
     S: Stream<Item = watcher::Result<T>> + Unpin,
 {
@@ -68,11 +68,11 @@ where
 }
 
 /// Between failures. Up to a quarter longer than said, so that not all clients come at once.
-struct Pauses {
+struct WatchBackoff {
     failures: u32,
 }
 
-impl Iterator for Pauses {
+impl Iterator for WatchBackoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
@@ -83,7 +83,7 @@ impl Iterator for Pauses {
     }
 }
 
-impl Backoff for Pauses {
+impl Backoff for WatchBackoff {
     fn reset(&mut self) {
         self.failures = 0;
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::ProwJob;
 
 /// Kubernetes serves a kind of a `k8s.io` group only where it is told who agreed to it.
-const APPROVED: (&str, &str) = (
+const API_APPROVED: (&str, &str) = (
     "api-approved.kubernetes.io",
     "https://github.com/kubernetes/test-infra/pull/8669",
 );
@@ -20,15 +20,15 @@ const APPROVED: (&str, &str) = (
 ///
 /// Pod specs are not described field by field: upstream inlines their schema, 10,488 lines that
 /// plain `kubectl apply` cannot take.
-pub fn crd() -> CustomResourceDefinition {
+pub fn build_prowjob_crd() -> CustomResourceDefinition {
     let mut crd = serde_json::to_value(ProwJob::crd()).expect("a CRD is JSON");
-    crd["metadata"]["annotations"] = json!({APPROVED.0: APPROVED.1});
+    crd["metadata"]["annotations"] = json!({API_APPROVED.0: API_APPROVED.1});
     let version = &mut crd["spec"]["versions"][0];
     if let Value::Object(version) = &mut *version {
         version.remove("subresources");
     }
     let schema = &mut version["schema"]["openAPIV3Schema"];
-    loosen(schema);
+    relax_schema(schema);
     let spec = &mut schema["properties"]["spec"]["properties"];
     let decoration = &mut spec["decoration_config"]["properties"];
     decoration["default_memory_request"] = json!({
@@ -50,19 +50,19 @@ pub fn crd() -> CustomResourceDefinition {
 }
 
 /// Leaves out what serde would do for a field that is missing.
-fn loosen(schema: &mut Value) {
+fn relax_schema(schema: &mut Value) {
     let Value::Object(rules) = schema else {
         return;
     };
     rules.remove("default");
     for key in ["items", "additionalProperties"] {
-        rules.get_mut(key).map(loosen);
+        rules.get_mut(key).map(relax_schema);
     }
     let fields = rules.get_mut("properties").and_then(Value::as_object_mut);
     fields
         .into_iter()
         .flat_map(Map::values_mut)
-        .for_each(loosen);
+        .for_each(relax_schema);
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn has_prows_rules_and_no_status_subresource() {
-        let crd = serde_json::to_value(crd()).unwrap();
+        let crd = serde_json::to_value(build_prowjob_crd()).unwrap();
         let version = &crd["spec"]["versions"][0];
         assert_eq!(version.get("subresources"), None);
         let schema = &version["schema"]["openAPIV3Schema"]["properties"];
@@ -100,12 +100,12 @@ mod tests {
 
     #[test]
     fn kubectl_knows_every_format_and_nothing_is_filled_in() {
-        let text = serde_json::to_string(&crd()).unwrap();
+        let text = serde_json::to_string(&build_prowjob_crd()).unwrap();
         assert!(!text.contains("uint64") && !text.contains("\"default\":"));
     }
 
     #[test]
     fn fits_a_client_side_apply() {
-        assert!(serde_json::to_string(&crd()).unwrap().len() < 40_000);
+        assert!(serde_json::to_string(&build_prowjob_crd()).unwrap().len() < 40_000);
     }
 }

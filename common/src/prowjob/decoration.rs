@@ -79,7 +79,10 @@ pub struct DecorationConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_limit_equals_memory_request: Option<bool>,
     /// A Kubernetes quantity.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "quantity")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "deserialize_quantity"
+    )]
     pub default_memory_request: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduling_options: Option<SchedulingOptions>,
@@ -156,7 +159,10 @@ pub struct GcsConfiguration {
         deserialize_with = "null_default"
     )]
     pub path_prefix: String,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "strategy")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "deserialize_path_strategy"
+    )]
     pub path_strategy: Option<PathStrategy>,
     #[serde(
         skip_serializing_if = "String::is_empty",
@@ -247,10 +253,10 @@ impl DecorationConfig {
     /// Lists count as left open when empty, but for the four that are optional; maps and groups
     /// are merged key by key. Unlike upstream, a job's own `mediaTypes` entry wins over a
     /// default's.
-    pub fn or(&self, default: &Self) -> Self {
+    pub fn apply_default(&self, default: &Self) -> Self {
         let mine = serde_json::to_value(self).expect("a decoration config is JSON");
         let mut merged = serde_json::to_value(default).expect("a decoration config is JSON");
-        overlay(&mut merged, mine);
+        overlay_fields(&mut merged, mine);
         let mut merged: Self =
             serde_json::from_value(merged).expect("merging keeps every field's type");
         merged.keep_empty_lists(self, default);
@@ -277,23 +283,27 @@ impl DecorationConfig {
 }
 
 /// A quantity is a text or a number.
-fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+fn deserialize_quantity<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Quantity {
+    enum TextOrNumber {
         Text(String),
         Number(serde_json::Number),
     }
     Ok(
         Option::deserialize(deserializer)?.map(|quantity| match quantity {
-            Quantity::Text(text) => text,
-            Quantity::Number(number) => number.to_string(),
+            TextOrNumber::Text(text) => text,
+            TextOrNumber::Number(number) => number.to_string(),
         }),
     )
 }
 
 /// An empty text is none.
-fn strategy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathStrategy>, D::Error> {
+fn deserialize_path_strategy<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<PathStrategy>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     let text = text.filter(|text| !text.is_empty());
     text.map(|text| PathStrategy::deserialize(text.into_deserializer()))
@@ -301,7 +311,7 @@ fn strategy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathStr
 }
 
 /// Groups that are merged by field; any other value of the job replaces the default's whole.
-const MERGED: [&str; 6] = [
+const MERGED_GROUPS: [&str; 6] = [
     "utility_images",
     "resources",
     "gcs_configuration",
@@ -310,13 +320,13 @@ const MERGED: [&str; 6] = [
     "scheduling_options",
 ];
 
-fn overlay(base: &mut Value, over: Value) {
+fn overlay_fields(base: &mut Value, over: Value) {
     let (Value::Object(base), Value::Object(over)) = (base, over) else {
         return;
     };
     for (key, value) in over {
         match base.get_mut(&key) {
-            Some(slot) if MERGED.contains(&key.as_str()) => overlay(slot, value),
+            Some(slot) if MERGED_GROUPS.contains(&key.as_str()) => overlay_fields(slot, value),
             _ => {
                 base.insert(key, value);
             }
@@ -346,7 +356,7 @@ mod tests {
             "gcs_configuration": {"mediaTypes": {"x": "c/d"}},
         }));
         assert_eq!(
-            job.or(&default),
+            job.apply_default(&default),
             config(serde_json::json!({
                 "timeout": "5m", "grace_period": "15s", "gcs_credentials_secret": "",
                 "ssh_key_secrets": ["c"],
@@ -377,18 +387,25 @@ mod tests {
             "scheduling_options": {"affinity": {}},
         });
         // However many defaults there are.
-        for job in [empty.or(&filled), empty.or(&filled).or(&filled)] {
+        for job in [
+            empty.apply_default(&filled),
+            empty.apply_default(&filled).apply_default(&filled),
+        ] {
             assert_eq!(serde_json::to_value(job).unwrap(), merged);
         }
         let open = config(serde_json::json!({"scheduling_options": {"tolerations": [{}]}}));
-        let affinity = open.or(&filled).scheduling_options.unwrap().affinity;
+        let affinity = open
+            .apply_default(&filled)
+            .scheduling_options
+            .unwrap()
+            .affinity;
         assert!(affinity.is_some(), "the default's beside the job's own");
     }
 
     #[test]
     fn false_overrides_true() {
         let config = |flag| config(serde_json::json!({"set_limit_equals_memory_request": flag}));
-        let merged = config(false).or(&config(true));
+        let merged = config(false).apply_default(&config(true));
         assert_eq!(merged.set_limit_equals_memory_request, Some(false));
     }
 }

@@ -47,8 +47,8 @@ pub fn labels_and_annotations(
     let mut all = StringMap::from([
         (CREATED_BY_PROW.into(), "true".into()),
         (TYPE.into(), spec.job_type.to_string()),
-        (JOB.into(), fit(&spec.job)),
-        (CONTEXT.into(), fit(&spec.context)),
+        (JOB.into(), truncate_label_value(&spec.job)),
+        (CONTEXT.into(), truncate_label_value(&spec.context)),
     ]);
     if let Some(refs) = spec.main_refs() {
         all.insert(ORG.into(), refs.org.clone());
@@ -61,7 +61,7 @@ pub fn labels_and_annotations(
     all.extend(labels.clone());
     let labels = all
         .into_iter()
-        .filter_map(|(key, value)| Some((key, valid(&value)?.to_owned())))
+        .filter_map(|(key, value)| Some((key, valid_label_value(&value)?.to_owned())))
         .collect();
 
     let mut notes = BTreeMap::from([
@@ -82,7 +82,7 @@ pub fn event_guid(delivery: &str) -> String {
 }
 
 /// At most 63 bytes, not ending in punctuation.
-fn fit(value: &str) -> String {
+fn truncate_label_value(value: &str) -> String {
     if value.len() <= MAX_VALUE {
         return value.to_owned();
     }
@@ -94,7 +94,7 @@ fn fit(value: &str) -> String {
 }
 
 /// The value, or its last path segment, whichever Kubernetes takes first.
-fn valid(value: &str) -> Option<&str> {
+fn valid_label_value(value: &str) -> Option<&str> {
     [value, value.rsplit('/').next().unwrap_or(value)]
         .into_iter()
         .find(|candidate| is_label_value(candidate))

@@ -13,7 +13,7 @@ pub struct RawPodSpec(pub serde_json::Map<String, Value>);
 impl RawPodSpec {
     /// The spec as Kubernetes' own type; fields this version of the type does not know are
     /// not in it.
-    pub fn typed(&self) -> Result<PodSpec, serde_json::Error> {
+    pub fn to_pod_spec(&self) -> Result<PodSpec, serde_json::Error> {
         PodSpec::deserialize(&Value::Object(self.0.clone()))
     }
 
@@ -22,7 +22,7 @@ impl RawPodSpec {
     /// Upstream's CRD refuses a `ProwJob` without the former.
     #[must_use]
     pub fn with_required_fields(&self) -> Self {
-        let Ok(mut complete) = self.typed().and_then(serde_json::to_value) else {
+        let Ok(mut complete) = self.to_pod_spec().and_then(serde_json::to_value) else {
             // Whoever reads it tells what is wrong with it.
             return self.clone();
         };

@@ -21,7 +21,7 @@ pub enum GivenSecret {
 
 impl GivenSecret {
     /// Both together: what one of them needs is needed.
-    fn and(self, other: Self) -> Self {
+    fn merge_with(self, other: Self) -> Self {
         match (self, other) {
             (Self::Keys(mut keys), Self::Keys(more)) => {
                 for (key, optional) in more {
@@ -51,7 +51,7 @@ impl GivenSecret {
 ///
 /// An error if what could name a Secret has another form than Kubernetes gives it.
 pub fn list_secrets(spec: &RawPodSpec) -> Result<BTreeMap<String, GivenSecret>, serde_json::Error> {
-    Ok(PodSpec::read(spec)?.secrets())
+    Ok(PartialPodSpec::parse_spec(spec)?.collect_secrets())
 }
 
 /// Whether the job's spec gives a Secret to a container of its own. What cannot be known, such as
@@ -60,89 +60,91 @@ pub fn list_secrets(spec: &RawPodSpec) -> Result<BTreeMap<String, GivenSecret>, 
 pub fn gives_secret(spec: &ProwJobSpec) -> bool {
     /// The volumes of decoration that hold no Secret.
     const HARMLESS: [&str; 4] = ["logs", "tools", "code", "clonerefs-tmp"];
-    let Some(Ok(spec)) = spec.pod_spec.as_ref().map(PodSpec::read) else {
+    let Some(Ok(spec)) = spec.pod_spec.as_ref().map(PartialPodSpec::parse_spec) else {
         return true;
     };
     let is_known = |name: &str| {
         let mut volumes = spec.volumes.iter().flatten();
         HARMLESS.contains(&name) || volumes.any(|volume| volume.name == name)
     };
-    let mut mounts = spec.containers().flat_map(Container::mounts);
+    let mut mounts = spec
+        .all_containers()
+        .flat_map(PartialContainer::mounted_volumes);
     // A job may mount the volumes that decoration adds, and most of these are Secrets.
-    mounts.any(|mount| !is_known(mount)) || !spec.secrets().is_empty()
+    mounts.any(|mount| !is_known(mount)) || !spec.collect_secrets().is_empty()
 }
 
 /// Of a pod spec what can name a Secret. No other field's form matters: the API judges that.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct PodSpec {
-    init_containers: Option<Vec<Container>>,
-    containers: Option<Vec<Container>>,
-    volumes: Option<Vec<Volume>>,
+struct PartialPodSpec {
+    init_containers: Option<Vec<PartialContainer>>,
+    containers: Option<Vec<PartialContainer>>,
+    volumes: Option<Vec<PartialVolume>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Container {
-    volume_mounts: Option<Vec<Mount>>,
-    env: Option<Vec<Variable>>,
-    env_from: Option<Vec<Variables>>,
+struct PartialContainer {
+    volume_mounts: Option<Vec<PartialVolumeMount>>,
+    env: Option<Vec<PartialEnvVar>>,
+    env_from: Option<Vec<PartialEnvFromSource>>,
 }
 
 #[derive(Deserialize)]
-struct Mount {
+struct PartialVolumeMount {
     name: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Variable {
-    value_from: Option<VariableSource>,
+struct PartialEnvVar {
+    value_from: Option<PartialEnvVarSource>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct VariableSource {
+struct PartialEnvVarSource {
     secret_key_ref: Option<SecretKeySelector>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Variables {
+struct PartialEnvFromSource {
     secret_ref: Option<SecretEnvSource>,
 }
 
 #[derive(Deserialize)]
-struct Volume {
+struct PartialVolume {
     name: String,
     secret: Option<SecretVolumeSource>,
-    projected: Option<Projected>,
+    projected: Option<PartialProjectedVolume>,
 }
 
 #[derive(Deserialize)]
-struct Projected {
-    sources: Option<Vec<Projection>>,
+struct PartialProjectedVolume {
+    sources: Option<Vec<PartialVolumeProjection>>,
 }
 
 #[derive(Deserialize)]
-struct Projection {
+struct PartialVolumeProjection {
     secret: Option<SecretProjection>,
 }
 
-impl PodSpec {
-    fn read(spec: &RawPodSpec) -> Result<Self, serde_json::Error> {
+impl PartialPodSpec {
+    fn parse_spec(spec: &RawPodSpec) -> Result<Self, serde_json::Error> {
         Self::deserialize(&Value::Object(spec.0.clone()))
     }
 
-    fn containers(&self) -> impl Iterator<Item = &Container> {
+    fn all_containers(&self) -> impl Iterator<Item = &PartialContainer> {
         let init = self.init_containers.iter().flatten();
         init.chain(self.containers.iter().flatten())
     }
 
-    fn secrets(&self) -> Given {
-        let mut all = Given::new();
-        for container in self.containers() {
-            for mount in container.mounts() {
+    fn collect_secrets(&self) -> GivenSecrets {
+        let mut all = GivenSecrets::new();
+        for container in self.all_containers() {
+            for mount in container.mounted_volumes() {
                 let volumes = self.volumes.iter().flatten();
                 let mounted = volumes.filter(|volume| volume.name == mount);
                 mounted.for_each(|volume| add_volume(&mut all, volume));
@@ -153,41 +155,41 @@ impl PodSpec {
     }
 }
 
-impl Container {
+impl PartialContainer {
     /// The names of the volumes that it mounts.
-    fn mounts(&self) -> impl Iterator<Item = &str> {
+    fn mounted_volumes(&self) -> impl Iterator<Item = &str> {
         let mounts = self.volume_mounts.iter().flatten();
         mounts.map(|mount| mount.name.as_str())
     }
 }
 
-type Given = BTreeMap<String, GivenSecret>;
+type GivenSecrets = BTreeMap<String, GivenSecret>;
 
-fn add(all: &mut Given, name: &str, given: GivenSecret) {
+fn add_secret(all: &mut GivenSecrets, name: &str, given: GivenSecret) {
     let given = match all.remove(name) {
-        Some(known) => known.and(given),
+        Some(known) => known.merge_with(given),
         None => given,
     };
     all.insert(name.to_owned(), given);
 }
 
-fn add_volume(all: &mut Given, volume: &Volume) {
+fn add_volume(all: &mut GivenSecrets, volume: &PartialVolume) {
     if let Some(secret) = &volume.secret
         && let Some(name) = &secret.secret_name
     {
-        let given = by_items(secret.items.as_deref(), secret.optional);
-        add(all, name, given);
+        let given = secret_from_items(secret.items.as_deref(), secret.optional);
+        add_secret(all, name, given);
     }
     let projected = volume.projected.iter();
     for source in projected.flat_map(|projected| projected.sources.iter().flatten()) {
         if let Some(secret) = &source.secret {
-            let given = by_items(secret.items.as_deref(), secret.optional);
-            add(all, &secret.name, given);
+            let given = secret_from_items(secret.items.as_deref(), secret.optional);
+            add_secret(all, &secret.name, given);
         }
     }
 }
 
-fn by_items(items: Option<&[KeyToPath]>, optional: Option<bool>) -> GivenSecret {
+fn secret_from_items(items: Option<&[KeyToPath]>, optional: Option<bool>) -> GivenSecret {
     let optional = optional.unwrap_or(false);
     match items {
         None | Some([]) => GivenSecret::Whole { optional },
@@ -198,18 +200,18 @@ fn by_items(items: Option<&[KeyToPath]>, optional: Option<bool>) -> GivenSecret 
     }
 }
 
-fn add_environment(all: &mut Given, container: &Container) {
+fn add_environment(all: &mut GivenSecrets, container: &PartialContainer) {
     for variable in container.env.iter().flatten() {
         let source = variable.value_from.as_ref();
         if let Some(key) = source.and_then(|source| source.secret_key_ref.as_ref()) {
             let keys = BTreeMap::from([(key.key.clone(), key.optional.unwrap_or(false))]);
-            add(all, &key.name, GivenSecret::Keys(keys));
+            add_secret(all, &key.name, GivenSecret::Keys(keys));
         }
     }
     for source in container.env_from.iter().flatten() {
         if let Some(secret) = &source.secret_ref {
             let optional = secret.optional.unwrap_or(false);
-            add(all, &secret.name, GivenSecret::Whole { optional });
+            add_secret(all, &secret.name, GivenSecret::Whole { optional });
         }
     }
 }
@@ -284,8 +286,16 @@ mod tests {
                 keys(&[("a", false), ("b", true), ("c", true)]),
             ),
         ] {
-            assert_eq!(one.clone().and(other.clone()), both, "{one:?} {other:?}");
-            assert_eq!(other.clone().and(one.clone()), both, "{other:?} {one:?}");
+            assert_eq!(
+                one.clone().merge_with(other.clone()),
+                both,
+                "{one:?} {other:?}"
+            );
+            assert_eq!(
+                other.clone().merge_with(one.clone()),
+                both,
+                "{other:?} {one:?}"
+            );
         }
     }
 

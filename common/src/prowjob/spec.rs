@@ -318,7 +318,7 @@ pub struct RerunAuthConfig {
 
 impl RerunAuthConfig {
     /// Why nobody can have meant this.
-    pub fn contradiction(&self) -> Option<&'static str> {
+    pub fn find_contradiction(&self) -> Option<&'static str> {
         let lists = self.github_team_ids.len()
             + self.github_team_slugs.len()
             + self.github_users.len()

@@ -10,7 +10,7 @@ use super::spec::{is_zero, null_default};
 
 /// What the description of a job that waits begins with. Jobs that wait for the same limit have
 /// the same description: Deck counts their places in line by it. Not Prow's.
-pub const WAITING: &str = "Waiting: ";
+pub const WAITING_PREFIX: &str = "Waiting: ";
 
 /// How far a job is. The names mix cases as Prow's do.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,7 +89,7 @@ where
     let known = states
         .unwrap_or_default()
         .into_iter()
-        .filter_map(|(reporter, state)| Some((reporter, ProwJobState::of(&state)?)));
+        .filter_map(|(reporter, state)| Some((reporter, ProwJobState::parse_state(&state)?)));
     Ok(known.collect())
 }
 
@@ -134,7 +134,7 @@ impl ProwJobState {
         Self::Error,
     ];
 
-    pub fn of(text: &str) -> Option<Self> {
+    pub fn parse_state(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 

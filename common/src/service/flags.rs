@@ -9,7 +9,7 @@ use clap::{Arg, CommandFactory, FromArgMatches};
 ///
 /// `name` is the program's name in messages. The error prints itself as clap's do, help and
 /// version included.
-pub fn parse<O: clap::Args>(
+pub fn parse_flags<O: clap::Args>(
     name: &'static str,
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<O, clap::Error> {
@@ -17,13 +17,13 @@ pub fn parse<O: clap::Args>(
         .version(env!("CARGO_PKG_VERSION"))
         .args_override_self(true)
         .no_binary_name(true);
-    let args = normalise(args, &command);
+    let args = normalize_args(args, &command);
     let matches = command.try_get_matches_from(args)?;
     O::from_arg_matches(&matches)
 }
 
 /// One line in the log for each given flag of Prow's whose feature is absent.
-pub fn warn_unbuilt(given: impl IntoIterator<Item = &'static str>) {
+pub fn warn_unimplemented_flags(given: impl IntoIterator<Item = &'static str>) {
     for flag in given {
         tracing::warn!(
             flag,
@@ -32,7 +32,7 @@ pub fn warn_unbuilt(given: impl IntoIterator<Item = &'static str>) {
     }
 }
 
-/// As [`parse`], for a type that is a whole command with its own settings.
+/// As [`parse_flags`], for a type that is a whole command with its own settings.
 pub fn parse_command<P: clap::Parser>(
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<P, clap::Error> {
@@ -40,14 +40,14 @@ pub fn parse_command<P: clap::Parser>(
         .version(env!("CARGO_PKG_VERSION"))
         .args_override_self(true)
         .no_binary_name(true);
-    let args = normalise(args, &command);
+    let args = normalize_args(args, &command);
     let matches = command.try_get_matches_from(args)?;
     <P as FromArgMatches>::from_arg_matches(&matches)
 }
 
 /// `args` in the spelling that clap reads: two dashes, and a value joined to its flag, so that
 /// a value may begin with a dash.
-pub fn normalise(
+pub fn normalize_args(
     args: impl IntoIterator<Item = OsString>,
     command: &clap::Command,
 ) -> Vec<OsString> {
@@ -75,7 +75,7 @@ pub fn normalise(
         }
         let mut flag = OsString::from(format!("--{name}"));
         if !name.contains('=')
-            && find(command, name).is_some_and(takes_next)
+            && find_arg(command, name).is_some_and(takes_next_arg)
             && let Some(value) = args.next()
         {
             flag.push("=");
@@ -86,7 +86,7 @@ pub fn normalise(
     out
 }
 
-fn find<'a>(command: &'a clap::Command, name: &str) -> Option<&'a Arg> {
+fn find_arg<'a>(command: &'a clap::Command, name: &str) -> Option<&'a Arg> {
     command.get_arguments().find(|arg| {
         arg.get_long() == Some(name)
             || arg
@@ -96,14 +96,14 @@ fn find<'a>(command: &'a clap::Command, name: &str) -> Option<&'a Arg> {
 }
 
 /// A boolean takes its value after `=` only.
-fn takes_next(arg: &Arg) -> bool {
+fn takes_next_arg(arg: &Arg) -> bool {
     arg.get_action().takes_values() && !arg.is_require_equals_set()
 }
 
 /// A boolean in any of Go's spellings. Declare one as
 /// `#[arg(long, value_parser = flags::boolean, default_value = "true", num_args = 0..=1,
 /// require_equals = true, default_missing_value = "true")]`.
-pub fn boolean(text: &str) -> Result<bool, String> {
+pub fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
@@ -124,7 +124,7 @@ mod tests {
         grace_period: GoDuration,
         #[arg(
             long,
-            value_parser = boolean,
+            value_parser = parse_bool,
             default_value = "true",
             num_args = 0..=1,
             require_equals = true,
@@ -136,7 +136,7 @@ mod tests {
     }
 
     fn read(line: &str) -> Result<Options, String> {
-        parse("hook", line.split_whitespace().map(OsString::from)).map_err(|e| e.to_string())
+        parse_flags("hook", line.split_whitespace().map(OsString::from)).map_err(|e| e.to_string())
     }
 
     #[test]

@@ -20,7 +20,7 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{ServeOptions, flags, serve};
+use super::{ServeOptions, flags, serve_http};
 use crate::duration::GoDuration;
 
 /// Flags every service shares, as Prow spells them.
@@ -36,7 +36,7 @@ pub struct InstrumentationOptions {
     /// Taken and unused: there is no Go profiler here.
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,
@@ -51,27 +51,27 @@ pub struct InstrumentationOptions {
 
 /// Whether the service can do its work. Starts as no.
 #[derive(Clone, Debug, Default)]
-pub struct Ready(Arc<Conditions>);
+pub struct ServiceReadiness(Arc<ReadinessConditions>);
 
 #[derive(Debug, Default)]
-struct Conditions {
+struct ReadinessConditions {
     set: AtomicBool,
     /// The infrastructure cluster refuses what the work depends on.
     forbidden: AtomicBool,
 }
 
-impl Ready {
+impl ServiceReadiness {
     /// What the service says of itself.
-    pub fn set(&self, ready: bool) {
+    pub fn set_ready(&self, ready: bool) {
         self.0.set.store(ready, Ordering::Release);
     }
 
     /// Whether the rights are there that the work depends on; they are believed to be.
-    pub fn allow(&self, allowed: bool) {
+    pub fn set_permitted(&self, allowed: bool) {
         self.0.forbidden.store(!allowed, Ordering::Release);
     }
 
-    pub fn get(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.0.set.load(Ordering::Acquire) && !self.0.forbidden.load(Ordering::Acquire)
     }
 }
@@ -82,27 +82,31 @@ pub struct Instrumentation {
     /// Register metrics here before [`Instrumentation::serve`].
     pub registry: Registry,
     /// To be set once the service can do its work.
-    pub ready: Ready,
+    pub ready: ServiceReadiness,
 }
 
 impl Instrumentation {
     /// Binds both ports and serves until `shutdown`; not ready from then on.
-    pub async fn serve(
+    pub async fn serve_ports(
         self,
         options: &InstrumentationOptions,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let metrics = bind(options.metrics_port).await.context("--metrics-port")?;
-        let health = bind(options.health_port).await.context("--health-port")?;
+        let metrics = bind_port(options.metrics_port)
+            .await
+            .context("--metrics-port")?;
+        let health = bind_port(options.health_port)
+            .await
+            .context("--health-port")?;
         let health_router = health_router(self.ready, shutdown.clone());
         // A probe hears that the service is draining until the process ends.
-        tokio::spawn(serve(
+        tokio::spawn(serve_http(
             health,
             health_router,
             ServeOptions::default(),
             CancellationToken::new(),
         ));
-        tokio::spawn(serve(
+        tokio::spawn(serve_http(
             metrics,
             metrics_router(Arc::new(self.registry)),
             ServeOptions::default(),
@@ -112,7 +116,7 @@ impl Instrumentation {
     }
 }
 
-async fn bind(port: u16) -> anyhow::Result<TcpListener> {
+async fn bind_port(port: u16) -> anyhow::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
         .await
         .with_context(|| format!("cannot listen on port {port}"))
@@ -121,11 +125,11 @@ async fn bind(port: u16) -> anyhow::Result<TcpListener> {
 /// `/metrics` in the form that Prometheus reads.
 pub fn metrics_router(registry: Arc<Registry>) -> Router {
     Router::new()
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(render_metrics))
         .with_state(registry)
 }
 
-async fn metrics(State(registry): State<Arc<Registry>>) -> impl IntoResponse {
+async fn render_metrics(State(registry): State<Arc<Registry>>) -> impl IntoResponse {
     let mut text = String::new();
     match encode(&mut text, &registry) {
         Ok(()) => (
@@ -141,13 +145,13 @@ async fn metrics(State(registry): State<Arc<Registry>>) -> impl IntoResponse {
 }
 
 /// `/healthz` and `/healthz/ready`.
-pub fn health_router(ready: Ready, shutdown: CancellationToken) -> Router {
+pub fn health_router(ready: ServiceReadiness, shutdown: CancellationToken) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "OK" }))
         .route(
             "/healthz/ready",
             get(move || {
-                let ok = ready.get() && !shutdown.is_cancelled();
+                let ok = ready.is_ready() && !shutdown.is_cancelled();
                 async move {
                     if ok {
                         (StatusCode::OK, "OK")
@@ -173,16 +177,16 @@ mod tests {
 
     #[tokio::test]
     async fn ready_only_between_start_and_shutdown() {
-        let (ready, shutdown) = (Ready::default(), CancellationToken::new());
+        let (ready, shutdown) = (ServiceReadiness::default(), CancellationToken::new());
         let router = health_router(ready.clone(), shutdown.clone());
         assert_eq!(status(&router, "/healthz").await, StatusCode::OK);
         let path = "/healthz/ready";
         assert_eq!(status(&router, path).await, StatusCode::SERVICE_UNAVAILABLE);
-        ready.set(true);
+        ready.set_ready(true);
         assert_eq!(status(&router, path).await, StatusCode::OK);
-        ready.allow(false);
+        ready.set_permitted(false);
         assert_eq!(status(&router, path).await, StatusCode::SERVICE_UNAVAILABLE);
-        ready.allow(true);
+        ready.set_permitted(true);
         assert_eq!(status(&router, path).await, StatusCode::OK);
         shutdown.cancel();
         assert_eq!(status(&router, path).await, StatusCode::SERVICE_UNAVAILABLE);

@@ -23,24 +23,24 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::inert;
+use crate::untrusted_text;
 
-static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+static FILTER_HANDLE: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Starts logging to standard error for the process. A second call changes nothing.
 ///
-/// `RUST_LOG` decides what is logged; without it, `info` and what [`set_level`] says later.
-pub fn init(component: &str) {
-    start(component, None);
+/// `RUST_LOG` decides what is logged; without it, `info` and what [`set_log_level`] says later.
+pub fn init_logging(component: &str) {
+    start_logging(component, None);
 }
 
-/// As [`init`], with every line written to `copy` too.
-pub fn init_with_copy(component: &str, copy: File) {
-    start(component, Some(copy));
+/// As [`init_logging`], with every line written to `copy` too.
+pub fn init_logging_with_copy(component: &str, copy: File) {
+    start_logging(component, Some(copy));
 }
 
-fn start(component: &str, copy: Option<File>) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| filter("info"));
+fn start_logging(component: &str, copy: Option<File>) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| env_filter("info"));
     let (filter, handle) = reload::Layer::new(filter);
     let copy = copy.map(Mutex::new);
     let json = JsonLayer {
@@ -53,40 +53,40 @@ fn start(component: &str, copy: Option<File>) {
         .try_init()
         .is_ok()
     {
-        let _ = FILTER.set(handle);
+        let _ = FILTER_HANDLE.set(handle);
     }
 }
 
 /// Applies `log_level` of the configuration; `RUST_LOG`, where set, stays in force.
-pub fn set_level(level: &str) {
+pub fn set_log_level(level: &str) {
     if std::env::var_os("RUST_LOG").is_some() {
         return;
     }
-    if let Some(handle) = FILTER.get() {
+    if let Some(handle) = FILTER_HANDLE.get() {
         let directive = match level {
             "warning" => "warn",
             "fatal" | "panic" => "error",
             level => level,
         };
         // Fails only for a subscriber that is gone, and this one lives as long as the process.
-        let _ = handle.reload(filter(directive));
+        let _ = handle.reload(env_filter(directive));
     }
 }
 
 /// The crates whose lines `debug` and `trace` are for.
-const OWN: [&str; 8] = [
+const OWN_CRATES: [&str; 8] = [
     "common", "deck", "hook", "local", "plank", "podutils", "prow", "sinker",
 ];
 
 /// Without kube's span of every object that is worked on: what we log names its job. Where no
 /// spans are made, there is none to leave out, and a directive would let more through. More than
 /// `info` is told by ours alone: of every connection and every request there are lines of others.
-fn filter(level: &str) -> EnvFilter {
+fn env_filter(level: &str) -> EnvFilter {
     const WITHOUT_SPANS: &str = "info,kube_runtime::controller=warn";
     EnvFilter::new(match level {
         "info" => WITHOUT_SPANS.to_owned(),
         "debug" | "trace" => {
-            let own = OWN.map(|name| format!("{name}={level}")).join(",");
+            let own = OWN_CRATES.map(|name| format!("{name}={level}")).join(",");
             format!("{WITHOUT_SPANS},{own}")
         }
         level => level.to_owned(),
@@ -117,7 +117,7 @@ where
 {
     fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
         let mut fields = Map::new();
-        attributes.record(&mut Collect(&mut fields));
+        attributes.record(&mut FieldCollector(&mut fields));
         if let Some(span) = ctx.span(id) {
             span.extensions_mut().insert(SpanFields(fields));
         }
@@ -127,7 +127,7 @@ where
         if let Some(span) = ctx.span(id)
             && let Some(fields) = span.extensions_mut().get_mut::<SpanFields>()
         {
-            values.record(&mut Collect(&mut fields.0));
+            values.record(&mut FieldCollector(&mut fields.0));
         }
     }
 
@@ -145,7 +145,7 @@ where
                 line.extend(fields.0.clone());
             }
         }
-        event.record(&mut Collect(&mut line));
+        event.record(&mut FieldCollector(&mut line));
         let level = level_name(*event.metadata().level());
         let time = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         for (key, value) in [
@@ -156,7 +156,7 @@ where
         ] {
             line.insert(key.into(), value.into());
         }
-        let mut text = inert::json(&Value::Object(line).to_string());
+        let mut text = untrusted_text::escape_json(&Value::Object(line).to_string());
         text.push('\n');
         (self.write)(&text);
     }
@@ -172,9 +172,9 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-struct Collect<'a>(&'a mut Map<String, Value>);
+struct FieldCollector<'a>(&'a mut Map<String, Value>);
 
-impl Collect<'_> {
+impl FieldCollector<'_> {
     fn insert(&mut self, field: &Field, value: Value) {
         let name = match field.name() {
             "message" => "msg",
@@ -184,7 +184,7 @@ impl Collect<'_> {
     }
 }
 
-impl Visit for Collect<'_> {
+impl Visit for FieldCollector<'_> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.insert(field, value.into());
     }
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn debug_is_for_our_own_lines() {
-        let filter = filter("debug").to_string();
+        let filter = env_filter("debug").to_string();
         assert!(filter.split(',').any(|it| it == "plank=debug"), "{filter}");
         assert!(filter.split(',').any(|it| it == "info"), "{filter}");
     }
@@ -237,7 +237,7 @@ mod tests {
         });
         let lines = lines.lock().unwrap();
         let line = lines[0].strip_suffix('\n').unwrap();
-        assert!(!line.chars().any(inert::is_hidden), "{line:?}");
+        assert!(!line.chars().any(untrusted_text::is_hidden), "{line:?}");
         let read: Value = serde_json::from_str(line).unwrap();
         assert_eq!(read["job"], name, "who reads JSON reads the name");
     }

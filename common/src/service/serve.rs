@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
-use super::patience::PatientStream;
+use super::write_timeout::WriteTimeoutStream;
 
 /// How patient the server is.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,7 @@ impl Default for ServeOptions {
 /// Serves until `shutdown`, then answers what is open for at most [`ServeOptions::grace`].
 ///
 /// Endless answers (event streams) end with the same `shutdown` or are cut off after the grace.
-pub async fn serve(
+pub async fn serve_http(
     listener: TcpListener,
     router: Router,
     options: ServeOptions,
@@ -77,7 +77,7 @@ pub async fn serve(
         // Small answers leave at once; a socket that refuses is about to fail anyway.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
-        let stream = TokioIo::new(PatientStream::new(stream, options.write_timeout));
+        let stream = TokioIo::new(WriteTimeoutStream::new(stream, options.write_timeout));
         // In a full room each connection has one request, so that nobody keeps a seat for ever.
         http.keep_alive(room.available_permits() > options.connections / 4);
         let connection = graceful.watch(http.serve_connection(stream, service));
@@ -143,7 +143,7 @@ mod tests {
             .route("/slow", slow)
             .route("/endless", endless);
         let shutdown = CancellationToken::new();
-        let task = tokio::spawn(serve(listener, router, options, shutdown.clone()));
+        let task = tokio::spawn(serve_http(listener, router, options, shutdown.clone()));
         (address, shutdown, task)
     }
 

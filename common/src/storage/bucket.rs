@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::Error;
+use super::StorageError;
 
 /// A kind of bucket, named as in Deck's URLs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Provider {
+pub enum StorageProvider {
     /// Google Cloud Storage.
     Gs,
     /// Amazon S3 and what speaks like it.
@@ -19,7 +19,7 @@ pub enum Provider {
     Storage,
 }
 
-impl Provider {
+impl StorageProvider {
     /// The scheme of the URL; for Deck's own storage its path.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -33,7 +33,7 @@ impl Provider {
     }
 }
 
-impl fmt::Display for Provider {
+impl fmt::Display for StorageProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -42,7 +42,7 @@ impl fmt::Display for Provider {
 /// A bucket, or a folder of one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Bucket {
-    provider: Provider,
+    provider: StorageProvider,
     /// The bucket's own name; empty for a folder of this machine and for Deck's storage.
     name: String,
     /// Folder in the bucket without slashes at the ends, or the absolute folder of this machine.
@@ -54,28 +54,28 @@ pub struct Bucket {
 impl Bucket {
     /// Reads `gs://b/path`, `s3://…`, `az://…`, `file:///dir`, `http(s)://host/storage`, or a
     /// bare name, which means `gs`.
-    pub fn parse(url: &str) -> Result<Self, Error> {
-        let bad = |why: &str| Error::InvalidBucket(url.to_owned(), why.to_owned());
+    pub fn parse_url(url: &str) -> Result<Self, StorageError> {
+        let bad = |why: &str| StorageError::InvalidBucket(url.to_owned(), why.to_owned());
         let (scheme, rest) = url.split_once("://").unwrap_or(("gs", url));
         let rest = rest.trim_end_matches('/');
         let provider = match scheme {
-            "gs" => Provider::Gs,
-            "s3" => Provider::S3,
-            "az" => Provider::Az,
-            "file" => Provider::File,
-            "http" | "https" => Provider::Storage,
+            "gs" => StorageProvider::Gs,
+            "s3" => StorageProvider::S3,
+            "az" => StorageProvider::Az,
+            "file" => StorageProvider::File,
+            "http" | "https" => StorageProvider::Storage,
             _ => return Err(bad("the scheme has to be gs, s3, az, file, http or https")),
         };
         let (name, path) = match provider {
-            Provider::File => {
+            StorageProvider::File => {
                 let folder = rest.trim_start_matches('/');
                 if folder.len() == rest.len() || folder.is_empty() {
                     return Err(bad("the folder has to be absolute, as in file:///data"));
                 }
-                super::key::validate(folder)?;
+                super::key::validate_key(folder)?;
                 (String::new(), format!("/{folder}"))
             }
-            Provider::Storage => {
+            StorageProvider::Storage => {
                 return Ok(Self {
                     provider,
                     name: String::new(),
@@ -83,22 +83,22 @@ impl Bucket {
                     url: storage_url(url).map_err(|why| bad(&why))?,
                 });
             }
-            Provider::Gs | Provider::S3 | Provider::Az => {
+            StorageProvider::Gs | StorageProvider::S3 | StorageProvider::Az => {
                 let (name, path) = rest.split_once('/').unwrap_or((rest, ""));
                 if name.is_empty() {
                     return Err(bad("the bucket has no name"));
                 }
-                if !is_name(name) {
+                if !is_bucket_name(name) {
                     return Err(bad("the bucket's name has a character that none has"));
                 }
                 if !path.is_empty() {
-                    super::key::validate(path)?;
+                    super::key::validate_key(path)?;
                 }
                 (name.to_owned(), path.to_owned())
             }
         };
         let url = match provider {
-            Provider::File => format!("file://{path}"),
+            StorageProvider::File => format!("file://{path}"),
             _ => format!("{scheme}://{rest}"),
         };
         Ok(Self {
@@ -111,7 +111,7 @@ impl Bucket {
 
     /// The kind of bucket.
     #[must_use]
-    pub fn provider(&self) -> Provider {
+    pub fn provider(&self) -> StorageProvider {
         self.provider
     }
 
@@ -155,7 +155,7 @@ impl Bucket {
 }
 
 /// Whether a cloud could have a bucket of this name, which has no slash. It becomes a part of URLs.
-fn is_name(name: &str) -> bool {
+fn is_bucket_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
     name.chars().all(plain) && name.chars().any(|c| c.is_ascii_alphanumeric())
 }
@@ -181,40 +181,40 @@ mod tests {
     #[test]
     fn reads_every_kind() {
         for (url, provider, name, path, view) in [
-            ("gs://b", Provider::Gs, "b", "", "gs/b"),
-            ("b", Provider::Gs, "b", "", "gs/b"),
+            ("gs://b", StorageProvider::Gs, "b", "", "gs/b"),
+            ("b", StorageProvider::Gs, "b", "", "gs/b"),
             (
                 "b/some/path/",
-                Provider::Gs,
+                StorageProvider::Gs,
                 "b",
                 "some/path",
                 "gs/b/some/path",
             ),
-            ("s3://prow", Provider::S3, "prow", "", "s3/prow"),
-            ("az://c/x", Provider::Az, "c", "x", "az/c/x"),
+            ("s3://prow", StorageProvider::S3, "prow", "", "s3/prow"),
+            ("az://c/x", StorageProvider::Az, "c", "x", "az/c/x"),
             (
                 "file:///data/logs",
-                Provider::File,
+                StorageProvider::File,
                 "",
                 "/data/logs",
                 "file/data/logs",
             ),
             (
                 "http://deck:8080/storage",
-                Provider::Storage,
+                StorageProvider::Storage,
                 "",
                 "",
                 "storage",
             ),
             (
                 "https://prow.example.com/storage/",
-                Provider::Storage,
+                StorageProvider::Storage,
                 "",
                 "",
                 "storage",
             ),
         ] {
-            let bucket = Bucket::parse(url).unwrap();
+            let bucket = Bucket::parse_url(url).unwrap();
             assert_eq!(
                 (
                     bucket.provider(),
@@ -252,7 +252,7 @@ mod tests {
             "file:///data/..",
             "file:///a\0b",
         ] {
-            assert!(Bucket::parse(url).is_err(), "{url}");
+            assert!(Bucket::parse_url(url).is_err(), "{url}");
         }
     }
 
@@ -264,9 +264,9 @@ mod tests {
             ("b/x/", "gs://b/x"),
             ("file:////data/", "file:///data"),
         ] {
-            let bucket = Bucket::parse(url).unwrap();
+            let bucket = Bucket::parse_url(url).unwrap();
             assert_eq!(bucket.url(), expected);
-            assert_eq!(Bucket::parse(expected).unwrap(), bucket);
+            assert_eq!(Bucket::parse_url(expected).unwrap(), bucket);
         }
     }
 
@@ -276,7 +276,7 @@ mod tests {
             ("b", "gs://b/logs/j/1"),
             ("http://deck/storage/", "http://deck/storage/logs/j/1"),
         ] {
-            assert_eq!(Bucket::parse(url).unwrap().url_of("logs/j/1"), expected);
+            assert_eq!(Bucket::parse_url(url).unwrap().url_of("logs/j/1"), expected);
         }
     }
 }

@@ -17,37 +17,43 @@ use object_store::{
 };
 
 use super::credentials::S3Credentials;
-use super::object::{Attributes, Body, Listing, Object, ObjectInfo, Version};
-use super::{Bucket, Credentials, Error, Provider, ReadRange};
-use crate::causes::causes;
-pub(super) use error::{error, io_error};
+use super::object::{
+    BucketObject, ObjectAttributes, ObjectBody, ObjectInfo, ObjectListing, ObjectVersion,
+};
+use super::{Bucket, ReadRange, StorageCredentials, StorageError, StorageProvider};
+use crate::error_chain::format_error_chain;
+pub(super) use error::{io_error, storage_error};
 
 /// A part of a multipart upload, and the most that a stream holds back before it becomes one.
 /// S3 allows 10,000 parts, so an object may have 80 GB.
-const PART: usize = 8 << 20;
+const PART_SIZE: usize = 8 << 20;
 /// Parts under way at once.
 const PARTS_AT_ONCE: usize = 2;
 /// Times that an object may be replaced while a part of it is asked for.
-const REPLACED: usize = 5;
+const MAX_REPLACED_READS: usize = 5;
 
 /// A bucket and the folder in it that keys are relative to.
 #[derive(Debug, Clone)]
-pub(super) struct Cloud {
+pub(super) struct CloudBackend {
     pub(super) store: Arc<dyn ObjectStore>,
     root: String,
 }
 
-impl Cloud {
-    pub(super) fn open(bucket: &Bucket, credentials: &Credentials) -> Result<Self, Error> {
-        let bad =
-            |e: object_store::Error| Error::InvalidBucket(bucket.url().to_owned(), causes(&e));
+impl CloudBackend {
+    pub(super) fn open_bucket(
+        bucket: &Bucket,
+        credentials: &StorageCredentials,
+    ) -> Result<Self, StorageError> {
+        let bad = |e: object_store::Error| {
+            StorageError::InvalidBucket(bucket.url().to_owned(), format_error_chain(&e))
+        };
         let store: Arc<dyn ObjectStore> = match bucket.provider() {
-            Provider::S3 => Arc::new(s3(bucket, credentials)?.build().map_err(bad)?),
-            Provider::Az => {
+            StorageProvider::S3 => Arc::new(s3_builder(bucket, credentials)?.build().map_err(bad)?),
+            StorageProvider::Az => {
                 let builder = MicrosoftAzureBuilder::from_env().with_container_name(bucket.name());
                 Arc::new(builder.build().map_err(bad)?)
             }
-            _ => Arc::new(google::open(bucket.name(), credentials).map_err(bad)?),
+            _ => Arc::new(google::open_google_bucket(bucket.name(), credentials).map_err(bad)?),
         };
         Ok(Self::new(store, bucket.path()))
     }
@@ -59,47 +65,47 @@ impl Cloud {
         }
     }
 
-    fn path(&self, key: &str) -> Result<Path, Error> {
+    fn object_path(&self, key: &str) -> Result<Path, StorageError> {
         let full = if self.root.is_empty() {
             key.to_owned()
         } else {
             format!("{}/{key}", self.root)
         };
-        Path::parse(&full).map_err(Error::other)
+        Path::parse(&full).map_err(StorageError::other)
     }
 
-    fn key(&self, path: &Path) -> String {
+    fn object_key(&self, path: &Path) -> String {
         let full = path.as_ref();
         let stripped = full.strip_prefix(self.root.as_str()).unwrap_or(full);
         stripped.trim_start_matches('/').to_owned()
     }
 
-    pub(super) async fn put(
+    pub(super) async fn put_object(
         &self,
         key: &str,
-        body: Body,
-        attributes: &Attributes,
-    ) -> Result<(), Error> {
-        let path = self.path(key)?;
-        let attributes = to_store(attributes);
+        body: ObjectBody,
+        attributes: &ObjectAttributes,
+    ) -> Result<(), StorageError> {
+        let path = self.object_path(key)?;
+        let attributes = to_store_attributes(attributes);
         let mut stream = match body {
-            Body::Bytes(bytes) => {
+            ObjectBody::Bytes(bytes) => {
                 return self
                     .put_small(&path, bytes, PutMode::Overwrite, attributes)
                     .await
-                    .map_err(|e| error(key, e));
+                    .map_err(|e| storage_error(key, e));
             }
-            Body::Stream(stream) => stream,
+            ObjectBody::Stream(stream) => stream,
         };
         let mut first = BytesMut::new();
-        while first.len() < PART {
-            match stream.try_next().await.map_err(Error::other)? {
+        while first.len() < PART_SIZE {
+            match stream.try_next().await.map_err(StorageError::other)? {
                 Some(chunk) => first.extend_from_slice(&chunk),
                 None => {
                     let whole = self
                         .put_small(&path, first.freeze(), PutMode::Overwrite, attributes)
                         .await;
-                    return whole.map_err(|e| error(key, e));
+                    return whole.map_err(|e| storage_error(key, e));
                 }
             }
         }
@@ -111,8 +117,8 @@ impl Cloud {
             .store
             .put_multipart_opts(&path, options)
             .await
-            .map_err(|e| error(key, e))?;
-        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+            .map_err(|e| storage_error(key, e))?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART_SIZE);
         upload.put(first.freeze());
         if let Err(e) = write_parts(key, &mut upload, stream).await {
             // Half an object must not become one. Why it is half is what counts; parts that
@@ -120,27 +126,31 @@ impl Cloud {
             let _ = upload.abort().await;
             return Err(e);
         }
-        upload.finish().await.map(drop).map_err(|e| error(key, e))
+        upload
+            .finish()
+            .await
+            .map(drop)
+            .map_err(|e| storage_error(key, e))
     }
 
     pub(super) async fn put_if_absent(
         &self,
         key: &str,
         body: Bytes,
-        attributes: &Attributes,
-    ) -> Result<bool, Error> {
+        attributes: &ObjectAttributes,
+    ) -> Result<bool, StorageError> {
         match self
             .put_small(
-                &self.path(key)?,
+                &self.object_path(key)?,
                 body,
                 PutMode::Create,
-                to_store(attributes),
+                to_store_attributes(attributes),
             )
             .await
         {
             Ok(()) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
-            Err(e) => Err(error(key, e)),
+            Err(e) => Err(storage_error(key, e)),
         }
     }
 
@@ -149,13 +159,13 @@ impl Cloud {
         &self,
         key: &str,
         body: Bytes,
-        attributes: &Attributes,
-        version: &Version,
-    ) -> Result<bool, Error> {
+        attributes: &ObjectAttributes,
+        version: &ObjectVersion,
+    ) -> Result<bool, StorageError> {
         let mode = |version: &object_store::UpdateVersion| PutMode::Update(version.clone());
         let mode = version.0.as_ref().map_or(PutMode::Overwrite, mode);
-        let path = self.path(key)?;
-        let put = |mode| self.put_small(&path, body.clone(), mode, to_store(attributes));
+        let path = self.object_path(key)?;
+        let put = |mode| self.put_small(&path, body.clone(), mode, to_store_attributes(attributes));
         match put(mode).await {
             Ok(()) => Ok(true),
             Err(object_store::Error::Precondition { .. }) => Ok(false),
@@ -165,9 +175,9 @@ impl Cloud {
                 | object_store::Error::NotSupported { .. },
             ) => {
                 let put = put(PutMode::Overwrite).await;
-                put.map(|()| true).map_err(|e| error(key, e))
+                put.map(|()| true).map_err(|e| storage_error(key, e))
             }
-            Err(e) => Err(error(key, e)),
+            Err(e) => Err(storage_error(key, e)),
         }
     }
 
@@ -189,7 +199,11 @@ impl Cloud {
             .map(|_| ())
     }
 
-    pub(super) async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
+    pub(super) async fn read_object(
+        &self,
+        key: &str,
+        range: ReadRange,
+    ) -> Result<BucketObject, StorageError> {
         self.read_with_meta(key, range)
             .await
             .map(|(object, _)| object)
@@ -200,10 +214,10 @@ impl Cloud {
         &self,
         key: &str,
         range: ReadRange,
-    ) -> Result<(Object, ObjectMeta), Error> {
-        let path = self.path(key)?;
+    ) -> Result<(BucketObject, ObjectMeta), StorageError> {
+        let path = self.object_path(key)?;
         let get = async |options| self.store.get_opts(&path, options).await;
-        for _ in 0..REPLACED {
+        for _ in 0..MAX_REPLACED_READS {
             let mut options = GetOptions::default();
             // Not one of these services answers a range outside the object alike, nor an empty
             // one: so ask for the size first, unless all of it is wanted.
@@ -212,11 +226,11 @@ impl Cloud {
                     head: true,
                     ..GetOptions::default()
                 });
-                let head = head.await.map_err(|e| error(key, e))?;
-                let range = range.within(head.meta.size);
+                let head = head.await.map_err(|e| storage_error(key, e))?;
+                let range = range.clamp_to_size(head.meta.size);
                 let meta = head.meta.clone();
                 if range.is_empty() {
-                    return Ok((object(key, head, Some(range)), meta));
+                    return Ok((object_from_result(key, head, Some(range)), meta));
                 }
                 options.range = Some(GetRange::Bounded(range));
                 options.if_match = meta.e_tag;
@@ -224,33 +238,42 @@ impl Cloud {
             match get(options).await {
                 Ok(result) => {
                     let meta = result.meta.clone();
-                    return Ok((object(key, result, None), meta));
+                    return Ok((object_from_result(key, result, None), meta));
                 }
                 // It has been replaced since it told its size.
                 Err(object_store::Error::Precondition { .. }) => {}
-                Err(e) => return Err(error(key, e)),
+                Err(e) => return Err(storage_error(key, e)),
             }
         }
-        Err(Error::other(format!("{key} is replaced again and again")))
+        Err(StorageError::other(format!(
+            "{key} is replaced again and again"
+        )))
     }
 
-    pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
-        let path = self.path(key)?;
-        self.store.delete(&path).await.map_err(|e| error(key, e))
+    pub(super) async fn delete_object(&self, key: &str) -> Result<(), StorageError> {
+        let path = self.object_path(key)?;
+        self.store
+            .delete(&path)
+            .await
+            .map_err(|e| storage_error(key, e))
     }
 
-    pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
+    pub(super) async fn list_objects(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+    ) -> Result<ObjectListing, StorageError> {
         let folder = match (prefix, self.root.as_str()) {
             ("", "") => None,
-            ("", root) => Some(Path::parse(root).map_err(Error::other)?),
-            (prefix, _) => Some(self.path(prefix)?),
+            ("", root) => Some(Path::parse(root).map_err(StorageError::other)?),
+            (prefix, _) => Some(self.object_path(prefix)?),
         };
         let (found, folders) = if delimiter {
             let result = self
                 .store
                 .list_with_delimiter(folder.as_ref())
                 .await
-                .map_err(|e| error(prefix, e))?;
+                .map_err(|e| storage_error(prefix, e))?;
             (result.objects, result.common_prefixes)
         } else {
             let found = self
@@ -258,19 +281,19 @@ impl Cloud {
                 .list(folder.as_ref())
                 .try_collect()
                 .await
-                .map_err(|e| error(prefix, e))?;
+                .map_err(|e| storage_error(prefix, e))?;
             (found, Vec::new())
         };
-        let mut listing = Listing {
+        let mut listing = ObjectListing {
             objects: found
                 .into_iter()
                 .map(|meta| ObjectInfo {
-                    key: self.key(&meta.location),
+                    key: self.object_key(&meta.location),
                     size: meta.size,
-                    modified: modified(&meta),
+                    modified: modified_time(&meta),
                 })
                 .collect(),
-            prefixes: folders.iter().map(|path| self.key(path)).collect(),
+            prefixes: folders.iter().map(|path| self.object_key(path)).collect(),
         };
         listing.objects.sort_by(|a, b| a.key.cmp(&b.key));
         listing.prefixes.sort();
@@ -282,22 +305,25 @@ async fn write_parts(
     key: &str,
     upload: &mut WriteMultipart,
     mut stream: BoxStream<'static, std::io::Result<Bytes>>,
-) -> Result<(), Error> {
-    while let Some(chunk) = stream.try_next().await.map_err(Error::other)? {
+) -> Result<(), StorageError> {
+    while let Some(chunk) = stream.try_next().await.map_err(StorageError::other)? {
         upload
             .wait_for_capacity(PARTS_AT_ONCE)
             .await
-            .map_err(|e| error(key, e))?;
+            .map_err(|e| storage_error(key, e))?;
         upload.put(chunk);
     }
     Ok(())
 }
 
-fn s3(bucket: &Bucket, credentials: &Credentials) -> Result<AmazonS3Builder, Error> {
+fn s3_builder(
+    bucket: &Bucket,
+    credentials: &StorageCredentials,
+) -> Result<AmazonS3Builder, StorageError> {
     let Some(file) = &credentials.s3_credentials_file else {
         return Ok(AmazonS3Builder::from_env().with_bucket_name(bucket.name()));
     };
-    let file = S3Credentials::read(file)?;
+    let file = S3Credentials::read_file(file)?;
     // Path style is what servers at an address of their own understand.
     let path_style = file.s3_force_path_style || !file.endpoint.is_empty();
     let mut builder = AmazonS3Builder::new()
@@ -322,17 +348,17 @@ fn s3(bucket: &Bucket, credentials: &Credentials) -> Result<AmazonS3Builder, Err
 }
 
 /// `range` overrides what the store says of the part that follows, which is then empty.
-fn object(
+fn object_from_result(
     key: &str,
     result: object_store::GetResult,
     range: Option<std::ops::Range<u64>>,
-) -> Object {
+) -> BucketObject {
     let key = key.to_owned();
-    Object {
+    BucketObject {
         size: result.meta.size,
-        modified: modified(&result.meta),
-        attributes: from_store(&result.attributes),
-        version: Version(Some(object_store::UpdateVersion {
+        modified: modified_time(&result.meta),
+        attributes: from_store_attributes(&result.attributes),
+        version: ObjectVersion(Some(object_store::UpdateVersion {
             e_tag: result.meta.e_tag.clone(),
             version: result.meta.version.clone(),
         })),
@@ -341,17 +367,17 @@ fn object(
             Some(_) => futures::stream::empty().boxed(),
             None => result
                 .into_stream()
-                .map_err(move |e| error(&key, e))
+                .map_err(move |e| storage_error(&key, e))
                 .boxed(),
         },
     }
 }
 
-fn modified(meta: &object_store::ObjectMeta) -> Option<jiff::Timestamp> {
+fn modified_time(meta: &object_store::ObjectMeta) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(meta.last_modified.timestamp_millis()).ok()
 }
 
-fn to_store(attributes: &Attributes) -> object_store::Attributes {
+fn to_store_attributes(attributes: &ObjectAttributes) -> object_store::Attributes {
     let mut store = object_store::Attributes::new();
     for (name, value) in [
         (Attribute::ContentType, &attributes.content_type),
@@ -371,8 +397,8 @@ fn to_store(attributes: &Attributes) -> object_store::Attributes {
     store
 }
 
-fn from_store(store: &object_store::Attributes) -> Attributes {
-    let mut attributes = Attributes::default();
+fn from_store_attributes(store: &object_store::Attributes) -> ObjectAttributes {
+    let mut attributes = ObjectAttributes::default();
     for (name, value) in store {
         let value = value.as_ref().to_owned();
         match name {
@@ -396,27 +422,37 @@ mod tests {
 
     #[tokio::test]
     async fn of_two_who_replace_a_version_one_is_told() {
-        let cloud = Cloud::new(Arc::new(InMemory::new()), "root");
-        let attributes = Attributes::default();
-        cloud.put("k", "1".into(), &attributes).await.unwrap();
-        let seen = cloud.read("k", ReadRange::All).await.unwrap().version;
+        let cloud = CloudBackend::new(Arc::new(InMemory::new()), "root");
+        let attributes = ObjectAttributes::default();
+        cloud
+            .put_object("k", "1".into(), &attributes)
+            .await
+            .unwrap();
+        let seen = cloud
+            .read_object("k", ReadRange::All)
+            .await
+            .unwrap()
+            .version;
         for (body, expected) in [("2", true), ("3", false)] {
             let put = cloud.put_if_unchanged("k", body.into(), &attributes, &seen);
             assert_eq!(put.await.unwrap(), expected, "{body}");
         }
-        let object = cloud.read("k", ReadRange::All).await.unwrap();
-        assert_eq!(object.bytes(9).await.unwrap(), "2");
+        let object = cloud.read_object("k", ReadRange::All).await.unwrap();
+        assert_eq!(object.read_bytes(9).await.unwrap(), "2");
     }
 
     #[tokio::test]
     async fn what_is_deleted_is_gone_and_the_rest_is_not() {
-        let cloud = Cloud::new(Arc::new(InMemory::new()), "root");
+        let cloud = CloudBackend::new(Arc::new(InMemory::new()), "root");
         for key in ["a/1", "a/2"] {
-            let attributes = Attributes::default();
-            cloud.put(key, "x".into(), &attributes).await.unwrap();
+            let attributes = ObjectAttributes::default();
+            cloud
+                .put_object(key, "x".into(), &attributes)
+                .await
+                .unwrap();
         }
-        cloud.delete("a/1").await.unwrap();
-        let left = cloud.list("", false).await.unwrap().objects;
+        cloud.delete_object("a/1").await.unwrap();
+        let left = cloud.list_objects("", false).await.unwrap().objects;
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].key, "a/2");
     }

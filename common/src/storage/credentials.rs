@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::Error;
+use super::StorageError;
 
 /// Credentials for every kind of bucket; each kind takes its own.
 #[derive(Debug, Clone, Default)]
-pub struct Credentials {
+pub struct StorageCredentials {
     /// A Google service account key.
     pub gcs_credentials_file: Option<PathBuf>,
     /// Prow's JSON for S3: see [`S3Credentials`].
@@ -33,8 +33,8 @@ pub(super) struct S3Credentials {
 }
 
 impl S3Credentials {
-    pub(super) fn read(path: &Path) -> Result<Self, Error> {
-        let bad = |why: String| Error::InvalidBucket(path.display().to_string(), why);
+    pub(super) fn read_file(path: &Path) -> Result<Self, StorageError> {
+        let bad = |why: String| StorageError::InvalidBucket(path.display().to_string(), why);
         let json = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
         // Not serde's own message: it may quote the secret.
         serde_json::from_slice(&json).map_err(|e| {
@@ -82,7 +82,9 @@ mod tests {
     fn a_broken_file_is_told_without_its_content() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), r#"{"access_key": "topsecret""#).unwrap();
-        let message = S3Credentials::read(file.path()).unwrap_err().to_string();
+        let message = S3Credentials::read_file(file.path())
+            .unwrap_err()
+            .to_string();
         assert!(!message.contains("topsecret"), "{message}");
     }
 }

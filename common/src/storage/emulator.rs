@@ -11,19 +11,21 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::http::{Watched, checked};
-use super::object::{Attributes, Body, Listing, Object, ObjectInfo, Version};
-use super::{Bucket, Error, ReadRange};
+use super::http::{ProgressBody, check_response};
+use super::object::{
+    BucketObject, ObjectAttributes, ObjectBody, ObjectInfo, ObjectListing, ObjectVersion,
+};
+use super::{Bucket, ReadRange, StorageError};
 
-const VARIABLE: &str = "STORAGE_EMULATOR_HOST";
+const EMULATOR_HOST_VARIABLE: &str = "STORAGE_EMULATOR_HOST";
 /// How long an upload may stand still.
-const STALL: Duration = Duration::from_secs(60);
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Between the parts of an upload; it may hold nothing like it, so it is new each time.
 const BOUNDARY: &str = "prow-";
 
 /// A bucket of the emulator's, and the folder in it that keys are relative to.
 #[derive(Debug)]
-pub(super) struct Emulator {
+pub(super) struct EmulatorBackend {
     host: Url,
     bucket: String,
     root: String,
@@ -33,7 +35,7 @@ pub(super) struct Emulator {
 /// What the API says of an object, and is told of a new one.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Resource {
+struct GcsObjectResource {
     name: String,
     /// A number in quotation marks.
     #[serde(skip_serializing)]
@@ -41,13 +43,13 @@ struct Resource {
     #[serde(skip_serializing)]
     updated: String,
     #[serde(flatten)]
-    attributes: CamelAttributes,
+    attributes: GcsObjectAttributes,
 }
 
-/// [`Attributes`] in the API's spelling.
+/// [`ObjectAttributes`] in the API's spelling.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct CamelAttributes {
+struct GcsObjectAttributes {
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,29 +63,33 @@ struct CamelAttributes {
 /// One answer of a listing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Page {
-    items: Option<Vec<Resource>>,
+struct GcsObjectsPage {
+    items: Option<Vec<GcsObjectResource>>,
     prefixes: Option<Vec<String>>,
     next_page_token: String,
 }
 
-impl Emulator {
+impl EmulatorBackend {
     /// The emulator that the environment names, if it names one.
-    pub(super) fn from_env(bucket: &Bucket) -> Result<Option<Self>, Error> {
-        match std::env::var(VARIABLE) {
-            Ok(host) if !host.is_empty() => Self::open(&host, bucket).map(Some),
+    pub(super) fn from_env(bucket: &Bucket) -> Result<Option<Self>, StorageError> {
+        match std::env::var(EMULATOR_HOST_VARIABLE) {
+            Ok(host) if !host.is_empty() => Self::open_at_host(&host, bucket).map(Some),
             _ => Ok(None),
         }
     }
 
-    fn open(host: &str, bucket: &Bucket) -> Result<Self, Error> {
-        let bad = |why: String| Error::InvalidBucket(bucket.url().to_owned(), why);
+    fn open_at_host(host: &str, bucket: &Bucket) -> Result<Self, StorageError> {
+        let bad = |why: String| StorageError::InvalidBucket(bucket.url().to_owned(), why);
         let url = match host.contains("://") {
             true => host.to_owned(),
             false => format!("http://{host}"),
         };
         let url = Url::parse(&url).ok().filter(Url::has_host);
-        let url = url.ok_or_else(|| bad(format!("{VARIABLE} is {host:?}, which is no address")))?;
+        let url = url.ok_or_else(|| {
+            bad(format!(
+                "{EMULATOR_HOST_VARIABLE} is {host:?}, which is no address"
+            ))
+        })?;
         crate::service::install_crypto();
         Ok(Self {
             host: url,
@@ -92,12 +98,12 @@ impl Emulator {
             client: reqwest::Client::builder()
                 .connect_timeout(Duration::from_secs(10))
                 .build()
-                .map_err(Error::other)?,
+                .map_err(StorageError::other)?,
         })
     }
 
     /// Segments are escaped one by one: an object's name is one.
-    fn url(&self, api: &[&str], object: Option<&str>) -> Url {
+    fn object_url(&self, api: &[&str], object: Option<&str>) -> Url {
         let mut url = self.host.clone();
         url.set_path("");
         url.path_segments_mut()
@@ -108,58 +114,64 @@ impl Emulator {
         url
     }
 
-    fn name(&self, key: &str) -> String {
+    fn object_name(&self, key: &str) -> String {
         match self.root.as_str() {
             "" => key.to_owned(),
             root => format!("{root}/{key}"),
         }
     }
 
-    fn key(&self, name: &str) -> String {
+    fn object_key(&self, name: &str) -> String {
         let key = name.strip_prefix(&self.root).unwrap_or(name);
         key.trim_matches('/').to_owned()
     }
 
-    async fn send(&self, key: &str, request: RequestBuilder) -> Result<Response, Error> {
-        let response = request.send().await.map_err(Error::other)?;
-        checked(key, &self.host, response).await
-    }
-
-    pub(super) async fn put(
+    async fn send_request(
         &self,
         key: &str,
-        body: Body,
-        attributes: &Attributes,
-    ) -> Result<(), Error> {
-        self.upload(key, body, attributes, false).await.map(drop)
+        request: RequestBuilder,
+    ) -> Result<Response, StorageError> {
+        let response = request.send().await.map_err(StorageError::other)?;
+        check_response(key, &self.host, response).await
+    }
+
+    pub(super) async fn put_object(
+        &self,
+        key: &str,
+        body: ObjectBody,
+        attributes: &ObjectAttributes,
+    ) -> Result<(), StorageError> {
+        self.upload_object(key, body, attributes, false)
+            .await
+            .map(drop)
     }
 
     pub(super) async fn put_if_absent(
         &self,
         key: &str,
         body: Bytes,
-        attributes: &Attributes,
-    ) -> Result<bool, Error> {
+        attributes: &ObjectAttributes,
+    ) -> Result<bool, StorageError> {
         // Not every emulator knows the condition.
-        match self.resource(key).await {
+        match self.get_resource(key).await {
             Ok(_) => return Ok(false),
-            Err(Error::NotFound(_)) => {}
+            Err(StorageError::NotFound(_)) => {}
             Err(e) => return Err(e),
         }
-        let body = Body::Bytes(body);
-        let response = self.upload(key, body, attributes, true).await?;
+        let body = ObjectBody::Bytes(body);
+        let response = self.upload_object(key, body, attributes, true).await?;
         Ok(response.status() != StatusCode::PRECONDITION_FAILED)
     }
 
-    async fn upload(
+    async fn upload_object(
         &self,
         key: &str,
-        body: Body,
-        attributes: &Attributes,
+        body: ObjectBody,
+        attributes: &ObjectAttributes,
         only_if_absent: bool,
-    ) -> Result<Response, Error> {
-        let mut url = self.url(&["upload"], None);
-        let name = self.name(key);
+    ) -> Result<Response, StorageError> {
+        let mut url = self.object_url(&["upload"], None);
+        let name = self.object_name(key);
         url.query_pairs_mut()
             .append_pair("uploadType", "multipart")
             .append_pair("name", &name);
@@ -169,12 +181,12 @@ impl Emulator {
         let boundary = format!("{BOUNDARY}{}", uuid::Uuid::new_v4());
         let content_type = attributes.content_type.as_deref();
         let content_type = content_type.unwrap_or("application/octet-stream");
-        let resource = Resource {
+        let resource = GcsObjectResource {
             name,
             attributes: attributes.clone().into(),
-            ..Resource::default()
+            ..GcsObjectResource::default()
         };
-        let resource = serde_json::to_string(&resource).map_err(Error::other)?;
+        let resource = serde_json::to_string(&resource).map_err(StorageError::other)?;
         let head = format!(
             "--{boundary}\r\nContent-Type: application/json\r\n\r\n{resource}\r\n\
              --{boundary}\r\nContent-Type: {content_type}\r\n\r\n"
@@ -182,11 +194,11 @@ impl Emulator {
         let tail = format!("\r\n--{boundary}--\r\n");
         let part = |text: String| stream::once(async { Ok(Bytes::from(text)) });
         let content = match body {
-            Body::Bytes(bytes) => stream::once(async { Ok(bytes) }).boxed(),
-            Body::Stream(stream) => stream,
+            ObjectBody::Bytes(bytes) => stream::once(async { Ok(bytes) }).boxed(),
+            ObjectBody::Stream(stream) => stream,
         };
-        let body = Body::stream(part(head).chain(content).chain(part(tail)));
-        let (body, progress) = Watched::new(body);
+        let body = ObjectBody::from_stream(part(head).chain(content).chain(part(tail)));
+        let (body, progress) = ProgressBody::new(body);
         let request = self
             .client
             .post(url)
@@ -195,24 +207,30 @@ impl Emulator {
                 format!("multipart/related; boundary={boundary}"),
             )
             .body(reqwest::Body::wrap(body));
-        let sent = progress.guard(STALL, self.send(key, request)).await;
-        sent.unwrap_or_else(|| Err(Error::other(format!("{} takes no byte", self.host))))
+        let sent = progress
+            .await_unless_stalled(STALL_TIMEOUT, self.send_request(key, request))
+            .await;
+        sent.unwrap_or_else(|| Err(StorageError::other(format!("{} takes no byte", self.host))))
     }
 
-    async fn resource(&self, key: &str) -> Result<Resource, Error> {
-        let url = self.url(&[], Some(&self.name(key)));
-        let response = self.send(key, self.client.get(url)).await?;
-        response.json().await.map_err(Error::other)
+    async fn get_resource(&self, key: &str) -> Result<GcsObjectResource, StorageError> {
+        let url = self.object_url(&[], Some(&self.object_name(key)));
+        let response = self.send_request(key, self.client.get(url)).await?;
+        response.json().await.map_err(StorageError::other)
     }
 
-    pub(super) async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
-        let resource = self.resource(key).await?;
+    pub(super) async fn read_object(
+        &self,
+        key: &str,
+        range: ReadRange,
+    ) -> Result<BucketObject, StorageError> {
+        let resource = self.get_resource(key).await?;
         let size = resource.size.parse().unwrap_or_default();
-        let range = range.within(size);
+        let range = range.clamp_to_size(size);
         let body = if range.is_empty() {
             stream::empty().boxed()
         } else {
-            let mut url = self.url(&[], Some(&self.name(key)));
+            let mut url = self.object_url(&[], Some(&self.object_name(key)));
             url.query_pairs_mut().append_pair("alt", "media");
             let request = self
                 .client
@@ -220,30 +238,36 @@ impl Emulator {
                 // Bytes as they are stored.
                 .header(ACCEPT_ENCODING, "gzip")
                 .header(RANGE, format!("bytes={}-{}", range.start, range.end - 1));
-            let response = self.send(key, request).await?;
-            response.bytes_stream().map_err(Error::other).boxed()
+            let response = self.send_request(key, request).await?;
+            response.bytes_stream().map_err(StorageError::other).boxed()
         };
-        Ok(Object {
+        Ok(BucketObject {
             size,
-            modified: resource.modified(),
+            modified: resource.modified_time(),
             attributes: resource.attributes.into(),
-            version: Version::default(),
+            version: ObjectVersion::default(),
             range,
             body,
         })
     }
 
-    pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
-        let url = self.url(&[], Some(&self.name(key)));
-        self.send(key, self.client.delete(url)).await.map(drop)
+    pub(super) async fn delete_object(&self, key: &str) -> Result<(), StorageError> {
+        let url = self.object_url(&[], Some(&self.object_name(key)));
+        self.send_request(key, self.client.delete(url))
+            .await
+            .map(drop)
     }
 
-    pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
+    pub(super) async fn list_objects(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+    ) -> Result<ObjectListing, StorageError> {
         let folder = match prefix {
             "" => self.root.clone(),
-            prefix => self.name(prefix),
+            prefix => self.object_name(prefix),
         };
-        let mut url = self.url(&[], None);
+        let mut url = self.object_url(&[], None);
         if !folder.is_empty() {
             url.query_pairs_mut()
                 .append_pair("prefix", &format!("{folder}/"));
@@ -251,25 +275,25 @@ impl Emulator {
         if delimiter {
             url.query_pairs_mut().append_pair("delimiter", "/");
         }
-        let mut listing = Listing::default();
+        let mut listing = ObjectListing::default();
         let mut token = String::new();
         loop {
             let mut url = url.clone();
             if !token.is_empty() {
                 url.query_pairs_mut().append_pair("pageToken", &token);
             }
-            let response = self.send(prefix, self.client.get(url)).await?;
-            let page: Page = response.json().await.map_err(Error::other)?;
+            let response = self.send_request(prefix, self.client.get(url)).await?;
+            let page: GcsObjectsPage = response.json().await.map_err(StorageError::other)?;
             let items = page.items.unwrap_or_default().into_iter();
             listing.objects.extend(items.map(|item| ObjectInfo {
-                key: self.key(&item.name),
+                key: self.object_key(&item.name),
                 size: item.size.parse().unwrap_or_default(),
-                modified: item.modified(),
+                modified: item.modified_time(),
             }));
             let prefixes = page.prefixes.unwrap_or_default().into_iter();
             listing
                 .prefixes
-                .extend(prefixes.map(|prefix| self.key(&prefix)));
+                .extend(prefixes.map(|prefix| self.object_key(&prefix)));
             if page.next_page_token.is_empty() || page.next_page_token == token {
                 break;
             }
@@ -281,14 +305,14 @@ impl Emulator {
     }
 }
 
-impl Resource {
-    fn modified(&self) -> Option<Timestamp> {
+impl GcsObjectResource {
+    fn modified_time(&self) -> Option<Timestamp> {
         self.updated.parse().ok()
     }
 }
 
-impl From<Attributes> for CamelAttributes {
-    fn from(attributes: Attributes) -> Self {
+impl From<ObjectAttributes> for GcsObjectAttributes {
+    fn from(attributes: ObjectAttributes) -> Self {
         let metadata = attributes.metadata;
         Self {
             content_type: attributes.content_type,
@@ -299,8 +323,8 @@ impl From<Attributes> for CamelAttributes {
     }
 }
 
-impl From<CamelAttributes> for Attributes {
-    fn from(attributes: CamelAttributes) -> Self {
+impl From<GcsObjectAttributes> for ObjectAttributes {
+    fn from(attributes: GcsObjectAttributes) -> Self {
         let metadata = attributes.metadata.unwrap_or_default().into_iter();
         let lower = |(name, value): (String, String)| (name.to_ascii_lowercase(), value);
         Self {

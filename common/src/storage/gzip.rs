@@ -6,42 +6,42 @@ use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt, try_unfold};
 
-use super::{Error, Object};
+use super::{BucketObject, StorageError};
 
-impl Object {
+impl BucketObject {
     /// The bytes as they come, decompressed if their encoding is gzip. However little is stored,
     /// what comes out may be very long.
     #[must_use]
-    pub fn into_plain_stream(self) -> BoxStream<'static, Result<Bytes, Error>> {
+    pub fn into_plain_stream(self) -> BoxStream<'static, Result<Bytes, StorageError>> {
         let gzip = self.attributes.content_encoding.as_deref() == Some("gzip");
         let bytes = self.into_stream();
-        if gzip { gunzip(bytes) } else { bytes }
+        if gzip { gunzip_stream(bytes) } else { bytes }
     }
 }
 
 /// What is decompressed at once; it may become a thousand times as long.
-const PIECE: usize = 8 << 10;
+const GUNZIP_CHUNK_SIZE: usize = 8 << 10;
 
 /// Decompresses piece by piece.
-fn gunzip(
-    bytes: BoxStream<'static, Result<Bytes, Error>>,
-) -> BoxStream<'static, Result<Bytes, Error>> {
+fn gunzip_stream(
+    bytes: BoxStream<'static, Result<Bytes, StorageError>>,
+) -> BoxStream<'static, Result<Bytes, StorageError>> {
     let start = Some((bytes, Bytes::new(), MultiGzDecoder::new(Vec::new())));
     let plain = try_unfold(start, |state| async move {
         let Some((mut bytes, mut packed, mut decoder)) = state else {
-            return Ok::<_, Error>(None);
+            return Ok::<_, StorageError>(None);
         };
         if packed.is_empty() {
             match bytes.try_next().await? {
                 Some(chunk) => packed = chunk,
                 None => {
-                    let rest = decoder.finish().map_err(Error::other)?;
+                    let rest = decoder.finish().map_err(StorageError::other)?;
                     return Ok(Some((Bytes::from(rest), None)));
                 }
             }
         }
-        let piece = packed.split_to(packed.len().min(PIECE));
-        decoder.write_all(&piece).map_err(Error::other)?;
+        let piece = packed.split_to(packed.len().min(GUNZIP_CHUNK_SIZE));
+        decoder.write_all(&piece).map_err(StorageError::other)?;
         let out = std::mem::take(decoder.get_mut());
         Ok(Some((Bytes::from(out), Some((bytes, packed, decoder)))))
     });
@@ -68,7 +68,7 @@ mod tests {
             .chunks(7)
             .map(|piece| Ok(Bytes::copy_from_slice(piece)))
             .collect();
-        let plain: Vec<Bytes> = gunzip(stream::iter(pieces).boxed())
+        let plain: Vec<Bytes> = gunzip_stream(stream::iter(pieces).boxed())
             .try_collect()
             .await
             .unwrap();
@@ -82,7 +82,7 @@ mod tests {
             .read_to_end(&mut packed)
             .unwrap();
         let packed = stream::iter([Ok(Bytes::from(packed))]).boxed();
-        let sizes: Vec<usize> = gunzip(packed)
+        let sizes: Vec<usize> = gunzip_stream(packed)
             .map_ok(|piece| piece.len())
             .try_collect()
             .await

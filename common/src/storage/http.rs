@@ -16,21 +16,21 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::object::{Attributes, Body, Listing, Object, Version};
+use super::object::{BucketObject, ObjectAttributes, ObjectBody, ObjectListing, ObjectVersion};
 use super::page::ListingPage;
-use super::{Bucket, Credentials, Error, Provider, ReadRange};
-pub(super) use progress::Watched;
-pub(super) use wire::checked;
-use wire::{attributes, extent, header, headers};
+use super::{Bucket, ReadRange, StorageCredentials, StorageError, StorageProvider};
+pub(super) use progress::ProgressBody;
+pub(super) use wire::check_response;
+use wire::{attribute_headers, header_text, parse_attributes, response_range};
 
 /// How long an upload may stand still, and the answer after its last byte be awaited.
-const STALL: Duration = Duration::from_secs(120);
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 /// More is no page of a listing.
-const PAGE_BYTES: usize = 32 << 20;
+const MAX_PAGE_BYTES: usize = 32 << 20;
 
 /// A client of one Deck.
 #[derive(Debug)]
-pub(super) struct Http {
+pub(super) struct HttpBackend {
     base: Url,
     token: Option<SecretString>,
     reader: reqwest::Client,
@@ -39,9 +39,12 @@ pub(super) struct Http {
     stall: Duration,
 }
 
-impl Http {
-    pub(super) fn open(bucket: &Bucket, credentials: &Credentials) -> Result<Self, Error> {
-        let bad = |why: String| Error::InvalidBucket(bucket.url().to_owned(), why);
+impl HttpBackend {
+    pub(super) fn open_bucket(
+        bucket: &Bucket,
+        credentials: &StorageCredentials,
+    ) -> Result<Self, StorageError> {
+        let bad = |why: String| StorageError::InvalidBucket(bucket.url().to_owned(), why);
         let base = Url::parse(bucket.url()).map_err(|e| bad(e.to_string()))?;
         crate::service::install_crypto();
         let client = || {
@@ -56,9 +59,9 @@ impl Http {
             reader: client()
                 .read_timeout(Duration::from_secs(60))
                 .build()
-                .map_err(Error::other)?,
-            writer: client().build().map_err(Error::other)?,
-            stall: STALL,
+                .map_err(StorageError::other)?,
+            writer: client().build().map_err(StorageError::other)?,
+            stall: STALL_TIMEOUT,
         })
     }
 
@@ -73,7 +76,7 @@ impl Http {
     }
 
     /// Segments are escaped one by one, so that `%` and `?` in a key stay what they are.
-    fn url(&self, key: &str) -> Url {
+    fn object_url(&self, key: &str) -> Url {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .expect("an http URL has segments")
@@ -82,109 +85,127 @@ impl Http {
         url
     }
 
-    async fn send(&self, key: &str, request: RequestBuilder) -> Result<Response, Error> {
+    async fn send_request(
+        &self,
+        key: &str,
+        request: RequestBuilder,
+    ) -> Result<Response, StorageError> {
         let request = match &self.token {
             Some(token) => request.bearer_auth(token.expose_secret()),
             None => request,
         };
-        let response = request.send().await.map_err(Error::other)?;
-        checked(key, &self.base, response).await
+        let response = request.send().await.map_err(StorageError::other)?;
+        check_response(key, &self.base, response).await
     }
 
     /// Sends a body, for as long as it moves.
-    async fn write(
+    async fn upload_object(
         &self,
         key: &str,
-        body: Body,
-        attributes: &Attributes,
+        body: ObjectBody,
+        attributes: &ObjectAttributes,
         only_if_absent: bool,
-    ) -> Result<Response, Error> {
-        let (body, progress) = Watched::new(body);
+    ) -> Result<Response, StorageError> {
+        let (body, progress) = ProgressBody::new(body);
         let mut request = self
             .writer
-            .put(self.url(key))
-            .headers(headers(key, attributes)?)
+            .put(self.object_url(key))
+            .headers(attribute_headers(key, attributes)?)
             .body(reqwest::Body::wrap(body));
         if only_if_absent {
             request = request.header(IF_NONE_MATCH, "*");
         }
-        let sent = progress.guard(self.stall, self.send(key, request)).await;
+        let sent = progress
+            .await_unless_stalled(self.stall, self.send_request(key, request))
+            .await;
         sent.unwrap_or_else(|| {
             let seconds = self.stall.as_secs_f64();
-            Err(Error::other(format!(
+            Err(StorageError::other(format!(
                 "{} took no byte and gave no answer for {seconds} s",
                 self.base
             )))
         })
     }
 
-    pub(super) async fn put(
+    pub(super) async fn put_object(
         &self,
         key: &str,
-        body: Body,
-        attributes: &Attributes,
-    ) -> Result<(), Error> {
-        self.write(key, body, attributes, false).await.map(drop)
+        body: ObjectBody,
+        attributes: &ObjectAttributes,
+    ) -> Result<(), StorageError> {
+        self.upload_object(key, body, attributes, false)
+            .await
+            .map(drop)
     }
 
     pub(super) async fn put_if_absent(
         &self,
         key: &str,
         body: Bytes,
-        attributes: &Attributes,
-    ) -> Result<bool, Error> {
-        let response = self.write(key, Body::Bytes(body), attributes, true).await?;
+        attributes: &ObjectAttributes,
+    ) -> Result<bool, StorageError> {
+        let response = self
+            .upload_object(key, ObjectBody::Bytes(body), attributes, true)
+            .await?;
         Ok(response.status() != StatusCode::PRECONDITION_FAILED)
     }
 
-    pub(super) async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
+    pub(super) async fn read_object(
+        &self,
+        key: &str,
+        range: ReadRange,
+    ) -> Result<BucketObject, StorageError> {
         let request = match &range {
-            ReadRange::Bounded(range) if range.is_empty() => self.reader.head(self.url(key)),
+            ReadRange::Bounded(range) if range.is_empty() => self.reader.head(self.object_url(key)),
             ReadRange::Bounded(range) => self
                 .reader
-                .get(self.url(key))
+                .get(self.object_url(key))
                 .header(RANGE, format!("bytes={}-{}", range.start, range.end - 1)),
             ReadRange::Tail(length) => self
                 .reader
-                .get(self.url(key))
+                .get(self.object_url(key))
                 .header(RANGE, format!("bytes=-{length}")),
-            ReadRange::All => self.reader.get(self.url(key)),
+            ReadRange::All => self.reader.get(self.object_url(key)),
         };
-        let response = self.send(key, request).await?;
-        let (size, got) = extent(response.status(), response.headers(), range)?;
-        let modified = header(response.headers(), LAST_MODIFIED.as_str());
-        Ok(Object {
+        let response = self.send_request(key, request).await?;
+        let (size, got) = response_range(response.status(), response.headers(), range)?;
+        let modified = header_text(response.headers(), LAST_MODIFIED.as_str());
+        Ok(BucketObject {
             size,
             modified: modified
                 .and_then(|m| jiff::fmt::rfc2822::parse(&m).ok())
                 .map(|z| -> Timestamp { z.timestamp() }),
-            attributes: attributes(response.headers()),
-            version: Version::default(),
+            attributes: parse_attributes(response.headers()),
+            version: ObjectVersion::default(),
             body: if got.is_empty() {
                 futures::stream::empty().boxed()
             } else {
-                response.bytes_stream().map_err(Error::other).boxed()
+                response.bytes_stream().map_err(StorageError::other).boxed()
             },
             range: got,
         })
     }
 
-    pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
-        let request = self.reader.delete(self.url(key));
-        self.send(key, request).await.map(drop)
+    pub(super) async fn delete_object(&self, key: &str) -> Result<(), StorageError> {
+        let request = self.reader.delete(self.object_url(key));
+        self.send_request(key, request).await.map(drop)
     }
 
-    pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
-        let unsupported = || Error::Unsupported("this listing", Provider::Storage);
+    pub(super) async fn list_objects(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+    ) -> Result<ObjectListing, StorageError> {
+        let unsupported = || StorageError::Unsupported("this listing", StorageProvider::Storage);
         if prefix.is_empty() {
             return Err(unsupported());
         }
-        let mut listing = Listing::default();
+        let mut listing = ObjectListing::default();
         let mut after = String::new();
         loop {
-            let page = match self.page(prefix, delimiter, &after).await {
+            let page = match self.fetch_page(prefix, delimiter, &after).await {
                 // A Deck that is older than listings knows no object of a folder's name.
-                Err(Error::NotFound(_)) => return Err(unsupported()),
+                Err(StorageError::NotFound(_)) => return Err(unsupported()),
                 page => page?,
             };
             listing.objects.extend(page.objects);
@@ -192,13 +213,20 @@ impl Http {
             match page.next {
                 None => return Ok(listing),
                 Some(next) if next > after => after = next,
-                Some(_) => return Err(Error::other("the storage lists the same page again")),
+                Some(_) => {
+                    return Err(StorageError::other("the storage lists the same page again"));
+                }
             }
         }
     }
 
-    async fn page(&self, prefix: &str, delimiter: bool, after: &str) -> Result<ListingPage, Error> {
-        let mut url = self.url(prefix);
+    async fn fetch_page(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+        after: &str,
+    ) -> Result<ListingPage, StorageError> {
+        let mut url = self.object_url(prefix);
         url.query_pairs_mut().append_key_only("list");
         if delimiter {
             url.query_pairs_mut().append_pair("delimiter", "/");
@@ -206,16 +234,16 @@ impl Http {
         if !after.is_empty() {
             url.query_pairs_mut().append_pair("after", after);
         }
-        let response = self.send(prefix, self.reader.get(url)).await?;
+        let response = self.send_request(prefix, self.reader.get(url)).await?;
         let mut body = response.bytes_stream();
         let mut json = Vec::new();
-        while let Some(chunk) = body.try_next().await.map_err(Error::other)? {
-            if json.len() + chunk.len() > PAGE_BYTES {
-                return Err(Error::other("a page of the listing is too large"));
+        while let Some(chunk) = body.try_next().await.map_err(StorageError::other)? {
+            if json.len() + chunk.len() > MAX_PAGE_BYTES {
+                return Err(StorageError::other("a page of the listing is too large"));
             }
             json.extend_from_slice(&chunk);
         }
-        serde_json::from_slice(&json).map_err(Error::other)
+        serde_json::from_slice(&json).map_err(StorageError::other)
     }
 }
 

@@ -1,25 +1,28 @@
 //! Object names that are safe in every kind of bucket, a folder included.
 
-use super::Error;
+use super::StorageError;
 
 /// The limit of Google and Amazon, in bytes.
 const MAX_LENGTH: usize = 1024;
 
 /// Where a folder keeps the attributes of its objects; no object may be below it.
-pub(super) const RESERVED: &str = ".attributes";
+pub(super) const ATTRIBUTES_FOLDER: &str = ".attributes";
 /// Where a folder keeps objects that are being written; no object may be below it.
-pub(super) const STAGING: &str = ".staging";
+pub(super) const STAGING_FOLDER: &str = ".staging";
 
 /// Accepts `a/b/c`: relative, no empty, `.` or `..` segment, no control characters, at most
 /// 1024 bytes.
-pub fn validate(key: &str) -> Result<(), Error> {
-    match fault(key) {
-        Some(fault) => Err(Error::InvalidKey(key.chars().take(200).collect(), fault)),
+pub fn validate_key(key: &str) -> Result<(), StorageError> {
+    match find_key_fault(key) {
+        Some(fault) => Err(StorageError::InvalidKey(
+            key.chars().take(200).collect(),
+            fault,
+        )),
         None => Ok(()),
     }
 }
 
-fn fault(key: &str) -> Option<&'static str> {
+fn find_key_fault(key: &str) -> Option<&'static str> {
     if key.is_empty() {
         return Some("it is empty");
     }
@@ -29,7 +32,7 @@ fn fault(key: &str) -> Option<&'static str> {
     if key.chars().any(char::is_control) {
         return Some("it has a control character");
     }
-    if [Some(RESERVED), Some(STAGING)].contains(&key.split('/').next()) {
+    if [Some(ATTRIBUTES_FOLDER), Some(STAGING_FOLDER)].contains(&key.split('/').next()) {
         return Some("its first segment is reserved");
     }
     key.split('/').find_map(|segment| match segment {
@@ -54,7 +57,7 @@ mod tests {
             "x/.attributes",
             &longest,
         ] {
-            assert!(validate(key).is_ok(), "{key}");
+            assert!(validate_key(key).is_ok(), "{key}");
         }
     }
 
@@ -76,7 +79,7 @@ mod tests {
             ".staging/x",
             &too_long,
         ] {
-            assert!(validate(key).is_err(), "{key:?}");
+            assert!(validate_key(key).is_err(), "{key:?}");
         }
     }
 }

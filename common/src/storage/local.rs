@@ -23,13 +23,13 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use tokio::sync::Mutex;
 
-use super::cloud::{self, Cloud};
+use super::cloud::{self, CloudBackend};
 use super::content_type::content_type;
-use super::key::{RESERVED, STAGING};
-use super::object::{Attributes, Body, Listing, Object};
-use super::{Bucket, Error, ReadRange};
-use record::{Record, Version};
-use staging::Staged;
+use super::key::{ATTRIBUTES_FOLDER, STAGING_FOLDER};
+use super::object::{BucketObject, ObjectAttributes, ObjectBody, ObjectListing};
+use super::{Bucket, ReadRange, StorageError};
+use record::{AttributeRecord, FileVersion};
+use staging::StagedFile;
 
 /// More is no attribute file of ours.
 const ATTRIBUTES_LIMIT: usize = 256 << 10;
@@ -38,10 +38,10 @@ const LOCKS: usize = 64;
 
 /// A folder; writes go to a staging file that is renamed into place.
 #[derive(Debug)]
-pub(super) struct Local {
+pub(super) struct LocalBackend {
     root: PathBuf,
     /// Once the folder is there.
-    folder: OnceLock<Folder>,
+    folder: OnceLock<LocalFolder>,
     /// Whether it was written to.
     is_written: OnceLock<()>,
     /// One writer at a time decides what an object's next version is.
@@ -51,13 +51,13 @@ pub(super) struct Local {
 
 /// The folder as `object_store` has it.
 #[derive(Debug)]
-struct Folder {
-    files: Cloud,
+struct LocalFolder {
+    files: CloudBackend,
     system: Arc<LocalFileSystem>,
 }
 
-impl Local {
-    pub(super) fn open(bucket: &Bucket) -> Self {
+impl LocalBackend {
+    pub(super) fn open_bucket(bucket: &Bucket) -> Self {
         Self {
             root: PathBuf::from(bucket.path()),
             folder: OnceLock::new(),
@@ -68,154 +68,172 @@ impl Local {
     }
 
     /// For reading; `None` where there is no folder.
-    fn folder(&self) -> Result<Option<&Folder>, Error> {
+    fn existing_folder(&self) -> Result<Option<&LocalFolder>, StorageError> {
         if let Some(folder) = self.folder.get() {
             return Ok(Some(folder));
         }
         if !self.root.is_dir() {
             return Ok(None);
         }
-        let system = LocalFileSystem::new_with_prefix(&self.root).map_err(Error::other)?;
+        let system = LocalFileSystem::new_with_prefix(&self.root).map_err(StorageError::other)?;
         let system = Arc::new(system);
-        let files = Cloud::new(system.clone(), "");
-        Ok(Some(self.folder.get_or_init(|| Folder { files, system })))
+        let files = CloudBackend::new(system.clone(), "");
+        Ok(Some(
+            self.folder.get_or_init(|| LocalFolder { files, system }),
+        ))
     }
 
     /// For writing: the folder is made if it does not exist.
-    fn made_folder(&self) -> Result<&Folder, Error> {
-        let bad = |why: String| Error::InvalidBucket(self.root.display().to_string(), why);
+    fn ensure_folder(&self) -> Result<&LocalFolder, StorageError> {
+        let bad = |why: String| StorageError::InvalidBucket(self.root.display().to_string(), why);
         self.is_written.get_or_init(|| {
-            staging::remove_leftovers(&self.root.join(STAGING));
+            staging::remove_leftovers(&self.root.join(STAGING_FOLDER));
         });
         std::fs::create_dir_all(&self.root).map_err(|e| bad(e.to_string()))?;
-        let folder = self.folder()?;
+        let folder = self.existing_folder()?;
         folder.ok_or_else(|| bad("it is no folder".to_owned()))
     }
 
-    pub(super) async fn put(
+    pub(super) async fn put_object(
         &self,
         key: &str,
-        body: Body,
-        attributes: &Attributes,
-    ) -> Result<(), Error> {
-        self.write(key, body, attributes, true).await.map(drop)
+        body: ObjectBody,
+        attributes: &ObjectAttributes,
+    ) -> Result<(), StorageError> {
+        self.write_object(key, body, attributes, true)
+            .await
+            .map(drop)
     }
 
     pub(super) async fn put_if_absent(
         &self,
         key: &str,
         body: Bytes,
-        attributes: &Attributes,
-    ) -> Result<bool, Error> {
-        let there = match self.version(key).await {
+        attributes: &ObjectAttributes,
+    ) -> Result<bool, StorageError> {
+        let there = match self.current_version(key).await {
             Ok(_) => true,
-            Err(Error::NotFound(_)) => false,
+            Err(StorageError::NotFound(_)) => false,
             Err(e) => return Err(e),
         };
         if there {
             return Ok(false);
         }
-        self.write(key, Body::Bytes(body), attributes, false).await
+        self.write_object(key, ObjectBody::Bytes(body), attributes, false)
+            .await
     }
 
     /// Writes an object; `false` if one is there and must stay.
-    async fn write(
+    async fn write_object(
         &self,
         key: &str,
-        body: Body,
-        attributes: &Attributes,
+        body: ObjectBody,
+        attributes: &ObjectAttributes,
         replace: bool,
-    ) -> Result<bool, Error> {
-        let folder = self.made_folder()?;
-        let to = folder.path(key)?;
-        let staged_key = format!("{STAGING}/{}", uuid::Uuid::new_v4());
-        let staged = Staged::new(folder.path(&staged_key)?);
+    ) -> Result<bool, StorageError> {
+        let folder = self.ensure_folder()?;
+        let to = folder.file_path(key)?;
+        let staged_key = format!("{STAGING_FOLDER}/{}", uuid::Uuid::new_v4());
+        let staged = StagedFile::new(folder.file_path(&staged_key)?);
         folder
             .files
-            .put(&staged_key, body, &Attributes::default())
+            .put_object(&staged_key, body, &ObjectAttributes::default())
             .await?;
 
         let lock = usize::try_from(self.hasher.hash_one(key) % LOCKS as u64).unwrap_or(0);
         let _writing = self.locks[lock].lock().await;
-        let current = match self.version(key).await {
+        let current = match self.current_version(key).await {
             Ok(version) => Some(version),
-            Err(Error::NotFound(_)) => None,
+            Err(StorageError::NotFound(_)) => None,
             Err(e) => return Err(e),
         };
-        let (staged, next) = blocking(key, move || {
-            let next = staged.sync(current.map(|current| time(current.modified)))?;
+        let (staged, next) = run_blocking(key, move || {
+            let next =
+                staged.sync_file(current.map(|current| from_nanoseconds(current.modified)))?;
             Ok((staged, next))
         })
         .await?;
-        let next = Version {
-            modified: nanoseconds(next.0),
+        let next = FileVersion {
+            modified: to_nanoseconds(next.0),
             size: next.1,
         };
-        self.announce(key, current, next, attributes).await?;
-        blocking(key, move || staged.publish(&to, replace)).await
+        self.write_attributes(key, current, next, attributes)
+            .await?;
+        run_blocking(key, move || staged.publish_file(&to, replace)).await
     }
 
     /// Makes the attributes of the next version known, before it is there.
-    async fn announce(
+    async fn write_attributes(
         &self,
         key: &str,
-        current: Option<Version>,
-        next: Version,
-        attributes: &Attributes,
-    ) -> Result<(), Error> {
-        let record = self.record(key).await?;
-        let is_implied = *attributes == Attributes::default() || *attributes == implied(key);
+        current: Option<FileVersion>,
+        next: FileVersion,
+        attributes: &ObjectAttributes,
+    ) -> Result<(), StorageError> {
+        let record = self.read_attribute_record(key).await?;
+        let is_implied =
+            *attributes == ObjectAttributes::default() || *attributes == implied_attributes(key);
         if record.is_none() && is_implied {
             return Ok(());
         }
         let of_current = |version| {
             let known = record
                 .as_ref()
-                .and_then(|record| record.of(version).or(record.newest()));
-            (version, known.cloned().unwrap_or_else(|| implied(key)))
+                .and_then(|record| record.attributes_of(version).or(record.newest_attributes()));
+            (
+                version,
+                known.cloned().unwrap_or_else(|| implied_attributes(key)),
+            )
         };
         let current = current.map(of_current);
         let attributes = if is_implied {
-            implied(key)
+            implied_attributes(key)
         } else {
             attributes.clone()
         };
-        let record = Record::with(record, (next, attributes), current);
-        let json = serde_json::to_vec(&record).map_err(Error::other)?;
-        let folder = self.made_folder()?;
-        let staged_key = format!("{STAGING}/{}", uuid::Uuid::new_v4());
-        let staged = Staged::new(folder.path(&staged_key)?);
+        let record = AttributeRecord::with_next_version(record, (next, attributes), current);
+        let json = serde_json::to_vec(&record).map_err(StorageError::other)?;
+        let folder = self.ensure_folder()?;
+        let staged_key = format!("{STAGING_FOLDER}/{}", uuid::Uuid::new_v4());
+        let staged = StagedFile::new(folder.file_path(&staged_key)?);
         folder
             .files
-            .put(
+            .put_object(
                 &staged_key,
-                Body::Bytes(json.into()),
-                &Attributes::default(),
+                ObjectBody::Bytes(json.into()),
+                &ObjectAttributes::default(),
             )
             .await?;
-        let to = folder.path(&attributes_key(key))?;
+        let to = folder.file_path(&attributes_key(key))?;
         let publish = move || {
-            staged.sync(None)?;
-            staged.publish(&to, true)
+            staged.sync_file(None)?;
+            staged.publish_file(&to, true)
         };
-        blocking(key, publish).await.map(drop)
+        run_blocking(key, publish).await.map(drop)
     }
 
-    pub(super) async fn read(&self, key: &str, range: ReadRange) -> Result<Object, Error> {
-        let not_found = || Error::NotFound(key.to_owned());
-        let folder = self.folder()?.ok_or_else(not_found)?;
+    pub(super) async fn read_object(
+        &self,
+        key: &str,
+        range: ReadRange,
+    ) -> Result<BucketObject, StorageError> {
+        let not_found = || StorageError::NotFound(key.to_owned());
+        let folder = self.existing_folder()?.ok_or_else(not_found)?;
         let mut before = None;
         loop {
             let (mut object, meta) = folder.files.read_with_meta(key, range.clone()).await?;
-            let record = self.record(key).await?;
-            let version = version(&meta);
+            let record = self.read_attribute_record(key).await?;
+            let version = version_of_meta(&meta);
             let attributes = match &record {
-                None => Some(implied(key)),
-                Some(record) => match record.of(version) {
+                None => Some(implied_attributes(key)),
+                Some(record) => match record.attributes_of(version) {
                     // Nobody has replaced it meanwhile, so it is older than its record.
-                    None if before == Some(version) => {
-                        Some(record.newest().cloned().unwrap_or_else(|| implied(key)))
-                    }
+                    None if before == Some(version) => Some(
+                        record
+                            .newest_attributes()
+                            .cloned()
+                            .unwrap_or_else(|| implied_attributes(key)),
+                    ),
                     known => known.cloned(),
                 },
             };
@@ -228,13 +246,16 @@ impl Local {
     }
 
     /// A folder that has nothing left in it goes, too.
-    pub(super) async fn delete(&self, key: &str) -> Result<(), Error> {
-        let Some(folder) = self.folder()? else {
+    pub(super) async fn delete_object(&self, key: &str) -> Result<(), StorageError> {
+        let Some(folder) = self.existing_folder()? else {
             return Ok(());
         };
-        let paths = [folder.path(key)?, folder.path(&attributes_key(key))?];
+        let paths = [
+            folder.file_path(key)?,
+            folder.file_path(&attributes_key(key))?,
+        ];
         let root = self.root.clone();
-        blocking(key, move || {
+        run_blocking(key, move || {
             for path in &paths {
                 match std::fs::remove_file(path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -250,99 +271,106 @@ impl Local {
         .await
     }
 
-    pub(super) async fn list(&self, prefix: &str, delimiter: bool) -> Result<Listing, Error> {
+    pub(super) async fn list_objects(
+        &self,
+        prefix: &str,
+        delimiter: bool,
+    ) -> Result<ObjectListing, StorageError> {
         let is_ours = |name: &str| {
             let first = name.split('/').next();
-            [Some(RESERVED), Some(STAGING)].contains(&first)
+            [Some(ATTRIBUTES_FOLDER), Some(STAGING_FOLDER)].contains(&first)
         };
-        let Some(folder) = self.folder()? else {
-            return Ok(Listing::default());
+        let Some(folder) = self.existing_folder()? else {
+            return Ok(ObjectListing::default());
         };
-        let mut listing = folder.files.list(prefix, delimiter).await?;
+        let mut listing = folder.files.list_objects(prefix, delimiter).await?;
         listing.prefixes.retain(|prefix| !is_ours(prefix));
         listing.objects.retain(|object| !is_ours(&object.key));
         Ok(listing)
     }
 
-    async fn version(&self, key: &str) -> Result<Version, Error> {
+    async fn current_version(&self, key: &str) -> Result<FileVersion, StorageError> {
         let head = ReadRange::Bounded(0..0);
-        let not_found = || Error::NotFound(key.to_owned());
-        let folder = self.folder()?.ok_or_else(not_found)?;
+        let not_found = || StorageError::NotFound(key.to_owned());
+        let folder = self.existing_folder()?.ok_or_else(not_found)?;
         let (_, meta) = folder.files.read_with_meta(key, head).await?;
-        Ok(version(&meta))
+        Ok(version_of_meta(&meta))
     }
 
-    async fn record(&self, key: &str) -> Result<Option<Record>, Error> {
-        let Some(folder) = self.folder()? else {
+    async fn read_attribute_record(
+        &self,
+        key: &str,
+    ) -> Result<Option<AttributeRecord>, StorageError> {
+        let Some(folder) = self.existing_folder()? else {
             return Ok(None);
         };
         let attributes = attributes_key(key);
-        match folder.files.read(&attributes, ReadRange::All).await {
+        match folder.files.read_object(&attributes, ReadRange::All).await {
             Ok(object) => {
-                let json = object.bytes(ATTRIBUTES_LIMIT).await?;
+                let json = object.read_bytes(ATTRIBUTES_LIMIT).await?;
                 serde_json::from_slice(&json)
                     .map(Some)
-                    .map_err(Error::other)
+                    .map_err(StorageError::other)
             }
             // Attributes of an object that is gone may stand where the folder would be.
-            Err(Error::NotFound(_) | Error::InvalidKey(..)) => Ok(None),
+            Err(StorageError::NotFound(_) | StorageError::InvalidKey(..)) => Ok(None),
             Err(e) => Err(e),
         }
     }
 }
 
-impl Folder {
-    fn path(&self, key: &str) -> Result<PathBuf, Error> {
+impl LocalFolder {
+    fn file_path(&self, key: &str) -> Result<PathBuf, StorageError> {
         if is_like_a_drive(key) {
             let fault = "a folder cannot keep a name that ends with a letter and a colon or a bar";
-            return Err(Error::InvalidKey(key.to_owned(), fault));
+            return Err(StorageError::InvalidKey(key.to_owned(), fault));
         }
-        let path = Path::parse(key).map_err(Error::other)?;
+        let path = Path::parse(key).map_err(StorageError::other)?;
         self.system
             .path_to_filesystem(&path)
-            .map_err(|e| cloud::error(key, e))
+            .map_err(|e| cloud::storage_error(key, e))
     }
 }
 
-impl Drop for Local {
+impl Drop for LocalBackend {
     /// A folder that is looked at afterwards has what was stored and nothing else.
     fn drop(&mut self) {
         if self.is_written.get().is_none() {
             return;
         }
         // It is not empty while somebody writes, and is made anew when somebody does.
-        let _ = std::fs::remove_dir(self.root.join(STAGING));
+        let _ = std::fs::remove_dir(self.root.join(STAGING_FOLDER));
     }
 }
 
-fn version(meta: &object_store::ObjectMeta) -> Version {
-    Version {
+fn version_of_meta(meta: &object_store::ObjectMeta) -> FileVersion {
+    FileVersion {
         modified: meta.last_modified.timestamp_nanos_opt().unwrap_or(0),
         size: meta.size,
     }
 }
 
-fn nanoseconds(time: SystemTime) -> i64 {
+fn to_nanoseconds(time: SystemTime) -> i64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(0))
 }
 
-fn time(nanoseconds: i64) -> SystemTime {
+fn from_nanoseconds(nanoseconds: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
 }
 
 /// Work on the file system, away from the runtime.
-async fn blocking<T: Send + 'static>(
+async fn run_blocking<T: Send + 'static>(
     key: &str,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, Error> {
+) -> Result<T, StorageError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(Error::other)?
+    done.map_err(StorageError::other)?
         .map_err(|e| cloud::io_error(key, e))
 }
 
 fn attributes_key(key: &str) -> String {
-    format!("{RESERVED}/{key}")
+    format!("{ATTRIBUTES_FOLDER}/{key}")
 }
 
 /// `a:` and `a|`: `object_store` makes paths of URLs, where these are drives of Windows and get a
@@ -353,10 +381,10 @@ fn is_like_a_drive(key: &str) -> bool {
 }
 
 /// What the name alone says.
-fn implied(key: &str) -> Attributes {
-    Attributes {
+fn implied_attributes(key: &str) -> ObjectAttributes {
+    ObjectAttributes {
         content_type: content_type(key, &BTreeMap::new()),
-        ..Attributes::default()
+        ..ObjectAttributes::default()
     }
 }
 

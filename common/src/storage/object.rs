@@ -10,12 +10,12 @@ use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::StorageError;
 
 /// What is kept beside the bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Attributes {
+pub struct ObjectAttributes {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// `gzip` if the bytes are compressed and the name does not say so.
@@ -28,7 +28,7 @@ pub struct Attributes {
     pub metadata: BTreeMap<String, String>,
 }
 
-impl Attributes {
+impl ObjectAttributes {
     /// Only a content type.
     #[must_use]
     pub fn of_type(content_type: &str) -> Self {
@@ -40,19 +40,19 @@ impl Attributes {
 }
 
 /// Bytes to be written: in memory, or a stream of any length that is never held as a whole.
-pub enum Body {
+pub enum ObjectBody {
     Bytes(Bytes),
     Stream(BoxStream<'static, io::Result<Bytes>>),
 }
 
-impl Body {
+impl ObjectBody {
     /// A body of unknown length. To try again, make a new one.
-    pub fn stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
+    pub fn from_stream(stream: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> Self {
         Self::Stream(stream.boxed())
     }
 }
 
-impl fmt::Debug for Body {
+impl fmt::Debug for ObjectBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "Body({} bytes)", bytes.len()),
@@ -61,25 +61,25 @@ impl fmt::Debug for Body {
     }
 }
 
-impl From<Bytes> for Body {
+impl From<Bytes> for ObjectBody {
     fn from(bytes: Bytes) -> Self {
         Self::Bytes(bytes)
     }
 }
 
-impl From<Vec<u8>> for Body {
+impl From<Vec<u8>> for ObjectBody {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Bytes(bytes.into())
     }
 }
 
-impl From<String> for Body {
+impl From<String> for ObjectBody {
     fn from(text: String) -> Self {
         Self::Bytes(text.into())
     }
 }
 
-impl From<&'static str> for Body {
+impl From<&'static str> for ObjectBody {
     fn from(text: &'static str) -> Self {
         Self::Bytes(Bytes::from_static(text.as_bytes()))
     }
@@ -87,21 +87,21 @@ impl From<&'static str> for Body {
 
 /// What tells an object from the one that replaces it, where the bucket can tell.
 #[derive(Debug, Clone, Default)]
-pub struct Version(pub(super) Option<object_store::UpdateVersion>);
+pub struct ObjectVersion(pub(super) Option<object_store::UpdateVersion>);
 
 /// An object, or a part of one, on its way out.
-pub struct Object {
+pub struct BucketObject {
     /// Of the whole object, in bytes.
     pub size: u64,
     /// The part of it that follows.
     pub range: Range<u64>,
     pub modified: Option<Timestamp>,
-    pub attributes: Attributes,
-    pub version: Version,
-    pub(super) body: BoxStream<'static, Result<Bytes, Error>>,
+    pub attributes: ObjectAttributes,
+    pub version: ObjectVersion,
+    pub(super) body: BoxStream<'static, Result<Bytes, StorageError>>,
 }
 
-impl fmt::Debug for Object {
+impl fmt::Debug for BucketObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Object")
             .field("size", &self.size)
@@ -110,20 +110,20 @@ impl fmt::Debug for Object {
     }
 }
 
-impl Object {
+impl BucketObject {
     /// The bytes as they come.
     #[must_use]
-    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, Error>> {
+    pub fn into_stream(self) -> BoxStream<'static, Result<Bytes, StorageError>> {
         self.body
     }
 
     /// The bytes at once; more than `limit` is an error, before they are in memory.
-    pub async fn bytes(self, limit: usize) -> Result<Bytes, Error> {
+    pub async fn read_bytes(self, limit: usize) -> Result<Bytes, StorageError> {
         let mut body = self.body;
         let mut all = BytesMut::new();
         while let Some(chunk) = body.try_next().await? {
             if all.len() + chunk.len() > limit {
-                return Err(Error::other(format!(
+                return Err(StorageError::other(format!(
                     "the object is larger than {limit} bytes"
                 )));
             }
@@ -133,15 +133,15 @@ impl Object {
     }
 }
 
-/// What [`super::Storage::list`] found, each sorted by name.
+/// What [`super::ObjectStorage::list`] found, each sorted by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Listing {
+pub struct ObjectListing {
     pub objects: Vec<ObjectInfo>,
     /// Folders, without a slash at the end.
     pub prefixes: Vec<String>,
 }
 
-/// An object in a [`Listing`].
+/// An object in a [`ObjectListing`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectInfo {
     pub key: String,

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::object::{Listing, ObjectInfo};
+use super::object::{ObjectInfo, ObjectListing};
 
 /// Names of one page: with the longest keys some ten MiB of JSON.
 pub const PAGE_NAMES: usize = 10_000;
@@ -30,7 +30,7 @@ impl ListingPage {
     /// The at most `limit` names of a listing that come after `after`; all of them from the
     /// beginning if it is empty.
     #[must_use]
-    pub fn of(listing: Listing, after: &str, limit: usize) -> Self {
+    pub fn from_listing(listing: ObjectListing, after: &str, limit: usize) -> Self {
         let mut objects = listing.objects.into_iter().peekable();
         let mut prefixes = listing.prefixes.into_iter().peekable();
         let is_before = |name: &str| !after.is_empty() && name <= after;
@@ -73,14 +73,14 @@ mod tests {
 
     #[test]
     fn it_reads_as_documented() {
-        let listing = Listing {
+        let listing = ObjectListing {
             objects: vec![ObjectInfo {
                 modified: "2026-11-28T12:00:00Z".parse().ok(),
                 ..object("d/b")
             }],
             prefixes: vec!["d/a".into(), "d/c".into()],
         };
-        let page = ListingPage::of(listing, "", 2);
+        let page = ListingPage::from_listing(listing, "", 2);
         assert_eq!(
             serde_json::to_string(&page).unwrap(),
             r#"{"objects":[{"key":"d/b","size":1,"modified":"2026-11-28T12:00:00Z"}],"prefixes":["d/a"],"next":"d/b"}"#
@@ -94,14 +94,14 @@ mod tests {
             folders in prop::collection::btree_set("[a-c/]{1,3}x", 0..6),
             limit in 1_usize..6,
         ) {
-            let whole = Listing {
+            let whole = ObjectListing {
                 objects: keys.iter().map(|key| object(key)).collect(),
                 prefixes: folders.into_iter().collect(),
             };
-            let mut joined = Listing::default();
+            let mut joined = ObjectListing::default();
             let mut after = Some(String::new());
             while let Some(name) = after {
-                let page = ListingPage::of(whole.clone(), &name, limit);
+                let page = ListingPage::from_listing(whole.clone(), &name, limit);
                 prop_assert!(page.objects.len() + page.prefixes.len() <= limit);
                 joined.objects.extend(page.objects);
                 joined.prefixes.extend(page.prefixes);

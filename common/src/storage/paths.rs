@@ -13,7 +13,7 @@
 use crate::prowjob::{GcsConfiguration, PathStrategy, ProwJobType, Refs};
 
 use self::inverse::FolderKind;
-use super::{Error, key};
+use super::{StorageError, key};
 
 pub mod inverse;
 
@@ -27,12 +27,12 @@ pub const SIDECAR_LOG: &str = "sidecar-logs.json";
 pub const PROW_JOB: &str = "prowjob.json";
 pub const POD_INFO: &str = "podinfo.json";
 /// The failure digest; Prow has no such file.
-pub const FAILURE: &str = "failure.json";
+pub const FAILURE_DIGEST: &str = "failure.json";
 pub const ARTIFACTS: &str = "artifacts";
 /// Plank's name for the only container of a test.
 pub const TEST_CONTAINER: &str = "test";
 /// The newest build id of a job.
-pub const LATEST: &str = "latest-build.txt";
+pub const LATEST_BUILD: &str = "latest-build.txt";
 const NAMELESS: &str = "the job has no name, and the repository no segment of its own";
 const INSIDE_ANOTHER: &str = "it reads as a part of another run's folder";
 
@@ -48,7 +48,7 @@ pub fn build_log(container: &str, containers: usize) -> String {
 
 /// The part of a job that its keys depend on.
 #[derive(Debug, Clone, Copy)]
-pub struct Job<'a> {
+pub struct JobPathParts<'a> {
     pub job_type: ProwJobType,
     pub name: &'a str,
     pub build_id: &'a str,
@@ -59,69 +59,76 @@ pub struct Job<'a> {
 ///
 /// An error if a presubmit has no pull request, if a name cannot be part of a key, or if
 /// [`inverse`] would take what is in the folder for another run's: no two runs share a key.
-pub fn job_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error> {
+pub fn job_dir(config: &GcsConfiguration, job: &JobPathParts<'_>) -> Result<String, StorageError> {
     let base = match job.job_type {
-        ProwJobType::Presubmit => join(&[&pull_dir(config, job)?, job.name, job.build_id]),
-        ProwJobType::Batch => join(&["pr-logs/pull/batch", job.name, job.build_id]),
-        ProwJobType::Postsubmit | ProwJobType::Periodic => join(&["logs", job.name, job.build_id]),
-        ProwJobType::Unset => return Err(no_type(job)),
+        ProwJobType::Presubmit => join_segments(&[&pull_dir(config, job)?, job.name, job.build_id]),
+        ProwJobType::Batch => join_segments(&["pr-logs/pull/batch", job.name, job.build_id]),
+        ProwJobType::Postsubmit | ProwJobType::Periodic => {
+            join_segments(&["logs", job.name, job.build_id])
+        }
+        ProwJobType::Unset => return Err(missing_type_error(job)),
     };
-    let dir = join(&[config.path_prefix.trim_matches('/'), &base]);
+    let dir = join_segments(&[config.path_prefix.trim_matches('/'), &base]);
     if job.name.contains('/') {
         let fault = "the job's name has to be one segment";
-        return Err(Error::InvalidKey(dir, fault));
+        return Err(StorageError::InvalidKey(dir, fault));
     }
-    key::validate(&dir)?;
+    key::validate_key(&dir)?;
     if !inverse::is_number(job.build_id) {
-        return Err(Error::InvalidKey(dir, "the build id has to be a number"));
+        return Err(StorageError::InvalidKey(
+            dir,
+            "the build id has to be a number",
+        ));
     }
     // A repository with a slash could make up a segment and the folder above it.
     let own = own_segment(config, job);
     let is_own = |run: &inverse::RunKey<'_>| {
         run.rest.is_empty() && run.job == job.name && run.segment.unwrap_or_default() == own
     };
-    match inverse::runs(&dir).as_slice() {
+    match inverse::find_runs(&dir).as_slice() {
         [run] if is_own(run) => Ok(dir),
-        [] if job.name.is_empty() => Err(Error::InvalidKey(dir, NAMELESS)),
-        [] => Err(Error::InvalidKey(
+        [] if job.name.is_empty() => Err(StorageError::InvalidKey(dir, NAMELESS)),
+        [] => Err(StorageError::InvalidKey(
             dir,
             "organisation or repository has a slash",
         )),
-        _ => Err(Error::InvalidKey(dir, INSIDE_ANOTHER)),
+        _ => Err(StorageError::InvalidKey(dir, INSIDE_ANOTHER)),
     }
 }
 
 /// The segment that stands for a presubmit's repository; other jobs have none.
-fn own_segment(config: &GcsConfiguration, job: &Job<'_>) -> String {
+fn own_segment(config: &GcsConfiguration, job: &JobPathParts<'_>) -> String {
     let refs = job.refs.filter(|_| job.job_type == ProwJobType::Presubmit);
-    refs.map_or_else(String::new, |refs| segment(config, &refs.org, &refs.repo))
+    refs.map_or_else(String::new, |refs| {
+        repo_segment(config, &refs.org, &refs.repo)
+    })
 }
 
 /// Refuses a `path_prefix` below which a run's folder would be inside another's.
 ///
 /// With the name of the job, if it is known: it may be a number and look like a build id.
-pub fn check_prefix(prefix: &str, job: Option<&str>) -> Result<(), Error> {
+pub fn check_path_prefix(prefix: &str, job: Option<&str>) -> Result<(), StorageError> {
     let prefix = prefix.trim_matches('/');
     // What is no name at all is told elsewhere.
-    let job = job.filter(|job| key::validate(job).is_ok() && !job.contains('/'));
+    let job = job.filter(|job| key::validate_key(job).is_ok() && !job.contains('/'));
     let job = job.unwrap_or("job");
     ["logs", "pr-logs/pull/batch", "pr-logs/pull/org_repo/1"]
         .into_iter()
         .try_for_each(|base| {
-            let dir = join(&[prefix, base, job, "1"]);
-            key::validate(&dir)?;
-            match inverse::runs(&dir).len() {
+            let dir = join_segments(&[prefix, base, job, "1"]);
+            key::validate_key(&dir)?;
+            match inverse::find_runs(&dir).len() {
                 1 => Ok(()),
-                _ => Err(Error::InvalidKey(dir, INSIDE_ANOTHER)),
+                _ => Err(StorageError::InvalidKey(dir, INSIDE_ANOTHER)),
             }
         })
 }
 
 /// The key that holds the URL of a presubmit's folder; other types have none.
 #[must_use]
-pub fn alias(job: &Job<'_>) -> Option<String> {
+pub fn alias_key(job: &JobPathParts<'_>) -> Option<String> {
     (job.job_type == ProwJobType::Presubmit).then(|| {
-        join(&[
+        join_segments(&[
             "pr-logs/directory",
             job.name,
             &format!("{}.txt", job.build_id),
@@ -130,40 +137,44 @@ pub fn alias(job: &Job<'_>) -> Option<String> {
 }
 
 /// The keys that hold the newest build id of the job.
-pub fn latest_builds(config: &GcsConfiguration, job: &Job<'_>) -> Result<Vec<String>, Error> {
-    let directory = join(&["pr-logs/directory", job.name, LATEST]);
+pub fn latest_build_keys(
+    config: &GcsConfiguration,
+    job: &JobPathParts<'_>,
+) -> Result<Vec<String>, StorageError> {
+    let directory = join_segments(&["pr-logs/directory", job.name, LATEST_BUILD]);
     Ok(match job.job_type {
         ProwJobType::Postsubmit | ProwJobType::Periodic => {
-            vec![join(&["logs", job.name, LATEST])]
+            vec![join_segments(&["logs", job.name, LATEST_BUILD])]
         }
         ProwJobType::Batch => vec![directory],
-        ProwJobType::Unset => return Err(no_type(job)),
+        ProwJobType::Unset => return Err(missing_type_error(job)),
         ProwJobType::Presubmit => vec![
             directory,
-            join(&[&pull_dir(config, job)?, job.name, LATEST]),
+            join_segments(&[&pull_dir(config, job)?, job.name, LATEST_BUILD]),
         ],
     })
 }
 
 /// Upstream's programs end here.
-fn no_type(job: &Job<'_>) -> Error {
-    Error::InvalidKey(job.name.to_owned(), "the job has no type")
+fn missing_type_error(job: &JobPathParts<'_>) -> StorageError {
+    StorageError::InvalidKey(job.name.to_owned(), "the job has no type")
 }
 
-fn pull_dir(config: &GcsConfiguration, job: &Job<'_>) -> Result<String, Error> {
-    let missing = || Error::InvalidKey(job.name.to_owned(), "a presubmit needs a pull request");
+fn pull_dir(config: &GcsConfiguration, job: &JobPathParts<'_>) -> Result<String, StorageError> {
+    let missing =
+        || StorageError::InvalidKey(job.name.to_owned(), "a presubmit needs a pull request");
     let refs = job.refs.ok_or_else(missing)?;
     let pull = refs.pulls.first().ok_or_else(missing)?;
-    Ok(join(&[
+    Ok(join_segments(&[
         "pr-logs/pull",
-        &segment(config, &refs.org, &refs.repo),
+        &repo_segment(config, &refs.org, &refs.repo),
         &pull.number.to_string(),
     ]))
 }
 
 /// The segment that stands for a repository; may be empty. `explicit` if no strategy is set.
 #[must_use]
-pub fn segment(config: &GcsConfiguration, org: &str, repo: &str) -> String {
+pub fn repo_segment(config: &GcsConfiguration, org: &str, repo: &str) -> String {
     let (default_org, default_repo) = (org == config.default_org, repo == config.default_repo);
     let host = org.strip_prefix("https://").unwrap_or(org);
     let host = host.strip_prefix("http://").unwrap_or(host);
@@ -180,30 +191,30 @@ pub fn segment(config: &GcsConfiguration, org: &str, repo: &str) -> String {
 /// Read off the folder's name, for who has nothing else. Its last segments are never the
 /// configuration's to choose, so a `path_prefix` cannot make it name another job's keys.
 #[must_use]
-pub fn belonging(job_dir: &str) -> Vec<String> {
-    let Some(run) = inverse::run(job_dir) else {
+pub fn pointer_keys(job_dir: &str) -> Vec<String> {
+    let Some(run) = inverse::parse_run_folder(job_dir) else {
         return Vec::new();
     };
     let (job, build) = (run.job, run.build_id);
-    let directory = join(&["pr-logs/directory", job, LATEST]);
+    let directory = join_segments(&["pr-logs/directory", job, LATEST_BUILD]);
     match run.kind {
         FolderKind::Batch => vec![directory],
-        FolderKind::Logs => vec![join(&["logs", job, LATEST])],
+        FolderKind::Logs => vec![join_segments(&["logs", job, LATEST_BUILD])],
         FolderKind::Pull => vec![
-            join(&["pr-logs/directory", job, &format!("{build}.txt")]),
+            join_segments(&["pr-logs/directory", job, &format!("{build}.txt")]),
             directory,
-            join(&[
+            join_segments(&[
                 "pr-logs/pull",
                 run.segment.unwrap_or_default(),
                 run.pull.unwrap_or_default(),
                 job,
-                LATEST,
+                LATEST_BUILD,
             ]),
         ],
     }
 }
 
-fn join(parts: &[&str]) -> String {
+fn join_segments(parts: &[&str]) -> String {
     parts
         .iter()
         .filter(|part| !part.is_empty())
@@ -241,8 +252,8 @@ mod tests {
         }
     }
 
-    fn job(job_type: ProwJobType, refs: Option<&Refs>) -> Job<'_> {
-        Job {
+    fn job(job_type: ProwJobType, refs: Option<&Refs>) -> JobPathParts<'_> {
+        JobPathParts {
             job_type,
             name: "unit",
             build_id: "1234",
@@ -281,7 +292,7 @@ mod tests {
             (Explicit, "", "foo1", "_foo1"),
         ] {
             assert_eq!(
-                segment(&config(strategy, ""), org, repo),
+                repo_segment(&config(strategy, ""), org, repo),
                 expected,
                 "{strategy:?} {org}/{repo}"
             );
@@ -337,17 +348,17 @@ mod tests {
             let (config, job) = (config(strategy, prefix), job(job_type, refs));
             assert_eq!(job_dir(&config, &job).unwrap(), dir);
             assert_eq!(
-                latest_builds(&config, &job).unwrap(),
+                latest_build_keys(&config, &job).unwrap(),
                 latest_builds_expected
             );
-            let own: Vec<String> = alias(&job)
+            let own: Vec<String> = alias_key(&job)
                 .into_iter()
-                .chain(latest_builds(&config, &job).unwrap())
+                .chain(latest_build_keys(&config, &job).unwrap())
                 .collect();
-            assert_eq!(belonging(dir), own, "the folder alone tells the same");
+            assert_eq!(pointer_keys(dir), own, "the folder alone tells the same");
         }
         assert_eq!(
-            alias(&job(ProwJobType::Presubmit, None)).unwrap(),
+            alias_key(&job(ProwJobType::Presubmit, None)).unwrap(),
             "pr-logs/directory/unit/1234.txt"
         );
     }
@@ -356,7 +367,7 @@ mod tests {
     #[test]
     fn a_job_without_a_name_has_no_segment_of_it() {
         let (other, no_org) = (refs("o", "r"), refs("", "foo1"));
-        let of = |job_type, refs| Job {
+        let of = |job_type, refs| JobPathParts {
             name: "",
             ..job(job_type, refs)
         };
@@ -397,12 +408,12 @@ mod tests {
         ] {
             let config = config(PathStrategy::Explicit, "");
             assert_eq!(job_dir(&config, &job).unwrap(), dir);
-            let own: Vec<String> = alias(&job)
+            let own: Vec<String> = alias_key(&job)
                 .into_iter()
-                .chain(latest_builds(&config, &job).unwrap())
+                .chain(latest_build_keys(&config, &job).unwrap())
                 .collect();
             assert_eq!(own, beside);
-            assert_eq!(belonging(dir), own, "the folder alone tells the same");
+            assert_eq!(pointer_keys(dir), own, "the folder alone tells the same");
         }
         // Not where it would read as another job's run.
         let job = of(ProwJobType::Periodic, None);
@@ -426,14 +437,14 @@ mod tests {
             ("pr-logs/pull/logs/mine/1", "mine"),
         ] {
             assert!(
-                belonging(dir)
+                pointer_keys(dir)
                     .iter()
                     .all(|key| key.contains(job) && !key.contains("victim")),
                 "{dir}"
             );
         }
-        assert!(belonging("mine/1").is_empty());
-        assert!(belonging("x").is_empty());
+        assert!(pointer_keys("mine/1").is_empty());
+        assert!(pointer_keys("x").is_empty());
     }
 
     #[test]
@@ -452,12 +463,12 @@ mod tests {
             ("a/../b", None, false),
         ] {
             assert_eq!(
-                check_prefix(prefix, job).is_ok(),
+                check_path_prefix(prefix, job).is_ok(),
                 allowed,
                 "{prefix} {job:?}"
             );
             let config = config(PathStrategy::Explicit, prefix);
-            let named = Job {
+            let named = JobPathParts {
                 name: job.unwrap_or("unit"),
                 ..self::job(ProwJobType::Periodic, None)
             };
@@ -482,7 +493,7 @@ mod tests {
             ("a", "b"),
             ("a", "../1"),
         ] {
-            let job = Job {
+            let job = JobPathParts {
                 job_type: ProwJobType::Presubmit,
                 name,
                 build_id,

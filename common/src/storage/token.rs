@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sha2::Sha256;
 
 use super::{key as object_key, paths};
-use keys::Keys;
+use keys::StorageKeys;
 
 const VERSION: &str = "v1";
 
@@ -32,31 +32,35 @@ pub enum TokenError {
 /// A token that allows `prefix` (a run's folder) and the alias and latest-build keys that
 /// belong to it, until `expiry`.
 #[must_use]
-pub fn sign(key: &[u8], prefix: &str, expiry: Timestamp) -> String {
+pub fn sign_token(key: &[u8], prefix: &str, expiry: Timestamp) -> String {
     let signed = format!(
         "{VERSION}.{}.{}",
         expiry.as_second(),
         URL_SAFE_NO_PAD.encode(prefix)
     );
-    let mac = mac(key, &signed).finalize().into_bytes();
+    let mac = start_mac(key, &signed).finalize().into_bytes();
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac))
 }
 
 /// Whether this has the form of a token of ours, good or not: other bearers are other doors'.
 #[must_use]
-pub fn is_ours(token: &str) -> bool {
+pub fn is_storage_token(token: &str) -> bool {
     token.starts_with("v1.")
 }
 
 /// What `token` allows at the time `now`.
-pub fn verify(keys: &Keys, token: &str, now: Timestamp) -> Result<Grant, TokenError> {
+pub fn verify_token(
+    keys: &StorageKeys,
+    token: &str,
+    now: Timestamp,
+) -> Result<StorageGrant, TokenError> {
     let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
     let signature = URL_SAFE_NO_PAD
         .decode(signature)
         .map_err(|_| TokenError::Malformed)?;
     // In constant time, and before anything of the token is looked at.
-    let is_ours = |key| mac(key, signed).verify_slice(&signature).is_ok();
-    if !keys.each().any(is_ours) {
+    let is_ours = |key| start_mac(key, signed).verify_slice(&signature).is_ok();
+    if !keys.verifying_keys().any(is_ours) {
         return Err(TokenError::BadSignature);
     }
 
@@ -74,18 +78,18 @@ pub fn verify(keys: &Keys, token: &str, now: Timestamp) -> Result<Grant, TokenEr
     if now.as_second() >= expiry {
         return Err(TokenError::Expired);
     }
-    Ok(Grant { folder })
+    Ok(StorageGrant { folder })
 }
 
 /// What a token allows: one run's folder, and the keys beside it that are the run's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grant {
+pub struct StorageGrant {
     folder: String,
 }
 
 /// Where a key is, seen from the run whose token it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach<'a> {
+pub enum GrantedKey<'a> {
     /// In its folder, under this name.
     Inside(&'a str),
     /// The presubmit's alias, which holds the folder's URL.
@@ -94,7 +98,7 @@ pub enum Reach<'a> {
     LatestBuild,
 }
 
-impl Grant {
+impl StorageGrant {
     /// The run's folder, without a slash at the end.
     #[must_use]
     pub fn folder(&self) -> &str {
@@ -108,24 +112,27 @@ impl Grant {
     }
 
     /// Where `key` is, which the token allows to read, and to write within the rules of its kind.
-    pub fn reach<'a>(&self, key: &'a str) -> Result<Reach<'a>, TokenError> {
-        if !is_run_folder(&self.folder) || object_key::validate(key).is_err() {
+    pub fn check_key<'a>(&self, key: &'a str) -> Result<GrantedKey<'a>, TokenError> {
+        if !is_run_folder(&self.folder) || object_key::validate_key(key).is_err() {
             return Err(TokenError::OtherRun);
         }
-        if let Some(name) = below(&self.folder, key) {
-            let runs = paths::inverse::runs(key);
+        if let Some(name) = strip_folder(&self.folder, key) {
+            let runs = paths::inverse::find_runs(key);
             let is_own = runs.first().is_some_and(|run| run.folder == self.folder);
             return is_own
-                .then_some(Reach::Inside(name))
+                .then_some(GrantedKey::Inside(name))
                 .ok_or(TokenError::OtherRun);
         }
-        if !paths::belonging(&self.folder).iter().any(|own| own == key) {
+        if !paths::pointer_keys(&self.folder)
+            .iter()
+            .any(|own| own == key)
+        {
             return Err(TokenError::OtherRun);
         }
-        Ok(if key.ends_with(paths::LATEST) {
-            Reach::LatestBuild
+        Ok(if key.ends_with(paths::LATEST_BUILD) {
+            GrantedKey::LatestBuild
         } else {
-            Reach::Alias
+            GrantedKey::Alias
         })
     }
 
@@ -134,9 +141,9 @@ impl Grant {
         if folder == self.folder && is_run_folder(folder) {
             return Ok(());
         }
-        match self.reach(folder)? {
-            Reach::Inside(_) => Ok(()),
-            Reach::Alias | Reach::LatestBuild => Err(TokenError::OtherRun),
+        match self.check_key(folder)? {
+            GrantedKey::Inside(_) => Ok(()),
+            GrantedKey::Alias | GrantedKey::LatestBuild => Err(TokenError::OtherRun),
         }
     }
 }
@@ -144,15 +151,15 @@ impl Grant {
 /// Whether this is the folder of one run and not inside another's. Read from its end: its
 /// beginning is a `path_prefix`, which may be a stranger's.
 fn is_run_folder(folder: &str) -> bool {
-    object_key::validate(folder).is_ok()
-        && matches!(paths::inverse::runs(folder).as_slice(), [run] if run.rest.is_empty())
+    object_key::validate_key(folder).is_ok()
+        && matches!(paths::inverse::find_runs(folder).as_slice(), [run] if run.rest.is_empty())
 }
 
-fn below<'a>(folder: &str, key: &'a str) -> Option<&'a str> {
+fn strip_folder<'a>(folder: &str, key: &'a str) -> Option<&'a str> {
     key.strip_prefix(folder)?.strip_prefix('/')
 }
 
-fn mac(key: &[u8], signed: &str) -> Hmac<Sha256> {
+fn start_mac(key: &[u8], signed: &str) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(signed.as_bytes());
     mac

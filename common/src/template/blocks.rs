@@ -1,14 +1,14 @@
 //! Whether the blocks of a template close: the parser takes a block without its end, and an end
 //! without its block, and would render what is left.
 
-use super::Error;
+use super::GoTemplateError;
 
 /// Deepest nesting of blocks.
 const MAX_NESTING: usize = 50;
 /// Most `else if` and `else with` of one block.
 const MAX_CHAIN: usize = 100;
 
-struct Block<'a> {
+struct OpenBlock<'a> {
     word: &'a str,
     /// Byte offset of its action.
     at: usize,
@@ -18,8 +18,8 @@ struct Block<'a> {
 }
 
 /// Checks the blocks. An action that never closes is left to the parser.
-pub(super) fn check(text: &str) -> Result<(), Error> {
-    let mut open: Vec<Block<'_>> = Vec::new();
+pub(super) fn check_blocks(text: &str) -> Result<(), GoTemplateError> {
+    let mut open: Vec<OpenBlock<'_>> = Vec::new();
     let mut from = 0;
     while let Some(start) = text[from..].find("{{").map(|found| from + found) {
         let Some(end) = action_end(text, start) else {
@@ -27,19 +27,23 @@ pub(super) fn check(text: &str) -> Result<(), Error> {
         };
         let action = text[start..end].trim_matches(['{', '}']);
         let action = action.strip_prefix("- ").unwrap_or(action).trim_start();
-        step(&mut open, action, start).map_err(|message| error(text, start, message))?;
+        track_action(&mut open, action, start).map_err(|message| error_at(text, start, message))?;
         from = end;
     }
     match open.last() {
         None => Ok(()),
         Some(block) => {
             let message = format!("{{{{{}}}}} has no {{{{end}}}}", block.word);
-            Err(error(text, block.at, message))
+            Err(error_at(text, block.at, message))
         }
     }
 }
 
-fn step<'a>(open: &mut Vec<Block<'a>>, action: &'a str, at: usize) -> Result<(), String> {
+fn track_action<'a>(
+    open: &mut Vec<OpenBlock<'a>>,
+    action: &'a str,
+    at: usize,
+) -> Result<(), String> {
     let word = first_word(action);
     match word {
         "if" | "range" | "with" | "block" | "define" => {
@@ -49,7 +53,7 @@ fn step<'a>(open: &mut Vec<Block<'a>>, action: &'a str, at: usize) -> Result<(),
             if open.len() == MAX_NESTING {
                 return Err(format!("blocks are nested deeper than {MAX_NESTING}"));
             }
-            open.push(Block {
+            open.push(OpenBlock {
                 word,
                 at,
                 chain: 0,
@@ -111,9 +115,9 @@ fn action_end(text: &str, start: usize) -> Option<usize> {
     None
 }
 
-fn error(text: &str, offset: usize, message: String) -> Error {
-    let (line, column) = super::place(text, offset);
-    Error {
+fn error_at(text: &str, offset: usize, message: String) -> GoTemplateError {
+    let (line, column) = super::line_and_column(text, offset);
+    GoTemplateError {
         line,
         column,
         message,
@@ -170,7 +174,7 @@ mod tests {
                 Some("line 1, column 1309: a block has more than 100 conditions"),
             ),
         ] {
-            let found = check(text).err().map(|error| error.to_string());
+            let found = check_blocks(text).err().map(|error| error.to_string());
             assert_eq!(found.as_deref(), message, "{text}");
         }
     }

@@ -12,42 +12,42 @@ pub(super) const SHORT: &str = ".short";
 pub(super) const SHOW: &str = ".show";
 
 /// What a template may call: all of Go's, but `call`, for no data holds a function.
-pub(super) const KNOWN: [&str; 18] = [
+pub(super) const GO_FUNCTIONS: [&str; 18] = [
     "and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "index", "slice", "len", "print",
     "printf", "println", "html", "js", "urlquery",
 ];
 
-type Result<T> = std::result::Result<T, TemplateError>;
+type FunctionResult<T> = std::result::Result<T, TemplateError>;
 
-pub(super) fn install(template: Template) -> Template {
+pub(super) fn register_functions(template: Template) -> Template {
     template
-        .func(FIELD, field)
-        .func(SHORT, short)
-        .func(SHOW, show)
-        .func("index", index)
+        .func(FIELD, get_field)
+        .func(SHORT, refuse_long_text)
+        .func(SHOW, refuse_struct)
+        .func("index", index_value)
 }
 
-fn field(arguments: &[Value]) -> Result<Value> {
+fn get_field(arguments: &[Value]) -> FunctionResult<Value> {
     let [line, column, receiver, names @ ..] = arguments else {
-        return Err(fail("a field needs a receiver"));
+        return Err(exec_error("a field needs a receiver"));
     };
     let place = (line.as_int(), column.as_int());
     let mut value = receiver.clone();
     for name in names {
-        value = one_field(&value, name).map_err(|error| at(place, error))?;
+        value = get_one_field(&value, name).map_err(|error| with_place(place, error))?;
     }
     Ok(value)
 }
 
 /// Structs are functions of a field's name, see [`super::view`].
-fn one_field(receiver: &Value, name: &Value) -> Result<Value> {
+fn get_one_field(receiver: &Value, name: &Value) -> FunctionResult<Value> {
     match (receiver, name.as_str()) {
         (Value::Function(fields), _) => fields(std::slice::from_ref(name)),
         (Value::Map(_), Some(key)) => Ok(receiver.field(key).cloned().unwrap_or(Value::Nil)),
-        (Value::Nil, _) => Err(fail(&format!(
+        (Value::Nil, _) => Err(exec_error(&format!(
             "nothing has a field {name}: this job lacks it"
         ))),
-        _ => Err(fail(&format!(
+        _ => Err(exec_error(&format!(
             "a {} has no field {name}",
             receiver.type_name()
         ))),
@@ -55,9 +55,9 @@ fn one_field(receiver: &Value, name: &Value) -> Result<Value> {
 }
 
 /// As Go's: a missing key of a map of texts is the empty text.
-fn index(arguments: &[Value]) -> Result<Value> {
+fn index_value(arguments: &[Value]) -> FunctionResult<Value> {
     let [value, keys @ ..] = arguments else {
-        return Err(fail("index needs a list or a map"));
+        return Err(exec_error("index needs a list or a map"));
     };
     let mut value = value.clone();
     for key in keys {
@@ -72,10 +72,10 @@ fn index(arguments: &[Value]) -> Result<Value> {
     Ok(value)
 }
 
-fn short(arguments: &[Value]) -> Result<Value> {
+fn refuse_long_text(arguments: &[Value]) -> FunctionResult<Value> {
     let value = arguments.first().cloned().unwrap_or(Value::Nil);
     match value.as_str() {
-        Some(text) if text.len() > MAX_VALUE => Err(fail(&format!(
+        Some(text) if text.len() > MAX_VALUE => Err(exec_error(&format!(
             "a text of {} bytes is longer than {MAX_VALUE}",
             text.len()
         ))),
@@ -83,18 +83,18 @@ fn short(arguments: &[Value]) -> Result<Value> {
     }
 }
 
-fn show(arguments: &[Value]) -> Result<Value> {
+fn refuse_struct(arguments: &[Value]) -> FunctionResult<Value> {
     match arguments.first() {
-        Some(Value::Function(_)) => Err(fail("a struct cannot be printed, only its fields")),
+        Some(Value::Function(_)) => Err(exec_error("a struct cannot be printed, only its fields")),
         value => Ok(value.cloned().unwrap_or(Value::Nil)),
     }
 }
 
-fn fail(message: &str) -> TemplateError {
+fn exec_error(message: &str) -> TemplateError {
     TemplateError::Exec(message.to_owned())
 }
 
-fn at((line, column): (Option<i64>, Option<i64>), error: TemplateError) -> TemplateError {
+fn with_place((line, column): (Option<i64>, Option<i64>), error: TemplateError) -> TemplateError {
     let number = |number: Option<i64>| usize::try_from(number.unwrap_or_default()).unwrap_or(0);
     let message = match error {
         TemplateError::Exec(message) => message,

@@ -8,39 +8,39 @@ use gotmpl::parse::{
     BranchNode, CommandNode, DefineNode, Expr, ListNode, Node, Number, PipeNode, Pos, SmolStr,
 };
 
-use super::{Error, MAIN, functions, place};
+use super::{GoTemplateError, MAIN_TEMPLATE, functions, line_and_column};
 
-/// The templates by name, [`MAIN`] first. Functions of `also` may be called, too.
-pub(super) fn rewrite(
+/// The templates by name, [`MAIN_TEMPLATE`] first. Functions of `also` may be called, too.
+pub(super) fn rewrite_templates(
     text: &str,
     main: ListNode,
     named: Vec<DefineNode>,
     also: &[&str],
-) -> Result<Vec<(SmolStr, ListNode)>, Error> {
+) -> Result<Vec<(SmolStr, ListNode)>, GoTemplateError> {
     let mut names: Vec<SmolStr> = Vec::new();
     for define in &named {
         if names.contains(&define.name) {
             let message = format!("template {:?} is defined twice", define.name);
-            return Err(error(text, define.pos, message));
+            return Err(error_at(text, define.pos, message));
         }
         names.push(define.name.clone());
     }
     let bodies = named.into_iter().map(|define| (define.name, define.body));
-    let mut trees = vec![(SmolStr::new_static(MAIN), main)];
+    let mut trees = vec![(SmolStr::new_static(MAIN_TEMPLATE), main)];
     trees.extend(bodies);
     for (name, tree) in &mut trees {
-        let mut rewriter = Rewriter {
+        let mut rewriter = TemplateRewriter {
             text,
             also,
-            templates: (*name == MAIN).then_some(&names),
+            templates: (*name == MAIN_TEMPLATE).then_some(&names),
             variables: vec![SmolStr::new_static("$")],
         };
-        rewriter.list(tree)?;
+        rewriter.rewrite_list(tree)?;
     }
     Ok(trees)
 }
 
-struct Rewriter<'a> {
+struct TemplateRewriter<'a> {
     text: &'a str,
     also: &'a [&'a str],
     /// Templates that may be called here: none in a named template, so that calls cannot
@@ -50,23 +50,27 @@ struct Rewriter<'a> {
     variables: Vec<SmolStr>,
 }
 
-impl Rewriter<'_> {
-    fn list(&mut self, list: &mut ListNode) -> Result<(), Error> {
-        list.nodes.iter_mut().try_for_each(|node| self.node(node))
+impl TemplateRewriter<'_> {
+    fn rewrite_list(&mut self, list: &mut ListNode) -> Result<(), GoTemplateError> {
+        list.nodes
+            .iter_mut()
+            .try_for_each(|node| self.rewrite_node(node))
     }
 
-    fn node(&mut self, node: &mut Node) -> Result<(), Error> {
+    fn rewrite_node(&mut self, node: &mut Node) -> Result<(), GoTemplateError> {
         match node {
-            Node::List(list) => self.list(list),
+            Node::List(list) => self.rewrite_list(list),
             Node::Action(action) => {
-                self.pipe(&mut action.pipe)?;
+                self.rewrite_pipe(&mut action.pipe)?;
                 if action.pipe.decl.is_empty() {
-                    let show = call(action.pos, functions::SHOW, vec![]);
+                    let show = build_call(action.pos, functions::SHOW, vec![]);
                     action.pipe.commands.push(show);
                 }
                 Ok(())
             }
-            Node::If(branch) | Node::Range(branch) | Node::With(branch) => self.branch(branch),
+            Node::If(branch) | Node::Range(branch) | Node::With(branch) => {
+                self.rewrite_branch(branch)
+            }
             Node::Template(template) => {
                 let known = self
                     .templates
@@ -77,43 +81,44 @@ impl Rewriter<'_> {
                         None => "is called from another one, which is not supported",
                     };
                     let message = format!("template {:?} {why}", template.name);
-                    return Err(error(self.text, template.pos, message));
+                    return Err(error_at(self.text, template.pos, message));
                 }
                 template
                     .pipe
                     .as_mut()
-                    .map_or(Ok(()), |pipe| self.pipe(pipe))
+                    .map_or(Ok(()), |pipe| self.rewrite_pipe(pipe))
             }
             Node::Text(_) | Node::Define(_) | Node::Break(_) | Node::Continue(_) => Ok(()),
         }
     }
 
-    fn branch(&mut self, branch: &mut BranchNode) -> Result<(), Error> {
+    fn rewrite_branch(&mut self, branch: &mut BranchNode) -> Result<(), GoTemplateError> {
         let outer = self.variables.len();
-        self.pipe(&mut branch.pipe)?;
+        self.rewrite_pipe(&mut branch.pipe)?;
         let inner = self.variables.len();
-        self.list(&mut branch.body)?;
+        self.rewrite_list(&mut branch.body)?;
         self.variables.truncate(inner);
         if let Some(other) = &mut branch.else_body {
-            self.list(other)?;
+            self.rewrite_list(other)?;
         }
         self.variables.truncate(outer);
         Ok(())
     }
 
-    fn pipe(&mut self, pipe: &mut PipeNode) -> Result<(), Error> {
+    fn rewrite_pipe(&mut self, pipe: &mut PipeNode) -> Result<(), GoTemplateError> {
         if pipe.is_assign {
             pipe.decl
                 .iter()
-                .try_for_each(|name| self.known(pipe.pos, name))?;
+                .try_for_each(|name| self.check_variable(pipe.pos, name))?;
         }
         for mut command in std::mem::take(&mut pipe.commands) {
             let pos = command.pos;
             for argument in &mut command.args {
-                self.expr(argument)?;
+                self.rewrite_expr(argument)?;
             }
             pipe.commands.push(command);
-            pipe.commands.push(call(pos, functions::SHORT, vec![]));
+            pipe.commands
+                .push(build_call(pos, functions::SHORT, vec![]));
         }
         if !pipe.is_assign {
             self.variables.extend(pipe.decl.iter().cloned());
@@ -121,55 +126,55 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    fn expr(&mut self, expr: &mut Expr) -> Result<(), Error> {
+    fn rewrite_expr(&mut self, expr: &mut Expr) -> Result<(), GoTemplateError> {
         match expr {
             Expr::Field(pos, fields) => {
-                *expr = access(self.text, *pos, Expr::Dot(*pos), fields);
+                *expr = build_field_call(self.text, *pos, Expr::Dot(*pos), fields);
                 Ok(())
             }
             Expr::Variable(pos, name, fields) => {
-                self.known(*pos, name)?;
+                self.check_variable(*pos, name)?;
                 if !fields.is_empty() {
                     let variable = Expr::Variable(*pos, name.clone(), Vec::new());
-                    *expr = access(self.text, *pos, variable, fields);
+                    *expr = build_field_call(self.text, *pos, variable, fields);
                 }
                 Ok(())
             }
             Expr::Chain(pos, inner, fields) => {
-                self.expr(inner)?;
+                self.rewrite_expr(inner)?;
                 let inner = std::mem::replace(inner.as_mut(), Expr::Dot(*pos));
-                *expr = access(self.text, *pos, inner, fields);
+                *expr = build_field_call(self.text, *pos, inner, fields);
                 Ok(())
             }
             Expr::Pipe(_, pipe) => {
                 let outer = self.variables.len();
-                self.pipe(pipe)?;
+                self.rewrite_pipe(pipe)?;
                 self.variables.truncate(outer);
                 Ok(())
             }
             Expr::Identifier(pos, name)
-                if !functions::KNOWN.contains(&name.as_str())
+                if !functions::GO_FUNCTIONS.contains(&name.as_str())
                     && !self.also.contains(&name.as_str()) =>
             {
                 let message = format!("function {:?} is not defined", name.as_str());
-                Err(error(self.text, *pos, message))
+                Err(error_at(self.text, *pos, message))
             }
             _ => Ok(()),
         }
     }
 
-    fn known(&self, pos: Pos, name: &SmolStr) -> Result<(), Error> {
+    fn check_variable(&self, pos: Pos, name: &SmolStr) -> Result<(), GoTemplateError> {
         if self.variables.contains(name) {
             return Ok(());
         }
         let message = format!("variable {:?} is not defined", name.as_str());
-        Err(error(self.text, pos, message))
+        Err(error_at(self.text, pos, message))
     }
 }
 
 /// `receiver.a.b` as a call that knows where it stands.
-fn access(text: &str, pos: Pos, receiver: Expr, fields: &[SmolStr]) -> Expr {
-    let (line, column) = place(text, pos.offset);
+fn build_field_call(text: &str, pos: Pos, receiver: Expr, fields: &[SmolStr]) -> Expr {
+    let (line, column) = line_and_column(text, pos.offset);
     let number = |number: usize| Expr::Number(pos, Number::Int(number as i64));
     let mut arguments = vec![number(line), number(column), receiver];
     arguments.extend(
@@ -180,21 +185,21 @@ fn access(text: &str, pos: Pos, receiver: Expr, fields: &[SmolStr]) -> Expr {
     let pipe = PipeNode {
         pos,
         decl: Vec::new(),
-        commands: vec![call(pos, functions::FIELD, arguments)],
+        commands: vec![build_call(pos, functions::FIELD, arguments)],
         is_assign: false,
     };
     Expr::Pipe(pos, pipe)
 }
 
-fn call(pos: Pos, function: &'static str, arguments: Vec<Expr>) -> CommandNode {
+fn build_call(pos: Pos, function: &'static str, arguments: Vec<Expr>) -> CommandNode {
     let mut args = vec![Expr::Identifier(pos, SmolStr::new_static(function))];
     args.extend(arguments);
     CommandNode { pos, args }
 }
 
-fn error(text: &str, pos: Pos, message: String) -> Error {
-    let (line, column) = place(text, pos.offset);
-    Error {
+fn error_at(text: &str, pos: Pos, message: String) -> GoTemplateError {
+    let (line, column) = line_and_column(text, pos.offset);
+    GoTemplateError {
         line,
         column,
         message,

@@ -12,11 +12,11 @@ const TYPES: [ProwJobType; 4] = [
     ProwJobType::Batch,
 ];
 
-pub(super) fn jobs() -> [ProwJob; 4] {
-    TYPES.map(job)
+pub(super) fn sample_jobs() -> [ProwJob; 4] {
+    TYPES.map(sample_job)
 }
 
-fn job(job_type: ProwJobType) -> ProwJob {
+fn sample_job(job_type: ProwJobType) -> ProwJob {
     let refs = Refs {
         org: "org".into(),
         repo: "repo".into(),

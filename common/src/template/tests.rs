@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 
 fn refused(text: &str) -> String {
-    Template::for_jobs(text).unwrap_err().to_string()
+    GoTemplate::parse_for_jobs(text).unwrap_err().to_string()
 }
 
 #[test]
@@ -52,10 +52,13 @@ fn a_mistake_is_shown_with_its_place() {
 
 #[test]
 fn data_of_ones_own_has_fields_too() {
-    let template = Template::parse("Hi {{.AuthorLogin}}, {{range .Labels}}<{{.}}>{{end}}").unwrap();
+    let template =
+        GoTemplate::parse_template("Hi {{.AuthorLogin}}, {{range .Labels}}<{{.}}>{{end}}").unwrap();
     let data = json!({"AuthorLogin": "ada", "Labels": ["a", "b"]});
-    assert_eq!(template.render(&data).unwrap(), "Hi ada, <a><b>");
-    let error = template.render(&json!({"AuthorLogn": "ada"})).unwrap_err();
+    assert_eq!(template.render_data(&data).unwrap(), "Hi ada, <a><b>");
+    let error = template
+        .render_data(&json!({"AuthorLogn": "ada"}))
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "line 1, column 6: the data has no field AuthorLogin; did you mean AuthorLogn?"
@@ -88,7 +91,7 @@ fn no_template_hangs() {
         &"x".repeat(MAX_TEXT + 1),
     ] {
         let shown: String = text.chars().take(60).collect();
-        assert!(Template::for_jobs(text).is_err(), "{shown}");
+        assert!(GoTemplate::parse_for_jobs(text).is_err(), "{shown}");
     }
 }
 
@@ -101,7 +104,7 @@ fn as_go_renders() {
     let mut wrong = Vec::new();
     for line in include_str!("go.jsonl").lines() {
         let line: Line = serde_json::from_str(line).unwrap();
-        let template = match Template::parse(&line.template) {
+        let template = match GoTemplate::parse_template(&line.template) {
             Ok(template) if line.refused.is_empty() => template,
             Ok(_) => {
                 wrong.push(format!(
@@ -120,12 +123,13 @@ fn as_go_renders() {
         };
         let rendered = |name: &str| match jobs.get(name) {
             Some(job) => template.render_job(job),
-            None => template.render(&welcome),
+            None => template.render_data(&welcome),
         };
         for (name, text) in &line.text {
             let found = rendered(name);
             // Go shows the insides of a struct; here that is refused.
-            let refused = |error: &Error| error.message.starts_with("a struct cannot be printed");
+            let refused =
+                |error: &GoTemplateError| error.message.starts_with("a struct cannot be printed");
             if found.as_ref() != Ok(text) && !found.as_ref().is_err_and(refused) {
                 wrong.push(format!(
                     "{} on {name}: {found:?}, not {text:?}",

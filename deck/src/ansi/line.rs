@@ -2,17 +2,17 @@
 
 use std::fmt::Write;
 
-use super::style::Style;
+use super::style::TextStyle;
 
 /// Columns kept of a line; what lies beyond is counted.
 pub(super) const MAX_COLUMNS: usize = 10_000;
 /// A terminal's width: its cursor is moved no further by a sequence. Otherwise a few bytes of a
 /// log were thousands of blanks of a page.
-pub(super) const WIDTH: usize = 400;
+pub(super) const TERMINAL_WIDTH: usize = 400;
 
 #[derive(Debug, Default)]
 pub(super) struct LineBuffer {
-    cells: Vec<(char, Style)>,
+    cells: Vec<(char, TextStyle)>,
     cursor: usize,
     /// Characters written past [`MAX_COLUMNS`].
     dropped: usize,
@@ -21,7 +21,7 @@ pub(super) struct LineBuffer {
 }
 
 impl LineBuffer {
-    pub(super) fn put(&mut self, character: char, style: Style) {
+    pub(super) fn put_char(&mut self, character: char, style: TextStyle) {
         if self.cursor >= MAX_COLUMNS {
             self.dropped += 1;
             return;
@@ -29,7 +29,7 @@ impl LineBuffer {
         if self.cursor < self.cells.len() {
             self.cells[self.cursor] = (character, style);
         } else {
-            self.cells.resize(self.cursor, (' ', Style::default()));
+            self.cells.resize(self.cursor, (' ', TextStyle::default()));
             self.cells.push((character, style));
         }
         self.blank = self.blank.min(self.cursor);
@@ -40,28 +40,28 @@ impl LineBuffer {
         self.cursor = 0;
     }
 
-    pub(super) fn back(&mut self, columns: usize) {
+    pub(super) fn move_back(&mut self, columns: usize) {
         self.cursor = self.cursor.saturating_sub(columns);
     }
 
-    pub(super) fn forward(&mut self, columns: usize) {
-        self.column(self.cursor.saturating_add(columns));
+    pub(super) fn move_forward(&mut self, columns: usize) {
+        self.move_to_column(self.cursor.saturating_add(columns));
     }
 
-    pub(super) fn column(&mut self, column: usize) {
+    pub(super) fn move_to_column(&mut self, column: usize) {
         // Behind the width only text itself leads on.
-        self.cursor = column.min(WIDTH.max(self.cursor));
+        self.cursor = column.min(TERMINAL_WIDTH.max(self.cursor));
     }
 
     /// 0: from the cursor on; 1: up to the cursor; 2: all.
-    pub(super) fn erase(&mut self, what: usize) {
+    pub(super) fn erase_line(&mut self, what: usize) {
         let end = self.cells.len();
         match what {
             0 => self.cells.truncate(self.cursor),
             1 => {
                 let to = end.min(self.cursor + 1);
                 if let Some(written) = self.cells.get_mut(self.blank..to) {
-                    written.fill((' ', Style::default()));
+                    written.fill((' ', TextStyle::default()));
                     self.blank = to;
                 }
             }
@@ -74,7 +74,7 @@ impl LineBuffer {
     pub(super) fn take_html(&mut self) -> String {
         let mut html = String::with_capacity(self.cells.len() + 16);
         for run in self.cells.chunk_by(|left, right| left.1 == right.1) {
-            let classes = run[0].1.classes();
+            let classes = run[0].1.css_classes();
             if !classes.is_empty() {
                 let _ = write!(html, "<span class=\"{classes}\">");
             }

@@ -10,7 +10,7 @@ const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
 const CUBE: u8 = 16;
 const GREYS: u8 = 232;
 
-fn rgb(index: u8) -> [u8; 3] {
+fn color_rgb(index: u8) -> [u8; 3] {
     if index >= GREYS {
         return [8 + 10 * (index - GREYS); 3];
     }
@@ -19,9 +19,9 @@ fn rgb(index: u8) -> [u8; 3] {
 }
 
 /// The colour 16–255 that is nearest to a true colour.
-pub(super) fn nearest(red: u8, green: u8, blue: u8) -> u8 {
+pub(super) fn nearest_color(red: u8, green: u8, blue: u8) -> u8 {
     let distance = |index: &u8| -> u32 {
-        rgb(*index)
+        color_rgb(*index)
             .iter()
             .zip([red, green, blue])
             .map(|(have, want)| u32::from(have.abs_diff(want)).pow(2))
@@ -33,10 +33,10 @@ pub(super) fn nearest(red: u8, green: u8, blue: u8) -> u8 {
 }
 
 /// Rules `.fN` (foreground) and `.gN` (background) for colours 16–255.
-pub(crate) fn style_sheet() -> String {
+pub(crate) fn palette_css() -> String {
     let mut css = String::with_capacity(16 * 1024);
     for index in CUBE..=u8::MAX {
-        let [red, green, blue] = rgb(index);
+        let [red, green, blue] = color_rgb(index);
         let _ = write!(
             css,
             ".f{index}{{color:#{red:02x}{green:02x}{blue:02x}}}.g{index}{{background:#{red:02x}{green:02x}{blue:02x}}}"
@@ -58,12 +58,12 @@ mod tests {
             (232, [8, 8, 8]),
             (255, [238, 238, 238]),
         ] {
-            assert_eq!(rgb(index), expected, "{index}");
+            assert_eq!(color_rgb(index), expected, "{index}");
             assert_eq!(
-                rgb(nearest(expected[0], expected[1], expected[2])),
+                color_rgb(nearest_color(expected[0], expected[1], expected[2])),
                 expected
             );
         }
-        assert!(style_sheet().contains(".f208{color:#ff8700}"));
+        assert!(palette_css().contains(".f208{color:#ff8700}"));
     }
 }

@@ -1,9 +1,9 @@
 //! Select Graphic Rendition (`ESC [ … m`): what it sets, and the CSS classes that show it.
 
-use super::palette::nearest;
+use super::palette::nearest_color;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Style {
+pub(super) struct TextStyle {
     foreground: Option<u8>,
     background: Option<u8>,
     bold: bool,
@@ -14,9 +14,9 @@ pub(super) struct Style {
     strike: bool,
 }
 
-impl Style {
+impl TextStyle {
     /// Applies the parameters of one sequence. What is unknown or malformed changes nothing.
-    pub(super) fn select(&mut self, parameters: &str) {
+    pub(super) fn apply_sgr(&mut self, parameters: &str) {
         let mut groups = parameters.split(';');
         while let Some(group) = groups.next() {
             let (code, sub) = group
@@ -24,15 +24,15 @@ impl Style {
                 .map_or((group, None), |(code, sub)| (code, Some(sub)));
             match (code.parse::<u8>().unwrap_or(0), sub) {
                 _ if !code.is_empty() && code.parse::<u8>().is_err() => {}
-                (38, sub) => self.foreground = color(sub, &mut groups).or(self.foreground),
-                (48, sub) => self.background = color(sub, &mut groups).or(self.background),
+                (38, sub) => self.foreground = parse_color(sub, &mut groups).or(self.foreground),
+                (48, sub) => self.background = parse_color(sub, &mut groups).or(self.background),
                 (4, Some("0")) => self.underline = false,
-                (code, _) => self.set(code),
+                (code, _) => self.apply_code(code),
             }
         }
     }
 
-    fn set(&mut self, code: u8) {
+    fn apply_code(&mut self, code: u8) {
         match code {
             0 => *self = Self::default(),
             1 => self.bold = true,
@@ -58,7 +58,7 @@ impl Style {
 
     /// `b`old, `d`im, `i`talic, `u`nderline, `s`trike, `fN` foreground, `gN` background; `fd` and
     /// `gd` are the page's own colours, exchanged by inverse.
-    pub(super) fn classes(self) -> String {
+    pub(super) fn css_classes(self) -> String {
         let mut classes = Vec::new();
         for (on, class) in [
             (self.bold, "b"),
@@ -85,7 +85,7 @@ impl Style {
 
 /// The colour after 38 or 48: `5;N` or `2;R;G;B`, in groups of their own or as sub-parameters
 /// (`5:N`, `2:R:G:B`, `2::R:G:B`).
-fn color<'a>(sub: Option<&'a str>, groups: &mut impl Iterator<Item = &'a str>) -> Option<u8> {
+fn parse_color<'a>(sub: Option<&'a str>, groups: &mut impl Iterator<Item = &'a str>) -> Option<u8> {
     let channel = |text: Option<&str>| text.and_then(|text| text.parse::<u8>().ok());
     if let Some(sub) = sub {
         let parts: Vec<&str> = sub.split(':').collect();
@@ -94,7 +94,7 @@ fn color<'a>(sub: Option<&'a str>, groups: &mut impl Iterator<Item = &'a str>) -
             (Some("2"), length @ 4..) => {
                 let [red, green, blue] =
                     [length - 3, length - 2, length - 1].map(|at| channel(Some(parts[at])));
-                Some(nearest(red?, green?, blue?))
+                Some(nearest_color(red?, green?, blue?))
             }
             _ => None,
         };
@@ -103,7 +103,7 @@ fn color<'a>(sub: Option<&'a str>, groups: &mut impl Iterator<Item = &'a str>) -
         Some("5") => channel(groups.next()),
         Some("2") => {
             let [red, green, blue] = [0, 1, 2].map(|_| channel(groups.next()));
-            Some(nearest(red?, green?, blue?))
+            Some(nearest_color(red?, green?, blue?))
         }
         _ => None,
     }

@@ -3,13 +3,13 @@
 use common::prowjob::{ProwJobState, ProwJobType};
 use serde::Deserialize;
 
-use super::job::Job;
-use super::pattern::Pattern;
+use super::job::IndexedJob;
+use super::pattern::JobPattern;
 
 /// Prow's query parameters, as they come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Query {
+pub struct JobListQuery {
     pub repo: String,
     pub job: String,
     pub author: String,
@@ -21,19 +21,19 @@ pub struct Query {
 
 /// The conditions; all have to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct JobFilter {
     /// `org/repo`: of the job itself or of its extra references.
     pub repo: Option<String>,
-    pub job: Option<Pattern>,
+    pub job: Option<JobPattern>,
     pub author: Option<String>,
     pub state: Option<ProwJobState>,
     pub kind: Option<ProwJobType>,
     pub pull: Option<u64>,
 }
 
-impl Filter {
+impl JobFilter {
     /// Reads the parameters; empty ones ask for nothing. An error says which one is no good.
-    pub fn parse(query: &Query) -> Result<Self, String> {
+    pub fn parse_query(query: &JobListQuery) -> Result<Self, String> {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let state = given(&query.state)
             .map(|text| {
@@ -55,7 +55,7 @@ impl Filter {
         Ok(Self {
             repo: given(&query.repo),
             job: given(&query.job)
-                .map(|text| Pattern::parse(&text))
+                .map(|text| JobPattern::parse(&text))
                 .transpose()?,
             author: given(&query.author),
             state,
@@ -68,18 +68,18 @@ impl Filter {
         *self == Self::default()
     }
 
-    pub fn matches(&self, job: &Job) -> bool {
+    pub fn matches_job(&self, job: &IndexedJob) -> bool {
         self.state.is_none_or(|state| state == job.state) && self.matches_but_state(job)
     }
 
-    pub fn matches_but_state(&self, job: &Job) -> bool {
+    pub fn matches_but_state(&self, job: &IndexedJob) -> bool {
         let pattern = self.job.as_ref();
-        pattern.is_none_or(|pattern| pattern.matches(&job.job))
+        pattern.is_none_or(|pattern| pattern.matches_name(&job.job))
             && self.matches_but_state_and_name(job)
     }
 
     /// The conditions that are told at once.
-    pub(super) fn matches_but_state_and_name(&self, job: &Job) -> bool {
+    pub(super) fn matches_but_state_and_name(&self, job: &IndexedJob) -> bool {
         let holds =
             |wanted: &Option<String>, has: &dyn Fn(&str) -> bool| wanted.as_deref().is_none_or(has);
         self.kind.is_none_or(|kind| kind == job.kind)
@@ -115,46 +115,46 @@ mod tests {
     fn what_cannot_be_meant_is_said() {
         for (query, says) in [
             (
-                Query {
+                JobListQuery {
                     state: "green".into(),
-                    ..Query::default()
+                    ..JobListQuery::default()
                 },
                 "no state “green”",
             ),
             (
-                Query {
+                JobListQuery {
                     kind: "nightly".into(),
-                    ..Query::default()
+                    ..JobListQuery::default()
                 },
                 "no type “nightly”",
             ),
             (
-                Query {
+                JobListQuery {
                     pull: "seven".into(),
-                    ..Query::default()
+                    ..JobListQuery::default()
                 },
                 "“seven” is no pull request",
             ),
             (
-                Query {
+                JobListQuery {
                     job: "*".repeat(60_000),
-                    ..Query::default()
+                    ..JobListQuery::default()
                 },
                 "at most 256 bytes",
             ),
         ] {
-            let error = Filter::parse(&query).unwrap_err();
+            let error = JobFilter::parse_query(&query).unwrap_err();
             assert!(error.contains(says), "{error}");
         }
-        let blank = Query {
+        let blank = JobListQuery {
             repo: " ".into(),
-            ..Query::default()
+            ..JobListQuery::default()
         };
-        assert!(Filter::parse(&blank).unwrap().is_empty());
-        let pull = Query {
+        assert!(JobFilter::parse_query(&blank).unwrap().is_empty());
+        let pull = JobListQuery {
             pull: "#7".into(),
-            ..Query::default()
+            ..JobListQuery::default()
         };
-        assert_eq!(Filter::parse(&pull).unwrap().pull, Some(7));
+        assert_eq!(JobFilter::parse_query(&pull).unwrap().pull, Some(7));
     }
 }

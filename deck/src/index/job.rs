@@ -3,27 +3,27 @@
 use std::cmp::{Ordering, Reverse};
 use std::sync::Arc;
 
-use common::prowjob::{ProwJob, ProwJobState, ProwJobType, WAITING};
+use common::prowjob::{ProwJob, ProwJobState, ProwJobType, WAITING_PREFIX};
 use jiff::Timestamp;
 
-use super::body::{Body, Omit};
-use super::build::{self, Interner};
+use super::convert::{self, StringInterner};
+use super::prowjob_json::{OmitFields, ProwJobJson};
 
 /// What lists and pages show of a `ProwJob`. Strings that many runs share are stored once.
 #[derive(Debug)]
-pub struct Job {
+pub struct IndexedJob {
     /// Of the `ProwJob`.
     pub name: Arc<str>,
     pub job: Arc<str>,
     pub kind: ProwJobType,
     pub state: ProwJobState,
     /// The repository the job is about.
-    pub repository: Option<Repository>,
+    pub repository: Option<JobRepository>,
     /// `org/repo` of every reference, the main one first.
     pub repos: Box<[Arc<str>]>,
     /// The main one is the job's own (`spec.refs`).
     pub(super) has_refs: bool,
-    pub pulls: Box<[PullRequest]>,
+    pub pulls: Box<[JobPullRequest]>,
     pub started: Timestamp,
     /// When its pod was made.
     pub pending: Option<Timestamp>,
@@ -50,11 +50,11 @@ pub struct Job {
     pub tenant: Arc<str>,
     /// The newer run that took this one's place.
     pub superseded_by: Option<Box<str>>,
-    pub(super) body: Body,
+    pub(super) body: ProwJobJson,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repository {
+pub struct JobRepository {
     pub org: Arc<str>,
     pub repo: Arc<str>,
     /// May be empty.
@@ -64,7 +64,7 @@ pub struct Repository {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PullRequest {
+pub struct JobPullRequest {
     pub number: u64,
     pub author: Arc<str>,
     pub sha: Arc<str>,
@@ -75,14 +75,14 @@ pub struct PullRequest {
     pub author_link: Arc<str>,
 }
 
-impl Job {
+impl IndexedJob {
     /// Completion is told by its time alone, as everywhere in Prow.
     pub fn is_complete(&self) -> bool {
         self.completed.is_some()
     }
 
     /// What it is called on pages: whoever made it may have named no job.
-    pub(crate) fn title(&self) -> Arc<str> {
+    pub(crate) fn display_title(&self) -> Arc<str> {
         if self.job.is_empty() {
             self.name.clone()
         } else {
@@ -91,14 +91,14 @@ impl Job {
     }
 
     /// Whether it is in line for a limit that its description names.
-    pub(super) fn is_in_line(&self) -> bool {
+    pub(super) fn is_queued(&self) -> bool {
         let triggered = self.state == ProwJobState::Triggered && !self.is_complete();
-        triggered && self.description.starts_with(WAITING)
+        triggered && self.description.starts_with(WAITING_PREFIX)
     }
 
     /// A job that is not in the index. `None` for an object without a name.
     pub(crate) fn new(object: &ProwJob) -> Option<Self> {
-        Interner::default().job(object, build::shown(object)?)
+        StringInterner::default().build_job(object, convert::redacted_value(object)?)
     }
 
     /// Repositories of the job's own refs; of the others if it has none.
@@ -117,44 +117,44 @@ impl Job {
     }
 
     /// The whole object as JSON, without secrets and what `omit` names.
-    pub fn json(&self, omit: Omit) -> String {
+    pub fn to_json(&self, omit: OmitFields) -> String {
         let mut json = String::new();
         self.write_json(omit, &mut json);
         json
     }
 
-    /// Appends [`Job::json`].
-    pub(crate) fn write_json(&self, omit: Omit, out: &mut String) {
-        self.body.write(omit, out);
+    /// Appends [`IndexedJob::to_json`].
+    pub(crate) fn write_json(&self, omit: OmitFields, out: &mut String) {
+        self.body.write_json(omit, out);
     }
 
     /// Whether this is the very same version of the object, as after listing again.
-    pub(super) fn shows_the_same(&self, other: &Self) -> bool {
+    pub(super) fn is_same_version(&self, other: &Self) -> bool {
         self.body == other.body
     }
 
-    fn key(&self) -> (Reverse<Timestamp>, &str, &str) {
+    fn sort_key(&self) -> (Reverse<Timestamp>, &str, &str) {
         (Reverse(self.started), &self.job, &self.name)
     }
 }
 
 /// Newest first, then by job, as Prow sorts; the name makes it total.
-impl Ord for Job {
+impl Ord for IndexedJob {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
+        self.sort_key().cmp(&other.sort_key())
     }
 }
 
-impl PartialOrd for Job {
+impl PartialOrd for IndexedJob {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Job {
+impl PartialEq for IndexedJob {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        self.sort_key() == other.sort_key()
     }
 }
 
-impl Eq for Job {}
+impl Eq for IndexedJob {}

@@ -6,14 +6,14 @@ const MAX_PATTERN: usize = 256;
 /// `*` for any characters, `?` for any one, `[a-z]` and `[^a-z]` for one of a class, `\` before a
 /// character that stands for itself. Matched as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern {
+pub struct JobPattern {
     text: String,
     /// `None`: it cannot be read, so nothing matches, as in Prow.
-    parts: Option<Vec<Part>>,
+    parts: Option<Vec<PatternPart>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum PatternPart {
     One(char),
     Any,
     /// Never two in a row.
@@ -24,7 +24,7 @@ enum Part {
     },
 }
 
-impl Pattern {
+impl JobPattern {
     /// Reads a pattern; an error says what is no good about it.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_PATTERN {
@@ -33,18 +33,18 @@ impl Pattern {
             ));
         }
         Ok(Self {
-            parts: parts(text),
+            parts: parse_parts(text),
             text: text.to_owned(),
         })
     }
 
     /// The name, if only one can match.
-    pub fn exact(&self) -> Option<&str> {
+    pub fn exact_name(&self) -> Option<&str> {
         (!self.text.contains(['*', '?', '[', '\\'])).then_some(&self.text)
     }
 
     /// In time linear in both for each `*`: only the last one is ever tried again.
-    pub fn matches(&self, name: &str) -> bool {
+    pub fn matches_name(&self, name: &str) -> bool {
         let Some(parts) = &self.parts else {
             return false;
         };
@@ -52,11 +52,11 @@ impl Pattern {
         let mut star: Option<(usize, &str)> = None;
         while let Some(next) = rest.chars().next() {
             match (parts.get(at), star) {
-                (Some(Part::Star), _) => {
+                (Some(PatternPart::Star), _) => {
                     at += 1;
                     star = Some((at, rest));
                 }
-                (Some(part), _) if part.takes(next) => {
+                (Some(part), _) if part.matches_char(next) => {
                     at += 1;
                     rest = &rest[next.len_utf8()..];
                 }
@@ -68,13 +68,13 @@ impl Pattern {
                 (_, None) => return false,
             }
         }
-        parts[at..].iter().all(|part| *part == Part::Star)
+        parts[at..].iter().all(|part| *part == PatternPart::Star)
     }
 }
 
-impl Part {
+impl PatternPart {
     /// Whether it stands for this one character.
-    fn takes(&self, character: char) -> bool {
+    fn matches_char(&self, character: char) -> bool {
         match self {
             Self::One(own) => *own == character,
             Self::Any => true,
@@ -88,17 +88,17 @@ impl Part {
 }
 
 /// `None`: a class or an escape is not finished.
-fn parts(text: &str) -> Option<Vec<Part>> {
+fn parse_parts(text: &str) -> Option<Vec<PatternPart>> {
     let mut rest = text.chars();
     let mut parts = Vec::new();
     while let Some(next) = rest.next() {
         let part = match next {
-            '*' if parts.last() == Some(&Part::Star) => continue,
-            '*' => Part::Star,
-            '?' => Part::Any,
-            '[' => class(&mut rest)?,
-            '\\' => Part::One(rest.next()?),
-            other => Part::One(other),
+            '*' if parts.last() == Some(&PatternPart::Star) => continue,
+            '*' => PatternPart::Star,
+            '?' => PatternPart::Any,
+            '[' => parse_class(&mut rest)?,
+            '\\' => PatternPart::One(rest.next()?),
+            other => PatternPart::One(other),
         };
         parts.push(part);
     }
@@ -106,28 +106,28 @@ fn parts(text: &str) -> Option<Vec<Part>> {
 }
 
 /// The rest of a class after its `[`: at least one character or range, then `]`.
-fn class(rest: &mut std::str::Chars<'_>) -> Option<Part> {
+fn parse_class(rest: &mut std::str::Chars<'_>) -> Option<PatternPart> {
     let but = rest.as_str().starts_with('^');
     if but {
         rest.next();
     }
     let mut ranges = Vec::new();
     while ranges.is_empty() || !rest.as_str().starts_with(']') {
-        let low = one(rest)?;
+        let low = parse_class_char(rest)?;
         let high = if rest.as_str().starts_with('-') {
             rest.next();
-            one(rest)?
+            parse_class_char(rest)?
         } else {
             low
         };
         ranges.push((low, high));
     }
     rest.next();
-    Some(Part::Class { but, ranges })
+    Some(PatternPart::Class { but, ranges })
 }
 
 /// A character of a class; `-` and `]` only after `\`.
-fn one(rest: &mut std::str::Chars<'_>) -> Option<char> {
+fn parse_class_char(rest: &mut std::str::Chars<'_>) -> Option<char> {
     match rest.next()? {
         '-' | ']' => None,
         '\\' => rest.next(),
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, name: &str) -> bool {
-        Pattern::parse(pattern).unwrap().matches(name)
+        JobPattern::parse(pattern).unwrap().matches_name(name)
     }
 
     #[test]
@@ -199,19 +199,19 @@ mod tests {
             ("un[i]t", None),
             ("un\\it", None),
         ] {
-            assert_eq!(Pattern::parse(pattern).unwrap().exact(), expected);
+            assert_eq!(JobPattern::parse(pattern).unwrap().exact_name(), expected);
         }
     }
 
     #[test]
     fn stars_cost_nothing() {
         let stars = "*a".repeat(MAX_PATTERN / 2);
-        let pattern = Pattern::parse(&stars).unwrap();
-        assert!(!pattern.matches(&"a".repeat(63)));
+        let pattern = JobPattern::parse(&stars).unwrap();
+        assert!(!pattern.matches_name(&"a".repeat(63)));
         assert_eq!(
-            Pattern::parse(&"*".repeat(MAX_PATTERN)).unwrap().parts,
-            Some(vec![Part::Star])
+            JobPattern::parse(&"*".repeat(MAX_PATTERN)).unwrap().parts,
+            Some(vec![PatternPart::Star])
         );
-        assert!(Pattern::parse(&"*".repeat(MAX_PATTERN + 1)).is_err());
+        assert!(JobPattern::parse(&"*".repeat(MAX_PATTERN + 1)).is_err());
     }
 }

@@ -31,8 +31,8 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
-fn sample() -> Index {
-    let index = Index::default();
+fn sample() -> JobIndex {
+    let index = JobIndex::default();
     let bob = json!({"spec": {"refs": {"repo": "s", "pulls": [{"number": 8, "author": "bob", "sha": "d"}]}}});
     let post = json!({"spec": {"type": "postsubmit", "refs": {"pulls": []}, "extra_refs": [{"org": "o", "repo": "x"}]}});
     for job in [
@@ -48,13 +48,18 @@ fn sample() -> Index {
             &json!({"spec": {"hidden": true}}),
         ),
     ] {
-        index.put(&job);
+        index.put_job(&job);
     }
     index
 }
 
-fn names(index: &Index, query: Query) -> Vec<String> {
-    let page = index.page(&Filter::parse(&query).unwrap(), |job| !job.hidden, 0, 10);
+fn names(index: &JobIndex, query: JobListQuery) -> Vec<String> {
+    let page = index.query_page(
+        &JobFilter::parse_query(&query).unwrap(),
+        |job| !job.hidden,
+        0,
+        10,
+    );
     assert_eq!(page.total, page.jobs.len());
     page.jobs.iter().map(|job| job.name.to_string()).collect()
 }
@@ -62,12 +67,12 @@ fn names(index: &Index, query: Query) -> Vec<String> {
 #[test]
 fn filters_find_their_jobs_newest_first() {
     let index = sample();
-    let query = Query::default;
+    let query = JobListQuery::default;
     for (what, query, expected) in [
         ("everything but hidden jobs", query(), "4 3 2 1"),
         (
             "job",
-            Query {
+            JobListQuery {
                 job: "unit".into(),
                 ..query()
             },
@@ -75,7 +80,7 @@ fn filters_find_their_jobs_newest_first() {
         ),
         (
             "wildcard",
-            Query {
+            JobListQuery {
                 job: "*n*t".into(),
                 ..query()
             },
@@ -83,7 +88,7 @@ fn filters_find_their_jobs_newest_first() {
         ),
         (
             "repository",
-            Query {
+            JobListQuery {
                 repo: "o/r".into(),
                 ..query()
             },
@@ -91,7 +96,7 @@ fn filters_find_their_jobs_newest_first() {
         ),
         (
             "extra repository",
-            Query {
+            JobListQuery {
                 repo: "o/x".into(),
                 ..query()
             },
@@ -99,7 +104,7 @@ fn filters_find_their_jobs_newest_first() {
         ),
         (
             "author",
-            Query {
+            JobListQuery {
                 author: "bob".into(),
                 ..query()
             },
@@ -107,7 +112,7 @@ fn filters_find_their_jobs_newest_first() {
         ),
         (
             "type",
-            Query {
+            JobListQuery {
                 kind: "postsubmit".into(),
                 ..query()
             },
@@ -115,7 +120,7 @@ fn filters_find_their_jobs_newest_first() {
         ),
         (
             "pull request",
-            Query {
+            JobListQuery {
                 pull: "7".into(),
                 ..query()
             },
@@ -123,7 +128,7 @@ fn filters_find_their_jobs_newest_first() {
         ),
         (
             "state",
-            Query {
+            JobListQuery {
                 state: "success".into(),
                 ..query()
             },
@@ -131,7 +136,7 @@ fn filters_find_their_jobs_newest_first() {
         ),
         (
             "two at once",
-            Query {
+            JobListQuery {
                 state: "success".into(),
                 author: "alice".into(),
                 ..query()
@@ -140,7 +145,7 @@ fn filters_find_their_jobs_newest_first() {
         ),
         (
             "a name nobody has",
-            Query {
+            JobListQuery {
                 author: "eve".into(),
                 ..query()
             },
@@ -153,11 +158,16 @@ fn filters_find_their_jobs_newest_first() {
 
 #[test]
 fn counts_ignore_the_state_that_is_asked_for() {
-    let query = Query {
+    let query = JobListQuery {
         state: "failure".into(),
-        ..Query::default()
+        ..JobListQuery::default()
     };
-    let page = sample().page(&Filter::parse(&query).unwrap(), |job| !job.hidden, 0, 10);
+    let page = sample().query_page(
+        &JobFilter::parse_query(&query).unwrap(),
+        |job| !job.hidden,
+        0,
+        10,
+    );
     assert_eq!(page.total, 1);
     assert_eq!(page.counts[&ProwJobState::Success], 2);
     assert_eq!(page.counts[&ProwJobState::Failure], 1);
@@ -167,7 +177,7 @@ fn counts_ignore_the_state_that_is_asked_for() {
 fn pages_go_on_where_the_last_one_ended() {
     let index = sample();
     let page = |skip| {
-        let page = index.page(&Filter::default(), |_| true, skip, 2);
+        let page = index.query_page(&JobFilter::default(), |_| true, skip, 2);
         assert_eq!(page.total, 5);
         page.jobs
             .iter()
@@ -184,31 +194,33 @@ fn pages_go_on_where_the_last_one_ended() {
 #[test]
 fn a_changed_job_is_found_by_what_it_is_now() {
     let index = sample();
-    let revision = index.page(&Filter::default(), |_| true, 0, 1).revision;
-    index.put(&object("3", "unit", 3, "success", &json!({})));
-    index.remove("1");
+    let revision = index
+        .query_page(&JobFilter::default(), |_| true, 0, 1)
+        .revision;
+    index.put_job(&object("3", "unit", 3, "success", &json!({})));
+    index.remove_job("1");
     let author = |name: &str| {
         names(
             &index,
-            Query {
+            JobListQuery {
                 author: name.into(),
-                ..Query::default()
+                ..JobListQuery::default()
             },
         )
         .join(" ")
     };
     assert_eq!([author("bob"), author("alice")], ["", "3 2"]);
     assert_eq!(
-        index.by_build("unit", "3").unwrap().state,
+        index.find_by_build("unit", "3").unwrap().state,
         ProwJobState::Success
     );
-    assert!(index.by_build("unit", "1").is_none());
+    assert!(index.find_by_build("unit", "1").is_none());
     assert!(
-        index.by_build("lint", "3").is_none(),
+        index.find_by_build("lint", "3").is_none(),
         "a build belongs to its job"
     );
 
-    let missed = index.subscribe(revision).unwrap().missed;
+    let missed = index.subscribe_since(revision).unwrap().missed;
     let told: Vec<_> = missed
         .iter()
         .map(|change| {
@@ -220,7 +232,7 @@ fn a_changed_job_is_found_by_what_it_is_now() {
         .collect();
     assert_eq!(told, [(true, Some(ProwJobState::Success)), (true, None)]);
     assert!(
-        index.subscribe(revision + 3).is_none(),
+        index.subscribe_since(revision + 3).is_none(),
         "a revision of another process"
     );
 }
@@ -228,10 +240,14 @@ fn a_changed_job_is_found_by_what_it_is_now() {
 #[test]
 fn listing_again_is_no_news() {
     let index = sample();
-    let revision = index.page(&Filter::default(), |_| true, 0, 1).revision;
-    index.put(&object("1", "unit", 1, "success", &json!({})));
+    let revision = index
+        .query_page(&JobFilter::default(), |_| true, 0, 1)
+        .revision;
+    index.put_job(&object("1", "unit", 1, "success", &json!({})));
     assert_eq!(
-        index.page(&Filter::default(), |_| true, 0, 1).revision,
+        index
+            .query_page(&JobFilter::default(), |_| true, 0, 1)
+            .revision,
         revision
     );
 }
@@ -239,14 +255,14 @@ fn listing_again_is_no_news() {
 #[test]
 fn choices_name_nothing_hidden() {
     let index = sample();
-    index.put(&object(
+    index.put_job(&object(
         "6",
         "secret",
         6,
         "success",
         &json!({"spec": {"hidden": true, "refs": {"repo": "hush", "pulls": [{"number": 1, "author": "eve"}]}}}),
     ));
-    let choices = index.choices(|job| !job.hidden, 10);
+    let choices = index.filter_choices(|job| !job.hidden, 10);
     let text = |names: &[Arc<str>]| names.join(" ");
     assert_eq!(text(&choices.repos), "o/r o/s o/x");
     assert_eq!(text(&choices.jobs), "lint post unit");
@@ -255,7 +271,7 @@ fn choices_name_nothing_hidden() {
 
 #[test]
 fn pieces_are_left_out_on_request() {
-    let index = Index::default();
+    let index = JobIndex::default();
     let spec = json!({"spec": {
         "pod_spec": {"containers": [{"image": "x", "env": [
             {"name": "GITHUB_TOKEN", "value": "s3cret"},
@@ -263,10 +279,10 @@ fn pieces_are_left_out_on_request() {
         ]}]},
         "decoration_config": {"timeout": "1h0m0s"},
     }});
-    index.put(&object("1", "unit", 1, "success", &spec));
-    let job = index.by_name("1").unwrap();
+    index.put_job(&object("1", "unit", 1, "success", &spec));
+    let job = index.find_by_name("1").unwrap();
     let read = |omit: &str| -> Value {
-        let text = job.json(Omit::parse(omit));
+        let text = job.to_json(OmitFields::parse_list(omit));
         assert!(!text.contains('<'), "{text}");
         serde_json::from_str(&text).unwrap()
     };
@@ -291,7 +307,7 @@ fn pieces_are_left_out_on_request() {
 
 #[test]
 fn what_is_shown_links_to_what_the_job_says() {
-    let index = Index::default();
+    let index = JobIndex::default();
     let mut job = object("1", "unit", 1, "pending", &json!({}));
     job.spec.job_type = ProwJobType::Batch;
     job.spec.refs = Some(Refs {
@@ -305,8 +321,8 @@ fn what_is_shown_links_to_what_the_job_says() {
             .into(),
         ..Refs::default()
     });
-    index.put(&job);
-    let shown = index.by_name("1").unwrap();
+    index.put_job(&job);
+    let shown = index.find_by_name("1").unwrap();
     assert_eq!(
         shown
             .pulls
@@ -329,7 +345,7 @@ fn jobs_that_wait_for_the_same_limit_have_places_in_line() {
         let extra = json!({"status": {"description": text, "build_id": ""}});
         object(name, "unit", minute, "triggered", &extra)
     };
-    let index = Index::default();
+    let index = JobIndex::default();
     let full = "Waiting: job queue big is full.";
     for (name, minute, text) in [
         ("late", 9, full),
@@ -337,13 +353,13 @@ fn jobs_that_wait_for_the_same_limit_have_places_in_line() {
         ("other", 1, "Waiting: plank.max_concurrency is reached."),
         ("free", 2, ""),
     ] {
-        index.put(&waits(name, minute, text));
+        index.put_job(&waits(name, minute, text));
     }
-    let place = |name: &str| index.place_in_line(&index.by_name(name).unwrap());
+    let place = |name: &str| index.queue_position(&index.find_by_name(name).unwrap());
     assert_eq!(place("early"), Some(1));
     assert_eq!(place("late"), Some(2));
     assert_eq!(place("other"), Some(1));
     assert_eq!(place("free"), None);
-    index.put(&object("early", "unit", 3, "pending", &json!({})));
+    index.put_job(&object("early", "unit", 3, "pending", &json!({})));
     assert_eq!((place("early"), place("late")), (None, Some(1)));
 }

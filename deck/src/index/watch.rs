@@ -13,14 +13,14 @@ use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::Index;
+use super::JobIndex;
 
 /// Objects a page of the first listing.
 const PAGE_SIZE: u32 = 500;
 
 /// Keeps `index` at what the cluster holds in `namespace`, until `shutdown`.
-pub(crate) async fn feed(
-    index: Arc<Index>,
+pub(crate) async fn watch_prowjobs(
+    index: Arc<JobIndex>,
     client: Client,
     namespace: String,
     shutdown: CancellationToken,
@@ -35,45 +35,48 @@ pub(crate) async fn feed(
     pin_mut!(events);
     let mut listed = HashSet::new();
     while let Some(event) = events.next().await {
-        apply(&index, &mut listed, event);
+        apply_event(&index, &mut listed, event);
     }
 }
 
 /// `listed` collects the names of the listing under way: what is not among them is gone.
-fn apply(
-    index: &Index,
+fn apply_event(
+    index: &JobIndex,
     listed: &mut HashSet<String>,
     event: watcher::Event<DeserializeGuard<ProwJob>>,
 ) {
     match event {
         watcher::Event::Init => listed.clear(),
         watcher::Event::InitApply(guarded) => {
-            if let Some(name) = put(index, guarded) {
+            if let Some(name) = index_object(index, guarded) {
                 listed.insert(name);
             }
         }
         watcher::Event::InitDone => {
-            index.retain(&std::mem::take(listed));
+            index.retain_jobs(&std::mem::take(listed));
             index.synced.send_replace(true);
         }
         watcher::Event::Apply(guarded) => {
-            put(index, guarded);
+            index_object(index, guarded);
         }
         watcher::Event::Delete(DeserializeGuard(object)) => {
             let metadata = match object {
                 Ok(job) => job.metadata,
                 Err(invalid) => invalid.metadata,
             };
-            index.remove(metadata.name.as_deref().unwrap_or_default());
+            index.remove_job(metadata.name.as_deref().unwrap_or_default());
         }
     }
 }
 
 /// Takes the object in and gives its name; one that became unreadable is no longer shown.
-fn put(index: &Index, DeserializeGuard(object): DeserializeGuard<ProwJob>) -> Option<String> {
+fn index_object(
+    index: &JobIndex,
+    DeserializeGuard(object): DeserializeGuard<ProwJob>,
+) -> Option<String> {
     match object {
         Ok(job) => {
-            index.put(&job);
+            index.put_job(&job);
             job.metadata.name
         }
         Err(invalid) => {
@@ -83,7 +86,7 @@ fn put(index: &Index, DeserializeGuard(object): DeserializeGuard<ProwJob>) -> Op
                 error = invalid.error,
                 "a ProwJob cannot be read and is not shown"
             );
-            index.remove(&name);
+            index.remove_job(&name);
             None
         }
     }

@@ -7,32 +7,32 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::excerpt::{after_lines, at_character};
-use super::markup::{self, Markup};
-use super::rows::{Bounds, Rows};
-use super::window::newlines;
-use crate::ansi::Terminal;
+use super::excerpt::{skip_lines, skip_partial_character};
+use super::markup::{self, LogMarkup};
+use super::rows::{LogRows, RowBounds};
+use super::window::count_newlines;
+use crate::ansi::AnsiRenderer;
 
 /// Lines are sent together that come within this time, and at the latest after that.
-const QUIET: Duration = Duration::from_millis(80);
-const LATEST: Duration = Duration::from_secs(1);
+const QUIET_TIME: Duration = Duration::from_millis(80);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 /// Bytes that are kept of what comes in one batch.
-const KEPT: usize = 512 << 10;
+const MAX_KEPT: usize = 512 << 10;
 /// Kept of one line that is longer than all that.
 const LINE_END: usize = 8 << 10;
-const ROWS: Bounds = Bounds {
+const ROWS: RowBounds = RowBounds {
     lines: 2_000,
     bytes: 1 << 20,
 };
 
 #[derive(Debug)]
-pub(crate) struct Batch {
+pub(crate) struct LogBatch {
     /// Lines that the page has and that did not come again yet.
     to_skip: u64,
     /// The last line that was sent.
     sent: u64,
     text: Vec<u8>,
-    terminal: Terminal,
+    terminal: AnsiRenderer,
     /// Line ends and bytes that came, all of them.
     pub(crate) lines: u64,
     pub(crate) bytes: u64,
@@ -40,14 +40,14 @@ pub(crate) struct Batch {
     last: Instant,
 }
 
-impl Batch {
+impl LogBatch {
     /// For a page that has the first `after` lines.
     pub(crate) fn new(after: u64) -> Self {
         Self {
             to_skip: after,
             sent: after,
             text: Vec::new(),
-            terminal: Terminal::starting_at(after.saturating_add(1)),
+            terminal: AnsiRenderer::starting_at(after.saturating_add(1)),
             lines: 0,
             bytes: 0,
             since: None,
@@ -55,46 +55,46 @@ impl Batch {
         }
     }
 
-    pub(crate) fn push(&mut self, chunk: &[u8]) {
+    pub(crate) fn push_chunk(&mut self, chunk: &[u8]) {
         self.bytes += chunk.len() as u64;
-        self.lines += newlines(chunk);
-        let fresh = after_lines(chunk, &mut self.to_skip);
+        self.lines += count_newlines(chunk);
+        let fresh = skip_lines(chunk, &mut self.to_skip);
         if fresh.is_empty() {
             return;
         }
         self.text.extend_from_slice(fresh);
         self.last = Instant::now();
         self.since.get_or_insert(self.last);
-        if self.text.len() > 2 * KEPT {
+        if self.text.len() > 2 * MAX_KEPT {
             self.drop_beginning();
         }
     }
 
     fn drop_beginning(&mut self) {
-        let at = self.text.len() - KEPT;
+        let at = self.text.len() - MAX_KEPT;
         let end = self.text[at..].iter().position(|byte| *byte == b'\n');
         let kept = match end {
             Some(end) => self.text.split_off(at + end + 1),
-            None => at_character(&self.text[self.text.len() - LINE_END..]).to_vec(),
+            None => skip_partial_character(&self.text[self.text.len() - LINE_END..]).to_vec(),
         };
-        let first = self.lines - newlines(&kept) + 1;
+        let first = self.lines - count_newlines(&kept) + 1;
         self.text = kept;
-        self.terminal = Terminal::starting_at(first);
+        self.terminal = AnsiRenderer::starting_at(first);
     }
 
     /// When the lines have waited long enough; never, if there are none.
-    pub(crate) async fn due(&self) {
+    pub(crate) async fn wait_until_due(&self) {
         match self.since {
-            Some(since) => sleep_until((self.last + QUIET).min(since + LATEST)).await,
+            Some(since) => sleep_until((self.last + QUIET_TIME).min(since + MAX_DELAY)).await,
             None => std::future::pending().await,
         }
     }
 
     /// What has come, as HTML; empty if no line has ended.
-    pub(crate) fn take_html(&mut self, markup: &Markup) -> String {
-        let mut rows = Rows::new(Bounds::NOTHING, ROWS, self.sent);
-        self.terminal.feed(&self.text, &mut |number, line| {
-            rows.push(number, markup::row(number, line));
+    pub(crate) fn take_html(&mut self, markup: &LogMarkup) -> String {
+        let mut rows = LogRows::new(RowBounds::NOTHING, ROWS, self.sent);
+        self.terminal.render_bytes(&self.text, &mut |number, line| {
+            rows.push_row(number, markup::render_row(number, line));
         });
         self.text.clear();
         self.since = None;
@@ -103,12 +103,12 @@ impl Batch {
     }
 
     /// The log is over: with an unfinished last line.
-    pub(crate) fn finish(&mut self, markup: &Markup) -> String {
+    pub(crate) fn finish_html(&mut self, markup: &LogMarkup) -> String {
         let mut html = self.take_html(markup);
-        let next = Terminal::starting_at(self.sent + 1);
+        let next = AnsiRenderer::starting_at(self.sent + 1);
         let terminal = std::mem::replace(&mut self.terminal, next);
-        terminal.finish(&mut |number, line| {
-            html.push_str(&markup::row(number, line));
+        terminal.finish_log(&mut |number, line| {
+            html.push_str(&markup::render_row(number, line));
             self.lines = self.lines.max(number);
         });
         html
@@ -127,30 +127,30 @@ mod tests {
 
     #[test]
     fn lines_that_the_page_has_are_not_sent_again() {
-        let markup = Markup::default();
-        let mut batch = Batch::new(2);
-        batch.push(b"one\nt");
+        let markup = LogMarkup::default();
+        let mut batch = LogBatch::new(2);
+        batch.push_chunk(b"one\nt");
         assert!(batch.since.is_none());
-        batch.push(b"wo\nthree\nfo");
+        batch.push_chunk(b"wo\nthree\nfo");
         assert_eq!(numbers(&batch.take_html(&markup)), [3]);
-        batch.push(b"ur\n");
+        batch.push_chunk(b"ur\n");
         assert_eq!(numbers(&batch.take_html(&markup)), [4]);
         assert_eq!((batch.lines, batch.bytes), (4, 19));
-        batch.push(b"five");
+        batch.push_chunk(b"five");
         assert_eq!(batch.take_html(&markup), "");
-        let rest = batch.finish(&markup);
+        let rest = batch.finish_html(&markup);
         assert!(rest.contains(">five</span>"), "{rest}");
         assert_eq!((numbers(&rest), batch.lines), (vec![5], 5));
     }
 
     #[test]
     fn of_a_flood_the_end_is_sent_with_its_numbers() {
-        let markup = Markup::default();
-        let mut batch = Batch::new(10);
+        let markup = LogMarkup::default();
+        let mut batch = LogBatch::new(10);
         let log: String = (1..=500_000).map(|n| format!("line {n}\n")).collect();
         for chunk in log.as_bytes().chunks(32 << 10) {
-            batch.push(chunk);
-            assert!(batch.text.len() <= 2 * KEPT);
+            batch.push_chunk(chunk);
+            assert!(batch.text.len() <= 2 * MAX_KEPT);
         }
         let html = batch.take_html(&markup);
         assert!(html.contains("497990 lines are not shown here"));
@@ -167,11 +167,11 @@ mod tests {
             "\u{1b}[9999Cx\n".repeat(400_000),
             "\u{1b}[7mx\u{1b}[m".repeat(400_000),
         ] {
-            let mut batch = Batch::new(0);
+            let mut batch = LogBatch::new(0);
             for chunk in text.as_bytes().chunks(32 << 10) {
-                batch.push(chunk);
+                batch.push_chunk(chunk);
             }
-            let html = batch.finish(&Markup::default());
+            let html = batch.finish_html(&LogMarkup::default());
             assert!(html.len() < 2 << 20, "{}", html.len());
             assert!(numbers(&html).len() <= ROWS.lines + 1);
         }

@@ -5,30 +5,30 @@ use std::io::BufRead as _;
 use futures::TryStreamExt;
 
 use super::LogStream;
-use super::markup::{self, Markup};
-use super::rows::{Bounds, Rows};
-use super::window::{TAIL, Window, newlines};
-use crate::ansi::Terminal;
+use super::markup::{self, LogMarkup};
+use super::rows::{LogRows, RowBounds};
+use super::window::{LogWindow, TAIL, count_newlines};
+use crate::ansi::AnsiRenderer;
 
-const HEAD_ROWS: Bounds = Bounds {
+const HEAD_ROWS: RowBounds = RowBounds {
     lines: 1_000,
     bytes: 512 << 10,
 };
-const TAIL_ROWS: Bounds = Bounds {
+const TAIL_ROWS: RowBounds = RowBounds {
     lines: 4_000,
     bytes: 2 << 20,
 };
-const MIDDLE_ROWS: Bounds = Bounds {
+const MIDDLE_ROWS: RowBounds = RowBounds {
     lines: 1_000,
     bytes: 1 << 20,
 };
 /// Lines that are shown before one that was asked for.
-const BEFORE: u64 = 50;
+const LINES_BEFORE: u64 = 50;
 /// Of a line that is longer than all that is shown; fewer bytes than a line has columns.
 const LINE_END: usize = 8 << 10;
 
 #[derive(Debug, Default)]
-pub(crate) struct Excerpt {
+pub(crate) struct LogExcerpt {
     /// Lines as HTML.
     pub(crate) html: String,
     /// Whole lines, shown or not; with the last one, where only its end is shown.
@@ -42,50 +42,50 @@ pub(crate) struct Excerpt {
 }
 
 /// Both ends as rows of the page.
-pub(crate) struct Ends {
-    rows: Rows,
+pub(crate) struct ExcerptEnds {
+    rows: LogRows,
     counted: bool,
 }
 
 /// Some lines between the ends.
-pub(crate) struct Middle {
+pub(crate) struct ExcerptMiddle {
     first: u64,
     last: u64,
     html: String,
 }
 
-impl Ends {
+impl ExcerptEnds {
     /// A last line without its end is shown only if the log is `complete`.
-    pub(crate) fn of(window: &Window, complete: bool) -> Self {
-        let mut rows = Rows::new(HEAD_ROWS, TAIL_ROWS, 0);
+    pub(crate) fn from_window(window: &LogWindow, complete: bool) -> Self {
+        let mut rows = LogRows::new(HEAD_ROWS, TAIL_ROWS, 0);
         let counted = window.counted;
         if window.is_whole() {
             let text = [window.head.as_slice(), &window.tail].concat();
-            render(&text, 1, complete, |number, line| {
-                rows.push(number, markup::row(number, line));
+            render_lines(&text, 1, complete, |number, line| {
+                rows.push_row(number, markup::render_row(number, line));
             });
             return Self { rows, counted };
         }
         let head_end = window.head.iter().rposition(|byte| *byte == b'\n');
         let head = &window.head[..head_end.map_or(0, |at| at + 1)];
-        render(head, 1, false, |number, line| {
-            rows.push(number, markup::row(number, line));
+        render_lines(head, 1, false, |number, line| {
+            rows.push_row(number, markup::render_row(number, line));
         });
         rows.end_head();
         let row = |number: u64, line: &str| {
             if counted {
-                markup::row(number, line)
+                markup::render_row(number, line)
             } else {
-                markup::uncounted_row(line)
+                markup::render_uncounted_row(line)
             }
         };
         let tail = &window.tail[window.tail.len().saturating_sub(TAIL)..];
         let start = tail.iter().position(|byte| *byte == b'\n');
         let whole = &tail[start.map_or(tail.len(), |at| at + 1)..];
         if !whole.is_empty() {
-            let first = (window.newlines + 1).saturating_sub(newlines(whole));
-            render(whole, first, complete, |number, line| {
-                rows.push(number, row(number, line));
+            let first = (window.newlines + 1).saturating_sub(count_newlines(whole));
+            render_lines(whole, first, complete, |number, line| {
+                rows.push_row(number, row(number, line));
             });
             return Self { rows, counted };
         }
@@ -93,14 +93,14 @@ impl Ends {
         let ended = tail.last() == Some(&b'\n');
         if ended || complete {
             let number = window.newlines + u64::from(!ended);
-            let end = at_character(&tail[tail.len().saturating_sub(LINE_END)..]);
-            render(end, number, true, |number, line| {
+            let end = skip_partial_character(&tail[tail.len().saturating_sub(LINE_END)..]);
+            render_lines(end, number, true, |number, line| {
                 let cut = if counted {
-                    markup::cut(number)
+                    markup::render_cut(number)
                 } else {
                     String::new()
                 };
-                rows.push(number, cut + &row(number, line));
+                rows.push_row(number, cut + &row(number, line));
             });
         }
         Self { rows, counted }
@@ -108,29 +108,29 @@ impl Ends {
 
     /// Where to begin reading, so that `line` is seen with some before it; `None`: it is seen, or
     /// is not there.
-    pub(crate) fn missing(&self, line: u64) -> Option<u64> {
-        let (shown, next) = self.rows.between();
+    pub(crate) fn first_missing(&self, line: u64) -> Option<u64> {
+        let (shown, next) = self.rows.gap_bounds();
         let is_between = self.counted && shown < line && next.is_some_and(|next| line < next);
-        is_between.then(|| line.saturating_sub(BEFORE).max(shown + 1))
+        is_between.then(|| line.saturating_sub(LINES_BEFORE).max(shown + 1))
     }
 
     /// The first line of the end, where there is anything before it that is not shown.
-    fn next(&self) -> u64 {
-        self.rows.between().1.unwrap_or(u64::MAX)
+    fn next_line(&self) -> u64 {
+        self.rows.gap_bounds().1.unwrap_or(u64::MAX)
     }
 
     /// All together.
-    pub(crate) fn into_html(self, middle: Option<Middle>, markup: &Markup) -> String {
+    pub(crate) fn into_html(self, middle: Option<ExcerptMiddle>, markup: &LogMarkup) -> String {
         if !self.counted {
             let (mut html, last) = self.rows.into_parts();
             html.push_str(if last.is_empty() {
-                markup::COMING
+                markup::COMING_GAP
             } else {
-                markup::UNCOUNTED
+                markup::UNCOUNTED_GAP
             });
             return html + &last;
         }
-        let (shown, next) = self.rows.between();
+        let (shown, next) = self.rows.gap_bounds();
         let (Some(middle), Some(next)) = (middle, next) else {
             return self.rows.into_html(markup);
         };
@@ -142,41 +142,41 @@ impl Ends {
     }
 }
 
-impl Middle {
+impl ExcerptMiddle {
     /// Reads the lines from `first` on, up to the end that is shown. `before` lines end before the
     /// first byte of `log`.
-    pub(crate) async fn read(
+    pub(crate) async fn read_lines(
         mut log: LogStream,
         before: u64,
         first: u64,
-        ends: &Ends,
+        ends: &ExcerptEnds,
     ) -> anyhow::Result<Option<Self>> {
         let mut to_skip = first - 1 - before;
-        let mut terminal = Terminal::starting_at(first);
-        let mut rows = Rows::new(MIDDLE_ROWS, Bounds::NOTHING, first - 1);
+        let mut terminal = AnsiRenderer::starting_at(first);
+        let mut rows = LogRows::new(MIDDLE_ROWS, RowBounds::NOTHING, first - 1);
         let mut is_full = false;
         while let Some(chunk) = log.try_next().await? {
-            let rest = after_lines(&chunk, &mut to_skip);
-            terminal.feed(rest, &mut |number, line| {
-                is_full |= number >= ends.next();
+            let rest = skip_lines(&chunk, &mut to_skip);
+            terminal.render_bytes(rest, &mut |number, line| {
+                is_full |= number >= ends.next_line();
                 if !is_full {
-                    rows.push(number, markup::row(number, line));
-                    is_full = rows.between().0 != number;
+                    rows.push_row(number, markup::render_row(number, line));
+                    is_full = rows.gap_bounds().0 != number;
                 }
             });
             if is_full {
                 break;
             }
         }
-        let (last, _) = rows.between();
+        let (last, _) = rows.gap_bounds();
         let (html, _) = rows.into_parts();
         let middle = Self { first, last, html };
         Ok((last >= first).then_some(middle))
     }
 }
 
-impl Excerpt {
-    pub(crate) fn of(window: &Window, complete: bool, html: String) -> Self {
+impl LogExcerpt {
+    pub(crate) fn from_window(window: &LogWindow, complete: bool, html: String) -> Self {
         let all = [window.head.as_slice(), &window.tail];
         let end = all.iter().rev().find_map(|part| part.last());
         let unended = complete && end.is_some_and(|last| *last != b'\n');
@@ -191,8 +191,8 @@ impl Excerpt {
 }
 
 /// Without as many lines; counts those that are left out.
-pub(super) fn after_lines<'a>(chunk: &'a [u8], to_skip: &mut u64) -> &'a [u8] {
-    let inside = newlines(chunk);
+pub(super) fn skip_lines<'a>(chunk: &'a [u8], to_skip: &mut u64) -> &'a [u8] {
+    let inside = count_newlines(chunk);
     if *to_skip > inside {
         *to_skip -= inside;
         return &[];
@@ -205,16 +205,16 @@ pub(super) fn after_lines<'a>(chunk: &'a [u8], to_skip: &mut u64) -> &'a [u8] {
 }
 
 /// Without the rest of a character that was cut.
-pub(super) fn at_character(text: &[u8]) -> &[u8] {
+pub(super) fn skip_partial_character(text: &[u8]) -> &[u8] {
     let rest = text.iter().take(3).take_while(|byte| **byte & 0xC0 == 0x80);
     &text[rest.count()..]
 }
 
-fn render(text: &[u8], first: u64, complete: bool, mut sink: impl FnMut(u64, &str)) {
-    let mut terminal = Terminal::starting_at(first);
-    terminal.feed(text, &mut sink);
+fn render_lines(text: &[u8], first: u64, complete: bool, mut sink: impl FnMut(u64, &str)) {
+    let mut terminal = AnsiRenderer::starting_at(first);
+    terminal.render_bytes(text, &mut sink);
     if complete {
-        terminal.finish(&mut sink);
+        terminal.finish_log(&mut sink);
     }
 }
 

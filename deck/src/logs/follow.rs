@@ -11,42 +11,46 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::lookout::{LogNews, Lookouts};
-use super::overlap::DeliveredEnd;
+use super::overlap::DeliveredTail;
+use super::piece_watcher::{PieceProgress, PieceWatchers};
 use super::pieces::LogPieces;
-use super::stored::StoredLog;
-use super::{Error, LogOrigin, LogStream};
-use crate::app::App;
-use crate::index::Job;
+use super::stored_log::StoredLog;
+use super::{LogError, LogOrigin, LogStream};
+use crate::app::DeckState;
+use crate::index::IndexedJob;
 
 /// Between two looks at a log that is not there, at first; each in vain doubles it.
-const FIRST: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Between two looks at what the index knows of a run, in case a change of it was missed.
-const GLANCE: Duration = Duration::from_secs(60);
+const RECHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// The longest pause, unless the job changes.
-const LONGEST: Duration = Duration::from_secs(15);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How long a finished run's log may take to appear.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const FINISHED_LOG_WAIT: Duration = Duration::from_secs(10);
 
 /// The log from its first byte until the run is over. A log that never comes is an empty one.
-pub(crate) fn follow(app: Arc<App>, job: Arc<Job>, container: String) -> LogStream {
+pub(crate) fn follow_log(
+    app: Arc<DeckState>,
+    job: Arc<IndexedJob>,
+    container: String,
+) -> LogStream {
     let (sender, receiver) = mpsc::channel(16);
     tokio::spawn(async move {
         let shutdown = app.shutdown.clone();
-        let mut follower = Follower {
+        let mut follower = RunLogFollower {
             app,
             job,
             container,
             sender: sender.clone(),
-            delivered: DeliveredEnd::default(),
-            pause: FIRST,
+            delivered: DeliveredTail::default(),
+            pause: FIRST_PAUSE,
             failed: false,
             complete_since: None,
         };
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = sender.closed() => {}
-            result = follower.run() => {
+            result = follower.follow_run() => {
                 if let Err(error) = result {
                     // Nobody listening any more is no error.
                     let _ = sender.send(Err(error)).await;
@@ -57,57 +61,57 @@ pub(crate) fn follow(app: Arc<App>, job: Arc<Job>, container: String) -> LogStre
     ReceiverStream::new(receiver).boxed()
 }
 
-struct Follower {
-    app: Arc<App>,
-    job: Arc<Job>,
+struct RunLogFollower {
+    app: Arc<DeckState>,
+    job: Arc<IndexedJob>,
     container: String,
     sender: mpsc::Sender<anyhow::Result<Bytes>>,
-    delivered: DeliveredEnd,
+    delivered: DeliveredTail,
     pause: Duration,
     /// The last try failed, which was logged.
     failed: bool,
     complete_since: Option<Instant>,
 }
 
-impl Follower {
-    async fn run(&mut self) -> anyhow::Result<()> {
+impl RunLogFollower {
+    async fn follow_run(&mut self) -> anyhow::Result<()> {
         loop {
-            let complete = self.refresh();
+            let complete = self.refresh_job();
             if !self.app.may_view(&self.job) {
                 return Ok(());
             }
             if complete {
                 self.complete_since.get_or_insert_with(Instant::now);
             }
-            let tried = match LogOrigin::of(&self.job) {
+            let tried = match LogOrigin::from_job(&self.job) {
                 LogOrigin::Nowhere if complete => return Ok(()),
-                LogOrigin::Nowhere => Err(Error::NotStarted),
-                LogOrigin::Sidecar => self.let_out().await.map(|()| true),
-                LogOrigin::Storage => self.stored().await.map(|()| true),
-                LogOrigin::StorageElsePod => match self.stored().await {
-                    Err(Error::Absent) => self.printed(complete).await,
+                LogOrigin::Nowhere => Err(LogError::NotStarted),
+                LogOrigin::Sidecar => self.follow_pieces().await.map(|()| true),
+                LogOrigin::Storage => self.send_stored().await.map(|()| true),
+                LogOrigin::StorageElsePod => match self.send_stored().await {
+                    Err(LogError::Absent) => self.follow_pod(complete).await,
                     stored => stored.map(|()| true),
                 },
-                LogOrigin::Pod => self.printed(complete).await,
+                LogOrigin::Pod => self.follow_pod(complete).await,
             };
             match tried {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
                 Err(error) if self.complete_since.is_some_and(is_long_ago) => {
                     return match error {
-                        Error::Other(error) => Err(error),
+                        LogError::Other(error) => Err(error),
                         _ => Ok(()),
                     };
                 }
-                Err(error) => self.tell(&error),
+                Err(error) => self.warn_once(&error),
             }
-            self.wait().await;
+            self.pause_until_change().await;
         }
     }
 
     /// Takes the job's newest form; whether it is complete, or gone, which is as much.
-    fn refresh(&mut self) -> bool {
-        match self.app.index.by_name(&self.job.name) {
+    fn refresh_job(&mut self) -> bool {
+        match self.app.index.find_by_name(&self.job.name) {
             Some(job) => self.job = job,
             None => return true,
         }
@@ -116,23 +120,23 @@ impl Follower {
 
     /// Whether the run has been complete for so long that nothing more of it will come.
     fn is_long_over(&mut self) -> bool {
-        self.refresh() && is_long_ago(*self.complete_since.get_or_insert_with(Instant::now))
+        self.refresh_job() && is_long_ago(*self.complete_since.get_or_insert_with(Instant::now))
     }
 
     /// Until the next try. A queued job is not asked about: it changes when it starts.
-    async fn wait(&mut self) {
-        let queued = LogOrigin::of(&self.job) == LogOrigin::Nowhere;
-        let pause = if queued { GLANCE } else { self.pause };
-        changed(&self.app, &self.job.name, pause).await;
-        self.pause = (self.pause * 2).min(LONGEST);
+    async fn pause_until_change(&mut self) {
+        let queued = LogOrigin::from_job(&self.job) == LogOrigin::Nowhere;
+        let pause = if queued { RECHECK_INTERVAL } else { self.pause };
+        wait_for_change(&self.app, &self.job.name, pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         if queued {
-            self.pause = FIRST;
+            self.pause = FIRST_PAUSE;
         }
     }
 
     /// One line for the operator, however often it is tried.
-    fn tell(&mut self, error: &Error) {
-        if let Error::Other(error) = error
+    fn warn_once(&mut self, error: &LogError) {
+        if let LogError::Other(error) = error
             && !std::mem::replace(&mut self.failed, true)
         {
             let (prowjob, job) = (self.job.name.as_ref(), self.job.job.as_ref());
@@ -147,34 +151,41 @@ impl Follower {
     }
 
     /// A run may be hidden while it is followed.
-    async fn send(&mut self, chunk: Bytes) -> Result<(), Error> {
-        self.refresh();
+    async fn send_chunk(&mut self, chunk: Bytes) -> Result<(), LogError> {
+        self.refresh_job();
         if !self.app.may_view(&self.job) {
-            return Err(Error::Absent);
+            return Err(LogError::Absent);
         }
-        self.delivered.push(&chunk);
-        (self.pause, self.failed) = (FIRST, false);
+        self.delivered.push_chunk(&chunk);
+        (self.pause, self.failed) = (FIRST_PAUSE, false);
         let sent = self.sender.send(Ok(chunk)).await;
-        sent.map_err(|_| Error::Other(anyhow::anyhow!("nobody listens any more")))
+        sent.map_err(|_| LogError::Other(anyhow::anyhow!("nobody listens any more")))
     }
 
     /// What the sidecar lets out, to the end of the run.
-    async fn let_out(&mut self) -> Result<(), Error> {
-        let log = StoredLog::of(&self.app, &self.job, &self.container)?;
+    async fn follow_pieces(&mut self) -> Result<(), LogError> {
+        let log = StoredLog::from_job(&self.app, &self.job, &self.container)?;
         let mut pieces = LogPieces::new(log.clone());
         let mut news = None;
         let mut told_of = 0;
         loop {
-            match pieces.next().await {
-                Ok(Some(chunk)) => self.send(chunk).await?,
+            match pieces.next_chunk().await {
+                Ok(Some(chunk)) => self.send_chunk(chunk).await?,
                 Ok(None) if pieces.ended() => return Ok(()),
                 Ok(None) => {
                     let news = news.get_or_insert_with(|| {
                         let (run, read) = (&self.job.name, pieces.number() - 1);
-                        Lookouts::subscribe(&self.app, run, &self.container, &log, read)
+                        PieceWatchers::subscribe_progress(
+                            &self.app,
+                            run,
+                            &self.container,
+                            &log,
+                            read,
+                        )
                     });
                     let number = pieces.number();
-                    let more = |news: &LogNews| news.pieces >= number || news.stored || news.over;
+                    let more =
+                        |news: &PieceProgress| news.pieces >= number || news.stored || news.over;
                     let Ok(told) = news.wait_for(more).await.map(|news| *news) else {
                         return Ok(());
                     };
@@ -186,15 +197,15 @@ impl Follower {
                         if self.is_long_over() {
                             return Ok(());
                         }
-                        self.wait().await;
+                        self.pause_until_change().await;
                     }
                 }
                 Err(error) => {
                     if self.is_long_over() {
                         return Err(error);
                     }
-                    self.tell(&error);
-                    self.wait().await;
+                    self.warn_once(&error);
+                    self.pause_until_change().await;
                 }
             }
         }
@@ -202,18 +213,18 @@ impl Follower {
 
     /// What was stored behind what was delivered. Where the pod printed something else than was
     /// stored, nothing more is told: the stored log has all.
-    async fn stored(&mut self) -> Result<(), Error> {
-        let log = StoredLog::of(&self.app, &self.job, &self.container)?;
+    async fn send_stored(&mut self) -> Result<(), LogError> {
+        let log = StoredLog::from_job(&self.app, &self.job, &self.container)?;
         let end = self.delivered.bytes();
         if end.is_empty() {
-            let mut all = log.finished().await?;
+            let mut all = log.open_finished().await?;
             while let Some(chunk) = all.try_next().await? {
-                self.send(chunk).await?;
+                self.send_chunk(chunk).await?;
             }
             return Ok(());
         }
         let before = self.delivered.total() - end.len() as u64;
-        let mut rest = log.whole_from(before).await?;
+        let mut rest = log.open_whole_from(before).await?;
         let mut known = end.as_slice();
         while let Some(mut chunk) = rest.try_next().await? {
             let (same, more) = known.split_at(known.len().min(chunk.len()));
@@ -223,7 +234,7 @@ impl Follower {
             let fresh = chunk.split_off(same.len());
             known = more;
             if !fresh.is_empty() {
-                self.send(fresh).await?;
+                self.send_chunk(fresh).await?;
             }
         }
         Ok(())
@@ -231,12 +242,12 @@ impl Follower {
 }
 
 fn is_long_ago(since: Instant) -> bool {
-    since.elapsed() > PATIENCE
+    since.elapsed() > FINISHED_LOG_WAIT
 }
 
 /// Until `pause` is over or the run's `ProwJob` changes, which is not told in a hurry.
-pub(super) async fn changed(app: &App, run: &str, pause: Duration) {
-    let mut changes = app.index.changes();
+pub(super) async fn wait_for_change(app: &DeckState, run: &str, pause: Duration) {
+    let mut changes = app.index.subscribe_changes();
     let changed = async {
         loop {
             match changes.recv().await {
@@ -257,6 +268,6 @@ pub(super) async fn changed(app: &App, run: &str, pause: Duration) {
     };
     tokio::select! {
         () = sleep(pause) => {}
-        () = changed => sleep(FIRST / 5).await,
+        () = changed => sleep(FIRST_PAUSE / 5).await,
     }
 }

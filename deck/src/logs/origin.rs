@@ -2,7 +2,7 @@
 
 use common::prowjob::ProwJobState;
 
-use crate::index::Job;
+use crate::index::IndexedJob;
 
 /// Who has the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +31,8 @@ struct RunFacts {
 
 impl LogOrigin {
     /// Of a run whose `ProwJob` exists; of another there is only what it stored.
-    pub(crate) fn of(job: &Job) -> Self {
-        decide(RunFacts {
+    pub(crate) fn from_job(job: &IndexedJob) -> Self {
+        decide_origin(RunFacts {
             state: job.state,
             complete: job.is_complete(),
             decorated: job.decorated,
@@ -44,7 +44,7 @@ impl LogOrigin {
 /// What a sidecar has masked, or refused to store since it could not, is not to be had from the
 /// pod; so of a run that censors there is, once it has finished, what it stored, and until then
 /// what its sidecar lets out. Other runs are shown from the pod as Prow does it.
-fn decide(run: RunFacts) -> LogOrigin {
+fn decide_origin(run: RunFacts) -> LogOrigin {
     let in_line = matches!(
         run.state,
         ProwJobState::Triggered | ProwJobState::Scheduling
@@ -79,7 +79,7 @@ mod tests {
     };
 
     fn finished(run: RunFacts, state: ProwJobState) -> LogOrigin {
-        decide(RunFacts {
+        decide_origin(RunFacts {
             state,
             complete: true,
             ..run
@@ -109,7 +109,7 @@ mod tests {
                     ..CENSORED
                 };
                 let pods = [LogOrigin::Pod, LogOrigin::StorageElsePod];
-                assert!(!pods.contains(&decide(run)), "{run:?}");
+                assert!(!pods.contains(&decide_origin(run)), "{run:?}");
             }
         }
     }
@@ -128,7 +128,7 @@ mod tests {
             (DECORATED, ProwJobState::Aborted, LogOrigin::Pod),
         ] {
             assert_eq!(
-                decide(RunFacts { state, ..run }),
+                decide_origin(RunFacts { state, ..run }),
                 expected,
                 "{run:?} {state:?}"
             );

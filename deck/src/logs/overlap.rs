@@ -6,20 +6,20 @@
 use std::collections::VecDeque;
 
 /// Bytes that are remembered; more than a few lines, less than a file that is rotated.
-const LENGTH: usize = 16 << 10;
+const REMEMBERED_BYTES: usize = 16 << 10;
 
 /// The end of what a reader was given, and how much that was.
 #[derive(Clone, Debug, Default)]
-pub(super) struct DeliveredEnd {
+pub(super) struct DeliveredTail {
     bytes: VecDeque<u8>,
     total: u64,
 }
 
-impl DeliveredEnd {
-    pub(super) fn push(&mut self, chunk: &[u8]) {
+impl DeliveredTail {
+    pub(super) fn push_chunk(&mut self, chunk: &[u8]) {
         self.total += chunk.len() as u64;
-        let chunk = &chunk[chunk.len().saturating_sub(LENGTH)..];
-        let over = (self.bytes.len() + chunk.len()).saturating_sub(LENGTH);
+        let chunk = &chunk[chunk.len().saturating_sub(REMEMBERED_BYTES)..];
+        let over = (self.bytes.len() + chunk.len()).saturating_sub(REMEMBERED_BYTES);
         self.bytes.drain(..over);
         self.bytes.extend(chunk);
     }
@@ -37,10 +37,10 @@ impl DeliveredEnd {
 
 /// Reads a log from its first byte on and finds how much of it was delivered.
 #[derive(Debug)]
-pub(super) struct Overlap {
+pub(super) struct LogOverlap {
     end: Vec<u8>,
     total: u64,
-    whole: Search,
+    whole: KmpSearch,
     /// The first bytes, as many as `end` has.
     head: Vec<u8>,
     read: u64,
@@ -50,11 +50,11 @@ pub(super) struct Overlap {
     found: Option<u64>,
 }
 
-impl Overlap {
-    pub(super) fn new(delivered: &DeliveredEnd) -> Self {
+impl LogOverlap {
+    pub(super) fn new(delivered: &DeliveredTail) -> Self {
         let end = delivered.bytes();
         Self {
-            whole: Search::new(&end),
+            whole: KmpSearch::new(&end),
             total: delivered.total,
             head: Vec::new(),
             read: 0,
@@ -64,13 +64,13 @@ impl Overlap {
         }
     }
 
-    pub(super) fn push(&mut self, chunk: &[u8]) {
+    pub(super) fn push_chunk(&mut self, chunk: &[u8]) {
         let missing = self.end.len() - self.head.len();
         self.head
             .extend_from_slice(&chunk[..missing.min(chunk.len())]);
         for &byte in chunk {
             self.read += 1;
-            if !self.end.is_empty() && self.whole.step(byte) {
+            if !self.end.is_empty() && self.whole.step_byte(byte) {
                 self.same |= self.read == self.total;
                 self.found.get_or_insert(self.read);
             }
@@ -79,7 +79,7 @@ impl Overlap {
 
     /// Bytes of this log that were delivered. Of a rotated one those at its beginning that were:
     /// whole lines, since such a file begins with a line.
-    pub(super) fn delivered(self) -> u64 {
+    pub(super) fn delivered_bytes(self) -> u64 {
         if self.same {
             return self.total;
         }
@@ -88,9 +88,9 @@ impl Overlap {
         if let Some(found) = self.found.filter(|_| !all) {
             return found;
         }
-        let mut search = Search::new(&self.head);
+        let mut search = KmpSearch::new(&self.head);
         for &byte in &self.end {
-            search.step(byte);
+            search.step_byte(byte);
         }
         let lengths = std::iter::successors(Some(search.state), |length| {
             search.shorter.get(length.checked_sub(1)?).copied()
@@ -106,7 +106,7 @@ impl Overlap {
 
 /// Knuth, Morris and Pratt: each byte is looked at once, wherever a stream is cut.
 #[derive(Debug)]
-struct Search {
+struct KmpSearch {
     pattern: Vec<u8>,
     /// For each length of a match the longest shorter one that it ends with.
     shorter: Vec<usize>,
@@ -114,7 +114,7 @@ struct Search {
     state: usize,
 }
 
-impl Search {
+impl KmpSearch {
     fn new(pattern: &[u8]) -> Self {
         let mut shorter = vec![0; pattern.len()];
         let mut state = 0;
@@ -135,7 +135,7 @@ impl Search {
     }
 
     /// Whether the whole pattern ends here.
-    fn step(&mut self, byte: u8) -> bool {
+    fn step_byte(&mut self, byte: u8) -> bool {
         while self.state > 0 && self.pattern.get(self.state) != Some(&byte) {
             self.state = self.shorter[self.state - 1];
         }
@@ -153,13 +153,13 @@ mod tests {
     use super::*;
 
     fn delivered(text: &str, now: &str) -> u64 {
-        let mut end = DeliveredEnd::default();
-        end.push(text.as_bytes());
-        let mut overlap = Overlap::new(&end);
+        let mut end = DeliveredTail::default();
+        end.push_chunk(text.as_bytes());
+        let mut overlap = LogOverlap::new(&end);
         for chunk in now.as_bytes().chunks(7) {
-            overlap.push(chunk);
+            overlap.push_chunk(chunk);
         }
-        overlap.delivered()
+        overlap.delivered_bytes()
     }
 
     /// `count` lines that differ, from `first` on.

@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::stored::StoredLog;
-use super::{Error, LogStream};
+use super::stored_log::StoredLog;
+use super::{LogError, LogStream};
 
 /// A reader's place in a log that is let out in pieces.
 pub(super) struct LogPieces {
@@ -47,9 +47,9 @@ impl LogPieces {
 
     /// The next bytes. `None`: there are no more, or none yet; see [`Self::ended`]. After an error
     /// it goes on where it was.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    pub(super) async fn next_chunk(&mut self) -> Result<Option<Bytes>, LogError> {
         while !self.ended {
-            if self.open.is_none() && !self.reopen().await? {
+            if self.open.is_none() && !self.open_next().await? {
                 return Ok(None);
             }
             let Some(open) = &mut self.open else {
@@ -69,7 +69,7 @@ impl LogPieces {
                 }
                 Err(error) => {
                     self.open = None;
-                    return Err(Error::Other(error));
+                    return Err(LogError::Other(error));
                 }
             }
         }
@@ -77,16 +77,16 @@ impl LogPieces {
     }
 
     /// Opens what comes next. A piece that is gone is in the log: that is stored first.
-    async fn reopen(&mut self) -> Result<bool, Error> {
+    async fn open_next(&mut self) -> Result<bool, LogError> {
         self.whole = false;
-        match self.log.piece_from(self.number, self.within).await {
+        match self.log.open_piece_from(self.number, self.within).await {
             Ok(piece) => self.open = Some(piece),
-            Err(Error::Absent) => match self.log.whole_from(self.read).await {
+            Err(LogError::Absent) => match self.log.open_whole_from(self.read).await {
                 Ok(rest) => {
                     self.open = Some(rest);
                     self.whole = true;
                 }
-                Err(Error::Absent) => return Ok(false),
+                Err(LogError::Absent) => return Ok(false),
                 Err(error) => return Err(error),
             },
             Err(error) => return Err(error),
@@ -95,12 +95,12 @@ impl LogPieces {
     }
 
     /// All there is by now; an error if there is nothing.
-    pub(super) async fn into_stream(mut self) -> Result<LogStream, Error> {
-        if !self.reopen().await? {
-            return Err(Error::Absent);
+    pub(super) async fn into_stream(mut self) -> Result<LogStream, LogError> {
+        if !self.open_next().await? {
+            return Err(LogError::Absent);
         }
         let chunks = stream::try_unfold(self, async |mut pieces| {
-            let chunk = pieces.next().await?;
+            let chunk = pieces.next_chunk().await?;
             Ok::<_, anyhow::Error>(chunk.map(|chunk| (chunk, pieces)))
         });
         Ok(chunks.boxed())

@@ -6,25 +6,25 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::LogParams;
 
-use super::{Error, LogStream};
-use crate::app::App;
-use crate::index::Job;
+use super::{LogError, LogStream};
+use crate::app::DeckState;
+use crate::index::IndexedJob;
 
 /// Most that one read takes.
 const CHUNK: usize = 32 << 10;
 
 /// Opens the container's log; with `follow` it ends when the container does.
-pub(super) async fn open(
-    app: &App,
-    job: &Job,
+pub(super) async fn open_pod_log(
+    app: &DeckState,
+    job: &IndexedJob,
     container: &str,
     follow: bool,
-) -> Result<LogStream, Error> {
+) -> Result<LogStream, LogError> {
     let client = app
         .clusters
         .build_client(&job.cluster)
-        .ok_or_else(|| Error::NoSuchCluster(job.cluster.clone()))?;
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &app.settings().pod_namespace);
+        .ok_or_else(|| LogError::NoSuchCluster(job.cluster.clone()))?;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &app.current_settings().pod_namespace);
     let parameters = LogParams {
         container: Some(container.to_owned()),
         follow,
@@ -33,11 +33,11 @@ pub(super) async fn open(
     let reader = pods
         .log_stream(&job.pod_name, &parameters)
         .await
-        .map_err(refusal)?;
-    Ok(chunks(reader))
+        .map_err(map_kube_error)?;
+    Ok(read_chunks(reader))
 }
 
-fn chunks(reader: impl AsyncRead + Send + 'static) -> LogStream {
+fn read_chunks(reader: impl AsyncRead + Send + 'static) -> LogStream {
     let chunks = stream::try_unfold(Box::pin(reader), |mut reader| async move {
         let mut buffer = vec![0; CHUNK];
         let length = reader.read(&mut buffer).await?;
@@ -48,10 +48,10 @@ fn chunks(reader: impl AsyncRead + Send + 'static) -> LogStream {
 }
 
 /// 404: there is no such pod. 400: the container is waiting to start, or is none of the pod's.
-fn refusal(error: kube::Error) -> Error {
+fn map_kube_error(error: kube::Error) -> LogError {
     match &error {
-        kube::Error::Api(status) if status.code == 404 => Error::Absent,
-        kube::Error::Api(status) if status.code == 400 => Error::NotStarted,
-        _ => Error::Other(error.into()),
+        kube::Error::Api(status) if status.code == 404 => LogError::Absent,
+        kube::Error::Api(status) if status.code == 400 => LogError::NotStarted,
+        _ => LogError::Other(error.into()),
     }
 }

@@ -5,23 +5,23 @@
 
 use std::collections::VecDeque;
 
-use super::markup::Markup;
+use super::markup::LogMarkup;
 
 /// Of one of the two ends.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct RowBounds {
     pub(crate) lines: usize,
     pub(crate) bytes: usize,
 }
 
-impl Bounds {
+impl RowBounds {
     pub(crate) const NOTHING: Self = Self { lines: 0, bytes: 0 };
 }
 
 #[derive(Debug)]
-pub(crate) struct Rows {
-    head: Bounds,
-    tail: Bounds,
+pub(crate) struct LogRows {
+    head: RowBounds,
+    tail: RowBounds,
     first: String,
     first_lines: usize,
     /// Nothing more is of the beginning.
@@ -32,9 +32,9 @@ pub(crate) struct Rows {
     shown: u64,
 }
 
-impl Rows {
+impl LogRows {
     /// `after`: the last line that is on the page already.
-    pub(crate) fn new(head: Bounds, tail: Bounds, after: u64) -> Self {
+    pub(crate) fn new(head: RowBounds, tail: RowBounds, after: u64) -> Self {
         Self {
             head,
             tail,
@@ -48,7 +48,7 @@ impl Rows {
     }
 
     /// The next line; `row` is HTML.
-    pub(crate) fn push(&mut self, number: u64, row: String) {
+    pub(crate) fn push_row(&mut self, number: u64, row: String) {
         let fits =
             self.first_lines < self.head.lines && self.first.len() + row.len() <= self.head.bytes;
         if fits && !self.head_ended {
@@ -74,7 +74,7 @@ impl Rows {
     }
 
     /// The number of the last line of the beginning, and of the first of the end.
-    pub(crate) fn between(&self) -> (u64, Option<u64>) {
+    pub(crate) fn gap_bounds(&self) -> (u64, Option<u64>) {
         (self.shown, self.last.front().map(|(number, _)| *number))
     }
 
@@ -85,8 +85,8 @@ impl Rows {
     }
 
     /// Both, and what is to be said of what is between them.
-    pub(crate) fn into_html(self, markup: &Markup) -> String {
-        let (shown, next) = self.between();
+    pub(crate) fn into_html(self, markup: &LogMarkup) -> String {
+        let (shown, next) = self.gap_bounds();
         let (mut html, last) = self.into_parts();
         if let Some(next) = next {
             markup.push_gap(&mut html, shown + 1, next);
@@ -99,17 +99,17 @@ impl Rows {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
+    const BOUNDS: RowBounds = RowBounds {
         lines: 2,
         bytes: 100,
     };
 
-    fn html(head: Bounds, tail: Bounds, rows: &[&str]) -> String {
-        let mut all = Rows::new(head, tail, 0);
+    fn html(head: RowBounds, tail: RowBounds, rows: &[&str]) -> String {
+        let mut all = LogRows::new(head, tail, 0);
         for (number, row) in (1..).zip(rows) {
-            all.push(number, format!("{row};"));
+            all.push_row(number, format!("{row};"));
         }
-        let markup = Markup::default();
+        let markup = LogMarkup::default();
         all.into_html(&markup)
     }
 
@@ -121,7 +121,7 @@ mod tests {
         assert!(many.starts_with("a;b;<div class=\"gap\""), "{many}");
         assert!(many.contains("1 line is not shown"), "{many}");
         assert!(many.ends_with("d;e;"), "{many}");
-        let none = html(Bounds::NOTHING, BOUNDS, &["a", "b", "c"]);
+        let none = html(RowBounds::NOTHING, BOUNDS, &["a", "b", "c"]);
         assert!(none.contains("1 line is not shown") && none.ends_with("b;c;"));
     }
 

@@ -12,14 +12,14 @@ use super::LogStream;
 pub(super) const HEAD: usize = 64 << 10;
 pub(super) const TAIL: usize = 256 << 10;
 /// Lines are counted up to each so many bytes.
-pub(super) const MARK: u64 = 1 << 20;
+pub(super) const MARK_BYTES: u64 = 1 << 20;
 /// Marks that are kept, so that a log that never ends has an end here.
 const MAX_MARKS: usize = 1 << 16;
 /// A log that comes does not pause for longer.
-const STILL: Duration = Duration::from_secs(1);
+const MAX_SILENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Window {
+pub(crate) struct LogWindow {
     pub(super) head: Vec<u8>,
     /// Everything after the head, or its end.
     pub(super) tail: Vec<u8>,
@@ -32,31 +32,31 @@ pub(crate) struct Window {
     pub(super) counted: bool,
 }
 
-impl Window {
+impl LogWindow {
     /// Reads `log` to its end, or what comes of it `in_time`; while it comes, it may take
     /// `longer` by so much. `true`: there is more that did not come in time.
-    pub(crate) async fn read(
+    pub(crate) async fn read_log(
         mut log: LogStream,
         in_time: Instant,
         longer: Duration,
     ) -> anyhow::Result<(Self, bool)> {
-        let mut window = Self::counting();
+        let mut window = Self::new_counting();
         let mut until = in_time;
         let late = loop {
             match timeout_at(until, log.try_next()).await {
-                Ok(Ok(Some(chunk))) => window.push(&chunk),
+                Ok(Ok(Some(chunk))) => window.push_chunk(&chunk),
                 Ok(Ok(None)) => break false,
                 Ok(Err(error)) if window.bytes == 0 => return Err(error),
                 Err(late) if window.bytes == 0 => return Err(late.into()),
                 Ok(Err(_)) | Err(_) => break true,
             }
-            until = (Instant::now() + STILL).clamp(in_time, in_time + longer);
+            until = (Instant::now() + MAX_SILENCE).clamp(in_time, in_time + longer);
         };
         Ok((window, late))
     }
 
     /// Of a log that is read from its first byte on.
-    pub(super) fn counting() -> Self {
+    pub(super) fn new_counting() -> Self {
         Self {
             counted: true,
             ..Self::default()
@@ -73,14 +73,14 @@ impl Window {
         }
     }
 
-    pub(super) fn push(&mut self, mut chunk: &[u8]) {
+    pub(super) fn push_chunk(&mut self, mut chunk: &[u8]) {
         while !chunk.is_empty() {
             // Up to the next mark, so that each is exact.
-            let to_mark = MARK - self.bytes % MARK;
+            let to_mark = MARK_BYTES - self.bytes % MARK_BYTES;
             let length = usize::try_from(to_mark).map_or(chunk.len(), |at| at.min(chunk.len()));
             let (part, rest) = chunk.split_at(length);
             self.push_part(part);
-            if self.bytes.is_multiple_of(MARK) && self.marks.len() < MAX_MARKS {
+            if self.bytes.is_multiple_of(MARK_BYTES) && self.marks.len() < MAX_MARKS {
                 self.marks.push(self.newlines);
             }
             chunk = rest;
@@ -89,7 +89,7 @@ impl Window {
 
     fn push_part(&mut self, part: &[u8]) {
         self.bytes += part.len() as u64;
-        self.newlines += newlines(part);
+        self.newlines += count_newlines(part);
         let (first, rest) = part.split_at(part.len().min(HEAD - self.head.len()));
         self.head.extend_from_slice(first);
         let rest = &rest[rest.len().saturating_sub(2 * TAIL)..];
@@ -111,14 +111,14 @@ impl Window {
             .marks
             .partition_point(|before| *before < line.saturating_sub(1));
         match known.checked_sub(1) {
-            Some(at) => (known as u64 * MARK, self.marks[at]),
+            Some(at) => (known as u64 * MARK_BYTES, self.marks[at]),
             None => (0, 0),
         }
     }
 }
 
 /// By the C library's search: of a log of a GiB all bytes are looked at, in unoptimised builds too.
-pub(super) fn newlines(bytes: &[u8]) -> u64 {
+pub(super) fn count_newlines(bytes: &[u8]) -> u64 {
     let (mut rest, mut found) = (bytes, 0);
     while let Ok(1..) = rest.skip_until(b'\n') {
         let end = bytes.len() - rest.len();
@@ -139,9 +139,9 @@ mod tests {
         let in_time = || Instant::now() + Duration::from_millis(100);
         let longer = Duration::from_secs(1);
         let hung = stream::pending().boxed();
-        assert!(Window::read(hung, in_time(), longer).await.is_err());
+        assert!(LogWindow::read_log(hung, in_time(), longer).await.is_err());
         let begun = stream::iter([Ok(Bytes::from_static(b"one\ntw"))]).chain(stream::pending());
-        let (begun, late) = Window::read(begun.boxed(), in_time(), longer)
+        let (begun, late) = LogWindow::read_log(begun.boxed(), in_time(), longer)
             .await
             .unwrap();
         assert_eq!((begun.head.as_slice(), late), (b"one\ntw".as_slice(), true));
@@ -149,37 +149,37 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
             Ok(Bytes::from_static(b"line\n"))
         });
-        let slow = Window::read(endless.boxed(), in_time(), longer).await;
+        let slow = LogWindow::read_log(endless.boxed(), in_time(), longer).await;
         assert!(slow.unwrap().1, "it is read no longer than it may take");
     }
 
     #[test]
     fn line_ends_are_counted() {
         for (text, expected) in [("", 0), ("a", 0), ("\n", 1), ("a\nb", 1), ("\n\na\n", 3)] {
-            assert_eq!(newlines(text.as_bytes()), expected, "{text:?}");
+            assert_eq!(count_newlines(text.as_bytes()), expected, "{text:?}");
         }
     }
 
     #[test]
     fn marks_lead_to_before_a_line() {
         let text: String = (1..=400_000).map(|n| format!("line {n}\n")).collect();
-        let mut window = Window::counting();
+        let mut window = LogWindow::new_counting();
         for chunk in text.as_bytes().chunks(10_007) {
-            window.push(chunk);
+            window.push_chunk(chunk);
         }
         assert_eq!(window.newlines, 400_000);
         for line in [1, 2, 5_000, 87_381, 200_000, 399_999, 400_000] {
             let (at, before) = window.before_line(line);
             let at = usize::try_from(at).unwrap();
-            assert_eq!(newlines(&text.as_bytes()[..at]), before);
+            assert_eq!(count_newlines(&text.as_bytes()[..at]), before);
             assert!(before < line, "{line}");
             let start = text.find(&format!("line {line}\n")).unwrap();
-            assert!(start >= at && (start - at) as u64 <= MARK, "{line}");
+            assert!(start >= at && (start - at) as u64 <= MARK_BYTES, "{line}");
         }
         // A line that is longer than marks are apart.
-        let mut window = Window::counting();
-        window.push("x".repeat(3 << 20).as_bytes());
-        window.push(b"\nend\n");
+        let mut window = LogWindow::new_counting();
+        window.push_chunk("x".repeat(3 << 20).as_bytes());
+        window.push_chunk(b"\nend\n");
         assert_eq!(window.before_line(1), (0, 0));
         assert_eq!(window.before_line(2), (3 << 20, 0));
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 
 fn redacted(mut object: Value) -> Value {
-    redact(&mut object);
+    redact_secrets(&mut object);
     object
 }
 
@@ -141,7 +141,7 @@ proptest! {
     #[test]
     fn any_text_is_taken(text in any::<String>()) {
         let mut object = json!({"args": [&text, &text], "text": &text, "env": [{"name": &text, "value": &text}]});
-        redact(&mut object);
+        redact_secrets(&mut object);
         redact_text(&text);
         redact_json(text.as_bytes());
     }

@@ -7,17 +7,17 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use common::storage::{Attributes, Error, Object, paths};
+use common::storage::{BucketObject, ObjectAttributes, StorageError, paths};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::time::timeout_at;
 
-use super::doors::{InTime, ShownObject};
-use super::{etag, text};
-use crate::app::App;
-use crate::buckets::Place;
-use crate::range::{Wanted, wanted};
+use super::guards::{ResponseDeadline, ShownObject};
+use super::{etag, text_response};
+use crate::app::DeckState;
+use crate::buckets::StorageLocation;
+use crate::byte_range::{ByteRange, parse_range};
 use crate::redact::redact_json;
 use crate::stored_run;
 
@@ -27,18 +27,18 @@ const MAX_OBJECT: usize = 4 << 20;
 const NOT_LOOKED_THROUGH: &str = "This file cannot be looked through for secrets, so it is not shown: it is no JSON, or too large.\n";
 
 /// `/artifact/<provider>/<bucket…>/<key>`
-pub(super) async fn object(
+pub(super) async fn get_artifact(
     Extension(ShownObject(place)): Extension<ShownObject>,
-    Extension(in_time): Extension<InTime>,
-    State(app): State<Arc<App>>,
+    Extension(in_time): Extension<ResponseDeadline>,
+    State(app): State<Arc<DeckState>>,
     headers: HeaderMap,
 ) -> Response {
-    serve(&app, &place, &headers, Reader::Viewer, in_time).await
+    serve_object(&app, &place, &headers, ObjectReader::Viewer, in_time).await
 }
 
 /// Who asks for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
+pub(super) enum ObjectReader {
     /// Sees what this Deck shows; has passed the door.
     Viewer,
     /// Has shown the token of the run that the object belongs to.
@@ -46,62 +46,66 @@ pub(super) enum Reader {
 }
 
 /// One object, in part if that is what is asked for.
-pub(super) async fn serve(
-    app: &App,
-    place: &Place,
+pub(super) async fn serve_object(
+    app: &DeckState,
+    place: &StorageLocation,
     headers: &HeaderMap,
-    reader: Reader,
-    in_time: InTime,
+    reader: ObjectReader,
+    in_time: ResponseDeadline,
 ) -> Response {
-    let answer = timeout_at(in_time.0, answer(app, place, headers, reader)).await;
-    match answer.unwrap_or_else(|late| Err(Error::Other(late.to_string()))) {
+    let answer = timeout_at(in_time.0, build_response(app, place, headers, reader)).await;
+    match answer.unwrap_or_else(|late| Err(StorageError::Other(late.to_string()))) {
         Ok(response) => response,
-        Err(Error::NotFound(_)) => text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT),
-        Err(Error::InvalidKey(..)) => {
-            text(StatusCode::BAD_REQUEST, "That is no name for an object.\n")
+        Err(StorageError::NotFound(_)) => text_response(StatusCode::NOT_FOUND, NO_SUCH_OBJECT),
+        Err(StorageError::InvalidKey(..)) => {
+            text_response(StatusCode::BAD_REQUEST, "That is no name for an object.\n")
         }
-        Err(error) => failed(&place.key, error),
+        Err(error) => storage_error_response(&place.key, error),
     }
 }
 
-async fn answer(
-    app: &App,
-    place: &Place,
+async fn build_response(
+    app: &DeckState,
+    place: &StorageLocation,
     headers: &HeaderMap,
-    reader: Reader,
-) -> Result<Response, Error> {
-    let head = place.storage.head(&place.key).await?;
-    if reader == Reader::Viewer
-        && stored_run::noted(&head.attributes)
+    reader: ObjectReader,
+) -> Result<Response, StorageError> {
+    let head = place.storage.head_object(&place.key).await?;
+    if reader == ObjectReader::Viewer
+        && stored_run::read_notes(&head.attributes)
             .is_some_and(|subject| !app.may_view_subject(&subject))
     {
-        return Ok(text(StatusCode::NOT_FOUND, NO_SUCH_OBJECT));
+        return Ok(text_response(StatusCode::NOT_FOUND, NO_SUCH_OBJECT));
     }
-    if reader == Reader::Viewer && is_an_object(&place.key) {
-        return redacted(place, headers).await;
+    if reader == ObjectReader::Viewer && is_cluster_object(&place.key) {
+        return serve_redacted(place, headers).await;
     }
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    if reader == Reader::Viewer
+    if reader == ObjectReader::Viewer
         && is_gzip(&head.attributes)
         && header(header::RANGE).is_none()
         && !accepts_gzip(header(header::ACCEPT_ENCODING).unwrap_or_default())
     {
-        return decompressed(place, headers).await;
+        return serve_decompressed(place, headers).await;
     }
-    let etag = tag_of(&head);
-    if etag::is_known(headers, &etag) {
+    let etag = object_etag(&head);
+    if etag::is_not_modified(headers, &etag) {
         // Its type again: who may have it as a part of a page depends on that.
-        let mut kept = describe(&head.attributes);
+        let mut kept = object_headers(&head.attributes);
         kept.remove(header::CONTENT_ENCODING);
-        kept.insert(header::ETAG, value(&etag));
+        kept.insert(header::ETAG, header_value(&etag));
         return Ok((StatusCode::NOT_MODIFIED, kept).into_response());
     }
     let range =
         header(header::RANGE).filter(|_| header(header::IF_RANGE).is_none_or(|tag| tag == etag));
     let size = head.size;
-    let (status, content_range, object) = match wanted(range, size) {
-        Wanted::All => (StatusCode::OK, None, place.storage.get(&place.key).await?),
-        Wanted::Part(part) => {
+    let (status, content_range, object) = match parse_range(range, size) {
+        ByteRange::All => (
+            StatusCode::OK,
+            None,
+            place.storage.get_object(&place.key).await?,
+        ),
+        ByteRange::Part(part) => {
             let shown = format!("bytes {}-{}/{size}", part.start, part.end - 1);
             (
                 StatusCode::PARTIAL_CONTENT,
@@ -109,22 +113,22 @@ async fn answer(
                 place.storage.get_range(&place.key, part).await?,
             )
         }
-        Wanted::Unsatisfiable => (
+        ByteRange::Unsatisfiable => (
             StatusCode::RANGE_NOT_SATISFIABLE,
             Some(format!("bytes */{size}")),
             head,
         ),
     };
-    let mut out = describe(&object.attributes);
-    out.insert(header::ETAG, value(&etag));
-    out.insert(header::ACCEPT_RANGES, value("bytes"));
+    let mut out = object_headers(&object.attributes);
+    out.insert(header::ETAG, header_value(&etag));
+    out.insert(header::ACCEPT_RANGES, header_value("bytes"));
     if let Some(range) = content_range {
-        out.insert(header::CONTENT_RANGE, value(&range));
+        out.insert(header::CONTENT_RANGE, header_value(&range));
     }
     if let Some(modified) = object.modified {
         out.insert(
             header::LAST_MODIFIED,
-            value(&modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()),
+            header_value(&modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()),
         );
     }
     if status == StatusCode::RANGE_NOT_SATISFIABLE {
@@ -134,16 +138,16 @@ async fn answer(
         header::CONTENT_LENGTH,
         (object.range.end - object.range.start).into(),
     );
-    Ok((status, out, stream(object.into_stream())).into_response())
+    Ok((status, out, stream_body(object.into_stream())).into_response())
 }
 
 /// Whether the cluster's objects are stored there, with all that is in them.
-fn is_an_object(key: &str) -> bool {
+fn is_cluster_object(key: &str) -> bool {
     let name = key.rsplit('/').next().unwrap_or(key);
     [paths::PROW_JOB, paths::POD_INFO].contains(&name)
 }
 
-fn is_gzip(attributes: &Attributes) -> bool {
+fn is_gzip(attributes: &ObjectAttributes) -> bool {
     attributes.content_encoding.as_deref() == Some("gzip")
 }
 
@@ -158,61 +162,70 @@ fn accepts_gzip(accept_encoding: &str) -> bool {
 }
 
 /// All of it, for who does not take what is compressed.
-async fn decompressed(place: &Place, headers: &HeaderMap) -> Result<Response, Error> {
-    let object = place.storage.get(&place.key).await?;
-    let etag = format!("\"plain-{}", tag_of(&object).trim_start_matches('"'));
-    let mut out = describe(&object.attributes);
+async fn serve_decompressed(
+    place: &StorageLocation,
+    headers: &HeaderMap,
+) -> Result<Response, StorageError> {
+    let object = place.storage.get_object(&place.key).await?;
+    let etag = format!("\"plain-{}", object_etag(&object).trim_start_matches('"'));
+    let mut out = object_headers(&object.attributes);
     out.remove(header::CONTENT_ENCODING);
-    out.insert(header::ETAG, value(&etag));
-    if etag::is_known(headers, &etag) {
+    out.insert(header::ETAG, header_value(&etag));
+    if etag::is_not_modified(headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, out).into_response());
     }
-    Ok((out, stream(object.into_plain_stream())).into_response())
+    Ok((out, stream_body(object.into_plain_stream())).into_response())
 }
 
-fn stream(bytes: BoxStream<'static, Result<Bytes, Error>>) -> Body {
+fn stream_body(bytes: BoxStream<'static, Result<Bytes, StorageError>>) -> Body {
     Body::from_stream(bytes.inspect_err(|error| tracing::warn!(%error, "an object broke off")))
 }
 
 /// All of such a file without its secrets; a part of what is stored would be of other bytes.
-async fn redacted(place: &Place, headers: &HeaderMap) -> Result<Response, Error> {
-    let object = place.storage.get(&place.key).await?;
+async fn serve_redacted(
+    place: &StorageLocation,
+    headers: &HeaderMap,
+) -> Result<Response, StorageError> {
+    let object = place.storage.get_object(&place.key).await?;
     // Browsers may hold the bytes as they were once served.
-    let etag = format!("\"redacted-{}", tag_of(&object).trim_start_matches('"'));
-    let mut out = describe(&object.attributes);
+    let etag = format!(
+        "\"redacted-{}",
+        object_etag(&object).trim_start_matches('"')
+    );
+    let mut out = object_headers(&object.attributes);
     out.remove(header::CONTENT_ENCODING);
-    out.insert(header::ETAG, value(&etag));
-    if etag::is_known(headers, &etag) {
+    out.insert(header::ETAG, header_value(&etag));
+    if etag::is_not_modified(headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, out).into_response());
     }
-    let json = stored_run::plain(object, MAX_OBJECT).await?;
+    let json = stored_run::read_decompressed(object, MAX_OBJECT).await?;
     Ok(match json.and_then(|json| redact_json(&json)) {
         Some(json) => (out, json).into_response(),
-        None => text(StatusCode::FORBIDDEN, NOT_LOOKED_THROUGH),
+        None => text_response(StatusCode::FORBIDDEN, NOT_LOOKED_THROUGH),
     })
 }
 
 /// Size and time: what an atomic replacement always changes.
-fn tag_of(object: &Object) -> String {
+fn object_etag(object: &BucketObject) -> String {
     let modified = object.modified.map_or(0, |time| time.as_nanosecond());
     format!("\"{:x}-{modified:x}\"", object.size)
 }
 
 /// What was stored beside the bytes; Deck's own notes are not for others.
-fn describe(attributes: &Attributes) -> HeaderMap {
+fn object_headers(attributes: &ObjectAttributes) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let content_type = attributes
         .content_type
         .as_deref()
         .unwrap_or("application/octet-stream");
-    headers.insert(header::CONTENT_TYPE, value(content_type));
+    headers.insert(header::CONTENT_TYPE, header_value(content_type));
     headers.insert(
         header::CACHE_CONTROL,
-        value(attributes.cache_control.as_deref().unwrap_or("no-cache")),
+        header_value(attributes.cache_control.as_deref().unwrap_or("no-cache")),
     );
     if let Some(encoding) = &attributes.content_encoding {
-        headers.insert(header::CONTENT_ENCODING, value(encoding));
-        headers.insert(header::VARY, value("Accept-Encoding"));
+        headers.insert(header::CONTENT_ENCODING, header_value(encoding));
+        headers.insert(header::VARY, header_value("Accept-Encoding"));
     }
     for (name, text) in attributes
         .metadata
@@ -220,25 +233,25 @@ fn describe(attributes: &Attributes) -> HeaderMap {
         .filter(|(name, _)| !name.starts_with("deck-"))
     {
         if let Ok(name) = HeaderName::try_from(format!("x-object-meta-{name}")) {
-            headers.insert(name, value(text));
+            headers.insert(name, header_value(text));
         }
     }
     headers
 }
 
 /// What no header can hold is left out rather than refused.
-fn value(text: &str) -> HeaderValue {
+fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
-pub(super) fn failed(key: &str, error: Error) -> Response {
+pub(super) fn storage_error_response(key: &str, error: StorageError) -> Response {
     let error = anyhow::Error::from(error);
     tracing::warn!(
         key,
         error = format!("{error:#}"),
         "an object cannot be read"
     );
-    text(
+    text_response(
         StatusCode::BAD_GATEWAY,
         "The storage cannot be read now. Try again in a moment.\n",
     )

@@ -7,13 +7,13 @@ use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
 
-use super::busy::RETRY_AFTER;
-use crate::app::App;
-use crate::view::Frame;
+use super::unavailable::RETRY_AFTER;
+use crate::app::DeckState;
+use crate::view::DeckLayout;
 
 /// Which of the fixed pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ErrorPageKind {
     /// Also for what may not be seen: the two must look alike.
     NotFound,
     BadRequest,
@@ -24,8 +24,8 @@ pub(crate) enum Kind {
 /// A page without what was asked for.
 #[derive(Debug, Template)]
 #[template(path = "error.html")]
-pub(crate) struct Problem {
-    frame: Frame,
+pub(crate) struct ErrorPage {
+    frame: DeckLayout,
     status: u16,
     heading: &'static str,
     text: String,
@@ -33,22 +33,26 @@ pub(crate) struct Problem {
     again: bool,
 }
 
-impl Problem {
-    pub(crate) fn page(app: &App, kind: Kind, text: impl Into<String>) -> Response {
+impl ErrorPage {
+    pub(crate) fn page_response(
+        app: &DeckState,
+        kind: ErrorPageKind,
+        text: impl Into<String>,
+    ) -> Response {
         let (status, heading) = match kind {
-            Kind::NotFound => (StatusCode::NOT_FOUND, "Not found"),
-            Kind::BadRequest => (StatusCode::BAD_REQUEST, "That cannot be asked"),
-            Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),
-            Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Not ready yet"),
+            ErrorPageKind::NotFound => (StatusCode::NOT_FOUND, "Not found"),
+            ErrorPageKind::BadRequest => (StatusCode::BAD_REQUEST, "That cannot be asked"),
+            ErrorPageKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong"),
+            ErrorPageKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Not ready yet"),
         };
         let page = Self {
-            frame: app.frame(),
+            frame: app.page_layout(),
             status: status.as_u16(),
             heading,
             text: text.into(),
-            again: kind == Kind::Busy,
+            again: kind == ErrorPageKind::Busy,
         };
-        let response = (status, html(&page));
+        let response = (status, render_html(&page));
         if page.again {
             (RETRY_AFTER, response).into_response()
         } else {
@@ -57,36 +61,40 @@ impl Problem {
     }
 
     /// Where what the page is about could not be had in the time that a reader waits.
-    pub(crate) fn late(app: &App) -> Response {
+    pub(crate) fn timeout_response(app: &DeckState) -> Response {
         let text = "The storage of this run gives no answer now.";
-        Self::page(app, Kind::Busy, text)
+        Self::page_response(app, ErrorPageKind::Busy, text)
     }
 
     /// For an error that only the operator can do something about: it is logged here.
-    pub(crate) fn internal(app: &App, error: &anyhow::Error, doing: &str) -> Response {
+    pub(crate) fn internal_response(
+        app: &DeckState,
+        error: &anyhow::Error,
+        doing: &str,
+    ) -> Response {
         tracing::error!(
             error = format!("{error:#}"),
             doing,
             "a page could not be made"
         );
-        Self::page(
+        Self::page_response(
             app,
-            Kind::Internal,
+            ErrorPageKind::Internal,
             "Deck could not read what this page needs. Try again in a moment.",
         )
     }
 }
 
-pub(crate) async fn not_found(State(app): State<Arc<App>>) -> Response {
-    Problem::page(
+pub(crate) async fn not_found(State(app): State<Arc<DeckState>>) -> Response {
+    ErrorPage::page_response(
         &app,
-        Kind::NotFound,
+        ErrorPageKind::NotFound,
         "There is no such page here. The link may be old or mistyped.",
     )
 }
 
 /// A template as an answer. Rendering into memory does not fail.
-pub(crate) fn html(template: &impl Template) -> Response {
+pub(crate) fn render_html(template: &impl Template) -> Response {
     match template.render() {
         Ok(page) => Html(page).into_response(),
         Err(error) => {

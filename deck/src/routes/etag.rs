@@ -3,7 +3,7 @@
 use http::{HeaderMap, header};
 
 /// Whether `If-None-Match` names `etag`; weak or not is one here, as RFC 9110 has it for reading.
-pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+pub(super) fn is_not_modified(headers: &HeaderMap, etag: &str) -> bool {
     let strong = |tag: &str| {
         let tag = tag.trim();
         tag.strip_prefix("W/").unwrap_or(tag).to_owned()
@@ -38,7 +38,7 @@ mod tests {
             for tag in &sent {
                 headers.append(header::IF_NONE_MATCH, tag.parse().unwrap());
             }
-            assert_eq!(is_known(&headers, own), expected, "{sent:?} {own}");
+            assert_eq!(is_not_modified(&headers, own), expected, "{sent:?} {own}");
         }
     }
 }

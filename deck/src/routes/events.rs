@@ -16,20 +16,20 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_stream::wrappers::BroadcastStream;
 
-use super::{NO_STORE, busy, text};
-use crate::app::App;
-use crate::index::{Change, Filter, Job, Query};
-use crate::view::{Links, Row};
+use super::{NO_STORE, text_response, unavailable};
+use crate::app::DeckState;
+use crate::index::{IndexedJob, JobChange, JobFilter, JobListQuery};
+use crate::view::{CodeHostLinks, JobRow};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Since {
+pub(super) struct SinceQuery {
     since: String,
 }
 
 /// A job that came, changed or went, as the list is to show it.
 #[derive(Debug, Serialize)]
-struct News<'a> {
+struct JobEvent<'a> {
     name: &'a str,
     job: &'a str,
     /// The state it was counted under.
@@ -40,31 +40,33 @@ struct News<'a> {
 }
 
 /// Where the list at `list` hears what happens after `revision`.
-pub(super) fn address(app: &App, list: &str, revision: u64) -> String {
+pub(super) fn events_url(app: &DeckState, list: &str, revision: u64) -> String {
     let parameters = list
         .split_once('?')
         .map_or(String::new(), |(_, parameters)| format!("{parameters}&"));
     format!("/events?{parameters}since={}-{revision}", app.boot)
 }
 
-pub(super) async fn stream(
-    State(app): State<Arc<App>>,
-    UrlQuery(query): UrlQuery<Query>,
-    UrlQuery(since): UrlQuery<Since>,
+pub(super) async fn stream_events(
+    State(app): State<Arc<DeckState>>,
+    UrlQuery(query): UrlQuery<JobListQuery>,
+    UrlQuery(since): UrlQuery<SinceQuery>,
     headers: HeaderMap,
 ) -> Response {
-    let Ok(filter) = Filter::parse(&query) else {
-        return text(StatusCode::BAD_REQUEST, "No such filter.\n");
+    let Ok(filter) = JobFilter::parse_query(&query) else {
+        return text_response(StatusCode::BAD_REQUEST, "No such filter.\n");
     };
     let Ok(permit) = app.streams.clone().try_acquire_owned() else {
-        return busy::busy("Too many pages are listening. Try again later.\n");
+        return unavailable::unavailable_response(
+            "Too many pages are listening. Try again later.\n",
+        );
     };
     // After a break the browser says what it saw last; that is newer than the page.
     let last = headers
         .get("last-event-id")
         .and_then(|id| id.to_str().ok())
         .unwrap_or(&since.since);
-    let events = events(app.clone(), filter, last).map(move |event| {
+    let events = subscribe_events(app.clone(), filter, last).map(move |event| {
         let _held_to_the_end = &permit;
         Ok::<_, Infallible>(event)
     });
@@ -76,22 +78,29 @@ pub(super) async fn stream(
         .into_response()
 }
 
-fn events(app: Arc<App>, filter: Filter, last: &str) -> BoxStream<'static, Event> {
+fn subscribe_events(
+    app: Arc<DeckState>,
+    filter: JobFilter,
+    last: &str,
+) -> BoxStream<'static, Event> {
     let revision = last
         .rsplit_once('-')
         .filter(|(boot, _)| *boot == app.boot)
         .and_then(|(_, n)| n.parse().ok());
-    let Some(subscription) = revision.and_then(|revision| app.index.subscribe(revision)) else {
-        return stream::iter([reset()]).chain(stream::pending()).boxed();
+    let Some(subscription) = revision.and_then(|revision| app.index.subscribe_since(revision))
+    else {
+        return stream::iter([reset_event()])
+            .chain(stream::pending())
+            .boxed();
     };
     stream::iter(subscription.missed)
         .map(Ok)
         .chain(BroadcastStream::new(subscription.coming))
         .filter_map(move |change| {
             let event = match change {
-                Ok(change) => event(&app, &filter, &change),
+                Ok(change) => change_event(&app, &filter, &change),
                 // Too slow to be told one by one.
-                Err(_) => Some(reset()),
+                Err(_) => Some(reset_event()),
             };
             std::future::ready(event)
         })
@@ -99,13 +108,13 @@ fn events(app: Arc<App>, filter: Filter, last: &str) -> BoxStream<'static, Event
 }
 
 /// The page is to load its list again. Browsers drop an event without data.
-fn reset() -> Event {
+fn reset_event() -> Event {
     Event::default().event("reset").data("load again")
 }
 
-fn event(app: &App, filter: &Filter, change: &Change) -> Option<Event> {
-    let viewing = app.viewing();
-    let counted = |job: &Option<Arc<Job>>| {
+fn change_event(app: &DeckState, filter: &JobFilter, change: &JobChange) -> Option<Event> {
+    let viewing = app.view_filter();
+    let counted = |job: &Option<Arc<IndexedJob>>| {
         job.as_deref()
             .filter(|job| viewing(job) && filter.matches_but_state(job))
             .map(|job| job.state)
@@ -114,21 +123,25 @@ fn event(app: &App, filter: &Filter, change: &Change) -> Option<Event> {
     if from.is_none() && to.is_none() {
         return None;
     }
-    let settings = app.settings();
-    let links = Links {
+    let settings = app.current_settings();
+    let links = CodeHostLinks {
         base: &settings.link_url,
     };
     let shown = change
         .after
         .as_deref()
-        .filter(|job| to.is_some() && filter.matches(job));
+        .filter(|job| to.is_some() && filter.matches_job(job));
     let any = change.after.as_deref().or(change.before.as_deref())?;
-    let news = News {
+    let news = JobEvent {
         name: &any.name,
         job: &any.job,
         from: from.map(ProwJobState::as_str),
         to: to.map(ProwJobState::as_str),
-        row: shown.and_then(|job| Row::of(job, &links, Timestamp::now()).render().ok()),
+        row: shown.and_then(|job| {
+            JobRow::from_job(job, &links, Timestamp::now())
+                .render()
+                .ok()
+        }),
     };
     let id = format!("{}-{}", app.boot, change.revision);
     Event::default().event("job").id(id).json_data(&news).ok()
@@ -136,7 +149,7 @@ fn event(app: &App, filter: &Filter, change: &Change) -> Option<Event> {
 
 /// Sends nothing more once the process is to end.
 pub(super) fn until_shutdown<S: Stream<Item = Event> + Send + 'static>(
-    app: &App,
+    app: &DeckState,
     events: S,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send + 'static {
     events

@@ -1,4 +1,4 @@
-//! What every answer wears, by its route's [`Dress`] and whatever its status.
+//! What every answer wears, by its route's [`SecurityPolicy`] and whatever its status.
 //!
 //! A browser puts the headers of a 304 over those that it has kept, and shows the body of an
 //! error as it would show any other: so no status is left out, and no handler decides.
@@ -11,43 +11,47 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
-use super::host::Hosts;
-use super::table::{Dress, routes};
+use super::host::AllowedHosts;
+use super::route_table::{SecurityPolicy, list_routes};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Noted with an answer about a run's object: the path of the run's folder at this Deck,
 /// encoded, with a slash at the end.
 #[derive(Clone, Debug)]
-pub(super) struct SameRun(pub(super) String);
+pub(super) struct RunFolderPath(pub(super) String);
 
 /// Dress by route, and the names that policies are about.
 #[derive(Debug)]
-pub(super) struct Wardrobe {
-    by_path: HashMap<&'static str, Dress>,
-    hosts: Arc<Hosts>,
+pub(super) struct RoutePolicies {
+    by_path: HashMap<&'static str, SecurityPolicy>,
+    hosts: Arc<AllowedHosts>,
 }
 
-impl Wardrobe {
-    pub(super) fn new(hosts: Arc<Hosts>) -> Self {
-        let by_path = routes().map(|route| (route.path, route.dress)).collect();
+impl RoutePolicies {
+    pub(super) fn new(hosts: Arc<AllowedHosts>) -> Self {
+        let by_path = list_routes()
+            .map(|route| (route.path, route.dress))
+            .collect();
         Self { by_path, hosts }
     }
 }
 
-pub(super) async fn dress(
-    State(wardrobe): State<Arc<Wardrobe>>,
+pub(super) async fn set_security_headers(
+    State(wardrobe): State<Arc<RoutePolicies>>,
     request: Request,
     next: Next,
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let dress = route
         .and_then(|route| wardrobe.by_path.get(route.as_str()))
-        .map_or(Dress::Page, |dress| *dress);
-    let addresses = wardrobe.hosts.addresses(request.uri(), request.headers());
+        .map_or(SecurityPolicy::Page, |dress| *dress);
+    let addresses = wardrobe
+        .hosts
+        .own_addresses(request.uri(), request.headers());
     let mut response = next.run(request).await;
-    let run = response.extensions_mut().remove::<SameRun>();
-    let policy = policy(dress, &addresses, run.as_ref().map(|run| run.0.as_str()));
+    let run = response.extensions_mut().remove::<RunFolderPath>();
+    let policy = content_security_policy(dress, &addresses, run.as_ref().map(|run| run.0.as_str()));
     let resource_policy = resource_policy(dress, response.status(), response.headers());
     let headers = response.headers_mut();
     let policy = HeaderValue::try_from(policy)
@@ -63,15 +67,19 @@ pub(super) async fn dress(
     response
 }
 
-/// The `Content-Security-Policy`. `addresses` are this Deck's; `run` is as in [`SameRun`].
-fn policy(dress: Dress, addresses: &[String], run: Option<&str>) -> String {
+/// The `Content-Security-Policy`. `addresses` are this Deck's; `run` is as in [`RunFolderPath`].
+fn content_security_policy(
+    dress: SecurityPolicy,
+    addresses: &[String],
+    run: Option<&str>,
+) -> String {
     let files = |path: &str| {
         let at = |address| format!(" http://{address}{path}");
         addresses.iter().map(at).collect::<String>()
     };
     let never = "base-uri 'none'; frame-ancestors 'none'";
     match dress {
-        Dress::Page => {
+        SecurityPolicy::Page => {
             let own = files("/static/");
             let own = if own.is_empty() { " 'none'" } else { &own };
             format!(
@@ -79,11 +87,11 @@ fn policy(dress: Dress, addresses: &[String], run: Option<&str>) -> String {
                  connect-src 'self'; form-action 'self'; {never}"
             )
         }
-        Dress::Data => format!("sandbox; default-src 'none'; form-action 'none'; {never}"),
-        Dress::Picture => format!(
+        SecurityPolicy::Data => format!("sandbox; default-src 'none'; form-action 'none'; {never}"),
+        SecurityPolicy::Picture => format!(
             "sandbox; default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; {never}"
         ),
-        Dress::Artifact => {
+        SecurityPolicy::Artifact => {
             let own = run.map_or(String::new(), |run| files(&run.replace(',', "%2C")));
             format!(
                 "sandbox; default-src 'none'; img-src data:{own}; \
@@ -96,7 +104,7 @@ fn policy(dress: Dress, addresses: &[String], run: Option<&str>) -> String {
 /// Who may have an answer as a part of a page.
 ///
 /// A report in its sandbox has no origin, so to its own styles and images it is another site.
-fn resource_policy(dress: Dress, status: StatusCode, headers: &HeaderMap) -> &'static str {
+fn resource_policy(dress: SecurityPolicy, status: StatusCode, headers: &HeaderMap) -> &'static str {
     let part_of_a_report = || {
         let content_type = headers
             .get(header::CONTENT_TYPE)
@@ -107,9 +115,9 @@ fn resource_policy(dress: Dress, status: StatusCode, headers: &HeaderMap) -> &'s
         shown && (content_type.starts_with("image/") || content_type.starts_with("text/css"))
     };
     match dress {
-        Dress::Picture => "cross-origin",
-        Dress::Artifact if part_of_a_report() => "cross-origin",
-        Dress::Artifact | Dress::Page | Dress::Data => "same-origin",
+        SecurityPolicy::Picture => "cross-origin",
+        SecurityPolicy::Artifact if part_of_a_report() => "cross-origin",
+        SecurityPolicy::Artifact | SecurityPolicy::Page | SecurityPolicy::Data => "same-origin",
     }
 }
 

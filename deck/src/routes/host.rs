@@ -13,35 +13,36 @@ use axum::response::{IntoResponse, Response};
 use http::uri::Authority;
 use http::{HeaderMap, StatusCode, Uri, header};
 
-use super::text;
-use crate::settings::Present;
+use super::text_response;
+use crate::settings::CurrentSettings;
 
 /// What a Deck is called.
 #[derive(Debug)]
-pub(crate) struct Hosts {
+pub(crate) struct AllowedHosts {
     /// Only this machine reaches the listener.
     pub(crate) loopback: bool,
     /// `--allowed-host`
     pub(crate) allowed: Vec<String>,
     /// Its configuration names the addresses in links to Deck.
-    pub(crate) present: Arc<Present>,
+    pub(crate) present: Arc<CurrentSettings>,
 }
 
-impl Hosts {
+impl AllowedHosts {
     fn answers_to(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         if !self.loopback {
             return true;
         }
         let settings = self.present.get();
-        let own = settings.addresses.iter().map(|address| name(address));
+        let own = settings.addresses.iter().map(|address| strip_port(address));
         let names: Vec<&str> = own.chain(self.allowed.iter().map(String::as_str)).collect();
         answers_to(uri, headers, &names)
     }
 
     /// Deck's own addresses as a browser may see them: the one that this request was sent to,
     /// and those of links to Deck, should a proxy have changed it.
-    pub(super) fn addresses(&self, uri: &Uri, headers: &HeaderMap) -> Vec<String> {
-        let asked = authority(uri, headers).map(|authority| authority.as_str().to_lowercase());
+    pub(super) fn own_addresses(&self, uri: &Uri, headers: &HeaderMap) -> Vec<String> {
+        let asked =
+            request_authority(uri, headers).map(|authority| authority.as_str().to_lowercase());
         let mut all: Vec<String> = asked.into_iter().collect();
         for address in &self.present.get().addresses {
             if !all.contains(address) {
@@ -53,15 +54,15 @@ impl Hosts {
 }
 
 /// What is not for this Deck gets a fixed text and nothing else.
-pub(super) async fn check(
-    State(hosts): State<Arc<Hosts>>,
+pub(super) async fn check_host(
+    State(hosts): State<Arc<AllowedHosts>>,
     request: Request,
     next: Next,
 ) -> Response {
     if hosts.answers_to(request.uri(), request.headers()) {
         return next.run(request).await;
     }
-    text(
+    text_response(
         StatusCode::MISDIRECTED_REQUEST,
         "This Deck is not called that. Its flag --allowed-host takes further names.\n",
     )
@@ -78,10 +79,10 @@ fn answers_to(uri: &Uri, headers: &HeaderMap, names: &[&str]) -> bool {
         .map(|host| Authority::try_from(host.as_bytes()));
     let mut all = target.into_iter().chain(hosts).peekable();
     all.peek().is_some()
-        && all.all(|authority| authority.is_ok_and(|authority| is_ours(&authority, names)))
+        && all.all(|authority| authority.is_ok_and(|authority| is_own_host(&authority, names)))
 }
 
-fn is_ours(authority: &Authority, names: &[&str]) -> bool {
+fn is_own_host(authority: &Authority, names: &[&str]) -> bool {
     let host = authority.host();
     let is_address = match host.strip_prefix('[') {
         Some(rest) => rest
@@ -98,7 +99,7 @@ fn is_ours(authority: &Authority, names: &[&str]) -> bool {
 }
 
 /// Where the request was sent: its target says so, else `Host`.
-fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+fn request_authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     let host = || Authority::try_from(headers.get(header::HOST)?.as_bytes()).ok();
     let authority = uri.authority().cloned().or_else(host)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
@@ -106,7 +107,7 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
 }
 
 /// An address without its port.
-fn name(address: &str) -> &str {
+fn strip_port(address: &str) -> &str {
     match address.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => address,
@@ -117,7 +118,7 @@ fn name(address: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn asked(target: &str, hosts: &[&str]) -> bool {
+    fn is_answered(target: &str, hosts: &[&str]) -> bool {
         let mut headers = HeaderMap::new();
         for host in hosts {
             headers.append(header::HOST, host.parse().unwrap());
@@ -153,7 +154,7 @@ mod tests {
             ("http://localhost:8080/x", &["localhost:8080"], true),
             ("http://localhost/x", &[], true),
         ] {
-            assert_eq!(asked(target, hosts), expected, "{target} {hosts:?}");
+            assert_eq!(is_answered(target, hosts), expected, "{target} {hosts:?}");
         }
     }
 
@@ -164,7 +165,7 @@ mod tests {
             ("prow.example.com:8443", "prow.example.com"),
             ("[::1]:80", "[::1]"),
         ] {
-            assert_eq!(name(address), expected);
+            assert_eq!(strip_port(address), expected);
         }
     }
 }

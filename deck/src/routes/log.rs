@@ -12,27 +12,27 @@ use http::StatusCode;
 use serde::Deserialize;
 use tokio::time::timeout_at;
 
-use super::doors::InTime;
-use super::{NO_STORE, busy, text};
-use crate::app::App;
+use super::guards::ResponseDeadline;
+use super::{NO_STORE, text_response, unavailable};
+use crate::app::DeckState;
 use crate::logs;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Wanted {
+pub(super) struct LogQuery {
     job: String,
     id: String,
     container: String,
     follow: String,
 }
 
-pub(super) async fn plain(
-    Extension(in_time): Extension<InTime>,
-    State(app): State<Arc<App>>,
-    Query(wanted): Query<Wanted>,
+pub(super) async fn get_log(
+    Extension(in_time): Extension<ResponseDeadline>,
+    State(app): State<Arc<DeckState>>,
+    Query(wanted): Query<LogQuery>,
 ) -> Response {
     if wanted.job.is_empty() || wanted.id.is_empty() {
-        return text(
+        return text_response(
             StatusCode::BAD_REQUEST,
             "missing job or id query parameter\n",
         );
@@ -43,45 +43,57 @@ pub(super) async fn plain(
         &wanted.container
     };
     let job = app
-        .run(&wanted.job, &wanted.id)
+        .find_run(&wanted.job, &wanted.id)
         .filter(|job| job.has_container(container));
     let Some(job) = job else {
-        return text(StatusCode::NOT_FOUND, "There is no such run.\n");
+        return text_response(StatusCode::NOT_FOUND, "There is no such run.\n");
     };
-    if common::service::flags::boolean(&wanted.follow).unwrap_or(false) {
+    if common::service::flags::parse_bool(&wanted.follow).unwrap_or(false) {
         let Ok(permit) = app.streams.clone().try_acquire_owned() else {
-            return busy::busy("Too many logs are being followed. Try again later.\n");
+            return unavailable::unavailable_response(
+                "Too many logs are being followed. Try again later.\n",
+            );
         };
-        let log = logs::follow(app.clone(), job, container.to_owned());
+        let log = logs::follow_log(app.clone(), job, container.to_owned());
         let log = log.inspect(move |_| {
             let _held_to_the_end = &permit;
         });
-        return (NO_STORE, text(StatusCode::OK, Body::from_stream(log))).into_response();
+        return (
+            NO_STORE,
+            text_response(StatusCode::OK, Body::from_stream(log)),
+        )
+            .into_response();
     }
-    let log = timeout_at(in_time.0, logs::now(&app, &job, container)).await;
-    match log.unwrap_or_else(|_| Err(logs::Error::late())) {
+    let log = timeout_at(in_time.0, logs::open_log(&app, &job, container)).await;
+    match log.unwrap_or_else(|_| Err(logs::LogError::timeout_error())) {
         Ok(log) => {
             let log = log.inspect_err(|error| {
                 tracing::warn!(error = format!("{error:#}"), "a log broke off")
             });
-            (NO_STORE, text(StatusCode::OK, Body::from_stream(log))).into_response()
+            (
+                NO_STORE,
+                text_response(StatusCode::OK, Body::from_stream(log)),
+            )
+                .into_response()
         }
-        Err(logs::Error::Absent) => text(StatusCode::NOT_FOUND, "There is no log of this run.\n"),
-        Err(logs::Error::NotStarted) => text(
+        Err(logs::LogError::Absent) => {
+            text_response(StatusCode::NOT_FOUND, "There is no log of this run.\n")
+        }
+        Err(logs::LogError::NotStarted) => text_response(
             StatusCode::NOT_FOUND,
             "The log of this run has not begun.\n",
         ),
-        Err(logs::Error::NotLetOut) => text(
+        Err(logs::LogError::NotLetOut) => text_response(
             StatusCode::NOT_FOUND,
             "The run's sidecar has let out nothing of its log yet. If it lets out no live log, the log is here when the run has finished.\n",
         ),
-        Err(error @ logs::Error::NoSuchCluster(_)) => {
-            text(StatusCode::NOT_FOUND, format!("{error}.\n"))
+        Err(error @ logs::LogError::NoSuchCluster(_)) => {
+            text_response(StatusCode::NOT_FOUND, format!("{error}.\n"))
         }
-        Err(logs::Error::Other(error)) => {
+        Err(logs::LogError::Other(error)) => {
             let (prowjob, error) = (job.name.as_ref(), format!("{error:#}"));
             tracing::warn!(prowjob, job = wanted.job, error, "a log cannot be read");
-            text(
+            text_response(
                 StatusCode::NOT_FOUND,
                 "The log of this run cannot be read now.\n",
             )

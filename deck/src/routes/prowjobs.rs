@@ -12,16 +12,16 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{NO_STORE, text};
-use crate::app::App;
-use crate::index::{Filter, Job, Omit};
+use super::{NO_STORE, text_response};
+use crate::app::DeckState;
+use crate::index::{IndexedJob, JobFilter, OmitFields};
 
 /// Objects in one piece of the answer: the whole is never in memory.
 const AT_ONCE: usize = 64;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Wanted {
+pub(super) struct ProwJobsQuery {
     var: String,
     omit: String,
     org: String,
@@ -29,19 +29,22 @@ pub(super) struct Wanted {
     owner: String,
 }
 
-pub(super) async fn all(State(app): State<Arc<App>>, Query(wanted): Query<Wanted>) -> Response {
+pub(super) async fn get_prowjobs(
+    State(app): State<Arc<DeckState>>,
+    Query(wanted): Query<ProwJobsQuery>,
+) -> Response {
     if !wanted.var.is_empty() && !is_identifier(&wanted.var) {
-        return text(
+        return text_response(
             StatusCode::BAD_REQUEST,
             "var is not a name that JavaScript takes\n",
         );
     }
-    let viewing = app.viewing();
+    let viewing = app.view_filter();
     let jobs = app
         .index
-        .page(
-            &Filter::default(),
-            |job| viewing(job) && is_wanted(&wanted, job),
+        .query_page(
+            &JobFilter::default(),
+            |job| viewing(job) && matches_query(&wanted, job),
             0,
             usize::MAX,
         )
@@ -55,7 +58,7 @@ pub(super) async fn all(State(app): State<Arc<App>>, Query(wanted): Query<Wanted
             "application/javascript",
         )
     };
-    let omit = Omit::parse(&wanted.omit);
+    let omit = OmitFields::parse_list(&wanted.omit);
     let pieces = (0..jobs.len()).step_by(AT_ONCE).map(move |first| {
         let mut json = String::new();
         for (at, job) in jobs.iter().enumerate().skip(first).take(AT_ONCE) {
@@ -81,7 +84,7 @@ pub(super) async fn all(State(app): State<Arc<App>>, Query(wanted): Query<Wanted
 }
 
 /// Prow's filters: exact, each on the job's own refs, or on any of the others if it has none.
-fn is_wanted(wanted: &Wanted, job: &Job) -> bool {
+fn matches_query(wanted: &ProwJobsQuery, job: &IndexedJob) -> bool {
     let any_of = |fits: &dyn Fn((&str, &str)) -> bool| {
         let mut repos = job.own_repos().iter();
         repos.any(|repo| fits(repo.split_once('/').unwrap_or(("", repo))))
@@ -104,28 +107,32 @@ fn is_identifier(name: &str) -> bool {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Named {
+pub(super) struct ProwJobQuery {
     prowjob: String,
 }
 
 /// One object as YAML.
-pub(super) async fn one(State(app): State<Arc<App>>, Query(query): Query<Named>) -> Response {
+pub(super) async fn get_prowjob(
+    State(app): State<Arc<DeckState>>,
+    Query(query): Query<ProwJobQuery>,
+) -> Response {
     if query.prowjob.is_empty() {
-        return text(StatusCode::BAD_REQUEST, "missing prowjob query parameter\n");
+        return text_response(StatusCode::BAD_REQUEST, "missing prowjob query parameter\n");
     }
     let Some(job) = app
         .index
-        .by_name(&query.prowjob)
+        .find_by_name(&query.prowjob)
         .filter(|job| app.may_view(job))
     else {
-        return text(StatusCode::NOT_FOUND, "There is no such ProwJob.\n");
+        return text_response(StatusCode::NOT_FOUND, "There is no such ProwJob.\n");
     };
-    let value: Value = serde_json::from_str(&job.json(Omit::default())).unwrap_or_default();
+    let value: Value =
+        serde_json::from_str(&job.to_json(OmitFields::default())).unwrap_or_default();
     match serde_saphyr::to_string(&value) {
-        Ok(yaml) => (NO_STORE, text(StatusCode::OK, yaml)).into_response(),
+        Ok(yaml) => (NO_STORE, text_response(StatusCode::OK, yaml)).into_response(),
         Err(error) => {
             tracing::error!(prowjob = query.prowjob, %error, "a ProwJob cannot be written as YAML");
-            text(
+            text_response(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "This ProwJob cannot be shown.\n",
             )

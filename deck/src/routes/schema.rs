@@ -6,24 +6,25 @@ use axum::response::Response;
 use common::config::{job_file_schema, prow_jobs_schema};
 use http::HeaderMap;
 
-use super::statics;
+use super::static_files;
 use crate::assets::Asset;
 
 /// They change with a new release only; an editor asks again after an hour.
 const AN_HOUR: &str = "public, max-age=3600";
 
-const SCHEMA: &str = "application/schema+json";
+const SCHEMA_MEDIA_TYPE: &str = "application/schema+json";
 
-static PROW_JOBS: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new(SCHEMA, prow_jobs_schema().to_string()));
-static JOBS: LazyLock<Asset> = LazyLock::new(|| Asset::new(SCHEMA, job_file_schema().to_string()));
+static PROW_JOBS_SCHEMA: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new(SCHEMA_MEDIA_TYPE, prow_jobs_schema().to_string()));
+static JOBS_SCHEMA: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new(SCHEMA_MEDIA_TYPE, job_file_schema().to_string()));
 
 /// Of `prow-jobs.yaml`, `.prow.yaml` and the files of `.prow/`.
-pub(super) async fn prow_jobs(headers: HeaderMap) -> Response {
-    statics::answer(&PROW_JOBS, &headers, AN_HOUR)
+pub(super) async fn get_prow_jobs_schema(headers: HeaderMap) -> Response {
+    static_files::asset_response(&PROW_JOBS_SCHEMA, &headers, AN_HOUR)
 }
 
 /// Of the files below `--job-config-path`.
-pub(super) async fn jobs(headers: HeaderMap) -> Response {
-    statics::answer(&JOBS, &headers, AN_HOUR)
+pub(super) async fn get_jobs_schema(headers: HeaderMap) -> Response {
+    static_files::asset_response(&JOBS_SCHEMA, &headers, AN_HOUR)
 }

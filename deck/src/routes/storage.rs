@@ -7,75 +7,76 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use common::storage::paths::inverse;
-use common::storage::token::{self, Grant};
+use common::storage::token::{self, StorageGrant};
 use common::storage::{
-    Attributes, Error, ListingPage, PAGE_NAMES, Provider, Storage, validate_key,
+    ListingPage, ObjectAttributes, ObjectStorage, PAGE_NAMES, StorageError, StorageProvider,
+    validate_key,
 };
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::artifact::{self, Reader};
-use super::doors::{InTime, ShownObject};
-use super::{NO_STORE, text};
-use crate::app::App;
-use crate::buckets::Place;
-use crate::stored_run::{HIDDEN, TENANT};
-use crate::upload::{Put, Refusal};
+use super::artifact::{self, ObjectReader};
+use super::guards::{ResponseDeadline, ShownObject};
+use super::{NO_STORE, text_response};
+use crate::app::DeckState;
+use crate::buckets::StorageLocation;
+use crate::stored_run::{HIDDEN_METADATA, TENANT_METADATA};
+use crate::upload::{PutRequest, UploadRefusal};
 
 const NOT_KEPT: &str = "This Deck keeps no objects.\n";
 const NO_KEY: &str = "That is no name for an object.\n";
 /// Headers of metadata begin so.
-const METADATA: &str = "x-object-meta-";
+const METADATA_PREFIX: &str = "x-object-meta-";
 /// All metadata of one object.
 const MAX_METADATA: usize = 8 << 10;
 
 /// An object, or with `?list` a page of a listing; a run's token opens the run's own, hidden or not.
-pub(super) async fn get(
-    State(app): State<Arc<App>>,
+pub(super) async fn get_object(
+    State(app): State<Arc<DeckState>>,
     Path(key): Path<String>,
     Query(query): Query<ListingQuery>,
     shown: Option<Extension<ShownObject>>,
-    Extension(in_time): Extension<InTime>,
+    Extension(in_time): Extension<ResponseDeadline>,
     headers: HeaderMap,
 ) -> Response {
     let (Some(own), Some(uploads)) = (app.buckets.own(), &app.uploads) else {
-        return text(StatusCode::NOT_FOUND, NOT_KEPT);
+        return text_response(StatusCode::NOT_FOUND, NOT_KEPT);
     };
     if validate_key(&key).is_err() {
-        return text(StatusCode::BAD_REQUEST, NO_KEY);
+        return text_response(StatusCode::BAD_REQUEST, NO_KEY);
     }
     // A bearer of another kind is for what stands before this Deck.
-    let token = bearer(&headers).filter(|token| token::is_ours(token));
+    let token = bearer_token(&headers).filter(|token| token::is_storage_token(token));
     let now = Timestamp::now();
     let grant = match token {
         None => None,
-        Some(token) => match uploads.grant(token, now).await {
+        Some(token) => match uploads.verify_token(token, now).await {
             Ok(grant) => Some(grant),
-            Err(refusal) => return refused(&key, &refusal),
+            Err(refusal) => return refusal_response(&key, &refusal),
         },
     };
     if query.list.is_some() {
         let Some(grant) = grant else {
-            return text(StatusCode::UNAUTHORIZED, "A listing needs a token.\n");
+            return text_response(StatusCode::UNAUTHORIZED, "A listing needs a token.\n");
         };
         if let Err(error) = grant.check_listing(&key) {
-            return refused(&key, &error.into());
+            return refusal_response(&key, &error.into());
         }
-        return list(own, &key, &query).await;
+        return list_folder(own, &key, &query).await;
     }
-    let reader = match (grant.map(|grant| grant.reach(&key).map(drop)), shown) {
-        (None, Some(_)) => Reader::Viewer,
-        (None, None) => return text(StatusCode::NOT_FOUND, artifact::NO_SUCH_OBJECT),
-        (Some(Ok(())), _) => Reader::Run,
-        (Some(Err(error)), _) => return refused(&key, &error.into()),
+    let reader = match (grant.map(|grant| grant.check_key(&key).map(drop)), shown) {
+        (None, Some(_)) => ObjectReader::Viewer,
+        (None, None) => return text_response(StatusCode::NOT_FOUND, artifact::NO_SUCH_OBJECT),
+        (Some(Ok(())), _) => ObjectReader::Run,
+        (Some(Err(error)), _) => return refusal_response(&key, &error.into()),
     };
-    let place = Place {
+    let place = StorageLocation {
         storage: own.clone(),
         key,
-        bucket: Provider::Storage.to_string(),
+        bucket: StorageProvider::Storage.to_string(),
     };
-    artifact::serve(&app, &place, &headers, reader, in_time).await
+    artifact::serve_object(&app, &place, &headers, reader, in_time).await
 }
 
 /// What is asked of a folder: see [`ListingPage`].
@@ -87,59 +88,59 @@ pub(super) struct ListingQuery {
     after: String,
 }
 
-async fn list(own: &Storage, folder: &str, query: &ListingQuery) -> Response {
+async fn list_folder(own: &ObjectStorage, folder: &str, query: &ListingQuery) -> Response {
     let delimiter = match query.delimiter.as_deref() {
         None | Some("") => false,
         Some("/") => true,
-        Some(_) => return text(StatusCode::BAD_REQUEST, "The delimiter has to be /.\n"),
+        Some(_) => return text_response(StatusCode::BAD_REQUEST, "The delimiter has to be /.\n"),
     };
-    match own.list(folder, delimiter).await {
+    match own.list_objects(folder, delimiter).await {
         Ok(listing) => {
-            let page = ListingPage::of(listing, &query.after, PAGE_NAMES);
+            let page = ListingPage::from_listing(listing, &query.after, PAGE_NAMES);
             (NO_STORE, Json(page)).into_response()
         }
-        Err(error) => artifact::failed(folder, error),
+        Err(error) => artifact::storage_error_response(folder, error),
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     value.strip_prefix("Bearer ").map(str::trim)
 }
 
-pub(super) async fn put(
-    State(app): State<Arc<App>>,
+pub(super) async fn put_object(
+    State(app): State<Arc<DeckState>>,
     Path(key): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let Some(uploads) = &app.uploads else {
-        return text(StatusCode::NOT_FOUND, NOT_KEPT);
+        return text_response(StatusCode::NOT_FOUND, NOT_KEPT);
     };
     if headers.contains_key(header::ORIGIN) {
-        return text(StatusCode::FORBIDDEN, "Web pages may not upload.\n");
+        return text_response(StatusCode::FORBIDDEN, "Web pages may not upload.\n");
     }
     if validate_key(&key).is_err() {
-        return text(StatusCode::BAD_REQUEST, NO_KEY);
+        return text_response(StatusCode::BAD_REQUEST, NO_KEY);
     }
     let header = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(token) = bearer(&headers) else {
-        return text(StatusCode::UNAUTHORIZED, "An upload needs a token.\n");
+    let Some(token) = bearer_token(&headers) else {
+        return text_response(StatusCode::UNAUTHORIZED, "An upload needs a token.\n");
     };
     let now = Timestamp::now();
-    let grant = match uploads.grant(token, now).await {
+    let grant = match uploads.verify_token(token, now).await {
         Ok(grant) => grant,
-        Err(refusal) => return refused(&key, &refusal),
+        Err(refusal) => return refusal_response(&key, &refusal),
     };
-    if let Err(error) = grant.reach(&key) {
-        return refused(&key, &error.into());
+    if let Err(error) = grant.check_key(&key) {
+        return refusal_response(&key, &error.into());
     }
-    let Some(attributes) = attributes(&app, &key, &headers) else {
-        return text(StatusCode::BAD_REQUEST, "The metadata is too large.\n");
+    let Some(attributes) = parse_attributes(&app, &key, &headers) else {
+        return text_response(StatusCode::BAD_REQUEST, "The metadata is too large.\n");
     };
     let length = header(header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let only_if_absent = header(header::IF_NONE_MATCH) == Some("*");
-    let put = Put {
+    let put = PutRequest {
         key: &key,
         grant: &grant,
         is_complete: &|| is_complete(&app, &grant),
@@ -148,87 +149,87 @@ pub(super) async fn put(
         only_if_absent,
         now,
     };
-    match uploads.put(&put, body.into_data_stream()).await {
+    match uploads.put_object(&put, body.into_data_stream()).await {
         Ok(()) => StatusCode::CREATED.into_response(),
-        Err(refusal) => refused(&key, &refusal),
+        Err(refusal) => refusal_response(&key, &refusal),
     }
 }
 
 /// Whether the run of a token is complete. One whose job is gone is; `None`: the jobs are not listed
 /// yet.
-fn is_complete(app: &App, grant: &Grant) -> Option<bool> {
-    let run = inverse::run(grant.folder())?;
-    match app.index.by_build(run.job, run.build_id) {
+fn is_complete(app: &DeckState, grant: &StorageGrant) -> Option<bool> {
+    let run = inverse::parse_run_folder(grant.folder())?;
+    match app.index.find_by_build(run.job, run.build_id) {
         Some(job) => Some(job.is_complete()),
-        None => app.index.synced().borrow().then_some(true),
+        None => app.index.watch_synced().borrow().then_some(true),
     }
 }
 
 /// A piece of a live log, of which the run's own log is stored; nothing else is removed.
-pub(super) async fn delete(
-    State(app): State<Arc<App>>,
+pub(super) async fn delete_object(
+    State(app): State<Arc<DeckState>>,
     Path(key): Path<String>,
     headers: HeaderMap,
 ) -> Response {
     let Some(uploads) = &app.uploads else {
-        return text(StatusCode::NOT_FOUND, NOT_KEPT);
+        return text_response(StatusCode::NOT_FOUND, NOT_KEPT);
     };
     if headers.contains_key(header::ORIGIN) {
-        return text(StatusCode::FORBIDDEN, "Web pages may not delete.\n");
+        return text_response(StatusCode::FORBIDDEN, "Web pages may not delete.\n");
     }
     if validate_key(&key).is_err() {
-        return text(StatusCode::BAD_REQUEST, NO_KEY);
+        return text_response(StatusCode::BAD_REQUEST, NO_KEY);
     }
-    let Some(token) = bearer(&headers) else {
-        return text(StatusCode::UNAUTHORIZED, "A deletion needs a token.\n");
+    let Some(token) = bearer_token(&headers) else {
+        return text_response(StatusCode::UNAUTHORIZED, "A deletion needs a token.\n");
     };
     match uploads.delete_piece(token, Timestamp::now(), &key).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(refusal) => refused(&key, &refusal),
+        Err(refusal) => refusal_response(&key, &refusal),
     }
 }
 
-fn refused(key: &str, refusal: &Refusal) -> Response {
+fn refusal_response(key: &str, refusal: &UploadRefusal) -> Response {
     let (status, says) = match refusal {
-        Refusal::Token(_) => (
+        UploadRefusal::Token(_) => (
             StatusCode::FORBIDDEN,
             "The token does not allow this.\n".to_owned(),
         ),
-        Refusal::ObjectTooLarge(_) | Refusal::RunTooLarge { .. } => (
+        UploadRefusal::ObjectTooLarge(_) | UploadRefusal::RunTooLarge { .. } => (
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("Too large: {refusal}.\n"),
         ),
-        Refusal::Foreign => (
+        UploadRefusal::Foreign => (
             StatusCode::FORBIDDEN,
             "This key may tell of the token's own run only.\n".to_owned(),
         ),
-        Refusal::Ended => (
+        UploadRefusal::Ended => (
             StatusCode::CONFLICT,
             "The run is complete, and its result stands.\n".to_owned(),
         ),
-        Refusal::Key(_) | Refusal::NotListed => (
+        UploadRefusal::Key(_) | UploadRefusal::NotListed => (
             StatusCode::SERVICE_UNAVAILABLE,
             "This Deck has just started. Try again in a moment.\n".to_owned(),
         ),
-        Refusal::Exists => return StatusCode::PRECONDITION_FAILED.into_response(),
-        Refusal::Kept => (
+        UploadRefusal::Exists => return StatusCode::PRECONDITION_FAILED.into_response(),
+        UploadRefusal::Kept => (
             StatusCode::FORBIDDEN,
             "Only pieces of a live log are deleted.\n".to_owned(),
         ),
         // Not for ever: what broke off may come again.
-        Refusal::Broken => (
+        UploadRefusal::Broken => (
             StatusCode::REQUEST_TIMEOUT,
             "The upload broke off.\n".to_owned(),
         ),
-        Refusal::Busy => (
+        UploadRefusal::Busy => (
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many uploads at once. Try again in a moment.\n".to_owned(),
         ),
-        Refusal::Storage(Error::Full(_)) => (
+        UploadRefusal::Storage(StorageError::Full(_)) => (
             StatusCode::INSUFFICIENT_STORAGE,
             "The disk of Deck's storage is full.\n".to_owned(),
         ),
-        Refusal::Storage(_) => (
+        UploadRefusal::Storage(_) => (
             StatusCode::INTERNAL_SERVER_ERROR,
             "The object could not be stored.\n".to_owned(),
         ),
@@ -240,20 +241,21 @@ fn refused(key: &str, refusal: &Refusal) -> Response {
         error,
         "a request for storage was refused"
     );
-    text(status, says)
+    text_response(status, says)
 }
 
 /// `None`: more metadata than an object may have.
-fn attributes(app: &App, key: &str, headers: &HeaderMap) -> Option<Attributes> {
+fn parse_attributes(app: &DeckState, key: &str, headers: &HeaderMap) -> Option<ObjectAttributes> {
     let header = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::to_owned);
-    let mut attributes = Attributes {
+    let mut attributes = ObjectAttributes {
         content_type: header(header::CONTENT_TYPE),
         content_encoding: header(header::CONTENT_ENCODING),
         cache_control: header(header::CACHE_CONTROL),
-        ..Attributes::default()
+        ..ObjectAttributes::default()
     };
     for (name, value) in headers {
-        if let (Some(name), Ok(value)) = (name.as_str().strip_prefix(METADATA), value.to_str())
+        if let (Some(name), Ok(value)) =
+            (name.as_str().strip_prefix(METADATA_PREFIX), value.to_str())
             && !name.starts_with("deck-")
         {
             attributes
@@ -271,19 +273,22 @@ fn attributes(app: &App, key: &str, headers: &HeaderMap) -> Option<Attributes> {
 }
 
 /// Whether the run is for everyone has to be known when its `ProwJob` is long gone.
-fn note_hidden(app: &App, key: &str, attributes: &mut Attributes) {
-    let run = match inverse::runs(key).first() {
-        Some(run) => app.index.by_build(run.job, run.build_id),
-        None => inverse::beside(key).and_then(|key| app.index.by_build(key.job, key.build_id?)),
+fn note_hidden(app: &DeckState, key: &str, attributes: &mut ObjectAttributes) {
+    let run = match inverse::find_runs(key).first() {
+        Some(run) => app.index.find_by_build(run.job, run.build_id),
+        None => inverse::parse_pointer_key(key)
+            .and_then(|key| app.index.find_by_build(key.job, key.build_id?)),
     };
     if let Some(run) = run {
         if run.hidden {
-            attributes.metadata.insert(HIDDEN.into(), "true".into());
+            attributes
+                .metadata
+                .insert(HIDDEN_METADATA.into(), "true".into());
         }
         if !run.tenant.is_empty() {
             attributes
                 .metadata
-                .insert(TENANT.into(), run.tenant.to_string());
+                .insert(TENANT_METADATA.into(), run.tenant.to_string());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The key in a Secret, which the manifests bring without `data`. Deck reads no other Secret.
 
-use common::storage::token::keys::{KeyError, Keys, generate, previous_name};
+use common::storage::token::keys::{StorageKeyError, StorageKeys, generate_key, previous_key_name};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
@@ -8,18 +8,18 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 /// The field with the key; the key before it is in `key.previous`.
-const FIELD: &str = "key";
+const KEY_FIELD: &str = "key";
 /// Others may fill it at the same time.
-const TRIES: usize = 5;
+const MAX_TRIES: usize = 5;
 
 /// The Secret with the key.
 #[derive(Debug)]
-pub(crate) struct SecretHome {
+pub(crate) struct SecretKeyStore {
     api: Api<Secret>,
     name: String,
 }
 
-impl SecretHome {
+impl SecretKeyStore {
     pub(crate) fn new(client: kube::Client, namespace: &str, name: &str) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
@@ -28,45 +28,48 @@ impl SecretHome {
     }
 
     /// The keys as they are, with a new one where there is none.
-    pub(super) async fn fill(&self) -> Result<Keys, KeyError> {
-        self.try_fill().await.unwrap_or_else(|error| {
+    pub(super) async fn read_or_create_keys(&self) -> Result<StorageKeys, StorageKeyError> {
+        self.try_read_or_create().await.unwrap_or_else(|error| {
             tracing::warn!(secret = self.name, %error, "the storage key cannot be read or made");
-            Err(KeyError::Unreadable)
+            Err(StorageKeyError::Unreadable)
         })
     }
 
-    async fn try_fill(&self) -> kube::Result<Result<Keys, KeyError>> {
+    async fn try_read_or_create(&self) -> kube::Result<Result<StorageKeys, StorageKeyError>> {
         let mut last = None;
-        for _ in 0..TRIES {
+        for _ in 0..MAX_TRIES {
             let secret = self.api.get(&self.name).await?;
-            if field(&secret, FIELD).is_some() {
-                return Ok(read(&secret));
+            if secret_field(&secret, KEY_FIELD).is_some() {
+                return Ok(read_keys(&secret));
             }
-            let key = ByteString(generate().into_bytes());
+            let key = ByteString(generate_key().into_bytes());
             // Under the version that has none: of two that fill it, one does.
             let patch = json!({
                 "metadata": {"resourceVersion": secret.resource_version()},
-                "data": {FIELD: key},
+                "data": {KEY_FIELD: key},
             });
             let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
             match self.api.patch(&self.name, &params, &patch).await {
-                Ok(secret) => return Ok(read(&secret)),
+                Ok(secret) => return Ok(read_keys(&secret)),
                 Err(kube::Error::Api(status)) if status.code == 409 => {
                     last = Some(kube::Error::Api(status));
                 }
                 Err(error) => return Err(error),
             }
         }
-        last.map_or(Ok(Err(KeyError::Missing)), Err)
+        last.map_or(Ok(Err(StorageKeyError::Missing)), Err)
     }
 }
 
-fn read(secret: &Secret) -> Result<Keys, KeyError> {
-    Keys::new(field(secret, FIELD), field(secret, &previous_name(FIELD)))
+fn read_keys(secret: &Secret) -> Result<StorageKeys, StorageKeyError> {
+    StorageKeys::new(
+        secret_field(secret, KEY_FIELD),
+        secret_field(secret, &previous_key_name(KEY_FIELD)),
+    )
 }
 
 /// `None` if it is not there or empty.
-fn field<'a>(secret: &'a Secret, name: &str) -> Option<&'a [u8]> {
+fn secret_field<'a>(secret: &'a Secret, name: &str) -> Option<&'a [u8]> {
     let value = secret.data.as_ref()?.get(name)?.0.as_slice();
     Some(value).filter(|value| !value.trim_ascii().is_empty())
 }

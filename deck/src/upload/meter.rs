@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 
-use super::ledger::Share;
+use super::storage_usage::SpaceReservation;
 
 /// Why a body ended before its end; the first that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(super) enum CutReason {
     ObjectTooLarge,
     NoRoom,
     /// The sender went away or broke the protocol.
@@ -18,22 +18,22 @@ pub(super) enum Cut {
 }
 
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(super) struct UploadMeter {
     limit: u64,
-    state: Mutex<State>,
+    state: Mutex<MeterState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct MeterState {
     seen: u64,
     /// Where a run's room is counted.
-    share: Option<Share>,
-    cut: Option<Cut>,
+    share: Option<SpaceReservation>,
+    cut: Option<CutReason>,
 }
 
-impl Meter {
-    pub(super) fn new(limit: u64, share: Option<Share>) -> Arc<Self> {
-        let state = State {
+impl UploadMeter {
+    pub(super) fn new(limit: u64, share: Option<SpaceReservation>) -> Arc<Self> {
+        let state = MeterState {
             seen: 0,
             share,
             cut: None,
@@ -44,11 +44,11 @@ impl Meter {
         })
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock_state(&self) -> std::sync::MutexGuard<'_, MeterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn measure<E>(
+    pub(super) fn measure_body<E>(
         self: Arc<Self>,
         body: impl Stream<Item = Result<Bytes, E>> + Send,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send
@@ -56,22 +56,26 @@ impl Meter {
         E: std::error::Error + Send + Sync + 'static,
     {
         body.map(move |chunk| match chunk {
-            Ok(chunk) => self.count(chunk),
+            Ok(chunk) => self.count_chunk(chunk),
             Err(error) => {
-                self.state().cut.get_or_insert(Cut::Broken);
+                self.lock_state().cut.get_or_insert(CutReason::Broken);
                 Err(io::Error::other(error))
             }
         })
     }
 
-    fn count(&self, chunk: Bytes) -> io::Result<Bytes> {
+    fn count_chunk(&self, chunk: Bytes) -> io::Result<Bytes> {
         let bytes = chunk.len() as u64;
-        let mut state = self.state();
+        let mut state = self.lock_state();
         state.seen = state.seen.saturating_add(bytes);
         let cut = if state.seen > self.limit {
-            Some(Cut::ObjectTooLarge)
-        } else if !state.share.as_mut().is_none_or(|share| share.grow(bytes)) {
-            Some(Cut::NoRoom)
+            Some(CutReason::ObjectTooLarge)
+        } else if !state
+            .share
+            .as_mut()
+            .is_none_or(|share| share.grow_by(bytes))
+        {
+            Some(CutReason::NoRoom)
         } else {
             None
         };
@@ -84,14 +88,14 @@ impl Meter {
         }
     }
 
-    pub(super) fn cut(&self) -> Option<Cut> {
-        self.state().cut
+    pub(super) fn cut_reason(&self) -> Option<CutReason> {
+        self.lock_state().cut
     }
 
     /// The upload is in its place.
-    pub(super) fn commit(&self) {
-        if let Some(share) = self.state().share.take() {
-            share.commit();
+    pub(super) fn commit_upload(&self) {
+        if let Some(share) = self.lock_state().share.take() {
+            share.commit_upload();
         }
     }
 }

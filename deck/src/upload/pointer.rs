@@ -1,12 +1,12 @@
 //! The keys beside a run's folder: what its token may write there.
 
-use common::build_id::is_newer;
-use common::storage::token::{Grant, Reach};
+use common::build_id::is_newer_build;
+use common::storage::token::{GrantedKey, StorageGrant};
 use jiff::Timestamp;
 
 /// What becomes of a pointer that a run writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PointerVerdict {
     Write,
     /// What stands is of a newer run, and stays.
     Keep,
@@ -15,50 +15,55 @@ pub(super) enum Verdict {
 }
 
 /// Judges `text`, which the run of `grant` wants to write where `standing` is now.
-pub(super) fn judge(
-    grant: &Grant,
-    reach: Reach<'_>,
+pub(super) fn judge_pointer(
+    grant: &StorageGrant,
+    reach: GrantedKey<'_>,
     text: &[u8],
     standing: Option<&[u8]>,
     now: Timestamp,
-) -> Verdict {
+) -> PointerVerdict {
     let text = std::str::from_utf8(text).unwrap_or_default().trim();
     match reach {
-        Reach::Inside(_) => Verdict::Write,
-        Reach::Alias => {
+        GrantedKey::Inside(_) => PointerVerdict::Write,
+        GrantedKey::Alias => {
             let folder = text.strip_suffix(grant.folder());
             let before = folder.and_then(|rest| rest.strip_suffix('/'));
             let is_url = |url: &str| !url.chars().any(|c| c.is_whitespace() || c.is_control());
             match before.filter(|url| is_url(url)) {
-                Some(_) => Verdict::Write,
-                None => Verdict::Foreign,
+                Some(_) => PointerVerdict::Write,
+                None => PointerVerdict::Foreign,
             }
         }
-        Reach::LatestBuild if text != grant.build_id() => Verdict::Foreign,
-        Reach::LatestBuild => match standing.map(std::str::from_utf8) {
-            Some(Ok(standing)) if is_newer(standing, text, now) => Verdict::Keep,
-            _ => Verdict::Write,
+        GrantedKey::LatestBuild if text != grant.build_id() => PointerVerdict::Foreign,
+        GrantedKey::LatestBuild => match standing.map(std::str::from_utf8) {
+            Some(Ok(standing)) if is_newer_build(standing, text, now) => PointerVerdict::Keep,
+            _ => PointerVerdict::Write,
         },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use common::storage::token::{keys::Keys, verify};
+    use common::storage::token::{keys::StorageKeys, verify_token};
     use proptest::prelude::*;
 
     use super::*;
 
-    fn grant(folder: &str) -> Grant {
-        let keys = Keys::new(Some(b"a key of 16 bytes"), None).unwrap();
+    fn grant(folder: &str) -> StorageGrant {
+        let keys = StorageKeys::new(Some(b"a key of 16 bytes"), None).unwrap();
         let expiry = Timestamp::from_second(9).unwrap();
-        verify(&keys, &keys.sign(folder, expiry), Timestamp::UNIX_EPOCH).unwrap()
+        verify_token(
+            &keys,
+            &keys.sign_token(folder, expiry),
+            Timestamp::UNIX_EPOCH,
+        )
+        .unwrap()
     }
 
     #[test]
     fn a_pointer_tells_of_its_own_run_and_never_goes_back() {
-        use Reach::{Alias, LatestBuild};
-        use Verdict::{Foreign, Keep, Write};
+        use GrantedKey::{Alias, LatestBuild};
+        use PointerVerdict::{Foreign, Keep, Write};
         let run = grant("pr-logs/pull/o_r/7/unit/100");
         let now = Timestamp::from_second(1_795_953_600).unwrap();
         for (reach, text, standing, expected) in [
@@ -109,7 +114,7 @@ mod tests {
             (Alias, "pr-logs/pull/o_r/7/unit/100", None, Foreign),
             (Alias, "", None, Foreign),
         ] {
-            let got = judge(
+            let got = judge_pointer(
                 &run,
                 reach,
                 text.as_bytes(),
@@ -129,7 +134,7 @@ mod tests {
                 let text = id.to_string();
                 let run = grant(&format!("logs/unit/{id}"));
                 let before = standing.as_ref().map(String::as_bytes);
-                if judge(&run, Reach::LatestBuild, text.as_bytes(), before, Timestamp::UNIX_EPOCH) == Verdict::Write {
+                if judge_pointer(&run, GrantedKey::LatestBuild, text.as_bytes(), before, Timestamp::UNIX_EPOCH) == PointerVerdict::Write {
                     standing = Some(text);
                 }
             }

@@ -1,17 +1,17 @@
 use std::collections::BTreeMap;
 
-use common::storage::token::{keys::KeyFile, sign, verify};
-use common::storage::{Credentials, token::keys::Keys};
+use common::storage::token::{keys::StorageKeyFile, sign_token, verify_token};
+use common::storage::{StorageCredentials, token::keys::StorageKeys};
 use futures::stream;
 use proptest::prelude::*;
 
 use super::*;
-use crate::options::KeyPlace;
-use crate::storage_key::Home;
+use crate::options::KeyLocation;
+use crate::storage_key::KeyStore;
 
 const DIR: &str = "logs/j/1";
 const KEY: &[u8] = b"a key of 16 bytes";
-const LIMITS: Limits = Limits {
+const LIMITS: StorageLimits = StorageLimits {
     object: 40,
     run: 128,
 };
@@ -20,24 +20,27 @@ fn uploads() -> (tempfile::TempDir, Uploads) {
     uploads_with(LIMITS)
 }
 
-fn uploads_with(limits: Limits) -> (tempfile::TempDir, Uploads) {
+fn uploads_with(limits: StorageLimits) -> (tempfile::TempDir, Uploads) {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("file://{}", folder.path().display());
-    let file = KeyFile::new(folder.path().join("key"));
+    let file = StorageKeyFile::new(folder.path().join("key"));
     std::fs::write(file.path(), KEY).unwrap();
-    let own = OwnStorage {
-        storage: Storage::open(&url, &Credentials::default()).unwrap(),
-        key: KeyPlace::File(file.clone()),
+    let own = DeckStorage {
+        storage: ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap(),
+        key: KeyLocation::File(file.clone()),
         max_object_size: limits.object,
         max_job_size: limits.run,
     };
-    (folder, Uploads::new(own, StorageKey::new(Home::File(file))))
+    (
+        folder,
+        Uploads::new(own, StorageKey::new(KeyStore::File(file))),
+    )
 }
 
-fn grant(folder: &str) -> Grant {
-    let keys = Keys::new(Some(KEY), None).unwrap();
-    let token = sign(KEY, folder, Timestamp::MAX);
-    verify(&keys, &token, Timestamp::UNIX_EPOCH).unwrap()
+fn grant(folder: &str) -> StorageGrant {
+    let keys = StorageKeys::new(Some(KEY), None).unwrap();
+    let token = sign_token(KEY, folder, Timestamp::MAX);
+    verify_token(&keys, &token, Timestamp::UNIX_EPOCH).unwrap()
 }
 
 #[derive(Clone, Debug)]
@@ -94,7 +97,7 @@ fn expected(model: &Model, step: &Step) -> &'static str {
         return "";
     };
     let key = format!("{DIR}/{}", NAMES[*name]);
-    let room = LIMITS.room(Kind::of(&key, DIR));
+    let room = LIMITS.max_run_size(StoredObjectKind::from_key(&key, DIR));
     let replaced = model.get(name).copied().unwrap_or(0);
     let kept: u64 = model.values().sum();
     let fits = |size: u64| size <= replaced || kept + (size - replaced) <= room;
@@ -128,33 +131,33 @@ async fn put(uploads: &Uploads, step: &Step) -> &'static str {
         .map(|_| Ok(Bytes::from_static(b"x")))
         .chain((comes < *size).then(|| Err(io::Error::other("gone"))))
         .collect();
-    let put = Put {
+    let put = PutRequest {
         key: &format!("{DIR}/{}", NAMES[*name]),
         grant: &grant(DIR),
         is_complete: &|| Some(false),
-        attributes: &Attributes::of_type("application/x-thing"),
+        attributes: &ObjectAttributes::of_type("application/x-thing"),
         length: announced.then_some(*size),
         only_if_absent: *only_if_absent,
         now: Timestamp::UNIX_EPOCH,
     };
-    match uploads.put(&put, stream::iter(pieces)).await {
+    match uploads.put_object(&put, stream::iter(pieces)).await {
         Ok(()) => "stored",
-        Err(Refusal::ObjectTooLarge(_)) => "object",
-        Err(Refusal::RunTooLarge { .. }) => "run",
-        Err(Refusal::Broken) => "broken",
-        Err(Refusal::Exists) => "exists",
+        Err(UploadRefusal::ObjectTooLarge(_)) => "object",
+        Err(UploadRefusal::RunTooLarge { .. }) => "run",
+        Err(UploadRefusal::Broken) => "broken",
+        Err(UploadRefusal::Exists) => "exists",
         Err(other) => panic!("{other}"),
     }
 }
 
-async fn play(steps: &[Step]) {
+async fn replay_steps(steps: &[Step]) {
     let (folder, mut uploads) = uploads();
     let mut model = Model::new();
     for step in steps {
         if let Step::Delete(name) = step {
             let _ = std::fs::remove_file(folder.path().join(DIR).join(NAMES[*name]));
             model.remove(name);
-            uploads.ledger = Ledger::default();
+            uploads.ledger = StorageUsage::default();
             continue;
         }
         let wanted = expected(&model, step);
@@ -162,11 +165,11 @@ async fn play(steps: &[Step]) {
         if let (Step::Put { name, size, .. }, "stored") = (step, wanted) {
             model.insert(*name, *size);
         }
-        let listing = uploads.storage().list(DIR, false).await.unwrap();
+        let listing = uploads.storage().list_objects(DIR, false).await.unwrap();
         let listed: u64 = listing.objects.iter().map(|object| object.size).sum();
         assert_eq!(listed, model.values().sum::<u64>(), "nothing half is there");
         if wanted == "stored" {
-            assert_eq!(uploads.ledger.account(DIR).kept(), listed, "{step:?}");
+            assert_eq!(uploads.ledger.run_usage(DIR).kept(), listed, "{step:?}");
         }
     }
 }
@@ -177,7 +180,7 @@ proptest! {
     #[test]
     fn the_account_is_what_a_listing_gives(steps in prop::collection::vec(step(), 1..24)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(play(&steps));
+        runtime.block_on(replay_steps(&steps));
     }
 }
 
@@ -210,22 +213,22 @@ async fn artifacts_leave_room_for_log_and_result() {
 async fn pieces_of_a_live_log_leave_it_room_and_give_theirs_back() {
     let (_folder, uploads) = uploads();
     let now = Timestamp::from_second(1_000).unwrap();
-    let token = sign(KEY, DIR, Timestamp::from_second(2_000).unwrap());
+    let token = sign_token(KEY, DIR, Timestamp::from_second(2_000).unwrap());
     let key = |name: &str| format!("{DIR}/{name}");
     let put = async |name: &str, size: u64| {
         let key = key(name);
-        let put = Put {
+        let put = PutRequest {
             key: &key,
             grant: &grant(DIR),
             is_complete: &|| Some(false),
-            attributes: &Attributes::default(),
+            attributes: &ObjectAttributes::default(),
             length: Some(size),
             only_if_absent: false,
             now,
         };
         let bytes = Bytes::from(vec![0; usize::try_from(size).unwrap()]);
         let body = stream::iter([Ok::<_, io::Error>(bytes)]);
-        uploads.put(&put, body).await.is_ok()
+        uploads.put_object(&put, body).await.is_ok()
     };
     let pieces = ["build-log.live/00000001.txt", "build-log.live/00000002.txt"];
     assert!(put(pieces[0], 20).await);
@@ -243,31 +246,31 @@ async fn pieces_of_a_live_log_leave_it_room_and_give_theirs_back() {
     let log = uploads
         .delete_piece(&token, now, &key("build-log.txt"))
         .await;
-    assert!(matches!(log, Err(Refusal::Kept)), "{log:?}");
+    assert!(matches!(log, Err(UploadRefusal::Kept)), "{log:?}");
 }
 
 #[tokio::test]
 async fn an_alias_is_a_line_and_no_file() {
     let (_folder, uploads) = uploads();
-    let put = Put {
+    let put = PutRequest {
         key: "logs/j/latest-build.txt",
         grant: &grant(DIR),
         is_complete: &|| None,
-        attributes: &Attributes::default(),
-        length: Some(room::POINTER as u64 + 1),
+        attributes: &ObjectAttributes::default(),
+        length: Some(storage_limits::MAX_POINTER as u64 + 1),
         only_if_absent: false,
         now: Timestamp::UNIX_EPOCH,
     };
     let body = stream::empty::<io::Result<Bytes>>();
     assert!(matches!(
-        uploads.put(&put, body).await,
-        Err(Refusal::ObjectTooLarge(40))
+        uploads.put_object(&put, body).await,
+        Err(UploadRefusal::ObjectTooLarge(40))
     ));
 }
 
 #[tokio::test]
 async fn a_token_tells_no_tales_of_others_and_does_not_take_back_an_end() {
-    let (folder, uploads) = uploads_with(Limits {
+    let (folder, uploads) = uploads_with(StorageLimits {
         object: 1 << 10,
         run: 1 << 20,
     });
@@ -310,22 +313,22 @@ async fn a_token_tells_no_tales_of_others_and_does_not_take_back_an_end() {
             "stored",
         ),
     ] {
-        let put = Put {
+        let put = PutRequest {
             key,
             grant: &grant(run),
             is_complete: &move || is_complete,
-            attributes: &Attributes::default(),
+            attributes: &ObjectAttributes::default(),
             length: None,
             only_if_absent: false,
             now: Timestamp::UNIX_EPOCH,
         };
         let body = stream::iter([Ok::<_, io::Error>(Bytes::from(text.clone()))]);
-        let got = match uploads.put(&put, body).await {
+        let got = match uploads.put_object(&put, body).await {
             Ok(()) => "stored",
-            Err(Refusal::Foreign) => "foreign",
-            Err(Refusal::Token(TokenError::OtherRun)) => "token",
-            Err(Refusal::Ended) => "ended",
-            Err(Refusal::NotListed) => "later",
+            Err(UploadRefusal::Foreign) => "foreign",
+            Err(UploadRefusal::Token(TokenError::OtherRun)) => "token",
+            Err(UploadRefusal::Ended) => "ended",
+            Err(UploadRefusal::NotListed) => "later",
             Err(other) => panic!("{other}"),
         };
         assert_eq!(got, expected, "{key} {text}");

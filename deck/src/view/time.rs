@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 
 /// `2026-11-22 22:55:07 UTC`
-pub(crate) fn absolute(time: Timestamp) -> String {
+pub(crate) fn format_absolute(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// `22:55 UTC`, on another day with its date.
-pub(crate) fn clock(time: Timestamp, now: Timestamp) -> String {
+pub(crate) fn format_clock(time: Timestamp, now: Timestamp) -> String {
     let day = |time: Timestamp| time.strftime("%Y-%m-%d").to_string();
     let form = if day(time) == day(now) {
         "%H:%M UTC"
@@ -19,7 +19,7 @@ pub(crate) fn clock(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// `3 min ago`; after a month the date.
-pub(crate) fn relative(time: Timestamp, now: Timestamp) -> String {
+pub(crate) fn format_relative(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - time.as_second();
     match seconds {
         ..10 => "just now".to_owned(),
@@ -32,7 +32,7 @@ pub(crate) fn relative(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// `42 s`, `3 min 05 s`, `1 h 02 min`, `2 d 03 h`.
-pub(crate) fn duration(from: Timestamp, to: Timestamp) -> String {
+pub(crate) fn format_duration(from: Timestamp, to: Timestamp) -> String {
     let seconds = (to.as_second() - from.as_second()).max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match seconds {
@@ -62,9 +62,9 @@ mod tests {
             (183_600, "2 d ago", "2 d 03 h"),
             (8_640_000, "2026-10-07", "100 d 00 h"),
         ] {
-            assert_eq!(relative(at(now - ago), at(now)), said);
-            assert_eq!(duration(at(now - ago), at(now)), took);
+            assert_eq!(format_relative(at(now - ago), at(now)), said);
+            assert_eq!(format_duration(at(now - ago), at(now)), took);
         }
-        assert_eq!(absolute(at(now)), "2027-01-15 08:00:00 UTC");
+        assert_eq!(format_absolute(at(now)), "2027-01-15 08:00:00 UTC");
     }
 }

@@ -10,7 +10,7 @@ pub(crate) struct HiddenRepos(Vec<String>);
 
 impl HiddenRepos {
     pub(crate) fn new(entries: &[String]) -> Self {
-        Self(entries.iter().map(|entry| plain(entry)).collect())
+        Self(entries.iter().map(|entry| normalize_repo(entry)).collect())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -18,8 +18,8 @@ impl HiddenRepos {
     }
 
     /// `repo` is `org/repo`; Gerrit's repositories may have more slashes.
-    pub(crate) fn has(&self, repo: &str) -> bool {
-        let repo = plain(repo);
+    pub(crate) fn contains_repo(&self, repo: &str) -> bool {
+        let repo = normalize_repo(repo);
         let org = repo.split('/').next().unwrap_or(&repo);
         self.0.iter().any(|hidden| *hidden == repo || hidden == org)
     }
@@ -36,7 +36,7 @@ impl HiddenRepos {
     }
 }
 
-fn plain(name: &str) -> String {
+fn normalize_repo(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     let host = name
         .strip_prefix("https://")
@@ -52,7 +52,9 @@ pub(crate) struct RepoSegment {
 }
 
 impl RepoSegment {
-    pub(crate) fn of<'a>(configurations: impl Iterator<Item = &'a GcsConfiguration>) -> Self {
+    pub(crate) fn from_configurations<'a>(
+        configurations: impl Iterator<Item = &'a GcsConfiguration>,
+    ) -> Self {
         let mut defaults: Vec<_> = configurations
             .filter(|config| !config.default_org.is_empty())
             .map(|config| (config.default_org.clone(), config.default_repo.clone()))
@@ -73,10 +75,10 @@ impl RepoSegment {
                 .map(|(org, repo)| format!("{org}/{repo}"))
                 .peekable();
             repos.peek()?;
-            return Some(repos.any(|repo| hidden.has(&repo)));
+            return Some(repos.any(|repo| hidden.contains_repo(&repo)));
         };
         let mut of_defaults = defaults.map(|(org, _)| format!("{org}/{segment}"));
-        if of_defaults.any(|repo| hidden.has(&repo)) || hidden.has_segment(segment) {
+        if of_defaults.any(|repo| hidden.contains_repo(&repo)) || hidden.has_segment(segment) {
             return Some(true);
         }
         (segment.contains('_') || !self.defaults.is_empty()).then_some(false)

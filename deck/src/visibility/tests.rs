@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn word(witness: Witness, hidden: bool, tenants: &[&str]) -> Word {
-    Word {
+fn word(witness: VisibilitySource, hidden: bool, tenants: &[&str]) -> VisibilityStatement {
+    VisibilityStatement {
         witness,
         hidden,
         tenants: tenants.iter().map(|tenant| (*tenant).to_owned()).collect(),
@@ -21,9 +21,9 @@ fn tenant(name: &str) -> Viewer {
 #[test]
 fn each_word_in_its_turn() {
     use Viewer::{Everything, HiddenOnly, Public};
-    use Witness::{Configuration, ProwJob, Segment, Started, StoredProwJob};
-    let shown = |by| Verdict { shown: true, by };
-    let hidden = |by| Verdict { shown: false, by };
+    use VisibilitySource::{Configuration, ProwJob, Segment, Started, StoredProwJob};
+    let shown = |by| VisibilityVerdict { shown: true, by };
+    let hidden = |by| VisibilityVerdict { shown: false, by };
     for (what, viewer, any_hidden, words, expected) in [
         ("nothing is hidden here", Public, false, vec![], shown(None)),
         ("something is", Public, true, vec![], hidden(None)),
@@ -86,14 +86,18 @@ fn each_word_in_its_turn() {
             hidden(Some(Segment)),
         ),
     ] {
-        assert_eq!(decide(&viewer, any_hidden, &words), expected, "{what}");
+        assert_eq!(
+            decide_visibility(&viewer, any_hidden, &words),
+            expected,
+            "{what}"
+        );
     }
 }
 
 #[test]
 fn a_tenants_runs_are_the_tenants() {
     use Viewer::Public;
-    use Witness::{Configuration, StoredProwJob};
+    use VisibilitySource::{Configuration, StoredProwJob};
     for (what, viewer, words, shown) in [
         (
             "a tenant's own",
@@ -126,15 +130,25 @@ fn a_tenants_runs_are_the_tenants() {
             false,
         ),
     ] {
-        assert_eq!(decide(&viewer, true, &words).shown, shown, "{what}");
+        assert_eq!(
+            decide_visibility(&viewer, true, &words).shown,
+            shown,
+            "{what}"
+        );
     }
 }
 
 #[test]
 fn a_verdict_says_why() {
-    let by = |shown, by| Verdict { shown, by }.to_string();
-    assert_eq!(by(false, Some(Witness::Started)), "hidden by started.json");
-    assert_eq!(by(true, Some(Witness::ProwJob)), "shown by its ProwJob");
+    let by = |shown, by| VisibilityVerdict { shown, by }.to_string();
+    assert_eq!(
+        by(false, Some(VisibilitySource::Started)),
+        "hidden by started.json"
+    );
+    assert_eq!(
+        by(true, Some(VisibilitySource::ProwJob)),
+        "shown by its ProwJob"
+    );
     assert_eq!(by(false, None), "hidden, as nothing is known of it");
 }
 
@@ -148,14 +162,14 @@ fn viewers() -> impl Strategy<Value = Viewer> {
     ]
 }
 
-fn words() -> impl Strategy<Value = Vec<Word>> {
+fn words() -> impl Strategy<Value = Vec<VisibilityStatement>> {
     let tenant = prop::sample::select(vec!["", "GlobalDefaultID", "t", "u"]);
     let witness = prop::sample::select(vec![
-        Witness::ProwJob,
-        Witness::Configuration,
-        Witness::StoredProwJob,
-        Witness::Started,
-        Witness::Segment,
+        VisibilitySource::ProwJob,
+        VisibilitySource::Configuration,
+        VisibilitySource::StoredProwJob,
+        VisibilitySource::Started,
+        VisibilitySource::Segment,
     ]);
     let one = (witness, any::<bool>(), prop::collection::vec(tenant, 0..3));
     let words = prop::collection::vec(one, 0..6).prop_map(|words| {
@@ -175,10 +189,10 @@ proptest! {
         any_hidden in any::<bool>(),
         words in words(),
     ) {
-        let all = decide(&viewer, any_hidden, &words).shown;
+        let all = decide_visibility(&viewer, any_hidden, &words).shown;
         // A word more, whatever it says, shows nothing that was hidden before it.
         for known in 1..words.len() {
-            let before = decide(&viewer, any_hidden, &words[..known]).shown;
+            let before = decide_visibility(&viewer, any_hidden, &words[..known]).shown;
             prop_assert!(before || !all, "{:?}", &words[known..]);
         }
         // One that hides, wherever it stands, hides from everybody who does not see hidden runs.
@@ -213,9 +227,9 @@ proptest! {
         let entry = if whole_org { named.to_uppercase() } else { format!("{named}/{repo}") };
         let hidden = HiddenRepos::new(&[entry]);
         let full = format!("{host}/{repo}");
-        prop_assert!(hidden.has(&full));
-        let segment = Some(paths::segment(&config, &host, &repo)).filter(|it| !it.is_empty());
-        let segments = RepoSegment::of([&config].into_iter());
+        prop_assert!(hidden.contains_repo(&full));
+        let segment = Some(paths::repo_segment(&config, &host, &repo)).filter(|it| !it.is_empty());
+        let segments = RepoSegment::from_configurations([&config].into_iter());
         prop_assert_eq!(segments.is_hidden(segment.as_deref(), &hidden), Some(true));
     }
 }
@@ -233,7 +247,7 @@ fn segments_and_names() {
         ("hushed/r", false),
         ("", false),
     ] {
-        assert_eq!(hidden.has(repo), expected, "{repo}");
+        assert_eq!(hidden.contains_repo(repo), expected, "{repo}");
     }
     let kubernetes = GcsConfiguration {
         default_org: "o".into(),
@@ -241,7 +255,7 @@ fn segments_and_names() {
         ..GcsConfiguration::default()
     };
     let none = RepoSegment::default();
-    let some = RepoSegment::of([&kubernetes].into_iter());
+    let some = RepoSegment::from_configurations([&kubernetes].into_iter());
     for (segments, segment, expected) in [
         (&none, Some("o_r"), Some(false)),
         (&none, Some("o_secret"), Some(true)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use deck::{Dress, Route, Visibility, routes};
+use deck::{Route, RouteVisibility, SecurityPolicy, list_routes};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use serde_json::json;
@@ -48,16 +48,18 @@ impl Named {
         let Self { prowjob, job, id } = self;
         let folder = self.folder();
         let rest: Vec<String> = match route.visibility {
-            Visibility::Everyone | Visibility::Listing => return vec![route.path.to_owned()],
-            Visibility::Build => return vec![format!("{}?job={job}&id={id}", route.path)],
-            Visibility::ProwJob => return vec![format!("{}?prowjob={prowjob}", route.path)],
-            Visibility::Page => vec![
+            RouteVisibility::Everyone | RouteVisibility::Listing => {
+                return vec![route.path.to_owned()];
+            }
+            RouteVisibility::Build => return vec![format!("{}?job={job}&id={id}", route.path)],
+            RouteVisibility::ProwJob => return vec![format!("{}?prowjob={prowjob}", route.path)],
+            RouteVisibility::Page => vec![
                 format!("prowjob/{job}/{id}"),
                 format!("storage/{folder}"),
                 format!("storage/pr-logs/directory/{job}/{id}"),
             ],
-            Visibility::Artifact => self.keys("storage/"),
-            Visibility::Storage => self.keys(""),
+            RouteVisibility::Artifact => self.keys("storage/"),
+            RouteVisibility::Storage => self.keys(""),
         };
         let with = |rest: &String| route.path.replace("{*path}", rest).replace("{*key}", rest);
         rest.iter().map(with).collect()
@@ -187,7 +189,7 @@ fn is_dressed(route: &Route, answer: &Answer, what: &str) {
     let scripts = policy
         .split("; ")
         .find(|part| part.starts_with("script-src"));
-    if route.dress == Dress::Page {
+    if route.dress == SecurityPolicy::Page {
         let scripts = scripts.unwrap();
         assert!(
             scripts.ends_with("/static/") && !scripts.contains("'self'"),
@@ -206,7 +208,7 @@ fn is_dressed(route: &Route, answer: &Answer, what: &str) {
 async fn every_route_is_safe_at_every_status_and_shows_no_hidden_run() {
     let deck = with_runs().await;
     let mut seen = BTreeSet::new();
-    for route in routes() {
+    for route in list_routes() {
         let of_runs = route.visibility.is_of_one_run();
         for asked in ASKED {
             for path in PUBLIC.addresses(&route) {
@@ -266,13 +268,13 @@ async fn every_route_is_safe_at_every_status_and_shows_no_hidden_run() {
 
 /// What uploads with a token are answered.
 async fn uploads(deck: &Deck) -> BTreeSet<u16> {
-    let route = routes()
+    let route = list_routes()
         .find(|route| route.methods.contains(&"PUT"))
         .unwrap();
     let folder = PUBLIC.folder();
-    let token = common::storage::token::sign(crate::harness::KEY, &folder, in_an_hour());
+    let token = common::storage::token::sign_token(crate::harness::KEY, &folder, in_an_hour());
     let expired = Timestamp::from_second(1).unwrap();
-    let expired = common::storage::token::sign(crate::harness::KEY, &folder, expired);
+    let expired = common::storage::token::sign_token(crate::harness::KEY, &folder, expired);
     let mut seen = BTreeSet::new();
     for (token, name, length, only_if_absent) in [
         (&token, "new.txt", 10, "x-none"),
@@ -338,7 +340,7 @@ async fn a_loopback_deck_answers_to_no_foreign_name() {
         ("localhost.evil.example", 421),
         ("x.deck.internal", 421),
     ] {
-        for route in routes() {
+        for route in list_routes() {
             let path = PUBLIC.addresses(&route).remove(0);
             // Events do not end, and only their head is read.
             let request = deck.http.get(deck.url(&path)).header("host", host);

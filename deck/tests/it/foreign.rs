@@ -3,7 +3,7 @@
 use common::prowjob::ProwJob;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, PostParams};
-use local::testing::Cluster;
+use local::testing::TestCluster;
 use serde_json::{Value, json};
 
 use crate::harness::until;
@@ -12,7 +12,9 @@ use crate::storage_key::{Deck, apply};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_without_a_type_a_name_or_a_state_is_shown() {
     let dir = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&dir.path().join("logs")).await.unwrap();
+    let cluster = TestCluster::start_cluster(&dir.path().join("logs"))
+        .await
+        .unwrap();
     apply(&cluster).await;
     let kind = ApiResource::erase::<ProwJob>(&());
     let (client, namespace) = (cluster.client.clone(), &cluster.namespace);

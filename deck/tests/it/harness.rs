@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::config::{Agent, Config, LoadMetrics, Options};
-use common::kube::{ClusterClient, Clusters};
+use common::config::{Config, ConfigAgent, ConfigOptions, LoadMetrics};
+use common::kube::{BuildClusterClient, ClusterClients};
 use common::prowjob::ProwJob;
-use common::service::{Ready, install_crypto};
-use common::storage::{Attributes, Credentials, Storage, token};
-use deck::{Context, Metrics, StorageOptions, Viewer};
+use common::service::{ServiceReadiness, install_crypto};
+use common::storage::{ObjectAttributes, ObjectStorage, StorageCredentials, token};
+use deck::{DeckContext, DeckMetrics, StorageOptions, Viewer};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -35,7 +35,7 @@ pub(crate) struct Deck {
     pub(crate) folder: TempDir,
     shutdown: CancellationToken,
     _api: ApiServer,
-    _agent: Agent,
+    _agent: ConfigAgent,
 }
 
 /// What a test may want to be different.
@@ -56,7 +56,7 @@ pub(crate) struct Setup {
     pub(crate) build: Option<String>,
     /// The address of a cluster that holds the `ProwJob`s and may never tell them.
     pub(crate) infra: Option<String>,
-    pub(crate) credentials: Credentials,
+    pub(crate) credentials: StorageCredentials,
 }
 
 fn client_of(address: &str) -> kube::Client {
@@ -64,22 +64,22 @@ fn client_of(address: &str) -> kube::Client {
 }
 
 /// A cluster that holds the `ProwJob`s and runs their pods, or one for each.
-fn clusters(infra: &kube::Client, build: Option<&str>) -> Clusters {
+fn clusters(infra: &kube::Client, build: Option<&str>) -> ClusterClients {
     let Some(address) = build else {
-        return Clusters::single(infra.clone());
+        return ClusterClients::single_cluster(infra.clone());
     };
     let client = client_of(address);
-    let all = BTreeMap::from([("default".to_owned(), ClusterClient::ready(client))]);
-    Clusters::new(infra.clone(), watch::channel(Arc::new(all)).1)
+    let all = BTreeMap::from([("default".to_owned(), BuildClusterClient::new_ready(client))]);
+    ClusterClients::new(infra.clone(), watch::channel(Arc::new(all)).1)
 }
 
-fn follow(file: &Path, jobs: Option<PathBuf>) -> (Agent, Receiver<Arc<Config>>) {
-    let options = Options {
+fn follow(file: &Path, jobs: Option<PathBuf>) -> (ConfigAgent, Receiver<Arc<Config>>) {
+    let options = ConfigOptions {
         config_path: file.to_owned(),
         job_config_path: jobs,
-        ..Options::default()
+        ..ConfigOptions::default()
     };
-    Agent::start(&options, &LoadMetrics::default()).unwrap()
+    ConfigAgent::watch_config(&options, &LoadMetrics::default()).unwrap()
 }
 
 impl Deck {
@@ -90,12 +90,12 @@ impl Deck {
     pub(crate) async fn with(setup: Setup) -> Self {
         install_crypto();
         let folder = tempfile::tempdir().unwrap();
-        let options = local::apiserver::Options {
+        let options = local::apiserver::ApiServerOptions {
             db: None,
             logs: folder.path().join("logs"),
         };
         let api = ApiServer::start(options).await.unwrap();
-        let client = api.client("default");
+        let client = api.in_process_client("default");
         let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
         crds.create(&PostParams::default(), &crd(setup.any_object))
             .await
@@ -136,29 +136,29 @@ impl Deck {
                     }},
                 }))
                 .unwrap();
-                Agent::fixed(config)
+                ConfigAgent::with_fixed_config(config)
             }
         };
-        let context = Context {
+        let context = DeckContext {
             clusters: match &setup.infra {
-                Some(address) => Clusters::single(client_of(address)),
+                Some(address) => ClusterClients::single_cluster(client_of(address)),
                 None => clusters(&client, setup.build.as_deref()),
             },
             config,
-            load_status: agent.status(),
+            load_status: agent.watch_status(),
             viewer: setup.viewer,
-            storage: storage.open().unwrap(),
+            storage: storage.open_storage().unwrap(),
             credentials: setup.credentials,
-            metrics: Metrics::register(&mut Registry::default()),
+            metrics: DeckMetrics::register_metrics(&mut Registry::default()),
             allowed_hosts: setup.allowed_hosts,
             timeout: PATIENCE,
-            ready: Ready::default(),
+            ready: ServiceReadiness::default(),
         };
         let ready = context.ready.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
-        tokio::spawn(deck::run(context, listener, shutdown.clone()));
+        tokio::spawn(deck::run_deck(context, listener, shutdown.clone()));
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -173,7 +173,7 @@ impl Deck {
             _agent: agent,
         };
         if setup.infra.is_none() {
-            until("deck is ready", async || ready.get().then_some(())).await;
+            until("deck is ready", async || ready.is_ready().then_some(())).await;
         }
         deck
     }
@@ -267,7 +267,7 @@ impl Deck {
 
     /// Uploads as the pod of the run in `dir` would.
     pub(crate) async fn put(&self, dir: &str, key: &str, body: &str) -> u16 {
-        let token = token::sign(KEY, dir, in_an_hour());
+        let token = token::sign_token(KEY, dir, in_an_hour());
         let request = self
             .http
             .put(self.url(&format!("/storage/{key}")))
@@ -297,13 +297,13 @@ impl Deck {
     /// Puts an object where Deck keeps its own, past its door.
     pub(crate) async fn store(&self, key: &str, body: &str, content_type: &str) {
         let url = format!("file://{}/storage", self.folder.path().display());
-        let storage = Storage::open(&url, &Credentials::default()).unwrap();
-        let attributes = Attributes {
+        let storage = ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap();
+        let attributes = ObjectAttributes {
             content_type: Some(content_type.to_owned()),
-            ..Attributes::default()
+            ..ObjectAttributes::default()
         };
         storage
-            .put(key, body.to_owned(), &attributes)
+            .put_object(key, body.to_owned(), &attributes)
             .await
             .unwrap();
     }
@@ -321,7 +321,7 @@ pub(crate) fn in_an_hour() -> Timestamp {
 
 /// The CRD as shipped, or one that lets everything pass.
 fn crd(any_object: bool) -> CustomResourceDefinition {
-    let mut crd = serde_json::to_value(common::prowjob::crd()).unwrap();
+    let mut crd = serde_json::to_value(common::prowjob::build_prowjob_crd()).unwrap();
     if any_object {
         crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
             json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});

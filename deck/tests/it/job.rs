@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use common::storage::{Attributes, Credentials, Storage};
+use common::storage::{ObjectAttributes, ObjectStorage, StorageCredentials};
 use serde_json::json;
 
 use crate::harness::{Deck, decorated, prowjob, read_until};
@@ -291,10 +291,11 @@ async fn an_alias_leads_into_the_bucket_that_it_names() {
     })
     .await;
     let store = async |bucket: &str, key: &str, text: &str| {
-        let storage = Storage::open(&url(bucket), &Credentials::default()).unwrap();
+        let storage =
+            ObjectStorage::open_bucket(&url(bucket), &StorageCredentials::default()).unwrap();
         let text = text.to_owned();
         storage
-            .put(key, text, &Attributes::default())
+            .put_object(key, text, &ObjectAttributes::default())
             .await
             .unwrap();
     };

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use common::storage::Credentials;
+use common::storage::StorageCredentials;
 use futures::{StreamExt, stream};
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use serde_json::json;
@@ -151,9 +151,9 @@ async fn deck_on_s3(address: &str, folder: &Path) -> Deck {
     std::fs::write(&keys, s3_keys.to_string()).unwrap();
     Deck::with(Setup {
         deck: json!({"additional_allowed_buckets": ["s3://slow"]}),
-        credentials: Credentials {
+        credentials: StorageCredentials {
             s3_credentials_file: Some(keys),
-            ..Credentials::default()
+            ..StorageCredentials::default()
         },
         ..Setup::default()
     })

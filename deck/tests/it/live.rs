@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use common::storage::Credentials;
+use common::storage::StorageCredentials;
 use http::{StatusCode, Uri};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -236,9 +236,9 @@ async fn viewers_of_one_log_share_one_lookout() {
     std::fs::write(&keys, s3_keys.to_string()).unwrap();
     let deck = Deck::with(Setup {
         deck: json!({"additional_allowed_buckets": ["s3://live"]}),
-        credentials: Credentials {
+        credentials: StorageCredentials {
             s3_credentials_file: Some(keys),
-            ..Credentials::default()
+            ..StorageCredentials::default()
         },
         ..Setup::default()
     })

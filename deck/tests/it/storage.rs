@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use common::storage::{Attributes, Credentials, Error, Storage, token};
+use common::storage::{ObjectAttributes, ObjectStorage, StorageCredentials, StorageError, token};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
@@ -30,8 +30,8 @@ async fn put(deck: &Deck, key: &str, token: Option<&str>, headers: &[(&str, &str
 #[tokio::test]
 async fn a_run_removes_the_pieces_of_its_live_log_and_nothing_else() {
     let deck = Deck::start().await;
-    let own = token::sign(KEY, DIR, in_an_hour());
-    let other = token::sign(KEY, "logs/other/5", in_an_hour());
+    let own = token::sign_token(KEY, DIR, in_an_hour());
+    let other = token::sign_token(KEY, "logs/other/5", in_an_hour());
     let piece = "logs/nightly/5/build-log.live/00000001.txt";
     let log = "logs/nightly/5/build-log.txt";
     let latest = "logs/nightly/latest-build.txt";
@@ -65,20 +65,26 @@ async fn a_run_removes_the_pieces_of_its_live_log_and_nothing_else() {
         assert_eq!(status, expected, "{what}");
     }
     let storage = client(&deck, DIR);
-    assert!(matches!(storage.get(piece).await, Err(Error::NotFound(_))));
-    assert!(storage.get(log).await.is_ok());
-    storage.delete(piece).await.unwrap();
-    let refused = storage.delete(log).await;
-    assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
+    assert!(matches!(
+        storage.get_object(piece).await,
+        Err(StorageError::NotFound(_))
+    ));
+    assert!(storage.get_object(log).await.is_ok());
+    storage.delete_object(piece).await.unwrap();
+    let refused = storage.delete_object(log).await;
+    assert!(
+        matches!(refused, Err(StorageError::Forbidden(_))),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
 async fn only_the_run_itself_may_write_its_keys() {
     let deck = Deck::start().await;
-    let good = token::sign(KEY, DIR, in_an_hour());
-    let other = token::sign(KEY, "logs/other/5", in_an_hour());
-    let forged = token::sign(b"another key", DIR, in_an_hour());
-    let expired = token::sign(KEY, DIR, Timestamp::from_second(1_000_000).unwrap());
+    let good = token::sign_token(KEY, DIR, in_an_hour());
+    let other = token::sign_token(KEY, "logs/other/5", in_an_hour());
+    let forged = token::sign_token(b"another key", DIR, in_an_hour());
+    let expired = token::sign_token(KEY, DIR, Timestamp::from_second(1_000_000).unwrap());
     let key = "logs/nightly/5/build-log.txt";
     let origin = [("origin", "https://evil.example")];
     for (what, key, token, headers, expected) in [
@@ -135,38 +141,41 @@ async fn only_the_run_itself_may_write_its_keys() {
 #[tokio::test]
 async fn commons_client_gets_back_what_it_put() {
     let deck = Deck::start().await;
-    let credentials = Credentials {
-        storage_token: Some(token::sign(KEY, DIR, in_an_hour()).into()),
-        ..Credentials::default()
+    let credentials = StorageCredentials {
+        storage_token: Some(token::sign_token(KEY, DIR, in_an_hour()).into()),
+        ..StorageCredentials::default()
     };
-    let storage = Storage::open(&deck.url("/storage"), &credentials).unwrap();
-    let attributes = Attributes {
+    let storage = ObjectStorage::open_bucket(&deck.url("/storage"), &credentials).unwrap();
+    let attributes = ObjectAttributes {
         content_type: Some("application/x-thing".into()),
         metadata: [("link".to_owned(), "gs://b/x".to_owned())].into(),
         cache_control: Some("no-cache".into()),
-        ..Attributes::default()
+        ..ObjectAttributes::default()
     };
     let key = format!("{DIR}/artifacts/a b%23#?.bin");
-    storage.put(&key, "0123456789", &attributes).await.unwrap();
-    let object = storage.get(&key).await.unwrap();
+    storage
+        .put_object(&key, "0123456789", &attributes)
+        .await
+        .unwrap();
+    let object = storage.get_object(&key).await.unwrap();
     assert_eq!((object.size, &object.attributes), (10, &attributes));
-    assert_eq!(object.bytes(100).await.unwrap(), "0123456789");
+    assert_eq!(object.read_bytes(100).await.unwrap(), "0123456789");
     assert_eq!(
         storage
             .get_range(&key, 2..5)
             .await
             .unwrap()
-            .bytes(100)
+            .read_bytes(100)
             .await
             .unwrap(),
         "234"
     );
     assert_eq!(
         storage
-            .tail(&key, 3)
+            .get_tail(&key, 3)
             .await
             .unwrap()
-            .bytes(100)
+            .read_bytes(100)
             .await
             .unwrap(),
         "789"
@@ -176,41 +185,47 @@ async fn commons_client_gets_back_what_it_put() {
             .get_range(&key, 20..30)
             .await
             .unwrap()
-            .bytes(100)
+            .read_bytes(100)
             .await
             .unwrap(),
         ""
     );
-    assert_eq!(storage.head(&key).await.unwrap().size, 10);
+    assert_eq!(storage.head_object(&key).await.unwrap().size, 10);
     assert!(matches!(
-        storage.get(&format!("{DIR}/none")).await,
-        Err(Error::NotFound(_))
+        storage.get_object(&format!("{DIR}/none")).await,
+        Err(StorageError::NotFound(_))
     ));
 
     let once = format!("{DIR}/finished.json");
     assert!(
         storage
-            .put_if_absent(&once, "first", &Attributes::default())
+            .put_if_absent(&once, "first", &ObjectAttributes::default())
             .await
             .unwrap()
     );
     assert!(
         !storage
-            .put_if_absent(&once, "second", &Attributes::default())
+            .put_if_absent(&once, "second", &ObjectAttributes::default())
             .await
             .unwrap()
     );
     assert_eq!(
-        storage.get(&once).await.unwrap().bytes(100).await.unwrap(),
+        storage
+            .get_object(&once)
+            .await
+            .unwrap()
+            .read_bytes(100)
+            .await
+            .unwrap(),
         "first"
     );
 
     let empty = format!("{DIR}/empty");
     storage
-        .put(&empty, "", &Attributes::default())
+        .put_object(&empty, "", &ObjectAttributes::default())
         .await
         .unwrap();
-    assert_eq!(storage.tail(&empty, 5).await.unwrap().size, 0);
+    assert_eq!(storage.get_tail(&empty, 5).await.unwrap().size, 0);
 }
 
 #[tokio::test]
@@ -267,7 +282,7 @@ async fn what_is_compressed_is_plain_for_who_does_not_say_gzip() {
     let stored = deck
         .http
         .put(&url)
-        .bearer_auth(token::sign(KEY, DIR, in_an_hour()))
+        .bearer_auth(token::sign_token(KEY, DIR, in_an_hour()))
         .header("content-type", "text/plain")
         .header("content-encoding", "gzip")
         .body(packed.clone())
@@ -338,7 +353,7 @@ async fn sizes_have_ends() {
         .put(deck.url("/storage/logs/nightly/6/d"))
         .body(reqwest::Body::wrap_stream(body));
     let answer = request
-        .bearer_auth(token::sign(KEY, "logs/nightly/6", in_an_hour()))
+        .bearer_auth(token::sign_token(KEY, "logs/nightly/6", in_an_hour()))
         .send()
         .await
         .unwrap();
@@ -346,12 +361,12 @@ async fn sizes_have_ends() {
     assert_eq!(deck.get("/storage/logs/nightly/6/d").await.0, 404);
 }
 
-fn client(deck: &Deck, dir: &str) -> Storage {
-    let credentials = Credentials {
-        storage_token: Some(token::sign(KEY, dir, in_an_hour()).into()),
-        ..Credentials::default()
+fn client(deck: &Deck, dir: &str) -> ObjectStorage {
+    let credentials = StorageCredentials {
+        storage_token: Some(token::sign_token(KEY, dir, in_an_hour()).into()),
+        ..StorageCredentials::default()
     };
-    Storage::open(&deck.url("/storage"), &credentials).unwrap()
+    ObjectStorage::open_bucket(&deck.url("/storage"), &credentials).unwrap()
 }
 
 #[tokio::test]
@@ -363,25 +378,25 @@ async fn a_run_reads_and_lists_its_own_folder_also_when_it_is_hidden() {
     })
     .await;
     let storage = client(&deck, DIR);
-    let plain = Attributes::default();
+    let plain = ObjectAttributes::default();
     for name in ["build-log.txt", "artifacts/junit_unit.xml", "artifacts/a/b"] {
         storage
-            .put(&format!("{DIR}/{name}"), "x", &plain)
+            .put_object(&format!("{DIR}/{name}"), "x", &plain)
             .await
             .unwrap();
     }
-    let keys = |listing: &common::storage::Listing| {
+    let keys = |listing: &common::storage::ObjectListing| {
         let keys = listing.objects.iter().map(|object| object.key.as_str());
         keys.collect::<Vec<_>>().join(" ")
     };
-    let all = storage.list(DIR, false).await.unwrap();
+    let all = storage.list_objects(DIR, false).await.unwrap();
     assert_eq!(
         keys(&all),
         "pr-logs/pull/hush_r/7/unit/5/artifacts/a/b pr-logs/pull/hush_r/7/unit/5/artifacts/junit_unit.xml pr-logs/pull/hush_r/7/unit/5/build-log.txt"
     );
     assert_eq!(all.objects[0].size, 1);
     let level = storage
-        .list(&format!("{DIR}/artifacts"), true)
+        .list_objects(&format!("{DIR}/artifacts"), true)
         .await
         .unwrap();
     assert_eq!(level.prefixes, ["pr-logs/pull/hush_r/7/unit/5/artifacts/a"]);
@@ -390,23 +405,26 @@ async fn a_run_reads_and_lists_its_own_folder_also_when_it_is_hidden() {
         "pr-logs/pull/hush_r/7/unit/5/artifacts/junit_unit.xml"
     );
     assert_eq!(
-        storage.list(&format!("{DIR}/none"), false).await.unwrap(),
-        common::storage::Listing::default()
+        storage
+            .list_objects(&format!("{DIR}/none"), false)
+            .await
+            .unwrap(),
+        common::storage::ObjectListing::default()
     );
     let report = storage
-        .get(&format!("{DIR}/artifacts/junit_unit.xml"))
+        .get_object(&format!("{DIR}/artifacts/junit_unit.xml"))
         .await
         .unwrap();
-    assert_eq!(report.bytes(10).await.unwrap(), "x");
+    assert_eq!(report.read_bytes(10).await.unwrap(), "x");
 
     let stranger = client(&deck, "pr-logs/pull/hush_r/7/unit/6");
     assert!(matches!(
-        stranger.list(DIR, false).await,
-        Err(Error::Forbidden(_))
+        stranger.list_objects(DIR, false).await,
+        Err(StorageError::Forbidden(_))
     ));
     assert!(matches!(
-        stranger.get(&format!("{DIR}/build-log.txt")).await,
-        Err(Error::Forbidden(_))
+        stranger.get_object(&format!("{DIR}/build-log.txt")).await,
+        Err(StorageError::Forbidden(_))
     ));
     let listing = format!("/storage/{DIR}?list");
     assert_eq!(deck.get(&listing).await.0, 401, "nobody lists without");

@@ -3,17 +3,17 @@
 
 use std::path::Path;
 
-use common::config::{Agent, Config};
-use common::kube::Clusters;
-use common::service::Ready;
-use common::storage::token::keys::Keys;
-use common::storage::{Credentials, Storage};
-use deck::{Context, KeyPlace, Metrics, OwnStorage, Viewer};
+use common::config::{Config, ConfigAgent};
+use common::kube::ClusterClients;
+use common::service::ServiceReadiness;
+use common::storage::token::keys::StorageKeys;
+use common::storage::{ObjectStorage, StorageCredentials};
+use deck::{DeckContext, DeckMetrics, DeckStorage, KeyLocation, Viewer};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, Client};
-use local::testing::Cluster;
+use local::testing::TestCluster;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -24,7 +24,7 @@ use crate::harness::{PATIENCE, in_an_hour, until};
 const FOLDER: &str = "logs/nightly/5";
 
 /// Applies what `k8s/base` has for Deck beside its pod, in the test's namespace.
-pub(crate) async fn apply(cluster: &Cluster) {
+pub(crate) async fn apply(cluster: &TestCluster) {
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s/base/deck.yaml");
     let text = std::fs::read_to_string(manifests).unwrap();
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
@@ -54,39 +54,39 @@ pub(crate) async fn apply(cluster: &Cluster) {
 /// A Deck with the rights of its account.
 pub(crate) struct Deck {
     pub(crate) base: String,
-    _agent: Agent,
+    _agent: ConfigAgent,
     _shutdown: DropGuard,
 }
 
 impl Deck {
-    pub(crate) async fn start(cluster: &Cluster, folder: &Path) -> Self {
+    pub(crate) async fn start(cluster: &TestCluster, folder: &Path) -> Self {
         let client = cluster.acting_as("deck").unwrap();
         let client = client.unwrap_or_else(|| cluster.client.clone());
         let mut config = Config::default();
         config.prow.prowjob_namespace.clone_from(&cluster.namespace);
-        let (agent, config) = Agent::fixed(config);
+        let (agent, config) = ConfigAgent::with_fixed_config(config);
         let url = format!("file://{}", folder.display());
-        let context = Context {
-            clusters: Clusters::single(client),
+        let context = DeckContext {
+            clusters: ClusterClients::single_cluster(client),
             config,
-            load_status: agent.status(),
+            load_status: agent.watch_status(),
             viewer: Viewer::Public,
-            storage: Some(OwnStorage {
-                storage: Storage::open(&url, &Credentials::default()).unwrap(),
-                key: KeyPlace::Secret("storage-key".into()),
+            storage: Some(DeckStorage {
+                storage: ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap(),
+                key: KeyLocation::Secret("storage-key".into()),
                 max_object_size: 1 << 20,
                 max_job_size: 1 << 20,
             }),
-            credentials: Credentials::default(),
-            metrics: Metrics::register(&mut Registry::default()),
+            credentials: StorageCredentials::default(),
+            metrics: DeckMetrics::register_metrics(&mut Registry::default()),
             timeout: PATIENCE,
-            ready: Ready::default(),
+            ready: ServiceReadiness::default(),
             allowed_hosts: Vec::new(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
-        tokio::spawn(deck::run(context, listener, shutdown.clone()));
+        tokio::spawn(deck::run_deck(context, listener, shutdown.clone()));
         Self {
             base,
             _agent: agent,
@@ -101,9 +101,9 @@ impl Deck {
     }
 }
 
-fn keys(secret: &Secret) -> Option<Keys> {
+fn keys(secret: &Secret) -> Option<StorageKeys> {
     let field = |name: &str| Some(secret.data.as_ref()?.get(name)?.0.as_slice());
-    Keys::new(field("key"), field("key.previous")).ok()
+    StorageKeys::new(field("key"), field("key.previous")).ok()
 }
 
 async fn filled(secrets: &Api<Secret>) -> Secret {
@@ -121,7 +121,9 @@ async fn filled(secrets: &Api<Secret>) -> Secret {
 #[tokio::test(flavor = "multi_thread")]
 async fn deck_fills_it_once_and_a_rotation_overlaps() {
     let dir = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&dir.path().join("logs")).await.unwrap();
+    let cluster = TestCluster::start_cluster(&dir.path().join("logs"))
+        .await
+        .unwrap();
     let secrets: Api<Secret> = Api::default_namespaced(cluster.client.clone());
     apply(&cluster).await;
     assert!(secrets.get("storage-key").await.unwrap().data.is_none());
@@ -129,7 +131,7 @@ async fn deck_fills_it_once_and_a_rotation_overlaps() {
     let folder = dir.path().join("storage");
     let deck = Deck::start(&cluster, &folder).await;
     let first = filled(&secrets).await;
-    let token = keys(&first).unwrap().sign(FOLDER, in_an_hour());
+    let token = keys(&first).unwrap().sign_token(FOLDER, in_an_hour());
     let opens = async |deck: &Deck, token: &str| {
         until("Deck knows the key", async || match deck.put(token).await {
             503 => None,
@@ -151,12 +153,12 @@ async fn deck_fills_it_once_and_a_rotation_overlaps() {
     let patch = Patch::Merge(moved);
     let params = PatchParams::default();
     secrets.patch("storage-key", &params, &patch).await.unwrap();
-    let forged = Keys::new(Some(b"a key that nobody has"), None).unwrap();
-    let forged = forged.sign(FOLDER, in_an_hour());
+    let forged = StorageKeys::new(Some(b"a key that nobody has"), None).unwrap();
+    let forged = forged.sign_token(FOLDER, in_an_hour());
     // Deck looks when somebody comes with another key, and now and then.
     assert_eq!(deck.put(&forged).await, 403);
     let rotated = keys(&filled(&secrets).await).unwrap();
-    let new = rotated.sign(FOLDER, in_an_hour());
+    let new = rotated.sign_token(FOLDER, in_an_hour());
     assert_ne!(new, token);
     for token in [&token, &new] {
         assert_eq!(deck.put(token).await, 201);
@@ -167,7 +169,9 @@ async fn deck_fills_it_once_and_a_rotation_overlaps() {
 #[tokio::test(flavor = "multi_thread")]
 async fn decks_rights_end_at_that_one_name() {
     let dir = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&dir.path().join("logs")).await.unwrap();
+    let cluster = TestCluster::start_cluster(&dir.path().join("logs"))
+        .await
+        .unwrap();
     apply(&cluster).await;
     let secret = |name: &str| -> Secret {
         serde_json::from_value(json!({"metadata": {"name": name}})).unwrap()

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use common::storage::Credentials;
+use common::storage::StorageCredentials;
 use http::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -171,9 +171,9 @@ async fn what_cannot_be_had_is_answered_within_two_seconds() {
     let deck = Deck::with(Setup {
         deck: json!({"additional_allowed_buckets": ["s3://hung"]}),
         build: Some(format!("http://{silent}")),
-        credentials: Credentials {
+        credentials: StorageCredentials {
             s3_credentials_file: Some(s3),
-            ..Credentials::default()
+            ..StorageCredentials::default()
         },
         ..Setup::default()
     })

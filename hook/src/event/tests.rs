@@ -16,8 +16,8 @@ fn pull(action: &str) -> Value {
     })
 }
 
-fn events(kind: &str, payload: &Value) -> Vec<Event> {
-    parse(kind, payload.to_string().as_bytes()).unwrap()
+fn events(kind: &str, payload: &Value) -> Vec<WebhookEvent> {
+    parse_events(kind, payload.to_string().as_bytes()).unwrap()
 }
 
 /// What is said in a payload: action, number, whether on an open pull request, text.
@@ -25,7 +25,7 @@ fn said_in(kind: &str, payload: &Value) -> Option<(CommentAction, u64, bool, Str
     events(kind, payload)
         .into_iter()
         .find_map(|event| match event {
-            Event::Comment(said) => Some((
+            WebhookEvent::Comment(said) => Some((
                 said.action,
                 said.number,
                 said.is_pull && said.is_open,
@@ -127,7 +127,7 @@ fn texts_become_comments() {
 fn a_pull_request_event_keeps_what_trigger_looks_at() {
     let mut payload = pull("edited");
     payload["changes"] = json!({"base": {"ref": {"from": "old"}, "sha": {"from": "0"}}});
-    let Event::PullRequest(event) = events("pull_request", &payload).remove(0) else {
+    let WebhookEvent::PullRequest(event) = events("pull_request", &payload).remove(0) else {
         panic!("the pull request goes first");
     };
     assert!(event.base_changed());
@@ -135,7 +135,7 @@ fn a_pull_request_event_keeps_what_trigger_looks_at() {
     assert_eq!(event.pull_request.base.git_ref, "main");
 
     payload["changes"] = json!({"title": {"from": "old"}});
-    let Event::PullRequest(event) = events("pull_request", &payload).remove(0) else {
+    let WebhookEvent::PullRequest(event) = events("pull_request", &payload).remove(0) else {
         panic!("the pull request goes first");
     };
     assert!(!event.base_changed());
@@ -143,7 +143,7 @@ fn a_pull_request_event_keeps_what_trigger_looks_at() {
 
 #[test]
 fn events_of_a_pull_request_share_a_lane() {
-    let identity = Identity {
+    let identity = RepositoryRef {
         org: "o".into(),
         repo: "r".into(),
     };
@@ -170,13 +170,17 @@ fn events_of_a_pull_request_share_a_lane() {
         ("anything else", "ping", json!({"zen": "x"}), "guid"),
         ("another shape", "status", json!({"number": "x"}), "guid"),
     ] {
-        let outline = Outline::parse(payload.to_string().as_bytes());
-        assert_eq!(outline.lane(&identity, kind, "guid"), lane, "{name}");
+        let outline = PayloadHeader::parse_payload(payload.to_string().as_bytes());
+        assert_eq!(
+            outline.ordering_key(&identity, kind, "guid"),
+            lane,
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn what_nobody_listens_to_may_have_any_shape() {
-    assert_eq!(events("ping", &json!({"action": 1})), [Event::Other]);
-    assert!(parse("pull_request", b"{\"action\":7}").is_err());
+    assert_eq!(events("ping", &json!({"action": 1})), [WebhookEvent::Other]);
+    assert!(parse_events("pull_request", b"{\"action\":7}").is_err());
 }

@@ -5,33 +5,36 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Accepted, Delivery, NewDelivery, Outcome, Reason, writer::Write};
-use crate::webhook::Identity;
+use super::{
+    AcceptOutcome, ClaimedDelivery, DecisionReason, DeliveryOutcome, VerifiedDelivery,
+    writer::InboxWrite,
+};
+use crate::webhook::RepositoryRef;
 
 /// Payloads of deliveries that were acted on are kept this long, for who wants to look.
-const KEEP_DONE: SignedDuration = SignedDuration::from_hours(24);
+const DONE_BODY_RETENTION: SignedDuration = SignedDuration::from_hours(24);
 
 /// Payloads of deliveries that failed: somebody may want to mend and replay them.
-const KEEP_FAILED: SignedDuration = SignedDuration::from_hours(7 * 24);
+const FAILED_BODY_RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Stores a delivery.
-pub(super) struct Accept(pub(super) NewDelivery);
+pub(super) struct AcceptDelivery(pub(super) VerifiedDelivery);
 
-impl Write for Accept {
-    type Done = Accepted;
+impl InboxWrite for AcceptDelivery {
+    type Done = AcceptOutcome;
 
-    fn apply<'a>(
+    fn apply_write<'a>(
         &'a self,
         connection: &'a mut SqliteConnection,
-    ) -> BoxFuture<'a, Result<Accepted, sqlx::Error>> {
-        Box::pin(accept(connection, &self.0))
+    ) -> BoxFuture<'a, Result<AcceptOutcome, sqlx::Error>> {
+        Box::pin(insert_delivery(connection, &self.0))
     }
 }
 
-async fn accept(
+async fn insert_delivery(
     connection: &mut SqliteConnection,
-    delivery: &NewDelivery,
-) -> Result<Accepted, sqlx::Error> {
+    delivery: &VerifiedDelivery,
+) -> Result<AcceptOutcome, sqlx::Error> {
     let at = delivery.received_at.as_millisecond();
     // A delivery id is no secret: who may sign for one repository must not put its payload into
     // another's delivery.
@@ -55,7 +58,7 @@ async fn accept(
     .fetch_optional(&mut *connection)
     .await?;
     let Some((id, first)) = row else {
-        return Ok(Accepted::Known);
+        return Ok(AcceptOutcome::Known);
     };
     sqlx::query(
         "INSERT INTO bodies (delivery, body) VALUES ($1, $2)
@@ -66,36 +69,36 @@ async fn accept(
     .execute(connection)
     .await?;
     Ok(if first == at {
-        Accepted::New
+        AcceptOutcome::New
     } else {
-        Accepted::Revived
+        AcceptOutcome::Revived
     })
 }
 
 /// Takes up to `limit` deliveries whose turn it is, of each lane the first. Lanes take turns:
 /// who waits longest for its turn comes first, however long its lane is.
-pub(super) struct Claim {
+pub(super) struct ClaimDeliveries {
     pub(super) now: Timestamp,
     pub(super) limit: usize,
 }
 
-impl Write for Claim {
-    type Done = Vec<Delivery>;
+impl InboxWrite for ClaimDeliveries {
+    type Done = Vec<ClaimedDelivery>;
     const BRINGS_WORK: bool = false;
 
-    fn apply<'a>(
+    fn apply_write<'a>(
         &'a self,
         connection: &'a mut SqliteConnection,
-    ) -> BoxFuture<'a, Result<Vec<Delivery>, sqlx::Error>> {
-        Box::pin(claim(connection, self.now, self.limit))
+    ) -> BoxFuture<'a, Result<Vec<ClaimedDelivery>, sqlx::Error>> {
+        Box::pin(claim_due_rows(connection, self.now, self.limit))
     }
 }
 
-async fn claim(
+async fn claim_due_rows(
     connection: &mut SqliteConnection,
     now: Timestamp,
     limit: usize,
-) -> Result<Vec<Delivery>, sqlx::Error> {
+) -> Result<Vec<ClaimedDelivery>, sqlx::Error> {
     let rows = sqlx::query(
         "UPDATE deliveries SET state = 'running', attempts = attempts + 1, due_at = NULL
          WHERE id IN (SELECT id FROM deliveries WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2)
@@ -108,18 +111,18 @@ async fn claim(
     .await?;
     let mut claimed = rows
         .iter()
-        .map(delivery)
+        .map(delivery_from_row)
         .collect::<Result<Vec<_>, sqlx::Error>>()?;
     claimed.sort_by_key(|delivery| delivery.id);
     Ok(claimed)
 }
 
-fn delivery(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
-    Ok(Delivery {
+fn delivery_from_row(row: &SqliteRow) -> Result<ClaimedDelivery, sqlx::Error> {
+    Ok(ClaimedDelivery {
         id: row.try_get("id")?,
         guid: row.try_get("guid")?,
         event: row.try_get("event")?,
-        identity: Identity {
+        identity: RepositoryRef {
             org: row.try_get("org")?,
             repo: row.try_get("repo")?,
         },
@@ -130,32 +133,39 @@ fn delivery(row: &SqliteRow) -> Result<Delivery, sqlx::Error> {
 }
 
 /// Records how the work on a delivery ended, and why.
-pub(super) struct Finish {
+pub(super) struct FinishDelivery {
     pub(super) id: i64,
     pub(super) attempt: u32,
-    pub(super) outcome: Outcome,
-    pub(super) reasons: Vec<Reason>,
+    pub(super) outcome: DeliveryOutcome,
+    pub(super) reasons: Vec<DecisionReason>,
     pub(super) now: Timestamp,
 }
 
-impl Write for Finish {
+impl InboxWrite for FinishDelivery {
     type Done = ();
 
-    fn apply<'a>(
+    fn apply_write<'a>(
         &'a self,
         connection: &'a mut SqliteConnection,
     ) -> BoxFuture<'a, Result<(), sqlx::Error>> {
-        Box::pin(finish(connection, self))
+        Box::pin(record_finish(connection, self))
     }
 }
 
-async fn finish(connection: &mut SqliteConnection, end: &Finish) -> Result<(), sqlx::Error> {
+async fn record_finish(
+    connection: &mut SqliteConnection,
+    end: &FinishDelivery,
+) -> Result<(), sqlx::Error> {
     let now = end.now.as_millisecond();
     let (state, due, keep, error) = match &end.outcome {
-        Outcome::Done => ("done", None, Some(KEEP_DONE), None),
-        Outcome::Retry { at, error } => ("queued", Some(at.as_millisecond()), None, Some(error)),
-        Outcome::Failed(error) => ("failed", None, Some(KEEP_FAILED), Some(error)),
-        Outcome::Dead(error) => ("dead", None, Some(KEEP_FAILED), Some(error)),
+        DeliveryOutcome::Done => ("done", None, Some(DONE_BODY_RETENTION), None),
+        DeliveryOutcome::Retry { at, error } => {
+            ("queued", Some(at.as_millisecond()), None, Some(error))
+        }
+        DeliveryOutcome::Failed(error) => {
+            ("failed", None, Some(FAILED_BODY_RETENTION), Some(error))
+        }
+        DeliveryOutcome::Dead(error) => ("dead", None, Some(FAILED_BODY_RETENTION), Some(error)),
     };
     let lane: Option<String> = sqlx::query_scalar(
         "UPDATE deliveries SET state = $2, due_at = $3, finished_at = $4, body_until = $5, error = $6
@@ -196,7 +206,7 @@ async fn finish(connection: &mut SqliteConnection, end: &Finish) -> Result<(), s
 
 /// Queues again what was being worked on when the last process ended, and gives every lane that
 /// waits its first. Returns how many were being worked on.
-pub(super) async fn recover(
+pub(super) async fn requeue_interrupted(
     connection: &mut SqliteConnection,
     now: Timestamp,
 ) -> Result<u64, sqlx::Error> {

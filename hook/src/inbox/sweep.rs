@@ -5,14 +5,14 @@ use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::SqliteConnection;
 
-use super::writer::Write;
+use super::writer::InboxWrite;
 
 /// What is known of a delivery, and why things were done about it, is kept this long.
-const KEEP: SignedDuration = SignedDuration::from_hours(30 * 24);
+const ROW_RETENTION: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// GitHub redelivers for three days; until then a delivery has to be known as done. A day more,
 /// for clocks.
-const KEEP_AT_LEAST: SignedDuration = SignedDuration::from_hours(4 * 24);
+const MIN_ROW_RETENTION: SignedDuration = SignedDuration::from_hours(4 * 24);
 
 /// While the database holds more than this, what is kept for people to look at goes at once, in
 /// bytes. With the mirrors' limit it fits the volume in `k8s/base`.
@@ -22,25 +22,25 @@ pub(super) const MAX_BYTES: i64 = 512 << 20;
 const MAX_ROWS: i64 = 64;
 
 /// Payloads that one sweep removes, in bytes; one larger than this goes alone.
-const MAX_SWEPT: i64 = 4 << 20;
+const MAX_SWEPT_BYTES: i64 = 4 << 20;
 
 /// One bounded step. Done with how much has gone; 0 says that nothing was left to do.
-pub(super) struct Sweep {
+pub(super) struct SweepDeliveries {
     pub(super) now: Timestamp,
     pub(super) max_bytes: i64,
 }
 
-impl Write for Sweep {
+impl InboxWrite for SweepDeliveries {
     type Done = u64;
     const BRINGS_WORK: bool = false;
 
-    fn apply<'a>(
+    fn apply_write<'a>(
         &'a self,
         connection: &'a mut SqliteConnection,
     ) -> BoxFuture<'a, Result<u64, sqlx::Error>> {
         Box::pin(async move {
             let used = used_bytes(connection).await?;
-            let limits = Limits::at(self.now, used > self.max_bytes);
+            let limits = SweepCutoffs::compute_cutoffs(self.now, used > self.max_bytes);
             let gone = sweep_bodies(connection, limits.bodies_until).await?;
             match gone {
                 0 => sweep_rows(connection, limits.finished_before).await,
@@ -52,23 +52,23 @@ impl Write for Sweep {
 
 /// Milliseconds since 1970.
 #[derive(Debug, PartialEq, Eq)]
-struct Limits {
+struct SweepCutoffs {
     bodies_until: i64,
     finished_before: i64,
 }
 
-impl Limits {
-    fn at(now: Timestamp, too_large: bool) -> Self {
+impl SweepCutoffs {
+    fn compute_cutoffs(now: Timestamp, too_large: bool) -> Self {
         let before = |keep: SignedDuration| (now - keep).as_millisecond();
         if too_large {
             Self {
                 bodies_until: i64::MAX,
-                finished_before: before(KEEP_AT_LEAST),
+                finished_before: before(MIN_ROW_RETENTION),
             }
         } else {
             Self {
                 bodies_until: now.as_millisecond(),
-                finished_before: before(KEEP),
+                finished_before: before(ROW_RETENTION),
             }
         }
     }
@@ -94,7 +94,7 @@ async fn sweep_bodies(connection: &mut SqliteConnection, until: i64) -> Result<u
     .fetch_all(&mut *connection)
     .await?;
     let sizes = found.iter().map(|(_, bytes)| bytes.unwrap_or_default());
-    let count = at_once(sizes);
+    let count = batch_length(sizes);
     for (id, _) in &found[..count] {
         for statement in [
             "DELETE FROM bodies WHERE delivery = $1",
@@ -110,12 +110,12 @@ async fn sweep_bodies(connection: &mut SqliteConnection, until: i64) -> Result<u
 }
 
 /// How many of the first go together.
-fn at_once(sizes: impl Iterator<Item = i64>) -> usize {
+fn batch_length(sizes: impl Iterator<Item = i64>) -> usize {
     let mut total = 0;
     let fit = sizes.take_while(|bytes| {
         let first = total == 0;
         total += bytes.max(&1);
-        first || total <= MAX_SWEPT
+        first || total <= MAX_SWEPT_BYTES
     });
     fit.count()
 }
@@ -158,7 +158,11 @@ mod tests {
             (vec![mib, mib, mib, mib, 1], 4),
             (vec![0, 0, 0], 3),
         ] {
-            assert_eq!(at_once(sizes.clone().into_iter()), expected, "{sizes:?}");
+            assert_eq!(
+                batch_length(sizes.clone().into_iter()),
+                expected,
+                "{sizes:?}"
+            );
         }
     }
 
@@ -166,12 +170,12 @@ mod tests {
     fn a_database_that_is_too_large_keeps_only_what_it_must() {
         let day = 24 * 3600 * 1000;
         let now = Timestamp::from_millisecond(100 * day).unwrap();
-        let limits = Limits::at(now, false);
+        let limits = SweepCutoffs::compute_cutoffs(now, false);
         assert_eq!(
             (limits.bodies_until, limits.finished_before),
             (100 * day, 70 * day)
         );
-        let limits = Limits::at(now, true);
+        let limits = SweepCutoffs::compute_cutoffs(now, true);
         assert_eq!(
             (limits.bodies_until, limits.finished_before),
             (i64::MAX, 96 * day)

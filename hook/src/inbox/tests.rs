@@ -12,11 +12,11 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn new(guid: &str, lane: &str, second: i64) -> NewDelivery {
-    NewDelivery {
+fn new(guid: &str, lane: &str, second: i64) -> VerifiedDelivery {
+    VerifiedDelivery {
         guid: guid.into(),
         event: "pull_request".into(),
-        identity: Identity {
+        identity: RepositoryRef {
             org: "o".into(),
             repo: "r".into(),
         },
@@ -26,8 +26,8 @@ fn new(guid: &str, lane: &str, second: i64) -> NewDelivery {
     }
 }
 
-async fn claim(inbox: &Inbox, second: i64) -> Vec<Delivery> {
-    inbox.claim(at(second), 10).await.unwrap()
+async fn claim(inbox: &Inbox, second: i64) -> Vec<ClaimedDelivery> {
+    inbox.claim_deliveries(at(second), 10).await.unwrap()
 }
 
 async fn guids(inbox: &Inbox, second: i64) -> Vec<String> {
@@ -35,13 +35,13 @@ async fn guids(inbox: &Inbox, second: i64) -> Vec<String> {
     claimed.into_iter().map(|delivery| delivery.guid).collect()
 }
 
-async fn end(inbox: &Inbox, delivery: &Delivery, outcome: Outcome, second: i64) {
-    let reason = Reason {
+async fn end(inbox: &Inbox, delivery: &ClaimedDelivery, outcome: DeliveryOutcome, second: i64) {
+    let reason = DecisionReason {
         plugin: "trigger",
         text: "because".into(),
     };
     inbox
-        .finish(delivery, outcome, vec![reason], at(second))
+        .finish_delivery(delivery, outcome, vec![reason], at(second))
         .await
         .unwrap();
 }
@@ -51,15 +51,15 @@ async fn lanes_keep_their_order_and_do_not_wait_for_each_other() {
     let inbox = Inbox::open(None).await.unwrap();
     for (guid, lane) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a")] {
         assert_eq!(
-            inbox.accept(new(guid, lane, 1)).await.unwrap(),
-            Accepted::New
+            inbox.accept_delivery(new(guid, lane, 1)).await.unwrap(),
+            AcceptOutcome::New
         );
     }
     let first = claim(&inbox, 1).await;
     assert_eq!([&first[0].guid, &first[1].guid], ["a1", "b1"]);
     assert!(guids(&inbox, 1).await.is_empty(), "a2 waits for a1");
 
-    let retry = Outcome::Retry {
+    let retry = DeliveryOutcome::Retry {
         at: at(10),
         error: "no answer".into(),
     };
@@ -68,30 +68,34 @@ async fn lanes_keep_their_order_and_do_not_wait_for_each_other() {
     assert_eq!(inbox.next_due(at(9)).await.unwrap(), Some(at(10)));
     let again = claim(&inbox, 10).await;
     assert_eq!((again[0].guid.as_str(), again[0].attempt), ("a1", 2));
-    end(&inbox, &again[0], Outcome::Done, 11).await;
+    end(&inbox, &again[0], DeliveryOutcome::Done, 11).await;
     assert_eq!(guids(&inbox, 11).await, ["a2"]);
 }
 
 #[tokio::test]
 async fn a_delivery_comes_once_unless_it_had_failed() {
     let inbox = Inbox::open(None).await.unwrap();
-    inbox.accept(new("g", "l", 1)).await.unwrap();
+    inbox.accept_delivery(new("g", "l", 1)).await.unwrap();
     for (name, outcome, expected) in [
-        ("waiting", None, Accepted::Known),
+        ("waiting", None, AcceptOutcome::Known),
         (
             "failed",
-            Some(Outcome::Failed("x".into())),
-            Accepted::Revived,
+            Some(DeliveryOutcome::Failed("x".into())),
+            AcceptOutcome::Revived,
         ),
-        ("dead", Some(Outcome::Dead("x".into())), Accepted::Revived),
-        ("done", Some(Outcome::Done), Accepted::Known),
+        (
+            "dead",
+            Some(DeliveryOutcome::Dead("x".into())),
+            AcceptOutcome::Revived,
+        ),
+        ("done", Some(DeliveryOutcome::Done), AcceptOutcome::Known),
     ] {
         if let Some(outcome) = outcome {
             let delivery = claim(&inbox, 10).await.remove(0);
             assert_eq!(delivery.attempt, 1, "{name}: attempts start anew");
             end(&inbox, &delivery, outcome, 3).await;
         }
-        let accepted = inbox.accept(new("g", "l", 4)).await.unwrap();
+        let accepted = inbox.accept_delivery(new("g", "l", 4)).await.unwrap();
         assert_eq!(accepted, expected, "{name}");
     }
     assert!(guids(&inbox, 100).await.is_empty());
@@ -102,9 +106,9 @@ async fn what_was_committed_survives_and_what_ran_runs_again() {
     let dir = tempfile::tempdir().unwrap();
     let path: PathBuf = dir.path().join("hook.db");
     let inbox = Inbox::open(Some(&path)).await.unwrap();
-    inbox.accept(new("ran", "a", 1)).await.unwrap();
-    inbox.accept(new("waited", "b", 1)).await.unwrap();
-    inbox.claim(at(1), 1).await.unwrap();
+    inbox.accept_delivery(new("ran", "a", 1)).await.unwrap();
+    inbox.accept_delivery(new("waited", "b", 1)).await.unwrap();
+    inbox.claim_deliveries(at(1), 1).await.unwrap();
     let db = inbox.db.clone();
     drop(inbox);
     db.close().await;
@@ -116,7 +120,7 @@ async fn what_was_committed_survives_and_what_ran_runs_again() {
             Err(_) => tokio::task::yield_now().await,
         }
     };
-    let claimed = inbox.claim(Timestamp::now(), 10).await.unwrap();
+    let claimed = inbox.claim_deliveries(Timestamp::now(), 10).await.unwrap();
     let claimed: Vec<_> = claimed.iter().map(|delivery| &delivery.guid).collect();
     assert_eq!(claimed, ["ran", "waited"]);
 }
@@ -128,27 +132,31 @@ async fn many_at_once_are_each_answered() {
         let inbox = inbox.clone();
         async move {
             inbox
-                .accept(new(&format!("g{}", n % 300), "", 1))
+                .accept_delivery(new(&format!("g{}", n % 300), "", 1))
                 .await
                 .unwrap()
         }
     });
     let answers = futures::future::join_all(all).await;
     let count = |wanted| answers.iter().filter(|answer| **answer == wanted).count();
-    assert_eq!(count(Accepted::New), 300);
-    assert_eq!(count(Accepted::Known), 300);
+    assert_eq!(count(AcceptOutcome::New), 300);
+    assert_eq!(count(AcceptOutcome::Known), 300);
 }
 
 #[tokio::test]
 async fn lanes_take_turns_however_long_one_is() {
     let inbox = Inbox::open(None).await.unwrap();
     for (guid, lane) in [("a1", "a"), ("a2", "a"), ("a3", "a"), ("b1", "b")] {
-        inbox.accept(new(guid, lane, 1)).await.unwrap();
+        inbox.accept_delivery(new(guid, lane, 1)).await.unwrap();
     }
     let mut order = Vec::new();
     for second in 2..6 {
-        let delivery = inbox.claim(at(second), 1).await.unwrap().remove(0);
-        end(&inbox, &delivery, Outcome::Done, second).await;
+        let delivery = inbox
+            .claim_deliveries(at(second), 1)
+            .await
+            .unwrap()
+            .remove(0);
+        end(&inbox, &delivery, DeliveryOutcome::Done, second).await;
         order.push(delivery.guid);
     }
     assert_eq!(order, ["a1", "b1", "a2", "a3"]);
@@ -157,17 +165,17 @@ async fn lanes_take_turns_however_long_one_is() {
 #[tokio::test]
 async fn what_is_sent_again_waits_for_its_lane() {
     let inbox = Inbox::open(None).await.unwrap();
-    inbox.accept(new("a1", "a", 1)).await.unwrap();
-    inbox.accept(new("a2", "a", 1)).await.unwrap();
+    inbox.accept_delivery(new("a1", "a", 1)).await.unwrap();
+    inbox.accept_delivery(new("a2", "a", 1)).await.unwrap();
     let first = claim(&inbox, 1).await.remove(0);
-    end(&inbox, &first, Outcome::Failed("x".into()), 2).await;
+    end(&inbox, &first, DeliveryOutcome::Failed("x".into()), 2).await;
     let second = claim(&inbox, 2).await.remove(0);
     assert_eq!(
-        inbox.accept(new("a1", "a", 3)).await.unwrap(),
-        Accepted::Revived
+        inbox.accept_delivery(new("a1", "a", 3)).await.unwrap(),
+        AcceptOutcome::Revived
     );
     assert!(guids(&inbox, 4).await.is_empty(), "a1 waits for a2");
-    end(&inbox, &second, Outcome::Done, 5).await;
+    end(&inbox, &second, DeliveryOutcome::Done, 5).await;
     assert_eq!(guids(&inbox, 5).await, ["a1"]);
 }
 
@@ -184,12 +192,12 @@ async fn rows(inbox: &Inbox, table: &str) -> i64 {
 async fn payloads_go_first_then_the_rest_and_what_waits_stays() {
     let inbox = Inbox::open(None).await.unwrap();
     for (guid, outcome) in [
-        ("done", Some(Outcome::Done)),
-        ("failed", Some(Outcome::Failed("x".into()))),
-        ("dead", Some(Outcome::Dead("x".into()))),
+        ("done", Some(DeliveryOutcome::Done)),
+        ("failed", Some(DeliveryOutcome::Failed("x".into()))),
+        ("dead", Some(DeliveryOutcome::Dead("x".into()))),
         ("waits", None),
     ] {
-        inbox.accept(new(guid, guid, 1)).await.unwrap();
+        inbox.accept_delivery(new(guid, guid, 1)).await.unwrap();
         if let Some(outcome) = outcome {
             let delivery = claim(&inbox, 1).await.remove(0);
             end(&inbox, &delivery, outcome, 2).await;
@@ -205,7 +213,7 @@ async fn payloads_go_first_then_the_rest_and_what_waits_stays() {
         (24 * 30 - 1, 1, 4),
         (24 * 30, 1, 1),
     ] {
-        inbox.sweep(hours(hour), i64::MAX).await.unwrap();
+        inbox.sweep_deliveries(hours(hour), i64::MAX).await.unwrap();
         let found = (
             rows(&inbox, "bodies").await,
             rows(&inbox, "deliveries").await,
@@ -224,19 +232,19 @@ async fn payloads_go_first_then_the_rest_and_what_waits_stays() {
 async fn a_database_that_is_too_large_forgets_what_nobody_needs() {
     let inbox = Inbox::open(None).await.unwrap();
     for guid in ["failed", "waits"] {
-        inbox.accept(new(guid, guid, 1)).await.unwrap();
+        inbox.accept_delivery(new(guid, guid, 1)).await.unwrap();
     }
-    let delivery = inbox.claim(at(1), 1).await.unwrap().remove(0);
-    end(&inbox, &delivery, Outcome::Failed("x".into()), 2).await;
-    inbox.sweep(at(3), 0).await.unwrap();
+    let delivery = inbox.claim_deliveries(at(1), 1).await.unwrap().remove(0);
+    end(&inbox, &delivery, DeliveryOutcome::Failed("x".into()), 2).await;
+    inbox.sweep_deliveries(at(3), 0).await.unwrap();
     assert_eq!(rows(&inbox, "bodies").await, 1);
     let days = |days: i64| at(3) + SignedDuration::from_hours(24 * days);
-    inbox.sweep(days(3), 0).await.unwrap();
+    inbox.sweep_deliveries(days(3), 0).await.unwrap();
     assert!(
-        inbox.knows("failed").await.unwrap(),
+        inbox.knows_delivery("failed").await.unwrap(),
         "GitHub may send it again"
     );
-    inbox.sweep(days(4), 0).await.unwrap();
-    assert!(!inbox.knows("failed").await.unwrap());
+    inbox.sweep_deliveries(days(4), 0).await.unwrap();
+    assert!(!inbox.knows_delivery("failed").await.unwrap());
     assert_eq!(guids(&inbox, 10).await, ["waits"]);
 }

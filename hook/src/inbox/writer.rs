@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use common::db::Db;
+use common::db::SqliteDb;
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -17,26 +17,26 @@ const MAX_BATCH: usize = 256;
 const MAX_FAILURES: usize = 3;
 
 /// Something to write.
-pub(super) trait Write: Send + Sync + 'static {
+pub(super) trait InboxWrite: Send + Sync + 'static {
     type Done: Send + 'static;
     /// Whether the dispatcher may have something to do after it.
     const BRINGS_WORK: bool = true;
 
     /// Tried again after a failure, in another transaction: it has to be the same each time.
-    fn apply<'a>(
+    fn apply_write<'a>(
         &'a self,
         connection: &'a mut SqliteConnection,
     ) -> BoxFuture<'a, Result<Self::Done, sqlx::Error>>;
 }
 
 /// A write, and whom to tell.
-pub(super) struct Request<W: Write> {
+pub(super) struct WriteRequest<W: InboxWrite> {
     write: W,
     done: Option<W::Done>,
     reply: oneshot::Sender<anyhow::Result<W::Done>>,
 }
 
-impl<W: Write> Request<W> {
+impl<W: InboxWrite> WriteRequest<W> {
     pub(super) fn new(write: W) -> (Box<Self>, oneshot::Receiver<anyhow::Result<W::Done>>) {
         let (reply, answer) = oneshot::channel();
         let request = Self {
@@ -48,33 +48,33 @@ impl<W: Write> Request<W> {
     }
 }
 
-/// A [`Request`], whatever it writes.
-pub(super) trait Queued: Send {
+/// A [`WriteRequest`], whatever it writes.
+pub(super) trait QueuedWrite: Send {
     fn brings_work(&self) -> bool;
-    fn apply<'a>(
+    fn apply_queued<'a>(
         &'a mut self,
         connection: &'a mut SqliteConnection,
     ) -> BoxFuture<'a, Result<(), sqlx::Error>>;
     /// Answers, once it is known whether the transaction was committed.
-    fn settle(self: Box<Self>, committed: Result<(), &sqlx::Error>);
+    fn send_reply(self: Box<Self>, committed: Result<(), &sqlx::Error>);
 }
 
-impl<W: Write> Queued for Request<W> {
+impl<W: InboxWrite> QueuedWrite for WriteRequest<W> {
     fn brings_work(&self) -> bool {
         W::BRINGS_WORK
     }
 
-    fn apply<'a>(
+    fn apply_queued<'a>(
         &'a mut self,
         connection: &'a mut SqliteConnection,
     ) -> BoxFuture<'a, Result<(), sqlx::Error>> {
         Box::pin(async move {
-            self.done = Some(self.write.apply(connection).await?);
+            self.done = Some(self.write.apply_write(connection).await?);
             Ok(())
         })
     }
 
-    fn settle(self: Box<Self>, committed: Result<(), &sqlx::Error>) {
+    fn send_reply(self: Box<Self>, committed: Result<(), &sqlx::Error>) {
         let answer = match (committed, self.done) {
             (Ok(()), Some(done)) => Ok(done),
             (Ok(()), None) => Err(anyhow!("it was not written")),
@@ -86,14 +86,14 @@ impl<W: Write> Queued for Request<W> {
 }
 
 /// What the writer is asked for.
-pub(super) struct Queues {
-    pub(super) writes: mpsc::Receiver<Box<dyn Queued>>,
+pub(super) struct WriteQueues {
+    pub(super) writes: mpsc::Receiver<Box<dyn QueuedWrite>>,
     /// Taken up only when no other write waits.
-    pub(super) leisurely: mpsc::Receiver<Box<dyn Queued>>,
+    pub(super) leisurely: mpsc::Receiver<Box<dyn QueuedWrite>>,
 }
 
 /// Writes until every [`super::Inbox`] is gone.
-pub(super) async fn run(db: Db, mut queues: Queues, work: Arc<Notify>) {
+pub(super) async fn run_writer(db: SqliteDb, mut queues: WriteQueues, work: Arc<Notify>) {
     let mut batch = Vec::new();
     loop {
         tokio::select! {
@@ -102,7 +102,7 @@ pub(super) async fn run(db: Db, mut queues: Queues, work: Arc<Notify>) {
             Some(request) = queues.leisurely.recv() => batch.push(request),
         }
         let brings_work = batch.iter().any(|request| request.brings_work());
-        write(&db, &mut batch).await;
+        write_batch(&db, &mut batch).await;
         if brings_work {
             work.notify_one();
         }
@@ -110,10 +110,10 @@ pub(super) async fn run(db: Db, mut queues: Queues, work: Arc<Notify>) {
 }
 
 /// Empties `batch`.
-async fn write(db: &Db, batch: &mut Vec<Box<dyn Queued>>) {
-    if together(db, batch).await.is_ok() {
+async fn write_batch(db: &SqliteDb, batch: &mut Vec<Box<dyn QueuedWrite>>) {
+    if write_in_transaction(db, batch).await.is_ok() {
         for request in batch.drain(..) {
-            request.settle(Ok(()));
+            request.send_reply(Ok(()));
         }
         return;
     }
@@ -122,23 +122,26 @@ async fn write(db: &Db, batch: &mut Vec<Box<dyn Queued>>) {
     let mut failures = 0;
     let mut requests = batch.drain(..);
     while let Some(mut request) = requests.next() {
-        let written = together(db, std::slice::from_mut(&mut request)).await;
+        let written = write_in_transaction(db, std::slice::from_mut(&mut request)).await;
         failures = if written.is_ok() { 0 } else { failures + 1 };
-        request.settle(written.as_ref().map(drop));
+        request.send_reply(written.as_ref().map(drop));
         if let Err(error) = written
             && failures == MAX_FAILURES
         {
-            requests.for_each(|request| request.settle(Err(&error)));
+            requests.for_each(|request| request.send_reply(Err(&error)));
             return;
         }
     }
 }
 
 /// Everything in one transaction, or nothing.
-async fn together(db: &Db, requests: &mut [Box<dyn Queued>]) -> Result<(), sqlx::Error> {
+async fn write_in_transaction(
+    db: &SqliteDb,
+    requests: &mut [Box<dyn QueuedWrite>],
+) -> Result<(), sqlx::Error> {
     let mut transaction = db.begin().await?;
     for request in requests {
-        request.apply(&mut transaction).await?;
+        request.apply_queued(&mut transaction).await?;
     }
     transaction.commit().await
 }

@@ -1,8 +1,8 @@
 //! Running git on what strangers pushed: no prompt, no hook, no configuration of the machine,
 //! no protocol but HTTP, bounded in time and output.
 
-mod cause;
 mod child;
+mod failure_cause;
 
 use std::{
     path::{Path, PathBuf},
@@ -16,10 +16,10 @@ use common::github::GitCredentials;
 use secrecy::ExposeSecret as _;
 use tokio::process::Command;
 
-use super::leftovers::RunningGits;
-use cause::{Cause, cause};
+use super::temp_files::RunningGits;
+use failure_cause::{GitFailureCause, classify_failure};
 
-pub(super) use child::Running;
+pub(super) use child::GitProcess;
 
 /// What git needs to know of its surroundings, and no secret among it.
 const INHERITED: [&str; 10] = [
@@ -44,16 +44,16 @@ const CANNOT_READ: &str = "git cannot read the repository";
 /// What git cannot read however often it tries: trying again is for the next event.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{log}")]
-pub(super) struct Unreadable {
+pub(super) struct UnreadableRepository {
     /// For the pull request: our own words, with nothing of the machine in them.
     pub(super) told: String,
     /// For the operator.
     log: String,
 }
 
-impl Unreadable {
+impl UnreadableRepository {
     /// For the pull request and the operator alike.
-    pub(super) fn because(text: impl Into<String>) -> Self {
+    pub(super) fn with_reason(text: impl Into<String>) -> Self {
         let text = text.into();
         Self {
             told: text.clone(),
@@ -61,7 +61,7 @@ impl Unreadable {
         }
     }
 
-    pub(super) fn logged(log: String) -> Self {
+    pub(super) fn with_log_text(log: String) -> Self {
         Self {
             told: CANNOT_READ.to_owned(),
             log,
@@ -75,20 +75,20 @@ impl Unreadable {
 /// for a while.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct MayPass(pub(super) Unreadable);
+pub(super) struct TransientGitError(pub(super) UnreadableRepository);
 
 /// A mirror that is damaged; a new one may be better.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Damaged(pub(super) String);
+pub(super) struct DamagedMirror(pub(super) String);
 
 /// A lock that a killed git left in the mirror.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Locked(String);
+pub(super) struct LockedMirror(String);
 
 /// One bare repository and how to reach its remote.
-pub(super) struct Git<'a> {
+pub(super) struct MirrorGit<'a> {
     pub(super) dir: PathBuf,
     /// The remote's URL. Credentials go to it and nowhere else.
     pub(super) url: &'a str,
@@ -98,7 +98,7 @@ pub(super) struct Git<'a> {
 }
 
 /// What a command printed, and how it ended.
-pub(super) struct Printed {
+pub(super) struct GitOutput {
     pub(super) stdout: Vec<u8>,
     /// It printed more and was ended for it.
     pub(super) truncated: bool,
@@ -107,58 +107,64 @@ pub(super) struct Printed {
     pub(super) code: Option<i32>,
 }
 
-impl Git<'_> {
+impl MirrorGit<'_> {
     /// Runs a command that has to succeed.
-    pub(super) async fn run(&self, args: &[&str], limit: Duration) -> anyhow::Result<Vec<u8>> {
-        let printed = self.try_run(args, limit).await?;
+    pub(super) async fn run_git(&self, args: &[&str], limit: Duration) -> anyhow::Result<Vec<u8>> {
+        let printed = self.try_run_git(args, limit).await?;
         if printed.truncated {
             let text = format!("git {} printed more than {MAX_OUTPUT} bytes", args[0]);
-            return Err(Unreadable::because(text).into());
+            return Err(UnreadableRepository::with_reason(text).into());
         }
         if printed.code == Some(0) {
             return Ok(printed.stdout);
         }
-        Err(printed.error(args))
+        Err(printed.into_error(args))
     }
 
     /// Runs a command whose exit status means something. One that takes longer than `limit` is
     /// unreadable: the next attempt would take as long.
-    pub(super) async fn try_run(&self, args: &[&str], limit: Duration) -> anyhow::Result<Printed> {
-        let git = self.gits.begin();
-        let mut running = Running::start(&mut self.command(args))?;
-        let printed = tokio::time::timeout(limit, running.read(MAX_OUTPUT)).await;
+    pub(super) async fn try_run_git(
+        &self,
+        args: &[&str],
+        limit: Duration,
+    ) -> anyhow::Result<GitOutput> {
+        let git = self.gits.begin_git();
+        let mut running = GitProcess::spawn_git(&mut self.git_command(args))?;
+        let printed = tokio::time::timeout(limit, running.read_output(MAX_OUTPUT)).await;
         match &printed {
-            Ok(Ok(printed)) if printed.code.is_some() => git.end(),
+            Ok(Ok(printed)) if printed.code.is_some() => git.mark_ended(),
             _ => {
-                running.end().await;
+                running.kill_and_wait().await;
                 drop(git);
             }
         }
-        self.clean().await?;
-        let slow = || Unreadable::because(format!("git {} took longer than {limit:?}", args[0]));
+        self.clean_mirror().await?;
+        let slow = || {
+            UnreadableRepository::with_reason(format!("git {} took longer than {limit:?}", args[0]))
+        };
         printed.map_err(|_| slow())?
     }
 
-    async fn clean(&self) -> anyhow::Result<()> {
+    async fn clean_mirror(&self) -> anyhow::Result<()> {
         if !self.gits.is_clean() {
             let (gits, dir) = (Arc::clone(self.gits), self.dir.clone());
-            tokio::task::spawn_blocking(move || gits.clean(&dir)).await?;
+            tokio::task::spawn_blocking(move || gits.clean_mirror(&dir)).await?;
         }
         Ok(())
     }
 
     /// Starts a command that is asked and answers, until its handle is dropped. It fetches
     /// nothing.
-    pub(super) fn converse(&self, args: &[&str]) -> anyhow::Result<Running> {
-        let mut command = self.command_with(args, self.local_settings());
-        Running::start(command.stdin(Stdio::piped()).stderr(Stdio::null()))
+    pub(super) fn start_interactive(&self, args: &[&str]) -> anyhow::Result<GitProcess> {
+        let mut command = self.git_command_with(args, self.local_config());
+        GitProcess::spawn_git(command.stdin(Stdio::piped()).stderr(Stdio::null()))
     }
 
-    fn command(&self, args: &[&str]) -> Command {
-        self.command_with(args, self.settings())
+    fn git_command(&self, args: &[&str]) -> Command {
+        self.git_command_with(args, self.remote_config())
     }
 
-    fn command_with(&self, args: &[&str], settings: Vec<(String, String)>) -> Command {
+    fn git_command_with(&self, args: &[&str], settings: Vec<(String, String)>) -> Command {
         let mut command = Command::new("git");
         command
             .args(args)
@@ -190,7 +196,7 @@ impl Git<'_> {
 
     /// Settings by environment: a command line can be read by every process of the machine, and
     /// a file outlives the token in it.
-    fn settings(&self) -> Vec<(String, String)> {
+    fn remote_config(&self) -> Vec<(String, String)> {
         let remote = [
             ("protocol.version", "2"),
             ("http.followRedirects", "initial"),
@@ -200,7 +206,7 @@ impl Git<'_> {
             ("remote.origin.partialCloneFilter", "blob:none"),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let mut settings = self.local_settings();
+        let mut settings = self.local_config();
         settings.extend(remote);
         if let Some(GitCredentials { username, password }) = self.credentials {
             let basic = BASE64_STANDARD.encode(format!("{username}:{}", password.expose_secret()));
@@ -213,7 +219,7 @@ impl Git<'_> {
     }
 
     /// For what needs no remote.
-    fn local_settings(&self) -> Vec<(String, String)> {
+    fn local_config(&self) -> Vec<(String, String)> {
         [
             ("core.hooksPath", "/dev/null"),
             ("gc.auto", "0"),
@@ -224,31 +230,33 @@ impl Git<'_> {
     }
 }
 
-impl Printed {
+impl GitOutput {
     /// The failure as an error. Git's own words name no secret: it was given none to print.
-    pub(super) fn error(self, args: &[&str]) -> anyhow::Error {
+    pub(super) fn into_error(self, args: &[&str]) -> anyhow::Error {
         let Self { stderr, code, .. } = self;
         let ended = code.map_or("a signal".to_owned(), |code| code.to_string());
         let text = format!("git {} ended with {ended}: {stderr}", args[0]);
         let cause = match code {
-            Some(_) => cause(&stderr),
-            None => Cause::Unknown,
+            Some(_) => classify_failure(&stderr),
+            None => GitFailureCause::Unknown,
         };
         match cause {
-            Cause::Gone => MayPass(Unreadable {
+            GitFailureCause::Gone => TransientGitError(UnreadableRepository {
                 told: "GitHub does not have the commit (any more)".to_owned(),
                 log: text,
             })
             .into(),
-            Cause::Unknown => MayPass(Unreadable::logged(text)).into(),
-            Cause::Refused => Unreadable::logged(text).into(),
-            Cause::Away => anyhow::anyhow!(text),
-            Cause::Damaged => Damaged(text).into(),
-            Cause::Locked => Locked(text).into(),
+            GitFailureCause::Unknown => {
+                TransientGitError(UnreadableRepository::with_log_text(text)).into()
+            }
+            GitFailureCause::Refused => UnreadableRepository::with_log_text(text).into(),
+            GitFailureCause::Away => anyhow::anyhow!(text),
+            GitFailureCause::Damaged => DamagedMirror(text).into(),
+            GitFailureCause::Locked => LockedMirror(text).into(),
         }
     }
 
-    pub(super) fn says(&self, text: &str) -> bool {
+    pub(super) fn stderr_contains(&self, text: &str) -> bool {
         self.stderr.contains(text)
     }
 }

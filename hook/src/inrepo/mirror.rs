@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use common::{github::Client, private};
+use common::{github::GithubClient, private_files};
 use tempfile::TempDir;
 use tokio::{
     sync::{Mutex, RwLock},
@@ -16,46 +16,50 @@ use tokio::{
 };
 
 use super::{
-    Files, Head, Problem, Settings,
-    git::{Damaged, Git, Locked, MayPass, Unreadable, is_repository, is_sha},
-    leftovers::RunningGits,
-    locks, prune, tree,
+    InRepoConfigError, InRepoFiles, InRepoSettings, PullRequestHead,
+    git::{
+        DamagedMirror, LockedMirror, MirrorGit, TransientGitError, UnreadableRepository,
+        is_repository, is_sha,
+    },
+    lock_files, prune,
+    temp_files::RunningGits,
+    tree,
 };
-use crate::webhook::Identity;
+use crate::webhook::RepositoryRef;
 
 /// For what may bring a whole history.
-const FETCH_LIMIT: Duration = Duration::from_secs(600);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// For what looks at what is there.
-const LOOK_LIMIT: Duration = Duration::from_secs(60);
+const LOCAL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long git may work on a head that nobody has vouched for. What takes longer is read when
 /// somebody has.
-const STRANGERS: Limits = Limits {
+const UNTRUSTED_TIMEOUTS: GitTimeouts = GitTimeouts {
     fetch: Duration::from_secs(60),
     merge: Duration::from_secs(10),
     files: Duration::from_secs(30),
 };
 
 /// How long git may work on anything else.
-const TRUSTED: Limits = Limits {
-    fetch: FETCH_LIMIT,
+const TRUSTED_TIMEOUTS: GitTimeouts = GitTimeouts {
+    fetch: FETCH_TIMEOUT,
     merge: Duration::from_secs(120),
     files: Duration::from_secs(120),
 };
 
 #[derive(Debug)]
-struct Limits {
+struct GitTimeouts {
     fetch: Duration,
     merge: Duration,
     files: Duration,
 }
 
-impl Limits {
-    fn of(head: Option<&Head>) -> &'static Self {
+impl GitTimeouts {
+    fn for_head(head: Option<&PullRequestHead>) -> &'static Self {
         match head {
-            Some(head) if !head.trusted => &STRANGERS,
-            _ => &TRUSTED,
+            Some(head) if !head.trusted => &UNTRUSTED_TIMEOUTS,
+            _ => &TRUSTED_TIMEOUTS,
         }
     }
 }
@@ -64,7 +68,7 @@ impl Limits {
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(super) struct Mirrors {
-    github: Client,
+    github: GithubClient,
     git_base: String,
     dir: PathBuf,
     /// Removes `dir` with it.
@@ -80,22 +84,22 @@ pub(super) struct Mirror {
     /// Shared while the mirror is read, exclusive while it is removed.
     pub(super) usage: RwLock<()>,
     /// One fetch at a time.
-    present: Mutex<Present>,
+    present: Mutex<FetchedCommits>,
     gits: Arc<RunningGits>,
 }
 
 /// The commits that this process has brought into a mirror. Git cannot be asked: it would fetch
 /// what it is asked about.
-type Present = HashSet<String>;
+type FetchedCommits = HashSet<String>;
 
 /// Files in conflict that are remembered.
 const MAX_CONFLICTS: usize = 100;
 
 /// Then they are forgotten, and fetched again when they are needed, which costs little.
-const MAX_PRESENT: usize = 10_000;
+const MAX_FETCHED_COMMITS: usize = 10_000;
 
 impl Mirrors {
-    pub(super) fn new(github: Client, settings: Settings) -> anyhow::Result<Self> {
+    pub(super) fn new(github: GithubClient, settings: InRepoSettings) -> anyhow::Result<Self> {
         let (dir, temporary) = match settings.dir {
             Some(dir) => (dir, None),
             None => {
@@ -118,85 +122,91 @@ impl Mirrors {
     /// The files that configure a repository's own jobs, at `base_sha` with `head` merged in.
     ///
     /// A damaged mirror is made anew, once; a lock that a killed git left in it is removed.
-    pub(super) async fn read(
+    pub(super) async fn read_files(
         self: &Arc<Self>,
-        identity: &Identity,
+        identity: &RepositoryRef,
         base_sha: &str,
-        head: Option<&Head>,
-    ) -> anyhow::Result<Result<Files, Problem>> {
-        let Identity { org, repo } = identity;
+        head: Option<&PullRequestHead>,
+    ) -> anyhow::Result<Result<InRepoFiles, InRepoConfigError>> {
+        let RepositoryRef { org, repo } = identity;
         let shas = [Some(base_sha), head.map(|head| head.sha.as_str())];
-        if !shas.into_iter().flatten().all(is_sha) || !is_plain(org) || !is_plain(repo) {
+        if !shas.into_iter().flatten().all(is_sha) || !is_plain_name(org) || !is_plain_name(repo) {
             let text = "git may not be asked for names and commits of this form";
-            return Err(Unreadable::because(text).into());
+            return Err(UnreadableRepository::with_reason(text).into());
         }
         let credentials = self.github.git_credentials(org).await?;
         let url = format!("{}/{org}/{repo}.git", self.git_base);
         let dir = self.dir.join(org).join(format!("{repo}.git"));
-        let mirror = self.mirror(&dir);
-        let git = Git {
+        let mirror = self.get_mirror(&dir);
+        let git = MirrorGit {
             dir,
             url: &url,
             credentials: credentials.as_ref(),
             gits: &mirror.gits,
         };
-        let first = self.look(&git, &mirror, base_sha, head).await;
-        match trouble(&first) {
+        let first = self.try_read_files(&git, &mirror, base_sha, head).await;
+        match find_defect(&first) {
             None => return first,
-            Some(Trouble::Damage(damage)) => {
+            Some(MirrorDefect::Damage(damage)) => {
                 tracing::warn!(org, repo, "the mirror is damaged and made anew: {damage}");
-                mirror.remove(&git.dir).await?;
+                mirror.remove_mirror(&git.dir).await?;
             }
-            Some(Trouble::Lock(lock)) => {
+            Some(MirrorDefect::Lock(lock)) => {
                 tracing::warn!(org, repo, "a lock of an ended git is removed: {lock}");
-                mirror.unlock(&git.dir).await?;
+                mirror.remove_locks(&git.dir).await?;
             }
         }
-        let second = self.look(&git, &mirror, base_sha, head).await;
-        match trouble(&second) {
-            Some(Trouble::Damage(text) | Trouble::Lock(text)) => {
-                Err(MayPass(Unreadable::logged(text)).into())
+        let second = self.try_read_files(&git, &mirror, base_sha, head).await;
+        match find_defect(&second) {
+            Some(MirrorDefect::Damage(text) | MirrorDefect::Lock(text)) => {
+                Err(TransientGitError(UnreadableRepository::with_log_text(text)).into())
             }
             None => second,
         }
     }
 
-    async fn look(
+    async fn try_read_files(
         self: &Arc<Self>,
-        git: &Git<'_>,
+        git: &MirrorGit<'_>,
         mirror: &Mirror,
         base_sha: &str,
-        head: Option<&Head>,
-    ) -> anyhow::Result<Result<Files, Problem>> {
+        head: Option<&PullRequestHead>,
+    ) -> anyhow::Result<Result<InRepoFiles, InRepoConfigError>> {
         let _used = mirror.usage.read().await;
-        let grown = bring(git, &mut *mirror.present.lock().await, base_sha, head).await?;
-        prune::touch(&git.dir);
+        let grown =
+            fetch_base_and_head(git, &mut *mirror.present.lock().await, base_sha, head).await?;
+        prune::mark_used(&git.dir);
         if grown {
-            self.prune();
+            self.prune_in_background();
         }
-        let limits = Limits::of(head);
+        let limits = GitTimeouts::for_head(head);
         let tree = match head {
             None => base_sha.to_owned(),
-            Some(head) => match merge(git, base_sha, &head.sha, limits.merge).await? {
-                Merge::Tree(tree) => tree,
-                Merge::Conflict(files) => return Ok(Err(Problem::Conflict(files))),
+            Some(head) => match merge_tree(git, base_sha, &head.sha, limits.merge).await? {
+                MergeOutcome::Tree(tree) => tree,
+                MergeOutcome::Conflict(files) => {
+                    return Ok(Err(InRepoConfigError::Conflict(files)));
+                }
             },
         };
-        timeout(limits.files, tree::read(git, &tree, limits.files))
-            .await
-            .unwrap_or_else(|_| {
-                let text = format!("reading its files took longer than {:?}", limits.files);
-                Err(Unreadable::because(text).into())
-            })
+        timeout(
+            limits.files,
+            tree::read_config_files(git, &tree, limits.files),
+        )
+        .await
+        .unwrap_or_else(|_| {
+            let text = format!("reading its files took longer than {:?}", limits.files);
+            Err(UnreadableRepository::with_reason(text).into())
+        })
     }
 
-    fn mirror(&self, dir: &Path) -> Arc<Mirror> {
+    fn get_mirror(&self, dir: &Path) -> Arc<Mirror> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(dir.to_owned()).or_default())
     }
 
     /// Sees to it, aside, that the mirrors do not fill the disk.
-    fn prune(self: &Arc<Self>) {
+    fn prune_in_background(self: &Arc<Self>) {
         let mut pruned = self.pruned.lock().unwrap_or_else(PoisonError::into_inner);
         if self.disk_bytes == 0 || pruned.is_some_and(|at| at.elapsed() < PRUNE_INTERVAL) {
             return;
@@ -204,20 +214,20 @@ impl Mirrors {
         *pruned = Some(Instant::now());
         let mirrors = Arc::clone(self);
         tokio::spawn(async move {
-            if let Err(error) = mirrors.prune_now().await {
+            if let Err(error) = mirrors.prune_mirrors().await {
                 tracing::warn!("the mirrors' disk could not be looked after: {error:#}");
             }
         });
     }
 
-    async fn prune_now(&self) -> anyhow::Result<()> {
+    async fn prune_mirrors(&self) -> anyhow::Result<()> {
         let dir = self.dir.clone();
-        let found = tokio::task::spawn_blocking(move || prune::find(&dir)).await?;
-        for path in prune::oldest(found, self.disk_bytes) {
-            let mirror = self.mirror(&path);
+        let found = tokio::task::spawn_blocking(move || prune::find_mirrors(&dir)).await?;
+        for path in prune::choose_least_recent(found, self.disk_bytes) {
+            let mirror = self.get_mirror(&path);
             // One that is in use is none of the oldest any more.
             if mirror.usage.try_write().is_ok() {
-                mirror.remove(&path).await?;
+                mirror.remove_mirror(&path).await?;
                 tracing::info!(mirror = %path.display(), "a mirror was removed to make room");
             }
         }
@@ -227,15 +237,15 @@ impl Mirrors {
 
 impl Mirror {
     /// Removes the locks in it. Whoever else uses it takes none meanwhile.
-    async fn unlock(&self, dir: &Path) -> anyhow::Result<()> {
+    async fn remove_locks(&self, dir: &Path) -> anyhow::Result<()> {
         let _alone = self.usage.write().await;
         let dir = dir.to_owned();
-        tokio::task::spawn_blocking(move || locks::remove(&dir)).await?;
+        tokio::task::spawn_blocking(move || lock_files::remove_lock_files(&dir)).await?;
         Ok(())
     }
 
     /// Waits until nobody reads it.
-    async fn remove(&self, dir: &Path) -> anyhow::Result<()> {
+    async fn remove_mirror(&self, dir: &Path) -> anyhow::Result<()> {
         let _alone = self.usage.write().await;
         self.present.lock().await.clear();
         let dir = dir.to_owned();
@@ -250,22 +260,24 @@ impl Mirror {
 }
 
 /// What can be mended here.
-enum Trouble {
+enum MirrorDefect {
     Damage(String),
     Lock(String),
 }
 
-fn trouble(result: &anyhow::Result<Result<Files, Problem>>) -> Option<Trouble> {
+fn find_defect(
+    result: &anyhow::Result<Result<InRepoFiles, InRepoConfigError>>,
+) -> Option<MirrorDefect> {
     let error = result.as_ref().err()?;
-    let damage = error.downcast_ref::<Damaged>();
-    let lock = error.downcast_ref::<Locked>();
+    let damage = error.downcast_ref::<DamagedMirror>();
+    let lock = error.downcast_ref::<LockedMirror>();
     damage
-        .map(|it| Trouble::Damage(it.to_string()))
-        .or_else(|| lock.map(|it| Trouble::Lock(it.to_string())))
+        .map(|it| MirrorDefect::Damage(it.to_string()))
+        .or_else(|| lock.map(|it| MirrorDefect::Lock(it.to_string())))
 }
 
 /// A name that is one folder and no flag.
-fn is_plain(name: &str) -> bool {
+fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('-')
         && name != "."
@@ -277,36 +289,38 @@ fn is_plain(name: &str) -> bool {
 
 /// Brings the commits, unless they are there. They are kept by refs: without them the next
 /// fetch could not say what is here already. Whether the mirror has grown.
-async fn bring(
-    git: &Git<'_>,
-    present: &mut Present,
+async fn fetch_base_and_head(
+    git: &MirrorGit<'_>,
+    present: &mut FetchedCommits,
     base_sha: &str,
-    head: Option<&Head>,
+    head: Option<&PullRequestHead>,
 ) -> anyhow::Result<bool> {
     // Also of a repository that is nobody else's to read.
-    private::folder(&git.dir).with_context(|| format!("mirror folder {}", git.dir.display()))?;
+    private_files::ensure_private_dir(&git.dir)
+        .with_context(|| format!("mirror folder {}", git.dir.display()))?;
     if !is_repository(&git.dir) {
         present.clear();
-        git.run(&["init", "--quiet", "--bare"], LOOK_LIMIT).await?;
+        git.run_git(&["init", "--quiet", "--bare"], LOCAL_TIMEOUT)
+            .await?;
     }
     let base = (base_sha, "refs/prow/base".to_owned());
-    let head_name = |head: &Head| format!("refs/prow/pull/{}", head.number);
+    let head_name = |head: &PullRequestHead| format!("refs/prow/pull/{}", head.number);
     let of_head = head.map(|head| (head.sha.as_str(), head_name(head)));
     if head.is_some_and(|head| !head.trusted) {
         // The base is nobody's to make slow: it may bring the whole history.
-        let brought = fetch(git, present, vec![base], FETCH_LIMIT).await?;
-        let limit = STRANGERS.fetch;
-        let more = fetch(git, present, of_head.into_iter().collect(), limit).await?;
+        let brought = fetch_commits(git, present, vec![base], FETCH_TIMEOUT).await?;
+        let limit = UNTRUSTED_TIMEOUTS.fetch;
+        let more = fetch_commits(git, present, of_head.into_iter().collect(), limit).await?;
         return Ok(brought || more);
     }
     let wanted = [Some(base), of_head].into_iter().flatten().collect();
-    fetch(git, present, wanted, FETCH_LIMIT).await
+    fetch_commits(git, present, wanted, FETCH_TIMEOUT).await
 }
 
 /// Fetches those commits that are not here yet to the refs beside them.
-async fn fetch(
-    git: &Git<'_>,
-    present: &mut Present,
+async fn fetch_commits(
+    git: &MirrorGit<'_>,
+    present: &mut FetchedCommits,
     mut wanted: Vec<(&str, String)>,
     limit: Duration,
 ) -> anyhow::Result<bool> {
@@ -328,8 +342,8 @@ async fn fetch(
         "origin",
     ];
     args.extend(refspecs.iter().map(String::as_str));
-    git.run(&args, limit).await?;
-    if present.len() > MAX_PRESENT {
+    git.run_git(&args, limit).await?;
+    if present.len() > MAX_FETCHED_COMMITS {
         present.clear();
     }
     present.extend(wanted.into_iter().map(|(sha, _)| sha.to_owned()));
@@ -338,14 +352,19 @@ async fn fetch(
 
 /// What comes of merging a head into its base.
 #[derive(Debug, PartialEq, Eq)]
-enum Merge {
+enum MergeOutcome {
     Tree(String),
     /// The first of the files that conflict.
     Conflict(Vec<String>),
 }
 
 /// Merges `head` into `base`, in memory.
-async fn merge(git: &Git<'_>, base: &str, head: &str, limit: Duration) -> anyhow::Result<Merge> {
+async fn merge_tree(
+    git: &MirrorGit<'_>,
+    base: &str,
+    head: &str,
+    limit: Duration,
+) -> anyhow::Result<MergeOutcome> {
     let args = [
         "merge-tree",
         "--write-tree",
@@ -355,27 +374,29 @@ async fn merge(git: &Git<'_>, base: &str, head: &str, limit: Duration) -> anyhow
         base,
         head,
     ];
-    let printed = git.try_run(&args, limit).await?;
+    let printed = git.try_run_git(&args, limit).await?;
     match printed.code {
         // Nothing but names of files in conflict is that long.
-        _ if printed.truncated => Ok(Merge::Conflict(conflicts(&printed.stdout))),
+        _ if printed.truncated => Ok(MergeOutcome::Conflict(parse_conflicts(&printed.stdout))),
         Some(0) => {
             let tree = String::from_utf8_lossy(&printed.stdout);
             let tree = tree.trim_end_matches('\0').trim().to_owned();
             if !is_sha(&tree) {
                 let text = "git merge-tree printed no tree";
-                return Err(MayPass(Unreadable::because(text)).into());
+                return Err(TransientGitError(UnreadableRepository::with_reason(text)).into());
             }
-            Ok(Merge::Tree(tree))
+            Ok(MergeOutcome::Tree(tree))
         }
-        Some(1) => Ok(Merge::Conflict(conflicts(&printed.stdout))),
-        _ if printed.says("unrelated histories") => Ok(Merge::Conflict(Vec::new())),
-        _ => Err(printed.error(&args)),
+        Some(1) => Ok(MergeOutcome::Conflict(parse_conflicts(&printed.stdout))),
+        _ if printed.stderr_contains("unrelated histories") => {
+            Ok(MergeOutcome::Conflict(Vec::new()))
+        }
+        _ => Err(printed.into_error(&args)),
     }
 }
 
 /// Reads `<tree>\0<file>\0<file>\0…`.
-fn conflicts(printed: &[u8]) -> Vec<String> {
+fn parse_conflicts(printed: &[u8]) -> Vec<String> {
     let mut words: Vec<_> = printed.split(|byte| *byte == 0).skip(1).collect();
     // What follows the last end was cut off, or is nothing.
     words.pop();

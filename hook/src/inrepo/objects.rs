@@ -9,21 +9,23 @@ use tokio::{
     process::{ChildStdin, ChildStdout},
 };
 
-use super::git::{Damaged, Git, MayPass, Running, Unreadable, is_sha};
+use super::git::{
+    DamagedMirror, GitProcess, MirrorGit, TransientGitError, UnreadableRepository, is_sha,
+};
 
 /// Most bytes of one tree: some 100,000 entries.
 const MAX_TREE: usize = 8 << 20;
 
 /// A running `git cat-file`; it ends with its handle.
-pub(super) struct Objects {
-    _process: Running,
+pub(super) struct CatFileBatch {
+    _process: GitProcess,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
 /// What there is under an object's name.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Object {
+pub(super) enum MirrorObject {
     Missing,
     /// Its bytes are still to be read: no other object can be asked for.
     TooLarge,
@@ -32,14 +34,14 @@ pub(super) enum Object {
 
 /// One entry of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct MirrorTreeEntry {
     pub(super) mode: String,
     pub(super) object: String,
     /// From the root of the repository.
     pub(super) path: String,
 }
 
-impl Entry {
+impl MirrorTreeEntry {
     pub(super) fn is_folder(&self) -> bool {
         self.mode == "40000"
     }
@@ -49,10 +51,10 @@ impl Entry {
     }
 }
 
-impl Objects {
-    pub(super) fn open(git: &Git<'_>) -> anyhow::Result<Self> {
-        let mut process = git.converse(&["cat-file", "--batch"])?;
-        let (questions, answers) = process.pipes();
+impl CatFileBatch {
+    pub(super) fn start_batch(git: &MirrorGit<'_>) -> anyhow::Result<Self> {
+        let mut process = git.start_interactive(&["cat-file", "--batch"])?;
+        let (questions, answers) = process.take_pipes();
         Ok(Self {
             _process: process,
             questions,
@@ -61,26 +63,43 @@ impl Objects {
     }
 
     /// The entries of a tree or of a commit's, `folder` before their names.
-    pub(super) async fn tree(&mut self, sha: &str, folder: &str) -> anyhow::Result<Vec<Entry>> {
-        match self.ask(sha, "^{tree}", MAX_TREE).await? {
-            Object::Bytes(bytes) => entries(&bytes, folder)
-                .ok_or_else(|| Damaged(format!("the tree {sha} makes no sense")).into()),
-            Object::TooLarge => Err(Unreadable::because("a folder has too many entries").into()),
+    pub(super) async fn read_tree(
+        &mut self,
+        sha: &str,
+        folder: &str,
+    ) -> anyhow::Result<Vec<MirrorTreeEntry>> {
+        match self.request_object(sha, "^{tree}", MAX_TREE).await? {
+            MirrorObject::Bytes(bytes) => parse_tree(&bytes, folder)
+                .ok_or_else(|| DamagedMirror(format!("the tree {sha} makes no sense")).into()),
+            MirrorObject::TooLarge => {
+                Err(UnreadableRepository::with_reason("a folder has too many entries").into())
+            }
             // Trees come with their commits.
-            Object::Missing => Err(Damaged(format!("the tree {sha} is missing")).into()),
+            MirrorObject::Missing => {
+                Err(DamagedMirror(format!("the tree {sha} is missing")).into())
+            }
         }
     }
 
     /// An object of at most `max` bytes.
-    pub(super) async fn get(&mut self, sha: &str, max: usize) -> anyhow::Result<Object> {
-        self.ask(sha, "", max).await
+    pub(super) async fn read_object(
+        &mut self,
+        sha: &str,
+        max: usize,
+    ) -> anyhow::Result<MirrorObject> {
+        self.request_object(sha, "", max).await
     }
 
-    async fn ask(&mut self, sha: &str, part: &str, max: usize) -> anyhow::Result<Object> {
+    async fn request_object(
+        &mut self,
+        sha: &str,
+        part: &str,
+        max: usize,
+    ) -> anyhow::Result<MirrorObject> {
         if !is_sha(sha) {
             bail!("{sha:?} is no object's name");
         }
-        let ended = || MayPass(Unreadable::because("git cat-file ended"));
+        let ended = || TransientGitError(UnreadableRepository::with_reason("git cat-file ended"));
         let question = format!("{sha}{part}\n");
         let asked = self.questions.write_all(question.as_bytes()).await;
         asked.map_err(|_| ended())?;
@@ -90,26 +109,26 @@ impl Objects {
         }
         let header = header.trim_end();
         if header.ends_with(" missing") {
-            return Ok(Object::Missing);
+            return Ok(MirrorObject::Missing);
         }
         let size: usize = header
             .rsplit_once(' ')
             .and_then(|(_, size)| size.parse().ok())
             .context("git cat-file printed no size")?;
         if size > max {
-            return Ok(Object::TooLarge);
+            return Ok(MirrorObject::TooLarge);
         }
         // The content, and a line end after it.
         let mut bytes = vec![0; size + 1];
         let read = self.answers.read_exact(&mut bytes).await;
         read.map_err(|_| ended())?;
         bytes.pop();
-        Ok(Object::Bytes(bytes))
+        Ok(MirrorObject::Bytes(bytes))
     }
 }
 
 /// Reads `<mode> <name>\0<20 bytes>`, again and again. `None`: it is no tree.
-fn entries(mut bytes: &[u8], folder: &str) -> Option<Vec<Entry>> {
+fn parse_tree(mut bytes: &[u8], folder: &str) -> Option<Vec<MirrorTreeEntry>> {
     let mut entries = Vec::new();
     while !bytes.is_empty() {
         let end = bytes.iter().position(|byte| *byte == 0)?;
@@ -117,7 +136,7 @@ fn entries(mut bytes: &[u8], folder: &str) -> Option<Vec<Entry>> {
         let object = rest.get(1..21)?;
         let meta = String::from_utf8_lossy(meta);
         let (mode, name) = meta.split_once(' ')?;
-        entries.push(Entry {
+        entries.push(MirrorTreeEntry {
             mode: mode.to_owned(),
             object: hex::encode(object),
             path: format!("{folder}{name}"),
@@ -137,13 +156,13 @@ mod tests {
         tree.extend([0x89; 20]);
         tree.extend(b"40000 sub\0");
         tree.extend([0x01; 20]);
-        let read = entries(&tree, ".prow/").unwrap();
+        let read = parse_tree(&tree, ".prow/").unwrap();
         assert_eq!(read[0].path, ".prow/a file.yaml");
         assert_eq!(read[0].object, "89".repeat(20));
         assert!(read[0].is_file() && read[1].is_folder());
-        assert_eq!(entries(b"", ""), Some(Vec::new()));
+        assert_eq!(parse_tree(b"", ""), Some(Vec::new()));
         for damaged in [&b"nonsense\0"[..], b"100644 a\0short", b"100644"] {
-            assert_eq!(entries(damaged, ""), None);
+            assert_eq!(parse_tree(damaged, ""), None);
         }
     }
 }

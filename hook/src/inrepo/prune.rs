@@ -8,37 +8,39 @@ use std::{
 };
 
 /// The file in a mirror whose age is that of the last use. Survives a restart.
-const MARK: &str = "prow-last-used";
+const LAST_USED_FILE: &str = "prow-last-used";
 
 /// A mirror on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct MirrorOnDisk {
     path: PathBuf,
     used: SystemTime,
     bytes: u64,
 }
 
 /// Says that a mirror is used now. Without a mark, it goes a little earlier.
-pub(super) fn touch(mirror: &Path) {
-    let _ = fs::write(mirror.join(MARK), "");
+pub(super) fn mark_used(mirror: &Path) {
+    let _ = fs::write(mirror.join(LAST_USED_FILE), "");
 }
 
 /// The mirrors below `dir`: `org/repo.git`.
-pub(super) fn find(dir: &Path) -> Vec<Found> {
-    let repos = folders(dir).into_iter().flat_map(|org| folders(&org));
+pub(super) fn find_mirrors(dir: &Path) -> Vec<MirrorOnDisk> {
+    let repos = list_folders(dir)
+        .into_iter()
+        .flat_map(|org| list_folders(&org));
     repos
         .filter(|path| path.extension().is_some_and(|it| it == "git"))
-        .map(|path| Found {
-            used: fs::metadata(path.join(MARK))
+        .map(|path| MirrorOnDisk {
+            used: fs::metadata(path.join(LAST_USED_FILE))
                 .and_then(|metadata| metadata.modified())
                 .unwrap_or(SystemTime::UNIX_EPOCH),
-            bytes: size(&path),
+            bytes: disk_usage(&path),
             path,
         })
         .collect()
 }
 
-fn folders(dir: &Path) -> Vec<PathBuf> {
+fn list_folders(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
@@ -47,19 +49,19 @@ fn folders(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// What a folder takes on the disk, without following links.
-fn size(dir: &Path) -> u64 {
+fn disk_usage(dir: &Path) -> u64 {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
         .map(|(path, metadata)| match metadata.is_dir() {
-            true => size(&path),
+            true => disk_usage(&path),
             false => metadata.blocks() * 512,
         })
         .sum()
 }
 
 /// What has to go so that at most `limit` bytes are left. The newest stays, however large.
-pub(super) fn oldest(mut found: Vec<Found>, limit: u64) -> Vec<PathBuf> {
+pub(super) fn choose_least_recent(mut found: Vec<MirrorOnDisk>, limit: u64) -> Vec<PathBuf> {
     found.sort_by_key(|mirror| mirror.used);
     let mut total: u64 = found.iter().map(|mirror| mirror.bytes).sum();
     found.pop();
@@ -82,7 +84,7 @@ mod tests {
 
     #[test]
     fn the_oldest_go_until_the_rest_fits() {
-        let mirror = |name: &str, age: u64, bytes| Found {
+        let mirror = |name: &str, age: u64, bytes| MirrorOnDisk {
             path: name.into(),
             used: SystemTime::UNIX_EPOCH + Duration::from_secs(1000 - age),
             bytes,
@@ -100,7 +102,7 @@ mod tests {
             (50, &["older", "old"]),
             (1, &["older", "old"]),
         ] {
-            let found = oldest(all(), limit);
+            let found = choose_least_recent(all(), limit);
             assert_eq!(found, gone.iter().map(PathBuf::from).collect::<Vec<_>>());
         }
     }
@@ -111,11 +113,11 @@ mod tests {
         let mirror = dir.path().join("org/repo.git");
         fs::create_dir_all(mirror.join("objects")).unwrap();
         fs::write(mirror.join("objects/pack"), vec![1; 100_000]).unwrap();
-        let found = find(dir.path());
+        let found = find_mirrors(dir.path());
         assert_eq!(found[0].path, mirror);
         assert_eq!(found[0].used, SystemTime::UNIX_EPOCH);
         assert!(found[0].bytes >= 100_000, "{found:?}");
-        touch(&mirror);
-        assert!(find(dir.path())[0].used > SystemTime::UNIX_EPOCH);
+        mark_used(&mirror);
+        assert!(find_mirrors(dir.path())[0].used > SystemTime::UNIX_EPOCH);
     }
 }

@@ -11,9 +11,9 @@ use common::config::{
 };
 
 use super::{
-    Files, Problem,
-    git::{Git, Unreadable},
-    objects::{Entry, Object, Objects},
+    InRepoConfigError, InRepoFiles,
+    git::{MirrorGit, UnreadableRepository},
+    objects::{CatFileBatch, MirrorObject, MirrorTreeEntry},
 };
 
 /// Most bytes of all files together: what one file may have, too.
@@ -27,66 +27,75 @@ const MAX_FOLDERS: usize = 200;
 
 /// Reads the files of the commit or tree `sha`. Contents that are not here are fetched within
 /// `limit`.
-pub(super) async fn read(
-    git: &Git<'_>,
+pub(super) async fn read_config_files(
+    git: &MirrorGit<'_>,
     sha: &str,
     limit: Duration,
-) -> anyhow::Result<Result<Files, Problem>> {
-    let mut reading = Reading {
+) -> anyhow::Result<Result<InRepoFiles, InRepoConfigError>> {
+    let mut reading = TreeReader {
         git,
         limit,
-        objects: Objects::open(git)?,
+        objects: CatFileBatch::start_batch(git)?,
     };
-    let top = reading.objects.tree(sha, "").await?;
-    let found = match choose(&top) {
-        Some(folder) if folder.is_folder() => match reading.folder(folder).await? {
+    let top = reading.objects.read_tree(sha, "").await?;
+    let found = match choose_config_entry(&top) {
+        Some(folder) if folder.is_folder() => match reading.list_folder(folder).await? {
             Ok(mut below) => {
-                let ignore = top.iter().find(|entry| entry.path == prowignore::FILE);
+                let ignore = top
+                    .iter()
+                    .find(|entry| entry.path == prowignore::PROWIGNORE_FILE);
                 below.extend(ignore.cloned());
                 below
             }
             Err(problem) => return Ok(Err(problem)),
         },
         Some(file) => vec![file.clone()],
-        None => return Ok(Ok(Files::new())),
+        None => return Ok(Ok(InRepoFiles::new())),
     };
-    let (ignores, yaml) = match check(found) {
+    let (ignores, yaml) = match check_entries(found) {
         Ok(checked) => checked,
         Err(problem) => return Ok(Err(problem)),
     };
-    let ignore = match reading.contents(ignores).await?.and_then(|it| ignore(&it)) {
+    let ignore = match reading
+        .read_contents(ignores)
+        .await?
+        .and_then(|it| parse_prowignore(&it))
+    {
         Ok(ignore) => ignore,
         Err(problem) => return Ok(Err(problem)),
     };
     let counts = yaml
         .into_iter()
-        .filter(|entry| !ignore.leaves_out(&entry.path));
-    reading.contents(counts.collect()).await
+        .filter(|entry| !ignore.is_ignored(&entry.path));
+    reading.read_contents(counts.collect()).await
 }
 
-struct Reading<'a> {
-    git: &'a Git<'a>,
+struct TreeReader<'a> {
+    git: &'a MirrorGit<'a>,
     limit: Duration,
-    objects: Objects,
+    objects: CatFileBatch,
 }
 
-impl Reading<'_> {
+impl TreeReader<'_> {
     /// Everything below a folder.
-    async fn folder(&mut self, folder: &Entry) -> anyhow::Result<Result<Vec<Entry>, Problem>> {
+    async fn list_folder(
+        &mut self,
+        folder: &MirrorTreeEntry,
+    ) -> anyhow::Result<Result<Vec<MirrorTreeEntry>, InRepoConfigError>> {
         let mut found = Vec::new();
         let mut folders = vec![folder.clone()];
         let mut seen = 0;
         while let Some(folder) = folders.pop() {
             seen += 1;
             if seen > MAX_FOLDERS {
-                return Ok(Err(invalid(
+                return Ok(Err(invalid_file(
                     ".prow",
                     &format!("more than {MAX_FOLDERS} folders"),
                 )));
             }
             let prefix = format!("{}/", folder.path);
-            let entries = self.objects.tree(&folder.object, &prefix).await?;
-            let (below, files) = entries.into_iter().partition(Entry::is_folder);
+            let entries = self.objects.read_tree(&folder.object, &prefix).await?;
+            let (below, files) = entries.into_iter().partition(MirrorTreeEntry::is_folder);
             folders.extend::<Vec<_>>(below);
             found.extend::<Vec<_>>(files);
         }
@@ -94,37 +103,43 @@ impl Reading<'_> {
     }
 
     /// The texts of files. What the mirror does not have yet is fetched at once.
-    async fn contents(&mut self, entries: Vec<Entry>) -> anyhow::Result<Result<Files, Problem>> {
+    async fn read_contents(
+        &mut self,
+        entries: Vec<MirrorTreeEntry>,
+    ) -> anyhow::Result<Result<InRepoFiles, InRepoConfigError>> {
         let mut contents = HashMap::new();
         let mut missing = Vec::new();
         let mut left = MAX_BYTES;
         for fetched in [false, true] {
-            for Entry { object, path, .. } in &entries {
+            for MirrorTreeEntry { object, path, .. } in &entries {
                 if contents.contains_key(path) {
                     continue;
                 }
-                match self.objects.get(object, left).await? {
-                    Object::Bytes(bytes) => {
+                match self.objects.read_object(object, left).await? {
+                    MirrorObject::Bytes(bytes) => {
                         left -= bytes.len();
                         let Ok(text) = String::from_utf8(bytes) else {
-                            return Ok(Err(invalid(path, "the file is not UTF-8")));
+                            return Ok(Err(invalid_file(path, "the file is not UTF-8")));
                         };
                         contents.insert(path.clone(), text);
                     }
-                    Object::TooLarge => {
+                    MirrorObject::TooLarge => {
                         let message = "the job configuration is larger than 1 MiB";
-                        return Ok(Err(invalid(path, message)));
+                        return Ok(Err(invalid_file(path, message)));
                     }
-                    Object::Missing if fetched => {
-                        return Err(Unreadable::because(format!("{path} is missing")).into());
+                    MirrorObject::Missing if fetched => {
+                        return Err(UnreadableRepository::with_reason(format!(
+                            "{path} is missing"
+                        ))
+                        .into());
                     }
-                    Object::Missing => missing.push(object.as_str()),
+                    MirrorObject::Missing => missing.push(object.as_str()),
                 }
             }
             if missing.is_empty() {
                 break;
             }
-            self.fetch(&missing).await?;
+            self.fetch_blobs(&missing).await?;
         }
         let texts = entries.into_iter().filter_map(|entry| {
             let text = contents.remove(&entry.path)?;
@@ -133,7 +148,7 @@ impl Reading<'_> {
         Ok(Ok(texts.collect()))
     }
 
-    async fn fetch(&self, objects: &[&str]) -> anyhow::Result<()> {
+    async fn fetch_blobs(&self, objects: &[&str]) -> anyhow::Result<()> {
         let mut args = vec![
             "-c",
             // Nothing that is here says anything about file contents.
@@ -147,12 +162,12 @@ impl Reading<'_> {
             "origin",
         ];
         args.extend(objects);
-        self.git.run(&args, self.limit).await.map(drop)
+        self.git.run_git(&args, self.limit).await.map(drop)
     }
 }
 
 /// The entry that counts. A plain file called `.prow` is somebody else's.
-fn choose(top: &[Entry]) -> Option<&Entry> {
+fn choose_config_entry(top: &[MirrorTreeEntry]) -> Option<&MirrorTreeEntry> {
     let named = |name: &str| top.iter().find(|entry| entry.path == name);
     named(".prow")
         .filter(|entry| !entry.is_file())
@@ -162,9 +177,11 @@ fn choose(top: &[Entry]) -> Option<&Entry> {
 
 /// The `.prowignore` files, and the YAML files in the order of their names. What is no plain
 /// file is refused: a link could lead out of the repository.
-fn check(entries: Vec<Entry>) -> Result<(Vec<Entry>, Vec<Entry>), Problem> {
+fn check_entries(
+    entries: Vec<MirrorTreeEntry>,
+) -> Result<(Vec<MirrorTreeEntry>, Vec<MirrorTreeEntry>), InRepoConfigError> {
     if let Some(entry) = entries.iter().find(|entry| !entry.is_file()) {
-        return Err(invalid(
+        return Err(invalid_file(
             &entry.path,
             "expected a plain file, found a symbolic link or a submodule",
         ));
@@ -173,39 +190,42 @@ fn check(entries: Vec<Entry>) -> Result<(Vec<Entry>, Vec<Entry>), Problem> {
     let (mut yaml, others): (Vec<_>, Vec<_>) =
         entries.into_iter().partition(|entry| is_yaml(&entry.path));
     if yaml.len() > MAX_FILES {
-        return Err(invalid(".prow", &format!("more than {MAX_FILES} files")));
+        return Err(invalid_file(
+            ".prow",
+            &format!("more than {MAX_FILES} files"),
+        ));
     }
     yaml.sort_by(|a, b| a.path.cmp(&b.path));
     let ignores = others
         .into_iter()
-        .filter(|entry| split(&entry.path).1 == prowignore::FILE);
+        .filter(|entry| split_path(&entry.path).1 == prowignore::PROWIGNORE_FILE);
     Ok((ignores.collect(), yaml))
 }
 
-fn ignore(files: &Files) -> Result<ProwIgnore, Problem> {
+fn parse_prowignore(files: &InRepoFiles) -> Result<ProwIgnore, InRepoConfigError> {
     let mut ignore = ProwIgnore::default();
     for (path, text) in files {
-        let added = ignore.add(split(path).0, text);
-        added.map_err(|message| invalid(path, &message))?;
+        let added = ignore.add_file(split_path(path).0, text);
+        added.map_err(|message| invalid_file(path, &message))?;
     }
     Ok(ignore)
 }
 
 /// Folder and name.
-fn split(path: &str) -> (&str, &str) {
+fn split_path(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-fn invalid(path: &str, message: &str) -> Problem {
-    Problem::Invalid(config::Problem::in_file("in-repo-file", path, message).into())
+fn invalid_file(path: &str, message: &str) -> InRepoConfigError {
+    InRepoConfigError::Invalid(config::Diagnostic::in_file("in-repo-file", path, message).into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(mode: &str, path: &str) -> Entry {
-        Entry {
+    fn entry(mode: &str, path: &str) -> MirrorTreeEntry {
+        MirrorTreeEntry {
             mode: mode.into(),
             object: "0".repeat(40),
             path: path.into(),
@@ -240,7 +260,7 @@ mod tests {
             ("a file in its place is", vec![&file, &plain], Some(&plain)),
         ] {
             let top: Vec<_> = top.into_iter().cloned().collect();
-            assert_eq!(choose(&top), chosen, "{name}");
+            assert_eq!(choose_config_entry(&top), chosen, "{name}");
         }
     }
 
@@ -252,12 +272,13 @@ mod tests {
             entry("100755", ".prow/a/x.yaml"),
             entry("100644", ".prow/a/.prowignore"),
         ];
-        let (ignores, yaml) = check(found).unwrap();
-        let paths = |entries: Vec<Entry>| entries.into_iter().map(|e| e.path).collect::<Vec<_>>();
+        let (ignores, yaml) = check_entries(found).unwrap();
+        let paths =
+            |entries: Vec<MirrorTreeEntry>| entries.into_iter().map(|e| e.path).collect::<Vec<_>>();
         assert_eq!(paths(yaml), [".prow/a/x.yaml", ".prow/b.yml"]);
         assert_eq!(paths(ignores), [".prow/a/.prowignore"]);
         for mode in ["120000", "160000"] {
-            assert!(check(vec![entry(mode, ".prow/a.yaml")]).is_err());
+            assert!(check_entries(vec![entry(mode, ".prow/a.yaml")]).is_err());
         }
     }
 
@@ -267,9 +288,9 @@ mod tests {
             (".prowignore".to_owned(), ".prow/old/".to_owned()),
             (".prow/.prowignore".to_owned(), "wip-*.yaml".to_owned()),
         ];
-        let ignore = ignore(&files).unwrap();
-        assert!(ignore.leaves_out(".prow/old/a.yaml"));
-        assert!(ignore.leaves_out(".prow/sub/wip-1.yaml"));
-        assert!(!ignore.leaves_out(".prow/a.yaml"));
+        let ignore = parse_prowignore(&files).unwrap();
+        assert!(ignore.is_ignored(".prow/old/a.yaml"));
+        assert!(ignore.is_ignored(".prow/sub/wip-1.yaml"));
+        assert!(!ignore.is_ignored(".prow/a.yaml"));
     }
 }

@@ -1,63 +1,63 @@
 //! Starts jobs: presubmits for pull requests and comments on them, postsubmits for pushes.
 //!
-//! event → decide ⇄ fetch a missing fact → [`Decision`](decision::Decision) → apply. Who may
+//! event → decide ⇄ fetch a missing fact → [`TriggerDecision`](decision::Decision) → apply. Who may
 //! have code run is [`trust`]'s alone.
 
 mod apply;
 mod commands;
 mod comment;
+mod current_pull;
 mod decision;
-mod facts;
-mod fetch;
 mod jobs;
-mod now;
+mod lookups;
+mod messages;
+mod new_prowjobs;
 mod pull_request;
 mod push;
 mod rerun;
-mod runs;
+mod resolve;
 mod select;
-mod texts;
 mod trust;
 
-use common::config::plugins::Trigger;
+use common::config::plugins::TriggerConfig;
 use futures::{FutureExt as _, future::BoxFuture};
 
-use super::{Call, Error, Handled, Plugin};
-use crate::event::Event;
-use apply::Target;
-use decision::Decision;
-use facts::{Facts, Need, Scene};
+use super::{Plugin, PluginError, PluginOutcome, PluginRequest};
+use crate::event::WebhookEvent;
+use apply::EffectTarget;
+use decision::TriggerDecision;
+use lookups::{MissingLookup, TriggerContext, TriggerLookups};
 
-pub use select::{Contexts, Filter, select};
+pub use select::{PresubmitFilter, StatusContexts, filter_presubmits};
 
 pub(super) const PLUGIN: Plugin = Plugin {
     name: "trigger",
-    handle,
+    handle: handle_event,
 };
 
-fn handle(call: Call<'_>) -> BoxFuture<'_, Handled> {
+fn handle_event(call: PluginRequest<'_>) -> BoxFuture<'_, PluginOutcome> {
     async move {
-        let Some((event, number)) = subject(call.event) else {
-            return Handled::ignored();
+        let Some((event, number)) = event_subject(call.event) else {
+            return PluginOutcome::ignored_event();
         };
         let identity = &call.delivery.identity;
         let settings = call
             .plugins
             .map(|plugins| plugins.trigger_for(&identity.org, &identity.repo))
             .unwrap_or_default();
-        match decide_with_facts(call, &settings).await {
+        match decide_with_lookups(call, &settings).await {
             Ok((decision, pull)) => {
-                let target = Target {
+                let target = EffectTarget {
                     shared: call.shared,
                     delivery: call.delivery,
                     event,
                     number: pull.unwrap_or(number),
                 };
-                apply::apply(decision, target).await
+                apply::apply_decision(decision, target).await
             }
-            Err(error) => Handled {
+            Err(error) => PluginOutcome {
                 error: Some(error),
-                ..Handled::default()
+                ..PluginOutcome::default()
             },
         }
     }
@@ -66,46 +66,52 @@ fn handle(call: Call<'_>) -> BoxFuture<'_, Handled> {
 
 /// What an event is, and the pull request it is about, 0 for a push and where the event does not
 /// tell. `None` when trigger does not listen.
-fn subject(event: &Event) -> Option<(&'static str, u64)> {
+fn event_subject(event: &WebhookEvent) -> Option<(&'static str, u64)> {
     match event {
-        Event::PullRequest(event) => Some(("pull request", event.pull_request.number)),
-        Event::Comment(comment) => Some(("comment", comment.number)),
-        Event::Push(_) => Some(("push", 0)),
-        Event::Rerun(_) => Some(("re-run", 0)),
-        Event::Other => None,
+        WebhookEvent::PullRequest(event) => Some(("pull request", event.pull_request.number)),
+        WebhookEvent::Comment(comment) => Some(("comment", comment.number)),
+        WebhookEvent::Push(_) => Some(("push", 0)),
+        WebhookEvent::Rerun(_) => Some(("re-run", 0)),
+        WebhookEvent::Other => None,
     }
 }
 
 /// Decides, fetching missing facts until none is. The pull request is the one that was
 /// fetched, if any.
-async fn decide_with_facts(
-    call: Call<'_>,
-    settings: &Trigger,
-) -> Result<(Decision, Option<u64>), Error> {
-    let scene = Scene {
+async fn decide_with_lookups(
+    call: PluginRequest<'_>,
+    settings: &TriggerConfig,
+) -> Result<(TriggerDecision, Option<u64>), PluginError> {
+    let scene = TriggerContext {
         identity: &call.delivery.identity,
         guid: &call.delivery.guid,
         config: call.config,
         trigger: settings,
         status_context: call.shared.settings.config_status_context.as_deref(),
     };
-    let mut facts = Facts::default();
+    let mut facts = TriggerLookups::default();
     loop {
-        match decide(call.event, scene, &facts) {
+        match decide_event(call.event, scene, &facts) {
             Ok(decision) => return Ok((decision, facts.pull.map(|pull| pull.number))),
-            Err(need) => facts.merge(fetch::fetch(need, call).await?),
+            Err(need) => facts.merge_lookups(resolve::resolve_lookups(need, call).await?),
         }
     }
 }
 
 /// The whole of trigger's judgement: values in, values out.
-fn decide(event: &Event, scene: Scene<'_>, facts: &Facts) -> Result<Decision, Need> {
+fn decide_event(
+    event: &WebhookEvent,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<TriggerDecision, MissingLookup> {
     match event {
-        Event::PullRequest(event) => pull_request::decide(event, scene, facts),
-        Event::Comment(comment) => comment::decide(comment, scene, facts),
-        Event::Push(push) => push::decide(push, scene, facts),
-        Event::Rerun(rerun) => rerun::decide(rerun, scene, facts),
-        Event::Other => Ok(Decision::nothing("trigger does not listen to this event")),
+        WebhookEvent::PullRequest(event) => pull_request::decide_pull_request(event, scene, facts),
+        WebhookEvent::Comment(comment) => comment::decide_comment(comment, scene, facts),
+        WebhookEvent::Push(push) => push::decide_push(push, scene, facts),
+        WebhookEvent::Rerun(rerun) => rerun::decide_rerun(rerun, scene, facts),
+        WebhookEvent::Other => Ok(TriggerDecision::without_effects(
+            "trigger does not listen to this event",
+        )),
     }
 }
 

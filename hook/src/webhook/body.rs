@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Refusal;
+use super::WebhookRefusal;
 
 /// GitHub itself sends no more than 25 MB.
 const MAX_BODY: usize = 25 << 20;
@@ -24,19 +24,19 @@ const SMALL_ROOM: usize = 128 << 20;
 /// For all larger payloads together: ten of the largest.
 const LARGE_ROOM: usize = 256 << 20;
 
-const TOO_LARGE: Refusal = Refusal(
+const TOO_LARGE: WebhookRefusal = WebhookRefusal(
     StatusCode::PAYLOAD_TOO_LARGE,
     "the payload is larger than 25 MB",
 );
-const FULL: Refusal = Refusal(
+const FULL: WebhookRefusal = WebhookRefusal(
     StatusCode::SERVICE_UNAVAILABLE,
     "too many payloads at once; send it again",
 );
-const TOO_SLOW: Refusal = Refusal(
+const TOO_SLOW: WebhookRefusal = WebhookRefusal(
     StatusCode::REQUEST_TIMEOUT,
     "the payload took too long to arrive",
 );
-const CUT_OFF: Refusal = Refusal(
+const CUT_OFF: WebhookRefusal = WebhookRefusal(
     StatusCode::INTERNAL_SERVER_ERROR,
     "the payload could not be read",
 );
@@ -44,12 +44,12 @@ const CUT_OFF: Refusal = Refusal(
 /// Memory for payloads that are not stored yet, in bytes. Nobody has vouched for their senders,
 /// so large ones cannot take the room of small ones.
 #[derive(Clone, Debug)]
-pub(crate) struct Room {
+pub(crate) struct PayloadBudget {
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
 
-impl Default for Room {
+impl Default for PayloadBudget {
     fn default() -> Self {
         Self {
             small: Arc::new(Semaphore::new(SMALL_ROOM)),
@@ -60,14 +60,14 @@ impl Default for Room {
 
 /// The room that one payload takes; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct PayloadPermit {
     bytes: usize,
     permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Held {
+impl PayloadPermit {
     /// Makes room for `more` bytes. What outgrows the small ones moves to the large ones.
-    fn grow(&mut self, room: &Room, more: usize) -> Result<(), Refusal> {
+    fn reserve_bytes(&mut self, room: &PayloadBudget, more: usize) -> Result<(), WebhookRefusal> {
         let all = self.bytes + more;
         let take = |pool: &Arc<Semaphore>, bytes: usize| {
             let count = u32::try_from(bytes).map_err(|_| TOO_LARGE)?;
@@ -76,17 +76,17 @@ impl Held {
                 .map_err(|_| FULL)
         };
         if all <= SMALL {
-            self.merge(take(&room.small, more)?);
+            self.merge_permit(take(&room.small, more)?);
         } else if self.bytes <= SMALL {
             self.permit = Some(take(&room.large, all)?);
         } else {
-            self.merge(take(&room.large, more)?);
+            self.merge_permit(take(&room.large, more)?);
         }
         self.bytes = all;
         Ok(())
     }
 
-    fn merge(&mut self, more: OwnedSemaphorePermit) {
+    fn merge_permit(&mut self, more: OwnedSemaphorePermit) {
         match &mut self.permit {
             Some(permit) => permit.merge(more),
             None => self.permit = Some(more),
@@ -95,27 +95,30 @@ impl Held {
 }
 
 /// Reads the whole of a payload within `limit`, in order: too large, no room, too slow.
-pub(super) async fn read(
+pub(super) async fn read_body(
     headers: &HeaderMap,
     body: Body,
-    room: &Room,
+    room: &PayloadBudget,
     limit: Duration,
-) -> Result<(Bytes, Held), Refusal> {
+) -> Result<(Bytes, PayloadPermit), WebhookRefusal> {
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > MAX_BODY) {
         return Err(TOO_LARGE);
     }
-    tokio::time::timeout(limit, collect(body, room))
+    tokio::time::timeout(limit, collect_body(body, room))
         .await
         .unwrap_or(Err(TOO_SLOW))
 }
 
-async fn collect(body: Body, room: &Room) -> Result<(Bytes, Held), Refusal> {
+async fn collect_body(
+    body: Body,
+    room: &PayloadBudget,
+) -> Result<(Bytes, PayloadPermit), WebhookRefusal> {
     let mut stream = body.into_data_stream();
     let mut whole = BytesMut::new();
-    let mut held = Held {
+    let mut held = PayloadPermit {
         bytes: 0,
         permit: None,
     };
@@ -124,7 +127,7 @@ async fn collect(body: Body, room: &Room) -> Result<(Bytes, Held), Refusal> {
         if whole.len() + chunk.len() > MAX_BODY {
             return Err(TOO_LARGE);
         }
-        held.grow(room, chunk.len())?;
+        held.reserve_bytes(room, chunk.len())?;
         whole.extend_from_slice(&chunk);
     }
     Ok((whole.freeze(), held))
@@ -142,11 +145,14 @@ mod tests {
         Body::from_stream(futures::stream::iter(chunks))
     }
 
-    async fn take(room: &Room, body: Body) -> Result<(Bytes, Held), Refusal> {
-        read(&HeaderMap::new(), body, room, Duration::from_secs(60)).await
+    async fn take(
+        room: &PayloadBudget,
+        body: Body,
+    ) -> Result<(Bytes, PayloadPermit), WebhookRefusal> {
+        read_body(&HeaderMap::new(), body, room, Duration::from_secs(60)).await
     }
 
-    fn left(room: &Room) -> (usize, usize) {
+    fn left(room: &PayloadBudget) -> (usize, usize) {
         (
             SMALL_ROOM - room.small.available_permits(),
             LARGE_ROOM - room.large.available_permits(),
@@ -155,7 +161,7 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_counted_not_pieces() {
-        let room = Room::default();
+        let room = PayloadBudget::default();
         for (chunks, size, taken) in [
             (10_000, 1, (10_000, 0)),
             (1, SMALL, (SMALL, 0)),
@@ -173,7 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn large_ones_do_not_take_the_room_of_small_ones() {
-        let room = Room::default();
+        let room = PayloadBudget::default();
         let _all = room
             .large
             .try_acquire_many(u32::try_from(LARGE_ROOM).unwrap());
@@ -192,11 +198,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_too_large_or_too_slow_is_refused() {
-        let room = Room::default();
+        let room = PayloadBudget::default();
         let refused = take(&room, of(MAX_BODY / SMALL + 1, SMALL)).await;
         assert_eq!(refused.unwrap_err(), TOO_LARGE);
         let silent = Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>());
-        let refused = read(&HeaderMap::new(), silent, &room, Duration::ZERO).await;
+        let refused = read_body(&HeaderMap::new(), silent, &room, Duration::ZERO).await;
         assert_eq!(refused.unwrap_err(), TOO_SLOW);
         assert_eq!(left(&room), (0, 0));
     }

@@ -12,39 +12,39 @@ use std::{
 use axum::http::{HeaderMap, StatusCode};
 use bytes::Bytes;
 
-use super::{Claim, Identity, Refusal, header_text};
-use crate::{event::Outline, inbox::Accepted};
+use super::{RepositoryClaim, RepositoryRef, WebhookRefusal, header_text};
+use crate::{event::PayloadHeader, inbox::AcceptOutcome};
 
 /// Lines of one status that may come at once.
 const BURST: u32 = 10;
 
 /// After that, one more each time that this has passed.
-const EVERY: Duration = Duration::from_secs(6);
+const REFILL_INTERVAL: Duration = Duration::from_secs(6);
 
 /// The longest name in a line, in characters. Names in what is refused are a stranger's.
 const MAX_NAME: usize = 100;
 
 /// What is known of a delivery by the time it is answered.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct DeliveryLogFields {
     event: String,
     guid: String,
     /// In a refusal: as the payload claims.
-    identity: Identity,
+    identity: RepositoryRef,
     /// Of the issue or pull request, once the payload is verified.
     pub(super) number: Option<u64>,
     body: Bytes,
 }
 
-impl Known {
-    pub(super) fn read_headers(&mut self, headers: &HeaderMap) {
+impl DeliveryLogFields {
+    pub(super) fn record_headers(&mut self, headers: &HeaderMap) {
         let text = |name| header_text(headers, name).unwrap_or_default().to_owned();
         self.event = text("x-github-event");
         self.guid = text("x-github-delivery");
     }
 
-    pub(super) fn read_claim(&mut self, claim: &Claim, body: &Bytes) {
-        if let Claim::Payload(identity) | Claim::Broken(identity) = claim {
+    pub(super) fn record_claim(&mut self, claim: &RepositoryClaim, body: &Bytes) {
+        if let RepositoryClaim::Payload(identity) | RepositoryClaim::Broken(identity) = claim {
             self.identity = identity.clone();
         }
         self.body = body.clone();
@@ -53,41 +53,46 @@ impl Known {
 
 /// Writes the lines.
 #[derive(Debug, Default)]
-pub(crate) struct Log {
-    refusals: Mutex<HashMap<StatusCode, Tap>>,
+pub(crate) struct DeliveryLog {
+    refusals: Mutex<HashMap<StatusCode, LogRateLimiter>>,
 }
 
-impl Log {
-    pub(super) fn accepted(&self, known: &Known, accepted: Accepted) {
+impl DeliveryLog {
+    pub(super) fn log_accepted(&self, known: &DeliveryLogFields, accepted: AcceptOutcome) {
         let message = match accepted {
-            Accepted::New => "delivery taken",
-            Accepted::Known => "delivery came again: already taken care of",
-            Accepted::Revived => "delivery came again: it had failed and is queued again",
+            AcceptOutcome::New => "delivery taken",
+            AcceptOutcome::Known => "delivery came again: already taken care of",
+            AcceptOutcome::Revived => "delivery came again: it had failed and is queued again",
         };
         tracing::info!(
-            delivery = field(&known.guid),
-            event = field(&known.event),
-            org = field(&known.identity.org),
-            repo = field(&known.identity.repo),
+            delivery = log_field(&known.guid),
+            event = log_field(&known.event),
+            org = log_field(&known.identity.org),
+            repo = log_field(&known.identity.repo),
             pr = known.number,
             "{message}"
         );
     }
 
     /// `cause` is for the operator alone.
-    pub(super) fn refused(&self, known: &Known, refusal: Refusal, cause: Option<&anyhow::Error>) {
-        let Refusal(status, text) = refusal;
-        let Some(left_out) = self.admit(status, Instant::now()) else {
+    pub(super) fn log_refused(
+        &self,
+        known: &DeliveryLogFields,
+        refusal: WebhookRefusal,
+        cause: Option<&anyhow::Error>,
+    ) {
+        let WebhookRefusal(status, text) = refusal;
+        let Some(left_out) = self.admit_line(status, Instant::now()) else {
             return;
         };
         tracing::warn!(
-            delivery = field(&known.guid),
-            event = field(&known.event),
-            org = field(&known.identity.org),
-            repo = field(&known.identity.repo),
+            delivery = log_field(&known.guid),
+            event = log_field(&known.event),
+            org = log_field(&known.identity.org),
+            repo = log_field(&known.identity.repo),
             pr = known
                 .number
-                .or_else(|| Outline::parse(&known.body).number()),
+                .or_else(|| PayloadHeader::parse_payload(&known.body).issue_number()),
             code = status.as_u16(),
             error = cause.map(|error| format!("{error:#}")),
             lines_left_out = (left_out > 0).then_some(left_out),
@@ -95,16 +100,16 @@ impl Log {
         );
     }
 
-    fn admit(&self, status: StatusCode, now: Instant) -> Option<u64> {
+    fn admit_line(&self, status: StatusCode, now: Instant) -> Option<u64> {
         let mut taps = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         taps.entry(status)
-            .or_insert_with(|| Tap::new(now))
-            .admit(now)
+            .or_insert_with(|| LogRateLimiter::new(now))
+            .admit_line(now)
     }
 }
 
 /// `None` for what is not known.
-fn field(name: &str) -> Option<&str> {
+fn log_field(name: &str) -> Option<&str> {
     let end = name.char_indices().nth(MAX_NAME);
     let short = end.map_or(name, |(end, _)| &name[..end]);
     (!short.is_empty()).then_some(short)
@@ -112,14 +117,14 @@ fn field(name: &str) -> Option<&str> {
 
 /// Lets a burst through, and then a little.
 #[derive(Debug)]
-struct Tap {
+struct LogRateLimiter {
     left: u32,
     /// Up to when time was turned into lines.
     filled: Instant,
     left_out: u64,
 }
 
-impl Tap {
+impl LogRateLimiter {
     fn new(now: Instant) -> Self {
         Self {
             left: BURST,
@@ -129,14 +134,15 @@ impl Tap {
     }
 
     /// Whether there may be a line; how many there were not since the one before.
-    fn admit(&mut self, now: Instant) -> Option<u64> {
+    fn admit_line(&mut self, now: Instant) -> Option<u64> {
         let passed = now.saturating_duration_since(self.filled);
-        let more = u32::try_from(passed.as_millis() / EVERY.as_millis()).unwrap_or(u32::MAX);
+        let more =
+            u32::try_from(passed.as_millis() / REFILL_INTERVAL.as_millis()).unwrap_or(u32::MAX);
         if more >= BURST - self.left {
             (self.left, self.filled) = (BURST, now);
         } else {
             self.left += more;
-            self.filled += EVERY * more;
+            self.filled += REFILL_INTERVAL * more;
         }
         match self.left.checked_sub(1) {
             Some(left) => {
@@ -158,10 +164,12 @@ mod tests {
     #[test]
     fn a_flood_leaves_a_few_lines_and_says_how_many_it_lacks() {
         let start = Instant::now();
-        let mut tap = Tap::new(start);
-        let flood = |tap: &mut Tap, second| {
+        let mut tap = LogRateLimiter::new(start);
+        let flood = |tap: &mut LogRateLimiter, second| {
             let now = start + Duration::from_secs(second);
-            (0..1000).filter_map(|_| tap.admit(now)).collect::<Vec<_>>()
+            (0..1000)
+                .filter_map(|_| tap.admit_line(now))
+                .collect::<Vec<_>>()
         };
         assert_eq!(flood(&mut tap, 0), [0; 10]);
         assert_eq!(flood(&mut tap, 5), [0; 0]);
@@ -174,15 +182,18 @@ mod tests {
 
     #[test]
     fn each_status_has_lines_of_its_own() {
-        let (log, now) = (Log::default(), Instant::now());
-        while log.admit(StatusCode::FORBIDDEN, now).is_some() {}
-        assert_eq!(log.admit(StatusCode::INTERNAL_SERVER_ERROR, now), Some(0));
+        let (log, now) = (DeliveryLog::default(), Instant::now());
+        while log.admit_line(StatusCode::FORBIDDEN, now).is_some() {}
+        assert_eq!(
+            log.admit_line(StatusCode::INTERNAL_SERVER_ERROR, now),
+            Some(0)
+        );
     }
 
     #[test]
     fn names_are_cut_between_characters() {
-        assert_eq!(field("acme"), Some("acme"));
-        assert_eq!(field(&"ä".repeat(1000)), Some("ä".repeat(100).as_str()));
-        assert_eq!(field(""), None);
+        assert_eq!(log_field("acme"), Some("acme"));
+        assert_eq!(log_field(&"ä".repeat(1000)), Some("ä".repeat(100).as_str()));
+        assert_eq!(log_field(""), None);
     }
 }

@@ -10,32 +10,32 @@ use std::{
 };
 
 use anyhow::Context as _;
-use common::names;
+use common::repo_names;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 
-use super::identity::Identity;
+use super::repository_ref::RepositoryRef;
 
 /// Secrets as a file holds them.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Secrets {
+pub(crate) enum HmacSecrets {
     /// A bare token: good for every payload.
     Global(String),
     /// By `org/repo`, `org` or `*`.
-    Keyed(BTreeMap<String, Vec<Token>>),
+    Keyed(BTreeMap<String, Vec<HmacToken>>),
 }
 
 /// `created_at` is there for rotation and plays no part here.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Token {
+pub(crate) struct HmacToken {
     value: String,
 }
 
-impl Secrets {
+impl HmacSecrets {
     /// A text that is not a map of the expected form is one bare token, as in Prow. An empty
     /// file is an empty map: nothing is accepted.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub(crate) fn parse_secrets(text: &str) -> Self {
         let text = text.trim();
         if text.is_empty() {
             return Self::Keyed(BTreeMap::new());
@@ -50,7 +50,12 @@ impl Secrets {
     ///
     /// Only the most specific level that is present counts: a repository's own keys are not
     /// complemented by its organisation's. Names are GitHub's, whose case says nothing.
-    pub(crate) fn verify(&self, identity: &Identity, body: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verify_signature(
+        &self,
+        identity: &RepositoryRef,
+        body: &[u8],
+        signature: &[u8],
+    ) -> bool {
         let made_by = |key: &str| {
             Hmac::<Sha256>::new_from_slice(key.as_bytes())
                 .expect("HMAC takes keys of any length")
@@ -61,8 +66,8 @@ impl Secrets {
         match self {
             Self::Global(token) => made_by(token),
             Self::Keyed(keyed) => {
-                let Identity { org, repo } = identity;
-                names::narrowest(keyed, org, repo)
+                let RepositoryRef { org, repo } = identity;
+                repo_names::find_most_specific(keyed, org, repo)
                     .is_some_and(|tokens| tokens.iter().any(|token| made_by(&token.value)))
             }
         }
@@ -71,30 +76,31 @@ impl Secrets {
 
 /// A secret file, read again when it changes.
 #[derive(Debug)]
-pub struct SecretFile {
+pub struct HmacSecretFile {
     path: PathBuf,
-    loaded: Mutex<Loaded>,
+    loaded: Mutex<LoadedSecrets>,
 }
 
 #[derive(Debug)]
-struct Loaded {
-    stamp: Stamp,
-    secrets: Arc<Secrets>,
+struct LoadedSecrets {
+    stamp: SecretFileStamp,
+    secrets: Arc<HmacSecrets>,
 }
 
 /// Changes whenever a file is written or replaced.
-type Stamp = (Option<SystemTime>, u64);
+type SecretFileStamp = (Option<SystemTime>, u64);
 
-fn stamp(metadata: &Metadata) -> Stamp {
+fn file_stamp(metadata: &Metadata) -> SecretFileStamp {
     (metadata.modified().ok(), metadata.len())
 }
 
-impl SecretFile {
+impl HmacSecretFile {
     /// Fails when the file cannot be read now. Later on, an unreadable file leaves the secrets
     /// as they were.
     pub fn open(path: impl Into<PathBuf>) -> anyhow::Result<Self> {
         let path = path.into();
-        let loaded = load(&path).with_context(|| format!("HMAC secret file {}", path.display()))?;
+        let loaded =
+            load_secrets(&path).with_context(|| format!("HMAC secret file {}", path.display()))?;
         Ok(Self {
             path,
             loaded: Mutex::new(loaded),
@@ -102,11 +108,11 @@ impl SecretFile {
     }
 
     /// The secrets as of now: one `stat` a call, a read only after a change.
-    pub(crate) fn secrets(&self) -> Arc<Secrets> {
-        let now = std::fs::metadata(&self.path).map(|metadata| stamp(&metadata));
+    pub(crate) fn current_secrets(&self) -> Arc<HmacSecrets> {
+        let now = std::fs::metadata(&self.path).map(|metadata| file_stamp(&metadata));
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if now.is_ok_and(|now| now != loaded.stamp) {
-            match load(&self.path) {
+            match load_secrets(&self.path) {
                 Ok(fresh) => *loaded = fresh,
                 Err(error) => tracing::error!(
                     path = %self.path.display(),
@@ -118,19 +124,19 @@ impl SecretFile {
     }
 }
 
-fn load(path: &std::path::Path) -> io::Result<Loaded> {
+fn load_secrets(path: &std::path::Path) -> io::Result<LoadedSecrets> {
     // The stamp is taken first: a write in between is then seen as a change.
-    let stamp = stamp(&std::fs::metadata(path)?);
-    let secrets = Arc::new(Secrets::parse(&std::fs::read_to_string(path)?));
-    Ok(Loaded { stamp, secrets })
+    let stamp = file_stamp(&std::fs::metadata(path)?);
+    let secrets = Arc::new(HmacSecrets::parse_secrets(&std::fs::read_to_string(path)?));
+    Ok(LoadedSecrets { stamp, secrets })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn identity(org: &str, repo: &str) -> Identity {
-        Identity {
+    fn identity(org: &str, repo: &str) -> RepositoryRef {
+        RepositoryRef {
             org: org.into(),
             repo: repo.into(),
         }
@@ -147,18 +153,18 @@ mod tests {
 
     #[test]
     fn a_bare_token_signs_for_all() {
-        let secrets = Secrets::parse(" abc\n");
-        assert_eq!(secrets, Secrets::Global("abc".into()));
+        let secrets = HmacSecrets::parse_secrets(" abc\n");
+        assert_eq!(secrets, HmacSecrets::Global("abc".into()));
         let signature =
             hex::decode("19092633e5aa9a849dfcc9d2df4e76db2df1fcba7f38915f2c7833bd8a510f2f")
                 .unwrap();
-        assert!(secrets.verify(&identity("o", "r"), b"{}", &signature));
-        assert!(!secrets.verify(&identity("o", "r"), b"{ }", &signature));
+        assert!(secrets.verify_signature(&identity("o", "r"), b"{}", &signature));
+        assert!(!secrets.verify_signature(&identity("o", "r"), b"{ }", &signature));
     }
 
     #[test]
     fn only_the_most_specific_level_counts() {
-        let secrets = Secrets::parse(
+        let secrets = HmacSecrets::parse_secrets(
             "o/r:\n- value: repo-old\n  created_at: 2020-01-02T03:04:05Z\n- value: repo-new\n\
              o:\n- value: org\n'*':\n- value: 12345\n",
         );
@@ -195,7 +201,7 @@ mod tests {
                 false,
             ),
         ] {
-            let verified = secrets.verify(&identity(org, repo), b"x", &sign(key, b"x"));
+            let verified = secrets.verify_signature(&identity(org, repo), b"x", &sign(key, b"x"));
             assert_eq!(verified, good, "{name}");
         }
     }
@@ -203,7 +209,11 @@ mod tests {
     #[test]
     fn without_a_level_or_a_key_nothing_is_accepted() {
         for text in ["", "  \n", "o:\n- value: org\n"] {
-            assert!(!Secrets::parse(text).verify(&identity("p", "r"), b"x", &sign("", b"x")));
+            assert!(!HmacSecrets::parse_secrets(text).verify_signature(
+                &identity("p", "r"),
+                b"x",
+                &sign("", b"x")
+            ));
         }
     }
 
@@ -212,12 +222,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("hmac");
         std::fs::write(&path, "one").unwrap();
-        let file = SecretFile::open(&path).unwrap();
-        assert_eq!(*file.secrets(), Secrets::Global("one".into()));
+        let file = HmacSecretFile::open(&path).unwrap();
+        assert_eq!(*file.current_secrets(), HmacSecrets::Global("one".into()));
         std::fs::write(&path, "second").unwrap();
-        assert_eq!(*file.secrets(), Secrets::Global("second".into()));
+        assert_eq!(
+            *file.current_secrets(),
+            HmacSecrets::Global("second".into())
+        );
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(*file.secrets(), Secrets::Global("second".into()));
-        assert!(SecretFile::open(&path).is_err());
+        assert_eq!(
+            *file.current_secrets(),
+            HmacSecrets::Global("second".into())
+        );
+        assert!(HmacSecretFile::open(&path).is_err());
     }
 }

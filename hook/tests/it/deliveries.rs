@@ -2,13 +2,14 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use local::github::{Github, Options, RepoOptions};
+use local::github::{FakeGithub, FakeGithubOptions, RepoOptions};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::world::{
-    Choice, Hook, JOBS, Parts, World, cluster, eventually, github_client, listener, prowjobs,
+    Hook, HookParts, JOBS, World, WorldOptions, cluster, eventually, github_client, listener,
+    prowjobs,
 };
 
 /// A pull request event that needs no GitHub but for what `closed` needs: nothing.
@@ -71,17 +72,20 @@ async fn what_was_taken_before_a_restart_is_done_after_it() {
     let world = World::new().await;
     let away = kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap()));
     let folder = tempfile::tempdir().unwrap();
-    let parts = |cluster| Parts {
+    let parts = |cluster| HookParts {
         client: github_client(&[&format!("--github-endpoint={}", world.github.url())]),
         git_base: world.github.url().to_owned(),
         cluster,
         folder: folder.path().to_owned(),
-        choice: Choice::default(),
+        choice: WorldOptions::default(),
     };
     let event = pull("closed", 7, &"a".repeat(40));
     let hook = Hook::start(parts(away.unwrap()), listener().await).await;
     assert_eq!(hook.deliver("pull_request", "kept", &event).await, 200);
-    assert!(hook.ready.get(), "deliveries are taken without a cluster");
+    assert!(
+        hook.ready.is_ready(),
+        "deliveries are taken without a cluster"
+    );
     assert_eq!(hook.count("state = 'queued'").await, 1);
     hook.stop().await;
 
@@ -116,16 +120,16 @@ async fn work_that_was_cut_off_is_done_once() {
 }
 
 /// The stand-in that keeps its state in this folder, at this address until `shutdown`.
-async fn github_at(address: SocketAddr, data: &Path, shutdown: &CancellationToken) -> Github {
-    let options = Options {
+async fn github_at(address: SocketAddr, data: &Path, shutdown: &CancellationToken) -> FakeGithub {
+    let options = FakeGithubOptions {
         data: Some(data.to_owned()),
-        ..Options::default()
+        ..FakeGithubOptions::default()
     };
     let mut started = None;
     // One that was there before has to let go of both.
     eventually("the address is free", async || {
         if let Ok(listener) = TcpListener::bind(address).await {
-            let github = Github::start(options.clone(), listener, shutdown.clone()).await;
+            let github = FakeGithub::start(options.clone(), listener, shutdown.clone()).await;
             started = github.ok();
         }
         started.is_some()
@@ -166,7 +170,7 @@ async fn an_unreachable_github_only_delays() {
     .await;
 
     let api = cluster().await;
-    let parts = Parts {
+    let parts = HookParts {
         client: github_client(&[
             &format!("--github-endpoint=http://{address}"),
             &format!("--github-token-path={}", token.display()),
@@ -175,9 +179,9 @@ async fn an_unreachable_github_only_delays() {
         git_base: format!("http://{address}"),
         cluster: api.client.clone(),
         folder: folder.path().to_owned(),
-        choice: Choice {
+        choice: WorldOptions {
             jobs: JOBS,
-            ..Choice::default()
+            ..WorldOptions::default()
         },
     };
     let hook = Hook::start(parts, listener().await).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use axum::{Router, http::StatusCode};
 use serde_json::json;
 
-use crate::world::{Choice, Hook, Parts, cluster, eventually, github_client, listener};
+use crate::world::{Hook, HookParts, WorldOptions, cluster, eventually, github_client, listener};
 
 /// A GitHub that answers every question after a minute.
 async fn slow_github() -> String {
@@ -25,12 +25,12 @@ async fn work_is_cut_off_and_deliveries_are_taken_until_the_end() {
     let (github, api) = (slow_github().await, cluster().await);
     let folder = tempfile::tempdir().unwrap();
     let hook = Hook::start(
-        Parts {
+        HookParts {
             client: github_client(&[&format!("--github-endpoint={github}")]),
             git_base: github,
             cluster: api.client.clone(),
             folder: folder.path().to_owned(),
-            choice: Choice::default(),
+            choice: WorldOptions::default(),
         },
         listener().await,
     )

@@ -10,14 +10,14 @@ use std::{
 
 use common::config::Config;
 
-use crate::world::{Choice, World};
+use crate::world::{World, WorldOptions};
 
 /// Only a repository's own jobs, or those and the central ones.
 async fn world(jobs: &'static str) -> World {
-    World::with(Choice {
+    World::with_options(WorldOptions {
         jobs,
         in_repo: true,
-        ..Choice::default()
+        ..WorldOptions::default()
     })
     .await
 }
@@ -73,7 +73,7 @@ async fn mistakes_are_told_once_and_kept_up_to_date() {
         )
         .await;
     assert_eq!(world.states().await, ["unit triggered"], "central jobs run");
-    let first = world.said(number).await;
+    let first = world.bot_comments(number).await;
     assert_eq!(first.len(), 1, "{first:?}");
     for part in ["prow-jobs.yaml, line 3", "nmae", "name"] {
         assert!(first[0].1.contains(part), "{part} in {first:?}");
@@ -81,7 +81,7 @@ async fn mistakes_are_told_once_and_kept_up_to_date() {
 
     work.push("prow-jobs.yaml", &OWN.replace("acme/widgets", "acme/other"));
     world.idle().await;
-    let second = world.said(number).await;
+    let second = world.bot_comments(number).await;
     assert_eq!(
         (second.len(), second[0].0),
         (1, first[0].0),
@@ -92,7 +92,7 @@ async fn mistakes_are_told_once_and_kept_up_to_date() {
     work.push("prow-jobs.yaml", OWN);
     let states = world.states().await;
     assert!(states.contains(&"own triggered".to_owned()), "{states:?}");
-    let third = world.said(number).await;
+    let third = world.bot_comments(number).await;
     assert_eq!(
         (third.len(), third[0].0),
         (1, first[0].0),
@@ -103,10 +103,10 @@ async fn mistakes_are_told_once_and_kept_up_to_date() {
 
 /// With a status about repositories' own configuration.
 async fn judged() -> World {
-    World::with(Choice {
+    World::with_options(WorldOptions {
         in_repo: true,
         status_context: Some("prow/config"),
-        ..Choice::default()
+        ..WorldOptions::default()
     })
     .await
 }
@@ -115,8 +115,13 @@ async fn judged() -> World {
 async fn verdict(world: &World, number: u64) -> Option<(String, String, String)> {
     world.idle().await;
     let (org, repo) = ("acme", "widgets");
-    let head = world.github.pull(org, repo, number).await.unwrap().head_sha;
-    let statuses = world.github.statuses(org, repo, &head).await.unwrap();
+    let head = world
+        .github
+        .get_pull(org, repo, number)
+        .await
+        .unwrap()
+        .head_sha;
+    let statuses = world.github.list_statuses(org, repo, &head).await.unwrap();
     let status = statuses
         .into_iter()
         .find(|status| status.context == "prow/config")?;
@@ -135,7 +140,7 @@ async fn a_broken_configuration_is_a_red_status_until_it_is_mended() {
         "{description}"
     );
     assert!(description.chars().count() <= 140, "{description}");
-    let comment = world.said(number).await[0].0;
+    let comment = world.bot_comments(number).await[0].0;
     let page = format!("{}/acme/widgets/pull/{number}", world.github.url());
     assert_eq!(target, format!("{page}#issuecomment-{comment}"));
 
@@ -164,7 +169,7 @@ async fn without_a_context_there_is_no_status() {
     let broken = "presubmits:\n  acme/widgets:\n  - nmae: own\n";
     let (_, number) = world.open_pull("prow-jobs.yaml", broken).await;
     assert_eq!(verdict(&world, number).await, None);
-    assert_eq!(world.said(number).await.len(), 1);
+    assert_eq!(world.bot_comments(number).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -198,7 +203,7 @@ async fn a_link_is_not_followed() {
     let wish = serde_json::json!({"title": "Link", "head": "topic", "base": "main"});
     world.maria.post("/repos/acme/widgets/pulls", &wish).await;
     assert!(world.states().await.is_empty());
-    let said = world.said(1).await;
+    let said = world.bot_comments(1).await;
     assert!(said[0].1.contains("symbolic link"), "{said:?}");
 }
 
@@ -209,7 +214,7 @@ async fn a_strangers_jobs_wait_and_their_mistakes_are_told() {
         .open_strangers_pull("prow-jobs.yaml", "presubmits: 7\n")
         .await;
     assert!(world.states().await.is_empty());
-    let said = world.said(number).await;
+    let said = world.bot_comments(number).await;
     assert!(
         said.iter()
             .any(|(_, body)| body.contains("prow-jobs.yaml, line 1")),
@@ -240,12 +245,12 @@ async fn a_conflict_runs_nothing_and_commands_are_answered() {
     let reasons = world.hook.reasons().await;
     let why = "the pull request conflicts with main in README.md, so no job can run on it";
     assert!(reasons.contains(&why.to_owned()), "{reasons:?}");
-    assert_eq!(world.said(1).await, [], "GitHub shows it");
+    assert_eq!(world.bot_comments(1).await, [], "GitHub shows it");
 
     for command in ["/test unit", "/test own", "/retest", "/test ?"] {
         world.comment(&world.maria, 1, command).await;
         world.idle().await;
-        let said = world.said(1).await;
+        let said = world.bot_comments(1).await;
         assert_eq!(
             said.len(),
             1,
@@ -308,15 +313,15 @@ async fn a_damaged_mirror_is_made_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_git_cannot_read_is_told_and_not_tried_for_ever() {
     let door = Arc::new(AtomicBool::new(false));
-    let world = World::with(Choice {
+    let world = World::with_options(WorldOptions {
         in_repo: true,
         git_door: Some(Arc::clone(&door)),
-        ..Choice::default()
+        ..WorldOptions::default()
     })
     .await;
     let (work, number) = world.open_pull("prow-jobs.yaml", OWN).await;
     assert_eq!(world.states().await, ["unit triggered"], "central jobs run");
-    let said = world.said(number).await;
+    let said = world.bot_comments(number).await;
     assert!(said[0].1.contains("git cannot read"), "{said:?}");
 
     door.store(true, Ordering::Relaxed);
@@ -326,7 +331,7 @@ async fn what_git_cannot_read_is_told_and_not_tried_for_ever() {
         states.contains(&"mended triggered".to_owned()),
         "{states:?}"
     );
-    let said = world.said(number).await;
+    let said = world.bot_comments(number).await;
     assert!(said[0].1.contains("can be used now"), "{said:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::world::{Choice, JOBS, World};
+use crate::world::{JOBS, World, WorldOptions};
 
 /// Two seconds are promised; machines that build and test at once are slow.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,9 +43,9 @@ async fn a_changed_job_file_is_in_force_soon_and_a_bad_one_is_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plugin_is_enabled_while_hook_runs() {
-    let world = World::with(Choice {
+    let world = World::with_options(WorldOptions {
         plugins: Some("plugins: {other: {plugins: [trigger]}}\n"),
-        ..Choice::default()
+        ..WorldOptions::default()
     })
     .await;
     let (_work, number) = world.open_pull("a.txt", "a\n").await;

@@ -1,13 +1,13 @@
 //! From a push and a pull request at GitHub to jobs in the cluster.
 
 use common::{
-    github::{CheckConclusion, CheckRunChange, CheckStatus, NewCheckRun},
+    github::{CheckConclusion, CheckRunChange, CheckRunRequest, CheckStatus},
     prowjob::ProwJob,
 };
 use kube::ResourceExt as _;
 use serde_json::json;
 
-use crate::world::{Choice, World};
+use crate::world::{World, WorldOptions};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_members_pull_request_runs() {
@@ -70,7 +70,7 @@ async fn a_members_pull_request_runs() {
         .find(|job| job.state().as_str() == "triggered")
         .unwrap();
     assert_eq!(fresh.spec.refs.as_ref().unwrap().pulls[0].sha, head);
-    assert_eq!(world.said(number).await, []);
+    assert_eq!(world.bot_comments(number).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,14 +79,14 @@ async fn a_strangers_pull_request_waits_for_a_member() {
     let (work, number) = world.open_strangers_pull("a.txt", "a\n").await;
     assert!(world.states().await.is_empty());
     assert_eq!(world.labels(number).await, ["needs-ok-to-test"]);
-    let said = world.said(number).await;
+    let said = world.bot_comments(number).await;
     assert_eq!(said.len(), 1);
     assert!(said[0].1.contains("/ok-to-test"), "{said:?}");
 
     world.comment(&world.stan, number, "/ok-to-test").await;
     world.comment(&world.stan, number, "/test unit").await;
     assert!(world.states().await.is_empty());
-    assert_eq!(world.said(number).await.len(), 3, "two refusals");
+    assert_eq!(world.bot_comments(number).await.len(), 3, "two refusals");
 
     work.push("b.txt", "b\n");
     assert!(world.states().await.is_empty(), "a push changes nothing");
@@ -144,7 +144,7 @@ async fn a_check_run_is_run_again() {
         details_url: None,
         output: None,
     };
-    let new = NewCheckRun {
+    let new = CheckRunRequest {
         name: "slow",
         head_sha: &work.git(&["rev-parse", "HEAD"]),
         external_id: &world.prowjobs().await[0].name_any(),
@@ -158,7 +158,10 @@ async fn a_check_run_is_run_again() {
     let path = format!("/repos/acme/widgets/check-runs/{}/rerequest", run.id);
     world.maria.post(&path, &json!({})).await;
     assert_eq!(world.states().await, ["slow triggered", "unit triggered"]);
-    assert!(world.said(number).await.len() == 1, "the welcome alone");
+    assert!(
+        world.bot_comments(number).await.len() == 1,
+        "the welcome alone"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,25 +172,25 @@ async fn help_replaces_help() {
         world.comment(&world.maria, number, body).await;
         world.idle().await;
     }
-    let said = world.said(number).await;
+    let said = world.bot_comments(number).await;
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].1.contains("No such job"), "{said:?}");
     world.comment(&world.maria, number, "/test slow").await;
     world.idle().await;
-    assert!(world.said(number).await.is_empty());
+    assert!(world.bot_comments(number).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dry_run_changes_nothing() {
-    let world = World::with(Choice {
+    let world = World::with_options(WorldOptions {
         dry_run: true,
-        ..Choice::default()
+        ..WorldOptions::default()
     })
     .await;
     world.open_pull("a.txt", "a\n").await;
     let (_work, strangers) = world.open_strangers_pull("b.txt", "b\n").await;
     assert!(world.states().await.is_empty());
-    assert!(world.said(strangers).await.is_empty());
+    assert!(world.bot_comments(strangers).await.is_empty());
     assert!(world.labels(strangers).await.is_empty());
     let reasons = world.hook.reasons().await;
     assert!(reasons.contains(&"unit runs".to_owned()), "{reasons:?}");

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Choice, World, eventually};
+use crate::world::{World, WorldOptions, eventually};
 
 async fn world() -> World {
-    World::with(Choice {
+    World::with_options(WorldOptions {
         in_repo: true,
-        ..Choice::default()
+        ..WorldOptions::default()
     })
     .await
 }
@@ -51,7 +51,7 @@ async fn a_commit_that_git_does_not_have_yet_is_waited_for() {
     work.git(&["push", "--quiet", "origin", "HEAD:refs/heads/lagging"]);
     let states = world.states().await;
     assert!(states.contains(&"later triggered".to_owned()), "{states:?}");
-    assert_eq!(world.said(number).await, []);
+    assert_eq!(world.bot_comments(number).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,7 +62,7 @@ async fn a_commit_that_git_never_has_is_told_and_central_jobs_run() {
     let event = pushed(&world, number, &"a".repeat(40)).await;
     world.hook.deliver("pull_request", "gone", &event).await;
     assert_eq!(world.states().await, ["unit aborted", "unit triggered"]);
-    let said = world.said(number).await;
+    let said = world.bot_comments(number).await;
     assert_eq!(said.len(), 1, "{said:?}");
     for part in ["GitHub does not have the commit", "configured centrally"] {
         assert!(said[0].1.contains(part), "{said:?}");

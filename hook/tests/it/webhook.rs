@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::world::{Choice, World, eventually, http, sign};
+use crate::world::{World, WorldOptions, eventually, http, sign};
 
 const TOO_MUCH: usize = 25 * 1024 * 1024 + 1;
 
@@ -212,9 +212,9 @@ async fn pings_are_taken(world: &World, attack: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_bodies_do_not_shut_the_door() {
-    let world = World::with(Choice {
+    let world = World::with_options(WorldOptions {
         body_timeout: Duration::from_secs(10),
-        ..Choice::default()
+        ..WorldOptions::default()
     })
     .await;
     let pieces = b"1\r\n \r\n".repeat(262_144);
@@ -242,7 +242,7 @@ async fn other_paths_are_quiet_and_what_is_not_built_says_so() {
         let text = answer.text().await.unwrap();
         assert_eq!(text.is_empty(), status == 200, "{path}: {text}");
     }
-    eventually("hook is ready", async || world.hook.ready.get()).await;
+    eventually("hook is ready", async || world.hook.ready.is_ready()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,16 +13,18 @@ use std::{
 
 use axum::response::IntoResponse as _;
 use common::{
-    config::{self, Agent, LoadMetrics, plugins::Plugins},
+    config::{self, ConfigAgent, LoadMetrics, plugins::PluginConfiguration},
     github,
     prowjob::ProwJob,
-    service::{Ready, flags},
+    service::{ServiceReadiness, flags},
 };
-use hook::{Context, InRepoReader, InRepoSettings, Inbox, Metrics, SecretFile, Settings};
+use hook::{
+    HmacSecretFile, HookContext, HookMetrics, HookSettings, InRepoReader, InRepoSettings, Inbox,
+};
 use kube::Api;
 use local::{
-    github::{Github, Level, Permissions, RepoOptions},
-    testing::Cluster,
+    github::{AppPermissions, FakeGithub, PermissionLevel, RepoOptions},
+    testing::TestCluster,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -51,17 +53,17 @@ presubmits:
 /// `acme/widgets` with a first commit on `main`, owned by an organisation of which `maria` is a
 /// member; `stan` is a stranger. The App `prow` is installed on `acme` and tells hook.
 pub(crate) struct World {
-    pub(crate) github: Github,
-    pub(crate) api: Cluster,
+    pub(crate) github: FakeGithub,
+    pub(crate) api: TestCluster,
     pub(crate) hook: Hook,
     pub(crate) maria: Person,
     pub(crate) stan: Person,
-    pub(crate) client: github::Client,
+    pub(crate) client: github::GithubClient,
     folder: TempDir,
 }
 
 /// What a test may choose.
-pub(crate) struct Choice {
+pub(crate) struct WorldOptions {
     pub(crate) jobs: &'static str,
     /// `plugins.yaml`.
     pub(crate) plugins: Option<&'static str>,
@@ -78,7 +80,7 @@ pub(crate) struct Choice {
     pub(crate) ask_again_after: Duration,
 }
 
-impl Default for Choice {
+impl Default for WorldOptions {
     fn default() -> Self {
         Self {
             jobs: JOBS,
@@ -96,16 +98,16 @@ impl Default for Choice {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        Self::with(Choice::default()).await
+        Self::with_options(WorldOptions::default()).await
     }
 
-    pub(crate) async fn with(choice: Choice) -> Self {
+    pub(crate) async fn with_options(choice: WorldOptions) -> Self {
         common::service::install_crypto();
         let folder = tempfile::tempdir().unwrap();
         let listener = listener().await;
         let hook_url = format!("http://{}/hook", listener.local_addr().unwrap());
-        let github = Github::start(
-            local::github::Options::default(),
+        let github = FakeGithub::start(
+            local::github::FakeGithubOptions::default(),
             self::listener().await,
             CancellationToken::new(),
         )
@@ -132,7 +134,8 @@ impl World {
             "statuses",
             "checks",
         ];
-        let permissions = Permissions::from(permissions.map(|scope| (scope, Level::Write)));
+        let permissions =
+            AppPermissions::from(permissions.map(|scope| (scope, PermissionLevel::Write)));
         github
             .install_app("prow", "acme", permissions)
             .await
@@ -147,10 +150,10 @@ impl World {
 
         let api = cluster().await;
         let hook = Hook::start(
-            Parts {
+            HookParts {
                 client: client.clone(),
                 git_base: match &choice.git_door {
-                    Some(door) => git_behind(Arc::clone(door), github.url()).await,
+                    Some(door) => start_git_redirect(Arc::clone(door), github.url()).await,
                     None => github.url().to_owned(),
                 },
                 cluster: api.client.clone(),
@@ -172,14 +175,14 @@ impl World {
     }
 
     /// Ends hook and starts another one on the same data, which lies in the folder.
-    pub(crate) async fn restart(self) -> (Hook, Cluster, TempDir) {
+    pub(crate) async fn restart(self) -> (Hook, TestCluster, TempDir) {
         self.hook.stop().await;
-        let parts = Parts {
+        let parts = HookParts {
             client: self.client,
             git_base: self.github.url().to_owned(),
             cluster: self.api.client.clone(),
             folder: self.folder.path().to_owned(),
-            choice: Choice::default(),
+            choice: WorldOptions::default(),
         };
         let hook = Hook::start(parts, listener().await).await;
         hook.idle().await;
@@ -187,11 +190,11 @@ impl World {
     }
 
     /// Hook goes away. The place where GitHub looks for it stays free.
-    pub(crate) async fn leave(self) -> Away {
+    pub(crate) async fn stop_hook(self) -> WorldWithoutHook {
         let address = self.hook.url.strip_prefix("http://").unwrap();
         let address = address.parse().unwrap();
         self.hook.stop().await;
-        Away {
+        WorldWithoutHook {
             github: self.github,
             api: self.api,
             maria: self.maria,
@@ -204,9 +207,9 @@ impl World {
 
     /// Waits until every webhook was sent and every delivery worked off.
     pub(crate) async fn idle(&self) {
-        self.github.settled().await;
+        self.github.wait_for_deliveries().await;
         self.hook.idle().await;
-        assert_eq!(self.github.unbuilt(), Vec::<String>::new());
+        assert_eq!(self.github.list_unimplemented(), Vec::<String>::new());
     }
 
     /// Reads repositories' own jobs without hook, on mirrors of its own.
@@ -245,10 +248,10 @@ impl World {
     }
 
     /// What the bot said on a pull request.
-    pub(crate) async fn said(&self, number: u64) -> Vec<(u64, String)> {
+    pub(crate) async fn bot_comments(&self, number: u64) -> Vec<(u64, String)> {
         let comments = self
             .github
-            .comments("acme", "widgets", number)
+            .list_comments("acme", "widgets", number)
             .await
             .unwrap();
         comments
@@ -259,11 +262,14 @@ impl World {
     }
 
     pub(crate) async fn labels(&self, number: u64) -> Vec<String> {
-        self.github.labels("acme", "widgets", number).await.unwrap()
+        self.github
+            .list_labels("acme", "widgets", number)
+            .await
+            .unwrap()
     }
 
     /// Maria pushes a branch with one file and opens a pull request from it.
-    pub(crate) async fn open_pull(&self, file: &str, content: &str) -> (Work, u64) {
+    pub(crate) async fn open_pull(&self, file: &str, content: &str) -> (WorkTree, u64) {
         let work = self.maria.clone_of(REPO);
         work.git(&["checkout", "--quiet", "-b", "topic"]);
         work.commit(file, content);
@@ -274,7 +280,7 @@ impl World {
     }
 
     /// Stan opens a pull request from his fork.
-    pub(crate) async fn open_strangers_pull(&self, file: &str, content: &str) -> (Work, u64) {
+    pub(crate) async fn open_strangers_pull(&self, file: &str, content: &str) -> (WorkTree, u64) {
         self.stan
             .post("/repos/acme/widgets/forks", &json!({}))
             .await;
@@ -294,20 +300,20 @@ impl World {
 }
 
 /// A [`World`] whose hook is away.
-pub(crate) struct Away {
-    pub(crate) github: Github,
+pub(crate) struct WorldWithoutHook {
+    pub(crate) github: FakeGithub,
     pub(crate) maria: Person,
-    api: Cluster,
+    api: TestCluster,
     stan: Person,
-    client: github::Client,
+    client: github::GithubClient,
     folder: TempDir,
     address: SocketAddr,
 }
 
-impl Away {
+impl WorldWithoutHook {
     /// Hook comes back, on the same data.
-    pub(crate) async fn come_back(self, choice: Choice) -> World {
-        let parts = Parts {
+    pub(crate) async fn start_hook(self, choice: WorldOptions) -> World {
+        let parts = HookParts {
             client: self.client.clone(),
             git_base: self.github.url().to_owned(),
             cluster: self.api.client.clone(),
@@ -328,25 +334,25 @@ impl Away {
 }
 
 /// What a hook is made of, so that a second one can be started on the same data.
-pub(crate) struct Parts {
-    pub(crate) client: github::Client,
+pub(crate) struct HookParts {
+    pub(crate) client: github::GithubClient,
     pub(crate) git_base: String,
     pub(crate) cluster: kube::Client,
     pub(crate) folder: PathBuf,
-    pub(crate) choice: Choice,
+    pub(crate) choice: WorldOptions,
 }
 
 pub(crate) struct Hook {
     pub(crate) url: String,
-    pub(crate) ready: Ready,
+    pub(crate) ready: ServiceReadiness,
     database: PathBuf,
     shutdown: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
-    _agents: (Agent, Agent<Option<Plugins>>),
+    _agents: (ConfigAgent, ConfigAgent<Option<PluginConfiguration>>),
 }
 
 impl Hook {
-    pub(crate) async fn start(parts: Parts, listener: TcpListener) -> Self {
+    pub(crate) async fn start(parts: HookParts, listener: TcpListener) -> Self {
         let folder = parts.folder;
         let choice = parts.choice;
         let database = folder.join("hook.db");
@@ -362,17 +368,17 @@ impl Hook {
             ),
         )
         .unwrap();
-        let options = config::Options {
+        let options = config::ConfigOptions {
             config_path: folder.join("config.yaml"),
             job_config_path: Some(folder.join("jobs.yaml")),
-            ..config::Options::default()
+            ..config::ConfigOptions::default()
         };
-        let (agent, config) = Agent::start(&options, &LoadMetrics::default()).unwrap();
+        let (agent, config) = ConfigAgent::watch_config(&options, &LoadMetrics::default()).unwrap();
         let (plugin_agent, plugins) = follow_plugins(&folder, choice.plugins);
-        let ready = Ready::default();
+        let ready = ServiceReadiness::default();
         let mirrors = Some(folder.join("mirrors"));
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let context = Context {
+        let context = HookContext {
             config,
             plugins,
             in_repo: InRepoReader::new(
@@ -387,16 +393,16 @@ impl Hook {
             github: parts.client,
             cluster: parts.cluster,
             inbox: open_inbox(&database).await,
-            secrets: Arc::new(SecretFile::open(&secret).unwrap()),
-            metrics: Metrics::new(&mut prometheus_client::registry::Registry::default()),
+            secrets: Arc::new(HmacSecretFile::open(&secret).unwrap()),
+            metrics: HookMetrics::new(&mut prometheus_client::registry::Registry::default()),
             ready: ready.clone(),
-            settings: Settings {
+            settings: HookSettings {
                 dry_run: choice.dry_run,
                 config_status_context: choice.status_context.map(str::to_owned),
                 body_timeout: choice.body_timeout,
                 ask_after: choice.ask_after,
                 ask_again_after: choice.ask_again_after,
-                ..Settings::default()
+                ..HookSettings::default()
             },
         };
         let shutdown = CancellationToken::new();
@@ -404,7 +410,7 @@ impl Hook {
             url,
             ready,
             database,
-            task: tokio::spawn(hook::run(context, listener, shutdown.clone())),
+            task: tokio::spawn(hook::run_hook(context, listener, shutdown.clone())),
             shutdown,
             _agents: (agent, plugin_agent),
         }
@@ -478,7 +484,7 @@ impl Hook {
 }
 
 /// Sends to `github` while the door is open, and knows no repository otherwise.
-async fn git_behind(door: Arc<AtomicBool>, github: &str) -> String {
+async fn start_git_redirect(door: Arc<AtomicBool>, github: &str) -> String {
     let github = github.to_owned();
     let answer = move |uri: axum::http::Uri| {
         let location = format!("{github}{uri}");
@@ -500,14 +506,18 @@ async fn git_behind(door: Arc<AtomicBool>, github: &str) -> String {
 fn follow_plugins(
     folder: &Path,
     text: Option<&str>,
-) -> (Agent<Option<Plugins>>, hook::PluginConfig) {
+) -> (
+    ConfigAgent<Option<PluginConfiguration>>,
+    hook::PluginConfigReceiver,
+) {
     let Some(text) = text else {
-        return Agent::fixed(None);
+        return ConfigAgent::with_fixed_config(None);
     };
     let file = folder.join("plugins.yaml");
     std::fs::write(&file, text).unwrap();
     let flag = format!("--plugin-config={}", file.display());
-    let options: config::plugins::Options = flags::parse("test", [flag.into()]).unwrap();
+    let options: config::plugins::PluginOptions =
+        flags::parse_flags("test", [flag.into()]).unwrap();
     hook::follow_plugins(&options, &LoadMetrics::default()).unwrap()
 }
 
@@ -556,10 +566,10 @@ impl Person {
     }
 
     /// A fresh clone.
-    pub(crate) fn clone_of(&self, repo: &str) -> Work {
+    pub(crate) fn clone_of(&self, repo: &str) -> WorkTree {
         let host = self.url.strip_prefix("http://").unwrap();
         let address = format!("http://x-access-token:{}@{host}/{repo}.git", self.token);
-        let work = Work(tempfile::tempdir().unwrap());
+        let work = WorkTree(tempfile::tempdir().unwrap());
         work.git(&["clone", "--quiet", &address, "."]);
         work.git(&["symbolic-ref", "HEAD", "refs/heads/main"]);
         work
@@ -567,9 +577,9 @@ impl Person {
 }
 
 /// A work tree.
-pub(crate) struct Work(TempDir);
+pub(crate) struct WorkTree(TempDir);
 
-impl Work {
+impl WorkTree {
     pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
@@ -616,11 +626,13 @@ pub(crate) async fn listener() -> TcpListener {
 }
 
 /// A cluster that knows `ProwJob`s.
-pub(crate) async fn cluster() -> Cluster {
-    Cluster::start(&std::env::temp_dir()).await.unwrap()
+pub(crate) async fn cluster() -> TestCluster {
+    TestCluster::start_cluster(&std::env::temp_dir())
+        .await
+        .unwrap()
 }
 
-pub(crate) async fn prowjobs(cluster: &Cluster) -> Vec<ProwJob> {
+pub(crate) async fn prowjobs(cluster: &TestCluster) -> Vec<ProwJob> {
     let api: Api<ProwJob> = Api::default_namespaced(cluster.client.clone());
     api.list(&kube::api::ListParams::default())
         .await
@@ -628,9 +640,10 @@ pub(crate) async fn prowjobs(cluster: &Cluster) -> Vec<ProwJob> {
         .items
 }
 
-pub(crate) fn github_client(args: &[&str]) -> github::Client {
-    let options: github::Options = flags::parse("test", args.iter().map(Into::into)).unwrap();
-    github::Client::new(&options, "hook").unwrap()
+pub(crate) fn github_client(args: &[&str]) -> github::GithubClient {
+    let options: github::GithubOptions =
+        flags::parse_flags("test", args.iter().map(Into::into)).unwrap();
+    github::GithubClient::new(&options, "hook").unwrap()
 }
 
 pub(crate) fn http() -> reqwest::Client {

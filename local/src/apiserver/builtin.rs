@@ -16,7 +16,7 @@ use serde_json::Value;
 
 /// Kubernetes' own type of a kind.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Type {
+pub(crate) struct BuiltinType {
     /// Reads an object into the type and writes it again: wrong types are refused, unknown fields fall away.
     pub(crate) round_trip: fn(Value) -> serde_json::Result<Value>,
     /// Adds the schema of the type, and of all it is made of; returns the type's name among them.
@@ -25,7 +25,7 @@ pub(crate) struct Type {
 
 /// One built-in kind.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct BuiltinKind {
     pub(crate) group: &'static str,
     pub(crate) version: &'static str,
     pub(crate) kind: &'static str,
@@ -34,26 +34,26 @@ pub(crate) struct Entry {
     pub(crate) categories: &'static str,
     pub(crate) namespaced: bool,
     pub(crate) status: bool,
-    pub(crate) of: Type,
+    pub(crate) of: BuiltinType,
 }
 
 fn round_trip<T: DeserializeOwned + Serialize>(value: Value) -> serde_json::Result<Value> {
     serde_json::to_value(serde_json::from_value::<T>(value)?)
 }
 
-fn describe<T: JsonSchema>(generator: &mut SchemaGenerator) -> Cow<'static, str> {
+fn describe_type<T: JsonSchema>(generator: &mut SchemaGenerator) -> Cow<'static, str> {
     generator.subschema_for::<T>();
     T::schema_name()
 }
 
-const fn entry<T: DeserializeOwned + Serialize + JsonSchema>(
+const fn define_kind<T: DeserializeOwned + Serialize + JsonSchema>(
     group: &'static str,
     kind: &'static str,
     plural: &'static str,
     short_names: &'static str,
-) -> Entry {
+) -> BuiltinKind {
     let (version, categories, namespaced, status) = ("v1", "", true, false);
-    Entry {
+    BuiltinKind {
         group,
         version,
         kind,
@@ -62,15 +62,15 @@ const fn entry<T: DeserializeOwned + Serialize + JsonSchema>(
         categories,
         namespaced,
         status,
-        of: Type {
+        of: BuiltinType {
             round_trip: round_trip::<T>,
-            describe: describe::<T>,
+            describe: describe_type::<T>,
         },
     }
 }
 
-impl Entry {
-    const fn cluster(mut self) -> Self {
+impl BuiltinKind {
+    const fn cluster_scoped(mut self) -> Self {
         self.namespaced = false;
         self
     }
@@ -81,121 +81,134 @@ impl Entry {
     }
 
     /// Shown by `kubectl get all`.
-    const fn in_all(mut self) -> Self {
+    const fn in_category_all(mut self) -> Self {
         self.categories = "all";
         self
     }
 
-    const fn version(mut self, version: &'static str) -> Self {
+    const fn with_version(mut self, version: &'static str) -> Self {
         self.version = version;
         self
     }
 }
 
-const RBAC: &str = "rbac.authorization.k8s.io";
+const RBAC_GROUP: &str = "rbac.authorization.k8s.io";
 
-pub(crate) const ENTRIES: &[Entry] = &[
-    entry::<core::Pod>("", "Pod", "pods", "po")
+pub(crate) const BUILTIN_KINDS: &[BuiltinKind] = &[
+    define_kind::<core::Pod>("", "Pod", "pods", "po")
         .with_status()
-        .in_all(),
-    entry::<core::Namespace>("", "Namespace", "namespaces", "ns")
-        .cluster()
+        .in_category_all(),
+    define_kind::<core::Namespace>("", "Namespace", "namespaces", "ns")
+        .cluster_scoped()
         .with_status(),
-    entry::<core::Secret>("", "Secret", "secrets", ""),
-    entry::<core::ConfigMap>("", "ConfigMap", "configmaps", "cm"),
-    entry::<core::Service>("", "Service", "services", "svc")
+    define_kind::<core::Secret>("", "Secret", "secrets", ""),
+    define_kind::<core::ConfigMap>("", "ConfigMap", "configmaps", "cm"),
+    define_kind::<core::Service>("", "Service", "services", "svc")
         .with_status()
-        .in_all(),
-    entry::<core::ServiceAccount>("", "ServiceAccount", "serviceaccounts", "sa"),
-    entry::<core::Event>("", "Event", "events", "ev"),
-    entry::<core::PersistentVolumeClaim>(
+        .in_category_all(),
+    define_kind::<core::ServiceAccount>("", "ServiceAccount", "serviceaccounts", "sa"),
+    define_kind::<core::Event>("", "Event", "events", "ev"),
+    define_kind::<core::PersistentVolumeClaim>(
         "",
         "PersistentVolumeClaim",
         "persistentvolumeclaims",
         "pvc",
     )
     .with_status(),
-    entry::<core::PersistentVolume>("", "PersistentVolume", "persistentvolumes", "pv")
-        .cluster()
+    define_kind::<core::PersistentVolume>("", "PersistentVolume", "persistentvolumes", "pv")
+        .cluster_scoped()
         .with_status(),
-    entry::<core::Node>("", "Node", "nodes", "no")
-        .cluster()
+    define_kind::<core::Node>("", "Node", "nodes", "no")
+        .cluster_scoped()
         .with_status(),
-    entry::<core::Endpoints>("", "Endpoints", "endpoints", "ep"),
-    entry::<core::LimitRange>("", "LimitRange", "limitranges", "limits"),
-    entry::<core::ResourceQuota>("", "ResourceQuota", "resourcequotas", "quota").with_status(),
-    entry::<core::ReplicationController>(
+    define_kind::<core::Endpoints>("", "Endpoints", "endpoints", "ep"),
+    define_kind::<core::LimitRange>("", "LimitRange", "limitranges", "limits"),
+    define_kind::<core::ResourceQuota>("", "ResourceQuota", "resourcequotas", "quota")
+        .with_status(),
+    define_kind::<core::ReplicationController>(
         "",
         "ReplicationController",
         "replicationcontrollers",
         "rc",
     )
     .with_status()
-    .in_all(),
-    entry::<apps::Deployment>("apps", "Deployment", "deployments", "deploy")
+    .in_category_all(),
+    define_kind::<apps::Deployment>("apps", "Deployment", "deployments", "deploy")
         .with_status()
-        .in_all(),
-    entry::<apps::ReplicaSet>("apps", "ReplicaSet", "replicasets", "rs")
+        .in_category_all(),
+    define_kind::<apps::ReplicaSet>("apps", "ReplicaSet", "replicasets", "rs")
         .with_status()
-        .in_all(),
-    entry::<apps::StatefulSet>("apps", "StatefulSet", "statefulsets", "sts")
+        .in_category_all(),
+    define_kind::<apps::StatefulSet>("apps", "StatefulSet", "statefulsets", "sts")
         .with_status()
-        .in_all(),
-    entry::<apps::DaemonSet>("apps", "DaemonSet", "daemonsets", "ds")
+        .in_category_all(),
+    define_kind::<apps::DaemonSet>("apps", "DaemonSet", "daemonsets", "ds")
         .with_status()
-        .in_all(),
-    entry::<batch::Job>("batch", "Job", "jobs", "")
+        .in_category_all(),
+    define_kind::<batch::Job>("batch", "Job", "jobs", "")
         .with_status()
-        .in_all(),
-    entry::<batch::CronJob>("batch", "CronJob", "cronjobs", "cj")
+        .in_category_all(),
+    define_kind::<batch::CronJob>("batch", "CronJob", "cronjobs", "cj")
         .with_status()
-        .in_all(),
-    entry::<autoscaling::HorizontalPodAutoscaler>(
+        .in_category_all(),
+    define_kind::<autoscaling::HorizontalPodAutoscaler>(
         "autoscaling",
         "HorizontalPodAutoscaler",
         "horizontalpodautoscalers",
         "hpa",
     )
-    .version("v2")
+    .with_version("v2")
     .with_status()
-    .in_all(),
-    entry::<policy::PodDisruptionBudget>(
+    .in_category_all(),
+    define_kind::<policy::PodDisruptionBudget>(
         "policy",
         "PodDisruptionBudget",
         "poddisruptionbudgets",
         "pdb",
     )
     .with_status(),
-    entry::<coordination::Lease>("coordination.k8s.io", "Lease", "leases", ""),
-    entry::<rbac::Role>(RBAC, "Role", "roles", ""),
-    entry::<rbac::RoleBinding>(RBAC, "RoleBinding", "rolebindings", ""),
-    entry::<rbac::ClusterRole>(RBAC, "ClusterRole", "clusterroles", "").cluster(),
-    entry::<rbac::ClusterRoleBinding>(RBAC, "ClusterRoleBinding", "clusterrolebindings", "")
-        .cluster(),
-    entry::<networking::NetworkPolicy>(
+    define_kind::<coordination::Lease>("coordination.k8s.io", "Lease", "leases", ""),
+    define_kind::<rbac::Role>(RBAC_GROUP, "Role", "roles", ""),
+    define_kind::<rbac::RoleBinding>(RBAC_GROUP, "RoleBinding", "rolebindings", ""),
+    define_kind::<rbac::ClusterRole>(RBAC_GROUP, "ClusterRole", "clusterroles", "")
+        .cluster_scoped(),
+    define_kind::<rbac::ClusterRoleBinding>(
+        RBAC_GROUP,
+        "ClusterRoleBinding",
+        "clusterrolebindings",
+        "",
+    )
+    .cluster_scoped(),
+    define_kind::<networking::NetworkPolicy>(
         "networking.k8s.io",
         "NetworkPolicy",
         "networkpolicies",
         "netpol",
     ),
-    entry::<networking::Ingress>("networking.k8s.io", "Ingress", "ingresses", "ing").with_status(),
-    entry::<networking::IngressClass>("networking.k8s.io", "IngressClass", "ingressclasses", "")
-        .cluster(),
-    entry::<storage::StorageClass>("storage.k8s.io", "StorageClass", "storageclasses", "sc")
-        .cluster(),
-    entry::<scheduling::PriorityClass>(
+    define_kind::<networking::Ingress>("networking.k8s.io", "Ingress", "ingresses", "ing")
+        .with_status(),
+    define_kind::<networking::IngressClass>(
+        "networking.k8s.io",
+        "IngressClass",
+        "ingressclasses",
+        "",
+    )
+    .cluster_scoped(),
+    define_kind::<storage::StorageClass>("storage.k8s.io", "StorageClass", "storageclasses", "sc")
+        .cluster_scoped(),
+    define_kind::<scheduling::PriorityClass>(
         "scheduling.k8s.io",
         "PriorityClass",
         "priorityclasses",
         "pc",
     )
-    .cluster(),
-    entry::<CustomResourceDefinition>(
+    .cluster_scoped(),
+    define_kind::<CustomResourceDefinition>(
         "apiextensions.k8s.io",
         "CustomResourceDefinition",
         "customresourcedefinitions",
         "crd crds",
     )
-    .cluster()
+    .cluster_scoped()
     .with_status(),
 ];

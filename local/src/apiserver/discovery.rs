@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::resource::{Registry, Resource};
+use super::resource::{ResourceRegistry, ServedResource};
 
 /// `/version`. Clients choose their behaviour by it; it is the version the built-in types are of.
-pub(crate) fn version() -> Value {
+pub(crate) fn version_info() -> Value {
     json!({
         "major": "1", "minor": "32", "gitVersion": "v1.32.0+embedded", "gitCommit": "", "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "none", "platform": "linux/amd64",
@@ -20,23 +20,23 @@ pub(crate) fn core_versions() -> Value {
 }
 
 /// `/apis`
-pub(crate) fn groups(registry: &Registry) -> Value {
+pub(crate) fn list_api_groups(registry: &ResourceRegistry) -> Value {
     let names: BTreeSet<&str> = registry
-        .all()
+        .list_resources()
         .map(|one| one.group.as_str())
         .filter(|group| !group.is_empty())
         .collect();
     let groups: Vec<Value> = names
         .into_iter()
-        .filter_map(|name| group(registry, name))
+        .filter_map(|name| find_api_group(registry, name))
         .collect();
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
 /// `/apis/GROUP`, unless there is no such group.
-pub(crate) fn group(registry: &Registry, name: &str) -> Option<Value> {
+pub(crate) fn find_api_group(registry: &ResourceRegistry, name: &str) -> Option<Value> {
     let of_group = registry
-        .all()
+        .list_resources()
         .filter(|one| one.group == name && !name.is_empty());
     let versions: BTreeSet<&str> = of_group.map(|one| one.version.as_str()).collect();
     let versions: Vec<Value> = versions
@@ -50,16 +50,20 @@ pub(crate) fn group(registry: &Registry, name: &str) -> Option<Value> {
 }
 
 /// `/api/v1` and `/apis/GROUP/VERSION`, unless nothing is served there.
-pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Option<Value> {
+pub(crate) fn list_api_resources(
+    registry: &ResourceRegistry,
+    group: &str,
+    version: &str,
+) -> Option<Value> {
     if (group, version) == ("authorization.k8s.io", "v1") {
-        return Some(reviews());
+        return Some(list_review_resources());
     }
     let mut listed = BTreeMap::new();
     for resource in registry
-        .all()
+        .list_resources()
         .filter(|one| one.group == group && one.version == version)
     {
-        list_resource(resource, &mut listed);
+        add_api_resource(resource, &mut listed);
     }
     if listed.is_empty() {
         return None;
@@ -75,7 +79,7 @@ pub(crate) fn resources(registry: &Registry, group: &str, version: &str) -> Opti
     }))
 }
 
-fn list_resource(resource: &Resource, listed: &mut BTreeMap<String, Value>) {
+fn add_api_resource(resource: &ServedResource, listed: &mut BTreeMap<String, Value>) {
     let mut entry = json!({
         "name": resource.plural, "singularName": resource.singular, "kind": resource.kind,
         "namespaced": resource.namespaced,
@@ -104,7 +108,7 @@ fn list_resource(resource: &Resource, listed: &mut BTreeMap<String, Value>) {
     }
 }
 
-fn reviews() -> Value {
+fn list_review_resources() -> Value {
     let review = |name: &str, kind: &str| json!({"name": name, "singularName": "", "kind": kind, "namespaced": false, "verbs": ["create"]});
     json!({
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "authorization.k8s.io/v1",

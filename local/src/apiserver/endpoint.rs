@@ -28,15 +28,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::status::Failure;
+use super::status::StatusError;
 
 /// What open requests get to end after a shutdown.
-const GRACE: Duration = Duration::from_secs(2);
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to reach a served API.
 #[derive(Debug, Clone)]
-pub struct Endpoint {
+pub struct ApiEndpoint {
     /// `https://127.0.0.1:PORT`
     pub url: String,
     /// The certificate authority to trust, PEM.
@@ -45,7 +45,7 @@ pub struct Endpoint {
     pub token: String,
 }
 
-impl Endpoint {
+impl ApiEndpoint {
     /// Writes a kubeconfig that only its owner can read, replacing an older one.
     pub fn write_kubeconfig(&self, path: &Path) -> io::Result<()> {
         let config = json!({
@@ -73,11 +73,11 @@ impl Endpoint {
 }
 
 /// Serves `router` until `shutdown`; returns at once.
-pub(super) fn serve(
+pub(super) fn serve_endpoint(
     router: axum::Router,
     listener: TcpListener,
     shutdown: CancellationToken,
-) -> anyhow::Result<Endpoint> {
+) -> anyhow::Result<ApiEndpoint> {
     let address = listener.local_addr().context("the API's listener")?;
     ensure!(
         address.ip().is_loopback(),
@@ -89,15 +89,15 @@ pub(super) fn serve(
     let (ca_pem, tls) = make_tls().context("making the API's certificate")?;
     let guarded = router.layer(middleware::from_fn_with_state(
         Arc::new(token.clone()),
-        guard,
+        guard_request,
     ));
-    tokio::spawn(accept(
+    tokio::spawn(accept_connections(
         listener,
         TlsAcceptor::from(Arc::new(tls)),
         guarded,
         shutdown,
     ));
-    Ok(Endpoint {
+    Ok(ApiEndpoint {
         url: format!("https://{address}"),
         ca_pem,
         token,
@@ -130,7 +130,7 @@ fn make_tls() -> anyhow::Result<(String, rustls::ServerConfig)> {
     Ok((authority.pem(), config))
 }
 
-async fn accept(
+async fn accept_connections(
     listener: TcpListener,
     tls: TlsAcceptor,
     router: axum::Router,
@@ -165,7 +165,7 @@ async fn serve_connection(
     router: axum::Router,
     shutdown: CancellationToken,
 ) {
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await else {
         return;
     };
     let builder = Builder::new(TokioExecutor::new());
@@ -177,22 +177,26 @@ async fn serve_connection(
         _ = connection.as_mut() => {}
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(GRACE, connection).await;
+            let _ = tokio::time::timeout(SHUTDOWN_GRACE, connection).await;
         }
     }
 }
 
 /// Lets in who has the token and comes by a loopback name; a browser page has neither.
-async fn guard(State(token): State<Arc<String>>, request: Request, next: Next) -> Response {
-    match check(&token, request.headers(), request.uri().host()) {
+async fn guard_request(State(token): State<Arc<String>>, request: Request, next: Next) -> Response {
+    match check_access(&token, request.headers(), request.uri().host()) {
         Ok(()) => next.run(request).await,
         Err(failure) => failure.into_response(),
     }
 }
 
-fn check(token: &str, headers: &HeaderMap, uri_host: Option<&str>) -> Result<(), Failure> {
+fn check_access(
+    token: &str,
+    headers: &HeaderMap,
+    uri_host: Option<&str>,
+) -> Result<(), StatusError> {
     if headers.contains_key(header::ORIGIN) {
-        return Err(Failure::forbidden("requests of web pages are refused"));
+        return Err(StatusError::forbidden("requests of web pages are refused"));
     }
     let host = headers
         .get(header::HOST)
@@ -200,7 +204,7 @@ fn check(token: &str, headers: &HeaderMap, uri_host: Option<&str>) -> Result<(),
         .or(uri_host)
         .unwrap_or_default();
     if !is_loopback(host) {
-        return Err(Failure::forbidden(
+        return Err(StatusError::forbidden(
             "this API answers to 127.0.0.1 and localhost only",
         ));
     }
@@ -210,10 +214,10 @@ fn check(token: &str, headers: &HeaderMap, uri_host: Option<&str>) -> Result<(),
     let given = given
         .and_then(|value| value.strip_prefix("Bearer "))
         .unwrap_or_default();
-    if same(given.as_bytes(), token.as_bytes()) {
+    if constant_time_eq(given.as_bytes(), token.as_bytes()) {
         Ok(())
     } else {
-        Err(Failure::unauthorized())
+        Err(StatusError::unauthorized())
     }
 }
 
@@ -226,7 +230,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Compares without telling by its time where the difference is.
-fn same(one: &[u8], other: &[u8]) -> bool {
+fn constant_time_eq(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len()
         && one
             .iter()
@@ -264,7 +268,7 @@ mod tests {
             origin.map(|origin: &str| headers.insert(header::ORIGIN, origin.parse().unwrap()));
             authorization
                 .map(|value| headers.insert(header::AUTHORIZATION, value.parse().unwrap()));
-            let code = check("t", &headers, None)
+            let code = check_access("t", &headers, None)
                 .err()
                 .map(|failure| failure.code.as_u16());
             assert_eq!(code, expected, "{host} {origin:?} {authorization:?}");

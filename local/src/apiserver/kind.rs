@@ -7,22 +7,22 @@ mod pod;
 
 use serde_json::{Value, json};
 
-use super::object::{child, meta as meta_text};
-use super::resource::{Resource, Shape};
-use super::status::{Cause, Failure, Result};
+use super::object::{ensure_child_object, metadata_field};
+use super::resource::{ResourceSchema, ServedResource};
+use super::status::{StatusCause, StatusError, StatusResult};
 
 /// Completes an object that is about to be created: what the server decides, not the client.
-pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
+pub(crate) fn prepare_create(resource: &ServedResource, object: &mut Value) {
     if resource.status
         && let Some(map) = object.as_object_mut()
     {
         map.remove("status");
     }
     match &**resource.id() {
-        "pods" => pod::prepare(object),
+        "pods" => pod::set_pod_defaults(object),
         "namespaces" => {
-            let name = meta_text(object, "name").to_owned();
-            let labels = child(&mut object["metadata"], "labels");
+            let name = metadata_field(object, "name").to_owned();
+            let labels = ensure_child_object(&mut object["metadata"], "labels");
             labels.insert(
                 "kubernetes.io/metadata.name".to_owned(),
                 Value::String(name),
@@ -39,11 +39,11 @@ pub(crate) fn prepare_create(resource: &Resource, object: &mut Value) {
 
 /// Refuses what a person creates to see it run, and nothing would come of. Other kinds of controllers are stored, since
 /// manifests of services have them.
-pub(crate) fn refuse_new(resource: &Resource) -> Result<()> {
+pub(crate) fn refuse_unrunnable(resource: &ServedResource) -> StatusResult<()> {
     if &**resource.id() != "jobs.batch" {
         return Ok(());
     }
-    Err(Failure::not_implemented(
+    Err(StatusError::not_implemented(
         "the embedded API runs pods and ProwJobs, not Jobs of batch/v1: nothing would make a pod of this one. \
          To run one pod: kubectl run NAME --image=IMAGE --restart=Never --command -- PROGRAM ARGUMENT..."
             .to_owned(),
@@ -51,7 +51,7 @@ pub(crate) fn refuse_new(resource: &Resource) -> Result<()> {
 }
 
 /// Kinds of which a cluster's controllers make something.
-const CONTROLLED: [&str; 7] = [
+const CONTROLLED_KINDS: [&str; 7] = [
     "deployments.apps",
     "replicasets.apps",
     "statefulsets.apps",
@@ -62,44 +62,54 @@ const CONTROLLED: [&str; 7] = [
 ];
 
 /// What whoever creates an object of the kind should know.
-pub(crate) fn warn_new(resource: &Resource) -> Option<String> {
+pub(crate) fn warn_unrunnable(resource: &ServedResource) -> Option<String> {
     let kind = &resource.kind;
-    CONTROLLED
+    CONTROLLED_KINDS
         .contains(&&**resource.id())
         .then(|| format!("the embedded API stores a {kind} and runs nothing for it"))
 }
 
 /// What is set on every write, new or changed.
-pub(crate) fn prepare_write(resource: &Resource, object: &mut Value, now: &Value) {
+pub(crate) fn prepare_write(resource: &ServedResource, object: &mut Value, now: &Value) {
     if &**resource.id() == "customresourcedefinitions.apiextensions.k8s.io" {
-        crd::set_status(object, now);
+        crd::set_crd_status(object, now);
     }
 }
 
 /// Refuses an object that breaks a rule of its kind. `old` is there on an update.
-pub(crate) fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Result<()> {
-    let mut causes = meta::validate(resource, object, old);
+pub(crate) fn validate_object(
+    resource: &ServedResource,
+    object: &Value,
+    old: Option<&Value>,
+) -> StatusResult<()> {
+    let mut causes = meta::validate_metadata(resource, object, old);
     match &**resource.id() {
         "pods" => causes.extend(match old {
-            None => pod::validate(object),
-            Some(old) => pod::validate_update(old, object),
+            None => pod::validate_pod(object),
+            Some(old) => pod::validate_pod_update(old, object),
         }),
-        "customresourcedefinitions.apiextensions.k8s.io" => causes.extend(crd::validate(object)?),
+        "customresourcedefinitions.apiextensions.k8s.io" => {
+            causes.extend(crd::validate_crd(object)?)
+        }
         _ => {}
     }
-    if let Shape::Schema(schema, _) = &resource.shape {
-        causes.extend(schema.validate(object));
+    if let ResourceSchema::Schema(schema, _) = &resource.shape {
+        causes.extend(schema.validate_value(object));
     }
-    refuse(resource, object, &causes)
+    refuse_invalid(resource, object, &causes)
 }
 
-fn refuse(resource: &Resource, object: &Value, causes: &[Cause]) -> Result<()> {
+fn refuse_invalid(
+    resource: &ServedResource,
+    object: &Value,
+    causes: &[StatusCause],
+) -> StatusResult<()> {
     if causes.is_empty() {
         Ok(())
     } else {
-        Err(Failure::invalid(
+        Err(StatusError::invalid_object(
             resource,
-            meta_text(object, "name"),
+            metadata_field(object, "name"),
             causes,
         ))
     }

@@ -9,26 +9,26 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::object::{Key, Object, child};
-use super::resource::Resource;
-use super::status::{Failure, Result};
+use super::object::{ApiObject, ObjectKey, ensure_child_object};
+use super::resource::ServedResource;
+use super::status::{StatusError, StatusResult};
 use super::store::Txn;
 
-const FOREGROUND: &str = "foregroundDeletion";
+const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
 const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 /// What a deletion asks for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct DeleteOptions {
     pub(crate) grace: Option<i64>,
-    pub(crate) propagation: Propagation,
+    pub(crate) propagation: PropagationPolicy,
     pub(crate) uid: Option<String>,
     pub(crate) version: Option<String>,
 }
 
 /// What becomes of the objects that are owned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Propagation {
+pub(crate) enum PropagationPolicy {
     #[default]
     Background,
     Foreground,
@@ -37,10 +37,10 @@ pub(crate) enum Propagation {
 
 /// What became of a deletion.
 #[derive(Debug)]
-pub(crate) enum Deleted {
-    Gone(Arc<Object>),
+pub(crate) enum DeletionOutcome {
+    Gone(Arc<ApiObject>),
     /// Marked; it goes when grace and finalizers are over.
-    Going(Arc<Object>),
+    Going(Arc<ApiObject>),
 }
 
 /// The time as Kubernetes writes it.
@@ -49,44 +49,46 @@ pub(crate) fn whole_seconds(at: Timestamp) -> Value {
 }
 
 /// Deletes an object, or marks it as going.
-pub(crate) fn delete(
+pub(crate) fn delete_object(
     txn: &mut Txn<'_>,
-    resource: &Resource,
-    object: &Arc<Object>,
+    resource: &ServedResource,
+    object: &Arc<ApiObject>,
     options: &DeleteOptions,
-) -> Result<Deleted> {
+) -> StatusResult<DeletionOutcome> {
     check_preconditions(resource, object, options)?;
-    if options.propagation == Propagation::Orphan {
+    if options.propagation == PropagationPolicy::Orphan {
         orphan_dependents(txn, object)?;
     }
-    let mut value = object.value();
-    let dependents =
-        options.propagation == Propagation::Foreground && !txn.dependents(&object.uid).is_empty();
-    let add_finalizer = dependents && !finalizers(&value).any(|one| one == FOREGROUND);
+    let mut value = object.to_value();
+    let dependents = options.propagation == PropagationPolicy::Foreground
+        && !txn.list_dependents(&object.uid).is_empty();
+    let add_finalizer =
+        dependents && !list_finalizers(&value).any(|one| one == FOREGROUND_FINALIZER);
     if add_finalizer {
         let finalizers = &mut value["metadata"]["finalizers"];
         match finalizers.as_array_mut() {
-            Some(all) => all.push(json!(FOREGROUND)),
-            None => *finalizers = json!([FOREGROUND]),
+            Some(all) => all.push(json!(FOREGROUND_FINALIZER)),
+            None => *finalizers = json!([FOREGROUND_FINALIZER]),
         }
     }
-    let grace = grace(resource, &value, options);
+    let grace = grace_period(resource, &value, options);
     let contents = has_contents(txn, object);
-    if grace == 0 && finalizers(&value).next().is_none() && !contents {
-        return Ok(Deleted::Gone(remove(txn, object)?));
+    if grace == 0 && list_finalizers(&value).next().is_none() && !contents {
+        return Ok(DeletionOutcome::Gone(remove_with_dependents(txn, object)?));
     }
-    let object = if mark(&mut value, resource, grace, txn.now()) || add_finalizer {
-        txn.put(object.key.clone(), value)?
+    let object = if set_deletion_timestamp(&mut value, resource, grace, txn.now()) || add_finalizer
+    {
+        txn.put_object(object.key.clone(), value)?
     } else {
         object.clone()
     };
     if dependents {
-        for dependent in txn.dependents(&object.uid) {
-            delete_key(
+        for dependent in txn.list_dependents(&object.uid) {
+            delete_by_key(
                 txn,
                 &dependent.key,
                 &DeleteOptions {
-                    propagation: Propagation::Foreground,
+                    propagation: PropagationPolicy::Foreground,
                     ..Default::default()
                 },
             )?;
@@ -95,24 +97,28 @@ pub(crate) fn delete(
     if contents {
         delete_contents(txn, &object)?;
     }
-    settle(txn)?;
+    finish_deletions(txn)?;
     Ok(if txn.get(&object.key).is_some() {
-        Deleted::Going(object)
+        DeletionOutcome::Going(object)
     } else {
-        Deleted::Gone(object)
+        DeletionOutcome::Gone(object)
     })
 }
 
 fn check_preconditions(
-    resource: &Resource,
-    object: &Object,
+    resource: &ServedResource,
+    object: &ApiObject,
     options: &DeleteOptions,
-) -> Result<()> {
+) -> StatusResult<()> {
     let conflict = |what: &str, asked: &str, is: &str| {
         let why = format!(
             "Precondition failed: {what} in precondition: {asked}, {what} in object meta: {is}"
         );
-        Err(Failure::conflict(resource, &object.key.name, &why))
+        Err(StatusError::operation_conflict(
+            resource,
+            &object.key.name,
+            &why,
+        ))
     };
     if let Some(uid) = options.uid.as_ref().filter(|uid| **uid != object.uid) {
         return conflict("UID", uid, &object.uid);
@@ -124,7 +130,7 @@ fn check_preconditions(
     Ok(())
 }
 
-fn finalizers(value: &Value) -> impl Iterator<Item = &str> {
+fn list_finalizers(value: &Value) -> impl Iterator<Item = &str> {
     value["metadata"]["finalizers"]
         .as_array()
         .into_iter()
@@ -133,7 +139,7 @@ fn finalizers(value: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// Seconds a pod has to end by itself; only one that is on a node and not done gets any.
-fn grace(resource: &Resource, value: &Value, options: &DeleteOptions) -> i64 {
+fn grace_period(resource: &ServedResource, value: &Value, options: &DeleteOptions) -> i64 {
     if &**resource.id() != "pods" {
         return 0;
     }
@@ -155,7 +161,12 @@ fn grace(resource: &Resource, value: &Value, options: &DeleteOptions) -> i64 {
 }
 
 /// Sets the deletion time, or brings it forward; says whether anything changed.
-fn mark(value: &mut Value, resource: &Resource, grace: i64, now: Timestamp) -> bool {
+fn set_deletion_timestamp(
+    value: &mut Value,
+    resource: &ServedResource,
+    grace: i64,
+    now: Timestamp,
+) -> bool {
     let meta = &value["metadata"];
     let graceful = &**resource.id() == "pods";
     let before = meta["deletionGracePeriodSeconds"].as_i64();
@@ -181,17 +192,22 @@ fn mark(value: &mut Value, resource: &Resource, grace: i64, now: Timestamp) -> b
 }
 
 /// Whether an updated object was only waiting for this update to go.
-pub(crate) fn is_over(resource: &Resource, value: &Value) -> bool {
+pub(crate) fn is_deletion_complete(resource: &ServedResource, value: &Value) -> bool {
     let meta = &value["metadata"];
     let waits_for_runner =
         &**resource.id() == "pods" && meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) > 0;
-    meta["deletionTimestamp"].is_string() && finalizers(value).next().is_none() && !waits_for_runner
+    meta["deletionTimestamp"].is_string()
+        && list_finalizers(value).next().is_none()
+        && !waits_for_runner
 }
 
 /// Takes an object away and, with it, everything that only it owned.
-pub(crate) fn remove(txn: &mut Txn<'_>, object: &Arc<Object>) -> Result<Arc<Object>> {
-    let last = txn.remove(object);
-    for dependent in txn.dependents(&object.uid) {
+pub(crate) fn remove_with_dependents(
+    txn: &mut Txn<'_>,
+    object: &Arc<ApiObject>,
+) -> StatusResult<Arc<ApiObject>> {
+    let last = txn.remove_object(object);
+    for dependent in txn.list_dependents(&object.uid) {
         if dependent
             .owners
             .iter()
@@ -199,7 +215,7 @@ pub(crate) fn remove(txn: &mut Txn<'_>, object: &Arc<Object>) -> Result<Arc<Obje
         {
             drop_owner(txn, &dependent, &object.uid)?;
         } else {
-            delete_key(txn, &dependent.key, &DeleteOptions::default())?;
+            delete_by_key(txn, &dependent.key, &DeleteOptions::default())?;
         }
     }
     Ok(last)
@@ -208,9 +224,9 @@ pub(crate) fn remove(txn: &mut Txn<'_>, object: &Arc<Object>) -> Result<Arc<Obje
 /// An object that was created when all its owners were gone already goes too.
 pub(crate) fn collect_if_orphaned(
     txn: &mut Txn<'_>,
-    resource: &Resource,
-    object: &Arc<Object>,
-) -> Result<()> {
+    resource: &ServedResource,
+    object: &Arc<ApiObject>,
+) -> StatusResult<()> {
     if object.owners.is_empty()
         || object
             .owners
@@ -219,40 +235,40 @@ pub(crate) fn collect_if_orphaned(
     {
         return Ok(());
     }
-    delete(txn, resource, object, &DeleteOptions::default()).map(|_| ())
+    delete_object(txn, resource, object, &DeleteOptions::default()).map(|_| ())
 }
 
-fn delete_key(txn: &mut Txn<'_>, key: &Key, options: &DeleteOptions) -> Result<()> {
+fn delete_by_key(txn: &mut Txn<'_>, key: &ObjectKey, options: &DeleteOptions) -> StatusResult<()> {
     let registry = txn.registry();
     if let (Some(resource), Some(object)) = (registry.by_id(&key.resource), txn.get(key)) {
-        delete(txn, resource, &object, options)?;
+        delete_object(txn, resource, &object, options)?;
     }
     Ok(())
 }
 
-fn orphan_dependents(txn: &mut Txn<'_>, object: &Object) -> Result<()> {
-    for dependent in txn.dependents(&object.uid) {
+fn orphan_dependents(txn: &mut Txn<'_>, object: &ApiObject) -> StatusResult<()> {
+    for dependent in txn.list_dependents(&object.uid) {
         drop_owner(txn, &dependent, &object.uid)?;
     }
     Ok(())
 }
 
-fn drop_owner(txn: &mut Txn<'_>, dependent: &Object, owner: &str) -> Result<()> {
-    let mut value = dependent.value();
+fn drop_owner(txn: &mut Txn<'_>, dependent: &ApiObject, owner: &str) -> StatusResult<()> {
+    let mut value = dependent.to_value();
     let owners = &mut value["metadata"]["ownerReferences"];
     if let Some(all) = owners.as_array_mut() {
         all.retain(|one| one["uid"] != owner);
         if all.is_empty() {
-            child(&mut value, "metadata").remove("ownerReferences");
+            ensure_child_object(&mut value, "metadata").remove("ownerReferences");
         }
     }
-    txn.put(dependent.key.clone(), value).map(|_| ())
+    txn.put_object(dependent.key.clone(), value).map(|_| ())
 }
 
 /// Whether a namespace still holds objects, or a kind has any.
-fn has_contents(txn: &Txn<'_>, object: &Object) -> bool {
+fn has_contents(txn: &Txn<'_>, object: &ApiObject) -> bool {
     match &*object.key.resource {
-        "namespaces" => tables(txn, true)
+        "namespaces" => list_resource_ids(txn, true)
             .iter()
             .any(|table| txn.has_any(table, Some(&object.key.name))),
         CRDS => txn.has_any(&Arc::from(object.key.name.as_str()), None),
@@ -260,40 +276,40 @@ fn has_contents(txn: &Txn<'_>, object: &Object) -> bool {
     }
 }
 
-fn delete_contents(txn: &mut Txn<'_>, object: &Object) -> Result<()> {
-    let contents: Vec<Arc<Object>> = match &*object.key.resource {
-        "namespaces" => tables(txn, true)
+fn delete_contents(txn: &mut Txn<'_>, object: &ApiObject) -> StatusResult<()> {
+    let contents: Vec<Arc<ApiObject>> = match &*object.key.resource {
+        "namespaces" => list_resource_ids(txn, true)
             .iter()
-            .flat_map(|table| txn.scan(table, Some(&object.key.name)))
+            .flat_map(|table| txn.list_objects(table, Some(&object.key.name)))
             .collect(),
-        _ => txn.scan(&Arc::from(object.key.name.as_str()), None),
+        _ => txn.list_objects(&Arc::from(object.key.name.as_str()), None),
     };
     contents
         .iter()
-        .try_for_each(|one| delete_key(txn, &one.key, &DeleteOptions::default()))
+        .try_for_each(|one| delete_by_key(txn, &one.key, &DeleteOptions::default()))
 }
 
-fn tables(txn: &Txn<'_>, namespaced: bool) -> BTreeSet<Arc<str>> {
+fn list_resource_ids(txn: &Txn<'_>, namespaced: bool) -> BTreeSet<Arc<str>> {
     let registry = txn.registry();
     registry
-        .all()
+        .list_resources()
         .filter(|one| one.namespaced == namespaced)
         .map(|one| one.id().clone())
         .collect()
 }
 
 /// After removals: lets go what was only waiting for them.
-pub(crate) fn settle(txn: &mut Txn<'_>) -> Result<()> {
+pub(crate) fn finish_deletions(txn: &mut Txn<'_>) -> StatusResult<()> {
     loop {
         let removed = txn.take_removed();
         if removed.is_empty() {
             return Ok(());
         }
-        let mut waiting: BTreeSet<Key> = BTreeSet::new();
+        let mut waiting: BTreeSet<ObjectKey> = BTreeSet::new();
         for object in removed {
             let key = &object.key;
-            waiting.insert(Key::new(&Arc::from("namespaces"), "", &key.namespace));
-            waiting.insert(Key::new(&Arc::from(CRDS), "", &key.resource));
+            waiting.insert(ObjectKey::new(&Arc::from("namespaces"), "", &key.namespace));
+            waiting.insert(ObjectKey::new(&Arc::from(CRDS), "", &key.resource));
             waiting.extend(
                 object
                     .owners
@@ -306,20 +322,20 @@ pub(crate) fn settle(txn: &mut Txn<'_>) -> Result<()> {
             let Some(object) = txn.get(&key).filter(|object| object.deleting) else {
                 continue;
             };
-            let mut value = object.value();
-            let unblocked = finalizers(&value).any(|one| one == FOREGROUND)
-                && txn.dependents(&object.uid).is_empty();
+            let mut value = object.to_value();
+            let unblocked = list_finalizers(&value).any(|one| one == FOREGROUND_FINALIZER)
+                && txn.list_dependents(&object.uid).is_empty();
             if unblocked && let Some(all) = value["metadata"]["finalizers"].as_array_mut() {
-                all.retain(|one| one != FOREGROUND);
+                all.retain(|one| one != FOREGROUND_FINALIZER);
             }
             let registry = txn.registry();
             let Some(resource) = registry.by_id(&key.resource) else {
                 continue;
             };
-            if is_over(resource, &value) && !has_contents(txn, &object) {
-                remove(txn, &object)?;
+            if is_deletion_complete(resource, &value) && !has_contents(txn, &object) {
+                remove_with_dependents(txn, &object)?;
             } else if unblocked {
-                txn.put(key, value)?;
+                txn.put_object(key, value)?;
             }
         }
     }

@@ -13,13 +13,13 @@ use serde_json::json;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::request::Params;
-use super::status::{Cause, Failure, Result};
-pub(crate) use times::Clock;
-use times::Times;
+use super::request::QueryParams;
+use super::status::{StatusCause, StatusError, StatusResult};
+pub(crate) use times::LogTimeRecorder;
+use times::LogTimes;
 
 /// How often a followed log is looked at.
-const POLL: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 const CHUNK: usize = 64 << 10;
 
 /// The log file of one container: `<logs>/<namespace>/<pod uid>/<container>.log`.
@@ -33,7 +33,7 @@ pub struct LogSource {
 
 /// What part of a log is asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct LogOptions {
+pub(crate) struct PodLogOptions {
     follow: bool,
     /// Of the run of the container before this one.
     pub(crate) previous: bool,
@@ -43,17 +43,21 @@ pub(crate) struct LogOptions {
     timestamps: bool,
 }
 
-impl LogOptions {
+impl PodLogOptions {
     /// What a request of the log of the pod `name` asks for.
-    pub(crate) fn parse(params: &Params, name: &str, now: Timestamp) -> Result<Self> {
-        let tail_lines = params.number::<i64>("tailLines")?;
-        let limit_bytes = params.number::<i64>("limitBytes")?;
-        let since_seconds = params.number::<i64>("sinceSeconds")?;
-        let since_time = time(params, "sinceTime")?;
+    pub(crate) fn parse_params(
+        params: &QueryParams,
+        name: &str,
+        now: Timestamp,
+    ) -> StatusResult<Self> {
+        let tail_lines = params.get_number::<i64>("tailLines")?;
+        let limit_bytes = params.get_number::<i64>("limitBytes")?;
+        let since_seconds = params.get_number::<i64>("sinceSeconds")?;
+        let since_time = parse_time_param(params, "sinceTime")?;
         let mut causes = Vec::new();
         let mut least = |field: &str, value: Option<i64>, least: i64, detail: &str| {
             if let Some(value) = value.filter(|value| *value < least) {
-                causes.push(Cause::invalid(field, &json!(value), detail));
+                causes.push(StatusCause::invalid_value(field, &json!(value), detail));
             }
         };
         least("sinceSeconds", since_seconds, 1, "must be greater than 0");
@@ -66,10 +70,10 @@ impl LogOptions {
         least("limitBytes", limit_bytes, 1, "must be greater than 0");
         if since_seconds.is_some() && since_time.is_some() {
             let detail = "at most one of `sinceTime` or `sinceSeconds` may be specified";
-            causes.push(Cause::forbidden("[]", detail));
+            causes.push(StatusCause::forbidden_field("[]", detail));
         }
         if !causes.is_empty() {
-            return Err(Failure::invalid_of("PodLogOptions", name, &causes));
+            return Err(StatusError::invalid_params("PodLogOptions", name, &causes));
         }
         let ago = |seconds| {
             let start = now.checked_sub(SignedDuration::from_secs(seconds));
@@ -77,22 +81,22 @@ impl LogOptions {
         };
         let positive = |number: i64| u64::try_from(number).ok();
         Ok(Self {
-            follow: params.flag("follow")? == Some(true),
-            previous: params.flag("previous")? == Some(true),
+            follow: params.get_flag("follow")? == Some(true),
+            previous: params.get_flag("previous")? == Some(true),
             tail_lines: tail_lines.and_then(positive),
             limit_bytes: limit_bytes.and_then(positive),
             since: since_time.or(since_seconds.map(ago)),
-            timestamps: params.flag("timestamps")? == Some(true),
+            timestamps: params.get_flag("timestamps")? == Some(true),
         })
     }
 }
 
-fn time(params: &Params, name: &str) -> Result<Option<Timestamp>> {
-    match params.text(name) {
+fn parse_time_param(params: &QueryParams, name: &str) -> StatusResult<Option<Timestamp>> {
+    match params.get_text(name) {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| {
             let why = format!("{name}: {text:?} is not a time as in 2026-08-01T00:00:00Z");
-            Failure::bad_request(why)
+            StatusError::bad_request(why)
         }),
     }
 }
@@ -114,14 +118,14 @@ impl LogSource {
     }
 
     /// The log of the container's run before this one. A container's name has no dot.
-    pub(crate) fn previous(&self) -> Self {
+    pub(crate) fn previous_log(&self) -> Self {
         Self {
             path: self.path.with_extension("previous.log"),
         }
     }
 
-    /// When its bytes were written, see [`Clock`].
-    pub(crate) fn times(&self) -> PathBuf {
+    /// When its bytes were written, see [`LogTimeRecorder`].
+    pub(crate) fn times_path(&self) -> PathBuf {
         self.path.with_extension("times")
     }
 
@@ -130,16 +134,16 @@ impl LogSource {
     }
 
     /// The asked part; with `follow` on until `ended` and everything written before that is sent.
-    pub(crate) fn stream<F>(
+    pub(crate) fn stream_log<F>(
         self,
-        options: LogOptions,
+        options: PodLogOptions,
         ended: F,
     ) -> impl Stream<Item = std::io::Result<Bytes>>
     where
         F: Fn() -> bool + Send + 'static,
     {
         let left = options.limit_bytes.unwrap_or(u64::MAX);
-        let reader = Reader {
+        let reader = LogReader {
             source: self,
             options,
             ended,
@@ -147,27 +151,27 @@ impl LogSource {
             left,
         };
         stream::try_unfold(reader, async |mut reader| {
-            Ok(reader.next().await?.map(|chunk| (chunk, reader)))
+            Ok(reader.next_chunk().await?.map(|chunk| (chunk, reader)))
         })
     }
 
-    async fn read_times(&self, file: &File) -> std::io::Result<Times> {
+    async fn read_times(&self, file: &File) -> std::io::Result<LogTimes> {
         let changed = file.metadata().await?.modified()?;
         let changed = Timestamp::try_from(changed).unwrap_or(Timestamp::MIN);
-        Times::read(&self.times(), changed).await
+        LogTimes::read_records(&self.times_path(), changed).await
     }
 }
 
-struct Reader<F> {
+struct LogReader<F> {
     source: LogSource,
-    options: LogOptions,
+    options: PodLogOptions,
     ended: F,
-    open: Option<Open>,
+    open: Option<OpenLog>,
     left: u64,
 }
 
 /// A log that is being read.
-struct Open {
+struct OpenLog {
     file: File,
     /// The offset of what comes next.
     at: u64,
@@ -175,11 +179,11 @@ struct Open {
     begins_line: bool,
 }
 
-impl<F: Fn() -> bool> Reader<F> {
-    async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
+impl<F: Fn() -> bool> LogReader<F> {
+    async fn next_chunk(&mut self) -> std::io::Result<Option<Bytes>> {
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => self.open().await?,
+            None => self.open_log().await?,
         };
         let mut buffer = vec![0; CHUNK];
         loop {
@@ -192,7 +196,7 @@ impl<F: Fn() -> bool> Reader<F> {
             };
             if count > 0 {
                 buffer.truncate(count);
-                let mut chunk = self.stamp(&mut open, buffer).await?;
+                let mut chunk = self.add_timestamps(&mut open, buffer).await?;
                 let left = usize::try_from(self.left).unwrap_or(usize::MAX);
                 chunk.truncate(left);
                 self.left -= chunk.len() as u64;
@@ -202,18 +206,18 @@ impl<F: Fn() -> bool> Reader<F> {
             if last || self.left == 0 {
                 return Ok(None);
             }
-            tokio::time::sleep(POLL).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
-    async fn open(&self) -> std::io::Result<Open> {
+    async fn open_log(&self) -> std::io::Result<OpenLog> {
         let mut file = File::open(&self.source.path).await?;
         let mut at = 0;
         if let Some(lines) = self.options.tail_lines {
             at = find_tail(&mut file, lines).await?;
         }
         if let Some(since) = self.options.since {
-            let first = self.source.read_times(&file).await?.since(since);
+            let first = self.source.read_times(&file).await?.offset_since(since);
             let first = match first {
                 Some(first) => first,
                 None => file.metadata().await?.len(),
@@ -222,7 +226,7 @@ impl<F: Fn() -> bool> Reader<F> {
         }
         file.seek(SeekFrom::Start(at)).await?;
         let begins_line = true;
-        Ok(Open {
+        Ok(OpenLog {
             file,
             at,
             begins_line,
@@ -230,7 +234,7 @@ impl<F: Fn() -> bool> Reader<F> {
     }
 
     /// What was read, with the time in front of each line where that is asked for.
-    async fn stamp(&self, open: &mut Open, read: Vec<u8>) -> std::io::Result<Vec<u8>> {
+    async fn add_timestamps(&self, open: &mut OpenLog, read: Vec<u8>) -> std::io::Result<Vec<u8>> {
         if !self.options.timestamps {
             return Ok(read);
         }
@@ -238,7 +242,7 @@ impl<F: Fn() -> bool> Reader<F> {
         let mut stamped = Vec::with_capacity(read.len() * 2);
         for piece in read.split_inclusive(|byte| *byte == b'\n') {
             if open.begins_line {
-                let at = times.at(open.at).strftime("%Y-%m-%dT%H:%M:%S.%9fZ ");
+                let at = times.time_at(open.at).strftime("%Y-%m-%dT%H:%M:%S.%9fZ ");
                 stamped.extend_from_slice(at.to_string().as_bytes());
             }
             stamped.extend_from_slice(piece);
@@ -311,20 +315,24 @@ mod tests {
 
     use super::*;
 
-    async fn read(text: &str, options: LogOptions) -> String {
+    async fn read(text: &str, options: PodLogOptions) -> String {
         let folder = tempfile::tempdir().unwrap();
         let source = LogSource::new(folder.path(), "ns", "uid", "c");
         std::fs::create_dir_all(source.path().parent().unwrap()).unwrap();
         std::fs::write(source.path(), text).unwrap();
-        let chunks: Vec<Bytes> = source.stream(options, || true).try_collect().await.unwrap();
+        let chunks: Vec<Bytes> = source
+            .stream_log(options, || true)
+            .try_collect()
+            .await
+            .unwrap();
         String::from_utf8(chunks.concat()).unwrap()
     }
 
     #[tokio::test]
     async fn tails_and_limits() {
-        let tail = |lines| LogOptions {
+        let tail = |lines| PodLogOptions {
             tail_lines: Some(lines),
-            ..LogOptions::default()
+            ..PodLogOptions::default()
         };
         assert_eq!(read("a\nb\nc\n", tail(2)).await, "b\nc\n");
         assert_eq!(read("a\nb\nc", tail(2)).await, "b\nc");
@@ -336,9 +344,9 @@ mod tests {
         assert_eq!(
             read(
                 "abcdef",
-                LogOptions {
+                PodLogOptions {
                     limit_bytes: Some(3),
-                    ..LogOptions::default()
+                    ..PodLogOptions::default()
                 }
             )
             .await,
@@ -353,11 +361,11 @@ mod tests {
         std::fs::create_dir_all(source.path().parent().unwrap()).unwrap();
         // "two" is written in two parts, a second apart.
         std::fs::write(source.path(), "one\ntwo\nthree\n").unwrap();
-        let mut clock = Clock::default();
+        let mut clock = LogTimeRecorder::default();
         let at = |second| Timestamp::from_second(second).unwrap();
         let records = [(0, 10), (6, 11), (8, 12)]
-            .map(|(offset, second)| clock.record(offset, at(second)).unwrap());
-        std::fs::write(source.times(), records.concat()).unwrap();
+            .map(|(offset, second)| clock.next_record(offset, at(second)).unwrap());
+        std::fs::write(source.times_path(), records.concat()).unwrap();
         let [one, two, three] = [(10, "one"), (10, "two"), (12, "three")]
             .map(|(second, line)| format!("1970-01-01T00:00:{second}.000000000Z {line}\n"));
         let all = format!("{one}{two}{three}");
@@ -369,13 +377,13 @@ mod tests {
             (Some(at(10)), Some(1), &three),
             (Some(at(13)), None, &String::new()),
         ] {
-            let options = LogOptions {
+            let options = PodLogOptions {
                 since,
                 tail_lines,
                 timestamps: true,
-                ..LogOptions::default()
+                ..PodLogOptions::default()
             };
-            let chunks = source.clone().stream(options, || true);
+            let chunks = source.clone().stream_log(options, || true);
             let chunks: Vec<Bytes> = chunks.try_collect().await.unwrap();
             let text = String::from_utf8(chunks.concat()).unwrap();
             assert_eq!(&text, expected, "{since:?} {tail_lines:?}");
@@ -389,15 +397,15 @@ mod tests {
         std::fs::create_dir_all(source.path().parent().unwrap()).unwrap();
         std::fs::write(source.path(), "one\n").unwrap();
         let ended = Arc::new(AtomicBool::new(false));
-        let options = LogOptions {
+        let options = PodLogOptions {
             follow: true,
-            ..LogOptions::default()
+            ..PodLogOptions::default()
         };
         let asked = ended.clone();
         let mut stream = Box::pin(
             source
                 .clone()
-                .stream(options, move || asked.load(Ordering::SeqCst)),
+                .stream_log(options, move || asked.load(Ordering::SeqCst)),
         );
         assert_eq!(stream.try_next().await.unwrap().unwrap(), "one\n");
         std::fs::write(source.path(), "one\ntwo\n").unwrap();

@@ -11,13 +11,13 @@ use serde_json::Value;
 
 /// Where an object is: `resource` is `plural` or `plural.group`, `namespace` is empty for cluster-scoped kinds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Key {
+pub(crate) struct ObjectKey {
     pub(crate) resource: Arc<str>,
     pub(crate) namespace: String,
     pub(crate) name: String,
 }
 
-impl Key {
+impl ObjectKey {
     pub(crate) fn new(resource: &Arc<str>, namespace: &str, name: &str) -> Self {
         Self {
             resource: resource.clone(),
@@ -29,8 +29,8 @@ impl Key {
 
 /// One version of one object. Immutable: a change makes another one.
 #[derive(Debug)]
-pub(crate) struct Object {
-    pub(crate) key: Key,
+pub(crate) struct ApiObject {
+    pub(crate) key: ObjectKey,
     pub(crate) version: u64,
     pub(crate) uid: String,
     pub(crate) labels: BTreeMap<String, String>,
@@ -41,30 +41,30 @@ pub(crate) struct Object {
 }
 
 #[derive(Deserialize)]
-struct Head {
-    metadata: Meta,
+struct PartialObject {
+    metadata: PartialObjectMeta,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct Meta {
+struct PartialObjectMeta {
     uid: String,
     resource_version: String,
     labels: Option<BTreeMap<String, String>>,
-    owner_references: Option<Vec<Owner>>,
+    owner_references: Option<Vec<OwnerUid>>,
     deletion_timestamp: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Owner {
+struct OwnerUid {
     uid: String,
 }
 
-impl Object {
+impl ApiObject {
     /// Reads the indexed part of an object's JSON text.
-    pub(crate) fn parse(key: Key, text: Bytes) -> serde_json::Result<Self> {
-        let meta = serde_json::from_slice::<Head>(&text)?.metadata;
+    pub(crate) fn parse_json(key: ObjectKey, text: Bytes) -> serde_json::Result<Self> {
+        let meta = serde_json::from_slice::<PartialObject>(&text)?.metadata;
         Ok(Self {
             key,
             version: meta.resource_version.parse().unwrap_or_default(),
@@ -82,25 +82,26 @@ impl Object {
     }
 
     /// The object as a tree, to be changed or looked into.
-    pub(crate) fn value(&self) -> Value {
+    pub(crate) fn to_value(&self) -> Value {
         serde_json::from_slice(&self.text).expect("stored text was written from a value")
     }
 
     /// The same object as of a later version: what a watcher is told when it goes.
     pub(crate) fn at_version(&self, version: u64) -> Self {
-        let mut value = self.value();
+        let mut value = self.to_value();
         value["metadata"]["resourceVersion"] = Value::String(version.to_string());
-        Self::parse(self.key.clone(), value.to_string().into()).expect("only the version changed")
+        Self::parse_json(self.key.clone(), value.to_string().into())
+            .expect("only the version changed")
     }
 }
 
 /// The string at `/metadata/<field>` or "".
-pub(crate) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
+pub(crate) fn metadata_field<'a>(object: &'a Value, field: &str) -> &'a str {
     object["metadata"][field].as_str().unwrap_or_default()
 }
 
 /// The mutable object at `field`, created when it is not there.
-pub(crate) fn child<'a>(
+pub(crate) fn ensure_child_object<'a>(
     object: &'a mut Value,
     field: &str,
 ) -> &'a mut serde_json::Map<String, Value> {

@@ -8,11 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::resource::{Registry, Resource, Shape};
+use super::resource::{ResourceRegistry, ResourceSchema, ServedResource};
 
 /// `/openapi/v2`
-pub(crate) fn v2(registry: &Registry) -> Value {
-    json!({"swagger": "2.0", "info": info(), "paths": paths(registry.all().map(AsRef::as_ref)), "definitions": {}})
+pub(crate) fn v2_document(registry: &ResourceRegistry) -> Value {
+    json!({"swagger": "2.0", "info": document_info(), "paths": build_paths(registry.list_resources().map(AsRef::as_ref)), "definitions": {}})
 }
 
 /// The same with nothing in it, in protobuf (`openapi.v2.Document`): kubectl before 1.27 reads no JSON here, and
@@ -27,10 +27,10 @@ pub(crate) fn v2_protobuf() -> Vec<u8> {
 }
 
 /// `/openapi/v3`: where each group's document is.
-pub(crate) fn v3(registry: &Registry) -> Value {
+pub(crate) fn v3_index(registry: &ResourceRegistry) -> Value {
     let mut documents = Map::new();
-    for resource in registry.all() {
-        let path = root(resource);
+    for resource in registry.list_resources() {
+        let path = group_version_path(resource);
         documents.insert(
             path.clone(),
             json!({"serverRelativeURL": format!("/openapi/v3/{path}")}),
@@ -40,31 +40,33 @@ pub(crate) fn v3(registry: &Registry) -> Value {
 }
 
 /// `/openapi/v3/api/v1` and the like, unless nothing is served there.
-pub(crate) fn v3_group(registry: &Registry, path: &str) -> Option<Value> {
-    let all = registry.all().map(AsRef::as_ref);
-    let resources: Vec<&Resource> = all.filter(|resource| root(resource) == path).collect();
+pub(crate) fn v3_group_document(registry: &ResourceRegistry, path: &str) -> Option<Value> {
+    let all = registry.list_resources().map(AsRef::as_ref);
+    let resources: Vec<&ServedResource> = all
+        .filter(|resource| group_version_path(resource) == path)
+        .collect();
     if resources.is_empty() {
         return None;
     }
-    let schemas = schemas(&resources);
-    let paths = paths(resources.into_iter());
+    let schemas = build_schemas(&resources);
+    let paths = build_paths(resources.into_iter());
     Some(
-        json!({"openapi": "3.0.0", "info": info(), "paths": paths, "components": {"schemas": schemas}}),
+        json!({"openapi": "3.0.0", "info": document_info(), "paths": paths, "components": {"schemas": schemas}}),
     )
 }
 
 /// The schemas of the kinds and of all they are made of, by their names.
-fn schemas(resources: &[&Resource]) -> Map<String, Value> {
+fn build_schemas(resources: &[&ServedResource]) -> Map<String, Value> {
     let mut generator = SchemaSettings::openapi3().into_generator();
     let mut custom = Vec::new();
     let mut kinds = Vec::new();
     for resource in resources {
         let name = match &resource.shape {
-            Shape::Typed(of) => (of.describe)(&mut generator).into_owned(),
-            Shape::Schema(_, schema) => {
+            ResourceSchema::Typed(of) => (of.describe)(&mut generator).into_owned(),
+            ResourceSchema::Schema(_, schema) => {
                 let meta = generator.subschema_for::<ObjectMeta>();
                 let name = custom_name(resource);
-                custom.push((name.clone(), with_type(schema, meta.to_value())));
+                custom.push((name.clone(), with_object_fields(schema, meta.to_value())));
                 name
             }
         };
@@ -74,20 +76,20 @@ fn schemas(resources: &[&Resource]) -> Map<String, Value> {
     schemas.extend(custom);
     for (name, resource) in kinds {
         if let Some(schema) = schemas.get_mut(&name) {
-            schema[KIND_OF] = json!([kind_of(resource)]);
+            schema[KIND_OF] = json!([group_version_kind(resource)]);
         }
     }
     schemas
 }
 
 /// As a real server names them: the group's words the other way round.
-fn custom_name(resource: &Resource) -> String {
+fn custom_name(resource: &ServedResource) -> String {
     let group: Vec<&str> = resource.group.rsplit('.').collect();
     format!("{}.{}.{}", group.join("."), resource.version, resource.kind)
 }
 
 /// The schema of a custom kind with what every object has.
-fn with_type(schema: &Value, meta: Value) -> Value {
+fn with_object_fields(schema: &Value, meta: Value) -> Value {
     let mut schema = schema.clone();
     let text = |description: &str| json!({"type": "string", "description": description});
     schema["properties"]["apiVersion"] = text("The group and version of the kind.");
@@ -101,15 +103,15 @@ fn with_type(schema: &Value, meta: Value) -> Value {
 /// Which kind a path or a schema is about.
 const KIND_OF: &str = "x-kubernetes-group-version-kind";
 
-fn kind_of(resource: &Resource) -> Value {
+fn group_version_kind(resource: &ServedResource) -> Value {
     json!({"group": resource.group, "version": resource.version, "kind": resource.kind})
 }
 
-fn info() -> Value {
+fn document_info() -> Value {
     json!({"title": "Kubernetes", "version": "embedded"})
 }
 
-fn root(resource: &Resource) -> String {
+fn group_version_path(resource: &ServedResource) -> String {
     if resource.group.is_empty() {
         format!("api/{}", resource.version)
     } else {
@@ -117,7 +119,7 @@ fn root(resource: &Resource) -> String {
     }
 }
 
-fn paths<'a>(resources: impl Iterator<Item = &'a Resource>) -> Map<String, Value> {
+fn build_paths<'a>(resources: impl Iterator<Item = &'a ServedResource>) -> Map<String, Value> {
     let mut paths = Map::new();
     for resource in resources {
         let scope = if resource.namespaced {
@@ -125,19 +127,23 @@ fn paths<'a>(resources: impl Iterator<Item = &'a Resource>) -> Map<String, Value
         } else {
             ""
         };
-        let path = format!("/{}/{scope}{}/{{name}}", root(resource), resource.plural);
+        let path = format!(
+            "/{}/{scope}{}/{{name}}",
+            group_version_path(resource),
+            resource.plural
+        );
         let patch = json!({
             "operationId": format!("patch{}", resource.kind),
-            "parameters": [parameter("fieldValidation"), parameter("dryRun"), parameter("fieldManager")],
+            "parameters": [query_parameter("fieldValidation"), query_parameter("dryRun"), query_parameter("fieldManager")],
             "responses": {"200": {"description": "OK"}},
             "x-kubernetes-action": "patch",
-            KIND_OF: kind_of(resource),
+            KIND_OF: group_version_kind(resource),
         });
         paths.insert(path, json!({"patch": patch}));
     }
     paths
 }
 
-fn parameter(name: &str) -> Value {
+fn query_parameter(name: &str) -> Value {
     json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}})
 }

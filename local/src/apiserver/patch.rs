@@ -3,22 +3,22 @@
 use axum::body::Bytes;
 use serde_json::Value;
 
-use super::status::{Failure, Result};
+use super::status::{StatusError, StatusResult};
 
 mod strategic;
 
 pub(crate) use strategic::strategic_merge_patch;
 
-fn parse(body: &Bytes) -> Result<Value> {
+fn parse_patch(body: &Bytes) -> StatusResult<Value> {
     serde_json::from_slice(body)
-        .map_err(|error| Failure::bad_request(format!("the patch is not JSON: {error}")))
+        .map_err(|error| StatusError::bad_request(format!("the patch is not JSON: {error}")))
 }
 
 /// RFC 7386.
-pub(crate) fn merge_patch(object: &Value, body: &Bytes) -> Result<Value> {
-    let patch = parse(body)?;
+pub(crate) fn merge_patch(object: &Value, body: &Bytes) -> StatusResult<Value> {
+    let patch = parse_patch(body)?;
     if !patch.is_object() {
-        return Err(Failure::bad_request("a merge patch is an object"));
+        return Err(StatusError::bad_request("a merge patch is an object"));
     }
     let mut patched = object.clone();
     json_patch::merge(&mut patched, &patch);
@@ -26,29 +26,31 @@ pub(crate) fn merge_patch(object: &Value, body: &Bytes) -> Result<Value> {
 }
 
 /// RFC 6902.
-pub(crate) fn json_patch(object: &Value, body: &Bytes) -> Result<Value> {
-    let operations: json_patch::Patch = serde_json::from_slice(body)
-        .map_err(|error| Failure::bad_request(format!("the patch is not a JSON patch: {error}")))?;
+pub(crate) fn json_patch(object: &Value, body: &Bytes) -> StatusResult<Value> {
+    let operations: json_patch::Patch = serde_json::from_slice(body).map_err(|error| {
+        StatusError::bad_request(format!("the patch is not a JSON patch: {error}"))
+    })?;
     let mut patched = object.clone();
-    json_patch::patch(&mut patched, &operations)
-        .map_err(|error| Failure::bad_request(format!("the JSON patch does not apply: {error}")))?;
+    json_patch::patch(&mut patched, &operations).map_err(|error| {
+        StatusError::bad_request(format!("the JSON patch does not apply: {error}"))
+    })?;
     Ok(patched)
 }
 
 /// Removes from `object` what shaping has removed from `shaped`, and nothing is added: defaults are not applied fields.
-pub(crate) fn keep_only(object: &mut Value, shaped: &Value) {
+pub(crate) fn retain_known_fields(object: &mut Value, shaped: &Value) {
     match (object, shaped) {
         (Value::Object(object), Value::Object(shaped)) => {
             object.retain(|name, _| shaped.contains_key(name));
             for (name, one) in object.iter_mut() {
-                keep_only(one, &shaped[name]);
+                retain_known_fields(one, &shaped[name]);
             }
         }
         (Value::Array(object), Value::Array(shaped)) => {
             object
                 .iter_mut()
                 .zip(shaped)
-                .for_each(|(one, shaped)| keep_only(one, shaped));
+                .for_each(|(one, shaped)| retain_known_fields(one, shaped));
         }
         _ => {}
     }

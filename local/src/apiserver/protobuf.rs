@@ -5,156 +5,165 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::status::{Failure, Result};
+use super::status::{StatusError, StatusResult};
 
 pub(crate) const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";
 
 /// What every such body starts with, before the envelope.
 const MAGIC: &[u8] = b"k8s\0";
 
-type Message = &'static [(u64, &'static str, Kind)];
+type MessageFields = &'static [(u64, &'static str, ProtobufFieldKind)];
 
 /// How a field's bytes become JSON.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum ProtobufFieldKind {
     Text,
     Texts,
     Flag,
     TextMap,
     /// Values are base64 in JSON.
     BytesMap,
-    Message(Message),
+    Message(MessageFields),
     /// Decided by the server whatever it says.
     Ignored,
 }
 
-const META: Message = &[
-    (1, "name", Kind::Text),
-    (2, "generateName", Kind::Text),
-    (3, "namespace", Kind::Text),
-    (4, "selfLink", Kind::Ignored),
-    (5, "uid", Kind::Ignored),
-    (6, "resourceVersion", Kind::Ignored),
-    (7, "generation", Kind::Ignored),
-    (8, "creationTimestamp", Kind::Ignored),
-    (11, "labels", Kind::TextMap),
-    (12, "annotations", Kind::TextMap),
-    (14, "finalizers", Kind::Texts),
+const META_FIELDS: MessageFields = &[
+    (1, "name", ProtobufFieldKind::Text),
+    (2, "generateName", ProtobufFieldKind::Text),
+    (3, "namespace", ProtobufFieldKind::Text),
+    (4, "selfLink", ProtobufFieldKind::Ignored),
+    (5, "uid", ProtobufFieldKind::Ignored),
+    (6, "resourceVersion", ProtobufFieldKind::Ignored),
+    (7, "generation", ProtobufFieldKind::Ignored),
+    (8, "creationTimestamp", ProtobufFieldKind::Ignored),
+    (11, "labels", ProtobufFieldKind::TextMap),
+    (12, "annotations", ProtobufFieldKind::TextMap),
+    (14, "finalizers", ProtobufFieldKind::Texts),
 ];
 
-const KINDS: &[(&str, &str, Message)] = &[
+const READABLE_KINDS: &[(&str, &str, MessageFields)] = &[
     (
         "v1",
         "Namespace",
         &[
-            (1, "metadata", Kind::Message(META)),
-            (2, "spec", Kind::Ignored),
-            (3, "status", Kind::Ignored),
+            (1, "metadata", ProtobufFieldKind::Message(META_FIELDS)),
+            (2, "spec", ProtobufFieldKind::Ignored),
+            (3, "status", ProtobufFieldKind::Ignored),
         ],
     ),
     (
         "v1",
         "Secret",
         &[
-            (1, "metadata", Kind::Message(META)),
-            (2, "data", Kind::BytesMap),
-            (3, "type", Kind::Text),
-            (4, "stringData", Kind::TextMap),
-            (5, "immutable", Kind::Flag),
+            (1, "metadata", ProtobufFieldKind::Message(META_FIELDS)),
+            (2, "data", ProtobufFieldKind::BytesMap),
+            (3, "type", ProtobufFieldKind::Text),
+            (4, "stringData", ProtobufFieldKind::TextMap),
+            (5, "immutable", ProtobufFieldKind::Flag),
         ],
     ),
     (
         "v1",
         "ConfigMap",
         &[
-            (1, "metadata", Kind::Message(META)),
-            (2, "data", Kind::TextMap),
-            (3, "binaryData", Kind::BytesMap),
-            (4, "immutable", Kind::Flag),
+            (1, "metadata", ProtobufFieldKind::Message(META_FIELDS)),
+            (2, "data", ProtobufFieldKind::TextMap),
+            (3, "binaryData", ProtobufFieldKind::BytesMap),
+            (4, "immutable", ProtobufFieldKind::Flag),
         ],
     ),
     (
         "v1",
         "ServiceAccount",
         &[
-            (1, "metadata", Kind::Message(META)),
-            (4, "automountServiceAccountToken", Kind::Flag),
+            (1, "metadata", ProtobufFieldKind::Message(META_FIELDS)),
+            (4, "automountServiceAccountToken", ProtobufFieldKind::Flag),
         ],
     ),
     // What is asked does not matter: the answer is always yes.
-    ("authorization.k8s.io/v1", "SelfSubjectAccessReview", REVIEW),
-    ("authorization.k8s.io/v1", "SelfSubjectRulesReview", REVIEW),
+    (
+        "authorization.k8s.io/v1",
+        "SelfSubjectAccessReview",
+        REVIEW_FIELDS,
+    ),
+    (
+        "authorization.k8s.io/v1",
+        "SelfSubjectRulesReview",
+        REVIEW_FIELDS,
+    ),
 ];
 
-const REVIEW: Message = &[
-    (1, "metadata", Kind::Ignored),
-    (2, "spec", Kind::Ignored),
-    (3, "status", Kind::Ignored),
+const REVIEW_FIELDS: MessageFields = &[
+    (1, "metadata", ProtobufFieldKind::Ignored),
+    (2, "spec", ProtobufFieldKind::Ignored),
+    (3, "status", ProtobufFieldKind::Ignored),
 ];
 
 /// The object in a body of [`MEDIA_TYPE`].
-pub(crate) fn decode(body: &[u8]) -> Result<Value> {
-    let broken = || Failure::bad_request("the body is not an object in Kubernetes' protobuf form");
-    let envelope = fields(body.strip_prefix(MAGIC).ok_or_else(broken)?).ok_or_else(broken)?;
-    let part = |parts: &[(u64, Field<'_>)], number| {
+pub(crate) fn decode_protobuf(body: &[u8]) -> StatusResult<Value> {
+    let broken =
+        || StatusError::bad_request("the body is not an object in Kubernetes' protobuf form");
+    let envelope = parse_fields(body.strip_prefix(MAGIC).ok_or_else(broken)?).ok_or_else(broken)?;
+    let part = |parts: &[(u64, ProtobufField<'_>)], number| {
         parts
             .iter()
             .find(|(at, _)| *at == number)
-            .map(|(_, field)| field.bytes().to_vec())
+            .map(|(_, field)| field.as_bytes().to_vec())
             .unwrap_or_default()
     };
     let kind = part(&envelope, 1);
-    let kind = fields(&kind).ok_or_else(broken)?;
+    let kind = parse_fields(&kind).ok_or_else(broken)?;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(|_| broken());
     let (version, kind) = (text(part(&kind, 1))?, text(part(&kind, 2))?);
-    let known = KINDS
+    let known = READABLE_KINDS
         .iter()
         .find(|(one, other, _)| (*one, *other) == (version.as_str(), kind.as_str()));
     let Some((_, _, message)) = known else {
-        return Err(unreadable());
+        return Err(unreadable_body());
     };
-    let mut object = read(message, &part(&envelope, 2)).ok_or_else(unreadable)?;
+    let mut object = read_message(message, &part(&envelope, 2)).ok_or_else(unreadable_body)?;
     object.insert("apiVersion".to_owned(), json!(version));
     object.insert("kind".to_owned(), json!(kind));
     Ok(Value::Object(object))
 }
 
-fn unreadable() -> Failure {
-    Failure::unsupported_media(
+fn unreadable_body() -> StatusError {
+    StatusError::unsupported_media(
         "application/json (kubectl sends it with: create … --dry-run=client -o yaml | kubectl apply -f -)",
     )
 }
 
-enum Field<'a> {
+enum ProtobufField<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
 
-impl<'a> Field<'a> {
-    fn bytes(&self) -> &'a [u8] {
+impl<'a> ProtobufField<'a> {
+    fn as_bytes(&self) -> &'a [u8] {
         match self {
             Self::Bytes(bytes) => bytes,
             Self::Number(_) => &[],
         }
     }
 
-    fn text(&self) -> Option<String> {
-        String::from_utf8(self.bytes().to_vec()).ok()
+    fn to_text(&self) -> Option<String> {
+        String::from_utf8(self.as_bytes().to_vec()).ok()
     }
 }
 
 /// A message's fields in order; `None` if it is cut short or of a wire type that Kubernetes does not use.
-fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
+fn parse_fields(mut bytes: &[u8]) -> Option<Vec<(u64, ProtobufField<'_>)>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
-        let key = varint(&mut bytes)?;
+        let key = read_varint(&mut bytes)?;
         let field = match key & 7 {
-            0 => Field::Number(varint(&mut bytes)?),
+            0 => ProtobufField::Number(read_varint(&mut bytes)?),
             2 => {
-                let length = usize::try_from(varint(&mut bytes)?).ok()?;
+                let length = usize::try_from(read_varint(&mut bytes)?).ok()?;
                 let (content, rest) = bytes.split_at_checked(length)?;
                 bytes = rest;
-                Field::Bytes(content)
+                ProtobufField::Bytes(content)
             }
             _ => return None,
         };
@@ -163,7 +172,7 @@ fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
     Some(found)
 }
 
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
+fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0_u64;
     for shift in (0..64).step_by(7) {
         let (first, rest) = bytes.split_first()?;
@@ -177,41 +186,44 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// `None` when the message has something that would be lost. Empty values are as good as absent.
-fn read(message: Message, bytes: &[u8]) -> Option<Map<String, Value>> {
+fn read_message(message: MessageFields, bytes: &[u8]) -> Option<Map<String, Value>> {
     let mut object = Map::new();
-    for (number, field) in fields(bytes)? {
+    for (number, field) in parse_fields(bytes)? {
         let Some((_, name, kind)) = message.iter().find(|(at, _, _)| *at == number) else {
-            if field.bytes().is_empty() && !matches!(field, Field::Number(1..)) {
+            if field.as_bytes().is_empty() && !matches!(field, ProtobufField::Number(1..)) {
                 continue;
             }
             return None;
         };
         match kind {
-            Kind::Ignored => {}
-            Kind::Text => {
-                let text = field.text()?;
+            ProtobufFieldKind::Ignored => {}
+            ProtobufFieldKind::Text => {
+                let text = field.to_text()?;
                 if !text.is_empty() {
                     object.insert((*name).to_owned(), Value::String(text));
                 }
             }
-            Kind::Flag => {
+            ProtobufFieldKind::Flag => {
                 object.insert(
                     (*name).to_owned(),
-                    Value::Bool(matches!(field, Field::Number(1))),
+                    Value::Bool(matches!(field, ProtobufField::Number(1))),
                 );
             }
-            Kind::Message(inner) => {
+            ProtobufFieldKind::Message(inner) => {
                 object.insert(
                     (*name).to_owned(),
-                    Value::Object(read(inner, field.bytes())?),
+                    Value::Object(read_message(inner, field.as_bytes())?),
                 );
             }
-            Kind::Texts => {
+            ProtobufFieldKind::Texts => {
                 let list = object.entry(*name).or_insert_with(|| json!([]));
-                list.as_array_mut()?.push(Value::String(field.text()?));
+                list.as_array_mut()?.push(Value::String(field.to_text()?));
             }
-            Kind::TextMap | Kind::BytesMap => {
-                let (key, value) = entry(field.bytes(), matches!(kind, Kind::BytesMap))?;
+            ProtobufFieldKind::TextMap | ProtobufFieldKind::BytesMap => {
+                let (key, value) = read_map_entry(
+                    field.as_bytes(),
+                    matches!(kind, ProtobufFieldKind::BytesMap),
+                )?;
                 let map = object.entry(*name).or_insert_with(|| json!({}));
                 map.as_object_mut()?.insert(key, Value::String(value));
             }
@@ -220,13 +232,13 @@ fn read(message: Message, bytes: &[u8]) -> Option<Map<String, Value>> {
     Some(object)
 }
 
-fn entry(bytes: &[u8], base64: bool) -> Option<(String, String)> {
+fn read_map_entry(bytes: &[u8], base64: bool) -> Option<(String, String)> {
     let (mut key, mut value) = (String::new(), String::new());
-    for (number, field) in fields(bytes)? {
+    for (number, field) in parse_fields(bytes)? {
         match number {
-            1 => key = field.text()?,
-            2 if base64 => value = BASE64_STANDARD.encode(field.bytes()),
-            2 => value = field.text()?,
+            1 => key = field.to_text()?,
+            2 if base64 => value = BASE64_STANDARD.encode(field.as_bytes()),
+            2 => value = field.to_text()?,
             _ => return None,
         }
     }
@@ -256,7 +268,7 @@ mod tests {
         let data = [field(1, b"hmac"), field(2, b"abc")].concat();
         let secret = [field(1, &meta), field(2, &data), field(3, b"Opaque")].concat();
         assert_eq!(
-            decode(&body("Secret", &secret)).unwrap(),
+            decode_protobuf(&body("Secret", &secret)).unwrap(),
             json!({
                 "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
                 "metadata": {"name": "hmac-token"}, "data": {"hmac": "YWJj"},
@@ -274,7 +286,11 @@ mod tests {
             ("no magic", b"{}".to_vec(), 400),
             ("cut short", cut, 400),
         ] {
-            assert_eq!(decode(&body).unwrap_err().code.as_u16(), code, "{name}");
+            assert_eq!(
+                decode_protobuf(&body).unwrap_err().code.as_u16(),
+                code,
+                "{name}"
+            );
         }
     }
 }

@@ -7,23 +7,26 @@ use http::{HeaderMap, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::object::Object;
-use super::request::Params;
-use super::resource::Resource;
-use super::status::Result;
+use super::object::ApiObject;
+use super::request::QueryParams;
+use super::resource::ServedResource;
+use super::status::StatusResult;
 use super::table::{self, IncludeObject};
 
 /// The form a client accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Render {
+pub(crate) enum ResponseFormat {
     Object,
     Metadata,
     Table(IncludeObject),
 }
 
-impl Render {
+impl ResponseFormat {
     /// The first form in `Accept` that is known here.
-    pub(crate) fn of(headers: &HeaderMap, params: &Params) -> Result<Self> {
+    pub(crate) fn negotiate_format(
+        headers: &HeaderMap,
+        params: &QueryParams,
+    ) -> StatusResult<Self> {
         let accept = headers
             .get(header::ACCEPT)
             .and_then(|value| value.to_str().ok())
@@ -39,8 +42,8 @@ impl Render {
             match form {
                 None => return Ok(Self::Object),
                 Some("Table") if known => {
-                    return Ok(Self::Table(IncludeObject::parse(
-                        params.text("includeObject"),
+                    return Ok(Self::Table(IncludeObject::parse_param(
+                        params.get_text("includeObject"),
                     )?));
                 }
                 Some("PartialObjectMetadata" | "PartialObjectMetadataList") if known => {
@@ -52,24 +55,29 @@ impl Render {
         Ok(Self::Object)
     }
 
-    pub(crate) fn one(self, resource: &Resource, object: &Object, now: Timestamp) -> Bytes {
+    pub(crate) fn render_object(
+        self,
+        resource: &ServedResource,
+        object: &ApiObject,
+        now: Timestamp,
+    ) -> Bytes {
         match self {
             Self::Object => object.text.clone(),
-            Self::Metadata => metadata(&object.value()).to_string().into(),
+            Self::Metadata => partial_metadata(&object.to_value()).to_string().into(),
             Self::Table(include) => {
                 let meta = json!({"resourceVersion": object.version.to_string()});
-                table::table(resource, &meta, &[object.value()], include, now)
+                table::render_table(resource, &meta, &[object.to_value()], include, now)
                     .to_string()
                     .into()
             }
         }
     }
 
-    pub(crate) fn list(
+    pub(crate) fn render_list(
         self,
-        resource: &Resource,
+        resource: &ServedResource,
         meta: &Value,
-        objects: &[Arc<Object>],
+        objects: &[Arc<ApiObject>],
         now: Timestamp,
     ) -> Bytes {
         match self {
@@ -89,12 +97,12 @@ impl Render {
                     meta,
                     objects
                         .iter()
-                        .map(|object| metadata(&object.value()).to_string().into()),
+                        .map(|object| partial_metadata(&object.to_value()).to_string().into()),
                 )
             }
             Self::Table(include) => {
-                let values: Vec<Value> = objects.iter().map(|object| object.value()).collect();
-                table::table(resource, meta, &values, include, now)
+                let values: Vec<Value> = objects.iter().map(|object| object.to_value()).collect();
+                table::render_table(resource, meta, &values, include, now)
                     .to_string()
                     .into()
             }
@@ -102,17 +110,17 @@ impl Render {
     }
 
     /// A bookmark in the form of the other events.
-    pub(crate) fn bookmark(self, object: Value) -> Bytes {
+    pub(crate) fn render_bookmark(self, object: Value) -> Bytes {
         let rendered = match self {
             Self::Object => object,
-            Self::Metadata => metadata(&object),
-            Self::Table(_) => table::bookmark(&object),
+            Self::Metadata => partial_metadata(&object),
+            Self::Table(_) => table::render_bookmark(&object),
         };
         rendered.to_string().into()
     }
 }
 
-pub(super) fn metadata(object: &Value) -> Value {
+pub(super) fn partial_metadata(object: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
 }
 

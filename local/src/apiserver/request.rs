@@ -6,14 +6,14 @@ use std::str::FromStr;
 use http::{HeaderMap, Uri, header};
 use serde_json::Value;
 
-use super::lifecycle::{DeleteOptions, Propagation};
+use super::lifecycle::{DeleteOptions, PropagationPolicy};
 use super::protobuf;
-use super::selector::Selector;
-use super::status::{Failure, Result};
+use super::selector::ObjectSelector;
+use super::status::{StatusError, StatusResult};
 
 /// The place in `/api/v1/…` or `/apis/GROUP/VERSION/…` a request names. Absent parts are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct RequestInfo {
     pub(crate) group: String,
     pub(crate) version: String,
     pub(crate) namespace: String,
@@ -22,13 +22,13 @@ pub(crate) struct Place {
     pub(crate) subresource: String,
 }
 
-impl Place {
+impl RequestInfo {
     /// `None` for a path that names no resource.
-    pub(crate) fn parse(path: &str) -> Option<Self> {
+    pub(crate) fn parse_path(path: &str) -> Option<Self> {
         let parts: Vec<String> = path
             .trim_matches('/')
             .split('/')
-            .map(decode)
+            .map(decode_segment)
             .collect::<Option<_>>()?;
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let (group, version, rest) = match parts.as_slice() {
@@ -62,7 +62,7 @@ impl Place {
 }
 
 /// One percent-encoded path segment; `None` if it is not valid UTF-8.
-fn decode(segment: &str) -> Option<String> {
+fn decode_segment(segment: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -86,10 +86,10 @@ fn decode(segment: &str) -> Option<String> {
 
 /// The query of a request.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Params(HashMap<String, String>);
+pub(crate) struct QueryParams(HashMap<String, String>);
 
-impl Params {
-    pub(crate) fn parse(uri: &Uri) -> Self {
+impl QueryParams {
+    pub(crate) fn parse_query(uri: &Uri) -> Self {
         let query = uri.query().unwrap_or_default();
         Self(
             url::form_urlencoded::parse(query.as_bytes())
@@ -99,66 +99,69 @@ impl Params {
     }
 
     /// The parameter's text, or "".
-    pub(crate) fn text(&self, name: &str) -> &str {
+    pub(crate) fn get_text(&self, name: &str) -> &str {
         self.0.get(name).map(String::as_str).unwrap_or_default()
     }
 
     /// `None` when the parameter is not there.
-    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>> {
+    pub(crate) fn get_flag(&self, name: &str) -> StatusResult<Option<bool>> {
         match self.0.get(name).map(String::as_str) {
             None => Ok(None),
             Some("" | "true" | "True" | "1") => Ok(Some(true)),
             Some("false" | "False" | "0") => Ok(Some(false)),
-            Some(other) => Err(Failure::bad_request(format!(
+            Some(other) => Err(StatusError::bad_request(format!(
                 "{name}: {other:?} is not a boolean"
             ))),
         }
     }
 
     /// `None` when the parameter is not there or empty.
-    pub(crate) fn number<N: FromStr>(&self, name: &str) -> Result<Option<N>> {
-        match self.text(name) {
+    pub(crate) fn get_number<N: FromStr>(&self, name: &str) -> StatusResult<Option<N>> {
+        match self.get_text(name) {
             "" => Ok(None),
             text => text
                 .parse()
                 .map(Some)
-                .map_err(|_| Failure::bad_request(format!("{name}: {text:?} is not a number"))),
+                .map_err(|_| StatusError::bad_request(format!("{name}: {text:?} is not a number"))),
         }
     }
 
-    pub(crate) fn selector(&self) -> Result<Selector> {
-        Selector::parse(self.text("labelSelector"), self.text("fieldSelector"))
+    pub(crate) fn parse_selector(&self) -> StatusResult<ObjectSelector> {
+        ObjectSelector::parse_selectors(
+            self.get_text("labelSelector"),
+            self.get_text("fieldSelector"),
+        )
     }
 
-    pub(crate) fn dry_run(&self) -> Result<bool> {
-        match self.text("dryRun") {
+    pub(crate) fn dry_run(&self) -> StatusResult<bool> {
+        match self.get_text("dryRun") {
             "" => Ok(false),
             "All" => Ok(true),
-            other => Err(Failure::bad_request(format!(
+            other => Err(StatusError::bad_request(format!(
                 "dryRun: {other:?} is not supported; only All is"
             ))),
         }
     }
 
     /// Deletion options from the query, overridden by those of the body.
-    pub(crate) fn delete_options(&self, body: &Value) -> Result<(DeleteOptions, bool)> {
+    pub(crate) fn delete_options(&self, body: &Value) -> StatusResult<(DeleteOptions, bool)> {
         let grace = match body["gracePeriodSeconds"].as_i64() {
             Some(seconds) => Some(seconds),
-            None => self.number("gracePeriodSeconds")?,
+            None => self.get_number("gracePeriodSeconds")?,
         };
         let orphan = body["orphanDependents"]
             .as_bool()
-            .or(self.flag("orphanDependents")?);
+            .or(self.get_flag("orphanDependents")?);
         let propagation = match body["propagationPolicy"]
             .as_str()
-            .unwrap_or(self.text("propagationPolicy"))
+            .unwrap_or(self.get_text("propagationPolicy"))
         {
-            "Orphan" => Propagation::Orphan,
-            "" if orphan == Some(true) => Propagation::Orphan,
-            "" | "Background" => Propagation::Background,
-            "Foreground" => Propagation::Foreground,
+            "Orphan" => PropagationPolicy::Orphan,
+            "" if orphan == Some(true) => PropagationPolicy::Orphan,
+            "" | "Background" => PropagationPolicy::Background,
+            "Foreground" => PropagationPolicy::Foreground,
             other => {
-                return Err(Failure::bad_request(format!(
+                return Err(StatusError::bad_request(format!(
                     "propagationPolicy: {other:?} is not known"
                 )));
             }
@@ -179,8 +182,8 @@ impl Params {
 }
 
 /// Who writes: the `fieldManager`, else the first word of the user agent.
-pub(crate) fn manager(params: &Params, headers: &HeaderMap) -> String {
-    let named = params.text("fieldManager");
+pub(crate) fn field_manager_name(params: &QueryParams, headers: &HeaderMap) -> String {
+    let named = params.get_text("fieldManager");
     if !named.is_empty() {
         return named.to_owned();
     }
@@ -204,26 +207,26 @@ pub(crate) fn content_type(headers: &HeaderMap) -> &str {
 }
 
 /// A body that is JSON, or YAML where that is said.
-pub(crate) fn parse_body(content_type: &str, body: &[u8]) -> Result<Value> {
+pub(crate) fn parse_body(content_type: &str, body: &[u8]) -> StatusResult<Value> {
     match content_type {
         "" | "application/json" => serde_json::from_slice(body)
-            .map_err(|error| Failure::bad_request(format!("the body is not JSON: {error}"))),
+            .map_err(|error| StatusError::bad_request(format!("the body is not JSON: {error}"))),
         "application/yaml" | "application/apply-patch+yaml" => parse_yaml(body),
-        protobuf::MEDIA_TYPE => protobuf::decode(body),
-        _ => Err(Failure::unsupported_media(
+        protobuf::MEDIA_TYPE => protobuf::decode_protobuf(body),
+        _ => Err(StatusError::unsupported_media(
             "application/json, application/yaml",
         )),
     }
 }
 
-fn parse_yaml(body: &[u8]) -> Result<Value> {
+fn parse_yaml(body: &[u8]) -> StatusResult<Value> {
     if let Ok(value) = serde_json::from_slice(body) {
         return Ok(value);
     }
     let text =
-        std::str::from_utf8(body).map_err(|_| Failure::bad_request("the body is not UTF-8"))?;
+        std::str::from_utf8(body).map_err(|_| StatusError::bad_request("the body is not UTF-8"))?;
     serde_saphyr::from_str(text)
-        .map_err(|error| Failure::bad_request(format!("the body is not YAML: {error}")))
+        .map_err(|error| StatusError::bad_request(format!("the body is not YAML: {error}")))
 }
 
 #[cfg(test)]
@@ -239,7 +242,7 @@ mod tests {
                      name: &str,
                      subresource: &str| {
             let own = str::to_owned;
-            Some(Place {
+            Some(RequestInfo {
                 group: own(group),
                 version: own(version),
                 namespace: own(namespace),
@@ -291,7 +294,7 @@ mod tests {
             ("/healthz", None),
             ("/api/v1/pods/%ff", None),
         ] {
-            assert_eq!(Place::parse(path), expected, "{path}");
+            assert_eq!(RequestInfo::parse_path(path), expected, "{path}");
         }
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::builtin;
-use super::schema::Schema;
+use super::schema::StructuralSchema;
 
 /// One resource in one version, with all that differs between kinds.
 #[derive(Debug)]
-pub(crate) struct Resource {
+pub(crate) struct ServedResource {
     pub(crate) group: String,
     pub(crate) version: String,
     pub(crate) kind: String,
@@ -21,24 +21,24 @@ pub(crate) struct Resource {
     pub(crate) namespaced: bool,
     /// Has a `/status` subresource; writes to the object itself leave the status alone.
     pub(crate) status: bool,
-    pub(crate) shape: Shape,
+    pub(crate) shape: ResourceSchema,
     /// `additionalPrinterColumns` of a custom kind.
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Vec<PrinterColumn>,
     id: Arc<str>,
 }
 
 /// How an object of a kind is checked and pruned.
 #[derive(Debug)]
-pub(crate) enum Shape {
+pub(crate) enum ResourceSchema {
     /// Read into Kubernetes' own type and written again.
-    Typed(builtin::Type),
+    Typed(builtin::BuiltinType),
     /// By the schema of its `CustomResourceDefinition`, which is also there as it was given.
-    Schema(Box<Schema>, Value),
+    Schema(Box<StructuralSchema>, Value),
 }
 
 /// One column of `kubectl get`.
 #[derive(Debug, Clone)]
-pub(crate) struct Column {
+pub(crate) struct PrinterColumn {
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) description: String,
@@ -46,7 +46,7 @@ pub(crate) struct Column {
     pub(crate) priority: i64,
 }
 
-impl Resource {
+impl ServedResource {
     /// `plural`, or `plural.group`: the name in messages, and the key of its table in the store.
     pub(crate) fn id(&self) -> &Arc<str> {
         &self.id
@@ -61,10 +61,10 @@ impl Resource {
     }
 
     pub(crate) fn is_custom(&self) -> bool {
-        matches!(self.shape, Shape::Schema(..))
+        matches!(self.shape, ResourceSchema::Schema(..))
     }
 
-    pub(super) fn builtin(entry: &builtin::Entry) -> Self {
+    pub(super) fn from_builtin(entry: &builtin::BuiltinKind) -> Self {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
         Self {
             group: entry.group.to_owned(),
@@ -76,14 +76,14 @@ impl Resource {
             categories: words(entry.categories),
             namespaced: entry.namespaced,
             status: entry.status,
-            shape: Shape::Typed(entry.of),
+            shape: ResourceSchema::Typed(entry.of),
             columns: Vec::new(),
-            id: id(entry.plural, entry.group),
+            id: resource_id(entry.plural, entry.group),
         }
     }
 
     /// The resource one version of a `CustomResourceDefinition` describes, if that version is served.
-    pub(super) fn custom(crd: &Value, version: &Value) -> Option<Self> {
+    pub(super) fn from_crd_version(crd: &Value, version: &Value) -> Option<Self> {
         if version["served"] != true {
             return None;
         }
@@ -99,7 +99,7 @@ impl Resource {
         let schema = &version["schema"]["openAPIV3Schema"];
         let (group, plural) = (text(&spec["group"]), text(&names["plural"]));
         Some(Self {
-            id: id(&plural, &group),
+            id: resource_id(&plural, &group),
             version: text(&version["name"]),
             kind: text(&names["kind"]),
             singular: names["singular"]
@@ -109,12 +109,15 @@ impl Resource {
             categories: texts(&names["categories"]),
             namespaced: spec["scope"] == "Namespaced",
             status: version["subresources"]["status"].is_object(),
-            shape: Shape::Schema(Box::new(Schema::parse(schema)), schema.clone()),
+            shape: ResourceSchema::Schema(
+                Box::new(StructuralSchema::parse_schema(schema)),
+                schema.clone(),
+            ),
             columns: version["additionalPrinterColumns"]
                 .as_array()
                 .into_iter()
                 .flatten()
-                .map(column)
+                .map(parse_printer_column)
                 .collect(),
             group,
             plural,
@@ -122,7 +125,7 @@ impl Resource {
     }
 }
 
-fn id(plural: &str, group: &str) -> Arc<str> {
+fn resource_id(plural: &str, group: &str) -> Arc<str> {
     if group.is_empty() {
         Arc::from(plural)
     } else {
@@ -130,9 +133,9 @@ fn id(plural: &str, group: &str) -> Arc<str> {
     }
 }
 
-fn column(value: &Value) -> Column {
+fn parse_printer_column(value: &Value) -> PrinterColumn {
     let text = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
-    Column {
+    PrinterColumn {
         name: text("name"),
         kind: text("type"),
         description: text("description"),
@@ -143,16 +146,16 @@ fn column(value: &Value) -> Column {
 
 /// Every served resource, by its place in the URL: (group, version, plural).
 #[derive(Debug, Default)]
-pub(crate) struct Registry {
-    resources: BTreeMap<(String, String, String), Arc<Resource>>,
+pub(crate) struct ResourceRegistry {
+    resources: BTreeMap<(String, String, String), Arc<ServedResource>>,
 }
 
-impl Registry {
+impl ResourceRegistry {
     /// The built-in kinds and the given `CustomResourceDefinitions`.
     pub(crate) fn new(crds: impl Iterator<Item = Value>) -> Self {
         let mut registry = Self::default();
-        for entry in builtin::ENTRIES {
-            registry.add(Resource::builtin(entry));
+        for entry in builtin::BUILTIN_KINDS {
+            registry.add_resource(ServedResource::from_builtin(entry));
         }
         for crd in crds {
             let versions = crd["spec"]["versions"]
@@ -161,13 +164,13 @@ impl Registry {
                 .unwrap_or_default();
             versions
                 .iter()
-                .filter_map(|version| Resource::custom(&crd, version))
-                .for_each(|one| registry.add(one));
+                .filter_map(|version| ServedResource::from_crd_version(&crd, version))
+                .for_each(|one| registry.add_resource(one));
         }
         registry
     }
 
-    fn add(&mut self, resource: Resource) {
+    fn add_resource(&mut self, resource: ServedResource) {
         let place = (
             resource.group.clone(),
             resource.version.clone(),
@@ -176,19 +179,24 @@ impl Registry {
         self.resources.insert(place, Arc::new(resource));
     }
 
-    pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+    pub(crate) fn find_resource(
+        &self,
+        group: &str,
+        version: &str,
+        plural: &str,
+    ) -> Option<&Arc<ServedResource>> {
         self.resources
             .get(&(group.to_owned(), version.to_owned(), plural.to_owned()))
     }
 
     /// The resource whose objects live in the store's table `id`, in any served version.
-    pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<Resource>> {
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<ServedResource>> {
         self.resources
             .values()
             .find(|resource| &**resource.id() == id)
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
+    pub(crate) fn list_resources(&self) -> impl Iterator<Item = &Arc<ServedResource>> {
         self.resources.values()
     }
 }

@@ -18,33 +18,33 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::ApiServer;
-use super::object::{Key, Object};
-use super::request::{Params, Place, content_type, manager, parse_body};
-use super::resource::Resource;
-use super::shape::Strictness;
-use super::status::{Failure, Result};
-use super::store::{Store, Txn};
+use super::decoding::FieldValidation;
+use super::object::{ApiObject, ObjectKey};
+use super::request::{QueryParams, RequestInfo, content_type, field_manager_name, parse_body};
+use super::resource::ServedResource;
+use super::status::{StatusError, StatusResult};
+use super::store::{ClusterStore, Txn};
 
 /// Largest request body, as of a real server.
 pub(super) const BODY_BYTES: usize = 3 << 20;
 
 /// One request on a resource.
-struct Call {
+struct ResourceRequest {
     api: ApiServer,
-    resource: Arc<Resource>,
+    resource: Arc<ServedResource>,
     /// Empty for cluster-scoped kinds, and for all namespaces.
     namespace: String,
     /// Empty for the collection.
     name: String,
-    params: Params,
+    params: QueryParams,
     headers: HeaderMap,
     body: Bytes,
     now: Timestamp,
 }
 
 /// Answers a request below `/api/VERSION` or `/apis/GROUP/VERSION`.
-pub(super) async fn handle(api: ApiServer, request: Request) -> Response {
-    answer(api, request).await.unwrap_or_else(|failure| {
+pub(super) async fn handle_request(api: ApiServer, request: Request) -> Response {
+    answer_request(api, request).await.unwrap_or_else(|failure| {
         if failure.code == StatusCode::NOT_IMPLEMENTED {
             tracing::warn!(%failure, "a client asked the embedded API for what it does not have");
         }
@@ -52,70 +52,78 @@ pub(super) async fn handle(api: ApiServer, request: Request) -> Response {
     })
 }
 
-async fn answer(api: ApiServer, request: Request) -> Result<Response> {
+async fn answer_request(api: ApiServer, request: Request) -> StatusResult<Response> {
     let (parts, body) = request.into_parts();
-    let place = Place::parse(parts.uri.path()).ok_or_else(Failure::no_route)?;
+    let place = RequestInfo::parse_path(parts.uri.path()).ok_or_else(StatusError::no_route)?;
     refuse_protobuf_only(&parts.headers)?;
     let body = axum::body::to_bytes(body, BODY_BYTES)
         .await
-        .map_err(|_| Failure::too_large())?;
-    if let Some(answer) = review::answer(&parts.method, &place, &parts.headers, &body) {
+        .map_err(|_| StatusError::request_too_large())?;
+    if let Some(answer) = review::answer_review(&parts.method, &place, &parts.headers, &body) {
         return answer;
     }
     let found = api
         .store()
-        .read()
+        .read_state()
         .registry()
-        .find(&place.group, &place.version, &place.plural)
+        .find_resource(&place.group, &place.version, &place.plural)
         .cloned();
-    let resource = found.ok_or_else(Failure::no_route)?;
+    let resource = found.ok_or_else(StatusError::no_route)?;
     if !resource.namespaced && !place.namespace.is_empty() {
-        return Err(Failure::no_route());
+        return Err(StatusError::no_route());
     }
-    let call = Call {
+    let call = ResourceRequest {
         api,
         resource,
         namespace: place.namespace,
         name: place.name,
-        params: Params::parse(&parts.uri),
+        params: QueryParams::parse_query(&parts.uri),
         headers: parts.headers,
         body,
         now: Timestamp::now(),
     };
-    dispatch(call, &parts.method, &place.subresource).await
+    dispatch_request(call, &parts.method, &place.subresource).await
 }
 
-async fn dispatch(call: Call, method: &Method, subresource: &str) -> Result<Response> {
+async fn dispatch_request(
+    call: ResourceRequest,
+    method: &Method,
+    subresource: &str,
+) -> StatusResult<Response> {
     let one = !call.name.is_empty();
     if one && call.resource.namespaced && call.namespace.is_empty() {
-        return Err(Failure::no_route());
+        return Err(StatusError::no_route());
     }
     match (subresource, method.as_str()) {
-        ("", "GET") if call.params.flag("watch")? == Some(true) => watch::watch(&call),
-        ("", "GET") if one => read::get(&call),
-        ("", "GET") => read::list(&call),
-        ("", "POST") if !one => create::create(call).await,
-        ("", "PUT") if one => update::put(call, update::Part::Object).await,
-        ("", "PATCH") if one => update::patch(call, update::Part::Object).await,
-        ("", "DELETE") if one => delete::delete(call).await,
+        ("", "GET") if call.params.get_flag("watch")? == Some(true) => watch::watch_resource(&call),
+        ("", "GET") if one => read::get_resource(&call),
+        ("", "GET") => read::list_resource(&call),
+        ("", "POST") if !one => create::create_resource(call).await,
+        ("", "PUT") if one => update::update_resource(call, update::ObjectPart::Object).await,
+        ("", "PATCH") if one => update::patch_resource(call, update::ObjectPart::Object).await,
+        ("", "DELETE") if one => delete::delete_resource(call).await,
         ("", "DELETE") => delete::delete_collection(call).await,
-        ("", _) => Err(Failure::method_not_allowed()),
-        ("status", _) if !call.resource.status => Err(Failure::no_route()),
-        ("status", "GET") => read::get(&call),
-        ("status", "PUT") => update::put(call, update::Part::Status).await,
-        ("status", "PATCH") => update::patch(call, update::Part::Status).await,
-        ("status", _) => Err(Failure::method_not_allowed()),
+        ("", _) => Err(StatusError::method_not_allowed()),
+        ("status", _) if !call.resource.status => Err(StatusError::no_route()),
+        ("status", "GET") => read::get_resource(&call),
+        ("status", "PUT") => update::update_resource(call, update::ObjectPart::Status).await,
+        ("status", "PATCH") => update::patch_resource(call, update::ObjectPart::Status).await,
+        ("status", _) => Err(StatusError::method_not_allowed()),
         (subresource, method) => other_subresource(call, subresource, method).await,
     }
 }
 
-async fn other_subresource(call: Call, subresource: &str, method: &str) -> Result<Response> {
+async fn other_subresource(
+    call: ResourceRequest,
+    subresource: &str,
+    method: &str,
+) -> StatusResult<Response> {
     let what = format!("{}/{subresource}", call.resource.id());
     let first = subresource.split('/').next().unwrap_or_default();
     match (&**call.resource.id(), first, method) {
-        ("pods", "log", "GET") => pods::log(&call),
-        ("pods", "binding", "POST") => pods::bind(call).await,
-        ("pods", "log" | "binding", _) => Err(Failure::method_not_allowed()),
+        ("pods", "log", "GET") => pods::read_pod_log(&call),
+        ("pods", "binding", "POST") => pods::bind_pod(call).await,
+        ("pods", "log" | "binding", _) => Err(StatusError::method_not_allowed()),
         (
             "pods",
             "exec"
@@ -130,13 +138,13 @@ async fn other_subresource(call: Call, subresource: &str, method: &str) -> Resul
         | ("services", "proxy", _)
         | ("serviceaccounts", "token", _)
         | ("namespaces", "finalize", _)
-        | (_, "scale", _) => Err(Failure::not_built(&what)),
-        _ => Err(Failure::no_route()),
+        | (_, "scale", _) => Err(StatusError::not_built(&what)),
+        _ => Err(StatusError::no_route()),
     }
 }
 
 /// Who can read only protobuf gets nothing; JSON is all there is.
-fn refuse_protobuf_only(headers: &HeaderMap) -> Result<()> {
+fn refuse_protobuf_only(headers: &HeaderMap) -> StatusResult<()> {
     let accept = headers
         .get(header::ACCEPT)
         .and_then(|value| value.to_str().ok())
@@ -148,45 +156,49 @@ fn refuse_protobuf_only(headers: &HeaderMap) -> Result<()> {
     if accept.split(',').any(readable) {
         Ok(())
     } else {
-        Err(Failure::not_acceptable())
+        Err(StatusError::not_acceptable())
     }
 }
 
-impl Call {
-    fn store(&self) -> &Store {
+impl ResourceRequest {
+    fn store(&self) -> &ClusterStore {
         self.api.store()
     }
 
-    fn key(&self) -> Key {
-        Key::new(self.resource.id(), &self.namespace, &self.name)
+    fn object_key(&self) -> ObjectKey {
+        ObjectKey::new(self.resource.id(), &self.namespace, &self.name)
     }
 
-    fn manager(&self) -> String {
-        manager(&self.params, &self.headers)
+    fn field_manager_name(&self) -> String {
+        field_manager_name(&self.params, &self.headers)
     }
 
-    fn strictness(&self) -> Result<Strictness> {
-        Strictness::parse(self.params.text("fieldValidation"))
+    fn field_validation(&self) -> StatusResult<FieldValidation> {
+        FieldValidation::parse_param(self.params.get_text("fieldValidation"))
     }
 
-    fn body(&self) -> Result<Value> {
+    fn read_body(&self) -> StatusResult<Value> {
         parse_body(content_type(&self.headers), &self.body)
     }
 
     /// A body that may be missing, as of DELETE.
-    fn optional_body(&self) -> Result<Value> {
+    fn optional_body(&self) -> StatusResult<Value> {
         if self.body.is_empty() {
             Ok(Value::Null)
         } else {
-            self.body()
+            self.read_body()
         }
     }
 }
 
 /// The stored object, or the 404 that names it.
-fn existing(txn: &Txn<'_>, resource: &Resource, key: &Key) -> Result<Arc<Object>> {
+fn get_existing_object(
+    txn: &Txn<'_>,
+    resource: &ServedResource,
+    key: &ObjectKey,
+) -> StatusResult<Arc<ApiObject>> {
     txn.get(key)
-        .ok_or_else(|| Failure::not_found(resource, &key.name))
+        .ok_or_else(|| StatusError::not_found(resource, &key.name))
 }
 
 /// An object as a JSON response, with warnings for who asked for them.

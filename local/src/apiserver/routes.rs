@@ -7,40 +7,50 @@ use axum::routing::get;
 use http::{HeaderMap, header};
 use serde_json::Value;
 
-use super::status::Failure;
+use super::status::StatusError;
 use super::{ApiServer, discovery, openapi, rest};
 
 /// Asked for with `@` in the place of the last but one dot, which is no valid media type to answer with.
 const OPENAPI_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
-pub(super) fn router(api: ApiServer) -> Router {
+pub(super) fn build_router(api: ApiServer) -> Router {
     Router::new()
-        .route("/version", get(async || json(&discovery::version())))
+        .route(
+            "/version",
+            get(async || respond_json(&discovery::version_info())),
+        )
         .route("/healthz", get(async || "ok"))
         .route("/livez", get(async || "ok"))
         .route("/readyz", get(async || "ok"))
-        .route("/api", get(async || json(&discovery::core_versions())))
+        .route(
+            "/api",
+            get(async || respond_json(&discovery::core_versions())),
+        )
         .route("/api/{version}", get(core_resources))
         .route(
             "/apis",
-            get(async |State(api): State<ApiServer>| json(&discovery::groups(&api.registry()))),
+            get(async |State(api): State<ApiServer>| {
+                respond_json(&discovery::list_api_groups(&api.resource_registry()))
+            }),
         )
-        .route("/apis/{group}", get(group))
+        .route("/apis/{group}", get(api_group))
         .route("/apis/{group}/{version}", get(group_resources))
         .route("/openapi/v2", get(openapi_v2))
         .route(
             "/openapi/v3",
-            get(async |State(api): State<ApiServer>| json(&openapi::v3(&api.registry()))),
+            get(async |State(api): State<ApiServer>| {
+                respond_json(&openapi::v3_index(&api.resource_registry()))
+            }),
         )
         .route("/openapi/v3/{*path}", get(openapi_v3))
         .fallback(async |State(api): State<ApiServer>, request: Request| {
-            rest::handle(api, request).await
+            rest::handle_request(api, request).await
         })
-        .method_not_allowed_fallback(async || Failure::method_not_allowed())
+        .method_not_allowed_fallback(async || StatusError::method_not_allowed())
         .with_state(api)
 }
 
-fn json(value: &Value) -> Response {
+fn respond_json(value: &Value) -> Response {
     (
         [(header::CONTENT_TYPE, "application/json")],
         value.to_string(),
@@ -48,23 +58,34 @@ fn json(value: &Value) -> Response {
         .into_response()
 }
 
-fn found(value: Option<Value>) -> Response {
-    value.map_or_else(|| Failure::no_route().into_response(), |value| json(&value))
+fn json_or_not_found(value: Option<Value>) -> Response {
+    value.map_or_else(
+        || StatusError::no_route().into_response(),
+        |value| respond_json(&value),
+    )
 }
 
 async fn core_resources(State(api): State<ApiServer>, Path(version): Path<String>) -> Response {
-    found(discovery::resources(&api.registry(), "", &version))
+    json_or_not_found(discovery::list_api_resources(
+        &api.resource_registry(),
+        "",
+        &version,
+    ))
 }
 
-async fn group(State(api): State<ApiServer>, Path(group): Path<String>) -> Response {
-    found(discovery::group(&api.registry(), &group))
+async fn api_group(State(api): State<ApiServer>, Path(group): Path<String>) -> Response {
+    json_or_not_found(discovery::find_api_group(&api.resource_registry(), &group))
 }
 
 async fn group_resources(
     State(api): State<ApiServer>,
     Path((group, version)): Path<(String, String)>,
 ) -> Response {
-    found(discovery::resources(&api.registry(), &group, &version))
+    json_or_not_found(discovery::list_api_resources(
+        &api.resource_registry(),
+        &group,
+        &version,
+    ))
 }
 
 async fn openapi_v2(State(api): State<ApiServer>, headers: HeaderMap) -> Response {
@@ -79,9 +100,9 @@ async fn openapi_v2(State(api): State<ApiServer>, headers: HeaderMap) -> Respons
         )
             .into_response();
     }
-    json(&openapi::v2(&api.registry()))
+    respond_json(&openapi::v2_document(&api.resource_registry()))
 }
 
 async fn openapi_v3(State(api): State<ApiServer>, Path(path): Path<String>) -> Response {
-    found(openapi::v3_group(&api.registry(), &path))
+    json_or_not_found(openapi::v3_group_document(&api.resource_registry(), &path))
 }

@@ -13,18 +13,18 @@ use serde_json::{Map, Value};
 
 /// One level of a structural schema.
 #[derive(Debug, Default)]
-pub(crate) struct Schema {
+pub(crate) struct StructuralSchema {
     kind: Option<String>,
-    properties: BTreeMap<String, Schema>,
-    additional: Option<Box<Schema>>,
-    items: Option<Box<Schema>>,
+    properties: BTreeMap<String, StructuralSchema>,
+    additional: Option<Box<StructuralSchema>>,
+    items: Option<Box<StructuralSchema>>,
     required: Vec<String>,
     allowed: Option<Vec<Value>>,
-    any_of: Vec<Schema>,
-    one_of: Vec<Schema>,
-    all_of: Vec<Schema>,
-    not: Option<Box<Schema>>,
-    bounds: Bounds,
+    any_of: Vec<StructuralSchema>,
+    one_of: Vec<StructuralSchema>,
+    all_of: Vec<StructuralSchema>,
+    not: Option<Box<StructuralSchema>>,
+    bounds: SchemaBounds,
     pattern: Option<Regex>,
     date_time: bool,
     nullable: bool,
@@ -46,7 +46,7 @@ pub(crate) enum ListType {
 }
 
 #[derive(Debug, Default)]
-struct Bounds {
+struct SchemaBounds {
     minimum: Option<f64>,
     maximum: Option<f64>,
     min_length: Option<u64>,
@@ -55,21 +55,21 @@ struct Bounds {
     max_items: Option<u64>,
 }
 
-impl Schema {
+impl StructuralSchema {
     /// Reads `openAPIV3Schema`; what is not understood is passed over (see the module's text).
-    pub(crate) fn parse(value: &Value) -> Self {
+    pub(crate) fn parse_schema(value: &Value) -> Self {
         let sub = |field: &str| {
             value
                 .get(field)
                 .filter(|one| one.is_object())
-                .map(|one| Box::new(Self::parse(one)))
+                .map(|one| Box::new(Self::parse_schema(one)))
         };
         let many = |field: &str| -> Vec<Self> {
             value[field]
                 .as_array()
                 .into_iter()
                 .flatten()
-                .map(Self::parse)
+                .map(Self::parse_schema)
                 .collect()
         };
         let yes = |field: &str| value[field] == true;
@@ -87,7 +87,7 @@ impl Schema {
                 .as_object()
                 .into_iter()
                 .flatten()
-                .map(|(name, one)| (name.clone(), Self::parse(one)))
+                .map(|(name, one)| (name.clone(), Self::parse_schema(one)))
                 .collect(),
             additional: sub("additionalProperties"),
             items: sub("items"),
@@ -97,7 +97,7 @@ impl Schema {
             one_of: many("oneOf"),
             all_of: many("allOf"),
             not: sub("not"),
-            bounds: Bounds::parse(value),
+            bounds: SchemaBounds::parse_bounds(value),
             pattern: value["pattern"]
                 .as_str()
                 .and_then(|pattern| Regex::new(pattern).ok()),
@@ -117,7 +117,7 @@ impl Schema {
     }
 
     /// The schema of the field `name` of an object.
-    pub(crate) fn field(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn field_schema(&self, name: &str) -> Option<&Self> {
         self.properties.get(name).or(self.additional.as_deref())
     }
 
@@ -127,7 +127,7 @@ impl Schema {
     }
 
     /// Drops unknown fields of a whole object (not its type and metadata); returns their paths.
-    pub(crate) fn prune(&self, object: &mut Value) -> Vec<String> {
+    pub(crate) fn prune_unknown_fields(&self, object: &mut Value) -> Vec<String> {
         let mut dropped = Vec::new();
         self.prune_at("", true, object, &mut dropped);
         dropped
@@ -140,9 +140,9 @@ impl Schema {
                 map.retain(|name, _| {
                     let meta =
                         keep_meta && matches!(name.as_str(), "apiVersion" | "kind" | "metadata");
-                    let keep = meta || self.preserve || self.field(name).is_some();
+                    let keep = meta || self.preserve || self.field_schema(name).is_some();
                     if !keep {
-                        dropped.push(join(path, name));
+                        dropped.push(join_path(path, name));
                     }
                     keep
                 });
@@ -150,8 +150,8 @@ impl Schema {
                     .iter_mut()
                     .filter(|(name, _)| !(root && *name == "metadata"))
                 {
-                    if let Some(schema) = self.field(name) {
-                        schema.prune_at(&join(path, name), false, one, dropped);
+                    if let Some(schema) = self.field_schema(name) {
+                        schema.prune_at(&join_path(path, name), false, one, dropped);
                     }
                 }
             }
@@ -167,12 +167,12 @@ impl Schema {
     }
 
     /// Fills in what has a default, and drops nulls that may not be null, as Kubernetes does before validating.
-    pub(crate) fn fill(&self, value: &mut Value) {
+    pub(crate) fn fill_defaults(&self, value: &mut Value) {
         match value {
             Value::Object(map) => self.fill_object(map),
             Value::Array(items) => {
                 if let Some(schema) = self.items() {
-                    items.iter_mut().for_each(|one| schema.fill(one));
+                    items.iter_mut().for_each(|one| schema.fill_defaults(one));
                 }
             }
             _ => {}
@@ -193,15 +193,15 @@ impl Schema {
             }
         }
         for (name, one) in map.iter_mut() {
-            if let Some(schema) = self.field(name) {
-                schema.fill(one);
+            if let Some(schema) = self.field_schema(name) {
+                schema.fill_defaults(one);
             }
         }
     }
 }
 
-impl Bounds {
-    fn parse(value: &Value) -> Self {
+impl SchemaBounds {
+    fn parse_bounds(value: &Value) -> Self {
         Self {
             minimum: value["minimum"].as_f64(),
             maximum: value["maximum"].as_f64(),
@@ -213,7 +213,7 @@ impl Bounds {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+fn join_path(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
     } else {

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::object::Object;
-use super::status::{Failure, Result};
+use super::object::ApiObject;
+use super::status::{StatusError, StatusResult};
 
 /// Both selectors of a request. The default selects everything.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Selector {
-    labels: Vec<Requirement>,
+pub(crate) struct ObjectSelector {
+    labels: Vec<LabelRequirement>,
     fields: Vec<FieldRequirement>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Requirement {
+enum LabelRequirement {
     In(String, Vec<String>),
     NotIn(String, Vec<String>),
     Exists(String),
@@ -31,8 +31,8 @@ struct FieldRequirement {
     equal: bool,
 }
 
-impl Selector {
-    pub(crate) fn parse(labels: &str, fields: &str) -> Result<Self> {
+impl ObjectSelector {
+    pub(crate) fn parse_selectors(labels: &str, fields: &str) -> StatusResult<Self> {
         Ok(Self {
             labels: parse_labels(labels)?,
             fields: parse_fields(fields)?,
@@ -44,13 +44,13 @@ impl Selector {
     }
 
     /// Refuses fields the kind cannot be selected by, as a real server does.
-    pub(crate) fn check_fields(&self, resource: &str) -> Result<()> {
+    pub(crate) fn check_fields(&self, resource: &str) -> StatusResult<()> {
         for requirement in &self.fields {
             let path = requirement.path.as_str();
             if !matches!(path, "metadata.name" | "metadata.namespace")
-                && !selectable(resource).contains(&path)
+                && !selectable_fields(resource).contains(&path)
             {
-                return Err(Failure::bad_request(format!(
+                return Err(StatusError::bad_request(format!(
                     "field label not supported: {path}"
                 )));
             }
@@ -58,14 +58,14 @@ impl Selector {
         Ok(())
     }
 
-    pub(crate) fn matches(&self, object: &Object) -> bool {
+    pub(crate) fn matches_object(&self, object: &ApiObject) -> bool {
         self.labels
             .iter()
-            .all(|requirement| requirement.matches(&object.labels))
+            .all(|requirement| requirement.matches_labels(&object.labels))
             && self.match_fields(object)
     }
 
-    fn match_fields(&self, object: &Object) -> bool {
+    fn match_fields(&self, object: &ApiObject) -> bool {
         if !self.fields.iter().all(|one| one.may_match(object)) {
             return false;
         }
@@ -75,7 +75,8 @@ impl Selector {
                 "metadata.name" => object.key.name == requirement.value,
                 "metadata.namespace" => object.key.namespace == requirement.value,
                 path => {
-                    field(tree.get_or_insert_with(|| object.value()), path) == requirement.value
+                    field_text(tree.get_or_insert_with(|| object.to_value()), path)
+                        == requirement.value
                 }
             };
             equal == requirement.equal
@@ -85,7 +86,7 @@ impl Selector {
 
 impl FieldRequirement {
     /// Whether the object's text allows it: most objects need not be read to know that they are others.
-    fn may_match(&self, object: &Object) -> bool {
+    fn may_match(&self, object: &ApiObject) -> bool {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-./".contains(&byte);
         let is_told = self.equal && !matches!(&*self.value, "" | "false");
         if !is_told || !self.value.bytes().all(plain) {
@@ -95,7 +96,7 @@ impl FieldRequirement {
     }
 }
 
-fn selectable(resource: &str) -> &'static [&'static str] {
+fn selectable_fields(resource: &str) -> &'static [&'static str] {
     match resource {
         "pods" => &[
             "spec.nodeName",
@@ -126,7 +127,7 @@ fn selectable(resource: &str) -> &'static [&'static str] {
     }
 }
 
-fn field(object: &Value, path: &str) -> String {
+fn field_text(object: &Value, path: &str) -> String {
     let path = if path == "source" {
         "source.component"
     } else {
@@ -144,8 +145,8 @@ fn field(object: &Value, path: &str) -> String {
     }
 }
 
-impl Requirement {
-    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+impl LabelRequirement {
+    fn matches_labels(&self, labels: &BTreeMap<String, String>) -> bool {
         let number = |key: &String| labels.get(key).and_then(|value| value.parse::<i64>().ok());
         match self {
             Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
@@ -158,9 +159,9 @@ impl Requirement {
     }
 }
 
-fn parse_labels(text: &str) -> Result<Vec<Requirement>> {
+fn parse_labels(text: &str) -> StatusResult<Vec<LabelRequirement>> {
     let wrong = |part: &str| {
-        Failure::bad_request(format!(
+        StatusError::bad_request(format!(
             "unable to parse requirement: {part:?} in labelSelector"
         ))
     };
@@ -180,7 +181,7 @@ fn split_outside_brackets(text: &str) -> impl Iterator<Item = &str> {
     .filter(|part| !part.is_empty())
 }
 
-fn parse_requirement(part: &str) -> Option<Requirement> {
+fn parse_requirement(part: &str) -> Option<LabelRequirement> {
     if let Some(inner) = part.strip_suffix(')') {
         let (head, values) = inner.split_once('(')?;
         let (key, operator) = head.trim().split_once(char::is_whitespace)?;
@@ -190,37 +191,37 @@ fn parse_requirement(part: &str) -> Option<Requirement> {
             .map(|value| value.trim().to_owned())
             .collect();
         return match operator.trim() {
-            "in" => Some(Requirement::In(key, values)),
-            "notin" => Some(Requirement::NotIn(key, values)),
+            "in" => Some(LabelRequirement::In(key, values)),
+            "notin" => Some(LabelRequirement::NotIn(key, values)),
             _ => None,
         };
     }
     if let Some(key) = part.strip_prefix('!').filter(|rest| !rest.contains('=')) {
-        return Some(Requirement::Missing(valid_key(key)?));
+        return Some(LabelRequirement::Missing(valid_key(key)?));
     }
     for (operator, negated) in [("!=", true), ("==", false), ("=", false)] {
         if let Some((key, value)) = part.split_once(operator) {
             let (key, values) = (valid_key(key)?, vec![valid_value(value)?]);
             return Some(if negated {
-                Requirement::NotIn(key, values)
+                LabelRequirement::NotIn(key, values)
             } else {
-                Requirement::In(key, values)
+                LabelRequirement::In(key, values)
             });
         }
     }
     if let Some((key, value)) = part.split_once('>') {
-        return Some(Requirement::Greater(
+        return Some(LabelRequirement::Greater(
             valid_key(key)?,
             value.trim().parse().ok()?,
         ));
     }
     if let Some((key, value)) = part.split_once('<') {
-        return Some(Requirement::Less(
+        return Some(LabelRequirement::Less(
             valid_key(key)?,
             value.trim().parse().ok()?,
         ));
     }
-    Some(Requirement::Exists(valid_key(part)?))
+    Some(LabelRequirement::Exists(valid_key(part)?))
 }
 
 fn valid_key(key: &str) -> Option<String> {
@@ -235,9 +236,9 @@ fn valid_value(value: &str) -> Option<String> {
     value.chars().all(ok).then(|| value.to_owned())
 }
 
-fn parse_fields(text: &str) -> Result<Vec<FieldRequirement>> {
+fn parse_fields(text: &str) -> StatusResult<Vec<FieldRequirement>> {
     let wrong = |part: &str| {
-        Failure::bad_request(format!("invalid selector: {part:?}; can't understand it"))
+        StatusError::bad_request(format!("invalid selector: {part:?}; can't understand it"))
     };
     text.split(',')
         .map(str::trim)
@@ -265,16 +266,16 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::object::Key;
+    use super::super::object::ObjectKey;
     use super::*;
 
-    fn pod() -> Object {
+    fn pod() -> ApiObject {
         let pod = json!({
             "metadata": {"name": "a", "namespace": "ns", "labels": {"app": "hook", "tier": "2", "prow.k8s.io/type": "presubmit"}},
             "spec": {"nodeName": "one"}, "status": {"phase": "Running"},
         });
-        Object::parse(
-            Key::new(&Arc::from("pods"), "ns", "a"),
+        ApiObject::parse_json(
+            ObjectKey::new(&Arc::from("pods"), "ns", "a"),
             pod.to_string().into(),
         )
         .unwrap()
@@ -299,13 +300,18 @@ mod tests {
             ("prow.k8s.io/type in (presubmit,batch),app", true),
         ] {
             assert_eq!(
-                Selector::parse(selector, "").unwrap().matches(&pod()),
+                ObjectSelector::parse_selectors(selector, "")
+                    .unwrap()
+                    .matches_object(&pod()),
                 expected,
                 "{selector}"
             );
         }
         for wrong in ["app in hook", "a b", "=x", "app in (a", "tier>x", "a=b=c"] {
-            assert!(Selector::parse(wrong, "").is_err(), "{wrong} was accepted");
+            assert!(
+                ObjectSelector::parse_selectors(wrong, "").is_err(),
+                "{wrong} was accepted"
+            );
         }
     }
 
@@ -320,14 +326,16 @@ mod tests {
             ("spec.nodeName=", false),
         ] {
             assert_eq!(
-                Selector::parse("", selector).unwrap().matches(&pod()),
+                ObjectSelector::parse_selectors("", selector)
+                    .unwrap()
+                    .matches_object(&pod()),
                 expected,
                 "{selector}"
             );
         }
-        assert!(Selector::parse("", "nonsense").is_err());
+        assert!(ObjectSelector::parse_selectors("", "nonsense").is_err());
         assert!(
-            Selector::parse("", "spec.color=red")
+            ObjectSelector::parse_selectors("", "spec.color=red")
                 .unwrap()
                 .check_fields("pods")
                 .is_err()

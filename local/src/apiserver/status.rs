@@ -7,13 +7,13 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 
-use super::resource::Resource;
+use super::resource::ServedResource;
 
-pub(crate) type Result<T> = std::result::Result<T, Failure>;
+pub(crate) type StatusResult<T> = std::result::Result<T, StatusError>;
 
 /// A refused request: the HTTP status and the `Status` object that explains it.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure {
+pub(crate) struct StatusError {
     pub(crate) code: StatusCode,
     reason: &'static str,
     message: String,
@@ -22,14 +22,14 @@ pub(crate) struct Failure {
 
 /// One broken rule of an invalid object, as `Status.details.causes` lists them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cause {
+pub(crate) struct StatusCause {
     pub(crate) reason: &'static str,
     pub(crate) field: String,
     pub(crate) message: String,
 }
 
-impl Cause {
-    pub(crate) fn required(field: impl Into<String>, detail: &str) -> Self {
+impl StatusCause {
+    pub(crate) fn required_value(field: impl Into<String>, detail: &str) -> Self {
         let message = if detail.is_empty() {
             "Required value".to_owned()
         } else {
@@ -42,7 +42,7 @@ impl Cause {
         }
     }
 
-    pub(crate) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> Self {
+    pub(crate) fn invalid_value(field: impl Into<String>, value: &Value, detail: &str) -> Self {
         Self {
             reason: "FieldValueInvalid",
             field: field.into(),
@@ -51,12 +51,12 @@ impl Cause {
     }
 
     /// One for each of the `details`.
-    pub(crate) fn each(field: &str, value: &Value, details: &[String]) -> Vec<Self> {
-        let cause = |detail: &String| Self::invalid(field, value, detail);
+    pub(crate) fn invalid_values(field: &str, value: &Value, details: &[String]) -> Vec<Self> {
+        let cause = |detail: &String| Self::invalid_value(field, value, detail);
         details.iter().map(cause).collect()
     }
 
-    pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+    pub(crate) fn duplicate_value(field: impl Into<String>, value: &Value) -> Self {
         Self {
             reason: "FieldValueDuplicate",
             field: field.into(),
@@ -72,7 +72,11 @@ impl Cause {
         }
     }
 
-    pub(crate) fn unsupported(field: impl Into<String>, value: &Value, allowed: &[String]) -> Self {
+    pub(crate) fn unsupported_value(
+        field: impl Into<String>,
+        value: &Value,
+        allowed: &[String],
+    ) -> Self {
         let message = format!(
             "Unsupported value: {value}: supported values: {}",
             allowed.join(", ")
@@ -84,7 +88,7 @@ impl Cause {
         }
     }
 
-    pub(crate) fn forbidden(field: impl Into<String>, detail: &str) -> Self {
+    pub(crate) fn forbidden_field(field: impl Into<String>, detail: &str) -> Self {
         Self {
             reason: "FieldValueForbidden",
             field: field.into(),
@@ -93,13 +97,13 @@ impl Cause {
     }
 }
 
-impl std::fmt::Display for Cause {
+impl std::fmt::Display for StatusCause {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}: {}", self.field, self.message)
     }
 }
 
-impl Failure {
+impl StatusError {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -109,7 +113,7 @@ impl Failure {
         }
     }
 
-    fn about(mut self, resource: &Resource, name: &str) -> Self {
+    fn with_details(mut self, resource: &ServedResource, name: &str) -> Self {
         let mut details = json!({"name": name, "kind": resource.plural});
         if !resource.group.is_empty() {
             details["group"] = json!(resource.group);
@@ -118,7 +122,7 @@ impl Failure {
         self
     }
 
-    fn because(mut self, reason: &str, field: Option<&str>, message: &str) -> Self {
+    fn with_cause(mut self, reason: &str, field: Option<&str>, message: &str) -> Self {
         let mut cause = json!({"reason": reason, "message": message});
         if let Some(field) = field {
             cause["field"] = json!(field);
@@ -135,28 +139,28 @@ impl Failure {
         )
     }
 
-    pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
+    pub(crate) fn not_found(resource: &ServedResource, name: &str) -> Self {
         let message = format!("{} \"{name}\" not found", resource.id());
-        Self::new(StatusCode::NOT_FOUND, "NotFound", message).about(resource, name)
+        Self::new(StatusCode::NOT_FOUND, "NotFound", message).with_details(resource, name)
     }
 
-    pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
+    pub(crate) fn already_exists(resource: &ServedResource, name: &str) -> Self {
         let message = format!("{} \"{name}\" already exists", resource.id());
-        Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(resource, name)
+        Self::new(StatusCode::CONFLICT, "AlreadyExists", message).with_details(resource, name)
     }
 
-    pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
+    pub(crate) fn operation_conflict(resource: &ServedResource, name: &str, why: &str) -> Self {
         let message = format!(
             "Operation cannot be fulfilled on {} \"{name}\": {why}",
             resource.id()
         );
-        Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name)
+        Self::new(StatusCode::CONFLICT, "Conflict", message).with_details(resource, name)
     }
 
     /// A write that was based on an older version of the object.
-    pub(crate) fn stale(resource: &Resource, name: &str) -> Self {
+    pub(crate) fn object_modified(resource: &ServedResource, name: &str) -> Self {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
-        Self::conflict(resource, name, why)
+        Self::operation_conflict(resource, name, why)
     }
 
     /// Server-side apply met fields that others own: `(manager, field)` pairs.
@@ -185,8 +189,12 @@ impl Failure {
         failure
     }
 
-    pub(crate) fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let told: Vec<String> = causes.iter().map(Cause::to_string).collect();
+    pub(crate) fn invalid_object(
+        resource: &ServedResource,
+        name: &str,
+        causes: &[StatusCause],
+    ) -> Self {
+        let told: Vec<String> = causes.iter().map(StatusCause::to_string).collect();
         let all = if told.len() == 1 {
             told[0].clone()
         } else {
@@ -198,8 +206,8 @@ impl Failure {
             format!("{}.{}", resource.kind, resource.group)
         };
         let message = format!("{subject} \"{name}\" is invalid: {all}");
-        let mut failure =
-            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(resource, name);
+        let mut failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+            .with_details(resource, name);
         let causes: Vec<Value> = causes
             .iter()
             .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
@@ -214,7 +222,7 @@ impl Failure {
     /// A request, not an object, whose parameters contradict each other.
     pub(crate) fn invalid_options(kind: &str, field: &str, why: &str) -> Self {
         let message = format!("{kind}.meta.k8s.io \"\" is invalid: {field}: Forbidden: {why}");
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).because(
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).with_cause(
             "FieldValueForbidden",
             Some(field),
             why,
@@ -222,8 +230,8 @@ impl Failure {
     }
 
     /// The parameters of a request, which are an object of a kind of their own.
-    pub(crate) fn invalid_of(kind: &str, name: &str, causes: &[Cause]) -> Self {
-        let told: Vec<String> = causes.iter().map(Cause::to_string).collect();
+    pub(crate) fn invalid_params(kind: &str, name: &str, causes: &[StatusCause]) -> Self {
+        let told: Vec<String> = causes.iter().map(StatusCause::to_string).collect();
         let message = format!("{kind} {name:?} is invalid: {}", told.join(", "));
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
     }
@@ -241,31 +249,33 @@ impl Failure {
     }
 
     /// Creation in a namespace that is being deleted.
-    pub(crate) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+    pub(crate) fn namespace_terminating(
+        resource: &ServedResource,
+        name: &str,
+        namespace: &str,
+    ) -> Self {
         let why = format!("namespace {namespace} is being terminated");
         let message = format!(
             "{} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
             resource.id()
         );
-        Self::forbidden(message).about(resource, name).because(
-            "NamespaceTerminating",
-            Some("metadata.namespace"),
-            &why,
-        )
+        Self::forbidden(message)
+            .with_details(resource, name)
+            .with_cause("NamespaceTerminating", Some("metadata.namespace"), &why)
     }
 
-    pub(crate) fn expired(message: impl Into<String>) -> Self {
+    pub(crate) fn resource_expired(message: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, "Expired", message)
     }
 
     /// A client asks for a version that is not there yet.
-    pub(crate) fn too_large_version(asked: u64, latest: u64) -> Self {
+    pub(crate) fn too_large_resource_version(asked: u64, latest: u64) -> Self {
         Self::new(
             StatusCode::GATEWAY_TIMEOUT,
             "Timeout",
             format!("Too large resource version: {asked}, current: {latest}"),
         )
-        .because(
+        .with_cause(
             "ResourceVersionTooLarge",
             None,
             "Too large resource version",
@@ -293,7 +303,7 @@ impl Failure {
         )
     }
 
-    pub(crate) fn too_large() -> Self {
+    pub(crate) fn request_too_large() -> Self {
         let message = "the request body is larger than 3 MiB";
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -312,7 +322,7 @@ impl Failure {
         Self::new(StatusCode::NOT_IMPLEMENTED, "NotImplemented", message)
     }
 
-    pub(crate) fn internal() -> Self {
+    pub(crate) fn internal_error() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalError",
@@ -321,7 +331,7 @@ impl Failure {
     }
 
     /// The `Status` object, as a response body or inside an `ERROR` watch event.
-    pub(crate) fn body(&self) -> Value {
+    pub(crate) fn to_status(&self) -> Value {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message, "reason": self.reason, "code": self.code.as_u16(),
@@ -333,18 +343,18 @@ impl Failure {
     }
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for StatusError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.message)
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for StatusError {
     fn into_response(self) -> Response {
         (
             self.code,
             [(header::CONTENT_TYPE, "application/json")],
-            self.body().to_string(),
+            self.to_status().to_string(),
         )
             .into_response()
     }

@@ -3,8 +3,8 @@
 //! One writer: jobs queue up, run one after the other against the state and each other's changes, and are committed
 //! together; only then do readers, watchers and the callers see any of it. What waits during a commit is the next one.
 
-mod disk;
-mod log;
+mod change_log;
+mod database;
 mod state;
 mod txn;
 
@@ -16,44 +16,44 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use log::Event;
-pub(crate) use state::State;
+pub(crate) use change_log::ObjectChange;
+pub(crate) use state::CommittedState;
 pub(crate) use txn::Txn;
 
 use super::lifecycle;
-use super::status::{Failure, Result};
-use disk::Disk;
+use super::status::{StatusError, StatusResult};
+use database::StoreDatabase;
 
 /// Jobs taken into one commit at most.
-const BATCH: usize = 256;
+const MAX_BATCH: usize = 256;
 
-type Job = Box<dyn FnOnce(&mut Txn<'_>) -> Reply + Send>;
+type WriteJob = Box<dyn FnOnce(&mut Txn<'_>) -> WriteReply + Send>;
 /// Answers the caller, after the commit or its failure.
-type Reply = Box<dyn FnOnce(Result<()>) + Send>;
+type WriteReply = Box<dyn FnOnce(StatusResult<()>) + Send>;
 
 #[derive(Debug)]
-pub(crate) struct Store {
-    state: Arc<RwLock<State>>,
-    jobs: mpsc::Sender<Job>,
+pub(crate) struct ClusterStore {
+    state: Arc<RwLock<CommittedState>>,
+    jobs: mpsc::Sender<WriteJob>,
     latest: watch::Receiver<u64>,
     stop: CancellationToken,
     writer: Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
-impl Store {
+impl ClusterStore {
     /// Opens the file (`None`: in memory) and starts its writer.
-    pub(crate) async fn open(db: Option<&Path>) -> anyhow::Result<Self> {
-        let (disk, state) = Disk::open(db).await?;
-        let (latest_sender, latest) = watch::channel(state.version());
+    pub(crate) async fn open_store(db: Option<&Path>) -> anyhow::Result<Self> {
+        let (disk, state) = StoreDatabase::open_database(db).await?;
+        let (latest_sender, latest) = watch::channel(state.latest_version());
         let state = Arc::new(RwLock::new(state));
         let (jobs, queue) = mpsc::channel(1024);
         let stop = CancellationToken::new();
-        let writer = Writer {
+        let writer = BatchWriter {
             state: state.clone(),
             disk,
             latest: latest_sender,
         };
-        let writer = tokio::spawn(writer.run(queue, stop.clone()));
+        let writer = tokio::spawn(writer.run_writer(queue, stop.clone()));
         Ok(Self {
             state,
             jobs,
@@ -64,7 +64,7 @@ impl Store {
     }
 
     /// Commits what is under way and gives the file free. Later writes fail.
-    pub(crate) async fn close(&self) {
+    pub(crate) async fn close_store(&self) {
         self.stop.cancel();
         let writer = self.writer.lock().expect("no holder panics").take();
         if let Some(writer) = writer {
@@ -74,38 +74,43 @@ impl Store {
     }
 
     /// The committed state.
-    pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
+    pub(crate) fn read_state(&self) -> RwLockReadGuard<'_, CommittedState> {
         self.state
             .read()
             .expect("the writer's lock section does not panic")
     }
 
     /// Changes whenever something was committed, to its version.
-    pub(crate) fn latest(&self) -> watch::Receiver<u64> {
+    pub(crate) fn watch_version(&self) -> watch::Receiver<u64> {
         self.latest.clone()
     }
 
     /// Runs `job` in its turn; returns its result once its changes are committed. A job that fails changes nothing,
     /// and neither does one that `dry_run`s.
-    pub(crate) async fn write<T, F>(&self, now: Timestamp, dry_run: bool, job: F) -> Result<T>
+    pub(crate) async fn submit_write<T, F>(
+        &self,
+        now: Timestamp,
+        dry_run: bool,
+        job: F,
+    ) -> StatusResult<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Txn<'_>) -> Result<T> + Send + 'static,
+        F: FnOnce(&mut Txn<'_>) -> StatusResult<T> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let job = move |txn: &mut Txn<'_>| -> Reply {
-            let mark = txn.begin(now);
+        let job = move |txn: &mut Txn<'_>| -> WriteReply {
+            let mark = txn.begin_job(now);
             let run = AssertUnwindSafe(|| {
                 let result = job(txn)?;
-                lifecycle::settle(txn)?;
+                lifecycle::finish_deletions(txn)?;
                 Ok(result)
             });
             let result = std::panic::catch_unwind(run).unwrap_or_else(|_| {
                 tracing::error!("a write to the embedded API panicked; it is undone");
-                Err(Failure::internal())
+                Err(StatusError::internal_error())
             });
             if result.is_err() || dry_run {
-                txn.undo(mark);
+                txn.rollback_job(mark);
             }
             Box::new(move |committed| {
                 // The caller may have gone away; its write stands all the same.
@@ -115,55 +120,55 @@ impl Store {
         self.jobs
             .send(Box::new(job))
             .await
-            .map_err(|_| Failure::internal())?;
-        answered.await.map_err(|_| Failure::internal())?
+            .map_err(|_| StatusError::internal_error())?;
+        answered.await.map_err(|_| StatusError::internal_error())?
     }
 }
 
-struct Writer {
-    state: Arc<RwLock<State>>,
-    disk: Disk,
+struct BatchWriter {
+    state: Arc<RwLock<CommittedState>>,
+    disk: StoreDatabase,
     latest: watch::Sender<u64>,
 }
 
-impl Writer {
-    async fn run(mut self, mut queue: mpsc::Receiver<Job>, stop: CancellationToken) {
-        let mut jobs = Vec::with_capacity(BATCH);
+impl BatchWriter {
+    async fn run_writer(mut self, mut queue: mpsc::Receiver<WriteJob>, stop: CancellationToken) {
+        let mut jobs = Vec::with_capacity(MAX_BATCH);
         loop {
             let taken = tokio::select! {
                 biased;
                 () = stop.cancelled() => 0,
-                taken = queue.recv_many(&mut jobs, BATCH) => taken,
+                taken = queue.recv_many(&mut jobs, MAX_BATCH) => taken,
             };
             if taken == 0 {
-                return self.disk.close().await;
+                return self.disk.close_database().await;
             }
-            self.commit(jobs.drain(..)).await;
+            self.commit_batch(jobs.drain(..)).await;
         }
     }
 
-    async fn commit(&mut self, jobs: impl Iterator<Item = Job>) {
+    async fn commit_batch(&mut self, jobs: impl Iterator<Item = WriteJob>) {
         let (replies, changes) = {
             let state = self
                 .state
                 .read()
                 .expect("the writer's lock section does not panic");
             let mut txn = Txn::new(&state);
-            let replies: Vec<Reply> = jobs.map(|job| job(&mut txn)).collect();
+            let replies: Vec<WriteReply> = jobs.map(|job| job(&mut txn)).collect();
             (replies, txn.into_changes())
         };
         if changes.events.is_empty() {
             replies.into_iter().for_each(|reply| reply(Ok(())));
             return;
         }
-        if let Err(error) = self.disk.commit(&changes).await {
+        if let Err(error) = self.disk.commit_changes(&changes).await {
             tracing::error!(
                 error = format!("{error:#}"),
                 "the embedded API cannot write its database"
             );
             replies
                 .into_iter()
-                .for_each(|reply| reply(Err(Failure::internal())));
+                .for_each(|reply| reply(Err(StatusError::internal_error())));
             return;
         }
         let version = {
@@ -174,8 +179,8 @@ impl Writer {
             changes
                 .events
                 .into_iter()
-                .for_each(|event| state.apply(event));
-            state.version()
+                .for_each(|event| state.apply_change(event));
+            state.latest_version()
         };
         self.latest.send_replace(version);
         replies.into_iter().for_each(|reply| reply(Ok(())));

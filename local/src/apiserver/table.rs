@@ -6,9 +6,9 @@ mod jsonpath;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::render::metadata;
-use super::resource::Resource;
-use super::status::{Failure, Result};
+use super::render::partial_metadata;
+use super::resource::ServedResource;
+use super::status::{StatusError, StatusResult};
 
 /// What a row carries of its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +19,12 @@ pub(crate) enum IncludeObject {
 }
 
 impl IncludeObject {
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    pub(crate) fn parse_param(text: &str) -> StatusResult<Self> {
         match text {
             "None" => Ok(Self::Nothing),
             "" | "Metadata" => Ok(Self::Metadata),
             "Object" => Ok(Self::Object),
-            other => Err(Failure::bad_request(format!(
+            other => Err(StatusError::bad_request(format!(
                 "includeObject: {other:?} is not known"
             ))),
         }
@@ -32,14 +32,14 @@ impl IncludeObject {
 }
 
 /// The objects as a `Table`.
-pub(crate) fn table(
-    resource: &Resource,
+pub(crate) fn render_table(
+    resource: &ServedResource,
     meta: &Value,
     objects: &[Value],
     include: IncludeObject,
     now: Timestamp,
 ) -> Value {
-    let columns = columns::of(resource);
+    let columns = columns::table_columns(resource);
     let definitions: Vec<Value> = columns
         .iter()
         .map(|column| {
@@ -54,11 +54,11 @@ pub(crate) fn table(
         .map(|object| {
             let cells: Vec<Value> = columns
                 .iter()
-                .map(|column| column.cell(object, now))
+                .map(|column| column.render_cell(object, now))
                 .collect();
             let object = match include {
                 IncludeObject::Nothing => Value::Null,
-                IncludeObject::Metadata => metadata(object),
+                IncludeObject::Metadata => partial_metadata(object),
                 IncludeObject::Object => object.clone(),
             };
             json!({"cells": cells, "object": object})
@@ -71,9 +71,9 @@ pub(crate) fn table(
 }
 
 /// A bookmark among tables: a row that shows nothing, around the bookmark's metadata.
-pub(crate) fn bookmark(object: &Value) -> Value {
+pub(crate) fn render_bookmark(object: &Value) -> Value {
     json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": object["metadata"]["resourceVersion"]},
-        "columnDefinitions": [], "rows": [{"cells": [], "object": metadata(object)}],
+        "columnDefinitions": [], "rows": [{"cells": [], "object": partial_metadata(object)}],
     })
 }

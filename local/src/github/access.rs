@@ -7,24 +7,24 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    answer::Error,
     caller::Caller,
-    store::{Account, Repo, Store},
+    response::RestError,
+    store::{GithubStore, StoredAccount, StoredRepo},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
+pub enum PermissionLevel {
     Read,
     Write,
 }
 
 /// What an App may do, by GitHub's names: `contents`, `statuses`, `pull_requests`, `members` …
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Permissions(pub BTreeMap<String, Level>);
+pub struct AppPermissions(pub BTreeMap<String, PermissionLevel>);
 
-impl<const N: usize> From<[(&str, Level); N]> for Permissions {
-    fn from(pairs: [(&str, Level); N]) -> Permissions {
-        Permissions(
+impl<const N: usize> From<[(&str, PermissionLevel); N]> for AppPermissions {
+    fn from(pairs: [(&str, PermissionLevel); N]) -> AppPermissions {
+        AppPermissions(
             pairs
                 .into_iter()
                 .map(|(scope, level)| (scope.to_owned(), level))
@@ -33,25 +33,25 @@ impl<const N: usize> From<[(&str, Level); N]> for Permissions {
     }
 }
 
-impl Permissions {
+impl AppPermissions {
     /// `metadata: read` comes with every installation, as at GitHub.
-    pub(crate) fn allows(&self, scope: &str, level: Level) -> bool {
-        (scope == "metadata" && level == Level::Read)
+    pub(crate) fn allows_level(&self, scope: &str, level: PermissionLevel) -> bool {
+        (scope == "metadata" && level == PermissionLevel::Read)
             || self.0.get(scope).is_some_and(|have| *have >= level)
     }
 
-    pub(crate) fn contains(&self, wanted: &Permissions) -> bool {
+    pub(crate) fn covers_permissions(&self, wanted: &AppPermissions) -> bool {
         wanted
             .0
             .iter()
-            .all(|(scope, level)| self.allows(scope, *level))
+            .all(|(scope, level)| self.allows_level(scope, *level))
     }
 
     pub(crate) fn to_value(&self) -> Value {
         let levels = self.0.iter().map(|(scope, level)| {
             (
                 scope.clone(),
-                Value::from(if *level == Level::Write {
+                Value::from(if *level == PermissionLevel::Write {
                     "write"
                 } else {
                     "read"
@@ -66,7 +66,7 @@ impl Permissions {
     /// `contents: read, statuses: write`.
     pub(crate) fn in_words(&self) -> String {
         let each = self.0.iter().map(|(scope, level)| {
-            let level = if *level == Level::Write {
+            let level = if *level == PermissionLevel::Write {
                 "write"
             } else {
                 "read"
@@ -80,21 +80,21 @@ impl Permissions {
         self.to_value().to_string()
     }
 
-    /// Reads what [`Permissions::to_json`] wrote.
-    pub(crate) fn from_json(text: &str) -> Permissions {
+    /// Reads what [`AppPermissions::to_json`] wrote.
+    pub(crate) fn from_json(text: &str) -> AppPermissions {
         serde_json::from_str(text)
             .ok()
-            .and_then(|value: Value| Permissions::from_value(&value))
+            .and_then(|value: Value| AppPermissions::from_value(&value))
             .unwrap_or_default()
     }
 
     /// `None` where a level is neither `read` nor `write`.
-    pub(crate) fn from_value(value: &Value) -> Option<Permissions> {
-        let mut permissions = Permissions::default();
+    pub(crate) fn from_value(value: &Value) -> Option<AppPermissions> {
+        let mut permissions = AppPermissions::default();
         for (scope, level) in value.as_object()? {
             let level = match level.as_str()? {
-                "read" => Level::Read,
-                "write" | "admin" => Level::Write,
+                "read" => PermissionLevel::Read,
+                "write" | "admin" => PermissionLevel::Write,
                 _ => return None,
             };
             permissions.0.insert(scope.clone(), level);
@@ -105,34 +105,34 @@ impl Permissions {
 
 /// What a route needs. One of `scopes` is enough for an App.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Need {
+pub(crate) struct RequiredPermission {
     scopes: &'static [&'static str],
-    level: Level,
+    level: PermissionLevel,
     /// A user who can read may do it: comment, open a pull request.
     anyone: bool,
 }
 
-impl Need {
-    pub(crate) const fn read(scopes: &'static [&'static str]) -> Need {
-        Need {
+impl RequiredPermission {
+    pub(crate) const fn to_read(scopes: &'static [&'static str]) -> RequiredPermission {
+        RequiredPermission {
             scopes,
-            level: Level::Read,
+            level: PermissionLevel::Read,
             anyone: false,
         }
     }
 
-    pub(crate) const fn write(scopes: &'static [&'static str]) -> Need {
-        Need {
+    pub(crate) const fn to_write(scopes: &'static [&'static str]) -> RequiredPermission {
+        RequiredPermission {
             scopes,
-            level: Level::Write,
+            level: PermissionLevel::Write,
             anyone: false,
         }
     }
 
-    pub(crate) const fn take_part(scopes: &'static [&'static str]) -> Need {
-        Need {
+    pub(crate) const fn to_participate(scopes: &'static [&'static str]) -> RequiredPermission {
+        RequiredPermission {
             scopes,
-            level: Level::Write,
+            level: PermissionLevel::Write,
             anyone: true,
         }
     }
@@ -146,44 +146,46 @@ pub(crate) const PULLS: &[&str] = &["pull_requests"];
 pub(crate) const ISSUES: &[&str] = &["issues", "pull_requests"];
 
 /// Ok, or the error GitHub gives: what may not be read is not found.
-pub(crate) async fn check(
-    store: &Store,
+pub(crate) async fn check_access(
+    store: &GithubStore,
     caller: &Caller,
-    repo: &Repo,
-    need: Need,
-) -> Result<(), Error> {
+    repo: &StoredRepo,
+    need: RequiredPermission,
+) -> Result<(), RestError> {
     match caller {
-        Caller::Anonymous if repo.private => Err(Error::NotFound),
-        Caller::Anonymous if need.level == Level::Write => Err(Error::AuthenticationRequired),
+        Caller::Anonymous if repo.private => Err(RestError::NotFound),
+        Caller::Anonymous if need.level == PermissionLevel::Write => {
+            Err(RestError::AuthenticationRequired)
+        }
         Caller::Anonymous => Ok(()),
-        Caller::App(_) => Err(Error::NotByIntegration),
+        Caller::App(_) => Err(RestError::NotByIntegration),
         Caller::Installation(installation) => {
-            if !installation.covers(repo) {
+            if !installation.covers_repo(repo) {
                 return match (repo.private, need.level) {
-                    (true, _) => Err(Error::NotFound),
-                    (false, Level::Read) => Ok(()),
-                    (false, Level::Write) => Err(Error::NotByIntegration),
+                    (true, _) => Err(RestError::NotFound),
+                    (false, PermissionLevel::Read) => Ok(()),
+                    (false, PermissionLevel::Write) => Err(RestError::NotByIntegration),
                 };
             }
             let allowed = need
                 .scopes
                 .iter()
-                .any(|scope| installation.permissions.allows(scope, need.level));
+                .any(|scope| installation.permissions.allows_level(scope, need.level));
             if allowed {
                 Ok(())
             } else {
-                Err(Error::NotByIntegration)
+                Err(RestError::NotByIntegration)
             }
         }
         Caller::User(user) => {
-            let role = role(store, repo, user).await?;
+            let role = find_repo_role(store, repo, user).await?;
             match (role, need.level) {
-                (Role::None, _) => Err(Error::NotFound),
-                (_, Level::Read) => Ok(()),
-                (Role::Read, Level::Write) if !need.anyone => Err(Error::Forbidden(
-                    "Must have push access to the repository.".to_owned(),
-                )),
-                (_, Level::Write) => Ok(()),
+                (RepoRole::None, _) => Err(RestError::NotFound),
+                (_, PermissionLevel::Read) => Ok(()),
+                (RepoRole::Read, PermissionLevel::Write) if !need.anyone => Err(
+                    RestError::Forbidden("Must have push access to the repository.".to_owned()),
+                ),
+                (_, PermissionLevel::Write) => Ok(()),
             }
         }
     }
@@ -191,40 +193,48 @@ pub(crate) async fn check(
 
 /// A user's standing in a repository, GitHub's `permission`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Role {
+pub(crate) enum RepoRole {
     None,
     Read,
     Write,
     Admin,
 }
 
-impl Role {
-    pub(crate) fn name(self) -> &'static str {
+impl RepoRole {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Role::None => "none",
-            Role::Read => "read",
-            Role::Write => "write",
-            Role::Admin => "admin",
+            RepoRole::None => "none",
+            RepoRole::Read => "read",
+            RepoRole::Write => "write",
+            RepoRole::Admin => "admin",
         }
     }
 }
 
 /// Owners administer, members of the owning organisation write, collaborators have what they were given.
-pub(crate) async fn role(store: &Store, repo: &Repo, user: &Account) -> sqlx::Result<Role> {
+pub(crate) async fn find_repo_role(
+    store: &GithubStore,
+    repo: &StoredRepo,
+    user: &StoredAccount,
+) -> sqlx::Result<RepoRole> {
     if repo.owner.id == user.id {
-        return Ok(Role::Admin);
+        return Ok(RepoRole::Admin);
     }
-    let given = match store.collaborator(repo.id, user.id).await?.as_deref() {
-        Some("admin") => Role::Admin,
-        Some("write" | "push" | "maintain") => Role::Write,
-        Some(_) => Role::Read,
-        None => Role::None,
+    let given = match store
+        .find_collaborator_permission(repo.id, user.id)
+        .await?
+        .as_deref()
+    {
+        Some("admin") => RepoRole::Admin,
+        Some("write" | "push" | "maintain") => RepoRole::Write,
+        Some(_) => RepoRole::Read,
+        None => RepoRole::None,
     };
     let member = store.is_member(repo.owner.id, user.id).await?;
     let floor = match (member, repo.private) {
-        (true, _) => Role::Write,
-        (false, false) => Role::Read,
-        (false, true) => Role::None,
+        (true, _) => RepoRole::Write,
+        (false, false) => RepoRole::Read,
+        (false, true) => RepoRole::None,
     };
     Ok(given.max(floor))
 }
@@ -235,18 +245,20 @@ mod tests {
 
     #[test]
     fn write_includes_read_and_metadata_is_always_there() {
-        let permissions =
-            Permissions::from([("contents", Level::Write), ("statuses", Level::Read)]);
+        let permissions = AppPermissions::from([
+            ("contents", PermissionLevel::Write),
+            ("statuses", PermissionLevel::Read),
+        ]);
         for (scope, level, allowed) in [
-            ("contents", Level::Read, true),
-            ("contents", Level::Write, true),
-            ("statuses", Level::Write, false),
-            ("metadata", Level::Read, true),
-            ("metadata", Level::Write, false),
-            ("checks", Level::Read, false),
+            ("contents", PermissionLevel::Read, true),
+            ("contents", PermissionLevel::Write, true),
+            ("statuses", PermissionLevel::Write, false),
+            ("metadata", PermissionLevel::Read, true),
+            ("metadata", PermissionLevel::Write, false),
+            ("checks", PermissionLevel::Read, false),
         ] {
             assert_eq!(
-                permissions.allows(scope, level),
+                permissions.allows_level(scope, level),
                 allowed,
                 "{scope} {level:?}"
             );
@@ -255,10 +267,16 @@ mod tests {
 
     #[test]
     fn permissions_survive_being_stored() {
-        let permissions = Permissions::from([("metadata", Level::Read), ("issues", Level::Write)]);
-        assert_eq!(Permissions::from_json(&permissions.to_json()), permissions);
+        let permissions = AppPermissions::from([
+            ("metadata", PermissionLevel::Read),
+            ("issues", PermissionLevel::Write),
+        ]);
         assert_eq!(
-            Permissions::from_value(&serde_json::json!({"issues": "maybe"})),
+            AppPermissions::from_json(&permissions.to_json()),
+            permissions
+        );
+        assert_eq!(
+            AppPermissions::from_value(&serde_json::json!({"issues": "maybe"})),
             None
         );
     }

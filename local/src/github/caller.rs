@@ -12,32 +12,32 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Context,
-    access::Permissions,
-    answer::Error,
-    store::{Account, App, Grant, Repo, Store},
+    FakeGithubContext,
+    access::AppPermissions,
+    response::RestError,
+    store::{GithubStore, StoredAccount, StoredApp, StoredRepo, TokenGrant},
 };
 
 #[derive(Clone, Debug)]
 pub(crate) enum Caller {
     Anonymous,
-    User(Account),
-    App(App),
-    Installation(Token),
+    User(StoredAccount),
+    App(StoredApp),
+    Installation(InstallationCaller),
 }
 
 /// A valid token of an installation.
 #[derive(Clone, Debug)]
-pub(crate) struct Token {
+pub(crate) struct InstallationCaller {
     pub(crate) hash: String,
-    pub(crate) app: App,
-    pub(crate) account: Account,
-    pub(crate) permissions: Permissions,
+    pub(crate) app: StoredApp,
+    pub(crate) account: StoredAccount,
+    pub(crate) permissions: AppPermissions,
     pub(crate) repositories: Option<Vec<i64>>,
 }
 
-impl Token {
-    pub(crate) fn covers(&self, repo: &Repo) -> bool {
+impl InstallationCaller {
+    pub(crate) fn covers_repo(&self, repo: &StoredRepo) -> bool {
         repo.owner.id == self.account.id
             && self
                 .repositories
@@ -48,9 +48,9 @@ impl Token {
 
 impl Caller {
     /// In whose name the caller writes.
-    pub(crate) fn account(&self) -> Result<&Account, Error> {
+    pub(crate) fn require_account(&self) -> Result<&StoredAccount, RestError> {
         match self {
-            Caller::Anonymous => Err(Error::AuthenticationRequired),
+            Caller::Anonymous => Err(RestError::AuthenticationRequired),
             Caller::User(user) => Ok(user),
             Caller::App(app) => Ok(&app.bot),
             Caller::Installation(token) => Ok(&token.app.bot),
@@ -58,67 +58,75 @@ impl Caller {
     }
 
     /// The App, where it speaks for itself.
-    pub(crate) fn app(&self) -> Result<&App, Error> {
+    pub(crate) fn require_app(&self) -> Result<&StoredApp, RestError> {
         match self {
             Caller::App(app) => Ok(app),
-            Caller::Anonymous => Err(Error::Unauthorized("A JSON web token could not be decoded")),
-            Caller::User(_) | Caller::Installation(_) => {
-                Err(Error::Unauthorized("A JSON web token could not be decoded"))
-            }
+            Caller::Anonymous => Err(RestError::Unauthorized(
+                "A JSON web token could not be decoded",
+            )),
+            Caller::User(_) | Caller::Installation(_) => Err(RestError::Unauthorized(
+                "A JSON web token could not be decoded",
+            )),
         }
     }
 }
 
-impl FromRequestParts<Context> for Caller {
-    type Rejection = Error;
+impl FromRequestParts<FakeGithubContext> for Caller {
+    type Rejection = RestError;
 
-    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Caller, Error> {
-        identify(&context.store, &parts.headers, Timestamp::now()).await
+    async fn from_request_parts(
+        parts: &mut Parts,
+        context: &FakeGithubContext,
+    ) -> Result<Caller, RestError> {
+        identify_caller(&context.store, &parts.headers, Timestamp::now()).await
     }
 }
 
 /// The hash under which a token is stored.
-pub(crate) fn hash(token: &str) -> String {
+pub(crate) fn hash_token(token: &str) -> String {
     hex::encode(Sha256::digest(token))
 }
 
-pub(crate) async fn identify(
-    store: &Store,
+pub(crate) async fn identify_caller(
+    store: &GithubStore,
     headers: &HeaderMap,
     now: Timestamp,
-) -> Result<Caller, Error> {
+) -> Result<Caller, RestError> {
     let Some(value) = headers.get(header::AUTHORIZATION) else {
         return Ok(Caller::Anonymous);
     };
     let token = value
         .to_str()
         .ok()
-        .and_then(credential)
-        .ok_or(Error::BadCredentials)?;
+        .and_then(parse_authorization)
+        .ok_or(RestError::BadCredentials)?;
     // An assertion has three parts; no token of ours has a dot.
     if token.matches('.').count() == 2 {
-        return Ok(Caller::App(check_assertion(store, &token, now).await?));
+        return Ok(Caller::App(verify_app_jwt(store, &token, now).await?));
     }
-    let hash = hash(&token);
-    match store.grant(&hash).await? {
-        None => Err(Error::BadCredentials),
-        Some(Grant::User(account)) => Ok(Caller::User(store.account(account).await?)),
-        Some(Grant::Installation { expires_at, .. }) if expires_at <= now.as_second() => {
-            Err(Error::BadCredentials)
+    let hash = hash_token(&token);
+    match store.find_token_grant(&hash).await? {
+        None => Err(RestError::BadCredentials),
+        Some(TokenGrant::User(account)) => Ok(Caller::User(store.get_account(account).await?)),
+        Some(TokenGrant::Installation { expires_at, .. }) if expires_at <= now.as_second() => {
+            Err(RestError::BadCredentials)
         }
-        Some(Grant::Installation {
+        Some(TokenGrant::Installation {
             id,
             permissions,
             repositories,
             ..
         }) => {
-            let installation = store.installation(id).await?.ok_or(Error::BadCredentials)?;
-            let app = store
-                .app(installation.app)
+            let installation = store
+                .find_installation(id)
                 .await?
-                .ok_or(Error::BadCredentials)?;
+                .ok_or(RestError::BadCredentials)?;
+            let app = store
+                .find_app(installation.app)
+                .await?
+                .ok_or(RestError::BadCredentials)?;
             let account = installation.account;
-            Ok(Caller::Installation(Token {
+            Ok(Caller::Installation(InstallationCaller {
                 hash,
                 app,
                 account,
@@ -130,7 +138,7 @@ pub(crate) async fn identify(
 }
 
 /// `Bearer X`, `token X`, or Basic with the token as password (or alone as user, as git allows).
-fn credential(value: &str) -> Option<String> {
+fn parse_authorization(value: &str) -> Option<String> {
     let (scheme, rest) = value.split_once(' ')?;
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" | "token" => Some(rest.trim().to_owned()),
@@ -148,9 +156,13 @@ fn credential(value: &str) -> Option<String> {
     }
 }
 
-const UNDECODABLE: Error = Error::Unauthorized("A JSON web token could not be decoded");
+const UNDECODABLE: RestError = RestError::Unauthorized("A JSON web token could not be decoded");
 
-async fn check_assertion(store: &Store, token: &str, now: Timestamp) -> Result<App, Error> {
+async fn verify_app_jwt(
+    store: &GithubStore,
+    token: &str,
+    now: Timestamp,
+) -> Result<StoredApp, RestError> {
     let claims = token
         .split('.')
         .nth(1)
@@ -163,13 +175,13 @@ async fn check_assertion(store: &Store, token: &str, now: Timestamp) -> Result<A
         Value::String(id) => id.parse().ok(),
         _ => None,
     };
-    let issuer = issuer.ok_or(Error::Unauthorized(
+    let issuer = issuer.ok_or(RestError::Unauthorized(
         "'Issuer' claim ('iss') must be an Integer",
     ))?;
     let app = store
-        .app(issuer)
+        .find_app(issuer)
         .await?
-        .ok_or(Error::Unauthorized("Integration not found"))?;
+        .ok_or(RestError::Unauthorized("Integration not found"))?;
 
     let key = DecodingKey::from_rsa_pem(app.public_key.as_bytes()).map_err(anyhow::Error::from)?;
     let mut validation = Validation::new(Algorithm::RS256);
@@ -177,7 +189,7 @@ async fn check_assertion(store: &Store, token: &str, now: Timestamp) -> Result<A
     validation.validate_exp = false;
     validation.required_spec_claims.clear();
     jsonwebtoken::decode::<Value>(token, &key, &validation).map_err(|_| UNDECODABLE)?;
-    check_times(
+    check_jwt_times(
         claims["iat"].as_i64(),
         claims["exp"].as_i64(),
         now.as_second(),
@@ -186,21 +198,21 @@ async fn check_assertion(store: &Store, token: &str, now: Timestamp) -> Result<A
 }
 
 /// GitHub lets an assertion live for ten minutes from now, and wants it issued before now.
-fn check_times(issued: Option<i64>, expires: Option<i64>, now: i64) -> Result<(), Error> {
+fn check_jwt_times(issued: Option<i64>, expires: Option<i64>, now: i64) -> Result<(), RestError> {
     match (issued, expires) {
-        (Some(issued), _) if issued > now => Err(Error::Unauthorized(
+        (Some(issued), _) if issued > now => Err(RestError::Unauthorized(
             "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued",
         )),
-        (None, _) => Err(Error::Unauthorized(
+        (None, _) => Err(RestError::Unauthorized(
             "Missing 'issued at' claim ('iat') in assertion",
         )),
-        (_, None) => Err(Error::Unauthorized(
+        (_, None) => Err(RestError::Unauthorized(
             "Missing 'expiration time' claim ('exp') in assertion",
         )),
-        (_, Some(expires)) if expires <= now => Err(Error::Unauthorized(
+        (_, Some(expires)) if expires <= now => Err(RestError::Unauthorized(
             "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the assertion expires",
         )),
-        (_, Some(expires)) if expires > now + 600 => Err(Error::Unauthorized(
+        (_, Some(expires)) if expires > now + 600 => Err(RestError::Unauthorized(
             "'Expiration time' claim ('exp') is too far in the future",
         )),
         _ => Ok(()),
@@ -223,7 +235,7 @@ mod tests {
             ("Digest abc".to_owned(), None),
             ("abc".to_owned(), None),
         ] {
-            assert_eq!(credential(&header).as_deref(), token, "{header}");
+            assert_eq!(parse_authorization(&header).as_deref(), token, "{header}");
         }
     }
 
@@ -239,7 +251,11 @@ mod tests {
             ("without iat", None, Some(now + 60), false),
             ("without exp", Some(now), None, false),
         ] {
-            assert_eq!(check_times(issued, expires, now).is_ok(), fine, "{name}");
+            assert_eq!(
+                check_jwt_times(issued, expires, now).is_ok(),
+                fine,
+                "{name}"
+            );
         }
     }
 }

@@ -3,32 +3,35 @@
 use serde_json::{Value, json};
 
 use super::{
-    Context,
-    deliver::enqueue,
-    render::{EVENTS, extend},
-    store::{Account, App, CheckRun, Comment, Installation, Kind, NewDelivery, Pull, Repo, Status},
+    FakeGithubContext,
+    render::{APP_EVENTS, extend_object},
+    store::{
+        AccountKind, OutgoingDelivery, StoredAccount, StoredApp, StoredCheckRun, StoredComment,
+        StoredInstallation, StoredPull, StoredRepo, StoredStatus,
+    },
+    webhook_sender::enqueue_delivery,
 };
 
 /// Tells every App that is installed on the repository's owner; all get the same delivery id, as at GitHub.
-pub(crate) async fn emit(
-    context: &Context,
-    repo: &Repo,
-    sender: &Account,
+pub(crate) async fn emit_repo_event(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    sender: &StoredAccount,
     event: &str,
     mut payload: Value,
 ) -> anyhow::Result<()> {
-    let render = context.render();
-    payload["sender"] = render.user(sender);
+    let render = context.json_renderer();
+    payload["sender"] = render.render_user(sender);
     if payload.get("repository").is_none() {
-        payload["repository"] = render.repo(repo);
+        payload["repository"] = render.render_repo(repo);
     }
-    if repo.owner.kind == Kind::Organization {
-        payload["organization"] = render.organization(&repo.owner);
+    if repo.owner.kind == AccountKind::Organization {
+        payload["organization"] = render.render_organization(&repo.owner);
     }
     let guid = uuid::Uuid::new_v4().to_string();
-    for installation in context.store.installations_on(repo.owner.id).await? {
-        payload["installation"] = lite(&installation);
-        let delivery = NewDelivery {
+    for installation in context.store.list_installations_on(repo.owner.id).await? {
+        payload["installation"] = simple_installation(&installation);
+        let delivery = OutgoingDelivery {
             guid: &guid,
             app: installation.app,
             installation: Some(installation.id),
@@ -38,12 +41,12 @@ pub(crate) async fn emit(
             payload: &payload.to_string(),
             redelivery: false,
         };
-        enqueue(context, &delivery).await?;
+        enqueue_delivery(context, &delivery).await?;
     }
     Ok(())
 }
 
-fn lite(installation: &Installation) -> Value {
+fn simple_installation(installation: &StoredInstallation) -> Value {
     json!({
         "id": installation.id,
         "node_id": super::render::node_id("IntegrationInstallation", installation.id),
@@ -51,90 +54,89 @@ fn lite(installation: &Installation) -> Value {
 }
 
 /// A pull request as it is now. Whether it can be merged is still unknown when GitHub tells of a change.
-pub(crate) async fn pull_request(
-    context: &Context,
-    pull: &Pull,
-    sender: &Account,
+pub(crate) async fn emit_pull_request(
+    context: &FakeGithubContext,
+    pull: &StoredPull,
+    sender: &StoredAccount,
     action: &str,
     more: Value,
 ) -> anyhow::Result<()> {
-    let mut shown = context.render().pull(pull);
-    if !pull.merged() {
+    let mut shown = context.json_renderer().render_pull(pull);
+    if !pull.is_merged() {
         shown["mergeable"] = Value::Null;
         shown["rebaseable"] = Value::Null;
         shown["mergeable_state"] = "unknown".into();
     }
     let mut payload = json!({"action": action, "number": pull.number, "pull_request": shown});
-    extend(&mut payload, more);
-    emit(context, &pull.repo, sender, "pull_request", payload).await
+    extend_object(&mut payload, more);
+    emit_repo_event(context, &pull.repo, sender, "pull_request", payload).await
 }
 
-pub(crate) async fn issue_comment(
-    context: &Context,
-    pull: &Pull,
-    comment: &Comment,
-    sender: &Account,
+pub(crate) async fn emit_issue_comment(
+    context: &FakeGithubContext,
+    pull: &StoredPull,
+    comment: &StoredComment,
+    sender: &StoredAccount,
     action: &str,
     more: Value,
 ) -> anyhow::Result<()> {
-    let render = context.render();
-    let mut payload = json!({"action": action, "issue": render.issue(pull), "comment": render.comment(&pull.repo, comment)});
-    extend(&mut payload, more);
-    emit(context, &pull.repo, sender, "issue_comment", payload).await
+    let render = context.json_renderer();
+    let mut payload = json!({"action": action, "issue": render.render_issue(pull), "comment": render.render_comment(&pull.repo, comment)});
+    extend_object(&mut payload, more);
+    emit_repo_event(context, &pull.repo, sender, "issue_comment", payload).await
 }
 
-pub(crate) async fn status(
-    context: &Context,
-    repo: &Repo,
-    status: &Status,
-    sender: &Account,
+pub(crate) async fn emit_status(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    status: &StoredStatus,
+    sender: &StoredAccount,
 ) -> anyhow::Result<()> {
-    let render = context.render();
-    let git = context.git(repo);
-    let commit = render.commit(repo, &git.commit(&status.sha).await?);
+    let render = context.json_renderer();
+    let git = context.open_bare_repo(repo);
+    let commit = render.render_commit(repo, &git.read_commit(&status.sha).await?);
     let mut branches = Vec::new();
     for branch in git
-        .refs("refs/heads/")
+        .list_refs("refs/heads/")
         .await?
         .iter()
         .filter(|branch| branch.sha == status.sha)
     {
-        branches.push(render.short_branch(repo, branch));
+        branches.push(render.render_short_branch(repo, branch));
     }
-    let mut payload = render.status(repo, status, false);
+    let mut payload = render.render_status(repo, status, false);
     for unknown in ["url", "node_id"] {
         payload
             .as_object_mut()
             .expect("a status is an object")
             .remove(unknown);
     }
-    let more = json!({"sha": status.sha, "name": repo.full_name(), "commit": without_checked_at(commit), "branches": branches});
-    extend(&mut payload, more);
-    emit(context, repo, sender, "status", payload).await
+    let more = json!({"sha": status.sha, "name": repo.full_name(), "commit": without_verified_at(commit), "branches": branches});
+    extend_object(&mut payload, more);
+    emit_repo_event(context, repo, sender, "status", payload).await
 }
 
 /// `verification.verified_at` is newer than the published schema of this webhook.
-fn without_checked_at(mut commit: Value) -> Value {
+fn without_verified_at(mut commit: Value) -> Value {
     if let Some(verification) = commit["commit"]["verification"].as_object_mut() {
         verification.remove("verified_at");
     }
     commit
 }
 
-pub(crate) async fn check_run(
-    context: &Context,
-    repo: &Repo,
-    run: &CheckRun,
-    sender: &Account,
+pub(crate) async fn emit_check_run(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    run: &StoredCheckRun,
+    sender: &StoredAccount,
     action: &str,
 ) -> anyhow::Result<()> {
-    let payload =
-        json!({"action": action, "check_run": context.render().sent_check_run(repo, run)});
-    emit(context, repo, sender, "check_run", payload).await
+    let payload = json!({"action": action, "check_run": context.json_renderer().render_webhook_check_run(repo, run)});
+    emit_repo_event(context, repo, sender, "check_run", payload).await
 }
 
 /// Sent when an App's webhook is set.
-pub(crate) async fn ping(context: &Context, app: &App) -> anyhow::Result<()> {
+pub(crate) async fn emit_ping(context: &FakeGithubContext, app: &StoredApp) -> anyhow::Result<()> {
     let url = format!("{}/app/hook", context.url);
     let payload = json!({
         "zen": "Keep it logically awesome.",
@@ -145,7 +147,7 @@ pub(crate) async fn ping(context: &Context, app: &App) -> anyhow::Result<()> {
             "name": "web",
             "active": true,
             "app_id": app.id,
-            "events": EVENTS,
+            "events": APP_EVENTS,
             "config": {"content_type": "json", "url": app.webhook_url, "secret": "********", "insecure_ssl": "0"},
             "updated_at": app.created_at,
             "created_at": app.created_at,
@@ -154,18 +156,18 @@ pub(crate) async fn ping(context: &Context, app: &App) -> anyhow::Result<()> {
             "deliveries_url": format!("{url}/deliveries"),
         },
     });
-    to_app(context, app, None, "ping", &payload).await
+    emit_to_app(context, app, None, "ping", &payload).await
 }
 
-pub(crate) async fn installed(
-    context: &Context,
-    app: &App,
-    installation: &Installation,
+pub(crate) async fn emit_installation(
+    context: &FakeGithubContext,
+    app: &StoredApp,
+    installation: &StoredInstallation,
 ) -> anyhow::Result<()> {
-    let render = context.render();
-    let repos = context.store.repos_of(installation.account.id).await?;
+    let render = context.json_renderer();
+    let repos = context.store.list_repos_of(installation.account.id).await?;
     let short = repos.iter().map(|repo| {
-        let full = render.simple_repo(repo);
+        let full = render.render_simple_repo(repo);
         json!({
             "id": repo.id,
             "node_id": full["node_id"],
@@ -176,11 +178,11 @@ pub(crate) async fn installed(
     });
     let payload = json!({
         "action": "created",
-        "installation": render.installation(app, installation),
+        "installation": render.render_installation(app, installation),
         "repositories": short.collect::<Vec<_>>(),
-        "sender": render.user(&installation.account),
+        "sender": render.render_user(&installation.account),
     });
-    to_app(
+    emit_to_app(
         context,
         app,
         Some(installation.id),
@@ -190,14 +192,14 @@ pub(crate) async fn installed(
     .await
 }
 
-async fn to_app(
-    context: &Context,
-    app: &App,
+async fn emit_to_app(
+    context: &FakeGithubContext,
+    app: &StoredApp,
     installation: Option<i64>,
     event: &str,
     payload: &Value,
 ) -> anyhow::Result<()> {
-    let delivery = NewDelivery {
+    let delivery = OutgoingDelivery {
         guid: &uuid::Uuid::new_v4().to_string(),
         app: app.id,
         installation,
@@ -207,6 +209,6 @@ async fn to_app(
         payload: &payload.to_string(),
         redelivery: false,
     };
-    enqueue(context, &delivery).await?;
+    enqueue_delivery(context, &delivery).await?;
     Ok(())
 }

@@ -13,14 +13,14 @@ use std::{
 use anyhow::{Context as _, bail};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
-pub(crate) use commits::{Commit, Person, Touched};
+pub(crate) use commits::{ChangedPaths, GitCommit, GitSignature};
 pub(crate) use diff::FileChange;
 
 /// The object id that stands for "no object".
-pub(crate) const ZERO: &str = "0000000000000000000000000000000000000000";
+pub(crate) const ZERO_SHA: &str = "0000000000000000000000000000000000000000";
 
 #[derive(Clone, Debug)]
-pub(crate) struct Git {
+pub(crate) struct BareRepo {
     dir: PathBuf,
 }
 
@@ -42,14 +42,14 @@ pub(crate) struct TreeEntry {
 }
 
 /// What became of joining two commits.
-pub(crate) enum Joined {
+pub(crate) enum MergeTreeResult {
     /// The tree that holds both.
     Tree(String),
     Conflict,
 }
 
 /// A `git` that reads no configuration but the repository's own.
-pub(crate) fn command() -> Command {
+pub(crate) fn git_command() -> Command {
     let mut command = Command::new("git");
     command
         .env_clear()
@@ -61,9 +61,9 @@ pub(crate) fn command() -> Command {
     command
 }
 
-impl Git {
-    pub(crate) fn at(dir: PathBuf) -> Git {
-        Git { dir }
+impl BareRepo {
+    pub(crate) fn at_path(dir: PathBuf) -> BareRepo {
+        BareRepo { dir }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -71,16 +71,16 @@ impl Git {
     }
 
     /// Makes the repository, empty or as a copy of `source`; nothing where it is there already.
-    pub(crate) async fn create(&self, source: Option<&Git>) -> anyhow::Result<()> {
+    pub(crate) async fn init_or_clone(&self, source: Option<&BareRepo>) -> anyhow::Result<()> {
         if self.dir.join("HEAD").exists() {
             return Ok(());
         }
-        let mut git = command();
+        let mut git = git_command();
         match source {
             None => git.args(["init", "--quiet", "--bare", "--initial-branch=main"]),
             Some(source) => git.args(["clone", "--quiet", "--bare"]).arg(&source.dir),
         };
-        finish(git.arg(&self.dir), None).await?;
+        run_to_end(git.arg(&self.dir), None).await?;
         for (key, value) in [
             // A collection in the background would race clones (and the tests' clean-up).
             ("gc.auto", "0"),
@@ -92,26 +92,30 @@ impl Git {
             // Pull request refs are ours to write; a push to one is refused, as at GitHub.
             ("receive.hideRefs", "refs/pull"),
         ] {
-            self.run(&["config", key, value]).await?;
+            self.run_git(&["config", key, value]).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn run(&self, args: &[&str]) -> anyhow::Result<String> {
-        Ok(String::from_utf8_lossy(&self.run_bytes(args, None).await?).into_owned())
+    pub(super) async fn run_git(&self, args: &[&str]) -> anyhow::Result<String> {
+        Ok(String::from_utf8_lossy(&self.run_git_bytes(args, None).await?).into_owned())
     }
 
-    pub(super) async fn run_bytes(
+    pub(super) async fn run_git_bytes(
         &self,
         args: &[&str],
         input: Option<&[u8]>,
     ) -> anyhow::Result<Vec<u8>> {
-        finish(command().arg("--git-dir").arg(&self.dir).args(args), input).await
+        run_to_end(
+            git_command().arg("--git-dir").arg(&self.dir).args(args),
+            input,
+        )
+        .await
     }
 
     /// Whether git answers with success, for questions of yes or no.
-    async fn says_yes(&self, args: &[&str]) -> anyhow::Result<bool> {
-        let status = command()
+    async fn git_succeeds(&self, args: &[&str]) -> anyhow::Result<bool> {
+        let status = git_command()
             .arg("--git-dir")
             .arg(&self.dir)
             .args(args)
@@ -125,9 +129,9 @@ impl Git {
     }
 
     /// The refs under a prefix as `refs/heads/`, by name.
-    pub(crate) async fn refs(&self, prefix: &str) -> anyhow::Result<Vec<GitRef>> {
+    pub(crate) async fn list_refs(&self, prefix: &str) -> anyhow::Result<Vec<GitRef>> {
         let text = self
-            .run(&[
+            .run_git(&[
                 "for-each-ref",
                 "--format=%(refname) %(objectname) %(objecttype)",
             ])
@@ -149,14 +153,14 @@ impl Git {
 
     pub(crate) async fn find_ref(&self, name: &str) -> anyhow::Result<Option<GitRef>> {
         Ok(self
-            .refs(name)
+            .list_refs(name)
             .await?
             .into_iter()
             .find(|found| found.name == name))
     }
 
     /// The tip of a branch.
-    pub(crate) async fn branch(&self, name: &str) -> anyhow::Result<Option<String>> {
+    pub(crate) async fn find_branch_tip(&self, name: &str) -> anyhow::Result<Option<String>> {
         Ok(self
             .find_ref(&format!("refs/heads/{name}"))
             .await?
@@ -164,10 +168,10 @@ impl Git {
     }
 
     /// The commit meant by a branch, a tag, a full or shortened hash, or `refs/…`; nothing else, so no `@{…}` or `^`.
-    pub(crate) async fn resolve(&self, rev: &str) -> anyhow::Result<Option<String>> {
+    pub(crate) async fn resolve_commit(&self, rev: &str) -> anyhow::Result<Option<String>> {
         let is_hash =
             (4..=40).contains(&rev.len()) && rev.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let refs = self.refs("refs/").await?;
+        let refs = self.list_refs("refs/").await?;
         let candidates = [
             format!("refs/heads/{rev}"),
             format!("refs/tags/{rev}"),
@@ -183,7 +187,7 @@ impl Git {
             None if rev == "HEAD" => rev,
             None => return Ok(None),
         };
-        let output = command()
+        let output = git_command()
             .arg("--git-dir")
             .arg(&self.dir)
             .args([
@@ -203,26 +207,31 @@ impl Git {
     }
 
     pub(crate) async fn set_ref(&self, name: &str, sha: &str) -> anyhow::Result<()> {
-        self.run(&["update-ref", "--end-of-options", name, sha])
+        self.run_git(&["update-ref", "--end-of-options", name, sha])
             .await
             .map(drop)
     }
 
     pub(crate) async fn delete_ref(&self, name: &str) -> anyhow::Result<()> {
-        self.run(&["update-ref", "-d", "--end-of-options", name])
+        self.run_git(&["update-ref", "-d", "--end-of-options", name])
             .await
             .map(drop)
     }
 
     /// Whether git accepts the name of a ref.
-    pub(crate) async fn valid_ref(&self, name: &str) -> anyhow::Result<bool> {
-        Ok(name.starts_with("refs/") && self.says_yes(&["check-ref-format", name]).await?)
+    pub(crate) async fn is_valid_ref(&self, name: &str) -> anyhow::Result<bool> {
+        Ok(name.starts_with("refs/") && self.git_succeeds(&["check-ref-format", name]).await?)
     }
 
     /// Brings one ref of another repository of the stand-in here, under another name.
-    pub(crate) async fn take(&self, from: &Git, source: &str, target: &str) -> anyhow::Result<()> {
+    pub(crate) async fn fetch_ref(
+        &self,
+        from: &BareRepo,
+        source: &str,
+        target: &str,
+    ) -> anyhow::Result<()> {
         let dir = from.dir.to_string_lossy();
-        self.run(&[
+        self.run_git(&[
             "fetch",
             "--quiet",
             "--no-tags",
@@ -235,12 +244,12 @@ impl Git {
     }
 
     pub(crate) async fn is_ancestor(&self, old: &str, new: &str) -> anyhow::Result<bool> {
-        self.says_yes(&["merge-base", "--is-ancestor", old, new])
+        self.git_succeeds(&["merge-base", "--is-ancestor", old, new])
             .await
     }
 
-    pub(crate) async fn merge_base(&self, a: &str, b: &str) -> anyhow::Result<Option<String>> {
-        let output = command()
+    pub(crate) async fn find_merge_base(&self, a: &str, b: &str) -> anyhow::Result<Option<String>> {
+        let output = git_command()
             .arg("--git-dir")
             .arg(&self.dir)
             .args(["merge-base", a, b])
@@ -254,8 +263,12 @@ impl Git {
     }
 
     /// Joins two commits without a work tree.
-    pub(crate) async fn join(&self, base: &str, head: &str) -> anyhow::Result<Joined> {
-        let output = command()
+    pub(crate) async fn merge_tree(
+        &self,
+        base: &str,
+        head: &str,
+    ) -> anyhow::Result<MergeTreeResult> {
+        let output = git_command()
             .arg("--git-dir")
             .arg(&self.dir)
             .args(["merge-tree", "--write-tree", base, head])
@@ -264,8 +277,8 @@ impl Git {
             .context("running git")?;
         let text = String::from_utf8_lossy(&output.stdout);
         match output.status.code() {
-            Some(0) => Ok(Joined::Tree(text.trim().to_owned())),
-            Some(1) => Ok(Joined::Conflict),
+            Some(0) => Ok(MergeTreeResult::Tree(text.trim().to_owned())),
+            Some(1) => Ok(MergeTreeResult::Conflict),
             _ => bail!(
                 "git merge-tree: {}",
                 String::from_utf8_lossy(&output.stderr).trim()
@@ -274,30 +287,34 @@ impl Git {
     }
 
     /// What is at `path` of a commit: the entry itself, and a folder's entries.
-    pub(crate) async fn entry(
+    pub(crate) async fn find_entry(
         &self,
         commit: &str,
         path: &str,
     ) -> anyhow::Result<Option<TreeEntry>> {
         let path = path.trim_matches('/');
         Ok(self
-            .list(&["ls-tree", "-z", "-l", "--full-tree", commit, "--", path])
+            .ls_tree(&["ls-tree", "-z", "-l", "--full-tree", commit, "--", path])
             .await?
             .pop())
     }
 
     /// The entries of a folder; the root where `path` is empty.
-    pub(crate) async fn folder(&self, commit: &str, path: &str) -> anyhow::Result<Vec<TreeEntry>> {
+    pub(crate) async fn list_folder(
+        &self,
+        commit: &str,
+        path: &str,
+    ) -> anyhow::Result<Vec<TreeEntry>> {
         let path = format!("{}/", path.trim_matches('/'));
         let mut args = vec!["ls-tree", "-z", "-l", "--full-tree", commit];
         if path != "/" {
             args.extend(["--", &path]);
         }
-        self.list(&args).await
+        self.ls_tree(&args).await
     }
 
-    async fn list(&self, args: &[&str]) -> anyhow::Result<Vec<TreeEntry>> {
-        let text = self.run(args).await?;
+    async fn ls_tree(&self, args: &[&str]) -> anyhow::Result<Vec<TreeEntry>> {
+        let text = self.run_git(args).await?;
         let entries = text.split('\0').filter_map(|line| {
             let (head, path) = line.split_once('\t')?;
             let mut words = head.split_whitespace();
@@ -315,21 +332,21 @@ impl Git {
     /// What differs, in git's own words.
     pub(crate) async fn diff_text(&self, range: &str) -> anyhow::Result<Vec<u8>> {
         let args = ["diff", "--no-ext-diff", "--no-textconv", "-M", range];
-        self.run_bytes(&args, None).await
+        self.run_git_bytes(&args, None).await
     }
 
     /// The commits of a range, as mails.
     pub(crate) async fn patch_text(&self, range: &str) -> anyhow::Result<Vec<u8>> {
-        self.run_bytes(&["format-patch", "--stdout", range], None)
+        self.run_git_bytes(&["format-patch", "--stdout", range], None)
             .await
     }
 
-    pub(crate) async fn blob(&self, sha: &str) -> anyhow::Result<Vec<u8>> {
-        self.run_bytes(&["cat-file", "blob", sha], None).await
+    pub(crate) async fn read_blob(&self, sha: &str) -> anyhow::Result<Vec<u8>> {
+        self.run_git_bytes(&["cat-file", "blob", sha], None).await
     }
 }
 
-async fn finish(command: &mut Command, input: Option<&[u8]>) -> anyhow::Result<Vec<u8>> {
+async fn run_to_end(command: &mut Command, input: Option<&[u8]>) -> anyhow::Result<Vec<u8>> {
     command.stdin(if input.is_some() {
         Stdio::piped()
     } else {

@@ -3,17 +3,16 @@
 use serde_json::json;
 
 use super::{
-    Context,
-    answer::Error,
-    events,
-    git::{Joined, Person},
+    FakeGithubContext, events,
+    git::{GitSignature, MergeTreeResult},
     pulls, push,
-    store::{Account, Pull, PullState, now},
+    response::RestError,
+    store::{PullState, StoredAccount, StoredPull, current_timestamp},
 };
 
 /// How a merge is asked for; nothing given means GitHub's defaults.
 #[derive(Debug, Default, serde::Deserialize)]
-pub(crate) struct Wish {
+pub(crate) struct MergePullBody {
     pub(crate) commit_title: Option<String>,
     pub(crate) commit_message: Option<String>,
     /// The head must be this one still.
@@ -22,27 +21,27 @@ pub(crate) struct Wish {
 }
 
 /// Returns the commit that landed on the base branch.
-pub(crate) async fn merge(
-    context: &Context,
-    mut pull: Pull,
-    by: &Account,
-    wish: &Wish,
-) -> Result<String, Error> {
-    let refused = |why: &str| Error::NotMergeable(why.to_owned());
+pub(crate) async fn merge_pull(
+    context: &FakeGithubContext,
+    mut pull: StoredPull,
+    by: &StoredAccount,
+    wish: &MergePullBody,
+) -> Result<String, RestError> {
+    let refused = |why: &str| RestError::NotMergeable(why.to_owned());
     if wish.sha.as_ref().is_some_and(|sha| *sha != pull.head_sha) {
-        return Err(Error::Conflict(
+        return Err(RestError::Conflict(
             "Head branch was modified. Review and try the merge again.".to_owned(),
         ));
     }
     if pull.state == PullState::Closed || pull.draft {
         return Err(refused("Pull Request is not mergeable"));
     }
-    let git = context.git(&pull.repo);
+    let git = context.open_bare_repo(&pull.repo);
     let base = git
-        .branch(&pull.base_ref)
+        .find_branch_tip(&pull.base_ref)
         .await?
         .ok_or_else(|| refused("Base branch does not exist"))?;
-    let Joined::Tree(tree) = git.join(&base, &pull.head_sha).await? else {
+    let MergeTreeResult::Tree(tree) = git.merge_tree(&base, &pull.head_sha).await? else {
         return Err(refused("Pull Request has merge conflicts"));
     };
     let (message, parents) = match wish.merge_method.as_deref() {
@@ -52,36 +51,42 @@ pub(crate) async fn merge(
         ),
         Some("squash") => (squash_message(&pull, wish), vec![base.as_str()]),
         Some("rebase") => {
-            return Err(Error::Unbuilt(
+            return Err(RestError::Unbuilt(
                 "merging with merge_method rebase".to_owned(),
             ));
         }
-        Some(_) => return Err(Error::field("PullRequest", "merge_method", "invalid")),
+        Some(_) => {
+            return Err(RestError::field_error(
+                "PullRequest",
+                "merge_method",
+                "invalid",
+            ));
+        }
     };
-    let author = Person {
+    let author = GitSignature {
         name: by.login.clone(),
-        email: push::noreply(by),
-        date: now(),
+        email: push::noreply_email(by),
+        date: current_timestamp(),
     };
     let sha = git.commit_tree(&tree, &parents, &message, &author).await?;
-    let before = git.refs("refs/").await?;
+    let before = git.list_refs("refs/").await?;
     git.set_ref(&format!("refs/heads/{}", pull.base_ref), &sha)
         .await?;
 
-    let time = now();
+    let time = current_timestamp();
     pull.state = PullState::Closed;
     pull.closed_at = Some(time.clone());
     pull.merged_at = Some(time);
     pull.merged_by = Some(by.clone());
     pull.merge_sha = Some(sha.clone());
     context.store.save_pull(&pull).await?;
-    let pull = pulls::load(context, pull.repo.id, pull.number).await?;
-    events::pull_request(context, &pull, by, "closed", json!({})).await?;
-    push::follow(context, &pull.repo, &before, by).await?;
+    let pull = pulls::load_pull(context, pull.repo.id, pull.number).await?;
+    events::emit_pull_request(context, &pull, by, "closed", json!({})).await?;
+    push::process_ref_updates(context, &pull.repo, &before, by).await?;
     Ok(sha)
 }
 
-fn merge_message(pull: &Pull, wish: &Wish) -> String {
+fn merge_message(pull: &StoredPull, wish: &MergePullBody) -> String {
     let title = wish.commit_title.clone().unwrap_or_else(|| {
         format!(
             "Merge pull request #{} from {}/{}",
@@ -94,7 +99,7 @@ fn merge_message(pull: &Pull, wish: &Wish) -> String {
     )
 }
 
-fn squash_message(pull: &Pull, wish: &Wish) -> String {
+fn squash_message(pull: &StoredPull, wish: &MergePullBody) -> String {
     let title = wish
         .commit_title
         .clone()

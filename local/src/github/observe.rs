@@ -3,11 +3,11 @@
 use anyhow::bail;
 use serde_json::Value;
 
-use super::{Github, routes::latest};
+use super::{FakeGithub, routes::latest_by_context};
 
 /// The newest status of a context on a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
+pub struct ObservedStatus {
     pub context: String,
     /// `pending`, `success`, `failure` or `error`.
     pub state: String,
@@ -16,14 +16,14 @@ pub struct Status {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comment {
+pub struct ObservedComment {
     pub id: u64,
     pub author: String,
     pub body: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pull {
+pub struct ObservedPull {
     pub number: u64,
     pub title: String,
     pub author: String,
@@ -40,7 +40,7 @@ pub struct Pull {
 
 /// A webhook that was sent.
 #[derive(Clone, Debug)]
-pub struct Delivery {
+pub struct ObservedDelivery {
     pub id: u64,
     pub guid: String,
     pub event: String,
@@ -51,30 +51,30 @@ pub struct Delivery {
     pub payload: Value,
 }
 
-impl Github {
+impl FakeGithub {
     /// Returns when every webhook queued so far has been answered or given up on.
-    pub async fn settled(&self) {
-        self.context.deliverer.settled().await;
+    pub async fn wait_for_deliveries(&self) {
+        self.context.deliverer.wait_until_idle().await;
     }
 
     /// The webhooks an App was sent, oldest first.
     ///
     /// # Errors
     /// When the App is unknown.
-    pub async fn deliveries(&self, slug: &str) -> anyhow::Result<Vec<Delivery>> {
-        let Some(app) = self.context.store.app_by_slug(slug).await? else {
+    pub async fn list_deliveries(&self, slug: &str) -> anyhow::Result<Vec<ObservedDelivery>> {
+        let Some(app) = self.context.store.find_app_by_slug(slug).await? else {
             bail!("no App {slug}")
         };
         let mut deliveries = Vec::new();
         for row in self
             .context
             .store
-            .deliveries(app.id, None, -1)
+            .list_deliveries(app.id, None, -1)
             .await?
             .into_iter()
             .rev()
         {
-            deliveries.push(Delivery {
+            deliveries.push(ObservedDelivery {
                 id: row.id.unsigned_abs(),
                 guid: row.guid,
                 event: row.event,
@@ -89,7 +89,7 @@ impl Github {
 
     /// The requests met so far that GitHub would have answered and the stand-in does not.
     #[must_use]
-    pub fn unbuilt(&self) -> Vec<String> {
+    pub fn list_unimplemented(&self) -> Vec<String> {
         self.context
             .unbuilt
             .lock()
@@ -101,17 +101,17 @@ impl Github {
     ///
     /// # Errors
     /// When the repository is unknown.
-    pub async fn statuses(
+    pub async fn list_statuses(
         &self,
         owner: &str,
         name: &str,
         sha: &str,
-    ) -> anyhow::Result<Vec<Status>> {
-        let repo = self.repo(owner, name).await?;
-        let statuses = latest(self.context.store.statuses(repo.id, sha).await?);
-        let mut statuses: Vec<Status> = statuses
+    ) -> anyhow::Result<Vec<ObservedStatus>> {
+        let repo = self.require_repo(owner, name).await?;
+        let statuses = latest_by_context(self.context.store.list_statuses(repo.id, sha).await?);
+        let mut statuses: Vec<ObservedStatus> = statuses
             .into_iter()
-            .map(|status| Status {
+            .map(|status| ObservedStatus {
                 context: status.context,
                 state: status.state,
                 description: status.description.unwrap_or_default(),
@@ -126,19 +126,19 @@ impl Github {
     ///
     /// # Errors
     /// When the repository is unknown.
-    pub async fn comments(
+    pub async fn list_comments(
         &self,
         owner: &str,
         name: &str,
         number: u64,
-    ) -> anyhow::Result<Vec<Comment>> {
-        let repo = self.repo(owner, name).await?;
+    ) -> anyhow::Result<Vec<ObservedComment>> {
+        let repo = self.require_repo(owner, name).await?;
         let comments = self
             .context
             .store
-            .comments(&repo, i64::try_from(number)?)
+            .list_comments(&repo, i64::try_from(number)?)
             .await?;
-        let comments = comments.into_iter().map(|comment| Comment {
+        let comments = comments.into_iter().map(|comment| ObservedComment {
             id: comment.id.unsigned_abs(),
             author: comment.author.login,
             body: comment.body,
@@ -148,25 +148,30 @@ impl Github {
 
     /// # Errors
     /// When there is no such pull request.
-    pub async fn labels(
+    pub async fn list_labels(
         &self,
         owner: &str,
         name: &str,
         number: u64,
     ) -> anyhow::Result<Vec<String>> {
-        Ok(self.pull(owner, name, number).await?.labels)
+        Ok(self.get_pull(owner, name, number).await?.labels)
     }
 
     /// # Errors
     /// When there is no such pull request.
-    pub async fn pull(&self, owner: &str, name: &str, number: u64) -> anyhow::Result<Pull> {
-        let pull = self.stored_pull(owner, name, number).await?;
-        Ok(Pull {
+    pub async fn get_pull(
+        &self,
+        owner: &str,
+        name: &str,
+        number: u64,
+    ) -> anyhow::Result<ObservedPull> {
+        let pull = self.require_pull(owner, name, number).await?;
+        Ok(ObservedPull {
             number,
-            merged: pull.merged(),
+            merged: pull.is_merged(),
             title: pull.title,
             author: pull.author.login,
-            state: pull.state.name().to_owned(),
+            state: pull.state.as_str().to_owned(),
             draft: pull.draft,
             base_ref: pull.base_ref,
             base_sha: pull.base_sha,
@@ -180,15 +185,15 @@ impl Github {
     ///
     /// # Errors
     /// When the repository is unknown or git fails.
-    pub async fn branch(
+    pub async fn find_branch_tip(
         &self,
         owner: &str,
         name: &str,
         branch: &str,
     ) -> anyhow::Result<Option<String>> {
         self.context
-            .git(&self.repo(owner, name).await?)
-            .branch(branch)
+            .open_bare_repo(&self.require_repo(owner, name).await?)
+            .find_branch_tip(branch)
             .await
     }
 }

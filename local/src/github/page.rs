@@ -26,11 +26,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Context,
-    answer::{Error, Reply},
-    git::Git,
-    render::in_url,
-    store::Repo,
+    FakeGithubContext,
+    git::BareRepo,
+    render::encode_url_path,
+    response::{RestError, RestResult},
+    store::StoredRepo,
 };
 
 const STYLE: &str = include_str!("page/style.css");
@@ -49,45 +49,51 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).expect("plain ASCII")
 });
 
-pub(super) fn router() -> Router<Context> {
+pub(super) fn page_router() -> Router<FakeGithubContext> {
     let of = |path: &str| format!("/{{owner}}/{{repo}}{path}");
     Router::new()
-        .route("/", get(people::home))
-        .route("/apps/{slug}", get(people::app))
-        .route("/settings/installations/{id}", get(people::installation))
-        .route("/{owner}", get(people::account))
-        .route(&of(""), get(repo::repository))
-        .route(&of("/branches"), get(repo::branches))
-        .route(&of("/tags"), get(repo::branches))
-        .route(&of("/pulls"), get(repo::pulls))
-        .route(&of("/issues"), get(repo::pulls))
-        .route(&of("/issues/{number}"), get(pull::issue))
-        .route(&of("/pull/{number}"), get(pull::conversation))
-        .route(&of("/pull/{number}/checks"), get(pull::conversation))
-        .route(&of("/pull/{number}/commits"), get(pull::commits))
-        .route(&of("/pull/{number}/commits/{sha}"), get(pull::commit))
-        .route(&of("/pull/{number}/files"), get(pull::files))
-        .route(&of("/runs/{id}"), get(checks::run))
-        .route(&of("/commits"), get(commit::default_history))
-        .route(&of("/commits/{*rev}"), get(commit::history))
-        .route(&of("/commit/{sha}"), get(commit::one))
-        .route(&of("/commit/{sha}/checks"), get(commit::one))
-        .route(&of("/compare/{*range}"), get(commit::compare))
-        .route(&of("/tree/{*rest}"), get(files::tree))
-        .route(&of("/blob/{*rest}"), get(files::blob))
-        .route(&of("/raw/{*rest}"), get(files::raw))
+        .route("/", get(people::show_home))
+        .route("/apps/{slug}", get(people::show_app_by_slug))
+        .route(
+            "/settings/installations/{id}",
+            get(people::show_installation),
+        )
+        .route("/{owner}", get(people::show_account))
+        .route(&of(""), get(repo::show_repo))
+        .route(&of("/branches"), get(repo::show_branches))
+        .route(&of("/tags"), get(repo::show_branches))
+        .route(&of("/pulls"), get(repo::show_pulls))
+        .route(&of("/issues"), get(repo::show_pulls))
+        .route(&of("/issues/{number}"), get(pull::redirect_issue))
+        .route(&of("/pull/{number}"), get(pull::show_conversation))
+        .route(&of("/pull/{number}/checks"), get(pull::show_conversation))
+        .route(&of("/pull/{number}/commits"), get(pull::show_pull_commits))
+        .route(
+            &of("/pull/{number}/commits/{sha}"),
+            get(pull::show_pull_commit),
+        )
+        .route(&of("/pull/{number}/files"), get(pull::show_pull_files))
+        .route(&of("/runs/{id}"), get(checks::show_check_run))
+        .route(&of("/commits"), get(commit::redirect_to_history))
+        .route(&of("/commits/{*rev}"), get(commit::show_history))
+        .route(&of("/commit/{sha}"), get(commit::show_commit_page))
+        .route(&of("/commit/{sha}/checks"), get(commit::show_commit_page))
+        .route(&of("/compare/{*range}"), get(commit::show_comparison))
+        .route(&of("/tree/{*rest}"), get(files::show_folder))
+        .route(&of("/blob/{*rest}"), get(files::show_file))
+        .route(&of("/raw/{*rest}"), get(files::show_raw_file))
 }
 
 /// A link, and its words.
 #[derive(Debug)]
-struct Link {
+struct HtmlLink {
     label: String,
     href: String,
 }
 
-impl Link {
-    fn new(label: impl Into<String>, href: impl Into<String>) -> Link {
-        Link {
+impl HtmlLink {
+    fn new(label: impl Into<String>, href: impl Into<String>) -> HtmlLink {
+        HtmlLink {
             label: label.into(),
             href: href.into(),
         }
@@ -95,16 +101,16 @@ impl Link {
 }
 
 /// What stands around every page.
-struct Frame {
+struct PageLayout {
     style: &'static str,
     script: &'static str,
     /// From the start page to the one above this.
-    above: Vec<Link>,
+    above: Vec<HtmlLink>,
 }
 
-impl Frame {
-    fn new(above: Vec<Link>) -> Frame {
-        Frame {
+impl PageLayout {
+    fn new(above: Vec<HtmlLink>) -> PageLayout {
+        PageLayout {
             style: STYLE,
             script: SCRIPT,
             above,
@@ -112,33 +118,33 @@ impl Frame {
     }
 
     /// Of a page within a repository.
-    fn within(repo: &Repo) -> Frame {
-        Frame::new(vec![
-            Link::new(
+    fn for_repo(repo: &StoredRepo) -> PageLayout {
+        PageLayout::new(vec![
+            HtmlLink::new(
                 &*repo.owner.login,
-                format!("/{}", in_url(&repo.owner.login)),
+                format!("/{}", encode_url_path(&repo.owner.login)),
             ),
-            Link::new(&*repo.name, home_of(repo)),
+            HtmlLink::new(&*repo.name, repo_home_path(repo)),
         ])
     }
 }
 
-fn home_of(repo: &Repo) -> String {
-    format!("/{}", in_url(&repo.full_name()))
+fn repo_home_path(repo: &StoredRepo) -> String {
+    format!("/{}", encode_url_path(&repo.full_name()))
 }
 
-fn show(page: &impl Template) -> Reply {
-    answer(StatusCode::OK, page)
+fn render_page(page: &impl Template) -> RestResult {
+    render_page_with_status(StatusCode::OK, page)
 }
 
-fn answer(status: StatusCode, page: &impl Template) -> Reply {
+fn render_page_with_status(status: StatusCode, page: &impl Template) -> RestResult {
     let html = page.render().map_err(anyhow::Error::from)?;
     let mut response = (status, Html(html)).into_response();
-    secure(response.headers_mut());
+    add_security_headers(response.headers_mut());
     Ok(response)
 }
 
-fn secure(headers: &mut HeaderMap) {
+fn add_security_headers(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -150,42 +156,46 @@ fn secure(headers: &mut HeaderMap) {
 }
 
 /// What a file holds, to be looked at and never obeyed.
-fn plain(bytes: Vec<u8>) -> Response {
+fn plain_text_response(bytes: Vec<u8>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     let mut response = (kind, bytes).into_response();
-    secure(response.headers_mut());
+    add_security_headers(response.headers_mut());
     response
 }
 
-fn redirect(to: &str) -> Reply {
+fn redirect_to(to: &str) -> RestResult {
     Ok(Redirect::to(to).into_response())
 }
 
 /// A repository that anybody may look at.
-async fn public(context: &Context, owner: &str, name: &str) -> Result<(Repo, Git), Error> {
-    if context.store.account_by_login(owner).await?.is_none() {
+async fn find_public_repo(
+    context: &FakeGithubContext,
+    owner: &str,
+    name: &str,
+) -> Result<(StoredRepo, BareRepo), RestError> {
+    if context.store.find_account_by_login(owner).await?.is_none() {
         // No account, so perhaps a part of the API that is not there.
-        return Err(Error::Unbuilt(format!("GET /{owner}/{name}")));
+        return Err(RestError::Unbuilt(format!("GET /{owner}/{name}")));
     }
     let repo = context
         .store
-        .repo_by_name(owner, name)
+        .find_repo_by_name(owner, name)
         .await?
         .filter(|repo| !repo.private)
-        .ok_or(Error::NotFound)?;
-    let git = context.git(&repo);
+        .ok_or(RestError::NotFound)?;
+    let git = context.open_bare_repo(&repo);
     Ok((repo, git))
 }
 
 #[derive(Template)]
 #[template(path = "missing.html")]
-struct Missing {
-    frame: Frame,
+struct MissingPage {
+    frame: PageLayout,
     path: String,
 }
 
 /// Tells a person with a browser that there is nothing here, in words instead of JSON.
-pub(super) async fn for_people(request: Request, next: Next) -> Response {
+pub(super) async fn html_not_found(request: Request, next: Next) -> Response {
     let accept = request.headers().get(header::ACCEPT);
     let is_person = accept
         .and_then(|kinds| kinds.to_str().ok())
@@ -200,25 +210,25 @@ pub(super) async fn for_people(request: Request, next: Next) -> Response {
     if !(is_person && looks && is_missing) {
         return response;
     }
-    let frame = Frame::new(Vec::new());
-    answer(StatusCode::NOT_FOUND, &Missing { frame, path })
+    let frame = PageLayout::new(Vec::new());
+    render_page_with_status(StatusCode::NOT_FOUND, &MissingPage { frame, path })
         .unwrap_or_else(axum::response::IntoResponse::into_response)
 }
 
 /// The first twelve of a commit's name.
-fn short(sha: &str) -> &str {
+fn short_sha(sha: &str) -> &str {
     sha.get(..12).unwrap_or(sha)
 }
 
 /// `1 commit`, `2 commits`.
-fn count(number: impl Borrow<i64>, thing: &str) -> String {
+fn pluralize_count(number: impl Borrow<i64>, thing: &str) -> String {
     let number = *number.borrow();
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{plural}")
 }
 
 /// GitHub's times, for people.
-fn when(time: &str) -> String {
+fn format_time(time: &str) -> String {
     time.parse::<jiff::Timestamp>().map_or_else(
         |_| time.to_owned(),
         |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),

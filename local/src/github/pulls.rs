@@ -5,15 +5,14 @@
 use serde_json::json;
 
 use super::{
-    Context,
-    answer::Error,
-    events,
-    git::{Git, Joined, Person},
-    store::{Account, NewPull, Pull, PullState, Repo, now},
+    FakeGithubContext, events,
+    git::{BareRepo, GitSignature, MergeTreeResult},
+    response::RestError,
+    store::{NewPull, PullState, StoredAccount, StoredPull, StoredRepo, current_timestamp},
 };
 
 /// What somebody asks to be merged, and where.
-pub(crate) struct Proposal<'a> {
+pub(crate) struct PullProposal<'a> {
     pub(crate) title: &'a str,
     pub(crate) body: Option<&'a str>,
     pub(crate) draft: bool,
@@ -22,43 +21,43 @@ pub(crate) struct Proposal<'a> {
     pub(crate) base: &'a str,
 }
 
-pub(crate) async fn open(
-    context: &Context,
-    repo: &Repo,
-    author: &Account,
-    proposal: &Proposal<'_>,
-) -> Result<Pull, Error> {
-    let invalid = |field| Error::field("PullRequest", field, "invalid");
-    let (head_repo, head_ref) = head_of(context, repo, proposal.head)
+pub(crate) async fn open_pull(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    author: &StoredAccount,
+    proposal: &PullProposal<'_>,
+) -> Result<StoredPull, RestError> {
+    let invalid = |field| RestError::field_error("PullRequest", field, "invalid");
+    let (head_repo, head_ref) = resolve_head(context, repo, proposal.head)
         .await?
         .ok_or_else(|| invalid("head"))?;
-    let head_git = context.git(&head_repo);
+    let head_git = context.open_bare_repo(&head_repo);
     let head_sha = head_git
-        .branch(head_ref)
+        .find_branch_tip(head_ref)
         .await?
         .ok_or_else(|| invalid("head"))?;
     let base_sha = context
-        .git(repo)
-        .branch(proposal.base)
+        .open_bare_repo(repo)
+        .find_branch_tip(proposal.base)
         .await?
         .ok_or_else(|| invalid("base"))?;
     let label = format!("{}:{head_ref}", head_repo.owner.login);
     let rivals = context
         .store
-        .open_pulls_from(head_repo.id, head_ref)
+        .list_open_pulls_from(head_repo.id, head_ref)
         .await?;
     if rivals
         .iter()
         .any(|rival| rival.repo.id == repo.id && rival.base_ref == proposal.base)
     {
-        return Err(Error::custom(
+        return Err(RestError::custom_error(
             "PullRequest",
             &format!("A pull request already exists for {label}."),
         ));
     }
     if head_git.is_ancestor(&head_sha, &base_sha).await? {
         let message = format!("No commits between {} and {}", proposal.base, proposal.head);
-        return Err(Error::custom("PullRequest", &message));
+        return Err(RestError::custom_error("PullRequest", &message));
     }
     let new = NewPull {
         repo: repo.id,
@@ -73,62 +72,71 @@ pub(crate) async fn open(
         head_sha: &head_sha,
     };
     let number = context.store.add_pull(&new).await?;
-    let mut pull = load(context, repo.id, number).await?;
-    head_git_to_base(context, &pull).await?;
-    refresh(context, &mut pull).await?;
-    let pull = load(context, repo.id, number).await?;
-    events::pull_request(context, &pull, author, "opened", json!({})).await?;
+    let mut pull = load_pull(context, repo.id, number).await?;
+    fetch_head_ref(context, &pull).await?;
+    refresh_pull(context, &mut pull).await?;
+    let pull = load_pull(context, repo.id, number).await?;
+    events::emit_pull_request(context, &pull, author, "opened", json!({})).await?;
     Ok(pull)
 }
 
 /// The repository and branch that `head` names, seen from `repo`.
-async fn head_of<'a>(
-    context: &Context,
-    repo: &Repo,
+async fn resolve_head<'a>(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
     head: &'a str,
-) -> Result<Option<(Repo, &'a str)>, Error> {
+) -> Result<Option<(StoredRepo, &'a str)>, RestError> {
     let Some((owner, branch)) = head.split_once(':') else {
         return Ok(Some((repo.clone(), head)));
     };
     if owner.eq_ignore_ascii_case(&repo.owner.login) {
         return Ok(Some((repo.clone(), branch)));
     }
-    let Some(account) = context.store.account_by_login(owner).await? else {
+    let Some(account) = context.store.find_account_by_login(owner).await? else {
         return Ok(None);
     };
-    let forks = context.store.repos_of(account.id).await?;
+    let forks = context.store.list_repos_of(account.id).await?;
     Ok(forks
         .into_iter()
         .find(|fork| fork.fork_of == Some(repo.id))
         .map(|fork| (fork, branch)))
 }
 
-pub(crate) async fn load(context: &Context, repo: i64, number: i64) -> Result<Pull, Error> {
+pub(crate) async fn load_pull(
+    context: &FakeGithubContext,
+    repo: i64,
+    number: i64,
+) -> Result<StoredPull, RestError> {
     context
         .store
-        .pull(repo, number)
+        .find_pull(repo, number)
         .await?
-        .ok_or(Error::NotFound)
+        .ok_or(RestError::NotFound)
 }
 
-async fn head_git_to_base(context: &Context, pull: &Pull) -> anyhow::Result<()> {
+async fn fetch_head_ref(context: &FakeGithubContext, pull: &StoredPull) -> anyhow::Result<()> {
     let source = format!("refs/heads/{}", pull.head_ref);
     let target = format!("refs/pull/{}/head", pull.number);
     context
-        .git(&pull.repo)
-        .take(&context.git(&pull.head_repo), &source, &target)
+        .open_bare_repo(&pull.repo)
+        .fetch_ref(&context.open_bare_repo(&pull.head_repo), &source, &target)
         .await
 }
 
 /// Works out anew what depends on head and base, and stores it.
-pub(crate) async fn refresh(context: &Context, pull: &mut Pull) -> anyhow::Result<()> {
-    let git = context.git(&pull.repo);
-    pull.sizes = git.sizes(&pull.base_sha, &pull.head_sha).await?;
+pub(crate) async fn refresh_pull(
+    context: &FakeGithubContext,
+    pull: &mut StoredPull,
+) -> anyhow::Result<()> {
+    let git = context.open_bare_repo(&pull.repo);
+    pull.sizes = git
+        .compute_pull_stats(&pull.base_sha, &pull.head_sha)
+        .await?;
     let base = git
-        .branch(&pull.base_ref)
+        .find_branch_tip(&pull.base_ref)
         .await?
         .unwrap_or_else(|| pull.base_sha.clone());
-    match test_merge(&git, &base, &pull.head_sha).await? {
+    match create_test_merge(&git, &base, &pull.head_sha).await? {
         Some(sha) => {
             git.set_ref(&format!("refs/pull/{}/merge", pull.number), &sha)
                 .await?;
@@ -145,14 +153,18 @@ pub(crate) async fn refresh(context: &Context, pull: &mut Pull) -> anyhow::Resul
 }
 
 /// The merge as it would be; `None` for a conflict.
-async fn test_merge(git: &Git, base: &str, head: &str) -> anyhow::Result<Option<String>> {
-    let Joined::Tree(tree) = git.join(base, head).await? else {
+async fn create_test_merge(
+    git: &BareRepo,
+    base: &str,
+    head: &str,
+) -> anyhow::Result<Option<String>> {
+    let MergeTreeResult::Tree(tree) = git.merge_tree(base, head).await? else {
         return Ok(None);
     };
-    let github = Person {
+    let github = GitSignature {
         name: "GitHub".to_owned(),
         email: "noreply@github.com".to_owned(),
-        date: now(),
+        date: current_timestamp(),
     };
     let message = format!("Merge {head} into {base}");
     Ok(Some(
@@ -162,57 +174,67 @@ async fn test_merge(git: &Git, base: &str, head: &str) -> anyhow::Result<Option<
 }
 
 /// A branch has moved, or is gone: the open pull requests from it follow, or close.
-pub(crate) async fn head_moved(
-    context: &Context,
-    repo: &Repo,
+pub(crate) async fn on_head_moved(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
     branch: &str,
     tip: Option<&str>,
-    pusher: &Account,
+    pusher: &StoredAccount,
 ) -> anyhow::Result<()> {
-    for mut pull in context.store.open_pulls_from(repo.id, branch).await? {
+    for mut pull in context.store.list_open_pulls_from(repo.id, branch).await? {
         let Some(tip) = tip else {
-            close(context, pull, pusher).await?;
+            close_pull(context, pull, pusher).await?;
             continue;
         };
         let before = std::mem::replace(&mut pull.head_sha, tip.to_owned());
-        let base = context.git(&pull.repo).branch(&pull.base_ref).await?;
+        let base = context
+            .open_bare_repo(&pull.repo)
+            .find_branch_tip(&pull.base_ref)
+            .await?;
         pull.base_sha = base.unwrap_or(pull.base_sha);
-        head_git_to_base(context, &pull).await?;
-        refresh(context, &mut pull).await?;
+        fetch_head_ref(context, &pull).await?;
+        refresh_pull(context, &mut pull).await?;
         let more = json!({"before": before, "after": tip});
-        events::pull_request(context, &pull, pusher, "synchronize", more).await?;
+        events::emit_pull_request(context, &pull, pusher, "synchronize", more).await?;
     }
     Ok(())
 }
 
 /// Whether pull requests into this branch can be merged is worked out anew; nobody is told.
-pub(crate) async fn base_moved(context: &Context, repo: &Repo, branch: &str) -> anyhow::Result<()> {
-    for mut pull in context.store.open_pulls_into(repo.id, branch).await? {
-        refresh(context, &mut pull).await?;
+pub(crate) async fn on_base_moved(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    branch: &str,
+) -> anyhow::Result<()> {
+    for mut pull in context.store.list_open_pulls_into(repo.id, branch).await? {
+        refresh_pull(context, &mut pull).await?;
     }
     Ok(())
 }
 
-pub(crate) async fn close(
-    context: &Context,
-    mut pull: Pull,
-    sender: &Account,
+pub(crate) async fn close_pull(
+    context: &FakeGithubContext,
+    mut pull: StoredPull,
+    sender: &StoredAccount,
 ) -> anyhow::Result<()> {
     pull.state = PullState::Closed;
-    pull.closed_at = Some(now());
+    pull.closed_at = Some(current_timestamp());
     context.store.save_pull(&pull).await?;
-    events::pull_request(context, &pull, sender, "closed", json!({})).await
+    events::emit_pull_request(context, &pull, sender, "closed", json!({})).await
 }
 
 /// Opens a closed one again. What happened to its branch in the meantime is taken in.
-pub(crate) async fn reopen(
-    context: &Context,
-    mut pull: Pull,
-    sender: &Account,
-) -> Result<(), Error> {
-    let head = context.git(&pull.head_repo).branch(&pull.head_ref).await?;
-    let Some(head) = head.filter(|_| !pull.merged()) else {
-        return Err(Error::custom(
+pub(crate) async fn reopen_pull(
+    context: &FakeGithubContext,
+    mut pull: StoredPull,
+    sender: &StoredAccount,
+) -> Result<(), RestError> {
+    let head = context
+        .open_bare_repo(&pull.head_repo)
+        .find_branch_tip(&pull.head_ref)
+        .await?;
+    let Some(head) = head.filter(|_| !pull.is_merged()) else {
+        return Err(RestError::custom_error(
             "PullRequest",
             "state cannot be changed. The pull request cannot be reopened.",
         ));
@@ -220,8 +242,8 @@ pub(crate) async fn reopen(
     pull.state = PullState::Open;
     pull.closed_at = None;
     pull.head_sha = head;
-    head_git_to_base(context, &pull).await?;
-    refresh(context, &mut pull).await?;
-    events::pull_request(context, &pull, sender, "reopened", json!({})).await?;
+    fetch_head_ref(context, &pull).await?;
+    refresh_pull(context, &mut pull).await?;
+    events::emit_pull_request(context, &pull, sender, "reopened", json!({})).await?;
     Ok(())
 }

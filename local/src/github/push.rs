@@ -5,11 +5,11 @@
 use serde_json::{Value, json};
 
 use super::{
-    Context, events,
-    git::{Commit, GitRef, Person, Touched, ZERO},
+    FakeGithubContext, events,
+    git::{ChangedPaths, GitCommit, GitRef, GitSignature, ZERO_SHA},
     pulls,
     render::DEFAULT_BRANCH,
-    store::{Account, Repo},
+    store::{StoredAccount, StoredRepo},
 };
 
 /// GitHub lists no more commits than this in a push.
@@ -17,37 +17,37 @@ const MOST_COMMITS: usize = 2048;
 
 /// A ref before and after; `None` where there was, or is, none.
 #[derive(Debug, PartialEq, Eq)]
-struct Move {
+struct RefUpdate {
     name: String,
     before: Option<String>,
     after: Option<String>,
 }
 
 /// Compares with the refs of before, tells the Apps, and updates pull requests.
-pub(crate) async fn follow(
-    context: &Context,
-    repo: &Repo,
+pub(crate) async fn process_ref_updates(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
     before: &[GitRef],
-    pusher: &Account,
+    pusher: &StoredAccount,
 ) -> anyhow::Result<()> {
-    let after = context.git(repo).refs("refs/").await?;
-    let moves = moves(before, &after);
+    let after = context.open_bare_repo(repo).list_refs("refs/").await?;
+    let moves = diff_refs(before, &after);
     if moves.is_empty() {
         return Ok(());
     }
     context.store.touch_repo(repo.id).await?;
-    let repo = context.store.repo(repo.id).await?;
+    let repo = context.store.get_repo(repo.id).await?;
     for step in &moves {
-        tell(context, &repo, step, pusher).await?;
+        emit_ref_update(context, &repo, step, pusher).await?;
         if let Some(branch) = step.name.strip_prefix("refs/heads/") {
-            pulls::head_moved(context, &repo, branch, step.after.as_deref(), pusher).await?;
-            pulls::base_moved(context, &repo, branch).await?;
+            pulls::on_head_moved(context, &repo, branch, step.after.as_deref(), pusher).await?;
+            pulls::on_base_moved(context, &repo, branch).await?;
         }
     }
     Ok(())
 }
 
-fn moves(before: &[GitRef], after: &[GitRef]) -> Vec<Move> {
+fn diff_refs(before: &[GitRef], after: &[GitRef]) -> Vec<RefUpdate> {
     let sha = |refs: &[GitRef], name: &str| {
         refs.iter()
             .find(|found| found.name == name)
@@ -61,7 +61,7 @@ fn moves(before: &[GitRef], after: &[GitRef]) -> Vec<Move> {
     names.retain(|name| name.starts_with("refs/heads/") || name.starts_with("refs/tags/"));
     names.sort_unstable();
     names.dedup();
-    let steps = names.into_iter().map(|name| Move {
+    let steps = names.into_iter().map(|name| RefUpdate {
         name: name.to_owned(),
         before: sha(before, name),
         after: sha(after, name),
@@ -69,7 +69,12 @@ fn moves(before: &[GitRef], after: &[GitRef]) -> Vec<Move> {
     steps.filter(|step| step.before != step.after).collect()
 }
 
-async fn tell(context: &Context, repo: &Repo, step: &Move, pusher: &Account) -> anyhow::Result<()> {
+async fn emit_ref_update(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    step: &RefUpdate,
+    pusher: &StoredAccount,
+) -> anyhow::Result<()> {
     if step.before.is_none() || step.after.is_none() {
         let (kind, name) = match step.name.strip_prefix("refs/tags/") {
             Some(tag) => ("tag", tag),
@@ -79,68 +84,72 @@ async fn tell(context: &Context, repo: &Repo, step: &Move, pusher: &Account) -> 
         if step.before.is_none() {
             payload["master_branch"] = DEFAULT_BRANCH.into();
             payload["description"] = Value::Null;
-            events::emit(context, repo, pusher, "create", payload).await?;
+            events::emit_repo_event(context, repo, pusher, "create", payload).await?;
         } else {
-            events::emit(context, repo, pusher, "delete", payload).await?;
+            events::emit_repo_event(context, repo, pusher, "delete", payload).await?;
         }
     }
-    let payload = push_payload(context, repo, step, pusher).await?;
-    events::emit(context, repo, pusher, "push", payload).await
+    let payload = build_push_payload(context, repo, step, pusher).await?;
+    events::emit_repo_event(context, repo, pusher, "push", payload).await
 }
 
 /// What a push brought.
 #[derive(Default)]
-struct Brought {
+struct PushedCommits {
     commits: Vec<Value>,
     head: Value,
     forced: bool,
 }
 
-async fn brought(context: &Context, repo: &Repo, step: &Move) -> anyhow::Result<Brought> {
+async fn collect_pushed_commits(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    step: &RefUpdate,
+) -> anyhow::Result<PushedCommits> {
     let Some(after) = &step.after else {
-        return Ok(Brought::default());
+        return Ok(PushedCommits::default());
     };
-    let git = context.git(repo);
+    let git = context.open_bare_repo(repo);
     // An annotated tag points to its commit through an object of its own.
     let tip = git
-        .resolve(&step.name)
+        .resolve_commit(&step.name)
         .await?
         .unwrap_or_else(|| after.clone());
     let mut commits = match step.name.strip_prefix("refs/heads/") {
         Some(branch) => {
-            git.pushed(branch, step.before.as_deref(), after, MOST_COMMITS)
+            git.list_pushed_commits(branch, step.before.as_deref(), after, MOST_COMMITS)
                 .await?
         }
         None => Vec::new(),
     };
-    commits.push(git.commit(&tip).await?);
-    let touched = git.touched(&commits).await?;
+    commits.push(git.read_commit(&tip).await?);
+    let touched = git.list_changed_paths(&commits).await?;
     let mut shown: Vec<Value> = commits
         .iter()
-        .map(|commit| pushed_commit(context, repo, commit, touched.get(&commit.sha)))
+        .map(|commit| render_pushed_commit(context, repo, commit, touched.get(&commit.sha)))
         .collect();
     let head = shown.pop().unwrap_or_default();
     let forced = match &step.before {
         Some(before) => !git.is_ancestor(before, after).await?,
         None => false,
     };
-    Ok(Brought {
+    Ok(PushedCommits {
         commits: shown,
         head,
         forced,
     })
 }
 
-async fn push_payload(
-    context: &Context,
-    repo: &Repo,
-    step: &Move,
-    pusher: &Account,
+async fn build_push_payload(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    step: &RefUpdate,
+    pusher: &StoredAccount,
 ) -> anyhow::Result<Value> {
-    let render = context.render();
-    let brought = brought(context, repo, step).await?;
-    let before = step.before.as_deref().unwrap_or(ZERO);
-    let after = step.after.as_deref().unwrap_or(ZERO);
+    let render = context.json_renderer();
+    let brought = collect_pushed_commits(context, repo, step).await?;
+    let before = step.before.as_deref().unwrap_or(ZERO_SHA);
+    let after = step.after.as_deref().unwrap_or(ZERO_SHA);
     Ok(json!({
         "ref": step.name,
         "before": before,
@@ -149,35 +158,35 @@ async fn push_payload(
         "deleted": step.after.is_none(),
         "forced": brought.forced,
         "base_ref": null,
-        "compare": format!("{}/compare/{}...{}", render.repo_page(repo), &before[..12], &after[..12]),
+        "compare": format!("{}/compare/{}...{}", render.repo_html_url(repo), &before[..12], &after[..12]),
         "commits": brought.commits,
         "head_commit": brought.head,
-        "repository": render.pushed_repo(repo),
-        "pusher": {"name": pusher.login, "email": noreply(pusher)},
+        "repository": render.render_pushed_repo(repo),
+        "pusher": {"name": pusher.login, "email": noreply_email(pusher)},
     }))
 }
 
 /// The address GitHub gives to who shows none.
-pub(crate) fn noreply(account: &Account) -> String {
+pub(crate) fn noreply_email(account: &StoredAccount) -> String {
     format!("{}+{}@users.noreply.github.com", account.id, account.login)
 }
 
-fn pushed_commit(
-    context: &Context,
-    repo: &Repo,
-    commit: &Commit,
-    touched: Option<&Touched>,
+fn render_pushed_commit(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    commit: &GitCommit,
+    touched: Option<&ChangedPaths>,
 ) -> Value {
-    let none = Touched::default();
+    let none = ChangedPaths::default();
     let touched = touched.unwrap_or(&none);
-    let person = |person: &Person| json!({"name": person.name, "email": person.email});
+    let person = |person: &GitSignature| json!({"name": person.name, "email": person.email});
     json!({
         "id": commit.sha,
         "tree_id": commit.tree,
         "distinct": true,
         "message": commit.message,
         "timestamp": commit.committer.date,
-        "url": format!("{}/commit/{}", context.render().repo_page(repo), commit.sha),
+        "url": format!("{}/commit/{}", context.json_renderer().repo_html_url(repo), commit.sha),
         "author": person(&commit.author),
         "committer": person(&commit.committer),
         "added": touched.added,
@@ -208,13 +217,13 @@ mod tests {
             found("refs/pull/1/head", "d"),
             found("refs/tags/v1", "d"),
         ];
-        let step = |name: &str, before: Option<&str>, after: Option<&str>| Move {
+        let step = |name: &str, before: Option<&str>, after: Option<&str>| RefUpdate {
             name: name.into(),
             before: before.map(Into::into),
             after: after.map(Into::into),
         };
         assert_eq!(
-            moves(&before, &after),
+            diff_refs(&before, &after),
             [
                 step("refs/heads/main", Some("a"), Some("d")),
                 step("refs/heads/old", Some("b"), None),

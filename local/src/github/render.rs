@@ -7,17 +7,17 @@ mod commit;
 mod pull;
 mod repo;
 
-pub(crate) use app::EVENTS;
+pub(crate) use app::APP_EVENTS;
 pub(crate) use repo::DEFAULT_BRANCH;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use super::store::{Account, Kind};
+use super::store::{AccountKind, StoredAccount};
 
 /// Builds every address from the server's own.
 #[derive(Clone, Copy)]
-pub(crate) struct Render<'a> {
+pub(crate) struct JsonRenderer<'a> {
     pub(crate) url: &'a str,
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn node_id(kind: &str, id: impl std::fmt::Display) -> String {
 }
 
 /// A name as it stands in an address; slashes stay.
-pub(crate) fn in_url(name: &str) -> String {
+pub(crate) fn encode_url_path(name: &str) -> String {
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
         match byte {
@@ -40,9 +40,9 @@ pub(crate) fn in_url(name: &str) -> String {
     encoded
 }
 
-impl Render<'_> {
-    pub(crate) fn user(&self, account: &Account) -> Value {
-        let (url, login) = (self.url, in_url(&account.login));
+impl JsonRenderer<'_> {
+    pub(crate) fn render_user(&self, account: &StoredAccount) -> Value {
+        let (url, login) = (self.url, encode_url_path(&account.login));
         let api = format!("{url}/users/{login}");
         json!({
             "login": account.login,
@@ -61,14 +61,14 @@ impl Render<'_> {
             "repos_url": format!("{api}/repos"),
             "events_url": format!("{api}/events{{/privacy}}"),
             "received_events_url": format!("{api}/received_events"),
-            "type": account.kind.name(),
+            "type": account.kind.as_str(),
             "site_admin": false,
         })
     }
 
     /// A user with profile, as `GET /users/{login}` gives it.
-    pub(crate) fn full_user(&self, account: &Account, repos: usize) -> Value {
-        let mut user = self.user(account);
+    pub(crate) fn render_full_user(&self, account: &StoredAccount, repos: usize) -> Value {
+        let mut user = self.render_user(account);
         let more = json!({
             "name": null,
             "company": null,
@@ -84,12 +84,12 @@ impl Render<'_> {
             "created_at": account.created_at,
             "updated_at": account.created_at,
         });
-        extend(&mut user, more);
+        extend_object(&mut user, more);
         user
     }
 
     /// An organisation in the short form of webhooks.
-    pub(crate) fn organization(&self, account: &Account) -> Value {
+    pub(crate) fn render_organization(&self, account: &StoredAccount) -> Value {
         let api = format!("{}/orgs/{}", self.url, account.login);
         json!({
             "login": account.login,
@@ -107,8 +107,8 @@ impl Render<'_> {
         })
     }
 
-    pub(crate) fn full_organization(&self, account: &Account, repos: usize) -> Value {
-        let mut organization = self.organization(account);
+    pub(crate) fn render_full_organization(&self, account: &StoredAccount, repos: usize) -> Value {
+        let mut organization = self.render_organization(account);
         let more = json!({
             "has_organization_projects": false,
             "has_repository_projects": false,
@@ -117,18 +117,18 @@ impl Render<'_> {
             "followers": 0,
             "following": 0,
             "html_url": format!("{}/{}", self.url, account.login),
-            "type": Kind::Organization.name(),
+            "type": AccountKind::Organization.as_str(),
             "created_at": account.created_at,
             "updated_at": account.created_at,
             "archived_at": null,
         });
-        extend(&mut organization, more);
+        extend_object(&mut organization, more);
         organization
     }
 }
 
 /// Puts the keys of one object into another.
-pub(crate) fn extend(target: &mut Value, more: Value) {
+pub(crate) fn extend_object(target: &mut Value, more: Value) {
     if let (Some(target), Value::Object(more)) = (target.as_object_mut(), more) {
         target.extend(more);
     }
@@ -145,7 +145,7 @@ mod tests {
             ("a b/ü", "a%20b/%C3%BC"),
             ("a#?%", "a%23%3F%25"),
         ] {
-            assert_eq!(in_url(name), expected);
+            assert_eq!(encode_url_path(name), expected);
         }
     }
 }

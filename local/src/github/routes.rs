@@ -11,7 +11,7 @@ mod refs;
 mod repos;
 mod statuses;
 
-pub(super) use statuses::latest;
+pub(super) use statuses::latest_by_context;
 
 use axum::{
     Router,
@@ -24,62 +24,75 @@ use http::{Method, Uri};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Context,
-    access::{self, Need},
-    answer::Error,
+    FakeGithubContext,
+    access::{self, RequiredPermission},
     caller::Caller,
-    guard, page, smart_http,
-    store::Repo,
+    middleware, page,
+    response::RestError,
+    smart_http,
+    store::StoredRepo,
 };
 
-pub(crate) fn router(context: &Context) -> Router {
+pub(crate) fn build_router(context: &FakeGithubContext) -> Router {
     let api = Router::new()
-        .route("/app", get(apps::app))
-        .route("/app/installations", get(apps::installations))
-        .route("/app/installations/{id}", get(apps::installation))
+        .route("/app", get(apps::get_app))
+        .route("/app/installations", get(apps::list_installations))
+        .route("/app/installations/{id}", get(apps::get_installation))
         .route(
             "/app/installations/{id}/access_tokens",
-            post(apps::access_token),
+            post(apps::create_access_token),
         )
-        .route("/app/hook/deliveries", get(apps::deliveries))
-        .route("/app/hook/deliveries/{id}", get(apps::delivery))
-        .route("/app/hook/deliveries/{id}/attempts", post(apps::redeliver))
-        .route("/installation/repositories", get(apps::repositories))
-        .route("/installation/token", delete(apps::revoke))
+        .route("/app/hook/deliveries", get(apps::list_deliveries))
+        .route("/app/hook/deliveries/{id}", get(apps::get_delivery))
+        .route(
+            "/app/hook/deliveries/{id}/attempts",
+            post(apps::redeliver_delivery),
+        )
+        .route(
+            "/installation/repositories",
+            get(apps::list_accessible_repos),
+        )
+        .route("/installation/token", delete(apps::revoke_access_token))
         .route(
             "/orgs/{login}/installation",
-            get(apps::account_installation),
+            get(apps::get_account_installation),
         )
         .route(
             "/users/{login}/installation",
-            get(apps::account_installation),
+            get(apps::get_account_installation),
         )
         .route(
             "/repos/{owner}/{repo}/installation",
-            get(apps::repo_installation),
+            get(apps::get_repo_installation),
         )
-        .route("/user", get(people::me))
-        .route("/users/{login}", get(people::user))
-        .route("/orgs/{org}", get(people::organization))
-        .route("/orgs/{org}/members/{login}", get(people::member))
+        .route("/user", get(people::get_authenticated_user))
+        .route("/users/{login}", get(people::get_user))
+        .route("/orgs/{org}", get(people::get_org))
+        .route("/orgs/{org}/members/{login}", get(people::check_membership))
         .route(
             "/orgs/{org}/public_members/{login}",
-            get(people::public_member),
+            get(people::check_public_membership),
         )
-        .merge(of_repositories())
-        .fallback(unbuilt)
-        .method_not_allowed_fallback(unbuilt)
-        .layer(layer(context.clone(), guard::in_turn))
-        .layer(layer(context.clone(), guard::like_github));
+        .merge(repo_routes())
+        .fallback(not_implemented)
+        .method_not_allowed_fallback(not_implemented)
+        .layer(layer(context.clone(), middleware::serialize_writes))
+        .layer(layer(context.clone(), middleware::add_github_headers));
     Router::new()
         .route("/favicon.ico", get(async || http::StatusCode::NOT_FOUND))
-        .route("/{owner}/{repo}/info/refs", get(smart_http::serve))
-        .route("/{owner}/{repo}/git-upload-pack", post(smart_http::serve))
-        .route("/{owner}/{repo}/git-receive-pack", post(smart_http::serve))
-        .merge(page::router().method_not_allowed_fallback(unbuilt))
+        .route("/{owner}/{repo}/info/refs", get(smart_http::serve_git))
+        .route(
+            "/{owner}/{repo}/git-upload-pack",
+            post(smart_http::serve_git),
+        )
+        .route(
+            "/{owner}/{repo}/git-receive-pack",
+            post(smart_http::serve_git),
+        )
+        .merge(page::page_router().method_not_allowed_fallback(not_implemented))
         .merge(api)
-        .layer(axum::middleware::from_fn(page::for_people))
-        .layer(layer(context.clone(), guard::clients_only))
+        .layer(axum::middleware::from_fn(page::html_not_found))
+        .layer(layer(context.clone(), middleware::check_host_and_origin))
         .with_state(context.clone())
 }
 
@@ -99,110 +112,132 @@ pub fn is_reserved(login: &str) -> bool {
     TAKEN.iter().any(|taken| login.eq_ignore_ascii_case(taken))
 }
 
-fn of_repositories() -> Router<Context> {
+fn repo_routes() -> Router<FakeGithubContext> {
     let of = |path: &str| format!("/repos/{{owner}}/{{repo}}{path}");
     Router::new()
-        .route(&of(""), get(repos::get))
-        .route(&of("/forks"), post(repos::fork))
-        .route(&of("/collaborators/{login}"), get(repos::collaborator))
+        .route(&of(""), get(repos::get_repo))
+        .route(&of("/forks"), post(repos::create_fork))
+        .route(
+            &of("/collaborators/{login}"),
+            get(repos::check_collaborator),
+        )
         .route(
             &of("/collaborators/{login}/permission"),
-            get(repos::permission),
+            get(repos::get_collaborator_permission),
         )
-        .route(&of("/branches"), get(refs::branches))
-        .route(&of("/branches/{*branch}"), get(refs::branch))
-        .route(&of("/git/ref/{*name}"), get(refs::get))
-        .route(&of("/git/matching-refs/{*prefix}"), get(refs::matching))
-        .route(&of("/git/refs"), post(refs::create))
+        .route(&of("/branches"), get(refs::list_branches))
+        .route(&of("/branches/{*branch}"), get(refs::get_branch))
+        .route(&of("/git/ref/{*name}"), get(refs::get_ref))
+        .route(
+            &of("/git/matching-refs/{*prefix}"),
+            get(refs::list_matching_refs),
+        )
+        .route(&of("/git/refs"), post(refs::create_ref))
         .route(
             &of("/git/refs/{*name}"),
-            patch(refs::update).delete(refs::delete),
+            patch(refs::update_ref).delete(refs::delete_ref),
         )
-        .route(&of("/git/commits/{sha}"), get(commits::git_commit))
-        .route(&of("/commits"), get(commits::list))
-        .route(&of("/commits/{*rest}"), get(commits::of))
-        .route(&of("/compare/{*range}"), get(commits::compare))
-        .route(&of("/contents"), get(contents::root))
-        .route(&of("/contents/"), get(contents::root))
-        .route(&of("/contents/{*path}"), get(contents::get))
-        .route(&of("/statuses/{sha}"), post(statuses::create))
-        .route(&of("/check-runs"), post(checks::create))
+        .route(&of("/git/commits/{sha}"), get(commits::get_git_commit))
+        .route(&of("/commits"), get(commits::list_commits))
+        .route(&of("/commits/{*rest}"), get(commits::get_commit_resource))
+        .route(&of("/compare/{*range}"), get(commits::compare_commits))
+        .route(&of("/contents"), get(contents::get_root_content))
+        .route(&of("/contents/"), get(contents::get_root_content))
+        .route(&of("/contents/{*path}"), get(contents::get_content))
+        .route(&of("/statuses/{sha}"), post(statuses::create_status))
+        .route(&of("/check-runs"), post(checks::create_check_run))
         .route(
             &of("/check-runs/{id}"),
-            get(checks::get).patch(checks::update),
+            get(checks::get_check_run).patch(checks::update_check_run),
         )
         .route(
             &of("/check-runs/{id}/annotations"),
-            get(checks::annotations),
+            get(checks::list_annotations),
         )
-        .route(&of("/check-runs/{id}/rerequest"), post(checks::rerequest))
-        .route(&of("/pulls"), get(pulls::list).post(pulls::create))
-        .route(&of("/pulls/{number}"), get(pulls::get).patch(pulls::update))
-        .route(&of("/pulls/{number}/files"), get(pulls::files))
-        .route(&of("/pulls/{number}/commits"), get(pulls::commits))
+        .route(
+            &of("/check-runs/{id}/rerequest"),
+            post(checks::rerequest_check_run),
+        )
+        .route(
+            &of("/pulls"),
+            get(pulls::list_pulls).post(pulls::create_pull),
+        )
+        .route(
+            &of("/pulls/{number}"),
+            get(pulls::get_pull).patch(pulls::update_pull),
+        )
+        .route(&of("/pulls/{number}/files"), get(pulls::list_pull_files))
+        .route(
+            &of("/pulls/{number}/commits"),
+            get(pulls::list_pull_commits),
+        )
         .route(
             &of("/pulls/{number}/merge"),
-            put(pulls::merge).get(pulls::is_merged),
+            put(pulls::merge_pull).get(pulls::check_if_merged),
         )
-        .route(&of("/pulls/{number}/reviews"), get(pulls::reviews))
-        .route(&of("/issues/{number}"), get(issues::get))
+        .route(&of("/pulls/{number}/reviews"), get(pulls::list_reviews))
+        .route(&of("/issues/{number}"), get(issues::get_issue))
         .route(
             &of("/issues/{number}/comments"),
-            get(issues::comments).post(issues::add_comment),
+            get(issues::list_comments).post(issues::create_comment),
         )
         .route(
             &of("/issues/comments/{id}"),
-            get(issues::comment)
-                .patch(issues::edit_comment)
+            get(issues::get_comment)
+                .patch(issues::update_comment)
                 .delete(issues::delete_comment),
         )
         .route(
             &of("/issues/{number}/labels"),
-            get(issues::labels).post(issues::add_labels),
+            get(issues::list_issue_labels).post(issues::add_labels),
         )
         .route(
             &of("/issues/{number}/labels/{name}"),
             delete(issues::remove_label),
         )
-        .route(&of("/labels"), get(issues::repo_labels))
+        .route(&of("/labels"), get(issues::list_repo_labels))
 }
 
-async fn unbuilt(method: Method, uri: Uri) -> Error {
-    Error::Unbuilt(format!("{method} {}", uri.path()))
+async fn not_implemented(method: Method, uri: Uri) -> RestError {
+    RestError::Unbuilt(format!("{method} {}", uri.path()))
 }
 
-impl Context {
+impl FakeGithubContext {
     /// The repository, if the caller may do there what the route needs.
-    async fn repo(
+    async fn find_repo(
         &self,
         caller: &Caller,
         (owner, name): (&str, &str),
-        need: Need,
-    ) -> Result<Repo, Error> {
+        need: RequiredPermission,
+    ) -> Result<StoredRepo, RestError> {
         let repo = self
             .store
-            .repo_by_name(owner, name)
+            .find_repo_by_name(owner, name)
             .await?
-            .ok_or(Error::NotFound)?;
-        access::check(&self.store, caller, &repo, need).await?;
+            .ok_or(RestError::NotFound)?;
+        access::check_access(&self.store, caller, &repo, need).await?;
         Ok(repo)
     }
 }
 
 /// The body as JSON whatever its content type says; none at all is `{}`.
-pub(crate) struct Input<T>(pub(crate) T);
+pub(crate) struct JsonBody<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<Context> for Input<T> {
-    type Rejection = Error;
+impl<T: DeserializeOwned> FromRequest<FakeGithubContext> for JsonBody<T> {
+    type Rejection = RestError;
 
-    async fn from_request(request: Request, context: &Context) -> Result<Input<T>, Error> {
+    async fn from_request(
+        request: Request,
+        context: &FakeGithubContext,
+    ) -> Result<JsonBody<T>, RestError> {
         let body = Bytes::from_request(request, context)
             .await
-            .map_err(|_| Error::NotJson)?;
+            .map_err(|_| RestError::NotJson)?;
         let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
-        let value: serde_json::Value = serde_json::from_slice(text).map_err(|_| Error::NotJson)?;
+        let value: serde_json::Value =
+            serde_json::from_slice(text).map_err(|_| RestError::NotJson)?;
         let input = serde_json::from_value(value)
-            .map_err(|error| Error::Unprocessable(format!("Invalid request.\n\n{error}")))?;
-        Ok(Input(input))
+            .map_err(|error| RestError::Unprocessable(format!("Invalid request.\n\n{error}")))?;
+        Ok(JsonBody(input))
     }
 }

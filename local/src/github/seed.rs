@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
-use common::private;
+use common::private_files;
 use rcgen::{KeyPair, PKCS_RSA_SHA256};
 use serde_json::json;
 
 use super::{
-    Github, Permissions,
-    caller::hash,
+    AppPermissions, FakeGithub,
+    caller::hash_token,
     events, pulls,
-    store::{self, App, Kind, Repo, now},
+    store::{self, AccountKind, StoredApp, StoredRepo, current_timestamp},
 };
 
 /// How a repository begins.
@@ -38,14 +38,14 @@ impl std::fmt::Debug for AppCredentials {
 
 /// A user that somebody at a terminal acts as.
 #[derive(Clone)]
-pub struct Person {
+pub struct LocalUser {
     pub login: String,
     pub token: String,
     /// Where the token is kept, for nobody else to read.
     pub token_file: PathBuf,
 }
 
-impl std::fmt::Debug for Person {
+impl std::fmt::Debug for LocalUser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Person")
             .field("login", &self.login)
@@ -54,23 +54,25 @@ impl std::fmt::Debug for Person {
 }
 
 /// Letters, digits, `.`, `_` and `-`, as GitHub allows; neither `.` nor `..`.
-pub(super) fn is_name(name: &str) -> bool {
+pub(super) fn is_valid_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     !name.is_empty() && name.len() <= 100 && name.bytes().all(plain) && !matches!(name, "." | "..")
 }
 
 /// Seeds. Each may be called again with the same values.
-impl Github {
+impl FakeGithub {
     /// A user, and a new personal token of theirs.
     ///
     /// # Errors
     /// When the login cannot be one, or belongs to an organisation.
     pub async fn add_user(&self, login: &str) -> anyhow::Result<String> {
-        let account = self.account(login, Kind::User).await?;
+        let account = self
+            .ensure_account_of_kind(login, AccountKind::User)
+            .await?;
         let token = format!("ghp_{}", uuid::Uuid::new_v4().simple());
         self.context
             .store
-            .add_user_token(&hash(&token), account.id)
+            .add_user_token(&hash_token(&token), account.id)
             .await?;
         Ok(token)
     }
@@ -79,20 +81,21 @@ impl Github {
     /// can comment in the user's name.
     ///
     /// # Errors
-    /// As for [`Github::add_user`], and when the file cannot be written.
-    pub async fn add_person(&self, login: &str) -> anyhow::Result<Person> {
-        self.account(login, Kind::User).await?;
-        private::folder(&self.context.tokens)?;
+    /// As for [`FakeGithub::add_user`], and when the file cannot be written.
+    pub async fn add_local_user(&self, login: &str) -> anyhow::Result<LocalUser> {
+        self.ensure_account_of_kind(login, AccountKind::User)
+            .await?;
+        private_files::ensure_private_dir(&self.context.tokens)?;
         let token_file = self.context.tokens.join(login);
         let token = match std::fs::read_to_string(&token_file) {
             Ok(token) => token,
             Err(_) => {
                 let token = self.add_user(login).await?;
-                private::write(&token_file, &token)?;
+                private_files::write_private_file(&token_file, &token)?;
                 token
             }
         };
-        Ok(Person {
+        Ok(LocalUser {
             login: login.to_owned(),
             token,
             token_file,
@@ -104,21 +107,29 @@ impl Github {
     /// # Errors
     /// When a login cannot be one, or belongs to another kind of account.
     pub async fn add_org(&self, login: &str, members: &[&str]) -> anyhow::Result<()> {
-        let org = self.account(login, Kind::Organization).await?;
+        let org = self
+            .ensure_account_of_kind(login, AccountKind::Organization)
+            .await?;
         for member in members {
-            let member = self.account(member, Kind::User).await?;
+            let member = self
+                .ensure_account_of_kind(member, AccountKind::User)
+                .await?;
             self.context.store.add_member(org.id, member.id).await?;
         }
         Ok(())
     }
 
-    async fn account(&self, login: &str, kind: Kind) -> anyhow::Result<store::Account> {
-        ensure!(is_name(login), "{login:?} cannot be a login");
+    async fn ensure_account_of_kind(
+        &self,
+        login: &str,
+        kind: AccountKind,
+    ) -> anyhow::Result<store::StoredAccount> {
+        ensure!(is_valid_name(login), "{login:?} cannot be a login");
         let account = self.context.store.ensure_account(login, kind).await?;
         ensure!(
             account.kind == kind,
             "{login} is there already, as {}",
-            account.kind.name()
+            account.kind.as_str()
         );
         Ok(account)
     }
@@ -133,15 +144,21 @@ impl Github {
         name: &str,
         options: RepoOptions,
     ) -> anyhow::Result<()> {
-        ensure!(is_name(name), "{name:?} cannot be the name of a repository");
+        ensure!(
+            is_valid_name(name),
+            "{name:?} cannot be the name of a repository"
+        );
         let _turn = self.context.turn.lock().await;
-        let owner = self.known(owner).await?;
+        let owner = self.require_account(owner).await?;
         let id = self
             .context
             .store
             .ensure_repo(owner.id, name, options.private, None)
             .await?;
-        self.context.git_of(id).create(None).await
+        self.context
+            .open_bare_repo_by_id(id)
+            .init_or_clone(None)
+            .await
     }
 
     /// Gives a user `read`, `write` or `admin` in a repository.
@@ -159,8 +176,10 @@ impl Github {
             ["read", "write", "admin"].contains(&permission),
             "{permission:?} is no permission"
         );
-        let repo = self.repo(owner, name).await?;
-        let account = self.account(login, Kind::User).await?;
+        let repo = self.require_repo(owner, name).await?;
+        let account = self
+            .ensure_account_of_kind(login, AccountKind::User)
+            .await?;
         self.context
             .store
             .set_collaborator(repo.id, account.id, permission)
@@ -178,9 +197,9 @@ impl Github {
         webhook_url: &str,
         secret: &str,
     ) -> anyhow::Result<AppCredentials> {
-        ensure!(is_name(slug), "{slug:?} cannot be the name of an App");
+        ensure!(is_valid_name(slug), "{slug:?} cannot be the name of an App");
         let store = &self.context.store;
-        let known = store.app_by_slug(slug).await?;
+        let known = store.find_app_by_slug(slug).await?;
         let pinged = known
             .as_ref()
             .is_some_and(|app| app.webhook_url == webhook_url);
@@ -188,10 +207,10 @@ impl Github {
             Some(app) => store.set_webhook(app.id, webhook_url, secret).await?,
             None => {
                 let bot = store
-                    .ensure_account(&format!("{slug}[bot]"), Kind::Bot)
+                    .ensure_account(&format!("{slug}[bot]"), AccountKind::Bot)
                     .await?;
                 let (private_key, public_key) = tokio::task::spawn_blocking(generate_key).await??;
-                let app = App {
+                let app = StoredApp {
                     id: 0,
                     slug: slug.to_owned(),
                     bot,
@@ -199,17 +218,17 @@ impl Github {
                     secret: secret.to_owned(),
                     private_key,
                     public_key,
-                    created_at: now(),
+                    created_at: current_timestamp(),
                 };
                 store.add_app(&app).await?;
             }
         }
         let app = store
-            .app_by_slug(slug)
+            .find_app_by_slug(slug)
             .await?
             .context("the App was just stored")?;
         if !pinged {
-            events::ping(&self.context, &app).await?;
+            events::emit_ping(&self.context, &app).await?;
         }
         Ok(AppCredentials {
             app_id: app.id.unsigned_abs(),
@@ -225,21 +244,23 @@ impl Github {
         &self,
         slug: &str,
         account: &str,
-        permissions: Permissions,
+        permissions: AppPermissions,
     ) -> anyhow::Result<u64> {
         let store = &self.context.store;
         let app = store
-            .app_by_slug(slug)
+            .find_app_by_slug(slug)
             .await?
             .with_context(|| format!("no App {slug}"))?;
-        let account = self.known(account).await?;
-        let (id, new) = store.install(app.id, account.id, &permissions).await?;
+        let account = self.require_account(account).await?;
+        let (id, new) = store
+            .upsert_installation(app.id, account.id, &permissions)
+            .await?;
         if new {
             let installation = store
-                .installation(id)
+                .find_installation(id)
                 .await?
                 .context("the installation was just stored")?;
-            events::installed(&self.context, &app, &installation).await?;
+            events::emit_installation(&self.context, &app, &installation).await?;
         }
         Ok(id.unsigned_abs())
     }
@@ -256,7 +277,7 @@ impl Github {
         draft: bool,
     ) -> anyhow::Result<()> {
         let _turn = self.context.turn.lock().await;
-        let mut pull = self.stored_pull(owner, name, number).await?;
+        let mut pull = self.require_pull(owner, name, number).await?;
         if pull.draft != draft {
             pull.draft = draft;
             self.context.store.save_pull(&pull).await?;
@@ -265,32 +286,33 @@ impl Github {
             } else {
                 "ready_for_review"
             };
-            events::pull_request(&self.context, &pull, &pull.author, action, json!({})).await?;
+            events::emit_pull_request(&self.context, &pull, &pull.author, action, json!({}))
+                .await?;
         }
         Ok(())
     }
 
-    async fn known(&self, login: &str) -> anyhow::Result<store::Account> {
+    async fn require_account(&self, login: &str) -> anyhow::Result<store::StoredAccount> {
         self.context
             .store
-            .account_by_login(login)
+            .find_account_by_login(login)
             .await?
             .with_context(|| format!("no account {login}"))
     }
 
-    pub(super) async fn repo(&self, owner: &str, name: &str) -> anyhow::Result<Repo> {
-        let repo = self.context.store.repo_by_name(owner, name).await?;
+    pub(super) async fn require_repo(&self, owner: &str, name: &str) -> anyhow::Result<StoredRepo> {
+        let repo = self.context.store.find_repo_by_name(owner, name).await?;
         repo.with_context(|| format!("no repository {owner}/{name}"))
     }
 
-    pub(super) async fn stored_pull(
+    pub(super) async fn require_pull(
         &self,
         owner: &str,
         name: &str,
         number: u64,
-    ) -> anyhow::Result<store::Pull> {
-        let repo = self.repo(owner, name).await?;
-        let found = pulls::load(&self.context, repo.id, i64::try_from(number)?).await;
+    ) -> anyhow::Result<store::StoredPull> {
+        let repo = self.require_repo(owner, name).await?;
+        let found = pulls::load_pull(&self.context, repo.id, i64::try_from(number)?).await;
         found.with_context(|| format!("no pull request {owner}/{name}#{number}"))
     }
 }
@@ -315,7 +337,7 @@ mod tests {
             ("a b", false),
             ("é", false),
         ] {
-            assert_eq!(is_name(name), fine, "{name:?}");
+            assert_eq!(is_valid_name(name), fine, "{name:?}");
         }
     }
 }

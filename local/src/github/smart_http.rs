@@ -17,24 +17,24 @@ use tokio::{
 use tokio_util::io::ReaderStream;
 
 use super::{
-    Context,
-    access::{self, CONTENTS, Need},
-    answer::Error,
-    caller::{Caller, identify},
+    FakeGithubContext,
+    access::{self, CONTENTS, RequiredPermission},
+    caller::{Caller, identify_caller},
     git, push,
-    store::{Account, Repo},
+    response::RestError,
+    store::{StoredAccount, StoredRepo},
 };
 
 /// `GET …/info/refs`, `POST …/git-upload-pack`, `POST …/git-receive-pack`.
-pub(crate) async fn serve(
-    State(context): State<Context>,
+pub(crate) async fn serve_git(
+    State(context): State<FakeGithubContext>,
     Path((owner, name)): Path<(String, String)>,
     request: Request<Body>,
 ) -> Response {
-    match answer(&context, &owner, &name, request).await {
+    match handle_git_request(&context, &owner, &name, request).await {
         Ok(response) => response,
         // git asks for a password only when it is challenged.
-        Err(error @ (Error::AuthenticationRequired | Error::BadCredentials)) => {
+        Err(error @ (RestError::AuthenticationRequired | RestError::BadCredentials)) => {
             let mut response = error.into_response();
             let challenge = HeaderValue::from_static("Basic realm=\"GitHub\"");
             response
@@ -46,12 +46,12 @@ pub(crate) async fn serve(
     }
 }
 
-async fn answer(
-    context: &Context,
+async fn handle_git_request(
+    context: &FakeGithubContext,
     owner: &str,
     name: &str,
     request: Request<Body>,
-) -> Result<Response, Error> {
+) -> Result<Response, RestError> {
     let service = request
         .uri()
         .path()
@@ -61,68 +61,68 @@ async fn answer(
         .to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let pushes = service == "git-receive-pack" || query.contains("service=git-receive-pack");
-    let caller = identify(&context.store, request.headers(), jiff::Timestamp::now()).await?;
+    let caller = identify_caller(&context.store, request.headers(), jiff::Timestamp::now()).await?;
     let repo = context
         .store
-        .repo_by_name(owner, name.trim_end_matches(".git"))
+        .find_repo_by_name(owner, name.trim_end_matches(".git"))
         .await?;
     let hidden = repo.as_ref().is_none_or(|repo| repo.private) || pushes;
     if matches!(caller, Caller::Anonymous) && hidden {
-        return Err(Error::AuthenticationRequired);
+        return Err(RestError::AuthenticationRequired);
     }
-    let repo = repo.ok_or(Error::NotFound)?;
+    let repo = repo.ok_or(RestError::NotFound)?;
     let need = if pushes {
-        Need::write(CONTENTS)
+        RequiredPermission::to_write(CONTENTS)
     } else {
-        Need::read(CONTENTS)
+        RequiredPermission::to_read(CONTENTS)
     };
-    access::check(&context.store, &caller, &repo, need).await?;
+    access::check_access(&context.store, &caller, &repo, need).await?;
 
-    let pusher = caller.account().ok().cloned();
+    let pusher = caller.require_account().ok().cloned();
     let headers = request.headers().clone();
-    let input = spool(request.into_body()).await?;
+    let input = spool_body(request.into_body()).await?;
     let suffix = if service == "refs" {
         "info/refs"
     } else {
         service.as_str()
     };
     let path = format!("/{}.git/{suffix}", repo.id);
-    let call = Call {
+    let call = HttpBackendCall {
         path,
         query,
         headers,
         input,
     };
     match pusher.filter(|_| service == "git-receive-pack") {
-        Some(pusher) => receive(context.clone(), repo, pusher, call).await,
-        None => Ok(call.run(context).await?),
+        Some(pusher) => receive_push(context.clone(), repo, pusher, call).await,
+        None => Ok(call.run_backend(context).await?),
     }
 }
 
 /// A push, and all that follows from it, as one turn that a client cannot break off.
-async fn receive(
-    context: Context,
-    repo: Repo,
-    pusher: Account,
-    call: Call,
-) -> Result<Response, Error> {
+async fn receive_push(
+    context: FakeGithubContext,
+    repo: StoredRepo,
+    pusher: StoredAccount,
+    call: HttpBackendCall,
+) -> Result<Response, RestError> {
     let work = tokio::spawn(async move {
         let _turn = context.turn.lock().await;
-        let git = context.git(&repo);
-        let before = git.refs("refs/").await?;
-        let response = call.run(&context).await?;
+        let git = context.open_bare_repo(&repo);
+        let before = git.list_refs("refs/").await?;
+        let response = call.run_backend(&context).await?;
         let (parts, body) = response.into_parts();
         let report = axum::body::to_bytes(body, usize::MAX)
             .await
             .context("reading git's report")?;
-        push::follow(&context, &repo, &before, &pusher).await?;
+        push::process_ref_updates(&context, &repo, &before, &pusher).await?;
         anyhow::Ok(Response::from_parts(parts, Body::from(report)))
     });
     Ok(work.await.map_err(anyhow::Error::from)??)
 }
 
 /// A pack may be larger than memory: it waits in a file, and a slow sender holds up nobody.
-async fn spool(body: Body) -> anyhow::Result<tokio::fs::File> {
+async fn spool_body(body: Body) -> anyhow::Result<tokio::fs::File> {
     let mut file =
         tokio::fs::File::from_std(tempfile::tempfile().context("temporary file for a pack")?);
     let mut stream = body.into_data_stream();
@@ -135,15 +135,15 @@ async fn spool(body: Body) -> anyhow::Result<tokio::fs::File> {
 }
 
 /// One CGI call.
-struct Call {
+struct HttpBackendCall {
     path: String,
     query: String,
     headers: HeaderMap,
     input: tokio::fs::File,
 }
 
-impl Call {
-    async fn run(self, context: &Context) -> anyhow::Result<Response> {
+impl HttpBackendCall {
+    async fn run_backend(self, context: &FakeGithubContext) -> anyhow::Result<Response> {
         let header = |name: &str| {
             self.headers
                 .get(name)
@@ -156,7 +156,7 @@ impl Call {
         } else {
             "POST"
         };
-        let mut child = git::command()
+        let mut child = git::git_command()
             .arg("http-backend")
             .env("GIT_PROJECT_ROOT", &context.repos)
             .env("GIT_HTTP_EXPORT_ALL", "1")
@@ -174,12 +174,15 @@ impl Call {
             .spawn()
             .context("running git http-backend (is git installed?)")?;
         let stdout = child.stdout.take().expect("stdout is piped");
-        respond(child, BufReader::new(stdout)).await
+        parse_cgi_response(child, BufReader::new(stdout)).await
     }
 }
 
 /// Headers first, then the body as it comes.
-async fn respond(mut child: Child, mut output: BufReader<ChildStdout>) -> anyhow::Result<Response> {
+async fn parse_cgi_response(
+    mut child: Child,
+    mut output: BufReader<ChildStdout>,
+) -> anyhow::Result<Response> {
     let mut response = Response::builder().status(StatusCode::OK);
     loop {
         let mut line = String::new();

@@ -13,17 +13,17 @@ mod statuses;
 
 use std::path::Path;
 
-use common::db::{self, Db};
+use common::db::{self, SqliteDb};
 use jiff::{Timestamp, Unit};
 
-pub(crate) use accounts::{Account, Kind};
-pub(crate) use apps::{App, Grant, Installation};
-pub(crate) use checks::{CheckRun, NewCheckRun};
-pub(crate) use comments::{Comment, Label};
-pub(crate) use deliveries::{Answered, DeliveryRow, NewDelivery};
-pub(crate) use pulls::{NewPull, Pull, PullState, Sizes};
-pub(crate) use repos::Repo;
-pub(crate) use statuses::{NewStatus, Status};
+pub(crate) use accounts::{AccountKind, StoredAccount};
+pub(crate) use apps::{StoredApp, StoredInstallation, TokenGrant};
+pub(crate) use checks::{CheckRunFields, StoredCheckRun};
+pub(crate) use comments::{StoredComment, StoredLabel};
+pub(crate) use deliveries::{DeliveryResponse, OutgoingDelivery, StoredDelivery};
+pub(crate) use pulls::{NewPull, PullState, PullStats, StoredPull};
+pub(crate) use repos::StoredRepo;
+pub(crate) use statuses::{NewStatus, StoredStatus};
 
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_first", include_str!("store/0001_first.sql")),
@@ -33,22 +33,22 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ),
 ];
 
-pub(crate) struct Store {
-    db: Db,
+pub(crate) struct GithubStore {
+    db: SqliteDb,
 }
 
-impl Store {
+impl GithubStore {
     /// Opens `github.db` in `data`, or a database in memory.
-    pub(crate) async fn open(data: Option<&Path>) -> anyhow::Result<Store> {
+    pub(crate) async fn open(data: Option<&Path>) -> anyhow::Result<GithubStore> {
         let path = data.map(|dir| dir.join("github.db"));
-        Ok(Store {
-            db: db::open(path.as_deref(), MIGRATIONS).await?,
+        Ok(GithubStore {
+            db: db::open_database(path.as_deref(), MIGRATIONS).await?,
         })
     }
 }
 
 /// Now, as GitHub writes it: UTC, whole seconds.
-pub(crate) fn now() -> String {
+pub(crate) fn current_timestamp() -> String {
     Timestamp::now()
         .round(Unit::Second)
         .expect("a second is a valid rounding")

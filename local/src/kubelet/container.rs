@@ -2,8 +2,8 @@
 //!
 //! It has three forms. `plain` starts the container's program in the machine's own root. `root` enters namespaces
 //! and starts `init` in them, as whose child the program runs: so the end of `init` is the end of everything in the
-//! container. The runner speaks to it on standard input: one line says what to run ([`Launch`]), and does not come
-//! before the process is on record; one line answers ([`Report`]).
+//! container. The runner speaks to it on standard input: one line says what to run ([`LaunchSpec`]), and does not come
+//! before the process is on record; one line answers ([`LaunchReport`]).
 //!
 //! It does not wait for the runner: one that was killed finds it by its record (see [`super::process`]), so none is
 //! ended because a thread of the runner happened to end, which is what a parent-death signal there would do.
@@ -22,12 +22,12 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, bail};
 use nix::sys::stat::{Mode, umask};
 
-use super::launch::{Launch, Report};
+use super::launch::{LaunchReport, LaunchSpec};
 
 /// The first argument of the binary when it is to be a container.
-pub(crate) const ARGUMENT: &str = "container";
+pub(crate) const CONTAINER_ARGUMENT: &str = "container";
 /// Exit code of a container that could not be started, as container runtimes have it.
-const NOT_STARTED: u8 = 128;
+const START_ERROR_CODE: u8 = 128;
 
 /// The forms of a container's process, by their second argument.
 pub(crate) const PLAIN: &str = "plain";
@@ -38,17 +38,17 @@ const INIT: &str = "init";
 /// process that has one thread only: a user namespace cannot be entered otherwise.
 #[must_use]
 pub fn container_main() -> ExitCode {
-    match enter() {
+    match run_container_process() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             // Nobody may be there any more to hear it.
-            let _ = report(&Report::Failed(format!("{error:#}")));
-            ExitCode::from(NOT_STARTED)
+            let _ = send_report(&LaunchReport::Failed(format!("{error:#}")));
+            ExitCode::from(START_ERROR_CODE)
         }
     }
 }
 
-fn enter() -> anyhow::Result<u8> {
+fn run_container_process() -> anyhow::Result<u8> {
     supervise::block_signals()?;
     close_inherited();
     // What a container makes is not as private as the operator's own files may have to be.
@@ -58,46 +58,48 @@ fn enter() -> anyhow::Result<u8> {
             // A session of its own, so that no terminal's Ctrl-C reaches it.
             let _ = nix::unistd::setsid();
             supervise::adopt_orphans()?;
-            let code = program()?;
-            supervise::end_orphans();
+            let code = run_program()?;
+            supervise::kill_orphans();
             Ok(code)
         }
         Some(ROOT) => {
             let _ = nix::unistd::setsid();
             root::enter_namespaces().context("cannot enter namespaces")?;
-            let code = supervise::run(&mut init()?, || Ok(()))?;
+            let code = supervise::supervise_command(&mut init_command()?, || Ok(()))?;
             Ok(code)
         }
         Some(INIT) => {
             supervise::die_with_parent()?;
-            program()
+            run_program()
         }
-        _ => bail!("expected {PLAIN} or {ROOT} after {ARGUMENT}; this command is the runner's own"),
+        _ => bail!(
+            "expected {PLAIN} or {ROOT} after {CONTAINER_ARGUMENT}; this command is the runner's own"
+        ),
     }
 }
 
 /// This binary once more, as the first process of the namespaces.
-fn init() -> anyhow::Result<Command> {
+fn init_command() -> anyhow::Result<Command> {
     let mut command = Command::new("/proc/self/exe");
     // The name it was called by, since the binary may look at it.
     command.arg0(std::env::args().next().unwrap_or_default());
     command
-        .args([ARGUMENT, INIT])
+        .args([CONTAINER_ARGUMENT, INIT])
         .env_clear()
-        .stdin(Stdio::from(channel()?));
+        .stdin(Stdio::from(runner_channel()?));
     Ok(command)
 }
 
 /// Reads what to run, runs it, and returns its exit code.
-fn program() -> anyhow::Result<u8> {
+fn run_program() -> anyhow::Result<u8> {
     let mut line = String::new();
-    BufReader::new(UnixStream::from(channel()?)).read_line(&mut line)?;
+    BufReader::new(UnixStream::from(runner_channel()?)).read_line(&mut line)?;
     if line.is_empty() {
         bail!("the runner is gone");
     }
-    let launch: Launch = serde_json::from_str(&line).context("cannot read what to run")?;
+    let launch: LaunchSpec = serde_json::from_str(&line).context("cannot read what to run")?;
     if let Some(root) = &launch.root {
-        root::build(root).context("cannot make a root")?;
+        root::build_root(root).context("cannot make a root")?;
     }
     fs::create_dir_all(&launch.dir)
         .with_context(|| format!("cannot make the working directory {}", launch.dir.display()))?;
@@ -113,19 +115,19 @@ fn program() -> anyhow::Result<u8> {
     if let Some(arg0) = &launch.arg0 {
         command.arg0(arg0);
     }
-    supervise::run(&mut command, || report(&Report::Started))
+    supervise::supervise_command(&mut command, || send_report(&LaunchReport::Started))
         .with_context(|| format!("exec {:?}", launch.program))
 }
 
 /// The runner's end of standard input, which is a socket.
-fn channel() -> io::Result<OwnedFd> {
+fn runner_channel() -> io::Result<OwnedFd> {
     io::stdin().as_fd().try_clone_to_owned()
 }
 
-fn report(report: &Report) -> io::Result<()> {
+fn send_report(report: &LaunchReport) -> io::Result<()> {
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
-    UnixStream::from(channel()?).write_all(&line)
+    UnixStream::from(runner_channel()?).write_all(&line)
 }
 
 /// Closes what the runner itself inherited from whoever started it.

@@ -1,6 +1,6 @@
 //! The environment of a container: its variables, where they come from, and `$(VAR)` in what refers to them.
 //!
-//! Pure: Secrets and config maps are fetched before, see [`Found`]. Facts:
+//! Pure: Secrets and config maps are fetched before, see [`SourceValues`]. Facts:
 //! <https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#environment-variables>.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,12 +10,12 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, Pod};
 
 /// An object of the pod's namespace that a container or a volume takes values from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Source {
+pub(crate) enum ConfigObjectRef {
     Secret(String),
     ConfigMap(String),
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for ConfigObjectRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Secret(name) => write!(f, "secret {name:?}"),
@@ -25,12 +25,12 @@ impl std::fmt::Display for Source {
 }
 
 /// The values of the sources that exist.
-pub(crate) type Found = BTreeMap<Source, BTreeMap<String, Vec<u8>>>;
+pub(crate) type SourceValues = BTreeMap<ConfigObjectRef, BTreeMap<String, Vec<u8>>>;
 
 /// One value of `source`: `Ok(None)` if it may be absent and is, else what is missing.
-pub(crate) fn value<'a>(
-    found: &'a Found,
-    source: &Source,
+pub(crate) fn source_value<'a>(
+    found: &'a SourceValues,
+    source: &ConfigObjectRef,
     key: &str,
     optional: bool,
 ) -> Result<Option<&'a Vec<u8>>, String> {
@@ -42,121 +42,123 @@ pub(crate) fn value<'a>(
     }
 }
 
-/// What must be fetched before [`resolve`] can answer.
-pub(crate) fn sources(container: &Container) -> BTreeSet<Source> {
+/// What must be fetched before [`resolve_env`] can answer.
+pub(crate) fn list_env_sources(container: &Container) -> BTreeSet<ConfigObjectRef> {
     let single = container.env.iter().flatten().filter_map(|variable| {
         let from = variable.value_from.as_ref()?;
         let secret = from
             .secret_key_ref
             .as_ref()
-            .map(|key| Source::Secret(key.name.clone()));
+            .map(|key| ConfigObjectRef::Secret(key.name.clone()));
         secret.or_else(|| {
             from.config_map_key_ref
                 .as_ref()
-                .map(|key| Source::ConfigMap(key.name.clone()))
+                .map(|key| ConfigObjectRef::ConfigMap(key.name.clone()))
         })
     });
     let whole = container.env_from.iter().flatten().flat_map(|from| {
         let secret = from
             .secret_ref
             .as_ref()
-            .map(|secret| Source::Secret(secret.name.clone()));
+            .map(|secret| ConfigObjectRef::Secret(secret.name.clone()));
         secret.into_iter().chain(
             from.config_map_ref
                 .as_ref()
-                .map(|map| Source::ConfigMap(map.name.clone())),
+                .map(|map| ConfigObjectRef::ConfigMap(map.name.clone())),
         )
     });
     single.chain(whole).collect()
 }
 
 /// The variables of `container`, in order, the later of two equal names only; or what is missing.
-pub(crate) fn resolve(
+pub(crate) fn resolve_env(
     container: &Container,
     pod: &Pod,
     node: &str,
-    found: &Found,
+    found: &SourceValues,
 ) -> Result<Vec<(String, String)>, String> {
-    let mut env = Env::default();
+    let mut env = EnvVars::default();
     for from in container.env_from.iter().flatten() {
         let prefix = from.prefix.as_deref().unwrap_or_default();
         let secret = from
             .secret_ref
             .as_ref()
-            .map(|s| (Source::Secret(s.name.clone()), s.optional));
+            .map(|s| (ConfigObjectRef::Secret(s.name.clone()), s.optional));
         let map = from
             .config_map_ref
             .as_ref()
-            .map(|m| (Source::ConfigMap(m.name.clone()), m.optional));
+            .map(|m| (ConfigObjectRef::ConfigMap(m.name.clone()), m.optional));
         for (source, optional) in secret.into_iter().chain(map) {
             match found.get(&source) {
-                Some(values) => values
-                    .iter()
-                    .for_each(|(key, value)| env.set(format!("{prefix}{key}"), text(value))),
+                Some(values) => values.iter().for_each(|(key, value)| {
+                    env.set_variable(format!("{prefix}{key}"), to_env_text(value))
+                }),
                 None if optional == Some(true) => {}
                 None => return Err(format!("{source} not found")),
             }
         }
     }
     for variable in container.env.iter().flatten() {
-        if let Some(value) = one(variable, pod, node, found, &env)? {
-            env.set(variable.name.clone(), value);
+        if let Some(value) = resolve_variable(variable, pod, node, found, &env)? {
+            env.set_variable(variable.name.clone(), value);
         }
     }
     Ok(env.0)
 }
 
-fn one(
+fn resolve_variable(
     variable: &EnvVar,
     pod: &Pod,
     node: &str,
-    found: &Found,
-    env: &Env,
+    found: &SourceValues,
+    env: &EnvVars,
 ) -> Result<Option<String>, String> {
     let Some(from) = &variable.value_from else {
-        return Ok(Some(expand(
+        return Ok(Some(expand_variables(
             variable.value.as_deref().unwrap_or_default(),
             &env.0,
         )));
     };
     if let Some(key) = &from.secret_key_ref {
-        let source = Source::Secret(key.name.clone());
+        let source = ConfigObjectRef::Secret(key.name.clone());
         return Ok(
-            value(found, &source, &key.key, key.optional == Some(true))?.map(|value| text(value))
+            source_value(found, &source, &key.key, key.optional == Some(true))?
+                .map(|value| to_env_text(value)),
         );
     }
     if let Some(key) = &from.config_map_key_ref {
-        let source = Source::ConfigMap(key.name.clone());
+        let source = ConfigObjectRef::ConfigMap(key.name.clone());
         return Ok(
-            value(found, &source, &key.key, key.optional == Some(true))?.map(|value| text(value))
+            source_value(found, &source, &key.key, key.optional == Some(true))?
+                .map(|value| to_env_text(value)),
         );
     }
     Ok(from
         .field_ref
         .as_ref()
-        .and_then(|reference| field(&reference.field_path, pod, node)))
+        .and_then(|reference| downward_api_value(&reference.field_path, pod, node)))
 }
 
-fn text(value: &[u8]) -> String {
+fn to_env_text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).replace('\0', "")
 }
 
 #[derive(Default)]
-struct Env(Vec<(String, String)>);
+struct EnvVars(Vec<(String, String)>);
 
-impl Env {
-    fn set(&mut self, name: String, value: String) {
+impl EnvVars {
+    fn set_variable(&mut self, name: String, value: String) {
         self.0.retain(|(other, _)| *other != name);
         self.0.push((name, value));
     }
 }
 
-/// Whether `path` is a field that [`resolve`] knows.
-pub(crate) fn is_field(path: &str) -> bool {
-    field(path, &Pod::default(), "").is_some()
+/// Whether `path` is a field that [`resolve_env`] knows.
+pub(crate) fn is_downward_api_field(path: &str) -> bool {
+    downward_api_value(path, &Pod::default(), "").is_some()
 }
 
-fn field(path: &str, pod: &Pod, node: &str) -> Option<String> {
+fn downward_api_value(path: &str, pod: &Pod, node: &str) -> Option<String> {
     let meta = &pod.metadata;
     if let Some((map, key)) = path
         .strip_suffix("']")
@@ -185,7 +187,7 @@ fn field(path: &str, pod: &Pod, node: &str) -> Option<String> {
             .and_then(|spec| spec.service_account_name.clone())
             .unwrap_or_default(),
         "status.hostIP" | "status.podIP" | "status.hostIPs" | "status.podIPs" => {
-            super::status::ADDRESS.to_owned()
+            super::status::NODE_ADDRESS.to_owned()
         }
         _ => return None,
     };
@@ -193,8 +195,8 @@ fn field(path: &str, pod: &Pod, node: &str) -> Option<String> {
 }
 
 /// `text` with `$(NAME)` replaced by the values of `env`.
-pub(crate) fn expand(text: &str, env: &[(String, String)]) -> String {
-    expansion::expand(text, |name| {
+pub(crate) fn expand_variables(text: &str, env: &[(String, String)]) -> String {
+    expansion::expand_variables(text, |name| {
         let variable = env.iter().find(|(known, _)| known == name);
         variable.map(|(_, value)| value)
     })
@@ -228,17 +230,17 @@ mod tests {
         let pod =
             serde_json::from_value(json!({"metadata": {"name": "p", "labels": {"l": "label"}}}))
                 .unwrap();
-        let found = Found::from([
+        let found = SourceValues::from([
             (
-                Source::ConfigMap("m".into()),
+                ConfigObjectRef::ConfigMap("m".into()),
                 BTreeMap::from([("k".to_owned(), b"v".to_vec())]),
             ),
             (
-                Source::Secret("s".into()),
+                ConfigObjectRef::Secret("s".into()),
                 BTreeMap::from([("token".to_owned(), b"t".to_vec())]),
             ),
         ]);
-        let env = resolve(&container, &pod, "local", &found).unwrap();
+        let env = resolve_env(&container, &pod, "local", &found).unwrap();
         let env: Vec<_> = env
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
@@ -247,7 +249,7 @@ mod tests {
             env,
             ["P_k=v", "B=av", "A=again", "S=t", "L=label", "N=local"]
         );
-        assert_eq!(sources(&container).len(), 3);
+        assert_eq!(list_env_sources(&container).len(), 3);
     }
 
     #[test]
@@ -256,14 +258,14 @@ mod tests {
             json!({"name": "c", "env": [{"name": "S", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}),
         );
         let whole = container(json!({"name": "c", "envFrom": [{"configMapRef": {"name": "m"}}]}));
-        let empty = Found::from([(Source::Secret("s".into()), BTreeMap::new())]);
+        let empty = SourceValues::from([(ConfigObjectRef::Secret("s".into()), BTreeMap::new())]);
         for (container, found, expected) in [
-            (&key, &Found::new(), "secret \"s\" not found"),
+            (&key, &SourceValues::new(), "secret \"s\" not found"),
             (&key, &empty, "secret \"s\" has no key \"k\""),
-            (&whole, &Found::new(), "configmap \"m\" not found"),
+            (&whole, &SourceValues::new(), "configmap \"m\" not found"),
         ] {
             assert_eq!(
-                resolve(container, &Pod::default(), "local", found),
+                resolve_env(container, &Pod::default(), "local", found),
                 Err(expected.to_owned())
             );
         }

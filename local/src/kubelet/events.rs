@@ -14,16 +14,16 @@ use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::NODE;
+use super::NODE_NAME;
 
 /// Who says so.
 const COMPONENT: &str = "kubelet";
 /// Events that wait to be written.
-const WAITING: usize = 1024;
+const EVENT_QUEUE_LENGTH: usize = 1024;
 /// Written at once.
-const AT_ONCE: usize = 8;
+const CONCURRENT_WRITES: usize = 8;
 /// Events that are known again.
-const REMEMBERED: usize = 4096;
+const MAX_REMEMBERED_EVENTS: usize = 4096;
 /// As much of a message as Kubernetes takes.
 const MESSAGE_CHARS: usize = 1024;
 /// As much of a pod's name as fits in the name of its event.
@@ -31,40 +31,50 @@ const NAME_CHARS: usize = 230;
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum EventType {
     Normal,
     Warning,
 }
 
 /// Takes what happened.
 #[derive(Clone, Debug)]
-pub(crate) struct Recorder {
-    names: Arc<Mutex<Names>>,
+pub(crate) struct EventRecorder {
+    names: Arc<Mutex<EventNames>>,
     events: mpsc::Sender<Event>,
 }
 
 /// The names of events: of what is said again that of before, else one that sorts behind all others of its pod.
 #[derive(Debug, Default)]
-struct Names {
+struct EventNames {
     given: HashMap<[String; 4], String>,
     last: i64,
 }
 
 /// A recorder, and what writes for it. The second ends with the last clone of the first.
-pub(crate) fn recorder(client: Client) -> (Recorder, impl Future<Output = ()>) {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    let recorder = Recorder {
+pub(crate) fn make_recorder(client: Client) -> (EventRecorder, impl Future<Output = ()>) {
+    let (sender, receiver) = mpsc::channel(EVENT_QUEUE_LENGTH);
+    let recorder = EventRecorder {
         names: Arc::default(),
         events: sender,
     };
-    (recorder, write_all(client, receiver))
+    (recorder, write_events(client, receiver))
 }
 
-impl Recorder {
-    pub(crate) fn tell(&self, about: ObjectReference, kind: Kind, reason: &str, message: &str) {
+impl EventRecorder {
+    pub(crate) fn record_event(
+        &self,
+        about: ObjectReference,
+        kind: EventType,
+        reason: &str,
+        message: &str,
+    ) {
         let now = Timestamp::now();
-        let mut event = event(about, kind, reason, message, now);
-        let name = self.names.lock().expect("no holder panics").of(&event, now);
+        let mut event = build_event(about, kind, reason, message, now);
+        let name = self
+            .names
+            .lock()
+            .expect("no holder panics")
+            .event_name(&event, now);
         event.metadata.name = Some(name);
         if self.events.try_send(event).is_err() {
             tracing::debug!(
@@ -76,8 +86,8 @@ impl Recorder {
     }
 }
 
-impl Names {
-    fn of(&mut self, event: &Event, now: Timestamp) -> String {
+impl EventNames {
+    fn event_name(&mut self, event: &Event, now: Timestamp) -> String {
         let about = &event.involved_object;
         let text = |part: &Option<String>| part.clone().unwrap_or_default();
         let said = [
@@ -90,7 +100,7 @@ impl Names {
             return name.clone();
         }
         // Who is forgotten here begins again with a count of one.
-        if self.given.len() >= REMEMBERED {
+        if self.given.len() >= MAX_REMEMBERED_EVENTS {
             self.given.clear();
         }
         let number = i64::try_from(now.as_nanosecond()).unwrap_or_default();
@@ -102,10 +112,16 @@ impl Names {
     }
 }
 
-fn event(about: ObjectReference, kind: Kind, reason: &str, message: &str, now: Timestamp) -> Event {
+fn build_event(
+    about: ObjectReference,
+    kind: EventType,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) -> Event {
     let kind = match kind {
-        Kind::Normal => "Normal",
-        Kind::Warning => "Warning",
+        EventType::Normal => "Normal",
+        EventType::Warning => "Warning",
     };
     let message: String = message.chars().take(MESSAGE_CHARS).collect();
     Event {
@@ -122,28 +138,28 @@ fn event(about: ObjectReference, kind: Kind, reason: &str, message: &str, now: T
         count: Some(1),
         source: Some(EventSource {
             component: Some(COMPONENT.to_owned()),
-            host: Some(NODE.to_owned()),
+            host: Some(NODE_NAME.to_owned()),
         }),
         reporting_component: Some(COMPONENT.to_owned()),
-        reporting_instance: Some(NODE.to_owned()),
+        reporting_instance: Some(NODE_NAME.to_owned()),
         ..Event::default()
     }
 }
 
-async fn write_all(client: Client, receiver: mpsc::Receiver<Event>) {
+async fn write_events(client: Client, receiver: mpsc::Receiver<Event>) {
     let events = futures::stream::unfold(receiver, async |mut receiver| {
         Some((receiver.recv().await?, receiver))
     });
     let write = async |event: Event| {
         let name = event.metadata.name.clone().unwrap_or_default();
-        if let Err(error) = write(&client, event).await {
+        if let Err(error) = write_event(&client, event).await {
             tracing::debug!(event = name, %error, "an event is not written");
         }
     };
-    futures::StreamExt::for_each_concurrent(events, AT_ONCE, write).await;
+    futures::StreamExt::for_each_concurrent(events, CONCURRENT_WRITES, write).await;
 }
 
-async fn write(client: &Client, event: Event) -> kube::Result<()> {
+async fn write_event(client: &Client, event: Event) -> kube::Result<()> {
     let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
     let api = Api::<Event>::namespaced(client.clone(), namespace);
     match api.create(&PostParams::default(), &event).await {
@@ -175,10 +191,13 @@ mod tests {
 
     #[test]
     fn the_same_again_has_the_same_name_and_anything_else_a_later_one() {
-        let mut names = Names::default();
+        let mut names = EventNames::default();
         let mut name = |uid: &str, reason: &str, message: &str, second: i64| {
             let now = Timestamp::from_second(second).unwrap();
-            names.of(&event(about(uid), Kind::Normal, reason, message, now), now)
+            names.event_name(
+                &build_event(about(uid), EventType::Normal, reason, message, now),
+                now,
+            )
         };
         let first = name("1", "Started", "c", 2);
         assert!(first.len() <= 253, "as long as a name may be");

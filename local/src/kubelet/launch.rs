@@ -1,24 +1,24 @@
 //! One container as a process: what is executed, with which words and where. It is what the runner tells the
-//! container's own process ([`super::container`]), and what that one answers.
+//! container's own process ([`super::container_dir`]), and what that one answers.
 //!
-//! Pure: plan and folders in, [`Launch`] out.
+//! Pure: plan and folders in, [`LaunchSpec`] out.
 
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Container, Volume};
 use serde::{Deserialize, Serialize};
 
-use super::env::expand;
-use super::translate::Translation;
-use super::{Utility, volume};
+use super::env::expand_variables;
+use super::translate::PathTranslation;
+use super::{UtilityImage, volume};
 
 /// Where a utility's binary appears in a container's root.
-const BINARIES: &str = "/.runner/bin";
+const UTILITY_BIN_DIR: &str = "/.runner/bin";
 /// Kubernetes' default for `terminationMessagePath`.
 const TERMINATION_LOG: &str = "/dev/termination-log";
 
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Launch {
+pub(crate) struct LaunchSpec {
     pub(crate) program: String,
     /// The program's own name for itself, where it differs.
     pub(crate) arg0: Option<String>,
@@ -26,32 +26,32 @@ pub(crate) struct Launch {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) dir: PathBuf,
     /// None where the container shares the machine's own root.
-    pub(crate) root: Option<Root>,
+    pub(crate) root: Option<ContainerRoot>,
 }
 
 /// A root of a container's own.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Root {
+pub(crate) struct ContainerRoot {
     pub(crate) hostname: String,
     /// Whom to be again once it is built, where only a user namespace's root may build it.
-    pub(crate) user: Option<User>,
+    pub(crate) user: Option<ContainerUser>,
     /// An empty folder to build it in.
     pub(crate) staging: PathBuf,
     /// In the order in which they are mounted.
-    pub(crate) binds: Vec<Bind>,
+    pub(crate) binds: Vec<BindMount>,
     /// Folders of the runner that no container is to see.
     pub(crate) hidden: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct User {
+pub(crate) struct ContainerUser {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
 
 /// A folder or file of this machine at a path of the container.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Bind {
+pub(crate) struct BindMount {
     pub(crate) source: PathBuf,
     pub(crate) target: PathBuf,
     pub(crate) read_only: bool,
@@ -59,7 +59,7 @@ pub(crate) struct Bind {
 
 /// The answer of a container's process, one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Report {
+pub(crate) enum LaunchReport {
     Started,
     Failed(String),
 }
@@ -69,20 +69,20 @@ pub(crate) enum Report {
 pub(crate) struct PodDir(pub(crate) PathBuf);
 
 impl PodDir {
-    pub(crate) fn volumes(&self) -> PathBuf {
+    pub(crate) fn volumes_dir(&self) -> PathBuf {
         self.0.join("volumes")
     }
 
-    pub(crate) fn volume(&self, name: &str) -> PathBuf {
-        self.volumes().join(name)
+    pub(crate) fn volume_dir(&self, name: &str) -> PathBuf {
+        self.volumes_dir().join(name)
     }
 
-    pub(crate) fn containers(&self) -> PathBuf {
+    pub(crate) fn containers_dir(&self) -> PathBuf {
         self.0.join("containers")
     }
 
-    pub(crate) fn container(&self, name: &str) -> ContainerDir {
-        ContainerDir(self.containers().join(name))
+    pub(crate) fn container_dir(&self, name: &str) -> ContainerDir {
+        ContainerDir(self.containers_dir().join(name))
     }
 }
 
@@ -92,7 +92,7 @@ pub(crate) struct ContainerDir(pub(crate) PathBuf);
 
 impl ContainerDir {
     /// The record of its process.
-    pub(crate) fn process(&self) -> PathBuf {
+    pub(crate) fn process_record_path(&self) -> PathBuf {
         self.0.join("process.json")
     }
 
@@ -101,7 +101,7 @@ impl ContainerDir {
     }
 
     /// Folders that are writable and the container's own, and where it sees them.
-    pub(crate) fn scratch(&self) -> [(PathBuf, &'static str); 2] {
+    pub(crate) fn scratch_dirs(&self) -> [(PathBuf, &'static str); 2] {
         [
             (self.0.join("tmp"), "/tmp"),
             (self.0.join("var-tmp"), "/var/tmp"),
@@ -110,7 +110,7 @@ impl ContainerDir {
 }
 
 /// Everything that decides how a container is executed.
-pub(crate) struct Inputs<'a> {
+pub(crate) struct LaunchInputs<'a> {
     pub(crate) container: &'a Container,
     pub(crate) volumes: &'a [Volume],
     /// The container's variables, resolved.
@@ -118,27 +118,33 @@ pub(crate) struct Inputs<'a> {
     /// The runner's own PATH, where the pod sets none.
     pub(crate) path: &'a str,
     /// What the image stands for, if it stands for anything.
-    pub(crate) utility: Option<&'a Utility>,
+    pub(crate) utility: Option<&'a UtilityImage>,
     pub(crate) pod: &'a PodDir,
 }
 
 /// Where a container of its own root is built, and what it must not see.
-pub(crate) struct Isolated<'a> {
+pub(crate) struct ContainerRootOptions<'a> {
     pub(crate) hostname: &'a str,
-    pub(crate) user: Option<User>,
+    pub(crate) user: Option<ContainerUser>,
     pub(crate) staging: &'a Path,
     pub(crate) hidden: &'a [PathBuf],
 }
 
 /// The process of a container; `isolated` is None where paths are translated instead.
-pub(crate) fn launch(inputs: Inputs<'_>, isolated: Option<&Isolated<'_>>) -> Launch {
+pub(crate) fn build_launch_spec(
+    inputs: LaunchInputs<'_>,
+    isolated: Option<&ContainerRootOptions<'_>>,
+) -> LaunchSpec {
     let container = inputs.container;
     let mut env = inputs.env;
     let command = container.command.iter().flatten();
     // What stands for an image is its entry point; any other image is taken as one without.
     let utility = inputs.utility.filter(|_| command.clone().next().is_none());
     let args = container.args.iter().flatten();
-    let mut words: Vec<String> = command.chain(args).map(|word| expand(word, &env)).collect();
+    let mut words: Vec<String> = command
+        .chain(args)
+        .map(|word| expand_variables(word, &env))
+        .collect();
     let program = match utility {
         Some(utility) => utility.binary.display().to_string(),
         None if words.is_empty() => String::new(),
@@ -152,8 +158,8 @@ pub(crate) fn launch(inputs: Inputs<'_>, isolated: Option<&Isolated<'_>>) -> Lau
         .working_dir
         .as_deref()
         .filter(|dir| !dir.is_empty());
-    let mounts = mounts(container, inputs.volumes, inputs.pod);
-    let launch = Launch {
+    let mounts = list_bind_mounts(container, inputs.volumes, inputs.pod);
+    let launch = LaunchSpec {
         program,
         arg0: utility.map(|utility| utility.argv0.clone()),
         args: words,
@@ -166,26 +172,26 @@ pub(crate) fn launch(inputs: Inputs<'_>, isolated: Option<&Isolated<'_>>) -> Lau
             launch,
             mounts,
             utility,
-            &inputs.pod.container(&container.name),
+            &inputs.pod.container_dir(&container.name),
             isolated,
         ),
-        None => translated(
+        None => with_translated_paths(
             launch,
             dir.is_none(),
             mounts,
-            &inputs.pod.container(&container.name),
+            &inputs.pod.container_dir(&container.name),
         ),
     }
 }
 
 /// The volumes of the container and its termination log.
-fn mounts(container: &Container, volumes: &[Volume], pod: &PodDir) -> Vec<Bind> {
+fn list_bind_mounts(container: &Container, volumes: &[Volume], pod: &PodDir) -> Vec<BindMount> {
     let mounts = container.volume_mounts.iter().flatten().map(|mount| {
-        let source = pod.volume(&mount.name);
+        let source = pod.volume_dir(&mount.name);
         let fixed = volumes
             .iter()
             .any(|volume| volume.name == mount.name && volume::is_read_only(volume));
-        Bind {
+        BindMount {
             source: mount
                 .sub_path
                 .as_ref()
@@ -199,8 +205,8 @@ fn mounts(container: &Container, volumes: &[Volume], pod: &PodDir) -> Vec<Bind> 
         .termination_message_path
         .as_deref()
         .unwrap_or(TERMINATION_LOG);
-    let log = Bind {
-        source: pod.container(&container.name).termination_log(),
+    let log = BindMount {
+        source: pod.container_dir(&container.name).termination_log(),
         target: log.into(),
         read_only: false,
     };
@@ -208,27 +214,27 @@ fn mounts(container: &Container, volumes: &[Volume], pod: &PodDir) -> Vec<Bind> 
 }
 
 fn with_root(
-    mut launch: Launch,
-    mounts: Vec<Bind>,
-    utility: Option<&Utility>,
+    mut launch: LaunchSpec,
+    mounts: Vec<BindMount>,
+    utility: Option<&UtilityImage>,
     dir: &ContainerDir,
-    isolated: &Isolated<'_>,
-) -> Launch {
-    let scratch = dir.scratch().map(|(source, target)| Bind {
+    isolated: &ContainerRootOptions<'_>,
+) -> LaunchSpec {
+    let scratch = dir.scratch_dirs().map(|(source, target)| BindMount {
         source,
         target: target.into(),
         read_only: false,
     });
-    let free = |bind: &Bind| !mounts.iter().any(|mount| mount.target == bind.target);
-    let mut binds: Vec<Bind> = scratch.into_iter().filter(free).collect();
+    let free = |bind: &BindMount| !mounts.iter().any(|mount| mount.target == bind.target);
+    let mut binds: Vec<BindMount> = scratch.into_iter().filter(free).collect();
     if let Some(utility) = utility {
         // argv[0] may be a path; the file needs a name.
         let name = Path::new(&utility.argv0)
             .file_name()
             .unwrap_or("entry".as_ref());
-        let target = Path::new(BINARIES).join(name);
+        let target = Path::new(UTILITY_BIN_DIR).join(name);
         launch.program = target.display().to_string();
-        binds.push(Bind {
+        binds.push(BindMount {
             source: utility.binary.clone(),
             target,
             read_only: true,
@@ -237,7 +243,7 @@ fn with_root(
     binds.extend(mounts);
     // What lies deeper is mounted later, or it would be covered.
     binds.sort_by_key(|bind| bind.target.components().count());
-    launch.root = Some(Root {
+    launch.root = Some(ContainerRoot {
         hostname: isolated.hostname.to_owned(),
         user: isolated.user,
         staging: isolated.staging.to_owned(),
@@ -247,27 +253,34 @@ fn with_root(
     launch
 }
 
-fn translated(mut launch: Launch, no_dir: bool, mounts: Vec<Bind>, dir: &ContainerDir) -> Launch {
-    let translation = Translation::new(
+fn with_translated_paths(
+    mut launch: LaunchSpec,
+    no_dir: bool,
+    mounts: Vec<BindMount>,
+    dir: &ContainerDir,
+) -> LaunchSpec {
+    let translation = PathTranslation::new(
         mounts
             .into_iter()
             .map(|mount| (mount.target, mount.source))
             .collect(),
     );
-    launch.program = translation.word(&launch.program);
+    launch.program = translation.translate_word(&launch.program);
     launch
         .args
         .iter_mut()
-        .for_each(|word| *word = translation.word(word));
+        .for_each(|word| *word = translation.translate_word(word));
     launch
         .env
         .iter_mut()
-        .for_each(|(name, value)| *value = translation.variable(name, value));
+        .for_each(|(name, value)| *value = translation.translate_variable(name, value));
     // The machine's `/` is no place to work in.
     launch.dir = if no_dir {
-        dir.scratch()[0].0.clone()
+        dir.scratch_dirs()[0].0.clone()
     } else {
-        translation.word(&launch.dir.to_string_lossy()).into()
+        translation
+            .translate_word(&launch.dir.to_string_lossy())
+            .into()
     };
     launch
 }
@@ -278,18 +291,22 @@ mod tests {
 
     use super::*;
 
-    fn launched(container: serde_json::Value, utility: Option<&Utility>, isolated: bool) -> Launch {
+    fn launched(
+        container: serde_json::Value,
+        utility: Option<&UtilityImage>,
+        isolated: bool,
+    ) -> LaunchSpec {
         let container: Container = serde_json::from_value(container).unwrap();
         let volumes: Vec<Volume> =
             serde_json::from_value(json!([{"name": "logs", "emptyDir": {}}, {"name": "key", "secret": {"secretName": "k"}}])).unwrap();
         let hidden = [PathBuf::from("/state")];
-        let isolated = isolated.then_some(Isolated {
+        let isolated = isolated.then_some(ContainerRootOptions {
             hostname: "p",
             user: None,
             staging: Path::new("/state/root"),
             hidden: &hidden,
         });
-        let inputs = Inputs {
+        let inputs = LaunchInputs {
             container: &container,
             volumes: &volumes,
             env: vec![
@@ -300,7 +317,7 @@ mod tests {
             utility,
             pod: &PodDir("/p".into()),
         };
-        launch(inputs, isolated.as_ref())
+        build_launch_spec(inputs, isolated.as_ref())
     }
 
     #[test]
@@ -357,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_utility_image_runs_its_binary_under_its_name() {
-        let utility = Utility {
+        let utility = UtilityImage {
             binary: "/opt/prow".into(),
             argv0: "clonerefs".into(),
         };

@@ -5,18 +5,18 @@ use std::path::Path;
 use std::{fs, io};
 
 use super::launch::{ContainerDir, PodDir};
-use super::process::Process;
+use super::process::ProcessRecord;
 use super::volume;
 
 /// Ends every process on record below `pods` and waits until they are gone. Returns the UIDs of the pods that had
 /// started something.
 pub(crate) fn end_processes(pods: &Path) -> io::Result<HashSet<String>> {
     let mut started = HashSet::new();
-    for (uid, pod) in folders(pods)? {
-        for (_, container) in folders(&PodDir(pod).containers())? {
-            match Process::read(&ContainerDir(container).process()) {
+    for (uid, pod) in list_folders(pods)? {
+        for (_, container) in list_folders(&PodDir(pod).containers_dir())? {
+            match ProcessRecord::read_record(&ContainerDir(container).process_record_path()) {
                 Ok(process) => {
-                    process.end_tree();
+                    process.kill_tree();
                     started.insert(uid.clone());
                 }
                 // The record comes before the container's program, so without one there was none.
@@ -29,19 +29,23 @@ pub(crate) fn end_processes(pods: &Path) -> io::Result<HashSet<String>> {
 }
 
 /// Removes the folders of pods that are no more: `keep` tells by UID.
-pub(crate) fn sweep(pods: &Path, logs: &Path, keep: &HashSet<String>) -> io::Result<()> {
-    let of_namespaces = folders(logs)?
+pub(crate) fn remove_orphaned_dirs(
+    pods: &Path,
+    logs: &Path,
+    keep: &HashSet<String>,
+) -> io::Result<()> {
+    let of_namespaces = list_folders(logs)?
         .into_iter()
-        .map(|(_, namespace)| folders(&namespace))
+        .map(|(_, namespace)| list_folders(&namespace))
         .collect::<io::Result<Vec<_>>>()?;
-    let all = folders(pods)?
+    let all = list_folders(pods)?
         .into_iter()
         .chain(of_namespaces.into_iter().flatten());
     all.filter(|(uid, _)| !keep.contains(uid))
-        .try_for_each(|(_, path)| volume::remove(&path))
+        .try_for_each(|(_, path)| volume::remove_folder(&path))
 }
 
-fn folders(path: &Path) -> io::Result<Vec<(String, std::path::PathBuf)>> {
+fn list_folders(path: &Path) -> io::Result<Vec<(String, std::path::PathBuf)>> {
     let entries = match fs::read_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,

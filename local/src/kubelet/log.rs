@@ -8,27 +8,31 @@ use jiff::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe::Receiver;
 
-use crate::apiserver::Clock;
+use crate::apiserver::LogTimeRecorder;
 
 /// Bytes of one container's log that are kept.
-pub(crate) const LIMIT: usize = 100 << 20;
+pub(crate) const LOG_LIMIT_BYTES: usize = 100 << 20;
 /// As much of a log as kubelet takes for a termination message.
 const TAIL_BYTES: i64 = 2048;
 const TAIL_LINES: usize = 80;
 
 /// The files of one log.
-pub(crate) struct Files {
+pub(crate) struct LogFiles {
     pub(crate) text: File,
-    /// When it was written, see [`Clock`].
+    /// When it was written, see [`LogTimeRecorder`].
     pub(crate) times: File,
 }
 
 /// Copies `output` to the log until all its writers are gone. Beyond `limit` bytes, or when the disk is full, the rest
 /// is read and dropped: a job must not hang for its log.
-pub(crate) async fn copy(mut output: Receiver, files: Files, limit: usize) -> io::Result<()> {
+pub(crate) async fn copy_output(
+    mut output: Receiver,
+    files: LogFiles,
+    limit: usize,
+) -> io::Result<()> {
     let mut file = tokio::fs::File::from_std(files.text);
     let mut times = tokio::fs::File::from_std(files.times);
-    let mut clock = Clock::default();
+    let mut clock = LogTimeRecorder::default();
     let mut buffer = vec![0; 64 << 10];
     let mut left = limit;
     let mut result = Ok(());
@@ -41,7 +45,7 @@ pub(crate) async fn copy(mut output: Receiver, files: Files, limit: usize) -> io
             continue;
         }
         let kept = read.min(left);
-        let record = clock.record((limit - left) as u64, Timestamp::now());
+        let record = clock.next_record((limit - left) as u64, Timestamp::now());
         left -= kept;
         let ended = if left == 0 {
             format!("\n[the log ends here: it is longer than {limit} bytes]\n")
@@ -65,7 +69,7 @@ pub(crate) async fn copy(mut output: Receiver, files: Files, limit: usize) -> io
 }
 
 /// The end of the log at `path`, for a termination message.
-pub(crate) fn tail(path: &Path) -> io::Result<String> {
+pub(crate) fn read_tail(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     if length > TAIL_BYTES.unsigned_abs() {
@@ -92,11 +96,11 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         writer.write_all(b"0123456789").unwrap();
         drop(writer);
-        let files = Files {
+        let files = LogFiles {
             text: file.reopen().unwrap(),
             times: tempfile::tempfile().unwrap(),
         };
-        copy(reader, files, 4).await.unwrap();
+        copy_output(reader, files, 4).await.unwrap();
         let text = std::fs::read_to_string(file.path()).unwrap();
         assert_eq!(
             text,
@@ -108,10 +112,10 @@ mod tests {
     fn a_tail_is_bounded_in_lines_and_bytes() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "a\nb").unwrap();
-        assert_eq!(tail(file.path()).unwrap(), "a\nb");
+        assert_eq!(read_tail(file.path()).unwrap(), "a\nb");
         std::fs::write(file.path(), "x\n".repeat(500)).unwrap();
-        assert_eq!(tail(file.path()).unwrap(), "x\n".repeat(80));
+        assert_eq!(read_tail(file.path()).unwrap(), "x\n".repeat(80));
         std::fs::write(file.path(), "y".repeat(5000)).unwrap();
-        assert_eq!(tail(file.path()).unwrap().len(), 2048);
+        assert_eq!(read_tail(file.path()).unwrap().len(), 2048);
     }
 }

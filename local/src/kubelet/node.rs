@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use common::kube::{DeserializeGuard, watch_objects};
-use common::private;
+use common::private_files;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -20,32 +20,38 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::events::{Kind, Recorder};
-use super::launch::{Launch, Report, Root, User};
-use super::spawn::spawn;
-use super::worker::{Worker, is_gone, reference};
-use super::{Isolation, NODE, Node, Options, config, events, leftovers, register};
+use super::events::{EventRecorder, EventType};
+use super::launch::{ContainerRoot, ContainerUser, LaunchReport, LaunchSpec};
+use super::spawn::spawn_container;
+use super::worker::{PodWorker, is_gone, pod_reference};
+use super::{
+    Isolation, KubeletContext, KubeletOptions, NODE_NAME, config_sources, events, leftovers,
+    node_registration,
+};
 
 /// PATH where the runner itself has none.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How long events that happened may take to be written when the runner ends.
-const LAST_EVENTS: Duration = Duration::from_secs(1);
+const EVENT_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs pods until `shutdown`, and returns after everything it ran has ended.
 ///
 /// # Errors
 /// If its folders cannot be used, what an earlier run left cannot be ended, or [`Isolation::Namespaces`] is asked for
 /// and refused. Trouble with the API is retried instead.
-pub async fn run(options: Options, shutdown: CancellationToken) -> anyhow::Result<()> {
+pub async fn run_kubelet(
+    options: KubeletOptions,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let (changed, changes) = watch::channel(0);
-    let (recorder, written) = events::recorder(options.client.clone());
-    let node = Arc::new(start(options, changes, recorder).await?);
+    let (recorder, written) = events::make_recorder(options.client.clone());
+    let node = Arc::new(prepare_node(options, changes, recorder).await?);
     let mut background = JoinSet::new();
-    background.spawn(config::watch_changes(node.client.clone(), changed));
-    background.spawn(register::keep(node.client.clone()));
+    background.spawn(config_sources::watch_changes(node.client.clone(), changed));
+    background.spawn(node_registration::sync_node_object(node.client.clone()));
     let written = tokio::spawn(written);
-    let mut pods = Pods {
+    let mut pods = PodWorkers {
         node: node.clone(),
         shutdown: shutdown.clone(),
         workers: HashMap::new(),
@@ -58,25 +64,25 @@ pub async fn run(options: Options, shutdown: CancellationToken) -> anyhow::Resul
     loop {
         tokio::select! {
             event = events.next() => match event {
-                Some(event) => pods.on(event).await,
+                Some(event) => pods.handle_event(event).await,
                 None => bail!("the watch of pods ended"),
             },
-            Some(ended) = pods.tasks.join_next() => pods.on_end(ended),
+            Some(ended) = pods.tasks.join_next() => pods.on_worker_end(ended),
             () = shutdown.cancelled() => break,
         }
     }
     while pods.tasks.join_next().await.is_some() {}
     drop((pods, node));
-    let _ = tokio::time::timeout(LAST_EVENTS, written).await;
+    let _ = tokio::time::timeout(EVENT_DRAIN_TIMEOUT, written).await;
     Ok(())
 }
 
 /// Makes the folders, ends what is left of an earlier run, and finds out what the kernel allows.
-async fn start(
-    options: Options,
+async fn prepare_node(
+    options: KubeletOptions,
     changes: watch::Receiver<u64>,
-    events: Recorder,
-) -> anyhow::Result<Node> {
+    events: EventRecorder,
+) -> anyhow::Result<KubeletContext> {
     let state = private_folder(&options.state)?;
     let logs = private_folder(&options.logs)?;
     let staging = private_folder(&state.join("root"))?;
@@ -85,7 +91,7 @@ async fn start(
         .await?
         .context("cannot end what an earlier run left")?;
     let uid = nix::unistd::geteuid();
-    let mut node = Node {
+    let mut node = KubeletContext {
         client: options.client,
         exe: options.exe,
         images: options.images,
@@ -93,7 +99,7 @@ async fn start(
         state,
         logs,
         own_roots: false,
-        user: (!uid.is_root()).then(|| User {
+        user: (!uid.is_root()).then(|| ContainerUser {
             uid: uid.as_raw(),
             gid: nix::unistd::getegid().as_raw(),
         }),
@@ -105,11 +111,11 @@ async fn start(
     };
     node.own_roots = match options.isolation {
         Isolation::Translate => false,
-        Isolation::Namespaces => probe(&node)
+        Isolation::Namespaces => probe_namespaces(&node)
             .await
             .map(|()| true)
             .context("containers cannot have a root of their own")?,
-        Isolation::Auto => match probe(&node).await {
+        Isolation::Auto => match probe_namespaces(&node).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(
@@ -125,39 +131,39 @@ async fn start(
 
 /// The absolute path of a folder that only this user may look into.
 fn private_folder(path: &Path) -> anyhow::Result<PathBuf> {
-    private::folder(path)
+    private_files::ensure_private_dir(path)
         .and_then(|()| fs::canonicalize(path))
         .with_context(|| format!("cannot use the folder {}", path.display()))
 }
 
 /// Tries to run nothing in a root of its own.
-async fn probe(node: &Node) -> anyhow::Result<()> {
-    let launch = Launch {
+async fn probe_namespaces(node: &KubeletContext) -> anyhow::Result<()> {
+    let launch = LaunchSpec {
         program: "sh".to_owned(),
         arg0: None,
         args: vec!["-c".to_owned(), ":".to_owned()],
         env: vec![("PATH".to_owned(), node.path.clone())],
         dir: "/".into(),
-        root: Some(Root {
-            hostname: NODE.to_owned(),
+        root: Some(ContainerRoot {
+            hostname: NODE_NAME.to_owned(),
             user: node.user,
             staging: node.staging.clone(),
             binds: Vec::new(),
             hidden: node.hidden.clone(),
         }),
     };
-    let mut spawned = spawn(&node.exe, true, &node.state.join("probe.json"))
+    let mut spawned = spawn_container(&node.exe, true, &node.state.join("probe.json"))
         .context("cannot execute the runner's binary again")?;
-    let report = spawned.tell(&launch).await?;
+    let report = spawned.send_launch_spec(&launch).await?;
     spawned.child.wait().await?;
     match report {
-        Report::Started => Ok(()),
-        Report::Failed(why) => bail!(why),
+        LaunchReport::Started => Ok(()),
+        LaunchReport::Failed(why) => bail!(why),
     }
 }
 
-struct Pods {
-    node: Arc<Node>,
+struct PodWorkers {
+    node: Arc<KubeletContext>,
     shutdown: CancellationToken,
     /// By UID: a name may be used again before the worker of the old pod has ended.
     workers: HashMap<String, watch::Sender<Arc<Pod>>>,
@@ -168,28 +174,28 @@ struct Pods {
     refused: HashSet<(String, bool)>,
 }
 
-impl Pods {
-    async fn on(&mut self, event: watcher::Event<DeserializeGuard<Pod>>) {
+impl PodWorkers {
+    async fn handle_event(&mut self, event: watcher::Event<DeserializeGuard<Pod>>) {
         match event {
             watcher::Event::Init => self.listed.clear(),
             watcher::Event::InitApply(pod) => {
-                self.listed.extend(uid(&pod));
-                self.apply(pod);
+                self.listed.extend(pod_uid(&pod));
+                self.update_pod(pod);
             }
             watcher::Event::InitDone => {
                 let listed = std::mem::take(&mut self.listed);
                 self.workers.retain(|uid, _| listed.contains(uid));
-                self.sweep(listed).await;
+                self.remove_orphaned_dirs(listed).await;
             }
-            watcher::Event::Apply(pod) => self.apply(pod),
+            watcher::Event::Apply(pod) => self.update_pod(pod),
             // A worker whose sender is gone knows that its pod is.
             watcher::Event::Delete(pod) => {
-                drop(uid(&pod).and_then(|uid| self.workers.remove(&uid)))
+                drop(pod_uid(&pod).and_then(|uid| self.workers.remove(&uid)))
             }
         }
     }
 
-    fn apply(&mut self, pod: DeserializeGuard<Pod>) {
+    fn update_pod(&mut self, pod: DeserializeGuard<Pod>) {
         let pod = match pod.0 {
             Ok(pod) => pod,
             Err(invalid) => {
@@ -198,13 +204,16 @@ impl Pods {
                     .refused
                     .insert((invalid.metadata.uid.clone().unwrap_or_default(), deleted))
                 {
-                    self.tasks
-                        .spawn(refuse(self.node.clone(), invalid.metadata, invalid.error));
+                    self.tasks.spawn(reject_invalid_pod(
+                        self.node.clone(),
+                        invalid.metadata,
+                        invalid.error,
+                    ));
                 }
                 return;
             }
         };
-        let elsewhere = |node: &String| !node.is_empty() && node != NODE;
+        let elsewhere = |node: &String| !node.is_empty() && node != NODE_NAME;
         if pod
             .spec
             .as_ref()
@@ -223,10 +232,10 @@ impl Pods {
         let (sender, receiver) = watch::channel(Arc::new(pod));
         self.workers.insert(uid, sender);
         self.tasks
-            .spawn(Worker::new(self.node.clone(), receiver, self.shutdown.clone()).run());
+            .spawn(PodWorker::new(self.node.clone(), receiver, self.shutdown.clone()).run_worker());
     }
 
-    fn on_end(&mut self, ended: Result<(), tokio::task::JoinError>) {
+    fn on_worker_end(&mut self, ended: Result<(), tokio::task::JoinError>) {
         if let Err(error) = ended {
             tracing::error!(%error, "the worker of a pod broke");
         }
@@ -234,20 +243,22 @@ impl Pods {
     }
 
     /// Folders are those of pods that are there, or whose worker still clears them up itself.
-    async fn sweep(&self, listed: HashSet<String>) {
+    async fn remove_orphaned_dirs(&self, listed: HashSet<String>) {
         if self.tasks.len() > self.workers.len() {
             return;
         }
         let (pods, logs) = (self.node.pods_dir(), self.node.logs.clone());
-        let swept =
-            tokio::task::spawn_blocking(move || leftovers::sweep(&pods, &logs, &listed)).await;
+        let swept = tokio::task::spawn_blocking(move || {
+            leftovers::remove_orphaned_dirs(&pods, &logs, &listed)
+        })
+        .await;
         if let Ok(Err(error)) = swept {
             tracing::warn!(%error, "folders of pods that are gone are left behind");
         }
     }
 }
 
-fn uid(pod: &DeserializeGuard<Pod>) -> Option<String> {
+fn pod_uid(pod: &DeserializeGuard<Pod>) -> Option<String> {
     match &pod.0 {
         Ok(pod) => pod.metadata.uid.clone(),
         Err(invalid) => invalid.metadata.uid.clone(),
@@ -255,7 +266,7 @@ fn uid(pod: &DeserializeGuard<Pod>) -> Option<String> {
 }
 
 /// Ends a pod that cannot even be read.
-async fn refuse(node: Arc<Node>, meta: ObjectMeta, error: String) {
+async fn reject_invalid_pod(node: Arc<KubeletContext>, meta: ObjectMeta, error: String) {
     let (name, namespace) = (
         meta.name.unwrap_or_default(),
         meta.namespace.unwrap_or_default(),
@@ -271,8 +282,9 @@ async fn refuse(node: Arc<Node>, meta: ObjectMeta, error: String) {
             .map(drop)
     } else {
         let reason = "InvalidPodSpec";
-        let about = reference(&namespace, &name, meta.uid.as_deref().unwrap_or_default());
-        node.events.tell(about, Kind::Warning, reason, &error);
+        let about = pod_reference(&namespace, &name, meta.uid.as_deref().unwrap_or_default());
+        node.events
+            .record_event(about, EventType::Warning, reason, &error);
         let status = json!({"status": {"phase": "Failed", "reason": reason, "message": error}});
         api.patch_status(&name, &PatchParams::default(), &Patch::Merge(status))
             .await
@@ -285,7 +297,7 @@ async fn refuse(node: Arc<Node>, meta: ObjectMeta, error: String) {
     }
 }
 
-impl Node {
+impl KubeletContext {
     /// Each pod's folder, by UID.
     pub(crate) fn pods_dir(&self) -> PathBuf {
         self.state.join("pods")

@@ -1,6 +1,6 @@
 //! What a pod asks for, in the order it must run, or why this runner will not run it.
 //!
-//! Pure: Pod → [`PodPlan`] or [`Refusal`]. Nothing a pod asks for is dropped silently: what would change what the
+//! Pure: Pod → [`PodPlan`] or [`PodRejection`]. Nothing a pod asks for is dropped silently: what would change what the
 //! pod does is refused, what only places or limits it (resources, tolerations, service accounts) does not matter here.
 
 mod support;
@@ -10,23 +10,25 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Volume};
 
-use super::Utility;
-use super::restart::Policy;
-use support::{check_container, check_pod, check_volume, restart_policy, unsupported};
+use super::UtilityImage;
+use super::restart::RestartPolicy;
+use support::{
+    check_container, check_pod, check_volume, unsupported_pod_spec, unsupported_restart_policy,
+};
 
 /// Kubernetes' own default for `terminationGracePeriodSeconds`.
 const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 
 /// Why a pod is not run; it becomes phase Failed with these two fields.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct PodRejection {
     pub(crate) reason: &'static str,
     pub(crate) message: String,
 }
 
 /// When a container has its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
+pub(crate) enum ContainerRole {
     /// Runs alone and must succeed before the next one.
     Init,
     /// An init container with `restartPolicy: Always`: is started in its turn and ended after the main ones.
@@ -36,7 +38,7 @@ pub(crate) enum Role {
 
 #[derive(Clone, Debug)]
 pub(crate) struct ContainerPlan {
-    pub(crate) role: Role,
+    pub(crate) role: ContainerRole,
     pub(crate) container: Container,
 }
 
@@ -46,27 +48,30 @@ pub(crate) struct PodPlan {
     pub(crate) containers: Vec<ContainerPlan>,
     pub(crate) volumes: Vec<Volume>,
     pub(crate) grace: Duration,
-    pub(crate) restart: Policy,
+    pub(crate) restart: RestartPolicy,
 }
 
 /// The plan of `pod`; `images` are those whose entry point is known here.
-pub(crate) fn plan(pod: &Pod, images: &BTreeMap<String, Utility>) -> Result<PodPlan, Refusal> {
+pub(crate) fn plan_pod(
+    pod: &Pod,
+    images: &BTreeMap<String, UtilityImage>,
+) -> Result<PodPlan, PodRejection> {
     let spec = pod
         .spec
         .as_ref()
-        .ok_or_else(|| unsupported("a pod without spec"))?;
+        .ok_or_else(|| unsupported_pod_spec("a pod without spec"))?;
     check_pod(spec)?;
     let policy = spec.restart_policy.as_deref();
-    let restart = Policy::parse(policy)
-        .ok_or_else(|| restart_policy("the pod", policy.unwrap_or_default()))?;
+    let restart = RestartPolicy::parse_policy(policy)
+        .ok_or_else(|| unsupported_restart_policy("the pod", policy.unwrap_or_default()))?;
     for volume in spec.volumes.iter().flatten() {
         check_volume(volume)?;
     }
     let init = spec.init_containers.iter().flatten().map(|container| {
         let role = match container.restart_policy.as_deref() {
-            None => Ok(Role::Init),
-            Some("Always") => Ok(Role::Sidecar),
-            Some(other) => Err(restart_policy(
+            None => Ok(ContainerRole::Init),
+            Some("Always") => Ok(ContainerRole::Sidecar),
+            Some(other) => Err(unsupported_restart_policy(
                 &format!("init container {}", container.name),
                 other,
             )),
@@ -78,11 +83,11 @@ pub(crate) fn plan(pod: &Pod, images: &BTreeMap<String, Utility>) -> Result<PodP
     });
     let main = spec.containers.iter().map(|container| {
         Ok(ContainerPlan {
-            role: Role::Main,
+            role: ContainerRole::Main,
             container: container.clone(),
         })
     });
-    let containers = init.chain(main).collect::<Result<Vec<_>, Refusal>>()?;
+    let containers = init.chain(main).collect::<Result<Vec<_>, PodRejection>>()?;
     for planned in &containers {
         check_container(&planned.container, spec, images)?;
     }
@@ -91,18 +96,18 @@ pub(crate) fn plan(pod: &Pod, images: &BTreeMap<String, Utility>) -> Result<PodP
         volumes: spec.volumes.clone().unwrap_or_default(),
         grace: spec
             .termination_grace_period_seconds
-            .and_then(seconds)
+            .and_then(seconds_to_duration)
             .unwrap_or(DEFAULT_GRACE),
         restart,
     })
 }
 
 /// How long a pod may run.
-pub(crate) fn deadline(spec: &PodSpec) -> Option<Duration> {
-    spec.active_deadline_seconds.and_then(seconds)
+pub(crate) fn active_deadline(spec: &PodSpec) -> Option<Duration> {
+    spec.active_deadline_seconds.and_then(seconds_to_duration)
 }
 
-fn seconds(value: i64) -> Option<Duration> {
+fn seconds_to_duration(value: i64) -> Option<Duration> {
     u64::try_from(value).ok().map(Duration::from_secs)
 }
 
@@ -117,12 +122,12 @@ mod tests {
             serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": spec})).unwrap();
         let images = BTreeMap::from([(
             "known".to_owned(),
-            Utility {
+            UtilityImage {
                 binary: "/x".into(),
                 argv0: "x".into(),
             },
         )]);
-        plan(&pod, &images)
+        plan_pod(&pod, &images)
             .err()
             .map(|refusal| (refusal.reason, refusal.message))
     }
@@ -256,7 +261,7 @@ mod tests {
             "containers": [{"name": "c", "command": ["x"]}],
         }}))
         .unwrap();
-        let plan = plan(&pod, &BTreeMap::new()).unwrap();
+        let plan = plan_pod(&pod, &BTreeMap::new()).unwrap();
         let order: Vec<_> = plan
             .containers
             .iter()
@@ -264,10 +269,14 @@ mod tests {
             .collect();
         assert_eq!(
             order,
-            [("a", Role::Init), ("b", Role::Sidecar), ("c", Role::Main)]
+            [
+                ("a", ContainerRole::Init),
+                ("b", ContainerRole::Sidecar),
+                ("c", ContainerRole::Main)
+            ]
         );
         assert_eq!(
-            (deadline(pod.spec.as_ref().unwrap()), plan.grace),
+            (active_deadline(pod.spec.as_ref().unwrap()), plan.grace),
             (Some(Duration::from_secs(7)), Duration::from_secs(30))
         );
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// One process for good: a pid is used again, a pid with a start time in one boot of the machine is not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Process {
+pub(crate) struct ProcessRecord {
     pid: i32,
     /// Clock ticks since boot, field 22 of `/proc/PID/stat`.
     start: u64,
@@ -23,41 +23,41 @@ pub(crate) struct Process {
 
 /// What `/proc/PID/stat` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat {
+struct ProcessStat {
     parent: i32,
     start: u64,
     /// Ended, and only waiting for its parent to notice.
     zombie: bool,
 }
 
-fn parse_stat(text: &str) -> Option<Stat> {
+fn parse_stat(text: &str) -> Option<ProcessStat> {
     // The name stands in parentheses and may hold anything, parentheses and blanks too.
     let mut fields = text.rsplit_once(')')?.1.split_ascii_whitespace();
     let zombie = matches!(fields.next()?, "Z" | "X");
     let parent = fields.next()?.parse().ok()?;
     let start = fields.nth(17)?.parse().ok()?;
-    Some(Stat {
+    Some(ProcessStat {
         parent,
         start,
         zombie,
     })
 }
 
-fn stat(pid: i32) -> Option<Stat> {
+fn read_stat(pid: i32) -> Option<ProcessStat> {
     parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// Every process of this machine that has not ended.
-fn table() -> BTreeMap<i32, Stat> {
+fn list_processes() -> BTreeMap<i32, ProcessStat> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid| Some((pid, stat(pid)?)))
+    pids.filter_map(|pid| Some((pid, read_stat(pid)?)))
         .filter(|(_, stat)| !stat.zombie)
         .collect()
 }
 
 /// All that descends from `root`, which is not itself among them.
-fn below(table: &BTreeMap<i32, Stat>, root: i32) -> Vec<i32> {
+fn find_descendants(table: &BTreeMap<i32, ProcessStat>, root: i32) -> Vec<i32> {
     let mut found = vec![root];
     let mut next = 0;
     while let Some(parent) = found.get(next).copied() {
@@ -78,11 +78,11 @@ fn boot_id() -> io::Result<String> {
         .to_owned())
 }
 
-impl Process {
+impl ProcessRecord {
     /// The process that has this pid now.
-    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+    pub(crate) fn from_pid(pid: u32) -> io::Result<Self> {
         let pid = i32::try_from(pid).map_err(io::Error::other)?;
-        let stat = stat(pid).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let stat = read_stat(pid).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
         Ok(Self {
             pid,
             start: stat.start,
@@ -92,12 +92,12 @@ impl Process {
 
     /// Whether it still runs.
     pub(crate) fn is_alive(&self) -> bool {
-        stat(self.pid).is_some_and(|stat| stat.start == self.start && !stat.zombie)
+        read_stat(self.pid).is_some_and(|stat| stat.start == self.start && !stat.zombie)
             && boot_id().is_ok_and(|boot| boot == self.boot)
     }
 
     /// Asks it to end.
-    pub(crate) fn terminate(&self) {
+    pub(crate) fn send_sigterm(&self) {
         if self.is_alive() {
             // It may be gone by now, which is what was asked for.
             let _ = kill(Pid::from_raw(self.pid), Signal::SIGTERM);
@@ -106,32 +106,32 @@ impl Process {
 
     /// Ends it and all that descends from it, wherever that went (sessions, double forks). Blocks until they are
     /// gone. It goes last: as a subreaper it keeps what its descendants leave behind in reach.
-    pub(crate) fn end_tree(&self) {
+    pub(crate) fn kill_tree(&self) {
         while self.is_alive() {
-            if end_below(self.pid) {
+            if kill_descendants(self.pid) {
                 let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);
             }
             thread::sleep(Duration::from_millis(2));
         }
     }
 
-    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn write_record(&self, path: &Path) -> io::Result<()> {
         let new = path.with_extension("new");
         fs::write(&new, serde_json::to_vec(self)?)?;
         fs::rename(new, path)
     }
 
-    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+    pub(crate) fn read_record(path: &Path) -> io::Result<Self> {
         Ok(serde_json::from_slice(&fs::read(path)?)?)
     }
 }
 
 /// Kills what descends from `root` now; true if there was nothing.
-pub(crate) fn end_below(root: i32) -> bool {
-    let table = table();
-    let found = below(&table, root);
+pub(crate) fn kill_descendants(root: i32) -> bool {
+    let table = list_processes();
+    let found = find_descendants(&table, root);
     for pid in &found {
-        if stat(*pid).map(|stat| stat.start) == table.get(pid).map(|stat| stat.start) {
+        if read_stat(*pid).map(|stat| stat.start) == table.get(pid).map(|stat| stat.start) {
             let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
         }
     }
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn stat_is_read_whatever_the_name_is() {
         let tail = "S 41 43 43 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 7777 1 1";
-        let expected = Stat {
+        let expected = ProcessStat {
             parent: 41,
             start: 7777,
             zombie: false,
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn descendants_are_found_at_any_depth() {
-        let stat = |parent| Stat {
+        let stat = |parent| ProcessStat {
             parent,
             start: 1,
             zombie: false,
@@ -180,23 +180,23 @@ mod tests {
             (5, stat(1)),
             (6, stat(2)),
         ]);
-        assert_eq!(below(&table, 2), [3, 6, 4]);
-        assert!(below(&table, 5).is_empty());
+        assert_eq!(find_descendants(&table, 2), [3, 6, 4]);
+        assert!(find_descendants(&table, 5).is_empty());
     }
 
     #[test]
     fn a_used_pid_is_another_process() {
-        let this = Process::of(std::process::id()).unwrap();
+        let this = ProcessRecord::from_pid(std::process::id()).unwrap();
         assert!(this.is_alive());
         assert!(
-            !Process {
+            !ProcessRecord {
                 start: this.start + 1,
                 ..this.clone()
             }
             .is_alive()
         );
         assert!(
-            !Process {
+            !ProcessRecord {
                 boot: "another".into(),
                 ..this
             }

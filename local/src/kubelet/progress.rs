@@ -2,11 +2,11 @@
 //!
 //! Pure: states of the containers in, next steps out. Who starts and ends them is [`super::worker`].
 
-use super::plan::Role;
+use super::plan::ContainerRole;
 
 /// How far a container is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum ContainerStage {
     /// Nobody has asked for it yet.
     Idle,
     /// Asked for, not running yet: waits for a Secret, or is being started.
@@ -19,7 +19,7 @@ pub(crate) enum Stage {
     Never,
 }
 
-impl Stage {
+impl ContainerStage {
     fn is_active(self) -> bool {
         matches!(self, Self::Starting | Self::Running)
     }
@@ -35,7 +35,7 @@ impl Stage {
 
 /// What to do next; everything empty means to wait.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Next {
+pub(crate) struct NextSteps {
     pub(crate) start: Vec<usize>,
     pub(crate) stop: Vec<usize>,
     /// The pod is over; true means that it succeeded.
@@ -43,45 +43,49 @@ pub(crate) struct Next {
 }
 
 /// The next steps of a pod whose containers are at `stages`, in the order of its plan.
-pub(crate) fn next(stages: &[(Role, Stage)], stopping: bool) -> Next {
+pub(crate) fn next_steps(stages: &[(ContainerRole, ContainerStage)], stopping: bool) -> NextSteps {
     let failed_init = stages
         .iter()
-        .any(|(role, stage)| *role == Role::Init && stage.is_failure());
+        .any(|(role, stage)| *role == ContainerRole::Init && stage.is_failure());
     let mains = || {
         stages
             .iter()
-            .filter(|(role, _)| *role == Role::Main)
+            .filter(|(role, _)| *role == ContainerRole::Main)
             .map(|(_, stage)| *stage)
     };
-    let mains_over = mains().all(|stage| matches!(stage, Stage::Ended(_) | Stage::Never));
+    let mains_over =
+        mains().all(|stage| matches!(stage, ContainerStage::Ended(_) | ContainerStage::Never));
     if !(stopping || failed_init || mains_over) {
-        return Next {
-            start: startable(stages),
-            ..Next::default()
+        return NextSteps {
+            start: list_startable(stages),
+            ..NextSteps::default()
         };
     }
     let active = |index: &usize| stages[*index].1.is_active();
     let stop: Vec<usize> = (0..stages.len()).filter(active).collect();
     let done = stop
         .is_empty()
-        .then(|| !failed_init && mains().all(|stage| stage == Stage::Ended(0)));
-    Next {
+        .then(|| !failed_init && mains().all(|stage| stage == ContainerStage::Ended(0)));
+    NextSteps {
         start: Vec::new(),
         stop,
         done,
     }
 }
 
-fn startable(stages: &[(Role, Stage)]) -> Vec<usize> {
+fn list_startable(stages: &[(ContainerRole, ContainerStage)]) -> Vec<usize> {
     let mut start = Vec::new();
     for (index, (role, stage)) in stages.iter().enumerate() {
         match (role, stage) {
-            (Role::Main, Stage::Idle) => start.push(index),
-            (Role::Main, _) => {}
-            (Role::Init, Stage::Ended(_))
-            | (Role::Sidecar, Stage::Running | Stage::Ended(_) | Stage::Never) => {}
+            (ContainerRole::Main, ContainerStage::Idle) => start.push(index),
+            (ContainerRole::Main, _) => {}
+            (ContainerRole::Init, ContainerStage::Ended(_))
+            | (
+                ContainerRole::Sidecar,
+                ContainerStage::Running | ContainerStage::Ended(_) | ContainerStage::Never,
+            ) => {}
             // One at a time: whoever has not had its turn yet holds up all that follow.
-            (_, Stage::Idle) => return vec![index],
+            (_, ContainerStage::Idle) => return vec![index],
             (_, _) => return Vec::new(),
         }
     }
@@ -99,7 +103,7 @@ mod tests {
             None => (pod, false),
         };
         let stages: Vec<_> = containers.split(' ').map(container).collect();
-        let next = next(&stages, stopping);
+        let next = next_steps(&stages, stopping);
         let done = next
             .done
             .map(|succeeded| if succeeded { "succeeded" } else { "failed" });
@@ -111,20 +115,20 @@ mod tests {
         )
     }
 
-    fn container(text: &str) -> (Role, Stage) {
+    fn container(text: &str) -> (ContainerRole, ContainerStage) {
         let (role, stage) = text.split_once(':').unwrap();
         let role = match role {
-            "init" => Role::Init,
-            "sidecar" => Role::Sidecar,
-            _ => Role::Main,
+            "init" => ContainerRole::Init,
+            "sidecar" => ContainerRole::Sidecar,
+            _ => ContainerRole::Main,
         };
         let stage = match stage {
-            "idle" => Stage::Idle,
-            "starting" => Stage::Starting,
-            "running" => Stage::Running,
-            "resting" => Stage::Resting,
-            "never" => Stage::Never,
-            code => Stage::Ended(code.parse().unwrap()),
+            "idle" => ContainerStage::Idle,
+            "starting" => ContainerStage::Starting,
+            "running" => ContainerStage::Running,
+            "resting" => ContainerStage::Resting,
+            "never" => ContainerStage::Never,
+            code => ContainerStage::Ended(code.parse().unwrap()),
         };
         (role, stage)
     }

@@ -4,25 +4,25 @@
 
 use std::time::Duration;
 
-use super::plan::Role;
+use super::plan::ContainerRole;
 
 /// The first wait; each start doubles it.
-const FIRST: Duration = Duration::from_secs(10);
-const LONGEST: Duration = Duration::from_mins(5);
+const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
+const MAX_BACK_OFF: Duration = Duration::from_mins(5);
 /// A container that ran so long starts over with the shortest wait.
 const LONG_RUN: Duration = Duration::from_mins(10);
 
 /// A pod's `restartPolicy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Policy {
+pub(crate) enum RestartPolicy {
     Never,
     OnFailure,
     Always,
 }
 
-impl Policy {
+impl RestartPolicy {
     /// `None` for what Kubernetes does not have. It reads an absent one as Always.
-    pub(crate) fn parse(text: Option<&str>) -> Option<Self> {
+    pub(crate) fn parse_policy(text: Option<&str>) -> Option<Self> {
         match text.unwrap_or("Always") {
             "Never" => Some(Self::Never),
             "OnFailure" => Some(Self::OnFailure),
@@ -32,11 +32,11 @@ impl Policy {
     }
 
     /// Whether a container that ended with `code` runs again. Sidecars do not: they end with their pod.
-    pub(crate) fn restarts(self, role: Role, code: i32) -> bool {
+    pub(crate) fn should_restart(self, role: ContainerRole, code: i32) -> bool {
         match (self, role) {
-            (Self::Never, _) | (_, Role::Sidecar) => false,
-            (Self::Always, Role::Main) => true,
-            (Self::OnFailure, Role::Main) | (_, Role::Init) => code != 0,
+            (Self::Never, _) | (_, ContainerRole::Sidecar) => false,
+            (Self::Always, ContainerRole::Main) => true,
+            (Self::OnFailure, ContainerRole::Main) | (_, ContainerRole::Init) => code != 0,
         }
     }
 }
@@ -47,12 +47,12 @@ pub(crate) struct BackOff(Option<Duration>);
 
 impl BackOff {
     /// The wait after a run of this length. The first start is at once, as kubelet has it.
-    pub(crate) fn next(&mut self, ran: Duration) -> Duration {
+    pub(crate) fn next_delay(&mut self, ran: Duration) -> Duration {
         let wait = match self.0 {
             Some(wait) if ran < LONG_RUN => wait,
             _ => Duration::ZERO,
         };
-        self.0 = Some((wait * 2).clamp(FIRST, LONGEST));
+        self.0 = Some((wait * 2).clamp(FIRST_BACK_OFF, MAX_BACK_OFF));
         wait
     }
 }
@@ -63,8 +63,8 @@ mod tests {
 
     #[test]
     fn who_is_started_again() {
-        use Policy::{Always, Never, OnFailure};
-        use Role::{Init, Main, Sidecar};
+        use ContainerRole::{Init, Main, Sidecar};
+        use RestartPolicy::{Always, Never, OnFailure};
         for (policy, role, code, expected) in [
             (Never, Main, 1, false),
             (Never, Init, 1, false),
@@ -77,22 +77,22 @@ mod tests {
             (Always, Sidecar, 1, false),
         ] {
             assert_eq!(
-                policy.restarts(role, code),
+                policy.should_restart(role, code),
                 expected,
                 "{policy:?} {role:?} {code}"
             );
         }
-        assert_eq!(Policy::parse(None), Some(Always));
-        assert_eq!(Policy::parse(Some("Sometimes")), None);
+        assert_eq!(RestartPolicy::parse_policy(None), Some(Always));
+        assert_eq!(RestartPolicy::parse_policy(Some("Sometimes")), None);
     }
 
     #[test]
     fn the_wait_doubles_until_a_run_was_long() {
         let mut wait = BackOff::default();
         let short = Duration::from_secs(1);
-        let waits: Vec<u64> = (0..8).map(|_| wait.next(short).as_secs()).collect();
+        let waits: Vec<u64> = (0..8).map(|_| wait.next_delay(short).as_secs()).collect();
         assert_eq!(waits, [0, 10, 20, 40, 80, 160, 300, 300]);
-        assert_eq!(wait.next(LONG_RUN), Duration::ZERO);
-        assert_eq!(wait.next(short), FIRST);
+        assert_eq!(wait.next_delay(LONG_RUN), Duration::ZERO);
+        assert_eq!(wait.next_delay(short), FIRST_BACK_OFF);
     }
 }

@@ -1,6 +1,6 @@
 //! A pod that runs: events of its containers and of its object in, starts, signals and statuses out.
 
-mod slot;
+mod running_container;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::events::Kind;
-use super::plan::{PodPlan, Role, deadline};
-use super::progress::{Stage, next};
-use super::restart::Policy;
-use super::status::{self, End, Observed, State};
-use super::task::{Event, Order, Task};
-use super::worker::{Left, RETRY, Worker, is_gone};
-use super::{config, volume};
-use slot::{Missing, Slot};
+use super::events::EventType;
+use super::plan::{ContainerRole, PodPlan, active_deadline};
+use super::progress::{ContainerStage, next_steps};
+use super::restart::RestartPolicy;
+use super::status::{self, ObservedContainer, PodOutcome, RunState};
+use super::task::{ContainerEvent, ContainerOrder, ContainerTask};
+use super::worker::{PodWorker, RETRY_DELAY, WorkerExit, is_gone};
+use super::{config_sources, volume};
+use running_container::{MissingNotice, RunningContainer};
 
 /// What a pod gets between SIGTERM and SIGKILL when the runner itself ends.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// How long a pod has to start before its first status says that it has not.
-const FIRST_STATUS: Duration = Duration::from_millis(20);
+const FIRST_STATUS_DELAY: Duration = Duration::from_millis(20);
 
 /// Why a pod ended that ran too long: reason and message.
 const DEADLINE_EXCEEDED: (&str, &str) = (
@@ -35,33 +35,33 @@ const DEADLINE_EXCEEDED: (&str, &str) = (
 
 /// Why a pod is ended before its containers are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
+enum PodStopReason {
     Deleted,
     Deadline,
     Gone,
     Shutdown,
 }
 
-enum Happened {
+enum PodEvent {
     /// The volumes are there; or an error that no waiting mends.
     Prepared(std::io::Result<()>),
     /// A volume cannot be made yet.
     NotPrepared(String),
-    Container(usize, Event),
+    Container(usize, ContainerEvent),
 }
 
-pub(crate) struct Running<'a> {
-    worker: &'a mut Worker,
+pub(crate) struct RunningPod<'a> {
+    worker: &'a mut PodWorker,
     pod: Arc<Pod>,
     volumes: Arc<[Volume]>,
     grace: Duration,
-    restart: Policy,
+    restart: RestartPolicy,
     began: Instant,
     deadline: Option<Instant>,
-    slots: Vec<Slot>,
+    slots: Vec<RunningContainer>,
     prepared: bool,
-    missing: Missing,
-    stop: Option<Stop>,
+    missing: MissingNotice,
+    stop: Option<PodStopReason>,
     /// When SIGTERM turns into SIGKILL.
     kill_at: Option<Instant>,
     taken: Timestamp,
@@ -70,23 +70,23 @@ pub(crate) struct Running<'a> {
     /// Until when no status is written: after a failure, and at first, since most pods start at once.
     publish_at: Option<Instant>,
     tasks: JoinSet<()>,
-    events: mpsc::UnboundedSender<Happened>,
-    happened: mpsc::UnboundedReceiver<Happened>,
+    events: mpsc::UnboundedSender<PodEvent>,
+    happened: mpsc::UnboundedReceiver<PodEvent>,
 }
 
-impl<'a> Running<'a> {
-    pub(crate) fn new(worker: &'a mut Worker, pod: Arc<Pod>, plan: PodPlan) -> Self {
+impl<'a> RunningPod<'a> {
+    pub(crate) fn new(worker: &'a mut PodWorker, pod: Arc<Pod>, plan: PodPlan) -> Self {
         let has_init = plan
             .containers
             .iter()
-            .any(|container| container.role != Role::Main);
+            .any(|container| container.role != ContainerRole::Main);
         let reason = if has_init {
             "PodInitializing"
         } else {
             "ContainerCreating"
         };
         let slots = plan.containers.into_iter();
-        let slots = slots.map(|plan| Slot::new(plan, reason));
+        let slots = slots.map(|plan| RunningContainer::new(plan, reason));
         let (events, happened) = mpsc::unbounded_channel();
         Self {
             worker,
@@ -99,13 +99,13 @@ impl<'a> Running<'a> {
             deadline: None,
             slots: slots.collect(),
             prepared: false,
-            missing: Missing::default(),
+            missing: MissingNotice::default(),
             stop: None,
             kill_at: None,
             taken: Timestamp::now(),
             conditions: Vec::new(),
             published: None,
-            publish_at: Some(Instant::now() + FIRST_STATUS),
+            publish_at: Some(Instant::now() + FIRST_STATUS_DELAY),
             tasks: JoinSet::new(),
             events,
             happened,
@@ -113,82 +113,92 @@ impl<'a> Running<'a> {
     }
 
     /// Runs the pod to its end.
-    pub(crate) async fn run(&mut self) -> Result<(), Left> {
-        self.prepare();
-        self.look_at_pod();
+    pub(crate) async fn run_to_end(&mut self) -> Result<(), WorkerExit> {
+        self.prepare_volumes();
+        self.check_pod();
         loop {
             let stages: Vec<_> = self
                 .slots
                 .iter()
                 .map(|slot| (slot.plan.role, slot.stage))
                 .collect();
-            let next = next(&stages, self.stop.is_some());
+            let next = next_steps(&stages, self.stop.is_some());
             if let Some(succeeded) = next.done {
-                return self.end(succeeded).await;
+                return self.finish_pod(succeeded).await;
             }
             if self.prepared {
-                next.start.into_iter().for_each(|index| self.start(index));
+                next.start
+                    .into_iter()
+                    .for_each(|index| self.start_container(index));
             }
             if !next.stop.is_empty() {
-                self.terminate(&next.stop);
+                self.terminate_containers(&next.stop);
             }
-            self.publish().await;
-            self.wait().await;
+            self.publish_status().await;
+            self.await_event().await;
         }
     }
 
     /// Makes the volumes, as soon as what they hold is there.
-    fn prepare(&mut self) {
-        let (volumes, dir, events) = (self.volumes.clone(), self.worker.dir(), self.events.clone());
+    fn prepare_volumes(&mut self) {
+        let (volumes, dir, events) = (
+            self.volumes.clone(),
+            self.worker.pod_dir(),
+            self.events.clone(),
+        );
         let (client, changes) = (
             self.worker.node.client.clone(),
             self.worker.node.changes.clone(),
         );
         let namespace = self.worker.namespace.clone();
         self.tasks.spawn(async move {
-            let sources = volume::sources(&volumes);
+            let sources = volume::list_volume_sources(&volumes);
             let resolve = |found: &_| {
                 volumes
                     .iter()
-                    .map(|volume| volume::content(volume, found))
+                    .map(|volume| volume::volume_files(volume, found))
                     .collect::<Result<Vec<_>, _>>()
             };
-            let waiting = |missing| drop(events.send(Happened::NotPrepared(missing)));
-            let contents =
-                config::resolved(&client, &namespace, &sources, changes, resolve, waiting).await;
+            let waiting = |missing| drop(events.send(PodEvent::NotPrepared(missing)));
+            let contents = config_sources::await_resolved(
+                &client, &namespace, &sources, changes, resolve, waiting,
+            )
+            .await;
             let mut volumes = volumes.iter().zip(contents);
-            let written = volumes
-                .try_for_each(|(made, files)| volume::write(&dir.volume(&made.name), &files));
-            drop(events.send(Happened::Prepared(written)));
+            let written = volumes.try_for_each(|(made, files)| {
+                volume::write_volume(&dir.volume_dir(&made.name), &files)
+            });
+            drop(events.send(PodEvent::Prepared(written)));
         });
     }
 
-    fn start(&mut self, index: usize) {
+    fn start_container(&mut self, index: usize) {
         let slot = &mut self.slots[index];
-        slot.stage = Stage::Starting;
-        let task = Task {
+        slot.stage = ContainerStage::Starting;
+        let task = ContainerTask {
             node: self.worker.node.clone(),
             pod: self.pod.clone(),
             container: slot.plan.container.clone(),
             volumes: self.volumes.clone(),
-            dir: self.worker.dir(),
-            log: self.worker.log(&slot.plan.container.name),
+            dir: self.worker.pod_dir(),
+            log: self.worker.container_log(&slot.plan.container.name),
             order: slot.order.subscribe(),
         };
         let events = self.events.clone();
-        self.tasks
-            .spawn(task.run(move |event| drop(events.send(Happened::Container(index, event)))));
+        self.tasks.spawn(
+            task.run_container(move |event| drop(events.send(PodEvent::Container(index, event)))),
+        );
     }
 
-    fn terminate(&mut self, slots: &[usize]) {
+    fn terminate_containers(&mut self, slots: &[usize]) {
         for index in slots {
-            self.order(*index, Order::Terminate);
+            self.send_order(*index, ContainerOrder::Terminate);
         }
         let kill_at = Instant::now() + self.grace;
         self.kill_at.get_or_insert(kill_at);
     }
 
-    fn order(&self, index: usize, order: Order) {
+    fn send_order(&self, index: usize, order: ContainerOrder) {
         self.slots[index].order.send_if_modified(|current| {
             let rises = order > *current;
             *current = order.max(*current);
@@ -196,21 +206,21 @@ impl<'a> Running<'a> {
         });
     }
 
-    fn stop(&mut self, stop: Stop, grace: Duration) {
-        if stop == Stop::Deadline {
+    fn stop_pod(&mut self, stop: PodStopReason, grace: Duration) {
+        if stop == PodStopReason::Deadline {
             let message = DEADLINE_EXCEEDED.1;
             self.worker
-                .tell(None, Kind::Normal, DEADLINE_EXCEEDED.0, message);
+                .record_event(None, EventType::Normal, DEADLINE_EXCEEDED.0, message);
         }
-        if matches!(stop, Stop::Deleted | Stop::Deadline) {
+        if matches!(stop, PodStopReason::Deleted | PodStopReason::Deadline) {
             for slot in self
                 .slots
                 .iter()
-                .filter(|slot| slot.stage == Stage::Running)
+                .filter(|slot| slot.stage == ContainerStage::Running)
             {
-                let message = format!("Stopping container {}", slot.name());
+                let message = format!("Stopping container {}", slot.container_name());
                 self.worker
-                    .tell(slot.path(), Kind::Normal, "Killing", &message);
+                    .record_event(slot.field_path(), EventType::Normal, "Killing", &message);
             }
         }
         self.stop = Some(stop);
@@ -219,100 +229,105 @@ impl<'a> Running<'a> {
         self.kill_at = Some(self.kill_at.map_or(kill_at, |before| before.min(kill_at)));
     }
 
-    async fn wait(&mut self) {
+    async fn await_event(&mut self) {
         let shutdown = self.worker.shutdown.clone();
         let again = self.slots.iter().filter_map(|slot| slot.again_at).min();
         tokio::select! {
-            happened = self.happened.recv() => if let Some(happened) = happened { self.note(happened) },
-            changed = self.worker.pods.changed(), if self.stop != Some(Stop::Gone) => match changed {
-                Ok(()) => self.look_at_pod(),
-                Err(_) => self.stop(Stop::Gone, Duration::ZERO),
+            happened = self.happened.recv() => if let Some(happened) = happened { self.handle_event(happened) },
+            changed = self.worker.pods.changed(), if self.stop != Some(PodStopReason::Gone) => match changed {
+                Ok(()) => self.check_pod(),
+                Err(_) => self.stop_pod(PodStopReason::Gone, Duration::ZERO),
             },
-            () = at(self.kill_at) => {
+            () = wait_until(self.kill_at) => {
                 self.kill_at = None;
-                (0..self.slots.len()).for_each(|index| self.order(index, Order::Kill));
+                (0..self.slots.len()).for_each(|index| self.send_order(index, ContainerOrder::Kill));
             }
-            () = at(self.deadline), if self.stop.is_none() => self.stop(Stop::Deadline, self.grace),
-            () = at(self.publish_at) => self.publish_at = None,
-            () = at(again) => self.run_again(),
-            () = shutdown.cancelled(), if !matches!(self.stop, Some(Stop::Shutdown | Stop::Gone)) => {
-                self.stop(Stop::Shutdown, SHUTDOWN_GRACE.min(self.grace));
+            () = wait_until(self.deadline), if self.stop.is_none() => self.stop_pod(PodStopReason::Deadline, self.grace),
+            () = wait_until(self.publish_at) => self.publish_at = None,
+            () = wait_until(again) => self.restart_due_containers(),
+            () = shutdown.cancelled(), if !matches!(self.stop, Some(PodStopReason::Shutdown | PodStopReason::Gone)) => {
+                self.stop_pod(PodStopReason::Shutdown, SHUTDOWN_GRACE.min(self.grace));
             }
         }
     }
 
-    fn look_at_pod(&mut self) {
+    fn check_pod(&mut self) {
         let pod = self.worker.pods.borrow_and_update().clone();
         if pod.metadata.deletion_timestamp.is_some()
-            && matches!(self.stop, None | Some(Stop::Deadline))
+            && matches!(self.stop, None | Some(PodStopReason::Deadline))
         {
             let grace = pod
                 .metadata
                 .deletion_grace_period_seconds
                 .and_then(|seconds| u64::try_from(seconds).ok());
-            self.stop(Stop::Deleted, grace.map_or(self.grace, Duration::from_secs));
+            self.stop_pod(
+                PodStopReason::Deleted,
+                grace.map_or(self.grace, Duration::from_secs),
+            );
         }
-        let deadline = pod.spec.as_ref().and_then(deadline);
+        let deadline = pod.spec.as_ref().and_then(active_deadline);
         self.deadline = deadline.map(|deadline| self.began + deadline);
     }
 
-    fn note(&mut self, happened: Happened) {
+    fn handle_event(&mut self, happened: PodEvent) {
         match happened {
-            Happened::Prepared(Ok(())) => {
+            PodEvent::Prepared(Ok(())) => {
                 self.prepared = true;
-                self.all_waiting(None);
+                self.set_waiting_messages(None);
             }
-            Happened::Prepared(Err(error)) => {
+            PodEvent::Prepared(Err(error)) => {
                 let message = format!("cannot make the volumes: {error}");
                 self.worker
-                    .tell(None, Kind::Warning, "FailedMount", &message);
-                self.all_waiting(Some(message));
+                    .record_event(None, EventType::Warning, "FailedMount", &message);
+                self.set_waiting_messages(Some(message));
             }
-            Happened::NotPrepared(missing) => {
-                if self.missing.is_news(&missing, Instant::now()) {
+            PodEvent::NotPrepared(missing) => {
+                if self.missing.should_report(&missing, Instant::now()) {
                     self.worker
-                        .tell(None, Kind::Warning, "FailedMount", &missing);
+                        .record_event(None, EventType::Warning, "FailedMount", &missing);
                 }
-                self.all_waiting(Some(missing));
+                self.set_waiting_messages(Some(missing));
             }
-            Happened::Container(index, event) => self.note_container(index, event),
+            PodEvent::Container(index, event) => self.handle_container_event(index, event),
         }
     }
 
-    fn note_container(&mut self, index: usize, event: Event) {
+    fn handle_container_event(&mut self, index: usize, event: ContainerEvent) {
         let policy = if self.stop.is_none() {
             self.restart
         } else {
-            Policy::Never
+            RestartPolicy::Never
         };
         let (name, namespace, uid) = (&self.worker.name, &self.worker.namespace, &self.worker.uid);
         let pod = format!("{name}_{namespace}({uid})");
         let slot = &mut self.slots[index];
-        for told in slot.note(event, policy, &pod) {
+        for told in slot.handle_event(event, policy, &pod) {
             self.worker
-                .tell(slot.path(), told.kind, told.reason, &told.message);
+                .record_event(slot.field_path(), told.kind, told.reason, &told.message);
         }
     }
 
     /// Lets those have their turn again whose wait is over.
-    fn run_again(&mut self) {
+    fn restart_due_containers(&mut self) {
         let now = Instant::now();
-        self.slots.iter_mut().for_each(|slot| slot.run_again(now));
+        self.slots
+            .iter_mut()
+            .for_each(|slot| slot.restart_if_due(now));
     }
 
-    fn all_waiting(&mut self, problem: Option<String>) {
+    fn set_waiting_messages(&mut self, problem: Option<String>) {
         for slot in &mut self.slots {
-            if let State::Waiting { message, .. } = &mut slot.state {
+            if let RunState::Waiting { message, .. } = &mut slot.state {
                 message.clone_from(&problem);
             }
         }
     }
 
-    fn status(&self, end: Option<&End>) -> PodStatus {
+    fn pod_status(&self, end: Option<&PodOutcome>) -> PodStatus {
         let observed: Vec<_> = self
             .slots
             .iter()
-            .map(|slot| Observed {
+            .map(|slot| ObservedContainer {
                 role: slot.plan.role,
                 name: &slot.plan.container.name,
                 image: slot.plan.container.image.as_deref().unwrap_or_default(),
@@ -321,7 +336,7 @@ impl<'a> Running<'a> {
                 earlier: &slot.earlier,
             })
             .collect();
-        status::compute(
+        status::compute_pod_status(
             &observed,
             end,
             self.taken,
@@ -331,16 +346,19 @@ impl<'a> Running<'a> {
     }
 
     /// Writes the status if it has changed; a failure is tried again later.
-    async fn publish(&mut self) {
-        let status = self.status(None);
-        let ends = matches!(self.stop, Some(Stop::Gone | Stop::Shutdown));
+    async fn publish_status(&mut self) {
+        let status = self.pod_status(None);
+        let ends = matches!(
+            self.stop,
+            Some(PodStopReason::Gone | PodStopReason::Shutdown)
+        );
         if ends || self.publish_at.is_some() || self.published.as_ref() == Some(&status) {
             return;
         }
-        match self.worker.publish(&status).await {
+        match self.worker.publish_status(&status).await {
             Err(error) if !is_gone(&error) => {
                 tracing::warn!(pod = self.worker.name, namespace = self.worker.namespace, %error, "cannot write the status of a pod");
-                self.publish_at = Some(Instant::now() + RETRY);
+                self.publish_at = Some(Instant::now() + RETRY_DELAY);
             }
             _ => {
                 self.conditions = status.conditions.clone().unwrap_or_default();
@@ -349,30 +367,30 @@ impl<'a> Running<'a> {
         }
     }
 
-    async fn end(&mut self, succeeded: bool) -> Result<(), Left> {
+    async fn finish_pod(&mut self, succeeded: bool) -> Result<(), WorkerExit> {
         self.tasks.shutdown().await;
         match self.stop {
-            Some(Stop::Gone) => return Err(Left::Gone),
+            Some(PodStopReason::Gone) => return Err(WorkerExit::Gone),
             // The next start finds it and tells it lost.
-            Some(Stop::Shutdown) => return Err(Left::Shutdown),
-            Some(Stop::Deleted | Stop::Deadline) | None => {}
+            Some(PodStopReason::Shutdown) => return Err(WorkerExit::Shutdown),
+            Some(PodStopReason::Deleted | PodStopReason::Deadline) | None => {}
         }
         let (reason, message) = match self.stop {
-            Some(Stop::Deadline) => (
+            Some(PodStopReason::Deadline) => (
                 Some(DEADLINE_EXCEEDED.0),
                 Some(DEADLINE_EXCEEDED.1.to_owned()),
             ),
             _ => (None, None),
         };
-        let end = End {
+        let end = PodOutcome {
             succeeded: succeeded && reason.is_none(),
             reason,
             message,
         };
-        let status = self.status(Some(&end));
-        self.worker.publish_last(&status).await?;
-        let volumes = self.worker.dir().volumes();
-        let removed = tokio::task::spawn_blocking(move || volume::remove(&volumes)).await;
+        let status = self.pod_status(Some(&end));
+        self.worker.publish_final_status(&status).await?;
+        let volumes = self.worker.pod_dir().volumes_dir();
+        let removed = tokio::task::spawn_blocking(move || volume::remove_folder(&volumes)).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(pod = self.worker.name, namespace = self.worker.namespace, %error, "volumes of a pod are left behind");
         }
@@ -380,7 +398,7 @@ impl<'a> Running<'a> {
     }
 }
 
-async fn at(when: Option<Instant>) {
+async fn wait_until(when: Option<Instant>) {
     match when {
         Some(when) => sleep_until(when).await,
         None => std::future::pending().await,

@@ -10,27 +10,31 @@ use tokio::net::UnixStream;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 
-use super::container::{ARGUMENT, PLAIN, ROOT};
-use super::launch::{Launch, Report};
-use super::process::Process;
+use super::container::{CONTAINER_ARGUMENT, PLAIN, ROOT};
+use super::launch::{LaunchReport, LaunchSpec};
+use super::process::ProcessRecord;
 
 /// A container's process that has not been told yet what to run.
-pub(crate) struct Spawned {
+pub(crate) struct SpawnedContainer {
     pub(crate) child: Child,
-    pub(crate) process: Process,
+    pub(crate) process: ProcessRecord,
     /// What it prints, both streams in one.
     pub(crate) output: Receiver,
     channel: UnixStream,
 }
 
 /// Starts the process and puts it on record at `record`. Nothing of it is killed when this is dropped.
-pub(crate) fn spawn(exe: &Path, own_root: bool, record: &Path) -> io::Result<Spawned> {
+pub(crate) fn spawn_container(
+    exe: &Path,
+    own_root: bool,
+    record: &Path,
+) -> io::Result<SpawnedContainer> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     let (output, stdout) = io::pipe()?;
     let child = {
         let mut command = Command::new(exe);
         command
-            .args([ARGUMENT, if own_root { ROOT } else { PLAIN }])
+            .args([CONTAINER_ARGUMENT, if own_root { ROOT } else { PLAIN }])
             .env_clear();
         command
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -38,16 +42,16 @@ pub(crate) fn spawn(exe: &Path, own_root: bool, record: &Path) -> io::Result<Spa
             .stdout(stdout);
         command.spawn()?
     };
-    let process = Process::of(
+    let process = ProcessRecord::from_pid(
         child
             .id()
             .ok_or_else(|| io::Error::other("it ended at once"))?,
     )?;
-    process.write(record)?;
+    process.write_record(record)?;
     ours.set_nonblocking(true)?;
     let channel = UnixStream::from_std(ours)?;
     let output = Receiver::from_owned_fd(OwnedFd::from(output))?;
-    Ok(Spawned {
+    Ok(SpawnedContainer {
         child,
         process,
         output,
@@ -55,9 +59,12 @@ pub(crate) fn spawn(exe: &Path, own_root: bool, record: &Path) -> io::Result<Spa
     })
 }
 
-impl Spawned {
+impl SpawnedContainer {
     /// Lets it run `launch`; its answer.
-    pub(crate) async fn tell(&mut self, launch: &Launch) -> io::Result<Report> {
+    pub(crate) async fn send_launch_spec(
+        &mut self,
+        launch: &LaunchSpec,
+    ) -> io::Result<LaunchReport> {
         let mut line = serde_json::to_vec(launch)?;
         line.push(b'\n');
         self.channel.write_all(&line).await?;
@@ -66,7 +73,7 @@ impl Spawned {
             .read_line(&mut answer)
             .await?;
         if answer.is_empty() {
-            return Ok(Report::Failed(
+            return Ok(LaunchReport::Failed(
                 "the container's process ended before it had started anything".to_owned(),
             ));
         }

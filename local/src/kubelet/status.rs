@@ -12,16 +12,16 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::plan::Role;
+use super::plan::ContainerRole;
 
-pub(crate) use lost::lost;
+pub(crate) use lost::lost_pod_status;
 
 /// Where everything that runs here is reached: pods share this machine's network.
-pub(crate) const ADDRESS: &str = "127.0.0.1";
+pub(crate) const NODE_ADDRESS: &str = "127.0.0.1";
 
 /// How a container ended.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Ended {
+pub(crate) struct ContainerTermination {
     pub(crate) code: i32,
     pub(crate) reason: &'static str,
     pub(crate) message: Option<String>,
@@ -30,7 +30,7 @@ pub(crate) struct Ended {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum State {
+pub(crate) enum RunState {
     Waiting {
         reason: &'static str,
         message: Option<String>,
@@ -38,32 +38,32 @@ pub(crate) enum State {
     Running {
         since: Timestamp,
     },
-    Ended(Ended),
+    Ended(ContainerTermination),
 }
 
 /// The runs of a container before this one.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Earlier {
+pub(crate) struct EarlierRuns {
     /// How many.
     pub(crate) count: i32,
     /// How the last run ended, and its id.
-    pub(crate) last: Option<(Ended, String)>,
+    pub(crate) last: Option<(ContainerTermination, String)>,
 }
 
 /// What is known of one container.
 #[derive(Debug)]
-pub(crate) struct Observed<'a> {
-    pub(crate) role: Role,
+pub(crate) struct ObservedContainer<'a> {
+    pub(crate) role: ContainerRole,
     pub(crate) name: &'a str,
     pub(crate) image: &'a str,
     pub(crate) id: &'a str,
-    pub(crate) state: &'a State,
-    pub(crate) earlier: &'a Earlier,
+    pub(crate) state: &'a RunState,
+    pub(crate) earlier: &'a EarlierRuns,
 }
 
 /// The end of a pod: its phase, and a reason when it was not its containers that decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct End {
+pub(crate) struct PodOutcome {
     pub(crate) succeeded: bool,
     pub(crate) reason: Option<&'static str>,
     pub(crate) message: Option<String>,
@@ -71,9 +71,9 @@ pub(crate) struct End {
 
 /// The status of a pod that this node took at `taken`. `before` are its conditions until now: the time of a
 /// condition that does not change stays.
-pub(crate) fn compute(
-    containers: &[Observed<'_>],
-    end: Option<&End>,
+pub(crate) fn compute_pod_status(
+    containers: &[ObservedContainer<'_>],
+    end: Option<&PodOutcome>,
     taken: Timestamp,
     before: &[PodCondition],
     now: Timestamp,
@@ -81,24 +81,24 @@ pub(crate) fn compute(
     let of = |init: bool| {
         let chosen = containers
             .iter()
-            .filter(|container| (container.role != Role::Main) == init);
+            .filter(|container| (container.role != ContainerRole::Main) == init);
         let list: Vec<_> = chosen.map(container_status).collect();
         (!list.is_empty()).then_some(list)
     };
     PodStatus {
-        phase: Some(phase(containers, end).to_owned()),
+        phase: Some(pod_phase(containers, end).to_owned()),
         reason: end.and_then(|end| end.reason).map(str::to_owned),
         message: end.and_then(|end| end.message.clone()),
-        conditions: Some(conditions(containers, end, before, now)),
+        conditions: Some(pod_conditions(containers, end, before, now)),
         init_container_statuses: of(true),
         container_statuses: of(false),
-        host_ip: Some(ADDRESS.to_owned()),
+        host_ip: Some(NODE_ADDRESS.to_owned()),
         host_ips: Some(vec![HostIP {
-            ip: ADDRESS.to_owned(),
+            ip: NODE_ADDRESS.to_owned(),
         }]),
-        pod_ip: Some(ADDRESS.to_owned()),
+        pod_ip: Some(NODE_ADDRESS.to_owned()),
         pod_ips: Some(vec![PodIP {
-            ip: ADDRESS.to_owned(),
+            ip: NODE_ADDRESS.to_owned(),
         }]),
         start_time: Some(Time(taken)),
         qos_class: Some("BestEffort".to_owned()),
@@ -106,13 +106,13 @@ pub(crate) fn compute(
     }
 }
 
-fn phase(containers: &[Observed<'_>], end: Option<&End>) -> &'static str {
-    let waiting = |container: &Observed<'_>| {
-        let waits = matches!(container.state, State::Waiting { .. });
-        container.role == Role::Main && waits && container.earlier.last.is_none()
+fn pod_phase(containers: &[ObservedContainer<'_>], end: Option<&PodOutcome>) -> &'static str {
+    let waiting = |container: &ObservedContainer<'_>| {
+        let waits = matches!(container.state, RunState::Waiting { .. });
+        container.role == ContainerRole::Main && waits && container.earlier.last.is_none()
     };
     match end {
-        Some(End {
+        Some(PodOutcome {
             succeeded: true, ..
         }) => "Succeeded",
         Some(_) => "Failed",
@@ -121,17 +121,20 @@ fn phase(containers: &[Observed<'_>], end: Option<&End>) -> &'static str {
     }
 }
 
-fn container_status(container: &Observed<'_>) -> ContainerStatus {
-    let running = matches!(container.state, State::Running { .. });
+fn container_status(container: &ObservedContainer<'_>) -> ContainerStatus {
+    let running = matches!(container.state, RunState::Running { .. });
     let ready = match container.role {
-        Role::Init => matches!(container.state, State::Ended(Ended { code: 0, .. })),
-        Role::Sidecar | Role::Main => running,
+        ContainerRole::Init => matches!(
+            container.state,
+            RunState::Ended(ContainerTermination { code: 0, .. })
+        ),
+        ContainerRole::Sidecar | ContainerRole::Main => running,
     };
     let last = container.earlier.last.as_ref();
     // Of one that waits, its last run's.
     let id = match container.state {
-        State::Waiting { .. } => last.map(|(_, id)| id.as_str()),
-        State::Running { .. } | State::Ended(_) => Some(container.id),
+        RunState::Waiting { .. } => last.map(|(_, id)| id.as_str()),
+        RunState::Running { .. } | RunState::Ended(_) => Some(container.id),
     };
     ContainerStatus {
         name: container.name.to_owned(),
@@ -141,7 +144,7 @@ fn container_status(container: &Observed<'_>) -> ContainerStatus {
         ready,
         started: Some(running),
         restart_count: container.earlier.count,
-        state: Some(state(container)),
+        state: Some(container_state(container)),
         last_state: last.map(last_state),
         ..ContainerStatus::default()
     }
@@ -151,36 +154,36 @@ fn container_id(id: &str) -> String {
     format!("process://{id}")
 }
 
-fn state(container: &Observed<'_>) -> ContainerState {
+fn container_state(container: &ObservedContainer<'_>) -> ContainerState {
     match container.state {
-        State::Waiting { reason, message } => ContainerState {
+        RunState::Waiting { reason, message } => ContainerState {
             waiting: Some(ContainerStateWaiting {
                 reason: Some((*reason).to_owned()),
                 message: message.clone(),
             }),
             ..ContainerState::default()
         },
-        State::Running { since } => ContainerState {
+        RunState::Running { since } => ContainerState {
             running: Some(ContainerStateRunning {
                 started_at: Some(Time(*since)),
             }),
             ..ContainerState::default()
         },
-        State::Ended(ended) => ContainerState {
-            terminated: Some(terminated(ended, container.id)),
+        RunState::Ended(ended) => ContainerState {
+            terminated: Some(terminated_state(ended, container.id)),
             ..ContainerState::default()
         },
     }
 }
 
-fn last_state((ended, id): &(Ended, String)) -> ContainerState {
+fn last_state((ended, id): &(ContainerTermination, String)) -> ContainerState {
     ContainerState {
-        terminated: Some(terminated(ended, id)),
+        terminated: Some(terminated_state(ended, id)),
         ..ContainerState::default()
     }
 }
 
-fn terminated(ended: &Ended, id: &str) -> ContainerStateTerminated {
+fn terminated_state(ended: &ContainerTermination, id: &str) -> ContainerStateTerminated {
     ContainerStateTerminated {
         container_id: Some(container_id(id)),
         exit_code: ended.code,
@@ -192,23 +195,26 @@ fn terminated(ended: &Ended, id: &str) -> ContainerStateTerminated {
     }
 }
 
-fn conditions(
-    containers: &[Observed<'_>],
-    end: Option<&End>,
+fn pod_conditions(
+    containers: &[ObservedContainer<'_>],
+    end: Option<&PodOutcome>,
     before: &[PodCondition],
     now: Timestamp,
 ) -> Vec<PodCondition> {
     let initialized = containers.iter().all(|container| match container.role {
-        Role::Init => matches!(container.state, State::Ended(Ended { code: 0, .. })),
-        Role::Sidecar => !matches!(container.state, State::Waiting { .. }),
-        Role::Main => true,
+        ContainerRole::Init => matches!(
+            container.state,
+            RunState::Ended(ContainerTermination { code: 0, .. })
+        ),
+        ContainerRole::Sidecar => !matches!(container.state, RunState::Waiting { .. }),
+        ContainerRole::Main => true,
     });
-    let up = |container: &Observed<'_>| {
-        container.role == Role::Init || matches!(container.state, State::Running { .. })
+    let up = |container: &ObservedContainer<'_>| {
+        container.role == ContainerRole::Init || matches!(container.state, RunState::Running { .. })
     };
     let ready = end.is_none() && initialized && containers.iter().all(up);
     let why_not = match end {
-        Some(End {
+        Some(PodOutcome {
             succeeded: true, ..
         }) => "PodCompleted",
         Some(_) => "PodFailed",
@@ -227,11 +233,11 @@ fn conditions(
         ("Ready", not_ready),
     ]
     .into_iter()
-    .map(|(type_, problem)| condition(type_, problem, before, now))
+    .map(|(type_, problem)| pod_condition(type_, problem, before, now))
     .collect()
 }
 
-fn condition(
+fn pod_condition(
     type_: &str,
     problem: Option<&str>,
     before: &[PodCondition],
@@ -275,15 +281,15 @@ mod tests {
         Timestamp::from_second(seconds).unwrap()
     }
 
-    fn waiting() -> State {
-        State::Waiting {
+    fn waiting() -> RunState {
+        RunState::Waiting {
             reason: "PodInitializing",
             message: None,
         }
     }
 
-    fn ended(code: i32) -> State {
-        State::Ended(Ended {
+    fn ended(code: i32) -> RunState {
+        RunState::Ended(ContainerTermination {
             code,
             reason: "Completed",
             message: None,
@@ -292,11 +298,11 @@ mod tests {
         })
     }
 
-    fn summary(containers: &[(Role, State)], end: Option<&End>) -> String {
-        let none = Earlier::default();
+    fn summary(containers: &[(ContainerRole, RunState)], end: Option<&PodOutcome>) -> String {
+        let none = EarlierRuns::default();
         let observed: Vec<_> = containers
             .iter()
-            .map(|(role, state)| Observed {
+            .map(|(role, state)| ObservedContainer {
                 role: *role,
                 name: "c",
                 image: "i",
@@ -305,7 +311,7 @@ mod tests {
                 earlier: &none,
             })
             .collect();
-        let status = compute(&observed, end, at(0), &[], at(9));
+        let status = compute_pod_status(&observed, end, at(0), &[], at(9));
         let truths: Vec<_> = status
             .conditions
             .unwrap()
@@ -317,56 +323,71 @@ mod tests {
 
     #[test]
     fn phase_and_conditions_follow_the_containers() {
-        let over = |succeeded| End {
+        let over = |succeeded| PodOutcome {
             succeeded,
             reason: None,
             message: None,
         };
-        let running = State::Running { since: at(1) };
+        let running = RunState::Running { since: at(1) };
         let cases = [
             (
                 "before init",
-                vec![(Role::Init, waiting()), (Role::Main, waiting())],
+                vec![
+                    (ContainerRole::Init, waiting()),
+                    (ContainerRole::Main, waiting()),
+                ],
                 None,
                 "Pending True,False,False,False",
             ),
             (
                 "init runs",
-                vec![(Role::Init, running.clone()), (Role::Main, waiting())],
+                vec![
+                    (ContainerRole::Init, running.clone()),
+                    (ContainerRole::Main, waiting()),
+                ],
                 None,
                 "Pending True,False,False,False",
             ),
             (
                 "after init",
-                vec![(Role::Init, ended(0)), (Role::Main, waiting())],
+                vec![
+                    (ContainerRole::Init, ended(0)),
+                    (ContainerRole::Main, waiting()),
+                ],
                 None,
                 "Pending True,True,False,False",
             ),
             (
                 "all up",
                 vec![
-                    (Role::Init, ended(0)),
-                    (Role::Sidecar, running.clone()),
-                    (Role::Main, running.clone()),
+                    (ContainerRole::Init, ended(0)),
+                    (ContainerRole::Sidecar, running.clone()),
+                    (ContainerRole::Main, running.clone()),
                 ],
                 None,
                 "Running True,True,True,True",
             ),
             (
                 "one of two ended",
-                vec![(Role::Main, ended(0)), (Role::Main, running)],
+                vec![
+                    (ContainerRole::Main, ended(0)),
+                    (ContainerRole::Main, running),
+                ],
                 None,
                 "Running True,True,False,False",
             ),
             (
                 "succeeded",
-                vec![(Role::Main, ended(0))],
+                vec![(ContainerRole::Main, ended(0))],
                 Some(over(true)),
                 "Succeeded True,True,False,False",
             ),
             (
                 "failed init",
-                vec![(Role::Init, ended(1)), (Role::Main, waiting())],
+                vec![
+                    (ContainerRole::Init, ended(1)),
+                    (ContainerRole::Main, waiting()),
+                ],
                 Some(over(false)),
                 "Failed True,False,False,False",
             ),
@@ -378,26 +399,26 @@ mod tests {
 
     #[test]
     fn a_container_between_two_runs_tells_of_the_last_and_its_pod_goes_on() {
-        let state = State::Waiting {
+        let state = RunState::Waiting {
             reason: "CrashLoopBackOff",
             message: None,
         };
-        let State::Ended(before) = ended(3) else {
+        let RunState::Ended(before) = ended(3) else {
             unreachable!("it ended")
         };
-        let earlier = Earlier {
+        let earlier = EarlierRuns {
             count: 2,
             last: Some((before, "0".to_owned())),
         };
-        let observed = [Observed {
-            role: Role::Main,
+        let observed = [ObservedContainer {
+            role: ContainerRole::Main,
             name: "c",
             image: "i",
             id: "1",
             state: &state,
             earlier: &earlier,
         }];
-        let status = compute(&observed, None, at(0), &[], at(9));
+        let status = compute_pod_status(&observed, None, at(0), &[], at(9));
         assert_eq!(status.phase.as_deref(), Some("Running"));
         assert!(has_run(&status));
         let container = &status.container_statuses.unwrap()[0];
@@ -408,24 +429,24 @@ mod tests {
 
     #[test]
     fn the_time_of_a_condition_is_that_of_its_change() {
-        let state = State::Running { since: at(1) };
-        let observed = [Observed {
-            role: Role::Main,
+        let state = RunState::Running { since: at(1) };
+        let observed = [ObservedContainer {
+            role: ContainerRole::Main,
             name: "c",
             image: "i",
             id: "1",
             state: &state,
-            earlier: &Earlier::default(),
+            earlier: &EarlierRuns::default(),
         }];
-        let first = compute(&observed, None, at(0), &[], at(1))
+        let first = compute_pod_status(&observed, None, at(0), &[], at(1))
             .conditions
             .unwrap();
-        let end = End {
+        let end = PodOutcome {
             succeeded: true,
             reason: None,
             message: None,
         };
-        let second = compute(&observed, Some(&end), at(0), &first, at(5))
+        let second = compute_pod_status(&observed, Some(&end), at(0), &first, at(5))
             .conditions
             .unwrap();
         let times: Vec<_> = second

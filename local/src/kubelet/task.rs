@@ -15,21 +15,24 @@ use tokio::sync::watch;
 
 use crate::apiserver::LogSource;
 
-use super::launch::{ContainerDir, Inputs, Isolated, Launch, PodDir, Report, launch};
-use super::spawn::{Spawned, spawn};
-use super::status::Ended;
-use super::{Node, config, env, log, volume};
+use super::launch::{
+    ContainerDir, ContainerRootOptions, LaunchInputs, LaunchReport, LaunchSpec, PodDir,
+    build_launch_spec,
+};
+use super::spawn::{SpawnedContainer, spawn_container};
+use super::status::ContainerTermination;
+use super::{KubeletContext, config_sources, env, log, volume};
 
 /// How long a log may take to arrive after its container ended.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LOG_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// As much of a termination log as kubelet takes.
-const MESSAGE_BYTES: usize = 4096;
+const TERMINATION_MESSAGE_BYTES: usize = 4096;
 /// Exit code of a container that could not be started, as container runtimes have it.
-const NOT_STARTED: i32 = 128;
+const START_ERROR_CODE: i32 = 128;
 
 /// What a container is to do. It only ever rises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Order {
+pub(crate) enum ContainerOrder {
     Run,
     Terminate,
     Kill,
@@ -37,59 +40,60 @@ pub(crate) enum Order {
 
 /// What became of a container.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(crate) enum ContainerEvent {
     /// Something it needs is not there.
     Waiting(String),
     Started(Timestamp),
-    Ended(Ended),
+    Ended(ContainerTermination),
     /// It was told to end before it ran.
     Never,
 }
 
 /// One container to run.
-pub(crate) struct Task {
-    pub(crate) node: Arc<Node>,
+pub(crate) struct ContainerTask {
+    pub(crate) node: Arc<KubeletContext>,
     pub(crate) pod: Arc<Pod>,
     pub(crate) container: Container,
     pub(crate) volumes: Arc<[Volume]>,
     pub(crate) dir: PodDir,
     pub(crate) log: LogSource,
-    pub(crate) order: watch::Receiver<Order>,
+    pub(crate) order: watch::Receiver<ContainerOrder>,
 }
 
-impl Task {
+impl ContainerTask {
     /// Runs it to its end; the last event is Ended or Never.
-    pub(crate) async fn run(mut self, events: impl Fn(Event)) {
+    pub(crate) async fn run_container(mut self, events: impl Fn(ContainerEvent)) {
         let mut order = self.order.clone();
         let env = tokio::select! {
-            env = self.env(&events) => env,
-            () = ordered(&mut order, Order::Terminate) => return events(Event::Never),
+            env = self.resolve_env(&events) => env,
+            () = await_order(&mut order, ContainerOrder::Terminate) => return events(ContainerEvent::Never),
         };
-        let ended = match self.start(env).await {
+        let ended = match self.start_container(env).await {
             Ok(Some(spawned)) => {
                 let started = Timestamp::now();
-                events(Event::Started(started));
-                self.wait(spawned, started).await
+                events(ContainerEvent::Started(started));
+                self.await_exit(spawned, started).await
             }
-            Ok(None) => return events(Event::Never),
-            Err(error) => Ended {
-                code: NOT_STARTED,
+            Ok(None) => return events(ContainerEvent::Never),
+            Err(error) => ContainerTermination {
+                code: START_ERROR_CODE,
                 reason: "StartError",
                 message: Some(format!("{error:#}")),
                 started: None,
                 finished: Timestamp::now(),
             },
         };
-        events(Event::Ended(ended));
+        events(ContainerEvent::Ended(ended));
     }
 
-    async fn env(&self, events: &impl Fn(Event)) -> Vec<(String, String)> {
+    async fn resolve_env(&self, events: &impl Fn(ContainerEvent)) -> Vec<(String, String)> {
         let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
-        let resolve =
-            |found: &env::Found| env::resolve(&self.container, &self.pod, super::NODE, found);
-        let waiting = |missing| events(Event::Waiting(missing));
-        let sources = env::sources(&self.container);
-        config::resolved(
+        let resolve = |found: &env::SourceValues| {
+            env::resolve_env(&self.container, &self.pod, super::NODE_NAME, found)
+        };
+        let waiting = |missing| events(ContainerEvent::Waiting(missing));
+        let sources = env::list_env_sources(&self.container);
+        config_sources::await_resolved(
             &self.node.client,
             namespace,
             &sources,
@@ -101,38 +105,39 @@ impl Task {
     }
 
     /// None if it was told to end before its program ran.
-    async fn start(
+    async fn start_container(
         &mut self,
         env: Vec<(String, String)>,
-    ) -> anyhow::Result<Option<(Spawned, log::Files)>> {
-        let dir = self.dir.container(&self.container.name);
-        let log = make_folders(&dir, &self.log).context("cannot make the container's folders")?;
-        let launch = self.launch(env);
+    ) -> anyhow::Result<Option<(SpawnedContainer, log::LogFiles)>> {
+        let dir = self.dir.container_dir(&self.container.name);
+        let log =
+            make_container_dirs(&dir, &self.log).context("cannot make the container's folders")?;
+        let launch = self.make_launch_spec(env);
         let own_root = launch.root.is_some();
-        let mut spawned = spawn(&self.node.exe, own_root, &dir.process())
+        let mut spawned = spawn_container(&self.node.exe, own_root, &dir.process_record_path())
             .context("cannot start the container's process")?;
         let process = spawned.process.clone();
         let mut order = self.order.clone();
         let report = tokio::select! {
-            report = spawned.tell(&launch) => report.context("cannot reach the container's process")?,
+            report = spawned.send_launch_spec(&launch) => report.context("cannot reach the container's process")?,
             // Nothing of the pod's runs yet, so there is nobody to ask.
-            () = ordered(&mut order, Order::Terminate) => {
-                tokio::task::spawn_blocking(move || process.end_tree()).await?;
+            () = await_order(&mut order, ContainerOrder::Terminate) => {
+                tokio::task::spawn_blocking(move || process.kill_tree()).await?;
                 spawned.child.wait().await?;
                 return Ok(None);
             }
         };
         match report {
-            Report::Started => Ok(Some((spawned, log))),
-            Report::Failed(why) => {
+            LaunchReport::Started => Ok(Some((spawned, log))),
+            LaunchReport::Failed(why) => {
                 spawned.child.wait().await?;
                 Err(anyhow::Error::msg(why))
             }
         }
     }
 
-    fn launch(&self, env: Vec<(String, String)>) -> Launch {
-        let inputs = Inputs {
+    fn make_launch_spec(&self, env: Vec<(String, String)>) -> LaunchSpec {
+        let inputs = LaunchInputs {
             container: &self.container,
             volumes: &self.volumes,
             env,
@@ -144,42 +149,42 @@ impl Task {
                 .and_then(|image| self.node.images.get(image)),
             pod: &self.dir,
         };
-        let isolated = Isolated {
+        let isolated = ContainerRootOptions {
             hostname: self.pod.metadata.name.as_deref().unwrap_or_default(),
             user: self.node.user,
             staging: &self.node.staging,
             hidden: &self.node.hidden,
         };
-        launch(inputs, self.node.own_roots.then_some(&isolated))
+        build_launch_spec(inputs, self.node.own_roots.then_some(&isolated))
     }
 
-    async fn wait(
+    async fn await_exit(
         &mut self,
-        (mut spawned, log): (Spawned, log::Files),
+        (mut spawned, log): (SpawnedContainer, log::LogFiles),
         started: Timestamp,
-    ) -> Ended {
-        let copy = tokio::spawn(log::copy(spawned.output, log, log::LIMIT));
-        let mut done = Order::Run;
+    ) -> ContainerTermination {
+        let copy = tokio::spawn(log::copy_output(spawned.output, log, log::LOG_LIMIT_BYTES));
+        let mut done = ContainerOrder::Run;
         let status = loop {
-            let next = if done == Order::Run {
-                Order::Terminate
+            let next = if done == ContainerOrder::Run {
+                ContainerOrder::Terminate
             } else {
-                Order::Kill
+                ContainerOrder::Kill
             };
             tokio::select! {
                 status = spawned.child.wait() => break status,
-                () = ordered(&mut self.order, next), if done < Order::Kill => {
+                () = await_order(&mut self.order, next), if done < ContainerOrder::Kill => {
                     done = *self.order.borrow();
                     let process = spawned.process.clone();
-                    if done == Order::Kill {
-                        tokio::task::spawn_blocking(move || process.end_tree());
+                    if done == ContainerOrder::Kill {
+                        tokio::task::spawn_blocking(move || process.kill_tree());
                     } else {
-                        process.terminate();
+                        process.send_sigterm();
                     }
                 }
             }
         };
-        match tokio::time::timeout(LAST_WORDS, copy).await {
+        match tokio::time::timeout(LOG_DRAIN_TIMEOUT, copy).await {
             Ok(Ok(Err(error))) => {
                 tracing::warn!(log = %self.log.path().display(), %error, "the rest of a container's log is lost")
             }
@@ -188,26 +193,30 @@ impl Task {
                 tracing::warn!(log = %self.log.path().display(), "something still writes to the log of a container that ended")
             }
         }
-        let code = status.map_or(NOT_STARTED, exit_code);
-        Ended {
+        let code = status.map_or(START_ERROR_CODE, exit_code);
+        ContainerTermination {
             code,
             reason: if code == 0 { "Completed" } else { "Error" },
-            message: self.message(code),
+            message: self.termination_message(code),
             started: Some(started),
             finished: Timestamp::now(),
         }
     }
 
     /// The end of what the container left in its termination log, or the end of its log where it asks for that.
-    fn message(&self, code: i32) -> Option<String> {
-        let written = fs::read(self.dir.container(&self.container.name).termination_log())
-            .unwrap_or_default();
-        let start = written.len().saturating_sub(MESSAGE_BYTES);
+    fn termination_message(&self, code: i32) -> Option<String> {
+        let written = fs::read(
+            self.dir
+                .container_dir(&self.container.name)
+                .termination_log(),
+        )
+        .unwrap_or_default();
+        let start = written.len().saturating_sub(TERMINATION_MESSAGE_BYTES);
         let written = String::from_utf8_lossy(&written[start..]).into_owned();
         let fall_back =
             self.container.termination_message_policy.as_deref() == Some("FallbackToLogsOnError");
         let message = if written.is_empty() && code != 0 && fall_back {
-            log::tail(self.log.path()).unwrap_or_default()
+            log::read_tail(self.log.path()).unwrap_or_default()
         } else {
             written
         };
@@ -222,7 +231,7 @@ fn exit_code(status: ExitStatus) -> i32 {
 }
 
 /// Returns once the order is `least` or more.
-async fn ordered(order: &mut watch::Receiver<Order>, least: Order) {
+async fn await_order(order: &mut watch::Receiver<ContainerOrder>, least: ContainerOrder) {
     if order.wait_for(|order| *order >= least).await.is_err() {
         // Whoever gives orders is gone, and takes this with it.
         std::future::pending::<()>().await;
@@ -230,26 +239,26 @@ async fn ordered(order: &mut watch::Receiver<Order>, least: Order) {
 }
 
 /// The folders of a container, as empty as at its first run, and its log. That of the run before is kept.
-fn make_folders(dir: &ContainerDir, log: &LogSource) -> io::Result<log::Files> {
-    for (scratch, _) in dir.scratch() {
-        volume::remove(&scratch)?;
+fn make_container_dirs(dir: &ContainerDir, log: &LogSource) -> io::Result<log::LogFiles> {
+    for (scratch, _) in dir.scratch_dirs() {
+        volume::remove_folder(&scratch)?;
         fs::create_dir_all(&scratch)?;
         fs::set_permissions(&scratch, fs::Permissions::from_mode(0o1777))?;
     }
     File::create(dir.termination_log())?;
     fs::create_dir_all(log.path().parent().expect("a log is in a folder"))?;
-    let previous = log.previous();
+    let previous = log.previous_log();
     for (of_before, kept) in [
         (log.path().to_owned(), previous.path().to_owned()),
-        (log.times(), previous.times()),
+        (log.times_path(), previous.times_path()),
     ] {
         match fs::rename(of_before, kept) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    Ok(log::Files {
-        times: File::create(log.times())?,
+    Ok(log::LogFiles {
+        times: File::create(log.times_path())?,
         text: File::create(log.path())?,
     })
 }

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 /// Where the paths of a container's mounts really are.
 #[derive(Debug, Default)]
-pub(crate) struct Translation(Vec<(PathBuf, PathBuf)>);
+pub(crate) struct PathTranslation(Vec<(PathBuf, PathBuf)>);
 
-impl Translation {
+impl PathTranslation {
     /// From pairs (path in the container, path on this machine).
     pub(crate) fn new(mut mounts: Vec<(PathBuf, PathBuf)>) -> Self {
         // The deepest mount that holds a path is the one a container would see there.
@@ -20,7 +20,7 @@ impl Translation {
     }
 
     /// `word` with a mount path at its start replaced.
-    pub(crate) fn word(&self, word: &str) -> String {
+    pub(crate) fn translate_word(&self, word: &str) -> String {
         let path = Path::new(word);
         for (inside, outside) in &self.0 {
             if let Ok(rest) = path.strip_prefix(inside) {
@@ -39,22 +39,24 @@ impl Translation {
     }
 
     /// The value of the variable `name`.
-    pub(crate) fn variable(&self, name: &str, value: &str) -> String {
+    pub(crate) fn translate_variable(&self, name: &str, value: &str) -> String {
         if name.ends_with("_OPTIONS")
             && let Ok(mut options @ (Value::Object(_) | Value::Array(_))) =
                 serde_json::from_str(value)
         {
-            self.json(&mut options);
+            self.translate_json(&mut options);
             return options.to_string();
         }
-        self.word(value)
+        self.translate_word(value)
     }
 
-    fn json(&self, value: &mut Value) {
+    fn translate_json(&self, value: &mut Value) {
         match value {
-            Value::String(text) => *text = self.word(text),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.json(item)),
-            Value::Object(fields) => fields.values_mut().for_each(|field| self.json(field)),
+            Value::String(text) => *text = self.translate_word(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.translate_json(item)),
+            Value::Object(fields) => fields
+                .values_mut()
+                .for_each(|field| self.translate_json(field)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_mount_path_is_replaced_at_the_start_of_a_word_only() {
-        let translation = Translation::new(vec![
+        let translation = PathTranslation::new(vec![
             ("/logs".into(), "/s/logs".into()),
             ("/logs/deep".into(), "/s/deep".into()),
         ]);
@@ -80,20 +82,26 @@ mod tests {
             ("no path", "logs", "logs"),
             ("empty", "", ""),
         ] {
-            assert_eq!(translation.word(word), expected, "{name}");
+            assert_eq!(translation.translate_word(word), expected, "{name}");
         }
     }
 
     #[test]
     fn strings_inside_options_are_words() {
-        let translation = Translation::new(vec![("/logs".into(), "/s".into())]);
+        let translation = PathTranslation::new(vec![("/logs".into(), "/s".into())]);
         let options = r#"{"args":["sh","/logs/x"],"n":1,"o":{"file":"/logs"}}"#;
         assert_eq!(
-            translation.variable("ENTRYPOINT_OPTIONS", options),
+            translation.translate_variable("ENTRYPOINT_OPTIONS", options),
             r#"{"args":["sh","/s/x"],"n":1,"o":{"file":"/s"}}"#
         );
-        assert_eq!(translation.variable("JOB_SPEC", options), options);
-        assert_eq!(translation.variable("ARTIFACTS", "/logs/a"), "/s/a");
-        assert_eq!(translation.variable("X_OPTIONS", "/logs/a"), "/s/a");
+        assert_eq!(translation.translate_variable("JOB_SPEC", options), options);
+        assert_eq!(
+            translation.translate_variable("ARTIFACTS", "/logs/a"),
+            "/s/a"
+        );
+        assert_eq!(
+            translation.translate_variable("X_OPTIONS", "/logs/a"),
+            "/s/a"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The volumes of a pod as folders of this machine.
 //!
-//! What a volume holds is decided from values ([`content`]); [`write`] and [`remove`] are the effects.
+//! What a volume holds is decided from values ([`volume_files`]); [`write_volume`] and [`remove_folder`] are the effects.
 
 mod projection;
 
@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{KeyToPath, Volume};
 
-use super::env::{Found, Source, value};
+use super::env::{ConfigObjectRef, SourceValues, source_value};
 pub(crate) use projection::list_projections;
 use projection::{KeyProjection, default_mode};
 
@@ -20,14 +20,14 @@ use projection::{KeyProjection, default_mode};
 const DEFAULT_MODE: i32 = 0o644;
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct File {
+pub(crate) struct VolumeFile {
     pub(crate) path: PathBuf,
     pub(crate) data: Vec<u8>,
     pub(crate) mode: u32,
 }
 
-/// What must be fetched before [`content`] can answer for `volumes`.
-pub(crate) fn sources(volumes: &[Volume]) -> BTreeSet<Source> {
+/// What must be fetched before [`volume_files`] can answer for `volumes`.
+pub(crate) fn list_volume_sources(volumes: &[Volume]) -> BTreeSet<ConfigObjectRef> {
     let all = volumes.iter().flat_map(list_projections);
     all.map(|projection| projection.source).collect()
 }
@@ -39,7 +39,10 @@ pub(crate) fn is_read_only(volume: &Volume) -> bool {
 
 /// The files a volume begins with, or what is missing for them. Of two files of one path the
 /// later one is there, as kubelet has it.
-pub(crate) fn content(volume: &Volume, found: &Found) -> Result<Vec<File>, String> {
+pub(crate) fn volume_files(
+    volume: &Volume,
+    found: &SourceValues,
+) -> Result<Vec<VolumeFile>, String> {
     let default_mode = default_mode(volume).unwrap_or(DEFAULT_MODE);
     let failed = |what: String| {
         format!(
@@ -63,9 +66,9 @@ pub(crate) fn content(volume: &Volume, found: &Found) -> Result<Vec<File>, Strin
 
 fn list_files(
     projection: &KeyProjection<'_>,
-    found: &Found,
+    found: &SourceValues,
     default_mode: i32,
-) -> Result<Vec<File>, String> {
+) -> Result<Vec<VolumeFile>, String> {
     let KeyProjection {
         source,
         items,
@@ -77,7 +80,7 @@ fn list_files(
             false => Err(format!("{source} not found")),
         };
     };
-    let file = |path: &str, data: &[u8], mode: Option<i32>| File {
+    let file = |path: &str, data: &[u8], mode: Option<i32>| VolumeFile {
         // `./a` is `a`.
         path: Path::new(path)
             .components()
@@ -93,7 +96,7 @@ fn list_files(
             .collect());
     }
     let chosen = |item: &KeyToPath| {
-        let data = value(found, source, &item.key, *optional)?;
+        let data = source_value(found, source, &item.key, *optional)?;
         Ok(data.map(|data| file(&item.path, data, item.mode)))
     };
     items
@@ -103,9 +106,9 @@ fn list_files(
 }
 
 /// Makes the folder of a volume and its files.
-pub(crate) fn write(dir: &Path, files: &[File]) -> io::Result<()> {
+pub(crate) fn write_volume(dir: &Path, files: &[VolumeFile]) -> io::Result<()> {
     // A pod that waited when an earlier runner ended has its volumes already.
-    remove(dir)?;
+    remove_folder(dir)?;
     fs::create_dir_all(dir)?;
     // As kubelet makes an emptyDir: whatever user a container runs as may write.
     fs::set_permissions(dir, fs::Permissions::from_mode(0o777))?;
@@ -127,7 +130,7 @@ pub(crate) fn write(dir: &Path, files: &[File]) -> io::Result<()> {
 
 /// Removes a folder with everything in it, also below folders that were made read-only (Go's module cache is).
 /// One that is not there is no error.
-pub(crate) fn remove(dir: &Path) -> io::Result<()> {
+pub(crate) fn remove_folder(dir: &Path) -> io::Result<()> {
     let first = match fs::remove_dir_all(dir) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -154,9 +157,9 @@ mod tests {
 
     use super::*;
 
-    fn files(volume: Value, found: &Found) -> Result<Vec<(String, String, u32)>, String> {
+    fn files(volume: Value, found: &SourceValues) -> Result<Vec<(String, String, u32)>, String> {
         let volume: Volume = serde_json::from_value(volume).unwrap();
-        let files = content(&volume, found)?;
+        let files = volume_files(&volume, found)?;
         Ok(files
             .into_iter()
             .map(|f| {
@@ -175,9 +178,9 @@ mod tests {
             ("a".to_owned(), b"1".to_vec()),
             ("b".to_owned(), b"2".to_vec()),
         ]);
-        let found = Found::from([
-            (Source::Secret("s".into()), values.clone()),
-            (Source::ConfigMap("m".into()), values),
+        let found = SourceValues::from([
+            (ConfigObjectRef::Secret("s".into()), values.clone()),
+            (ConfigObjectRef::ConfigMap("m".into()), values),
         ]);
         let file = |path: &str, data: &str, mode: u32| (path.to_owned(), data.to_owned(), mode);
         let cases = [
@@ -256,9 +259,9 @@ mod tests {
     fn a_volume_with_read_only_folders_is_removed() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("v");
-        write(
+        write_volume(
             &dir,
-            &[File {
+            &[VolumeFile {
                 path: "mod/x".into(),
                 data: b"1".to_vec(),
                 mode: 0o400,
@@ -266,8 +269,8 @@ mod tests {
         )
         .unwrap();
         fs::set_permissions(dir.join("mod"), fs::Permissions::from_mode(0o555)).unwrap();
-        remove(&dir).unwrap();
+        remove_folder(&dir).unwrap();
         assert!(!dir.exists());
-        remove(&dir).unwrap();
+        remove_folder(&dir).unwrap();
     }
 }

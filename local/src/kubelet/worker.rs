@@ -15,18 +15,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::apiserver::LogSource;
 
-use super::events::Kind;
+use super::events::EventType;
 use super::launch::PodDir;
-use super::plan::{Refusal, plan};
-use super::running::Running;
-use super::status::{self, End};
-use super::{NODE, Node, volume};
+use super::plan::{PodRejection, plan_pod};
+use super::running::RunningPod;
+use super::status::{self, PodOutcome};
+use super::{KubeletContext, NODE_NAME, volume};
 
 /// How long to wait after the API refused something.
-pub(crate) const RETRY: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-pub(crate) struct Worker {
-    pub(crate) node: Arc<Node>,
+pub(crate) struct PodWorker {
+    pub(crate) node: Arc<KubeletContext>,
     pub(crate) api: Api<Pod>,
     pub(crate) name: String,
     pub(crate) namespace: String,
@@ -37,15 +37,15 @@ pub(crate) struct Worker {
 }
 
 /// Why a worker stops short.
-pub(crate) enum Left {
+pub(crate) enum WorkerExit {
     /// The pod's object is gone.
     Gone,
     Shutdown,
 }
 
-impl Worker {
+impl PodWorker {
     pub(crate) fn new(
-        node: Arc<Node>,
+        node: Arc<KubeletContext>,
         mut pods: watch::Receiver<Arc<Pod>>,
         shutdown: CancellationToken,
     ) -> Self {
@@ -62,37 +62,45 @@ impl Worker {
         }
     }
 
-    pub(crate) fn dir(&self) -> PodDir {
+    pub(crate) fn pod_dir(&self) -> PodDir {
         PodDir(self.node.pods_dir().join(&self.uid))
     }
 
-    fn logs(&self) -> PathBuf {
+    fn pod_logs_dir(&self) -> PathBuf {
         self.node.logs.join(&self.namespace).join(&self.uid)
     }
 
-    pub(crate) fn log(&self, container: &str) -> LogSource {
+    pub(crate) fn container_log(&self, container: &str) -> LogSource {
         LogSource::new(&self.node.logs, &self.namespace, &self.uid, container)
     }
 
     /// Tells of the pod, or of one of its containers, in an Event object.
-    pub(crate) fn tell(&self, path: Option<String>, kind: Kind, reason: &str, message: &str) {
+    pub(crate) fn record_event(
+        &self,
+        path: Option<String>,
+        kind: EventType,
+        reason: &str,
+        message: &str,
+    ) {
         let about = ObjectReference {
             field_path: path,
-            ..reference(&self.namespace, &self.name, &self.uid)
+            ..pod_reference(&self.namespace, &self.name, &self.uid)
         };
-        self.node.events.tell(about, kind, reason, message);
+        self.node.events.record_event(about, kind, reason, message);
     }
 
     /// Does all there is to do for the pod.
-    pub(crate) async fn run(mut self) {
-        let left = match self.live().await {
+    pub(crate) async fn run_worker(mut self) {
+        let left = match self.run_pod().await {
             Ok(()) => self.await_removal().await,
             Err(left) => left,
         };
-        if let Left::Gone = left {
-            let folders = [self.dir().0, self.logs()];
+        if let WorkerExit::Gone = left {
+            let folders = [self.pod_dir().0, self.pod_logs_dir()];
             let removed = tokio::task::spawn_blocking(move || {
-                folders.iter().try_for_each(|folder| volume::remove(folder))
+                folders
+                    .iter()
+                    .try_for_each(|folder| volume::remove_folder(folder))
             })
             .await;
             if let Ok(Err(error)) = removed {
@@ -101,27 +109,27 @@ impl Worker {
         }
     }
 
-    async fn live(&mut self) -> Result<(), Left> {
+    async fn run_pod(&mut self) -> Result<(), WorkerExit> {
         let pod = self.pods.borrow().clone();
         let before = pod.status.clone().unwrap_or_default();
         if status::is_terminal(&before) {
             return Ok(());
         }
         if self.node.lost.contains(&self.uid) || status::has_run(&before) {
-            return self.lose(before).await;
+            return self.report_lost_pod(before).await;
         }
-        self.bind(&pod).await?;
-        match plan(&pod, &self.node.images) {
-            Err(refusal) => self.refuse(refusal).await,
+        self.bind_pod(&pod).await?;
+        match plan_pod(&pod, &self.node.images) {
+            Err(refusal) => self.reject_pod(refusal).await,
             Ok(plan) => {
-                let mut running = Running::new(self, pod, plan);
-                running.run().await
+                let mut running = RunningPod::new(self, pod, plan);
+                running.run_to_end().await
             }
         }
     }
 
     /// Takes the pod for this node, if nobody has.
-    async fn bind(&mut self, pod: &Pod) -> Result<(), Left> {
+    async fn bind_pod(&mut self, pod: &Pod) -> Result<(), WorkerExit> {
         if pod
             .spec
             .as_ref()
@@ -139,7 +147,7 @@ impl Worker {
             },
             target: ObjectReference {
                 kind: Some("Node".to_owned()),
-                name: Some(NODE.to_owned()),
+                name: Some(NODE_NAME.to_owned()),
                 ..ObjectReference::default()
             },
         };
@@ -156,20 +164,20 @@ impl Worker {
             match bound {
                 Ok(_) => {
                     let pod = format!("{}/{}", self.namespace, self.name);
-                    let message = format!("Successfully assigned {pod} to {NODE}");
-                    self.tell(None, Kind::Normal, "Scheduled", &message);
+                    let message = format!("Successfully assigned {pod} to {NODE_NAME}");
+                    self.record_event(None, EventType::Normal, "Scheduled", &message);
                     return Ok(());
                 }
                 // Bound by an earlier try, or gone; the watch tells which.
                 Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => {
                     return Ok(());
                 }
-                Err(error) => self.pause(&error, "cannot bind a pod").await?,
+                Err(error) => self.pause_after_error(&error, "cannot bind a pod").await?,
             }
         }
     }
 
-    async fn refuse(&mut self, refusal: Refusal) -> Result<(), Left> {
+    async fn reject_pod(&mut self, refusal: PodRejection) -> Result<(), WorkerExit> {
         tracing::warn!(
             pod = self.name,
             namespace = self.namespace,
@@ -177,14 +185,14 @@ impl Worker {
             "{}",
             refusal.message
         );
-        self.tell(None, Kind::Warning, refusal.reason, &refusal.message);
-        let end = End {
+        self.record_event(None, EventType::Warning, refusal.reason, &refusal.message);
+        let end = PodOutcome {
             succeeded: false,
             reason: Some(refusal.reason),
             message: Some(refusal.message),
         };
         let now = Timestamp::now();
-        let mut status = status::compute(&[], Some(&end), now, &[], now);
+        let mut status = status::compute_pod_status(&[], Some(&end), now, &[], now);
         // No container was looked at, so nothing can be said of them.
         status
             .conditions
@@ -194,24 +202,24 @@ impl Worker {
             .for_each(|condition| {
                 condition.status = "False".to_owned();
             });
-        self.publish_last(&status).await
+        self.publish_final_status(&status).await
     }
 
     /// Tells of a pod whose processes were lost. Whether it is run again is for others to decide.
-    async fn lose(&mut self, before: PodStatus) -> Result<(), Left> {
+    async fn report_lost_pod(&mut self, before: PodStatus) -> Result<(), WorkerExit> {
         tracing::warn!(
             pod = self.name,
             namespace = self.namespace,
             "the runner was restarted while a pod ran; the pod is lost"
         );
-        let status = status::lost(before, Timestamp::now());
+        let status = status::lost_pod_status(before, Timestamp::now());
         if let (Some(reason), Some(message)) = (&status.reason, &status.message) {
-            self.tell(None, Kind::Warning, reason, message);
+            self.record_event(None, EventType::Warning, reason, message);
         }
-        self.publish_last(&status).await
+        self.publish_final_status(&status).await
     }
 
-    fn this_pod(&self, params: DeleteParams) -> DeleteParams {
+    fn with_uid_precondition(&self, params: DeleteParams) -> DeleteParams {
         params.preconditions(Preconditions {
             uid: Some(self.uid.clone()),
             resource_version: None,
@@ -219,7 +227,7 @@ impl Worker {
     }
 
     /// Waits until somebody deletes the pod, and confirms that nothing of it runs any more.
-    async fn await_removal(&mut self) -> Left {
+    async fn await_removal(&mut self) -> WorkerExit {
         let mut confirmed = false;
         loop {
             let deleted = self
@@ -233,12 +241,12 @@ impl Worker {
                     .api
                     .delete(
                         &self.name,
-                        &self.this_pod(DeleteParams::default().grace_period(0)),
+                        &self.with_uid_precondition(DeleteParams::default().grace_period(0)),
                     )
                     .await
                 {
                     Err(error) if !is_gone(&error) => {
-                        self.pause(&error, "cannot remove a pod that has ended")
+                        self.pause_after_error(&error, "cannot remove a pod that has ended")
                             .await
                     }
                     _ => {
@@ -247,7 +255,7 @@ impl Worker {
                     }
                 }
             } else {
-                self.changed().await
+                self.await_change().await
             };
             if let Err(left) = step {
                 return left;
@@ -256,7 +264,7 @@ impl Worker {
     }
 
     /// One try to write `status`.
-    pub(crate) async fn publish(&self, status: &PodStatus) -> kube::Result<()> {
+    pub(crate) async fn publish_status(&self, status: &PodStatus) -> kube::Result<()> {
         // The UID makes it an error where another pod has the name by now.
         let patch = json!({ "metadata": { "uid": self.uid }, "status": status });
         self.api
@@ -266,11 +274,14 @@ impl Worker {
     }
 
     /// Writes `status`, however long it takes.
-    pub(crate) async fn publish_last(&mut self, status: &PodStatus) -> Result<(), Left> {
+    pub(crate) async fn publish_final_status(
+        &mut self,
+        status: &PodStatus,
+    ) -> Result<(), WorkerExit> {
         loop {
-            match self.publish(status).await {
+            match self.publish_status(status).await {
                 Err(error) if !is_gone(&error) => {
-                    self.pause(&error, "cannot write the status of a pod")
+                    self.pause_after_error(&error, "cannot write the status of a pod")
                         .await?
                 }
                 _ => return Ok(()),
@@ -279,24 +290,28 @@ impl Worker {
     }
 
     /// Until the pod changes.
-    async fn changed(&mut self) -> Result<(), Left> {
+    async fn await_change(&mut self) -> Result<(), WorkerExit> {
         tokio::select! {
-            changed = self.pods.changed() => changed.map_err(|_| Left::Gone),
-            () = self.shutdown.cancelled() => Err(Left::Shutdown),
+            changed = self.pods.changed() => changed.map_err(|_| WorkerExit::Gone),
+            () = self.shutdown.cancelled() => Err(WorkerExit::Shutdown),
         }
     }
 
     /// Tells the operator what failed, and waits before the next try.
-    async fn pause(&mut self, error: &kube::Error, what: &str) -> Result<(), Left> {
+    async fn pause_after_error(
+        &mut self,
+        error: &kube::Error,
+        what: &str,
+    ) -> Result<(), WorkerExit> {
         tracing::warn!(pod = self.name, namespace = self.namespace, %error, "{what}");
-        tokio::time::timeout(RETRY, self.changed())
+        tokio::time::timeout(RETRY_DELAY, self.await_change())
             .await
             .unwrap_or(Ok(()))
     }
 }
 
 /// What an event about a pod points at.
-pub(crate) fn reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
+pub(crate) fn pod_reference(namespace: &str, name: &str, uid: &str) -> ObjectReference {
     ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Pod".to_owned()),

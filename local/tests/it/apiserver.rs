@@ -10,7 +10,7 @@ use std::path::Path;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
-use local::apiserver::{ApiServer, Options};
+use local::apiserver::{ApiServer, ApiServerOptions};
 use serde_json::{Value, json};
 
 /// An API in memory, with its logs in a folder that goes with it.
@@ -24,7 +24,7 @@ impl Cluster {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let api = open(None, folder.path()).await;
-        let client = api.client("default");
+        let client = api.in_process_client("default");
         Self {
             api,
             client,
@@ -60,7 +60,7 @@ impl Cluster {
 }
 
 async fn open(db: Option<&Path>, logs: &Path) -> ApiServer {
-    ApiServer::start(Options {
+    ApiServer::start(ApiServerOptions {
         db: db.map(Path::to_owned),
         logs: logs.to_owned(),
     })
@@ -83,7 +83,7 @@ async fn send(
     let request = request
         .body(axum::body::Body::from(body.to_owned()))
         .unwrap();
-    let response = api.router().oneshot(request).await.unwrap();
+    let response = api.build_router().oneshot(request).await.unwrap();
     let code = response.status().as_u16();
     let bytes = axum::body::to_bytes(response.into_body(), usize::MAX)
         .await

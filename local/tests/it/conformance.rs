@@ -14,12 +14,12 @@ use kube::{Api, api::PostParams, core::Status};
 use local::testing::{self, SCHEDULER};
 use serde_json::{Value, json};
 
-struct Cluster(testing::Cluster);
+struct Cluster(testing::TestCluster);
 
 impl Cluster {
     async fn start() -> Self {
         let logs = std::env::temp_dir();
-        Self(testing::Cluster::start(&logs).await.unwrap())
+        Self(testing::TestCluster::start_cluster(&logs).await.unwrap())
     }
 
     fn jobs(&self) -> Api<ProwJob> {

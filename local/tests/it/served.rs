@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use local::apiserver::{ApiServer, Endpoint};
+use local::apiserver::{ApiEndpoint, ApiServer};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) struct Served {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: ApiEndpoint,
     pub(crate) kubeconfig: PathBuf,
     folder: PathBuf,
     _stop: DropGuard,
@@ -20,7 +20,7 @@ impl Served {
     pub(crate) async fn start(api: &ApiServer, folder: &Path) -> Self {
         let stop = CancellationToken::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = api.serve(listener, stop.clone()).await.unwrap();
+        let endpoint = api.serve_loopback(listener, stop.clone()).await.unwrap();
         let kubeconfig = folder.join("kubeconfig");
         endpoint.write_kubeconfig(&kubeconfig).unwrap();
         Self {

@@ -13,8 +13,8 @@ use std::{
 };
 
 use common::{
-    digest::Annotation,
-    github::{CheckAnnotation, CheckRunChange, Error as GitHubError, MAX_ANNOTATIONS, NewCheckRun},
+    failure_digest::DigestAnnotation,
+    github::{CheckAnnotation, CheckRunChange, CheckRunRequest, GithubError, MAX_ANNOTATIONS},
     prowjob::ProwJob,
 };
 use futures::future::BoxFuture;
@@ -22,31 +22,31 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::{
-    Context,
-    news::News,
-    report::{self, Report},
-    reporter::{Error, Reporter, Told, Workers},
+    CrierContext,
+    reporter::{ReportError, ReportResult, Reporter, SendLimiter},
+    state_change::JobStateChange,
+    status_report::{self, CommitStatusReport},
 };
 
 /// Bound on one check run, with all its annotations.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
+const CHECK_RUN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// How long a missing permission is not asked for again.
-const REFUSAL: Duration = Duration::from_hours(1);
+const REFUSAL_LIFETIME: Duration = Duration::from_hours(1);
 /// Folders of a commit that are looked into for files with annotations.
 const MAX_FOLDERS: usize = 20;
 
-pub(super) struct CheckReporter {
-    ctx: Arc<Context>,
-    workers: Workers,
+pub(super) struct CheckRunReporter {
+    ctx: Arc<CrierContext>,
+    workers: SendLimiter,
     /// Organisations where the client may not write check runs, and when it was told so.
     refused: Mutex<HashMap<String, Instant>>,
 }
 
-impl CheckReporter {
-    pub(super) fn new(ctx: &Arc<Context>) -> Self {
+impl CheckRunReporter {
+    pub(super) fn new(ctx: &Arc<CrierContext>) -> Self {
         Self {
             ctx: Arc::clone(ctx),
-            workers: ctx.workers(ctx.settings.github_workers, PATIENCE),
+            workers: ctx.new_limiter(ctx.settings.github_workers, CHECK_RUN_TIMEOUT),
             refused: Mutex::default(),
         }
     }
@@ -55,11 +55,11 @@ impl CheckReporter {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused
             .get(org)
-            .is_some_and(|since| since.elapsed() < REFUSAL)
+            .is_some_and(|since| since.elapsed() < REFUSAL_LIFETIME)
     }
 
     /// A missing permission; other refusals are of one repository or one commit.
-    fn refuse(&self, org: &str, why: &str) {
+    fn remember_refusal(&self, org: &str, why: &str) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.insert(org.to_owned(), Instant::now());
         tracing::error!(
@@ -68,18 +68,18 @@ impl CheckReporter {
         );
     }
 
-    async fn tell(&self, news: &News) -> Result<(), Error> {
+    async fn report_check_run(&self, news: &JobStateChange) -> Result<(), ReportError> {
         let job = &news.job;
         let config = self.ctx.config.borrow().prow.github_reporter.clone();
-        let Some(report) = report::report(job, &config) else {
+        let Some(report) = status_report::build_status_report(job, &config) else {
             return Ok(());
         };
         if self.is_refused(&report.org) {
             return Ok(());
         }
-        let prepared = news.prepared().await;
+        let prepared = news.report_details().await;
         let digest = prepared.digest.as_ref();
-        let change = plan::change(job, digest, &prepared.losses);
+        let change = plan::check_run_change(job, digest, &prepared.losses);
         let remarks = digest.map_or(&[][..], |digest| &digest.annotations);
         let pull = job.spec.refs.as_ref().and_then(|refs| refs.pulls.first());
         let (name, number) = (job.name_any(), pull.map(|pull| pull.number));
@@ -95,17 +95,19 @@ impl CheckReporter {
         );
         match self
             .workers
-            .run(self.send(job, &report, change, remarks))
+            .run_limited(self.send_check_run(job, &report, change, remarks))
             .await
         {
-            Err(Error::GitHub(GitHubError::Forbidden(why))) if plan::lacks_permission(&why) => {
-                self.refuse(org, &why);
+            Err(ReportError::GitHub(GithubError::Forbidden(why)))
+                if plan::lacks_permission(&why) =>
+            {
+                self.remember_refusal(org, &why);
                 Ok(())
             }
-            Err(Error::GitHub(
-                error @ (GitHubError::Forbidden(_)
-                | GitHubError::NotFound(_)
-                | GitHubError::Invalid(_)),
+            Err(ReportError::GitHub(
+                error @ (GithubError::Forbidden(_)
+                | GithubError::NotFound(_)
+                | GithubError::Invalid(_)),
             )) => {
                 tracing::warn!(
                     prowjob = name,
@@ -123,33 +125,33 @@ impl CheckReporter {
 
     /// Makes the check run, or changes it. GitHub adds the annotations of each request: after a
     /// restart those that arrived are left out.
-    async fn send(
+    async fn send_check_run(
         &self,
         job: &ProwJob,
-        report: &Report,
+        report: &CommitStatusReport,
         change: CheckRunChange,
-        remarks: &[Annotation],
-    ) -> Result<(), Error> {
-        let Report { org, repo, sha, .. } = report;
+        remarks: &[DigestAnnotation],
+    ) -> Result<(), ReportError> {
+        let CommitStatusReport { org, repo, sha, .. } = report;
         let (github, context) = (&self.ctx.github, report.status.context.as_str());
         let name = job.name_any();
         let bot = github.bot_login().await?;
-        let runs = github.check_runs(org, repo, sha, context).await?;
+        let runs = github.list_check_runs(org, repo, sha, context).await?;
         let run = runs.into_iter().find(|run| {
             let app = run.app.as_ref().map(|app| app.slug.as_str());
             run.external_id == name && app == bot.strip_suffix("[bot]")
         });
-        let annotations = self.existing(report, remarks).await?;
+        let annotations = self.list_existing_annotations(report, remarks).await?;
         let there = run.as_ref().map_or(0, |run| run.output.annotations_count);
         let mut batches = annotations
             .get(there..)
             .unwrap_or_default()
             .chunks(MAX_ANNOTATIONS);
-        let first = plan::with(&change, batches.next().unwrap_or_default());
+        let first = plan::with_annotations(&change, batches.next().unwrap_or_default());
         let id = match run {
             Some(run) => github.update_check_run(org, repo, run.id, &first).await?.id,
             None => {
-                let new = NewCheckRun {
+                let new = CheckRunRequest {
                     name: context,
                     head_sha: sha,
                     external_id: &name,
@@ -159,50 +161,53 @@ impl CheckReporter {
             }
         };
         for batch in batches {
-            let next = plan::with(&change, batch);
+            let next = plan::with_annotations(&change, batch);
             github.update_check_run(org, repo, id, &next).await?;
         }
         Ok(())
     }
 
     /// The annotations whose files are there at the commit.
-    async fn existing(
+    async fn list_existing_annotations(
         &self,
-        report: &Report,
-        remarks: &[Annotation],
-    ) -> Result<Vec<CheckAnnotation>, Error> {
+        report: &CommitStatusReport,
+        remarks: &[DigestAnnotation],
+    ) -> Result<Vec<CheckAnnotation>, ReportError> {
         let mut folders: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for remark in remarks {
-            let (folder, _) = plan::split(&remark.path);
+            let (folder, _) = plan::split_path(&remark.path);
             if folders.contains_key(folder) || folders.len() == MAX_FOLDERS {
                 continue;
             }
-            let Report { org, repo, sha, .. } = report;
-            let names = match self.ctx.github.folder(org, repo, sha, folder).await {
+            let CommitStatusReport { org, repo, sha, .. } = report;
+            let names = match self.ctx.github.list_directory(org, repo, sha, folder).await {
                 // Without the right to read files there are no annotations, and a check run.
-                Err(GitHubError::Forbidden(_)) => return Ok(Vec::new()),
+                Err(GithubError::Forbidden(_)) => return Ok(Vec::new()),
                 names => names?,
             };
             folders.insert(folder, names);
         }
-        Ok(plan::annotations(remarks, &folders))
+        Ok(plan::check_annotations(remarks, &folders))
     }
 }
 
-impl Reporter for CheckReporter {
-    fn name(&self) -> &'static str {
+impl Reporter for CheckRunReporter {
+    fn reporter_name(&self) -> &'static str {
         "github-check-reporter"
     }
 
     fn is_due(&self, job: &ProwJob) -> bool {
         let enabled = self.ctx.config.borrow().prow.github_reporter.checks;
-        enabled && report::is_reported(job, &self.ctx.settings.report_agent)
+        enabled && status_report::is_reported(job, &self.ctx.settings.report_agent)
     }
 
-    fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, Error>> {
+    fn report_state_change<'a>(
+        &'a self,
+        news: &'a Arc<JobStateChange>,
+    ) -> BoxFuture<'a, Result<ReportResult, ReportError>> {
         Box::pin(async move {
-            self.tell(news).await?;
-            Ok(Told::Done)
+            self.report_check_run(news).await?;
+            Ok(ReportResult::Done)
         })
     }
 }

@@ -7,18 +7,18 @@ use std::collections::BTreeSet;
 
 use common::{
     github::IssueComment,
-    inert,
     prowjob::{ProwJob, ProwJobState, ProwJobType, labels},
+    untrusted_text,
 };
 
 use super::{
-    digest::markdown::{Block, blocks, digest_section},
+    digest::markdown::{DigestBlock, parse_blocks, render_digest_section},
     quote::{MAX_TEXT, MAX_URL},
 };
 
 mod outdated;
 
-pub use outdated::{Origin, outdated, suspects};
+pub use outdated::{PresubmitOrigin, find_outdated_candidates, find_outdated_rows};
 
 /// What tells such a comment from others of the bot.
 pub const MARKER: &str = "<!-- test report -->";
@@ -34,13 +34,13 @@ const MAX_BODY: usize = 60 << 10;
 
 /// What is to be told about one pull request.
 #[derive(Clone, Debug)]
-pub struct Report<'a> {
+pub struct CommentReport<'a> {
     /// Jobs that have ended, later ones after earlier ones; never none.
     pub jobs: &'a [&'a ProwJob],
     /// A comment there has to be, even when all is well.
     pub sums_up: bool,
     /// Why jobs of these failed, as far as that is known.
-    pub digests: &'a [Block],
+    pub digests: &'a [DigestBlock],
     /// What the report template says.
     pub note: &'a str,
     /// Rows that go whatever these jobs say: nobody could run their jobs any more.
@@ -49,14 +49,14 @@ pub struct Report<'a> {
 
 /// A change of the pull request's comments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum CommentChange {
     Create(String),
     Edit(u64, String),
     Delete(u64),
 }
 
-impl Action {
-    pub fn name(&self) -> &'static str {
+impl CommentChange {
+    pub fn describe_change(&self) -> &'static str {
         match self {
             Self::Create(_) => "creating the comment",
             Self::Edit(..) => "editing the comment",
@@ -66,12 +66,12 @@ impl Action {
 }
 
 /// Whether this job's end belongs into the comment, now that it is there.
-pub fn is_told(job: &ProwJob, types: &[ProwJobType]) -> bool {
-    is_of_pull(job, types) && has_ended(job)
+pub fn belongs_in_comment(job: &ProwJob, types: &[ProwJobType]) -> bool {
+    is_reported_presubmit(job, types) && has_ended(job)
 }
 
 /// Whether this is a job whose end belongs into the comment.
-pub fn is_of_pull(job: &ProwJob, types: &[ProwJobType]) -> bool {
+pub fn is_reported_presubmit(job: &ProwJob, types: &[ProwJobType]) -> bool {
     let refs = job.spec.refs.as_ref();
     job.spec.job_type == ProwJobType::Presubmit
         && types.contains(&job.spec.job_type)
@@ -86,10 +86,14 @@ pub fn has_ended(job: &ProwJob) -> bool {
 
 /// What to do so that one comment says how things are. `comments` are the pull request's, oldest
 /// first; those of others and without the marker are left alone.
-pub fn plan(comments: &[IssueComment], bot: &str, report: &Report<'_>) -> Vec<Action> {
-    let ours: Vec<&IssueComment> = ours(comments, bot).collect();
-    let rows = rows(&ours, report);
-    let digests = digests(&ours, &rows, report);
+pub fn plan_comments(
+    comments: &[IssueComment],
+    bot: &str,
+    report: &CommentReport<'_>,
+) -> Vec<CommentChange> {
+    let ours: Vec<&IssueComment> = own_comments(comments, bot).collect();
+    let rows = merge_rows(&ours, report);
+    let digests = merge_digests(&ours, &rows, report);
     let aborted = |job: &&ProwJob| job.state() == ProwJobState::Aborted;
     let wanted = !rows.is_empty() || (report.sums_up && !report.jobs.iter().any(aborted));
     let (latest, older) = match ours.split_last() {
@@ -99,21 +103,28 @@ pub fn plan(comments: &[IssueComment], bot: &str, report: &Report<'_>) -> Vec<Ac
     let mut actions = Vec::new();
     match (latest, wanted) {
         (None, false) => {}
-        (None, true) => actions.push(Action::Create(body(&rows, &digests, report))),
-        (Some(latest), false) => actions.push(Action::Delete(latest.id)),
+        (None, true) => actions.push(CommentChange::Create(format_body(&rows, &digests, report))),
+        (Some(latest), false) => actions.push(CommentChange::Delete(latest.id)),
         (Some(latest), true) => {
-            let body = body(&rows, &digests, report);
+            let body = format_body(&rows, &digests, report);
             // GitHub may hand a body back with other line ends.
             if latest.body.replace("\r\n", "\n").trim_end() != body {
-                actions.push(Action::Edit(latest.id, body));
+                actions.push(CommentChange::Edit(latest.id, body));
             }
         }
     }
-    actions.extend(older.iter().map(|comment| Action::Delete(comment.id)));
+    actions.extend(
+        older
+            .iter()
+            .map(|comment| CommentChange::Delete(comment.id)),
+    );
     actions
 }
 
-fn ours<'a>(comments: &'a [IssueComment], bot: &str) -> impl Iterator<Item = &'a IssueComment> {
+fn own_comments<'a>(
+    comments: &'a [IssueComment],
+    bot: &str,
+) -> impl Iterator<Item = &'a IssueComment> {
     comments
         .iter()
         .filter(move |comment| comment.user.login.eq_ignore_ascii_case(bot))
@@ -121,36 +132,40 @@ fn ours<'a>(comments: &'a [IssueComment], bot: &str) -> impl Iterator<Item = &'a
 }
 
 /// The rows that stay, then those of the jobs; one a context, the last one that there is.
-fn rows(ours: &[&IssueComment], report: &Report<'_>) -> Vec<String> {
+fn merge_rows(ours: &[&IssueComment], report: &CommentReport<'_>) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
     let forget = |rows: &mut Vec<String>, name: &str| {
-        rows.retain(|row| name_of(row) != name);
+        rows.retain(|row| row_name(row) != name);
     };
-    for row in ours.iter().flat_map(|comment| table(&comment.body)) {
-        forget(&mut rows, name_of(row));
+    for row in ours.iter().flat_map(|comment| table_rows(&comment.body)) {
+        forget(&mut rows, row_name(row));
         rows.push(row.to_owned());
     }
-    rows.retain(|row| !report.outdated.contains(name_of(row)));
+    rows.retain(|row| !report.outdated.contains(row_name(row)));
     for job in report.jobs {
         forget(&mut rows, &job.spec.context);
-        forget(&mut rows, &cell(&job.spec.context));
-        let is_outdated = report.outdated.contains(&cell(&job.spec.context));
+        forget(&mut rows, &format_cell(&job.spec.context));
+        let is_outdated = report.outdated.contains(&format_cell(&job.spec.context));
         if job.state() == ProwJobState::Failure && !is_outdated {
-            rows.push(row(job));
+            rows.push(format_row(job));
         }
     }
     rows
 }
 
 /// The digests of the rows: those that stay, then the new ones.
-fn digests(ours: &[&IssueComment], rows: &[String], report: &Report<'_>) -> Vec<Block> {
-    let is_told = |block: &Block| {
-        let told = |job: &&ProwJob| cell(&job.spec.context) == block.name;
+fn merge_digests(
+    ours: &[&IssueComment],
+    rows: &[String],
+    report: &CommentReport<'_>,
+) -> Vec<DigestBlock> {
+    let is_told = |block: &DigestBlock| {
+        let told = |job: &&ProwJob| format_cell(&job.spec.context) == block.name;
         report.jobs.iter().any(told)
     };
-    let is_listed = |block: &Block| rows.iter().any(|row| name_of(row) == block.name);
-    let mut all: Vec<Block> = Vec::new();
-    let there = ours.iter().flat_map(|comment| blocks(&comment.body));
+    let is_listed = |block: &DigestBlock| rows.iter().any(|row| row_name(row) == block.name);
+    let mut all: Vec<DigestBlock> = Vec::new();
+    let there = ours.iter().flat_map(|comment| parse_blocks(&comment.body));
     let new = report.digests.iter().cloned();
     // In a summary all jobs are told, and only the newest digests are at hand.
     let kept = there.filter(|block| report.sums_up || !is_told(block));
@@ -162,7 +177,7 @@ fn digests(ours: &[&IssueComment], rows: &[String], report: &Report<'_>) -> Vec<
 }
 
 /// The lines of a body's first table.
-fn table(body: &str) -> impl Iterator<Item = &str> {
+fn table_rows(body: &str) -> impl Iterator<Item = &str> {
     body.lines()
         .map(str::trim)
         .skip_while(|line| !line.starts_with("--- | "))
@@ -170,30 +185,33 @@ fn table(body: &str) -> impl Iterator<Item = &str> {
         .take_while(|line| !line.is_empty())
 }
 
-fn name_of(row: &str) -> &str {
+fn row_name(row: &str) -> &str {
     row.split(CELL).next().unwrap_or(row)
 }
 
-fn row(job: &ProwJob) -> String {
+fn format_row(job: &ProwJob) -> String {
     let refs = job.spec.refs.as_ref();
     let pull = refs.and_then(|refs| refs.pulls.first());
     let url = job.status.as_ref().map_or("", |status| &status.url);
     [
-        cell(&job.spec.context),
-        cell(pull.map_or("", |pull| &pull.sha)),
-        format!("[link]({})", inert::target(url, MAX_URL)),
-        required(job).to_owned(),
-        inert::code_cell(&job.spec.rerun_command, MAX_TEXT),
+        format_cell(&job.spec.context),
+        format_cell(pull.map_or("", |pull| &pull.sha)),
+        format!(
+            "[link]({})",
+            untrusted_text::escape_link_target(url, MAX_URL)
+        ),
+        required_text(job).to_owned(),
+        untrusted_text::escape_code_cell(&job.spec.rerun_command, MAX_TEXT),
     ]
     .join(CELL)
 }
 
 /// A name in the table. Prow finds its row by it, so that usual names stand there as they are.
-pub(super) fn cell(name: &str) -> String {
-    inert::markdown(name, MAX_TEXT)
+pub(super) fn format_cell(name: &str) -> String {
+    untrusted_text::escape_markdown(name, MAX_TEXT)
 }
 
-fn required(job: &ProwJob) -> &'static str {
+fn required_text(job: &ProwJob) -> &'static str {
     let labels = job.metadata.labels.as_ref();
     match labels.and_then(|labels| labels.get(labels::IS_OPTIONAL)) {
         // As Go reads a truth.
@@ -206,10 +224,10 @@ fn required(job: &ProwJob) -> &'static str {
     }
 }
 
-fn body(rows: &[String], digests: &[Block], report: &Report<'_>) -> String {
+fn format_body(rows: &[String], digests: &[DigestBlock], report: &CommentReport<'_>) -> String {
     let refs = report.jobs.first().and_then(|job| job.spec.refs.as_ref());
     let pull = refs.and_then(|refs| refs.pulls.first());
-    let author = inert::login(pull.map_or("", |pull| &pull.author), MAX_TEXT);
+    let author = untrusted_text::sanitize_login(pull.map_or("", |pull| &pull.author), MAX_TEXT);
     let mut lines = if rows.is_empty() {
         vec![format!("@{author}: all tests **passed!**"), String::new()]
     } else {
@@ -220,7 +238,7 @@ fn body(rows: &[String], digests: &[Block], report: &Report<'_>) -> String {
         );
         vec![head, String::new(), HEADER.into(), RULE.into()]
     };
-    let shown = newest(rows);
+    let shown = fitting_rows(rows);
     lines.extend(shown.iter().cloned());
     if shown.len() < rows.len() {
         let more = rows.len() - shown.len();
@@ -229,7 +247,7 @@ fn body(rows: &[String], digests: &[Block], report: &Report<'_>) -> String {
             format!("{more} earlier ones do not fit here."),
         ]);
     }
-    let digests = digest_section(digests);
+    let digests = render_digest_section(digests);
     if !digests.is_empty() {
         lines.extend([String::new(), digests.trim_end().to_owned()]);
     }
@@ -244,7 +262,7 @@ fn body(rows: &[String], digests: &[Block], report: &Report<'_>) -> String {
 }
 
 /// The last rows, as many as fit.
-fn newest(rows: &[String]) -> &[String] {
+fn fitting_rows(rows: &[String]) -> &[String] {
     let mut length = 0;
     let fits = |row: &&String| {
         length += row.len() + 1;

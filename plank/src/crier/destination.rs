@@ -9,8 +9,8 @@ use common::{
     config::{Config, ProwConfig, buckets::AllowedBuckets},
     prowjob::{GcsConfiguration, ProwJob, ProwJobSpec},
     storage::{
-        Attributes, Credentials, Error, Object, ObjectInfo, Provider, Storage, paths,
-        token::keys::KeyFile,
+        BucketObject, ObjectAttributes, ObjectInfo, ObjectStorage, StorageCredentials,
+        StorageError, StorageProvider, paths, token::keys::StorageKeyFile,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -27,7 +27,7 @@ const MAX_READ: usize = 1 << 20;
 
 /// The folder of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Destination {
+pub(super) struct RunDestination {
     pub(super) bucket: String,
     pub(super) dir: String,
 }
@@ -35,28 +35,31 @@ pub(super) struct Destination {
 /// The job's own bucket, else the one that decorated jobs of its repository and cluster have;
 /// `None` where there is none, or no key for such a job. An error where the bucket is not to be
 /// opened: whoever may write a `ProwJob` may name any, and would get our credentials.
-pub(super) fn destination(config: &Config, job: &ProwJob) -> Result<Option<Destination>, Error> {
+pub(super) fn resolve_destination(
+    config: &Config,
+    job: &ProwJob,
+) -> Result<Option<RunDestination>, StorageError> {
     let Some(to) = named_destination(&config.prow, job) else {
         return Ok(None);
     };
-    let bucket = AllowedBuckets::of(config).open_to(&to.bucket)?;
-    Ok(Some(Destination {
+    let bucket = AllowedBuckets::from_config(config).parse_allowed_bucket(&to.bucket)?;
+    Ok(Some(RunDestination {
         bucket: bucket.url().to_owned(),
         ..to
     }))
 }
 
-fn named_destination(config: &ProwConfig, job: &ProwJob) -> Option<Destination> {
+fn named_destination(config: &ProwConfig, job: &ProwJob) -> Option<RunDestination> {
     let build_id = &job.status.as_ref()?.build_id;
     let storage = gcs_configuration(config, &job.spec)?;
-    let run = paths::Job {
+    let run = paths::JobPathParts {
         job_type: job.spec.job_type,
         name: &job.spec.job,
         build_id,
         refs: job.spec.main_refs(),
     };
     let dir = paths::job_dir(&storage, &run).ok()?;
-    (!storage.bucket.is_empty()).then_some(Destination {
+    (!storage.bucket.is_empty()).then_some(RunDestination {
         bucket: storage.bucket,
         dir,
     })
@@ -73,30 +76,30 @@ fn gcs_configuration(config: &ProwConfig, spec: &ProwJobSpec) -> Option<GcsConfi
         .default_decorations(repo.as_deref(), spec.cluster_alias());
     let merged = defaults.fold(None, |all, (_, next)| match all {
         None => Some(next.clone()),
-        Some(all) => Some(next.or(&all)),
+        Some(all) => Some(next.apply_default(&all)),
     });
     merged?.gcs_configuration
 }
 
 /// Opens buckets, each once.
 #[derive(Debug)]
-pub struct Buckets {
-    credentials: Credentials,
+pub struct BucketOpener {
+    credentials: StorageCredentials,
     /// The key shared with Deck, for runs in Deck's storage.
-    key: Option<KeyFile>,
-    opened: Mutex<HashMap<String, Storage>>,
+    key: Option<StorageKeyFile>,
+    opened: Mutex<HashMap<String, ObjectStorage>>,
     readers: Semaphore,
 }
 
-impl Default for Buckets {
+impl Default for BucketOpener {
     /// With the machine's own identity, and no way into Deck's storage.
     fn default() -> Self {
-        Self::new(Credentials::default(), None)
+        Self::new(StorageCredentials::default(), None)
     }
 }
 
-impl Buckets {
-    pub fn new(credentials: Credentials, key: Option<KeyFile>) -> Self {
+impl BucketOpener {
+    pub fn new(credentials: StorageCredentials, key: Option<StorageKeyFile>) -> Self {
         Self {
             credentials,
             key,
@@ -106,36 +109,40 @@ impl Buckets {
     }
 
     /// Waits for the turn to read a run's logs, which ends when this is dropped.
-    pub(super) async fn turn(&self) -> SemaphorePermit<'_> {
+    pub(super) async fn acquire_reader(&self) -> SemaphorePermit<'_> {
         let permit = self.readers.acquire().await;
         permit.expect("nobody closes the semaphore")
     }
 
     /// The way to one run's files.
-    pub(super) fn folder(&self, destination: Destination, now: Timestamp) -> Result<Folder, Error> {
-        let Destination { bucket, dir } = destination;
-        let mut storage = self.open(&bucket)?;
-        if storage.bucket().provider() == Provider::Storage {
+    pub(super) fn open_folder(
+        &self,
+        destination: RunDestination,
+        now: Timestamp,
+    ) -> Result<RunFolder, StorageError> {
+        let RunDestination { bucket, dir } = destination;
+        let mut storage = self.open_bucket(&bucket)?;
+        if storage.bucket().provider() == StorageProvider::Storage {
             let key = self.key.as_ref().ok_or_else(|| {
                 let why = "Deck's storage needs --storage-key-file";
-                Error::InvalidBucket(bucket, why.into())
+                StorageError::InvalidBucket(bucket, why.into())
             })?;
             let expiry = now.saturating_add(TOKEN_LIFETIME).unwrap_or(Timestamp::MAX);
             // Not for ever: Deck makes the key at its first start.
             let keys = key
-                .read()
-                .map_err(|error| Error::Other(error.to_string()))?;
-            storage = storage.with_token(keys.sign(&dir, expiry).into());
+                .read_keys()
+                .map_err(|error| StorageError::Other(error.to_string()))?;
+            storage = storage.with_token(keys.sign_token(&dir, expiry).into());
         }
-        Ok(Folder { storage, dir })
+        Ok(RunFolder { storage, dir })
     }
 
-    fn open(&self, url: &str) -> Result<Storage, Error> {
+    fn open_bucket(&self, url: &str) -> Result<ObjectStorage, StorageError> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(storage) = opened.get(url) {
             return Ok(storage.clone());
         }
-        let storage = Storage::open(url, &self.credentials)?;
+        let storage = ObjectStorage::open_bucket(url, &self.credentials)?;
         if opened.len() >= MAX_OPENED {
             opened.clear();
         }
@@ -145,52 +152,71 @@ impl Buckets {
 }
 
 /// The files of one run.
-pub(super) struct Folder {
-    storage: Storage,
+pub(super) struct RunFolder {
+    storage: ObjectStorage,
     dir: String,
 }
 
-impl Folder {
+impl RunFolder {
     /// Writes a JSON file anew.
-    pub(super) async fn put(&self, name: &str, json: Vec<u8>) -> Result<(), Error> {
-        self.storage.put(&self.key(name), json, &attributes()).await
+    pub(super) async fn put_json(&self, name: &str, json: Vec<u8>) -> Result<(), StorageError> {
+        self.storage
+            .put_object(&self.object_key(name), json, &json_attributes())
+            .await
     }
 
     /// Writes a JSON file unless there is one.
-    pub(super) async fn put_if_absent(&self, name: &str, json: Vec<u8>) -> Result<bool, Error> {
-        let key = self.key(name);
-        self.storage.put_if_absent(&key, json, &attributes()).await
+    pub(super) async fn put_json_if_absent(
+        &self,
+        name: &str,
+        json: Vec<u8>,
+    ) -> Result<bool, StorageError> {
+        let key = self.object_key(name);
+        self.storage
+            .put_if_absent(&key, json, &json_attributes())
+            .await
     }
 
     /// A small file; `None` where there is none, or a large one.
-    pub(super) async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
-        match self.storage.get(&self.key(name)).await {
+    pub(super) async fn get_small(&self, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        match self.storage.get_object(&self.object_key(name)).await {
             Ok(object) if object.size > MAX_READ as u64 => Ok(None),
-            Ok(object) => Ok(Some(object.bytes(MAX_READ).await?.to_vec())),
-            Err(Error::NotFound(_)) => Ok(None),
+            Ok(object) => Ok(Some(object.read_bytes(MAX_READ).await?.to_vec())),
+            Err(StorageError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// A file of any size; `None` where there is none.
-    pub(super) async fn object(&self, name: &str) -> Result<Option<Object>, Error> {
-        match self.storage.get(&self.key(name)).await {
+    pub(super) async fn open_object(
+        &self,
+        name: &str,
+    ) -> Result<Option<BucketObject>, StorageError> {
+        match self.storage.get_object(&self.object_key(name)).await {
             Ok(object) => Ok(Some(object)),
-            Err(Error::NotFound(_)) => Ok(None),
+            Err(StorageError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// The last bytes of a file.
-    pub(super) async fn end(&self, name: &str, length: u64) -> Result<Object, Error> {
-        self.storage.tail(&self.key(name), length).await
+    pub(super) async fn read_tail(
+        &self,
+        name: &str,
+        length: u64,
+    ) -> Result<BucketObject, StorageError> {
+        self.storage.get_tail(&self.object_key(name), length).await
     }
 
     /// What the test left, by names below the folder; empty where that cannot be listed.
-    pub(super) async fn artifacts(&self) -> Result<Vec<ObjectInfo>, Error> {
-        let listing = match self.storage.list(&self.key(paths::ARTIFACTS), false).await {
+    pub(super) async fn list_artifacts(&self) -> Result<Vec<ObjectInfo>, StorageError> {
+        let listing = match self
+            .storage
+            .list_objects(&self.object_key(paths::ARTIFACTS), false)
+            .await
+        {
             Ok(listing) => listing,
-            Err(Error::Unsupported(..)) => return Ok(Vec::new()),
+            Err(StorageError::Unsupported(..)) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         let below = format!("{}/", self.dir);
@@ -203,13 +229,13 @@ impl Folder {
         Ok(objects)
     }
 
-    fn key(&self, name: &str) -> String {
+    fn object_key(&self, name: &str) -> String {
         format!("{}/{name}", self.dir)
     }
 }
 
-fn attributes() -> Attributes {
-    Attributes::of_type("application/json")
+fn json_attributes() -> ObjectAttributes {
+    ObjectAttributes::of_type("application/json")
 }
 
 #[cfg(test)]
@@ -260,7 +286,7 @@ mod tests {
         let config = config();
         let mut job = job();
         let of = |job: &ProwJob| {
-            let found = destination(&config, job).unwrap();
+            let found = resolve_destination(&config, job).unwrap();
             found.map(|found| format!("{}/{}", found.bucket, found.dir))
         };
         assert_eq!(of(&job).as_deref(), Some("gs://all/logs/unit/7"));
@@ -271,7 +297,7 @@ mod tests {
         job.spec.job = "a/b".into();
         assert_eq!(of(&job), None, "a name that is no key");
         job.spec.decoration_config = None;
-        assert_eq!(destination(&Config::default(), &job).unwrap(), None);
+        assert_eq!(resolve_destination(&Config::default(), &job).unwrap(), None);
         job.status = None;
         assert_eq!(of(&job), None, "no build id yet");
     }
@@ -291,7 +317,7 @@ mod tests {
         ] {
             let mut job = job();
             named(&mut job, bucket);
-            let of = |config: &Config| destination(config, &job).is_ok();
+            let of = |config: &Config| resolve_destination(config, &job).is_ok();
             assert_eq!(of(&config()), unset, "{bucket}");
             assert_eq!(of(&strict), with_validation, "{bucket}, validated");
         }

@@ -7,18 +7,23 @@
 
 pub mod markdown;
 #[cfg(test)]
-mod reasons;
+mod reason_tests;
 
 use common::{
-    digest::{Digest, Quoting, Setup, Sources, compose, is_of_pod, junit, log},
+    failure_digest::{
+        DigestSources, FailureDigest, QuotingPolicy, SetupFailure, build_log, compose_digest,
+        is_written_by_pod, junit,
+    },
     prowjob::{ProwJob, Refs},
-    storage::{Object, paths},
+    storage::{BucketObject, paths},
 };
 use futures::{StreamExt, TryStreamExt};
-use podutils::clonerefs::{Record, explain};
+use podutils::clonerefs::{CloneRecord, explain_clone_failure};
 
-use super::{Context, destination::Folder, news::News, reporter::Error};
-use crate::decorate::CODE;
+use super::{
+    CrierContext, destination::RunFolder, reporter::ReportError, state_change::JobStateChange,
+};
+use crate::decorate::CODE_DIR;
 
 /// Bytes of a log, decompressed, that are read to find its end. Of a longer one that is not
 /// compressed only the end is read, and its lines have no numbers.
@@ -32,30 +37,30 @@ const MAX_CONTAINERS: usize = 8;
 ///
 /// It is stored once the run's own result is there: before, its pod may still be uploading. A
 /// stored one is not taken at its word: what may be quoted is decided again.
-pub(super) async fn digest(
-    ctx: &Context,
-    news: &News,
-    folder: &Folder,
+pub(super) async fn load_or_compose_digest(
+    ctx: &CrierContext,
+    news: &JobStateChange,
+    folder: &RunFolder,
     finished: &[u8],
-    quoting: Quoting,
-) -> Result<Digest, Error> {
-    if let Some(stored) = folder.get(paths::FAILURE).await?
-        && let Some(digest) = Digest::parse(&stored)
+    quoting: QuotingPolicy,
+) -> Result<FailureDigest, ReportError> {
+    if let Some(stored) = folder.get_small(paths::FAILURE_DIGEST).await?
+        && let Some(digest) = FailureDigest::parse_stored(&stored)
     {
-        return Ok(digest.quoted(quoting));
+        return Ok(digest.apply_quoting(quoting));
     }
-    let _turn = ctx.buckets.turn().await;
-    let setup = setup(folder).await?;
-    let roots = roots(&news.job);
-    let tests = reports(folder, &roots).await?;
+    let _turn = ctx.buckets.acquire_reader().await;
+    let setup = find_clone_failure(folder).await?;
+    let roots = checkout_dirs(&news.job);
+    let tests = read_junit_reports(folder, &roots).await?;
     // Where the clone failed, the only log is the clone's.
     let logs = if quoting.allows_words() && setup.is_none() {
-        logs(folder, &containers(news).await?, &roots).await?
+        scan_logs(folder, &logged_containers(news).await?, &roots).await?
     } else {
         Vec::new()
     };
     let status = news.job.status.as_ref();
-    let digest = compose(&Sources {
+    let digest = compose_digest(&DigestSources {
         state: news.job.state(),
         description: status.map_or("", |status| &status.description),
         setup: setup.as_ref(),
@@ -63,32 +68,37 @@ pub(super) async fn digest(
         tests: &tests,
         logs: &logs,
     });
-    if is_of_pod(finished) {
+    if is_written_by_pod(finished) {
         let json = serde_json::to_vec(&digest).expect("a digest is JSON");
-        folder.put_if_absent(paths::FAILURE, json).await?;
+        folder
+            .put_json_if_absent(paths::FAILURE_DIGEST, json)
+            .await?;
     }
     Ok(digest)
 }
 
 /// Why the clone failed, if it did.
-async fn setup(folder: &Folder) -> Result<Option<Setup>, Error> {
-    let records = folder.get(paths::CLONE_RECORDS).await?.unwrap_or_default();
-    let records: Vec<Record> = serde_json::from_slice(&records).unwrap_or_default();
-    Ok(explain(&records).map(|failure| Setup {
+async fn find_clone_failure(folder: &RunFolder) -> Result<Option<SetupFailure>, ReportError> {
+    let records = folder
+        .get_small(paths::CLONE_RECORDS)
+        .await?
+        .unwrap_or_default();
+    let records: Vec<CloneRecord> = serde_json::from_slice(&records).unwrap_or_default();
+    Ok(explain_clone_failure(&records).map(|failure| SetupFailure {
         summary: failure.summary,
         lines: failure.lines,
     }))
 }
 
 /// The folders that the repositories are checked out to.
-fn roots(job: &ProwJob) -> Vec<String> {
+fn checkout_dirs(job: &ProwJob) -> Vec<String> {
     let refs = job.spec.refs.iter().take(1);
-    refs.map(|refs: &Refs| refs.clone_dir(CODE)).collect()
+    refs.map(|refs: &Refs| refs.clone_dir(CODE_DIR)).collect()
 }
 
-async fn containers(news: &News) -> Result<Vec<String>, Error> {
-    let whole = news.whole().await?;
-    let spec = whole.and_then(|job| job.spec.pod_spec.as_ref()?.typed().ok());
+async fn logged_containers(news: &JobStateChange) -> Result<Vec<String>, ReportError> {
+    let whole = news.read_full_job().await?;
+    let spec = whole.and_then(|job| job.spec.pod_spec.as_ref()?.to_pod_spec().ok());
     Ok(match spec {
         Some(spec) if spec.containers.len() > 1 => {
             let names = spec.containers.into_iter().map(|container| container.name);
@@ -98,21 +108,24 @@ async fn containers(news: &News) -> Result<Vec<String>, Error> {
     })
 }
 
-async fn reports(folder: &Folder, roots: &[String]) -> Result<junit::Report, Error> {
-    let mut report = junit::Report::default();
+async fn read_junit_reports(
+    folder: &RunFolder,
+    roots: &[String],
+) -> Result<junit::JunitReport, ReportError> {
+    let mut report = junit::JunitReport::default();
     let mut left = MAX_REPORTS;
-    for file in folder.artifacts().await? {
+    for file in folder.list_artifacts().await? {
         let fits = file.size <= (junit::MAX_FILE as u64).min(left);
-        if !fits || !junit::is_report(&file.key) {
+        if !fits || !junit::is_junit_report(&file.key) {
             continue;
         }
         left -= file.size;
-        if let Some(object) = folder.object(&file.key).await? {
-            let bytes = plain(object, junit::MAX_FILE).await?;
+        if let Some(object) = folder.open_object(&file.key).await? {
+            let bytes = read_decompressed(object, junit::MAX_FILE).await?;
             let (before, roots) = (report, roots.to_vec());
-            report = blocking(move || {
+            report = run_blocking(move || {
                 let mut report = before;
-                report.read(&bytes, &roots);
+                report.add_file(&bytes, &roots);
                 report
             })
             .await;
@@ -122,7 +135,7 @@ async fn reports(folder: &Folder, roots: &[String]) -> Result<junit::Report, Err
 }
 
 /// At most the first `limit` bytes, decompressed.
-async fn plain(object: Object, limit: usize) -> Result<Vec<u8>, Error> {
+async fn read_decompressed(object: BucketObject, limit: usize) -> Result<Vec<u8>, ReportError> {
     let mut stream = object.into_plain_stream();
     let mut bytes = Vec::new();
     while let Some(chunk) = stream.try_next().await? {
@@ -135,18 +148,18 @@ async fn plain(object: Object, limit: usize) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-async fn logs(
-    folder: &Folder,
+async fn scan_logs(
+    folder: &RunFolder,
     containers: &[String],
     roots: &[String],
-) -> Result<Vec<(String, log::Findings)>, Error> {
+) -> Result<Vec<(String, build_log::LogFindings)>, ReportError> {
     let mut all = Vec::new();
     let single = containers.len() == 1;
     for container in containers {
         let name = paths::build_log(container, containers.len());
-        if let Some(tail) = tail(folder, &name).await? {
+        if let Some(tail) = read_log_tail(folder, &name).await? {
             let roots = roots.to_vec();
-            let found = blocking(move || tail.findings(&roots)).await;
+            let found = run_blocking(move || tail.scan_errors(&roots)).await;
             // A reader need not be told which, where there is but one.
             let container = if single { "" } else { container };
             all.push((container.to_owned(), found));
@@ -156,16 +169,21 @@ async fn logs(
 }
 
 /// The end of a log; `None` if there is none, or if it is too long to get at its end.
-async fn tail(folder: &Folder, name: &str) -> Result<Option<log::Tail>, Error> {
-    let Some(object) = folder.object(name).await? else {
+async fn read_log_tail(
+    folder: &RunFolder,
+    name: &str,
+) -> Result<Option<build_log::LogTail>, ReportError> {
+    let Some(object) = folder.open_object(name).await? else {
         return Ok(None);
     };
     let is_plain = object.attributes.content_encoding.is_none();
     let (mut tail, object) = if is_plain && object.size > MAX_LOG {
-        let end = folder.end(name, log::WINDOW as u64).await?;
-        (log::Tail::unnumbered(), end)
+        let end = folder
+            .read_tail(name, build_log::MAX_TAIL_BYTES as u64)
+            .await?;
+        (build_log::LogTail::from_end(), end)
     } else {
-        (log::Tail::from_start(), object)
+        (build_log::LogTail::from_start(), object)
     };
     let mut stream = object.into_plain_stream();
     let mut read = 0;
@@ -174,13 +192,13 @@ async fn tail(folder: &Folder, name: &str) -> Result<Option<log::Tail>, Error> {
         if read > MAX_LOG {
             return Ok(None);
         }
-        tail.push(&chunk);
+        tail.push_chunk(&chunk);
     }
     Ok(Some(tail))
 }
 
 /// Runs what takes the processor for a while.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),

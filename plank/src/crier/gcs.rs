@@ -11,77 +11,84 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    Context,
-    destination::{Destination, Folder, destination},
-    files,
-    news::News,
-    reporter::{Error, Reporter, Told, Workers},
+    CrierContext,
+    destination::{RunDestination, RunFolder, resolve_destination},
+    reporter::{ReportError, ReportResult, Reporter, SendLimiter},
+    run_files,
+    state_change::JobStateChange,
 };
 
 /// Bound on one job's files.
-const PATIENCE: Duration = Duration::from_secs(30);
+const FILES_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct GcsReporter {
-    ctx: Arc<Context>,
-    workers: Workers,
+    ctx: Arc<CrierContext>,
+    workers: SendLimiter,
 }
 
 impl GcsReporter {
-    pub(super) fn new(ctx: &Arc<Context>) -> Self {
+    pub(super) fn new(ctx: &Arc<CrierContext>) -> Self {
         Self {
             ctx: Arc::clone(ctx),
-            workers: ctx.workers(ctx.settings.blob_storage_workers, PATIENCE),
+            workers: ctx.new_limiter(ctx.settings.blob_storage_workers, FILES_TIMEOUT),
         }
     }
 
-    async fn store(&self, news: &News) -> Result<(), Error> {
-        let to = match destination(&self.ctx.config.borrow(), &news.job) {
+    async fn store_files(&self, news: &JobStateChange) -> Result<(), ReportError> {
+        let to = match resolve_destination(&self.ctx.config.borrow(), &news.job) {
             Ok(Some(to)) => to,
             Ok(None) => return Ok(()),
             Err(error) => {
-                give_up(&news.job, "", &error);
+                log_giving_up(&news.job, "", &error);
                 return Ok(());
             }
         };
         let job = if news.gone {
             Arc::clone(&news.job)
         } else {
-            match news.whole().await? {
+            match news.read_full_job().await? {
                 Some(job) => job,
                 None => return Ok(()),
             }
         };
         let place = format!("{}/{}", to.bucket, to.dir);
-        match self.write(to, &job, news.gone).await {
-            Err(Error::Storage(error)) if !error.is_transient() => {
-                give_up(&job, &place, &error);
+        match self.write_files(to, &job, news.gone).await {
+            Err(ReportError::Storage(error)) if !error.is_transient() => {
+                log_giving_up(&job, &place, &error);
                 Ok(())
             }
             done => done,
         }
     }
 
-    async fn write(&self, to: Destination, job: &ProwJob, gone: bool) -> Result<(), Error> {
-        let folder = self.ctx.buckets.folder(to, Timestamp::now())?;
+    async fn write_files(
+        &self,
+        to: RunDestination,
+        job: &ProwJob,
+        gone: bool,
+    ) -> Result<(), ReportError> {
+        let folder = self.ctx.buckets.open_folder(to, Timestamp::now())?;
         write_started(&folder, job).await?;
-        if let Some(finished) = files::finished(job) {
-            let finished = files::pretty(&finished);
-            folder.put_if_absent(paths::FINISHED, finished).await?;
+        if let Some(finished) = run_files::finished_json(job) {
+            let finished = run_files::to_indented_json(&finished);
+            folder.put_json_if_absent(paths::FINISHED, finished).await?;
         }
         let mut job = if gone {
-            with_end(&folder, job).await?
+            with_final_status(&folder, job).await?
         } else {
             job.clone()
         };
         job.managed_fields_mut().clear();
-        folder.put(paths::PROW_JOB, files::pretty(&job)).await?;
+        folder
+            .put_json(paths::PROW_JOB, run_files::to_indented_json(&job))
+            .await?;
         Ok(())
     }
 }
 
 /// The object as it was stored, with the end that its obituary tells: that is but a part of it.
-async fn with_end(folder: &Folder, obituary: &ProwJob) -> Result<ProwJob, Error> {
-    let stored = folder.get(paths::PROW_JOB).await?.unwrap_or_default();
+async fn with_final_status(folder: &RunFolder, obituary: &ProwJob) -> Result<ProwJob, ReportError> {
+    let stored = folder.get_small(paths::PROW_JOB).await?.unwrap_or_default();
     let stored = serde_json::from_slice::<ProwJob>(&stored).ok();
     let mut job = stored.unwrap_or_else(|| obituary.clone());
     job.status.clone_from(&obituary.status);
@@ -89,7 +96,7 @@ async fn with_end(folder: &Folder, obituary: &ProwJob) -> Result<ProwJob, Error>
 }
 
 /// Tells the operator of files that no later try can write.
-pub(super) fn give_up(job: &ProwJob, place: &str, error: &dyn std::fmt::Display) {
+pub(super) fn log_giving_up(job: &ProwJob, place: &str, error: &dyn std::fmt::Display) {
     tracing::error!(
         prowjob = job.name_any(),
         job = job.spec.job,
@@ -99,29 +106,36 @@ pub(super) fn give_up(job: &ProwJob, place: &str, error: &dyn std::fmt::Display)
     );
 }
 
-async fn write_started(folder: &Folder, job: &ProwJob) -> Result<(), Error> {
-    let Some(first) = files::started(job, &[]) else {
+async fn write_started(folder: &RunFolder, job: &ProwJob) -> Result<(), ReportError> {
+    let Some(first) = run_files::started_json(job, &[]) else {
         return Ok(());
     };
-    let first = files::pretty(&first);
-    if folder.put_if_absent(paths::STARTED, first.clone()).await? {
+    let first = run_files::to_indented_json(&first);
+    if folder
+        .put_json_if_absent(paths::STARTED, first.clone())
+        .await?
+    {
         return Ok(());
     }
-    let there = folder.get(paths::STARTED).await?.unwrap_or_default();
-    if !files::is_provisional(job, &there) {
+    let there = folder.get_small(paths::STARTED).await?.unwrap_or_default();
+    if !run_files::is_provisional(job, &there) {
         return Ok(());
     }
-    let records = folder.get(paths::CLONE_RECORDS).await?.unwrap_or_default();
+    let records = folder
+        .get_small(paths::CLONE_RECORDS)
+        .await?
+        .unwrap_or_default();
     let records = serde_json::from_slice::<Vec<_>>(&records).unwrap_or_default();
-    let started = files::started(job, &records).map(|started| files::pretty(&started));
+    let started =
+        run_files::started_json(job, &records).map(|started| run_files::to_indented_json(&started));
     if let Some(started) = started.filter(|started| *started != there) {
-        folder.put(paths::STARTED, started).await?;
+        folder.put_json(paths::STARTED, started).await?;
     }
     Ok(())
 }
 
 impl Reporter for GcsReporter {
-    fn name(&self) -> &'static str {
+    fn reporter_name(&self) -> &'static str {
         "gcsreporter"
     }
 
@@ -132,12 +146,15 @@ impl Reporter for GcsReporter {
         has_run && (job.is_complete() || job.state() != ProwJobState::Aborted)
     }
 
-    fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, Error>> {
+    fn report_state_change<'a>(
+        &'a self,
+        news: &'a Arc<JobStateChange>,
+    ) -> BoxFuture<'a, Result<ReportResult, ReportError>> {
         Box::pin(async move {
-            self.workers.run(self.store(news)).await?;
+            self.workers.run_limited(self.store_files(news)).await?;
             // Stores the failure digest, should nobody else ask for it.
-            news.prepared().await;
-            Ok(Told::Done)
+            news.report_details().await;
+            Ok(ReportResult::Done)
         })
     }
 }

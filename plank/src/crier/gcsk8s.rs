@@ -1,16 +1,16 @@
 //! The reporter `gcsk8sreporter`: what the cluster knows of a job's pod, in `podinfo.json`.
 //!
-//! A finalizer keeps the pod until that is written, but never for ever: see [`gives_up`]. The pod
+//! A finalizer keeps the pod until that is written, but never for ever: see [`is_retention_over`]. The pod
 //! has no secret in it: tokens and keys are in Secrets that it mounts, and what its containers said
 //! is left out.
 
-mod last_words;
+mod redact;
 
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    addresses::without_credentials,
     prowjob::{ProwJob, ProwJobState},
+    redact::strip_url_credentials,
     storage::paths,
 };
 use futures::future::BoxFuture;
@@ -24,12 +24,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Context,
-    destination::{Destination, destination},
-    files,
-    gcs::give_up,
-    news::News,
-    reporter::{Error, Reporter, Told, Workers},
+    CrierContext,
+    destination::{RunDestination, resolve_destination},
+    gcs::log_giving_up,
+    reporter::{ReportError, ReportResult, Reporter, SendLimiter},
+    run_files,
+    state_change::JobStateChange,
 };
 use crate::{
     pod_view::REPORT_FINALIZER,
@@ -37,22 +37,22 @@ use crate::{
 };
 
 /// Bound on one job's pod.
-const PATIENCE: Duration = Duration::from_secs(30);
+const POD_REPORT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bound on its file, so that a storage that does not answer leaves time for the pod.
-const WRITE_PATIENCE: Duration = Duration::from_secs(20);
+const POD_INFO_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long after its job's end a pod is kept for a storage that does not answer.
-const KEPT: SignedDuration = SignedDuration::from_hours(1);
+const MAX_POD_RETENTION: SignedDuration = SignedDuration::from_hours(1);
 /// How long past its grace period a pod may go on that is being deleted: a lost node never
 /// confirms.
 const DELETION_MARGIN: SignedDuration = SignedDuration::from_secs(30);
 /// The most that are stored of one pod.
 const MAX_EVENTS: u32 = 500;
 /// How long after a job's end its cluster may still become known.
-const CLUSTER_COMES: SignedDuration = SignedDuration::from_mins(10);
+const UNKNOWN_CLUSTER_GRACE: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) struct GcsK8sReporter {
-    ctx: Arc<Context>,
-    workers: Workers,
+    ctx: Arc<CrierContext>,
+    workers: SendLimiter,
 }
 
 /// `podinfo.json`.
@@ -66,21 +66,21 @@ struct PodReport {
 }
 
 impl GcsK8sReporter {
-    pub(super) fn new(ctx: &Arc<Context>) -> Self {
+    pub(super) fn new(ctx: &Arc<CrierContext>) -> Self {
         let count = ctx.settings.kubernetes_blob_storage_workers;
         Self {
             ctx: Arc::clone(ctx),
-            workers: ctx.workers(count, PATIENCE),
+            workers: ctx.new_limiter(count, POD_REPORT_TIMEOUT),
         }
     }
 
-    async fn tell(&self, job: &ProwJob) -> Result<Told, Error> {
+    async fn report_pod(&self, job: &ProwJob) -> Result<ReportResult, ReportError> {
         let config = Arc::clone(&self.ctx.config.borrow());
         // Another reporter says why a place is none.
-        let to = destination(&config, job).unwrap_or_default();
+        let to = resolve_destination(&config, job).unwrap_or_default();
         let alias = job.spec.cluster_alias();
         let Some(client) = self.ctx.clusters.build_client(alias) else {
-            return Ok(unknown_cluster(job, alias, Timestamp::now()));
+            return Ok(report_unknown_cluster(job, alias, Timestamp::now()));
         };
         let namespace = &config.prow.pod_namespace;
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
@@ -90,66 +90,66 @@ impl GcsK8sReporter {
         match pod {
             Some(pod) if job.is_complete() || (aborted && is_ending(&pod, now)) => {
                 if let Some(to) = to {
-                    self.store(&client, job, &pod, to).await?;
+                    self.store_pod_info(&client, job, &pod, to).await?;
                 }
-                release(&pods, &pod).await
+                release_pod(&pods, &pod).await
             }
-            None if job.is_complete() => Ok(Told::Done),
+            None if job.is_complete() => Ok(ReportResult::Done),
             // Without a place for its file, a pod would keep the finalizer for nothing.
-            _ if to.is_none() => Ok(Told::Done),
+            _ if to.is_none() => Ok(ReportResult::Done),
             Some(pod) if !aborted => add_finalizer(&pods, &pod).await,
             // A pod is made right after the state is set, or is about to end.
-            _ => Ok(Told::NotYet),
+            _ => Ok(ReportResult::NotYet),
         }
     }
 
     /// Writes the file. What cannot be written is given up, at once or in time.
-    async fn store(
+    async fn store_pod_info(
         &self,
         client: &Client,
         job: &ProwJob,
         pod: &Pod,
-        to: Destination,
-    ) -> Result<(), Error> {
+        to: RunDestination,
+    ) -> Result<(), ReportError> {
         let place = format!("{}/{}", to.bucket, to.dir);
-        let mut events = events(client, pod).await;
-        let node = node(client, pod).await;
+        let mut events = list_pod_events(client, pod).await;
+        let node = find_pod_node(client, pod).await;
         let mut pod = pod.clone();
         pod.managed_fields_mut().clear();
-        last_words::leave_out(job, &mut pod, &mut events);
-        let report = files::pretty(&PodReport { pod, events, node });
+        redact::redact_messages(job, &mut pod, &mut events);
+        let report = run_files::to_indented_json(&PodReport { pod, events, node });
         // The job's own words: its address to clone from stands in several variables.
-        let report = without_credentials(&String::from_utf8_lossy(&report)).into_bytes();
+        let report = strip_url_credentials(&String::from_utf8_lossy(&report)).into_bytes();
         let write = async {
-            let folder = self.ctx.buckets.folder(to, Timestamp::now())?;
-            folder.put(paths::POD_INFO, report).await
+            let folder = self.ctx.buckets.open_folder(to, Timestamp::now())?;
+            folder.put_json(paths::POD_INFO, report).await
         };
-        let written = match tokio::time::timeout(WRITE_PATIENCE, write).await {
-            Ok(written) => written.map_err(Error::from),
-            Err(_) => Err(Error::TimedOut),
+        let written = match tokio::time::timeout(POD_INFO_TIMEOUT, write).await {
+            Ok(written) => written.map_err(ReportError::from),
+            Err(_) => Err(ReportError::TimedOut),
         };
         let Err(error) = written else {
             return Ok(());
         };
-        let passing = !matches!(&error, Error::Storage(error) if !error.is_transient());
-        if passing && !gives_up(job, Timestamp::now()) {
+        let passing = !matches!(&error, ReportError::Storage(error) if !error.is_transient());
+        if passing && !is_retention_over(job, Timestamp::now()) {
             return Err(error);
         }
-        give_up(job, &place, &error);
+        log_giving_up(job, &place, &error);
         Ok(())
     }
 }
 
 /// Lets the pod go, if it is kept.
-async fn release(pods: &Api<Pod>, pod: &Pod) -> Result<Told, Error> {
+async fn release_pod(pods: &Api<Pod>, pod: &Pod) -> Result<ReportResult, ReportError> {
     if !pod.finalizers().iter().any(|it| it == REPORT_FINALIZER) {
-        return Ok(Told::Done);
+        return Ok(ReportResult::Done);
     }
     let uid = pod.uid().unwrap_or_default();
     match remove_finalizer(pods, &pod.name_any(), &uid).await {
-        Ok(()) => Ok(Told::Done),
-        Err(writer::Error::Api(error)) => Err(error.into()),
-        Err(_) => Ok(Told::NotYet),
+        Ok(()) => Ok(ReportResult::Done),
+        Err(writer::ClusterWriteError::Api(error)) => Err(error.into()),
+        Err(_) => Ok(ReportResult::NotYet),
     }
 }
 
@@ -168,18 +168,18 @@ fn is_ending(pod: &Pod, now: Timestamp) -> bool {
 }
 
 /// Whether the job ended so long ago that its pod is let go without `podinfo.json`.
-fn gives_up(job: &ProwJob, now: Timestamp) -> bool {
+fn is_retention_over(job: &ProwJob, now: Timestamp) -> bool {
     let status = job.status.as_ref();
     let completed = status.and_then(|status| status.completion_time.as_ref());
-    completed.is_some_and(|completed| now.duration_since(completed.0) >= KEPT)
+    completed.is_some_and(|completed| now.duration_since(completed.0) >= MAX_POD_RETENTION)
 }
 
 /// A cluster may be heard of later here than in plank.
-fn unknown_cluster(job: &ProwJob, alias: &str, now: Timestamp) -> Told {
+fn report_unknown_cluster(job: &ProwJob, alias: &str, now: Timestamp) -> ReportResult {
     let status = job.status.as_ref();
     let completed = status.and_then(|status| status.completion_time.as_ref());
-    if completed.is_none_or(|time| now.duration_since(time.0) <= CLUSTER_COMES) {
-        return Told::NotYet;
+    if completed.is_none_or(|time| now.duration_since(time.0) <= UNKNOWN_CLUSTER_GRACE) {
+        return ReportResult::NotYet;
     }
     tracing::warn!(
         prowjob = job.name_any(),
@@ -187,14 +187,14 @@ fn unknown_cluster(job: &ProwJob, alias: &str, now: Timestamp) -> Told {
         cluster = alias,
         "nothing is known of a job's pod: there is no such cluster"
     );
-    Told::Done
+    ReportResult::Done
 }
 
-async fn add_finalizer(pods: &Api<Pod>, pod: &Pod) -> Result<Told, Error> {
+async fn add_finalizer(pods: &Api<Pod>, pod: &Pod) -> Result<ReportResult, ReportError> {
     let mut finalizers = pod.finalizers().to_vec();
     let held = finalizers.iter().any(|it| it == REPORT_FINALIZER);
     if held || pod.metadata.deletion_timestamp.is_some() {
-        return Ok(Told::Done);
+        return Ok(ReportResult::Done);
     }
     finalizers.push(REPORT_FINALIZER.into());
     let patch = Patch::Merge(json!({"metadata": {
@@ -206,15 +206,17 @@ async fn add_finalizer(pods: &Api<Pod>, pod: &Pod) -> Result<Told, Error> {
         .patch_metadata(&pod.name_any(), &PatchParams::default(), &patch)
         .await
     {
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(Told::NotYet),
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(ReportResult::NotYet),
         // It is gone, or being deleted: then no finalizer can be added.
-        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 422 => Ok(Told::Done),
-        done => Ok(done.map(|_| Told::Done)?),
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 422 => {
+            Ok(ReportResult::Done)
+        }
+        done => Ok(done.map(|_| ReportResult::Done)?),
     }
 }
 
 /// Best effort: a crier without the right to see them says less.
-async fn events(client: &Client, pod: &Pod) -> Vec<Event> {
+async fn list_pod_events(client: &Client, pod: &Pod) -> Vec<Event> {
     let namespace = pod.namespace().unwrap_or_default();
     let uid = pod.uid().unwrap_or_default();
     let selector = format!("involvedObject.uid={uid},involvedObject.kind=Pod");
@@ -229,7 +231,7 @@ async fn events(client: &Client, pod: &Pod) -> Vec<Event> {
     }
 }
 
-async fn node(client: &Client, pod: &Pod) -> Option<Node> {
+async fn find_pod_node(client: &Client, pod: &Pod) -> Option<Node> {
     let name = pod.spec.as_ref()?.node_name.as_deref()?;
     match Api::<Node>::all(client.clone()).get(name).await {
         Ok(node) => Some(node),
@@ -245,7 +247,7 @@ async fn node(client: &Client, pod: &Pod) -> Option<Node> {
 }
 
 impl Reporter for GcsK8sReporter {
-    fn name(&self) -> &'static str {
+    fn reporter_name(&self) -> &'static str {
         "gcsk8sreporter"
     }
 
@@ -259,24 +261,27 @@ impl Reporter for GcsK8sReporter {
             // Plank completes an aborted job when its pod is gone, which is kept for us.
             && (matches!(status.state, ProwJobState::Pending | ProwJobState::Aborted)
                 || job.is_complete())
-            && is_chosen(
+            && is_in_fraction(
                 &job.name_any(),
                 self.ctx.settings.kubernetes_report_fraction,
             )
     }
 
-    fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, Error>> {
-        Box::pin(self.workers.run(self.tell(&news.job)))
+    fn report_state_change<'a>(
+        &'a self,
+        news: &'a Arc<JobStateChange>,
+    ) -> BoxFuture<'a, Result<ReportResult, ReportError>> {
+        Box::pin(self.workers.run_limited(self.report_pod(&news.job)))
     }
 }
 
 /// Whether this job is among the `fraction` of all that is reported, as Prow chooses them.
-fn is_chosen(name: &str, fraction: f64) -> bool {
-    fraction >= 1.0 || f64::from(crc32c(name.as_bytes())) <= f64::from(u32::MAX) * fraction
+fn is_in_fraction(name: &str, fraction: f64) -> bool {
+    fraction >= 1.0 || f64::from(compute_crc32c(name.as_bytes())) <= f64::from(u32::MAX) * fraction
 }
 
 /// CRC-32C (Castagnoli), bit by bit: a name is short.
-fn crc32c(bytes: &[u8]) -> u32 {
+fn compute_crc32c(bytes: &[u8]) -> u32 {
     const POLYNOMIAL: u32 = 0x82F6_3B78;
     let mut crc = u32::MAX;
     for byte in bytes {
@@ -327,7 +332,7 @@ mod tests {
                 completion_time: completed.map(|time: &str| Time(time.parse().unwrap())),
                 ..Default::default()
             });
-            assert_eq!(gives_up(&job, now), expected);
+            assert_eq!(is_retention_over(&job, now), expected);
         }
     }
 
@@ -335,21 +340,24 @@ mod tests {
     fn a_cluster_that_is_not_known_yet_is_waited_for_until_after_the_jobs_end() {
         let now: Timestamp = "2026-08-01T12:00:00Z".parse().unwrap();
         let mut job = ProwJob::new("pj", Default::default());
-        assert_eq!(unknown_cluster(&job, "late", now), Told::NotYet);
-        for (minutes, told) in [(9, Told::NotYet), (11, Told::Done)] {
+        assert_eq!(
+            report_unknown_cluster(&job, "late", now),
+            ReportResult::NotYet
+        );
+        for (minutes, told) in [(9, ReportResult::NotYet), (11, ReportResult::Done)] {
             let ended = now - SignedDuration::from_mins(minutes);
             let status = job.status.get_or_insert_default();
             status.completion_time = Some(Time(ended));
-            assert_eq!(unknown_cluster(&job, "late", now), told, "{minutes}");
+            assert_eq!(report_unknown_cluster(&job, "late", now), told, "{minutes}");
         }
     }
 
     #[test]
     fn the_same_jobs_are_chosen_as_by_prow() {
-        assert_eq!(crc32c(b"123456789"), 0xE306_9283);
+        assert_eq!(compute_crc32c(b"123456789"), 0xE306_9283);
         let name = "123456789";
         for (fraction, expected) in [(0.0, false), (0.5, false), (0.9, true), (1.0, true)] {
-            assert_eq!(is_chosen(name, fraction), expected, "{fraction}");
+            assert_eq!(is_in_fraction(name, fraction), expected, "{fraction}");
         }
     }
 }

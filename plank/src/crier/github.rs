@@ -9,36 +9,36 @@ use futures::future::BoxFuture;
 use kube::ResourceExt;
 
 use super::{
-    Context, GITHUB_REPORTER, comment,
-    news::News,
-    pull_queue::{Pull, PullQueues},
-    report,
-    reporter::{Error, Reporter, Told, Workers},
+    CrierContext, GITHUB_REPORTER, comment,
+    pull_queue::{PullKey, PullQueues},
+    reporter::{ReportError, ReportResult, Reporter, SendLimiter},
+    state_change::JobStateChange,
+    status_report,
 };
 
 /// Bound on one status, and on one pull request's comments.
-const PATIENCE: Duration = Duration::from_secs(5 * 60);
+const GITHUB_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-pub(super) struct GithubReporter {
-    ctx: Arc<Context>,
-    workers: Workers,
+pub(super) struct GithubJobReporter {
+    ctx: Arc<CrierContext>,
+    workers: SendLimiter,
     /// Comments are read and then changed: of one pull request by one at a time.
     pulls: PullQueues,
 }
 
-impl GithubReporter {
-    pub(super) fn new(ctx: &Arc<Context>) -> Self {
+impl GithubJobReporter {
+    pub(super) fn new(ctx: &Arc<CrierContext>) -> Self {
         Self {
             ctx: Arc::clone(ctx),
-            workers: ctx.workers(ctx.settings.github_workers, PATIENCE),
+            workers: ctx.new_limiter(ctx.settings.github_workers, GITHUB_TIMEOUT),
             pulls: PullQueues::default(),
         }
     }
 
     /// Sets the commit status; `false` if GitHub will never take it.
-    async fn set_status(&self, job: &ProwJob) -> Result<bool, Error> {
+    async fn set_status(&self, job: &ProwJob) -> Result<bool, ReportError> {
         let config = self.ctx.config.borrow().prow.github_reporter.clone();
-        let Some(report) = report::report(job, &config) else {
+        let Some(report) = status_report::build_status_report(job, &config) else {
             return Ok(true);
         };
         let (org, repo) = (report.org.as_str(), report.repo.as_str());
@@ -58,8 +58,8 @@ impl GithubReporter {
                 .create_status(org, repo, &report.sha, &report.status)
                 .await?)
         };
-        match self.workers.run(status).await {
-            Err(Error::GitHub(error)) if report::is_permanent(&error) => {
+        match self.workers.run_limited(status).await {
+            Err(ReportError::GitHub(error)) if status_report::is_permanent_refusal(&error) => {
                 tracing::warn!(
                     prowjob = job.name_any(),
                     job = job.spec.job,
@@ -72,29 +72,32 @@ impl GithubReporter {
     }
 }
 
-impl Reporter for GithubReporter {
-    fn name(&self) -> &'static str {
+impl Reporter for GithubJobReporter {
+    fn reporter_name(&self) -> &'static str {
         GITHUB_REPORTER
     }
 
     fn is_due(&self, job: &ProwJob) -> bool {
-        report::is_reported(job, &self.ctx.settings.report_agent)
+        status_report::is_reported(job, &self.ctx.settings.report_agent)
     }
 
-    fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, Error>> {
+    fn report_state_change<'a>(
+        &'a self,
+        news: &'a Arc<JobStateChange>,
+    ) -> BoxFuture<'a, Result<ReportResult, ReportError>> {
         Box::pin(async move {
             let job = &news.job;
             let there = self.set_status(job).await?;
             let config = self.ctx.config.borrow().prow.github_reporter.clone();
-            let comments = comment::is_told(job, &config.job_types_to_report);
-            let Some(pull) = Pull::of(job).filter(|_| there && comments) else {
-                return Ok(Told::Done);
+            let comments = comment::belongs_in_comment(job, &config.job_types_to_report);
+            let Some(pull) = PullKey::from_job(job).filter(|_| there && comments) else {
+                return Ok(ReportResult::Done);
             };
             if config.comments_on(&pull.org, &pull.repo) {
-                let update = |all: Vec<Arc<News>>| self.update_comments(&pull, all);
-                self.pulls.join(&pull, news, update).await?;
+                let update = |all: Vec<Arc<JobStateChange>>| self.update_comments(&pull, all);
+                self.pulls.run_batched(&pull, news, update).await?;
             }
-            Ok(Told::Done)
+            Ok(ReportResult::Done)
         })
     }
 }

@@ -8,31 +8,31 @@ use prometheus_client::{
 };
 
 /// Seconds.
-const BUCKETS: [f64; 12] = [
+const LATENCY_BUCKETS: [f64; 12] = [
     1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0, 7200.0,
 ];
 
 #[derive(Clone, Debug)]
-pub struct Metrics {
-    latency: Family<Reporter, Histogram>,
-    results: Family<Outcome, Gauge>,
+pub struct CrierMetrics {
+    latency: Family<ReporterLabels, Histogram>,
+    results: Family<ReportResultLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reporter {
+struct ReporterLabels {
     reporter: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
+struct ReportResultLabels {
     reporter: &'static str,
     result: &'static str,
 }
 
-impl Metrics {
+impl CrierMetrics {
     pub fn new(registry: &mut Registry) -> Self {
         let metrics = Self {
-            latency: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            latency: Family::new_with_constructor(|| Histogram::new(LATENCY_BUCKETS)),
             results: Family::default(),
         };
         registry.register(
@@ -49,27 +49,27 @@ impl Metrics {
     }
 
     /// `completed` is when the job ended, if it has.
-    pub(super) fn reported(
+    pub(super) fn record_report(
         &self,
         reporter: &'static str,
         completed: Option<Timestamp>,
         now: Timestamp,
     ) {
-        self.count(reporter, "SUCCESS");
+        self.count_result(reporter, "SUCCESS");
         if let Some(completed) = completed {
             let seconds = now.duration_since(completed).as_secs_f64();
             self.latency
-                .get_or_create(&Reporter { reporter })
+                .get_or_create(&ReporterLabels { reporter })
                 .observe(seconds);
         }
     }
 
-    pub(super) fn failed(&self, reporter: &'static str) {
-        self.count(reporter, "ERROR");
+    pub(super) fn record_failure(&self, reporter: &'static str) {
+        self.count_result(reporter, "ERROR");
     }
 
-    fn count(&self, reporter: &'static str, result: &'static str) {
-        let outcome = Outcome { reporter, result };
+    fn count_result(&self, reporter: &'static str, result: &'static str) {
+        let outcome = ReportResultLabels { reporter, result };
         self.results.get_or_create(&outcome).inc();
     }
 }

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, path::PathBuf};
 use anyhow::{bail, ensure};
 use common::{
     config, github, kube, service,
-    storage::{Credentials, token::keys::KeyFile},
+    storage::{StorageCredentials, token::keys::StorageKeyFile},
 };
 
-use super::{Buckets, Settings, slack};
+use super::{BucketOpener, CrierSettings, slack};
 
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
-pub struct Options {
+pub struct CrierOptions {
     /// Reports to GitHub at once; 0 for none.
     #[arg(long, default_value_t = 0)]
     pub github_workers: u16,
@@ -51,7 +51,7 @@ pub struct Options {
     /// Log what would be told, tell nothing.
     #[arg(
         long,
-        value_parser = service::flags::boolean,
+        value_parser = service::flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,
@@ -59,15 +59,15 @@ pub struct Options {
     )]
     pub dry_run: bool,
     #[command(flatten)]
-    pub enablement: github::Enablement,
+    pub enablement: github::GithubEnablementOptions,
     #[command(flatten)]
-    pub config: config::Options,
+    pub config: config::ConfigOptions,
     #[command(flatten)]
-    pub kubernetes: kube::Options,
+    pub kubernetes: kube::KubernetesOptions,
     #[command(flatten)]
-    pub leader_election: service::lease::Timing,
+    pub leader_election: service::lease::LeaderElectionOptions,
     #[command(flatten)]
-    pub github: github::Options,
+    pub github: github::GithubOptions,
     #[command(flatten)]
     pub instrumentation: service::InstrumentationOptions,
 }
@@ -84,7 +84,7 @@ pub struct OtherReporters {
     /// Means something to --resultstore-workers alone.
     #[arg(
         long,
-        value_parser = service::flags::boolean,
+        value_parser = service::flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,
@@ -97,9 +97,9 @@ pub struct OtherReporters {
     pub cookiefile: Option<PathBuf>,
 }
 
-impl Options {
-    pub(super) fn settings(&self) -> Settings {
-        Settings {
+impl CrierOptions {
+    pub(super) fn to_settings(&self) -> CrierSettings {
+        CrierSettings {
             github_workers: self.github_workers,
             slack_workers: self.slack_workers,
             blob_storage_workers: self.blob_storage_workers,
@@ -112,13 +112,16 @@ impl Options {
     }
 
     /// The way into the buckets.
-    pub(super) fn buckets(&self) -> Buckets {
-        let credentials = Credentials {
+    pub(super) fn bucket_opener(&self) -> BucketOpener {
+        let credentials = StorageCredentials {
             gcs_credentials_file: self.gcs_credentials_file.clone(),
             s3_credentials_file: self.s3_credentials_file.clone(),
             storage_token: None,
         };
-        Buckets::new(credentials, self.storage_key_file.clone().map(KeyFile::new))
+        BucketOpener::new(
+            credentials,
+            self.storage_key_file.clone().map(StorageKeyFile::new),
+        )
     }
 
     /// The token file of each Slack host.
@@ -139,7 +142,7 @@ impl Options {
     }
 
     /// The flags that were given and ask for reporters that are not built.
-    pub(super) fn unbuilt(&self) -> impl Iterator<Item = &'static str> + use<> {
+    pub(super) fn unbuilt_flags(&self) -> impl Iterator<Item = &'static str> + use<> {
         let others = [
             ("--gerrit-workers", self.others.gerrit_workers),
             ("--pubsub-workers", self.others.pubsub_workers),
@@ -150,8 +153,8 @@ impl Options {
     }
 
     /// Refuses what cannot be.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        self.enablement.validate()?;
+    pub(super) fn validate_flags(&self) -> anyhow::Result<()> {
+        self.enablement.validate_flags()?;
         let workers = [
             self.github_workers,
             self.slack_workers,
@@ -179,9 +182,9 @@ impl Options {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Options {
+    fn parse(args: &[&str]) -> CrierOptions {
         let args = ["--config-path=c.yaml"].iter().chain(args).map(Into::into);
-        service::flags::parse("crier", args).unwrap()
+        service::flags::parse_flags("crier", args).unwrap()
     }
 
     #[test]
@@ -195,7 +198,7 @@ mod tests {
             ],
             &["--slack-workers=1", "--slack-token-file=t"],
         ] {
-            parse(args).check().unwrap();
+            parse(args).validate_flags().unwrap();
         }
         for (args, told) in [
             (&["--gerrit-workers=2"][..], "no reporter is enabled"),
@@ -210,7 +213,7 @@ mod tests {
             ),
             (&[], "no reporter is enabled"),
         ] {
-            let error = parse(args).check().unwrap_err().to_string();
+            let error = parse(args).validate_flags().unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }
     }
@@ -222,8 +225,11 @@ mod tests {
             "-pubsub-workers=1",
             "--gerrit-workers=0",
         ]);
-        options.check().unwrap();
-        assert_eq!(options.unbuilt().collect::<Vec<_>>(), ["--pubsub-workers"]);
+        options.validate_flags().unwrap();
+        assert_eq!(
+            options.unbuilt_flags().collect::<Vec<_>>(),
+            ["--pubsub-workers"]
+        );
     }
 
     #[test]

@@ -11,18 +11,18 @@ use std::{
 use common::prowjob::ProwJob;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use super::{news::News, reporter::Error};
+use super::{reporter::ReportError, state_change::JobStateChange};
 
 /// Which pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Pull {
+pub(super) struct PullKey {
     pub(super) org: String,
     pub(super) repo: String,
     pub(super) number: u64,
 }
 
-impl Pull {
-    pub(super) fn of(job: &ProwJob) -> Option<Self> {
+impl PullKey {
+    pub(super) fn from_job(job: &ProwJob) -> Option<Self> {
         let refs = job.spec.refs.as_ref()?;
         Some(Self {
             org: refs.org.clone(),
@@ -33,33 +33,33 @@ impl Pull {
 }
 
 #[derive(Default)]
-pub(super) struct PullQueues(Mutex<HashMap<Pull, Arc<Queue>>>);
+pub(super) struct PullQueues(Mutex<HashMap<PullKey, Arc<PullQueue>>>);
 
 #[derive(Default)]
-struct Queue {
+struct PullQueue {
     turn: tokio::sync::Mutex<()>,
-    waiting: Mutex<Vec<Waiting>>,
+    waiting: Mutex<Vec<WaitingReport>>,
 }
 
-struct Waiting {
-    news: Arc<News>,
-    done: oneshot::Sender<Result<(), Arc<Error>>>,
+struct WaitingReport {
+    news: Arc<JobStateChange>,
+    done: oneshot::Sender<Result<(), Arc<ReportError>>>,
 }
 
 impl PullQueues {
     /// Has `work` done for `news`, with what others bring.
-    pub(super) async fn join<F>(
+    pub(super) async fn run_batched<F>(
         &self,
-        pull: &Pull,
-        news: &Arc<News>,
-        work: impl FnOnce(Vec<Arc<News>>) -> F,
-    ) -> Result<(), Error>
+        pull: &PullKey,
+        news: &Arc<JobStateChange>,
+        work: impl FnOnce(Vec<Arc<JobStateChange>>) -> F,
+    ) -> Result<(), ReportError>
     where
-        F: Future<Output = Result<(), Error>>,
+        F: Future<Output = Result<(), ReportError>>,
     {
-        let queue = Arc::clone(self.lock().entry(pull.clone()).or_default());
-        let result = queue.join(news, work).await;
-        let mut queues = self.lock();
+        let queue = Arc::clone(self.lock_queues().entry(pull.clone()).or_default());
+        let result = queue.run_batched(news, work).await;
+        let mut queues = self.lock_queues();
         // The map's and ours: nobody else is there.
         if Arc::strong_count(&queue) == 2 {
             queues.remove(pull);
@@ -67,32 +67,32 @@ impl PullQueues {
         result
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Pull, Arc<Queue>>> {
+    fn lock_queues(&self) -> MutexGuard<'_, HashMap<PullKey, Arc<PullQueue>>> {
         self.0.lock().expect("nothing panics under this lock")
     }
 }
 
-impl Queue {
-    async fn join<F>(
+impl PullQueue {
+    async fn run_batched<F>(
         &self,
-        news: &Arc<News>,
-        work: impl FnOnce(Vec<Arc<News>>) -> F,
-    ) -> Result<(), Error>
+        news: &Arc<JobStateChange>,
+        work: impl FnOnce(Vec<Arc<JobStateChange>>) -> F,
+    ) -> Result<(), ReportError>
     where
-        F: Future<Output = Result<(), Error>>,
+        F: Future<Output = Result<(), ReportError>>,
     {
         let (done, mut result) = oneshot::channel();
-        self.waiting().push(Waiting {
+        self.lock_waiting().push(WaitingReport {
             news: Arc::clone(news),
             done,
         });
         let _turn = self.turn.lock().await;
         match result.try_recv() {
-            Ok(result) => result.map_err(Error::Shared),
+            Ok(result) => result.map_err(ReportError::Shared),
             // Whoever did it was stopped in the middle.
-            Err(TryRecvError::Closed) => Err(Error::TimedOut),
+            Err(TryRecvError::Closed) => Err(ReportError::TimedOut),
             Err(TryRecvError::Empty) => {
-                let waiting = std::mem::take(&mut *self.waiting());
+                let waiting = std::mem::take(&mut *self.lock_waiting());
                 let (all, told): (Vec<_>, Vec<_>) =
                     waiting.into_iter().map(|it| (it.news, it.done)).unzip();
                 let result = work(all).await.map_err(Arc::new);
@@ -100,12 +100,12 @@ impl Queue {
                     // Who does not wait any more needs no answer; our own is among them.
                     let _ = one.send(result.clone());
                 }
-                result.map_err(Error::Shared)
+                result.map_err(ReportError::Shared)
             }
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {
+    fn lock_waiting(&self) -> MutexGuard<'_, Vec<WaitingReport>> {
         self.waiting.lock().expect("nothing panics under this lock")
     }
 }

@@ -1,32 +1,32 @@
 //! A job's texts within an operator's template: the template is the operator's, what it inserts
 //! may be a stranger's.
 
-use common::inert;
+use common::untrusted_text;
 
 /// Characters of a text, and of an address.
 pub(super) const MAX_TEXT: usize = 1_000;
 pub(super) const MAX_URL: usize = 2_000;
 
-/// For [`common::template::Template::render_job_as`], where the text goes to GitHub.
+/// For [`common::template::GoTemplate::render_job_as`], where the text goes to GitHub.
 pub(super) fn for_github(field: &str, text: &str) -> String {
     match field {
-        field if is_address(field) => inert::target(text, MAX_URL),
+        field if is_address(field) => untrusted_text::escape_link_target(text, MAX_URL),
         field if is_plain_name(field, text) => text.to_owned(),
         // Meant to be typed, so it begins as a command does.
         "rerun_command" => match text.strip_prefix('/') {
-            Some(rest) => format!("/{}", inert::markdown(rest, MAX_TEXT)),
-            None => inert::markdown(text, MAX_TEXT),
+            Some(rest) => format!("/{}", untrusted_text::escape_markdown(rest, MAX_TEXT)),
+            None => untrusted_text::escape_markdown(text, MAX_TEXT),
         },
-        _ => inert::markdown(text, MAX_TEXT),
+        _ => untrusted_text::escape_markdown(text, MAX_TEXT),
     }
 }
 
 /// The same for Slack.
 pub(super) fn for_slack(field: &str, text: &str) -> String {
     match field {
-        field if is_address(field) => inert::target(text, MAX_URL),
+        field if is_address(field) => untrusted_text::escape_link_target(text, MAX_URL),
         field if is_plain_name(field, text) => text.to_owned(),
-        _ => inert::slack(text, MAX_TEXT),
+        _ => untrusted_text::escape_slack(text, MAX_TEXT),
     }
 }
 
@@ -45,7 +45,7 @@ fn is_address(field: &str) -> bool {
 mod tests {
     use common::{
         prowjob::{ProwJob, ProwJobStatus, Pull, Refs},
-        template::Template,
+        template::GoTemplate,
     };
 
     use super::*;
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn an_operators_template_inserts_nothing_but_text() {
-        let template = Template::parse(ALL).unwrap();
+        let template = GoTemplate::parse_template(ALL).unwrap();
         let github = template.render_job_as(&job(), for_github).unwrap();
         for hostile in ["[x]", "@all", "#1", "<!", "evil.example)", "://evil", "\n"] {
             let found = github.replace("(http&#58;\u{200b}//evil.example)", "");

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
-use super::{Fence, news::News, slack};
+use super::{LeaderFence, slack, state_change::JobStateChange};
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 const LONGEST_RETRY: Duration = Duration::from_secs(1000);
@@ -16,18 +16,21 @@ const LONGEST_RETRY: Duration = Duration::from_secs(1000);
 /// one reporter there is never more than one report under way.
 pub(crate) trait Reporter: Send + Sync {
     /// The key of its marks in `prev_report_states`.
-    fn name(&self) -> &'static str;
+    fn reporter_name(&self) -> &'static str;
 
     /// Whether this reporter tells of the job's state, should it not have been told yet.
     fn is_due(&self, job: &ProwJob) -> bool;
 
-    /// Tells of the state. What no later try can change is logged and [`Told::Done`].
-    fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, Error>>;
+    /// Tells of the state. What no later try can change is logged and [`ReportResult::Done`].
+    fn report_state_change<'a>(
+        &'a self,
+        news: &'a Arc<JobStateChange>,
+    ) -> BoxFuture<'a, Result<ReportResult, ReportError>>;
 }
 
 /// How a report went that is no failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum ReportResult {
     Done,
     /// Not possible yet: again soon, and that is no failure.
     NotYet,
@@ -35,56 +38,56 @@ pub(crate) enum Told {
 
 /// Why a report is tried again.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub(crate) enum ReportError {
     #[error(transparent)]
-    GitHub(#[from] github::Error),
+    GitHub(#[from] github::GithubError),
     #[error(transparent)]
     Api(#[from] kube::Error),
     #[error(transparent)]
-    Storage(#[from] storage::Error),
+    Storage(#[from] storage::StorageError),
     #[error(transparent)]
-    Slack(#[from] slack::Error),
+    Slack(#[from] slack::SlackError),
     #[error("there was no answer in time")]
     TimedOut,
     #[error(transparent)]
     NotLeading(#[from] NotLeading),
     /// It was tried for several jobs together.
     #[error(transparent)]
-    Shared(Arc<Error>),
+    Shared(Arc<ReportError>),
 }
 
-impl Error {
+impl ReportError {
     /// How long to wait before the next try, after `failures` before this one.
     pub(super) fn retry_after(&self, failures: u32, now: Timestamp) -> Duration {
         match self {
-            Self::GitHub(github::Error::RateLimited { reset }) => {
+            Self::GitHub(github::GithubError::RateLimited { reset }) => {
                 Duration::try_from(reset.duration_since(now))
                     .unwrap_or_default()
                     .max(FIRST_RETRY)
             }
-            Self::Slack(slack::Error::RateLimited(wait)) => *wait,
+            Self::Slack(slack::SlackError::RateLimited(wait)) => *wait,
             Self::Shared(error) => error.retry_after(failures, now),
-            _ => backoff(failures),
+            _ => backoff_delay(failures),
         }
     }
 }
 
 /// How long to wait for what is not there yet, after `times` in vain.
-pub(super) fn backoff(times: u32) -> Duration {
+pub(super) fn backoff_delay(times: u32) -> Duration {
     FIRST_RETRY
         .saturating_mul(1 << times.min(16))
         .min(LONGEST_RETRY)
 }
 
 /// How many reports of one kind are sent at once, and how long one may take.
-pub(super) struct Workers {
+pub(super) struct SendLimiter {
     permits: Semaphore,
     patience: Duration,
-    fence: Fence,
+    fence: LeaderFence,
 }
 
-impl Workers {
-    pub(super) fn new(count: u16, patience: Duration, fence: Fence) -> Self {
+impl SendLimiter {
+    pub(super) fn new(count: u16, patience: Duration, fence: LeaderFence) -> Self {
         Self {
             permits: Semaphore::new(count.into()),
             patience,
@@ -93,19 +96,19 @@ impl Workers {
     }
 
     /// Runs `send` when it is its turn. The time before that is not counted.
-    pub(super) async fn run<T>(
+    pub(super) async fn run_limited<T>(
         &self,
-        send: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
+        send: impl Future<Output = Result<T, ReportError>>,
+    ) -> Result<T, ReportError> {
         let _permit = self
             .permits
             .acquire()
             .await
             .expect("nobody closes the semaphore");
-        self.fence.check()?;
+        self.fence.check_leading()?;
         tokio::time::timeout(self.patience, send)
             .await
-            .map_err(|_| Error::TimedOut)?
+            .map_err(|_| ReportError::TimedOut)?
     }
 }
 
@@ -116,12 +119,12 @@ mod tests {
     #[test]
     fn retries_slow_down_and_keep_the_others_time() {
         let now = "2026-08-01T00:00:00Z".parse().unwrap();
-        assert_eq!(Error::TimedOut.retry_after(0, now), FIRST_RETRY);
-        assert_eq!(Error::TimedOut.retry_after(40, now), LONGEST_RETRY);
+        assert_eq!(ReportError::TimedOut.retry_after(0, now), FIRST_RETRY);
+        assert_eq!(ReportError::TimedOut.retry_after(40, now), LONGEST_RETRY);
         let reset = "2026-08-01T00:10:00Z".parse().unwrap();
-        let limited = Error::GitHub(github::Error::RateLimited { reset });
+        let limited = ReportError::GitHub(github::GithubError::RateLimited { reset });
         assert_eq!(limited.retry_after(40, now), Duration::from_secs(600));
-        let limited = Error::Slack(slack::Error::RateLimited(Duration::from_secs(30)));
+        let limited = ReportError::Slack(slack::SlackError::RateLimited(Duration::from_secs(30)));
         assert_eq!(limited.retry_after(40, now), Duration::from_secs(30));
     }
 }

@@ -1,53 +1,52 @@
 //! The reporter of jobs on Slack: `slack_reporter_configs`, and `reporter_config.slack` of a job.
 
 mod client;
-mod target;
+mod reporter_config;
 
 use std::{sync::Arc, time::Duration};
 
 use common::{
     prowjob::{ProwJob, SlackReporterConfig},
-    template::Template,
+    template::GoTemplate,
 };
 use futures::future::BoxFuture;
 use kube::ResourceExt;
 
 use super::{
-    Context,
-    news::News,
-    quote,
-    reporter::{Error as ReportError, Reporter, Told, Workers},
+    CrierContext, quote,
+    reporter::{ReportError, ReportResult, Reporter, SendLimiter},
+    state_change::JobStateChange,
 };
 
-pub(super) use client::{DEFAULT_HOST, Error};
-pub use client::{SLACK_API, Slack};
-use target::{is_told, target};
+pub(super) use client::{DEFAULT_HOST, SlackError};
+pub use client::{SLACK_API, SlackClient};
+use reporter_config::{effective_config, is_reported};
 
 /// Bound on one message.
-const PATIENCE: Duration = Duration::from_secs(30);
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) struct SlackReporter {
-    ctx: Arc<Context>,
-    workers: Workers,
+pub(super) struct SlackJobReporter {
+    ctx: Arc<CrierContext>,
+    workers: SendLimiter,
 }
 
-impl SlackReporter {
-    pub(super) fn new(ctx: &Arc<Context>) -> Self {
+impl SlackJobReporter {
+    pub(super) fn new(ctx: &Arc<CrierContext>) -> Self {
         Self {
             ctx: Arc::clone(ctx),
-            workers: ctx.workers(ctx.settings.slack_workers, PATIENCE),
+            workers: ctx.new_limiter(ctx.settings.slack_workers, MESSAGE_TIMEOUT),
         }
     }
 
-    async fn tell(&self, news: &News) -> Result<(), ReportError> {
-        let target = target(&self.ctx.config.borrow(), &news.job.spec);
-        let Some(job) = news.whole().await? else {
+    async fn send_message(&self, news: &JobStateChange) -> Result<(), ReportError> {
+        let target = effective_config(&self.ctx.config.borrow(), &news.job.spec);
+        let Some(job) = news.read_full_job().await? else {
             return Ok(());
         };
-        let text = match text(&target, &job) {
+        let text = match render_message(&target, &job) {
             Ok(text) => text,
             Err(error) => {
-                give_up(&news.job, &target, &format!("report_template: {error}"));
+                log_giving_up(&news.job, &target, &format!("report_template: {error}"));
                 return Ok(());
             }
         };
@@ -62,11 +61,11 @@ impl SlackReporter {
         match self
             .ctx
             .slack
-            .post(&target.host, &target.channel, &text)
+            .post_message(&target.host, &target.channel, &text)
             .await
         {
             Err(error) if error.is_permanent() => {
-                give_up(&news.job, &target, &error.to_string());
+                log_giving_up(&news.job, &target, &error.to_string());
                 Ok(())
             }
             done => Ok(done?),
@@ -74,7 +73,7 @@ impl SlackReporter {
     }
 }
 
-fn give_up(job: &ProwJob, target: &SlackReporterConfig, why: &str) {
+fn log_giving_up(job: &ProwJob, target: &SlackReporterConfig, why: &str) {
     tracing::error!(
         prowjob = job.name_any(),
         job = job.spec.job,
@@ -85,25 +84,31 @@ fn give_up(job: &ProwJob, target: &SlackReporterConfig, why: &str) {
     );
 }
 
-impl Reporter for SlackReporter {
-    fn name(&self) -> &'static str {
+impl Reporter for SlackJobReporter {
+    fn reporter_name(&self) -> &'static str {
         "slackreporter"
     }
 
     fn is_due(&self, job: &ProwJob) -> bool {
-        is_told(&self.ctx.config.borrow(), job)
+        is_reported(&self.ctx.config.borrow(), job)
     }
 
-    fn report<'a>(&'a self, news: &'a Arc<News>) -> BoxFuture<'a, Result<Told, ReportError>> {
+    fn report_state_change<'a>(
+        &'a self,
+        news: &'a Arc<JobStateChange>,
+    ) -> BoxFuture<'a, Result<ReportResult, ReportError>> {
         Box::pin(async move {
-            self.workers.run(self.tell(news)).await?;
-            Ok(Told::Done)
+            self.workers.run_limited(self.send_message(news)).await?;
+            Ok(ReportResult::Done)
         })
     }
 }
 
-fn text(target: &SlackReporterConfig, job: &ProwJob) -> Result<String, common::template::Error> {
-    Template::parse(&target.report_template)?.render_job_as(job, quote::for_slack)
+fn render_message(
+    target: &SlackReporterConfig,
+    job: &ProwJob,
+) -> Result<String, common::template::GoTemplateError> {
+    GoTemplate::parse_template(&target.report_template)?.render_job_as(job, quote::for_slack)
 }
 
 #[cfg(test)]
@@ -164,7 +169,7 @@ mod tests {
             (None, true),
         ] {
             let job = job(repo, ProwJobState::Error, own.clone());
-            let target = target(&config, &job.spec);
+            let target = effective_config(&config, &job.spec);
             let words = [&target.channel, &target.host, &target.report_template];
             assert_eq!(
                 words.map(String::as_str) == ["mine", "h", "<!channel>"],
@@ -177,7 +182,7 @@ mod tests {
                         .iter()
                         .any(|word| ["mine", "h", "<!channel>"].contains(&word.as_str()))
             );
-            assert!(is_told(&config, &job), "its states are its own");
+            assert!(is_reported(&config, &job), "its states are its own");
         }
     }
 
@@ -245,15 +250,15 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(is_told(&config(), &job), expected, "{name}");
+            assert_eq!(is_reported(&config(), &job), expected, "{name}");
         }
         let mut other = job(None, Failure, json!({"channel": "own"}));
         other.spec.job_type = ProwJobType::Batch;
-        assert!(is_told(&config(), &other), "a channel of its own");
+        assert!(is_reported(&config(), &other), "a channel of its own");
         other.spec.reporter_config = None;
-        assert!(!is_told(&config(), &other), "a type that is not listed");
+        assert!(!is_reported(&config(), &other), "a type that is not listed");
         assert!(
-            !is_told(&Config::default(), &other),
+            !is_reported(&Config::default(), &other),
             "nothing is configured"
         );
     }
@@ -261,7 +266,7 @@ mod tests {
     #[test]
     fn a_job_fills_what_it_leaves_open_from_the_installation() {
         let of = |job: &ProwJob| {
-            let target = target(&config(), &job.spec);
+            let target = effective_config(&config(), &job.spec);
             (target.host, target.channel)
         };
         let failure = ProwJobState::Failure;
@@ -278,9 +283,9 @@ mod tests {
     #[test]
     fn what_is_written_notifies_nobody() {
         let mut job = job(Some("r"), ProwJobState::Failure, json!(null));
-        let target = target(&config(), &job.spec);
+        let target = effective_config(&config(), &job.spec);
         assert_eq!(
-            text(&target, &job).unwrap(),
+            render_message(&target, &job).unwrap(),
             "Job unit of type presubmit ended with state failure. <http://deck/?a=1&b=2|View logs>"
         );
         let title = "<!channel> look & see".into();
@@ -294,7 +299,7 @@ mod tests {
             ..target
         };
         assert_eq!(
-            text(&target, &job).unwrap(),
+            render_message(&target, &job).unwrap(),
             "&lt;!channel&gt; look &amp; see"
         );
     }

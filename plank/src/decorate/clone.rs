@@ -1,28 +1,31 @@
 //! The init container that checks the code out, and the secrets that only it may see.
 
-use common::expansion::literal;
+use common::expansion::escape_literal;
 use common::prowjob::{DecorationConfig, ProwJobSpec, Refs, SecretKey};
 use podutils::clonerefs;
 use serde_json::{Value, json};
 
 use super::{
-    Error,
-    json::{Object, empty_dir, go_json, mount, read_only, secret, variable},
+    DecorateError,
+    json::{
+        SpecObject, empty_dir_volume, go_json, literal_env_var, read_only_mount, secret_volume,
+        volume_mount,
+    },
 };
 
 /// Where the code lands; the job's `GOPATH`.
-pub(crate) const CODE: &str = "/home/prow/go";
+pub(crate) const CODE_DIR: &str = "/home/prow/go";
 /// What was cloned, for initupload.
 pub(super) const CLONE_LOG: &str = "/logs/clone.json";
 
 /// Its temporary folder.
-const SCRATCH: &str = "clonerefs-tmp";
+const TMP_VOLUME: &str = "clonerefs-tmp";
 const DEFAULT_API: &str = "https://api.github.com";
 /// Only the owner may read.
-const PRIVATE: u32 = 0o400;
+const OWNER_READ_ONLY: u32 = 0o400;
 
-pub(super) struct Clone {
-    pub(super) container: Object,
+pub(super) struct CloneContainer {
+    pub(super) container: SpecObject,
     pub(super) volumes: Vec<Value>,
     /// Its credentials, for initupload to know what to hide of what it says.
     pub(super) secret_mounts: Vec<Value>,
@@ -31,7 +34,10 @@ pub(super) struct Clone {
 }
 
 /// `None` if there is nothing to clone, or the job clones by itself.
-pub(super) fn clone(spec: &ProwJobSpec, config: &DecorationConfig) -> Result<Option<Clone>, Error> {
+pub(super) fn build_clonerefs(
+    spec: &ProwJobSpec,
+    config: &DecorationConfig,
+) -> Result<Option<CloneContainer>, DecorateError> {
     let refs: Vec<Refs> = spec.refs.iter().chain(&spec.extra_refs).cloned().collect();
     let Some(first) = refs.first() else {
         return Ok(None);
@@ -40,16 +46,16 @@ pub(super) fn clone(spec: &ProwJobSpec, config: &DecorationConfig) -> Result<Opt
         return Ok(None);
     }
     let start = refs.iter().find(|refs| refs.workdir).unwrap_or(first);
-    let working_dir = start.clone_dir(CODE);
-    let mut secrets = Secrets::new(config);
-    secrets.finish();
-    let image = super::wrap::image(
+    let working_dir = start.clone_dir(CODE_DIR);
+    let mut secrets = CloneSecrets::new(config);
+    secrets.add_tmp_and_cookiefile();
+    let image = super::wrap::utility_image(
         config,
         |images| &images.clonerefs,
         "utility_images.clonerefs",
     )?;
-    let options = clonerefs::Options {
-        src_root: CODE.into(),
+    let options = clonerefs::ClonerefsOptions {
+        src_root: CODE_DIR.into(),
         log: CLONE_LOG.into(),
         git_user_name: "ci-robot".into(),
         git_user_email: "ci-robot@k8s.io".into(),
@@ -64,29 +70,38 @@ pub(super) fn clone(spec: &ProwJobSpec, config: &DecorationConfig) -> Result<Opt
         },
         github_app_id: config.github_app_id.clone(),
         github_app_private_key_file: secrets.app_key_file,
-        ..clonerefs::Options::default()
+        ..clonerefs::ClonerefsOptions::default()
     };
-    let mut mounts = vec![mount("logs", "/logs"), mount("code", CODE)];
-    let is_secret = |mount: &&Value| mount["name"] != SCRATCH;
+    let mut mounts = vec![
+        volume_mount("logs", "/logs"),
+        volume_mount("code", CODE_DIR),
+    ];
+    let is_secret = |mount: &&Value| mount["name"] != TMP_VOLUME;
     let secret_mounts = secrets.mounts.iter().filter(is_secret).cloned().collect();
     mounts.extend(secrets.mounts);
-    let mut container = Object::new();
+    let mut container = SpecObject::new();
     container.insert("name".into(), "clonerefs".into());
     container.insert("image".into(), image.into());
     if !secrets.cookie_path.is_empty() {
         container.insert(
             "args".into(),
-            json!([literal(&format!("--cookiefile={}", secrets.cookie_path))]),
+            json!([escape_literal(&format!(
+                "--cookiefile={}",
+                secrets.cookie_path
+            ))]),
         );
     }
     container.insert(
         "env".into(),
-        json!([variable(clonerefs::Options::ENV, &go_json(&options))]),
+        json!([literal_env_var(
+            clonerefs::ClonerefsOptions::ENV,
+            &go_json(&options)
+        )]),
     );
     container.insert("volumeMounts".into(), mounts.into());
     let mut volumes = secrets.volumes;
-    volumes.push(empty_dir("code"));
-    Ok(Some(Clone {
+    volumes.push(empty_dir_volume("code"));
+    Ok(Some(CloneContainer {
         container,
         volumes,
         secret_mounts,
@@ -96,7 +111,7 @@ pub(super) fn clone(spec: &ProwJobSpec, config: &DecorationConfig) -> Result<Opt
 
 /// Credentials as volumes, as mounts, and as the paths that the options name.
 #[derive(Default)]
-struct Secrets<'a> {
+struct CloneSecrets<'a> {
     cookiefile: Option<&'a str>,
     volumes: Vec<Value>,
     mounts: Vec<Value>,
@@ -106,7 +121,7 @@ struct Secrets<'a> {
     cookie_path: String,
 }
 
-impl<'a> Secrets<'a> {
+impl<'a> CloneSecrets<'a> {
     fn new(config: &'a DecorationConfig) -> Self {
         let mut all = Self {
             cookiefile: config
@@ -116,54 +131,54 @@ impl<'a> Secrets<'a> {
             ..Self::default()
         };
         for name in &config.ssh_key_secrets {
-            let (volume, path) = (format!("ssh-keys-{name}"), below("/secrets/ssh", name));
-            all.volumes.push(private(&volume, name));
-            all.mounts.push(read_only(&volume, &path));
+            let (volume, path) = (format!("ssh-keys-{name}"), join_path("/secrets/ssh", name));
+            all.volumes.push(private_secret_volume(&volume, name));
+            all.mounts.push(read_only_mount(&volume, &path));
             all.key_files.push(path);
         }
         if let Some(token) = &config.oauth_token_secret {
-            all.oauth_token_file = all.one_key(token, "/secrets/oauth");
+            all.oauth_token_file = all.mount_secret_key(token, "/secrets/oauth");
         }
         if let Some(key) = &config.github_app_private_key_secret {
-            all.app_key_file = all.one_key(key, "/secrets/github-app");
+            all.app_key_file = all.mount_secret_key(key, "/secrets/github-app");
         }
         all
     }
 
     /// What comes after the other secrets, in Prow's order.
-    fn finish(&mut self) {
-        self.volumes.push(empty_dir(SCRATCH));
-        self.mounts.push(mount(SCRATCH, "/tmp"));
+    fn add_tmp_and_cookiefile(&mut self) {
+        self.volumes.push(empty_dir_volume(TMP_VOLUME));
+        self.mounts.push(volume_mount(TMP_VOLUME, "/tmp"));
         if let Some(reference) = self.cookiefile {
             let (name, key) = reference.split_once('/').unwrap_or((reference, reference));
-            self.volumes.push(private("cookiefile", name));
+            self.volumes.push(private_secret_volume("cookiefile", name));
             self.mounts
-                .push(read_only("cookiefile", "/secrets/cookiefile"));
-            self.cookie_path = below("/secrets/cookiefile", key);
+                .push(read_only_mount("cookiefile", "/secrets/cookiefile"));
+            self.cookie_path = join_path("/secrets/cookiefile", key);
         }
     }
 
-    fn one_key(&mut self, secret: &SecretKey, folder: &str) -> String {
+    fn mount_secret_key(&mut self, secret: &SecretKey, folder: &str) -> String {
         let SecretKey { name, key } = secret;
         self.volumes.push(json!({
             "name": name,
             "secret": {"secretName": name, "items": [{"key": key, "path": format!("./{key}")}]},
         }));
-        self.mounts.push(read_only(name, folder));
-        below(folder, key)
+        self.mounts.push(read_only_mount(name, folder));
+        join_path(folder, key)
     }
 }
 
 /// A file of a folder; without a name, the folder.
-fn below(folder: &str, name: &str) -> String {
+fn join_path(folder: &str, name: &str) -> String {
     match name {
         "" => folder.to_owned(),
         name => format!("{folder}/{name}"),
     }
 }
 
-fn private(volume: &str, name: &str) -> Value {
-    let mut volume = secret(volume, name);
-    volume["secret"]["defaultMode"] = PRIVATE.into();
+fn private_secret_volume(volume: &str, name: &str) -> Value {
+    let mut volume = secret_volume(volume, name);
+    volume["secret"]["defaultMode"] = OWNER_READ_ONLY.into();
     volume
 }

@@ -7,16 +7,19 @@ use podutils::JobSpec;
 use serde_json::Value;
 
 use super::{
-    Error,
-    json::{go_json, variable},
+    DecorateError,
+    json::{go_json, literal_env_var},
 };
 
 /// Variables by name: sorted, as Prow writes them.
-pub(super) type Environment = BTreeMap<&'static str, String>;
+pub(super) type JobEnvironment = BTreeMap<&'static str, String>;
 
 /// The variables of every job, after its own.
-pub(super) fn downward(spec: &ProwJobSpec, job_spec: &JobSpec) -> Result<Environment, Error> {
-    let mut all = Environment::from([
+pub(super) fn env_for_spec(
+    spec: &ProwJobSpec,
+    job_spec: &JobSpec,
+) -> Result<JobEnvironment, DecorateError> {
+    let mut all = JobEnvironment::from([
         ("CI", "true".to_owned()),
         ("JOB_NAME", spec.job.clone()),
         ("JOB_TYPE", spec.job_type.to_string()),
@@ -36,9 +39,9 @@ pub(super) fn downward(spec: &ProwJobSpec, job_spec: &JobSpec) -> Result<Environ
         // Whoever gave it no type may have given it less: it gets what there is. Upstream's plank
         // ends here.
         None if spec.job_type.is_unset() => return Ok(all),
-        None => return Err(Error::Missing(kind, "refs")),
+        None => return Err(DecorateError::Missing(kind, "refs")),
     };
-    let (host, base) = source(refs);
+    let (host, base) = split_import_path(refs);
     all.extend([
         ("REPO_OWNER", refs.org.clone()),
         ("REPO_NAME", refs.repo.clone()),
@@ -54,7 +57,7 @@ pub(super) fn downward(spec: &ProwJobSpec, job_spec: &JobSpec) -> Result<Environ
     let pull = match refs.pulls.first() {
         Some(pull) => pull,
         None if spec.job_type.is_unset() => return Ok(all),
-        None => return Err(Error::Missing(kind, "a pull request in refs.pulls")),
+        None => return Err(DecorateError::Missing(kind, "a pull request in refs.pulls")),
     };
     all.extend([
         ("PULL_NUMBER", pull.number.to_string()),
@@ -65,15 +68,15 @@ pub(super) fn downward(spec: &ProwJobSpec, job_spec: &JobSpec) -> Result<Environ
     Ok(all)
 }
 
-pub(super) fn variables(environment: &Environment) -> Vec<Value> {
+pub(super) fn env_vars(environment: &JobEnvironment) -> Vec<Value> {
     environment
         .iter()
-        .map(|(name, value)| variable(name, value))
+        .map(|(name, value)| literal_env_var(name, value))
         .collect()
 }
 
 /// Host and path of the source, as the import path's first segment and its rest.
-fn source(refs: &Refs) -> (String, String) {
+fn split_import_path(refs: &Refs) -> (String, String) {
     let path = refs.import_path();
     match path.split_once('/') {
         Some((host, base)) => (host.to_owned(), base.to_owned()),
@@ -95,7 +98,7 @@ mod tests {
         ] {
             let spec = serde_json::json!({"job": "unit", "refs": refs});
             let spec: ProwJobSpec = serde_json::from_value(spec).unwrap();
-            let all = downward(&spec, &JobSpec::default()).unwrap();
+            let all = env_for_spec(&spec, &JobSpec::default()).unwrap();
             assert_eq!(all["JOB_TYPE"], "");
             assert_eq!(all.contains_key("REPO_OWNER"), has_repo);
             assert_eq!(all.contains_key("PULL_NUMBER"), has_pull);
@@ -126,7 +129,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                source(&refs),
+                split_import_path(&refs),
                 (host.to_owned(), base.to_owned()),
                 "{refs:?}"
             );

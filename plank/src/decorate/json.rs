@@ -1,88 +1,97 @@
 //! Editing a pod spec as JSON, and writing JSON as Go writes it.
 
-use common::expansion::literal;
+use common::expansion::escape_literal;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::Error;
+use super::DecorateError;
 
-pub(super) type Object = Map<String, Value>;
+pub(super) type SpecObject = Map<String, Value>;
 
 /// The list under `key`, made if it is missing.
-pub(super) fn list<'a>(object: &'a mut Object, key: &str) -> Result<&'a mut Vec<Value>, Error> {
+pub(super) fn list_mut<'a>(
+    object: &'a mut SpecObject,
+    key: &str,
+) -> Result<&'a mut Vec<Value>, DecorateError> {
     let value = object.entry(key).or_insert(Value::Null);
     if value.is_null() {
         *value = Value::Array(Vec::new());
     }
     value
         .as_array_mut()
-        .ok_or_else(|| Error::Malformed(key.to_owned(), "a list"))
+        .ok_or_else(|| DecorateError::Malformed(key.to_owned(), "a list"))
 }
 
 /// The objects of the list under `key`; none if it is missing.
-pub(super) fn objects<'a>(object: &'a mut Object, key: &str) -> Result<Vec<&'a mut Object>, Error> {
+pub(super) fn objects_mut<'a>(
+    object: &'a mut SpecObject,
+    key: &str,
+) -> Result<Vec<&'a mut SpecObject>, DecorateError> {
     let items = match object.get_mut(key) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(items)) => items,
-        Some(_) => return Err(Error::Malformed(key.to_owned(), "a list")),
+        Some(_) => return Err(DecorateError::Malformed(key.to_owned(), "a list")),
     };
     items
         .iter_mut()
         .enumerate()
         .map(|(i, item)| {
             item.as_object_mut()
-                .ok_or_else(|| Error::Malformed(format!("{key}[{i}]"), "an object"))
+                .ok_or_else(|| DecorateError::Malformed(format!("{key}[{i}]"), "an object"))
         })
         .collect()
 }
 
 /// The object under `key`, made if it is missing.
-pub(super) fn object<'a>(parent: &'a mut Object, key: &str) -> Result<&'a mut Object, Error> {
+pub(super) fn object_mut<'a>(
+    parent: &'a mut SpecObject,
+    key: &str,
+) -> Result<&'a mut SpecObject, DecorateError> {
     let value = parent.entry(key).or_insert(Value::Null);
     if value.is_null() {
-        *value = Value::Object(Object::new());
+        *value = Value::Object(SpecObject::new());
     }
     value
         .as_object_mut()
-        .ok_or_else(|| Error::Malformed(key.to_owned(), "an object"))
+        .ok_or_else(|| DecorateError::Malformed(key.to_owned(), "an object"))
 }
 
-pub(super) fn text<'a>(object: &'a Object, key: &str) -> &'a str {
+pub(super) fn str_field<'a>(object: &'a SpecObject, key: &str) -> &'a str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The texts of the list under `key`; none if it is missing.
-pub(super) fn texts(object: &Object, key: &str) -> Result<Vec<String>, Error> {
+pub(super) fn string_list(object: &SpecObject, key: &str) -> Result<Vec<String>, DecorateError> {
     match object.get(key) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(value) => serde_json::from_value(value.clone())
-            .map_err(|_| Error::Malformed(key.to_owned(), "a list of strings")),
+            .map_err(|_| DecorateError::Malformed(key.to_owned(), "a list of strings")),
     }
 }
 
 /// A variable whose value arrives as it is, whatever `$(…)` and `$$` it holds.
-pub(super) fn variable(name: &str, value: &str) -> Value {
-    variable_as_written(name, &literal(value))
+pub(super) fn literal_env_var(name: &str, value: &str) -> Value {
+    raw_env_var(name, &escape_literal(value))
 }
 
 /// A variable that the kubelet expands.
-pub(super) fn variable_as_written(name: &str, value: &str) -> Value {
+pub(super) fn raw_env_var(name: &str, value: &str) -> Value {
     json!({"name": name, "value": value})
 }
 
-pub(super) fn mount(name: &str, path: &str) -> Value {
+pub(super) fn volume_mount(name: &str, path: &str) -> Value {
     json!({"name": name, "mountPath": path})
 }
 
-pub(super) fn read_only(name: &str, path: &str) -> Value {
+pub(super) fn read_only_mount(name: &str, path: &str) -> Value {
     json!({"name": name, "mountPath": path, "readOnly": true})
 }
 
-pub(super) fn empty_dir(name: &str) -> Value {
+pub(super) fn empty_dir_volume(name: &str) -> Value {
     json!({"name": name, "emptyDir": {}})
 }
 
-pub(super) fn secret(name: &str, secret: &str) -> Value {
+pub(super) fn secret_volume(name: &str, secret: &str) -> Value {
     json!({"name": name, "secret": {"secretName": secret}})
 }
 

@@ -5,34 +5,40 @@ use common::prowjob::DecorationConfig;
 use serde_json::Value;
 
 use super::{
-    Error,
-    json::{Object, object, objects, text},
+    DecorateError,
+    json::{SpecObject, object_mut, objects_mut, str_field},
 };
 
 /// Before the sidecar is there, so only the user's containers are meant.
-pub(super) fn memory(spec: &mut Object, config: &DecorationConfig) -> Result<(), Error> {
-    for container in objects(spec, "containers")? {
+pub(super) fn set_memory_defaults(
+    spec: &mut SpecObject,
+    config: &DecorationConfig,
+) -> Result<(), DecorateError> {
+    for container in objects_mut(spec, "containers")? {
         if let Some(default) = &config.default_memory_request {
-            let requests = object(object(container, "resources")?, "requests")?;
+            let requests = object_mut(object_mut(container, "resources")?, "requests")?;
             requests
                 .entry("memory")
                 .or_insert_with(|| default.clone().into());
         }
         if config.set_limit_equals_memory_request == Some(true) {
-            let resources = object(container, "resources")?;
+            let resources = object_mut(container, "resources")?;
             let request = resources
                 .get("requests")
                 .and_then(|requests| requests.get("memory"));
             if let Some(request) = request.cloned() {
-                object(resources, "limits")?.insert("memory".into(), request);
+                object_mut(resources, "limits")?.insert("memory".into(), request);
             }
         }
     }
     Ok(())
 }
 
-pub(super) fn security_context(spec: &mut Object, config: &DecorationConfig) -> Result<(), Error> {
-    let context = object(spec, "securityContext")?;
+pub(super) fn set_security_context(
+    spec: &mut SpecObject,
+    config: &DecorationConfig,
+) -> Result<(), DecorateError> {
+    let context = object_mut(spec, "securityContext")?;
     for (key, value) in [
         ("runAsUser", config.run_as_user),
         ("runAsGroup", config.run_as_group),
@@ -45,7 +51,7 @@ pub(super) fn security_context(spec: &mut Object, config: &DecorationConfig) -> 
     Ok(())
 }
 
-pub(super) fn scheduling(spec: &mut Object, config: &DecorationConfig) {
+pub(super) fn set_scheduling(spec: &mut SpecObject, config: &DecorationConfig) {
     let Some(options) = &config.scheduling_options else {
         return;
     };
@@ -64,17 +70,17 @@ pub(super) fn scheduling(spec: &mut Object, config: &DecorationConfig) {
 }
 
 /// A quarter more than the test's own grace, so that the sidecar still gets to upload.
-pub(super) fn grace(spec: &mut Object, config: &DecorationConfig) {
+pub(super) fn set_grace_period(spec: &mut SpecObject, config: &DecorationConfig) {
     if let Some(grace) = config.grace_period {
-        let seconds = grace.secs() * 5 / 4;
+        let seconds = grace.as_secs() * 5 / 4;
         spec.entry("terminationGracePeriodSeconds")
             .or_insert_with(|| seconds.into());
     }
 }
 
-pub(super) fn account(spec: &mut Object, config: &DecorationConfig) {
+pub(super) fn set_service_account(spec: &mut SpecObject, config: &DecorationConfig) {
     if let Some(account) = &config.default_service_account_name
-        && text(spec, "serviceAccountName").is_empty()
+        && str_field(spec, "serviceAccountName").is_empty()
     {
         spec.insert("serviceAccountName".into(), account.clone().into());
     }

@@ -11,8 +11,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Error,
-    json::{Object, object, objects, text},
+    DecorateError,
+    json::{SpecObject, object_mut, objects_mut, str_field},
 };
 
 const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "sidecar"];
@@ -21,8 +21,8 @@ const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "si
 const NOBODY: i64 = 65532;
 
 /// Once the pod's own security context and all containers are there.
-pub(super) fn restrict(spec: &mut Object) -> Result<(), Error> {
-    let pod = object(spec, "securityContext")?;
+pub(super) fn restrict_utilities(spec: &mut SpecObject) -> Result<(), DecorateError> {
+    let pod = object_mut(spec, "securityContext")?;
     let user = pod.get("runAsUser").and_then(Value::as_i64);
     let never_root = pod.get("runAsNonRoot") == Some(&Value::Bool(true));
     if user == Some(0) || (user.is_none() && !never_root) {
@@ -39,8 +39,8 @@ pub(super) fn restrict(spec: &mut Object) -> Result<(), Error> {
         context["runAsUser"] = NOBODY.into();
     }
     for group in ["initContainers", "containers"] {
-        for container in objects(spec, group)? {
-            if UTILITIES.contains(&text(container, "name")) {
+        for container in objects_mut(spec, group)? {
+            if UTILITIES.contains(&str_field(container, "name")) {
                 container.insert("securityContext".into(), context.clone());
             }
         }

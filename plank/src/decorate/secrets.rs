@@ -10,8 +10,8 @@ use common::prowjob::{
 use serde_json::{Value, json};
 
 use super::{
-    Error,
-    json::{Object, list, objects, read_only, text},
+    DecorateError,
+    json::{SpecObject, list_mut, objects_mut, read_only_mount, str_field},
 };
 
 /// Where the sidecar finds them: a folder for each Secret, a file for each key.
@@ -19,7 +19,7 @@ const FOLDER: &str = "/secrets/censor";
 
 /// Of one pod.
 #[derive(Debug, Default)]
-pub(super) struct Censored {
+pub(super) struct CensoredSecrets {
     pub(super) volumes: Vec<Value>,
     /// The sidecar's.
     pub(super) mounts: Vec<Value>,
@@ -30,23 +30,26 @@ pub(super) struct Censored {
 ///
 /// The job's own volumes do not serve: of a Secret given by one key only that key may be needed,
 /// and what is optional for the job must be optional here.
-pub(super) fn censored(spec: &Object, added: &[Value]) -> Result<Censored, Error> {
+pub(super) fn mount_censored_secrets(
+    spec: &SpecObject,
+    added: &[Value],
+) -> Result<CensoredSecrets, DecorateError> {
     let mut spec = spec.clone();
-    list(&mut spec, "volumes")?.extend_from_slice(added);
-    let taken: BTreeSet<String> = objects(&mut spec, "volumes")?
+    list_mut(&mut spec, "volumes")?.extend_from_slice(added);
+    let taken: BTreeSet<String> = objects_mut(&mut spec, "volumes")?
         .into_iter()
-        .map(|volume| text(volume, "name").to_owned())
+        .map(|volume| str_field(volume, "name").to_owned())
         .collect();
     let secrets = list_secrets(&RawPodSpec(spec));
-    let secrets = secrets.map_err(|error| Error::Unreadable(error.to_string()))?;
+    let secrets = secrets.map_err(|error| DecorateError::Unreadable(error.to_string()))?;
 
     let free = (0..).map(|number| format!("censor-{number}"));
     let names = free.filter(|name| !taken.contains(name));
-    let mut all = Censored::default();
+    let mut all = CensoredSecrets::default();
     for ((secret, given), name) in secrets.iter().zip(names) {
         all.mounts
-            .push(read_only(&name, &format!("{FOLDER}/{secret}")));
-        let sources = sources(secret, given);
+            .push(read_only_mount(&name, &format!("{FOLDER}/{secret}")));
+        let sources = projected_sources(secret, given);
         all.volumes
             .push(json!({"name": name, "projected": {"sources": sources}}));
     }
@@ -54,7 +57,7 @@ pub(super) fn censored(spec: &Object, added: &[Value]) -> Result<Censored, Error
 }
 
 /// The keys that are needed and those that may be missing, as the kubelet tells them apart.
-fn sources(secret: &str, given: &GivenSecret) -> Vec<Value> {
+fn projected_sources(secret: &str, given: &GivenSecret) -> Vec<Value> {
     let keys = match given {
         GivenSecret::Whole { optional: false } => return vec![json!({"secret": {"name": secret}})],
         GivenSecret::Whole { optional: true } => {

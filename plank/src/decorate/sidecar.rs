@@ -5,50 +5,50 @@ use podutils::{
     JobSpec,
     entrypoint::WrapperOptions,
     initupload,
-    sidecar::{self, CensoringOptions},
+    sidecar::{self, SidecarCensoringOptions},
 };
 use serde_json::{Value, json};
 
 use super::{
-    Error,
-    clone::{CLONE_LOG, Clone},
-    json::{Object, go_json, mount, variable, variable_as_written},
-    secrets::Censored,
+    DecorateError,
+    clone::{CLONE_LOG, CloneContainer},
+    entrypoint_expansion::literal_for,
+    json::{SpecObject, go_json, literal_env_var, raw_env_var, volume_mount},
+    secrets::CensoredSecrets,
     storage::BlobStorage,
-    words::literal_for,
-    wrap::{ARTIFACTS, image},
+    wrap::{ARTIFACTS, utility_image},
 };
 
-pub(super) fn initupload(
+pub(super) fn build_initupload(
     config: &DecorationConfig,
     storage: &BlobStorage,
-    clone: Option<&Clone>,
+    clone: Option<&CloneContainer>,
     job_spec: &str,
-) -> Result<Object, Error> {
+) -> Result<SpecObject, DecorateError> {
     let is_asked = config.censor_secrets == Some(true);
     let of_clone = clone.filter(|_| is_asked);
     let secrets = of_clone.map_or(&[][..], |clone| &clone.secret_mounts);
-    let options = initupload::Options {
+    let options = initupload::InituploadOptions {
         gcs: storage.options.clone(),
         log: clone.map_or_else(String::new, |_| CLONE_LOG.into()),
-        censoring_options: is_asked.then(|| CensoringOptions {
-            secret_directories: directories(secrets.iter().chain(&storage.mounts)),
+        censoring_options: is_asked.then(|| SidecarCensoringOptions {
+            secret_directories: mount_paths(secrets.iter().chain(&storage.mounts)),
             config: config.censoring_options.clone().unwrap_or_default(),
-            ..CensoringOptions::default()
+            ..SidecarCensoringOptions::default()
         }),
     };
     let mut mounts = Vec::new();
     if clone.is_some() {
-        mounts.push(mount("logs", "/logs"));
+        mounts.push(volume_mount("logs", "/logs"));
     }
     mounts.extend(storage.mounts.clone());
     mounts.extend_from_slice(secrets);
     mounts.extend(storage.output_mount.clone());
-    Ok(Object::from_iter([
+    Ok(SpecObject::from_iter([
         ("name".to_owned(), "initupload".into()),
         (
             "image".to_owned(),
-            image(
+            utility_image(
                 config,
                 |images| &images.initupload,
                 "utility_images.initupload",
@@ -58,54 +58,54 @@ pub(super) fn initupload(
         (
             "env".to_owned(),
             json!([
-                variable(initupload::Options::ENV, &go_json(&options)),
-                variable(JobSpec::ENV, job_spec),
+                literal_env_var(initupload::InituploadOptions::ENV, &go_json(&options)),
+                literal_env_var(JobSpec::ENV, job_spec),
             ]),
         ),
         ("volumeMounts".to_owned(), mounts.into()),
     ]))
 }
 
-pub(super) fn sidecar(
+pub(super) fn build_sidecar(
     config: &DecorationConfig,
     storage: &BlobStorage,
     entries: Vec<WrapperOptions>,
-    secrets: Option<&Censored>,
+    secrets: Option<&CensoredSecrets>,
     job_spec: &str,
-) -> Result<Object, Error> {
+) -> Result<SpecObject, DecorateError> {
     let secret_mounts = secrets.map_or(&[][..], |secrets| &secrets.mounts);
-    let options = sidecar::Options {
-        gcs_options: podutils::gcs::Options {
+    let options = sidecar::SidecarOptions {
+        gcs_options: podutils::gcs::GcsUploadOptions {
             items: vec![ARTIFACTS.into()],
             ..storage.options.clone()
         },
         entries,
         ignore_interrupts: config.upload_ignores_interrupts == Some(true),
-        censoring_options: CensoringOptions {
-            secret_directories: directories(secret_mounts),
+        censoring_options: SidecarCensoringOptions {
+            secret_directories: mount_paths(secret_mounts),
             every_secret: secrets.is_some(),
             config: config.censoring_options.clone().unwrap_or_default(),
-            ..CensoringOptions::default()
+            ..SidecarCensoringOptions::default()
         },
-        ..sidecar::Options::default()
+        ..sidecar::SidecarOptions::default()
     };
-    let mut mounts = vec![mount("logs", "/logs")];
+    let mut mounts = vec![volume_mount("logs", "/logs")];
     mounts.extend(storage.mounts.clone());
     mounts.extend_from_slice(secret_mounts);
     mounts.extend(storage.output_mount.clone());
-    Ok(Object::from_iter([
+    Ok(SpecObject::from_iter([
         ("name".to_owned(), "sidecar".into()),
         (
             "image".to_owned(),
-            image(config, |images| &images.sidecar, "utility_images.sidecar")?.into(),
+            utility_image(config, |images| &images.sidecar, "utility_images.sidecar")?.into(),
         ),
         (
             "env".to_owned(),
             json!([
-                variable(JobSpec::ENV, job_spec),
+                literal_env_var(JobSpec::ENV, job_spec),
                 // The job's words stand in it, which nobody reads.
-                variable_as_written(
-                    sidecar::Options::ENV,
+                raw_env_var(
+                    sidecar::SidecarOptions::ENV,
                     &literal_for(&go_json(&options), &[JobSpec::ENV]),
                 ),
             ]),
@@ -115,7 +115,7 @@ pub(super) fn sidecar(
 }
 
 /// Where these are mounted.
-fn directories<'a>(mounts: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
+fn mount_paths<'a>(mounts: impl IntoIterator<Item = &'a Value>) -> Vec<String> {
     let path = |mount: &Value| mount["mountPath"].as_str().map(str::to_owned);
     mounts.into_iter().filter_map(path).collect()
 }

@@ -3,14 +3,14 @@
 
 use common::{
     prowjob::{DecorationConfig, ProwJobSpec},
-    storage::{Bucket, Provider},
+    storage::{Bucket, StorageProvider},
 };
 use podutils::gcs;
 use serde_json::{Value, json};
 
 use super::{
-    Error,
-    json::{mount, secret},
+    DecorateError,
+    json::{secret_volume, volume_mount},
 };
 
 /// The key of a run's token in its Secret, and the name of its file.
@@ -30,16 +30,16 @@ pub fn needs_token(spec: &ProwJobSpec) -> bool {
     let config = spec.decoration_config.as_ref();
     let bucket = config
         .and_then(|config| config.gcs_configuration.as_ref())
-        .and_then(|storage| Bucket::parse(&storage.bucket).ok());
-    bucket.is_some_and(|bucket| bucket.provider() == Provider::Storage)
+        .and_then(|storage| Bucket::parse_url(&storage.bucket).ok());
+    bucket.is_some_and(|bucket| bucket.provider() == StorageProvider::Storage)
 }
 
-/// Where results go that are not uploaded, see [`super::pod_for_folder`].
+/// Where results go that are not uploaded, see [`super::build_pod_for_folder`].
 const OUTPUT_VOLUME: &str = "output";
 const OUTPUT_FOLDER: &str = "/output";
 
 pub(super) struct BlobStorage {
-    pub(super) options: gcs::Options,
+    pub(super) options: gcs::GcsUploadOptions,
     pub(super) volumes: Vec<Value>,
     pub(super) mounts: Vec<Value>,
     /// The folder of the node that results are copied to, instead of a bucket.
@@ -47,18 +47,18 @@ pub(super) struct BlobStorage {
 }
 
 /// With `output`, a folder of the node, nothing is uploaded and no credentials are needed.
-pub(super) fn storage(
+pub(super) fn build_blob_storage(
     spec: &ProwJobSpec,
     config: &DecorationConfig,
     run: (&str, &str),
     output: Option<&str>,
-) -> Result<BlobStorage, Error> {
+) -> Result<BlobStorage, DecorateError> {
     let bucket = config.gcs_configuration.clone();
-    let bucket = bucket.ok_or(Error::Decoration("gcs_configuration"))?;
+    let bucket = bucket.ok_or(DecorateError::Decoration("gcs_configuration"))?;
     let mut all = BlobStorage {
-        options: gcs::Options {
+        options: gcs::GcsUploadOptions {
             config: bucket,
-            ..gcs::Options::default()
+            ..gcs::GcsUploadOptions::default()
         },
         volumes: Vec::new(),
         mounts: Vec::new(),
@@ -68,28 +68,28 @@ pub(super) fn storage(
         all.options.config.local_output_dir = OUTPUT_FOLDER.into();
         all.volumes
             .push(json!({"name": OUTPUT_VOLUME, "hostPath": {"path": path}}));
-        all.output_mount = Some(mount(OUTPUT_VOLUME, OUTPUT_FOLDER));
+        all.output_mount = Some(volume_mount(OUTPUT_VOLUME, OUTPUT_FOLDER));
         return Ok(all);
     }
     let named = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
     if let Some(name) = named(&config.gcs_credentials_secret) {
-        all.add("gcs-credentials", &name, "/secrets/gcs");
+        all.add_secret_mount("gcs-credentials", &name, "/secrets/gcs");
         all.options.gcs_credentials_file = Some(format!("/secrets/gcs/{KEY_FILE}"));
     }
     if let Some(name) = named(&config.s3_credentials_secret) {
-        all.add("s3-credentials", &name, "/secrets/s3-storage");
+        all.add_secret_mount("s3-credentials", &name, "/secrets/s3-storage");
         all.options.s3_credentials_file = Some(format!("/secrets/s3-storage/{KEY_FILE}"));
     }
     if needs_token(spec) {
-        all.add(TOKEN_VOLUME, &token_secret_name(run.0, run.1), TOKEN_FOLDER);
+        all.add_secret_mount(TOKEN_VOLUME, &token_secret_name(run.0, run.1), TOKEN_FOLDER);
         all.options.storage_token_file = Some(format!("{TOKEN_FOLDER}/{TOKEN_KEY}"));
     }
     Ok(all)
 }
 
 impl BlobStorage {
-    fn add(&mut self, volume: &str, name: &str, folder: &str) {
-        self.volumes.push(secret(volume, name));
-        self.mounts.push(mount(volume, folder));
+    fn add_secret_mount(&mut self, volume: &str, name: &str, folder: &str) {
+        self.volumes.push(secret_volume(volume, name));
+        self.mounts.push(volume_mount(volume, folder));
     }
 }

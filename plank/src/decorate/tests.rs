@@ -2,12 +2,12 @@
 
 mod containers;
 mod secrets;
-mod strangers;
+mod untrusted_text;
 
 use common::prowjob::{ProwJob, ProwJobState, new_prowjob};
 use serde_json::{Value, json};
 
-use super::{Error, Target, pod};
+use super::{DecorateError, PodTarget, build_pod};
 
 fn job(spec: Value) -> ProwJob {
     let spec = serde_json::from_value(spec).unwrap();
@@ -22,12 +22,12 @@ fn job(spec: Value) -> ProwJob {
     )
 }
 
-fn make(spec: Value) -> Result<Value, Error> {
-    let target = Target {
+fn make(spec: Value) -> Result<Value, DecorateError> {
+    let target = PodTarget {
         namespace: "test-pods",
         version: "v1",
     };
-    pod(&job(spec), "1830000000000000000", &target)
+    build_pod(&job(spec), "1830000000000000000", &target)
 }
 
 fn presubmit(pod_spec: Value) -> Value {

@@ -8,43 +8,45 @@ use common::{
 };
 use podutils::{
     JobSpec,
-    entrypoint::{Options as EntrypointOptions, Span, WrapperOptions},
+    entrypoint::{DurationNanos, EntrypointOptions, WrapperOptions},
 };
 use serde_json::{Value, json};
 
 use super::{
-    Error, clone,
-    environment::{Environment, variables},
-    json::{Object, empty_dir, list, mount, objects, text, texts},
+    DecorateError, clone,
+    entrypoint_expansion::VariableScope,
+    environment::{JobEnvironment, env_vars},
+    json::{
+        SpecObject, empty_dir_volume, list_mut, objects_mut, str_field, string_list, volume_mount,
+    },
     resources, restricted, secrets, sidecar, storage,
-    words::Scope,
 };
 
 pub(super) const ARTIFACTS: &str = "/logs/artifacts";
 const ENTRYPOINT: &str = "/tools/entrypoint";
 
-/// `run` is the pod's name and its build id, `output` as for [`storage::storage`].
-pub(super) fn decorate(
-    spec: &mut Object,
+/// `run` is the pod's name and its build id, `output` as for [`build_blob_storage::build_blob_storage`].
+pub(super) fn decorate_spec(
+    spec: &mut SpecObject,
     job: &ProwJob,
     run: (&str, &str),
     output: Option<&str>,
     config: &DecorationConfig,
-    mut environment: Environment,
-) -> Result<(), Error> {
+    mut environment: JobEnvironment,
+) -> Result<(), DecorateError> {
     if output.is_none()
         && storage::needs_token(&job.spec)
         && spec.get("shareProcessNamespace") == Some(&Value::Bool(true))
     {
-        return Err(Error::SharedProcesses);
+        return Err(DecorateError::SharedProcesses);
     }
-    no_mount_of_the_token(spec)?;
+    forbid_token_mount(spec)?;
     environment.insert("ARTIFACTS", ARTIFACTS.into());
-    environment.insert("GOPATH", clone::CODE.into());
+    environment.insert("GOPATH", clone::CODE_DIR.into());
     let job_spec = environment[JobSpec::ENV].clone();
 
-    let storage = storage::storage(&job.spec, config, run, output)?;
-    let clone = clone::clone(&job.spec, config)?;
+    let storage = storage::build_blob_storage(&job.spec, config, run, output)?;
+    let clone = clone::build_clonerefs(&job.spec, config)?;
     let volumes_of_clone = clone.iter().flat_map(|clone| &clone.volumes);
     let added: Vec<Value> = storage
         .volumes
@@ -53,16 +55,16 @@ pub(super) fn decorate(
         .cloned()
         .collect();
     let censored = match config.censor_secrets {
-        Some(true) => Some(secrets::censored(spec, &added)?),
+        Some(true) => Some(secrets::mount_censored_secrets(spec, &added)?),
         _ => None,
     };
 
-    let mut initupload = sidecar::initupload(config, &storage, clone.as_ref(), &job_spec)?;
+    let mut initupload = sidecar::build_initupload(config, &storage, clone.as_ref(), &job_spec)?;
     let mut place = place_entrypoint(config)?;
     let resources = config.resources.clone().unwrap_or_default();
     set_resources(&mut initupload, resources.initupload);
     set_resources(&mut place, resources.place_entrypoint);
-    let init = list(spec, "initContainers")?;
+    let init = list_mut(spec, "initContainers")?;
     if let Some(clone) = &clone {
         let mut container = clone.container.clone();
         set_resources(&mut container, resources.clonerefs);
@@ -72,89 +74,96 @@ pub(super) fn decorate(
 
     let working_dir = clone.as_ref().map(|clone| clone.working_dir.as_str());
     let entries = wrap_containers(spec, config, &environment, working_dir)?;
-    let mut sidecar = sidecar::sidecar(config, &storage, entries, censored.as_ref(), &job_spec)?;
+    let mut sidecar =
+        sidecar::build_sidecar(config, &storage, entries, censored.as_ref(), &job_spec)?;
     set_resources(&mut sidecar, resources.sidecar);
 
-    let volumes = list(spec, "volumes")?;
-    volumes.extend([empty_dir("logs"), empty_dir("tools")]);
+    let volumes = list_mut(spec, "volumes")?;
+    volumes.extend([empty_dir_volume("logs"), empty_dir_volume("tools")]);
     volumes.extend(added);
     volumes.extend(censored.into_iter().flat_map(|censored| censored.volumes));
-    each_volume_once(spec)?;
+    check_volume_names(spec)?;
 
-    resources::memory(spec, config)?;
-    resources::security_context(spec, config)?;
-    resources::scheduling(spec, config);
-    list(spec, "containers")?.push(sidecar.into());
-    restricted::restrict(spec)?;
-    resources::grace(spec, config);
-    resources::account(spec, config);
+    resources::set_memory_defaults(spec, config)?;
+    resources::set_security_context(spec, config)?;
+    resources::set_scheduling(spec, config);
+    list_mut(spec, "containers")?.push(sidecar.into());
+    restricted::restrict_utilities(spec)?;
+    resources::set_grace_period(spec, config);
+    resources::set_service_account(spec, config);
     Ok(())
 }
 
 /// The image of a pod utility, which has no default here: it comes merged into the job.
-pub(super) fn image(
+pub(super) fn utility_image(
     config: &DecorationConfig,
     which: impl Fn(&UtilityImages) -> &String,
     field: &'static str,
-) -> Result<String, Error> {
+) -> Result<String, DecorateError> {
     config
         .utility_images
         .as_ref()
         .map(which)
         .filter(|image| !image.is_empty())
         .cloned()
-        .ok_or(Error::Decoration(field))
+        .ok_or(DecorateError::Decoration(field))
 }
 
-fn set_resources(container: &mut Object, resources: Option<RawPodSpec>) {
+fn set_resources(container: &mut SpecObject, resources: Option<RawPodSpec>) {
     if let Some(resources) = resources {
         container.insert("resources".into(), resources.0.into());
     }
 }
 
-fn place_entrypoint(config: &DecorationConfig) -> Result<Object, Error> {
-    let image = image(
+fn place_entrypoint(config: &DecorationConfig) -> Result<SpecObject, DecorateError> {
+    let image = utility_image(
         config,
         |images| &images.entrypoint,
         "utility_images.entrypoint",
     )?;
-    Ok(Object::from_iter([
+    Ok(SpecObject::from_iter([
         ("name".to_owned(), "place-entrypoint".into()),
         ("image".to_owned(), image.into()),
         ("args".to_owned(), json!(["--copy-mode-only"])),
-        ("volumeMounts".to_owned(), json!([mount("tools", "/tools")])),
+        (
+            "volumeMounts".to_owned(),
+            json!([volume_mount("tools", "/tools")]),
+        ),
     ]))
 }
 
 /// Runs every user container under the entrypoint; what sidecar has to know of each.
 fn wrap_containers(
-    spec: &mut Object,
+    spec: &mut SpecObject,
     config: &DecorationConfig,
-    environment: &Environment,
+    environment: &JobEnvironment,
     working_dir: Option<&str>,
-) -> Result<Vec<WrapperOptions>, Error> {
-    let mut containers = objects(spec, "containers")?;
+) -> Result<Vec<WrapperOptions>, DecorateError> {
+    let mut containers = objects_mut(spec, "containers")?;
     let alone = containers.len() == 1;
     containers
         .iter_mut()
         .map(|container| {
-            let wrapper = wrapper(container, alone)?;
+            let wrapper = wrapper_options(container, alone)?;
             let options = EntrypointOptions {
-                timeout: span(config.timeout),
-                grace_period: span(config.grace_period),
+                timeout: to_entrypoint_span(config.timeout),
+                grace_period: to_entrypoint_span(config.grace_period),
                 artifact_dir: ARTIFACTS.into(),
                 wrapper: wrapper.clone(),
                 ..EntrypointOptions::default()
             };
             container.insert("command".into(), json!([ENTRYPOINT]));
             container.remove("args");
-            list(container, "env")?.extend(variables(environment));
-            let options = Scope::of(container).variables(&options);
-            list(container, "env")?.extend(options);
-            let mounts = list(container, "volumeMounts")?;
-            mounts.extend([mount("logs", "/logs"), mount("tools", "/tools")]);
+            list_mut(container, "env")?.extend(env_vars(environment));
+            let options = VariableScope::from_container(container).entrypoint_env_vars(&options);
+            list_mut(container, "env")?.extend(options);
+            let mounts = list_mut(container, "volumeMounts")?;
+            mounts.extend([
+                volume_mount("logs", "/logs"),
+                volume_mount("tools", "/tools"),
+            ]);
             if let Some(folder) = working_dir {
-                mounts.push(mount("code", clone::CODE));
+                mounts.push(volume_mount("code", clone::CODE_DIR));
                 container.insert("workingDir".into(), folder.into());
             }
             Ok(wrapper)
@@ -162,16 +171,16 @@ fn wrap_containers(
         .collect()
 }
 
-fn span(duration: Option<GoDuration>) -> Span {
-    Span::from_nanos(duration.unwrap_or_default().nanos())
+fn to_entrypoint_span(duration: Option<GoDuration>) -> DurationNanos {
+    DurationNanos::from_nanos(duration.unwrap_or_default().as_nanos())
 }
 
-fn wrapper(container: &Object, alone: bool) -> Result<WrapperOptions, Error> {
-    let name = text(container, "name").to_owned();
-    let mut args = texts(container, "command")?;
-    args.extend(texts(container, "args")?);
+fn wrapper_options(container: &SpecObject, alone: bool) -> Result<WrapperOptions, DecorateError> {
+    let name = str_field(container, "name").to_owned();
+    let mut args = string_list(container, "command")?;
+    args.extend(string_list(container, "args")?);
     if args.is_empty() {
-        return Err(Error::NoCommand { container: name });
+        return Err(DecorateError::NoCommand { container: name });
     }
     let file = |folder: &str, single: &str, suffix: &str| match alone {
         true => format!("{folder}/{single}"),
@@ -188,19 +197,19 @@ fn wrapper(container: &Object, alone: bool) -> Result<WrapperOptions, Error> {
 
 /// A job may mount the volumes that decoration adds, as in Prow, but not the one with the right
 /// to write its results, which Prow does not have.
-fn no_mount_of_the_token(spec: &mut Object) -> Result<(), Error> {
-    let declared: BTreeSet<String> = objects(spec, "volumes")?
+fn forbid_token_mount(spec: &mut SpecObject) -> Result<(), DecorateError> {
+    let declared: BTreeSet<String> = objects_mut(spec, "volumes")?
         .into_iter()
-        .map(|volume| text(volume, "name").to_owned())
+        .map(|volume| str_field(volume, "name").to_owned())
         .collect();
     for group in ["initContainers", "containers"] {
-        for container in objects(spec, group)? {
-            let name = text(container, "name").to_owned();
+        for container in objects_mut(spec, group)? {
+            let name = str_field(container, "name").to_owned();
             for kind in ["volumeMounts", "volumeDevices"] {
-                for mount in objects(container, kind)? {
-                    let volume = text(mount, "name").to_owned();
+                for mount in objects_mut(container, kind)? {
+                    let volume = str_field(mount, "name").to_owned();
                     if volume == storage::TOKEN_VOLUME && !declared.contains(&volume) {
-                        return Err(Error::UndeclaredVolume {
+                        return Err(DecorateError::UndeclaredVolume {
                             container: name,
                             volume,
                         });
@@ -212,12 +221,12 @@ fn no_mount_of_the_token(spec: &mut Object) -> Result<(), Error> {
     Ok(())
 }
 
-fn each_volume_once(spec: &mut Object) -> Result<(), Error> {
+fn check_volume_names(spec: &mut SpecObject) -> Result<(), DecorateError> {
     let mut seen = BTreeSet::new();
-    for volume in objects(spec, "volumes")? {
-        let name = text(volume, "name").to_owned();
+    for volume in objects_mut(spec, "volumes")? {
+        let name = str_field(volume, "name").to_owned();
         if !seen.insert(name.clone()) {
-            return Err(Error::VolumeTwice(name));
+            return Err(DecorateError::VolumeTwice(name));
         }
     }
     Ok(())

@@ -27,82 +27,90 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    Context,
-    due::Slot,
-    history::Run,
-    observe::{self, SlimJob},
-    table::Table,
+    HorologiumContext,
+    due::PeriodicSlot,
+    history::PeriodicRun,
+    slim_periodic::{self, SlimPeriodic},
+    table::ScheduleTable,
 };
 use crate::watch;
 
 /// `ProwJob`s created at once.
-const CREATES: usize = 16;
+const MAX_CONCURRENT_CREATES: usize = 16;
 /// Bound on one create.
-const PATIENCE: Duration = Duration::from_secs(30);
+const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How the making of a run went.
-struct Outcome {
+struct CreateOutcome {
     job: String,
     name: String,
     made: bool,
 }
 
-pub(super) async fn run(mut ctx: Context) -> anyhow::Result<()> {
+pub(super) async fn run_controller(mut ctx: HorologiumContext) -> anyhow::Result<()> {
     let namespace = ctx.config.borrow().prow.prowjob_namespace.clone();
-    let installation = installation(&ctx, &namespace).await?;
-    let api: Api<DeserializeGuard<SlimJob>> = Api::namespaced(ctx.client.clone(), &namespace);
-    let events = watch::events(api, watcher::Config::default(), "prowjobs".into());
+    let installation = find_installation_id(&ctx, &namespace).await?;
+    let api: Api<DeserializeGuard<SlimPeriodic>> = Api::namespaced(ctx.client.clone(), &namespace);
+    let events = watch::watch_valid_objects(api, watcher::Config::default(), "prowjobs".into());
     let mut events = std::pin::pin!(events);
-    let mut table = Table::default();
-    let listed = list(&mut events, &mut table);
+    let mut table = ScheduleTable::default();
+    let listed = read_initial_list(&mut events, &mut table);
     tokio::time::timeout(ctx.timeout_listing_prowjobs, listed)
         .await
         .context("--timeout-listing-prowjobs: the ProwJobs were not listed in time")?;
     let mut config = Arc::clone(&ctx.config.borrow_and_update());
-    table.configure(&config, Timestamp::now());
-    ctx.ready.set(true);
+    table.apply_config(&config, Timestamp::now());
+    ctx.ready.set_ready(true);
 
-    let maker = Maker {
+    let maker = ProwJobCreator {
         api: Api::namespaced(ctx.client.clone(), &namespace),
-        slots: Semaphore::new(CREATES),
+        slots: Semaphore::new(MAX_CONCURRENT_CREATES),
     };
     let mut creates = FuturesUnordered::new();
     loop {
         let now = Timestamp::now();
-        for (periodic, slot) in table.due(now) {
+        for (periodic, slot) in table.take_due_runs(now) {
             let (job, attempt) = (&periodic.base.name, slot.attempt);
-            let name = periodic_name(installation, job, slot.at, attempt, table.late(slot));
-            let job = prowjob(name, &config, &namespace, &periodic, slot, now);
+            let name = periodic_name(
+                installation,
+                job,
+                slot.at,
+                attempt,
+                table.began_after_slot(slot),
+            );
+            let job = build_prowjob(name, &config, &namespace, &periodic, slot, now);
             let (job_name, name) = (periodic.base.name.as_str(), job.name_any());
             if ctx.dry_run {
                 tracing::info!(prowjob = name, job = job_name, "dry run: not created");
-                table.observe(job_name, &name, begun(slot, now, Some(now)), now);
+                table.observe_run(job_name, &name, new_run(slot, now, Some(now)), now);
                 continue;
             }
-            table.ask(job_name, &name, begun(slot, now, None));
-            creates.push(maker.create(job));
+            table.begin_creation(job_name, &name, new_run(slot, now, None));
+            creates.push(maker.create_prowjob(job));
         }
         tokio::select! {
             event = events.next() => match event {
-                Some(event) => observe(&mut table, event, Timestamp::now()),
+                Some(event) => handle_job_event(&mut table, event, Timestamp::now()),
                 None => anyhow::bail!("the watch of ProwJobs has ended"),
             },
-            Some(outcome) = creates.next() => settle(&mut table, &outcome, &config),
+            Some(outcome) = creates.next() => record_outcome(&mut table, &outcome, &config),
             // When whoever published it is gone, the last configuration stays in force.
             Ok(()) = ctx.config.changed() => {
                 config = Arc::clone(&ctx.config.borrow_and_update());
-                table.configure(&config, Timestamp::now());
+                table.apply_config(&config, Timestamp::now());
             }
-            () = tokio::time::sleep(pause(table.next(), Timestamp::now(), tick(&config))) => {}
+            () = tokio::time::sleep(sleep_duration(table.next_timer(), Timestamp::now(), tick_interval(&config))) => {}
         }
     }
 }
 
 /// The installation's id; where the Role grants no `ConfigMap`s, as Prow's does not, one made of
 /// the namespace.
-async fn installation(ctx: &Context, namespace: &str) -> anyhow::Result<Uuid> {
+async fn find_installation_id(ctx: &HorologiumContext, namespace: &str) -> anyhow::Result<Uuid> {
     let fresh = Uuid::new_v4();
-    match installation::id(ctx.client.clone(), namespace, fresh, ctx.dry_run).await {
+    match installation::ensure_installation_id(ctx.client.clone(), namespace, fresh, ctx.dry_run)
+        .await
+    {
         Err(error) if is_forbidden(&error) => Ok(Uuid::new_v5(&Uuid::nil(), namespace.as_bytes())),
         answer => answer.context("the installation's id"),
     }
@@ -112,62 +120,65 @@ fn is_forbidden(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(kube::Error::Api(status)) if status.code == 403)
 }
 
-async fn list(events: &mut (impl Stream<Item = Event<SlimJob>> + Unpin), table: &mut Table) {
+async fn read_initial_list(
+    events: &mut (impl Stream<Item = Event<SlimPeriodic>> + Unpin),
+    table: &mut ScheduleTable,
+) {
     while let Some(event) = events.next().await {
         let done = matches!(event, Event::InitDone);
-        observe(table, event, Timestamp::now());
+        handle_job_event(table, event, Timestamp::now());
         if done {
             return;
         }
     }
 }
 
-fn observe(table: &mut Table, event: Event<SlimJob>, now: Timestamp) {
+fn handle_job_event(table: &mut ScheduleTable, event: Event<SlimPeriodic>, now: Timestamp) {
     match event {
         Event::Init => table.begin_listing(),
         Event::InitApply(object) => {
-            if let Some((job, run)) = observe::run(&object) {
-                table.listed(job, &object.name_any(), run);
+            if let Some((job, run)) = slim_periodic::parse_run(&object) {
+                table.observe_listed_run(job, &object.name_any(), run);
             }
         }
         Event::InitDone => table.end_listing(now),
         Event::Apply(object) => {
-            if let Some((job, run)) = observe::run(&object) {
-                table.observe(job, &object.name_any(), run, now);
+            if let Some((job, run)) = slim_periodic::parse_run(&object) {
+                table.observe_run(job, &object.name_any(), run, now);
             }
         }
         Event::Delete(object) => {
-            if let Some((job, _)) = observe::run(&object) {
-                table.remove(job, &object.name_any(), now);
+            if let Some((job, _)) = slim_periodic::parse_run(&object) {
+                table.remove_run(job, &object.name_any(), now);
             }
         }
     }
 }
 
-fn settle(table: &mut Table, outcome: &Outcome, config: &Config) {
+fn record_outcome(table: &mut ScheduleTable, outcome: &CreateOutcome, config: &Config) {
     let now = Timestamp::now();
     if outcome.made {
-        table.made(&outcome.job, &outcome.name, now);
+        table.confirm_creation(&outcome.job, &outcome.name, now);
     } else {
-        let tick = SignedDuration::try_from(tick(config)).unwrap_or(SignedDuration::MAX);
+        let tick = SignedDuration::try_from(tick_interval(config)).unwrap_or(SignedDuration::MAX);
         let again = now.checked_add(tick).unwrap_or(Timestamp::MAX);
-        table.refused(&outcome.job, &outcome.name, again);
+        table.cancel_creation(&outcome.job, &outcome.name, again);
     }
 }
 
 /// A failure's next chance comes after this, and a clock that was set is noticed.
-fn tick(config: &Config) -> Duration {
+fn tick_interval(config: &Config) -> Duration {
     let tick = config.prow.horologium.tick_interval().to_std();
     tick.max(Duration::from_secs(1))
 }
 
-fn pause(next: Option<Timestamp>, now: Timestamp, tick: Duration) -> Duration {
+fn sleep_duration(next: Option<Timestamp>, now: Timestamp, tick: Duration) -> Duration {
     let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
     next.map_or(tick, until).min(tick)
 }
 
-fn begun(slot: Slot, now: Timestamp, completed: Option<Timestamp>) -> Run {
-    Run {
+fn new_run(slot: PeriodicSlot, now: Timestamp, completed: Option<Timestamp>) -> PeriodicRun {
+    PeriodicRun {
         started: now,
         completed,
         failed: false,
@@ -176,12 +187,12 @@ fn begun(slot: Slot, now: Timestamp, completed: Option<Timestamp>) -> Run {
 }
 
 /// The `ProwJob` of a slot.
-fn prowjob(
+fn build_prowjob(
     name: String,
     config: &Config,
     namespace: &str,
     periodic: &Periodic,
-    slot: Slot,
+    slot: PeriodicSlot,
     now: Timestamp,
 ) -> ProwJob {
     let mut own = periodic_labels(periodic);
@@ -205,19 +216,19 @@ fn prowjob(
 }
 
 /// The one place that creates.
-struct Maker {
+struct ProwJobCreator {
     api: Api<ProwJob>,
     slots: Semaphore,
 }
 
-impl Maker {
-    async fn create(&self, job: ProwJob) -> Outcome {
+impl ProwJobCreator {
+    async fn create_prowjob(&self, job: ProwJob) -> CreateOutcome {
         let _slot = self.slots.acquire().await;
         let start = Instant::now();
         let name = job.name_any();
         let params = PostParams::default();
         let create = self.api.create(&params, &job);
-        let answer = tokio::time::timeout(PATIENCE, create).await;
+        let answer = tokio::time::timeout(CREATE_TIMEOUT, create).await;
         let made = match answer {
             Ok(Ok(_)) => {
                 tracing::info!(
@@ -250,7 +261,7 @@ impl Maker {
                 false
             }
         };
-        Outcome {
+        CreateOutcome {
             job: job.spec.job,
             name,
             made,

@@ -7,45 +7,45 @@
 
 use common::{
     config::{Periodic, Retry},
-    cron::{Calendar, ParseError, Schedule},
+    cron::{CronCalendar, CronParseError, CronSchedule},
 };
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
-use super::history::{History, Run};
+use super::history::{PeriodicHistory, PeriodicRun};
 
 /// Prow's bound on `retry.attempts`.
 const MAX_ATTEMPTS: i64 = 10;
 
 /// When a periodic runs, read from its configuration.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Rule {
+pub enum PeriodicRule {
     /// From start to start.
     Every(SignedDuration),
     /// From completion to start.
     After(SignedDuration),
-    Calendar(Box<Calendar>),
+    Calendar(Box<CronCalendar>),
 }
 
-impl Rule {
+impl PeriodicRule {
     /// At least a second lies between two runs. An error is a cron schedule that cannot be read.
-    pub fn of(periodic: &Periodic) -> Result<Self, ParseError> {
+    pub fn from_periodic(periodic: &Periodic) -> Result<Self, CronParseError> {
         let span = |nanos: i64| SignedDuration::from_nanos(nanos).max(SignedDuration::from_secs(1));
         if !periodic.cron.is_empty() {
             return Ok(match periodic.cron.parse()? {
-                Schedule::Every(delay) => Self::Every(span(delay.nanos())),
-                Schedule::Calendar(calendar) => Self::Calendar(calendar),
+                CronSchedule::Every(delay) => Self::Every(span(delay.as_nanos())),
+                CronSchedule::Calendar(calendar) => Self::Calendar(calendar),
             });
         }
         Ok(match (periodic.minimum_interval, periodic.interval) {
-            (Some(pause), _) => Self::After(span(pause.nanos())),
-            (None, interval) => Self::Every(span(interval.unwrap_or_default().nanos())),
+            (Some(pause), _) => Self::After(span(pause.as_nanos())),
+            (None, interval) => Self::Every(span(interval.unwrap_or_default().as_nanos())),
         })
     }
 }
 
 /// Since when a schedule has been in force, as far as this process knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Since {
+pub struct ScheduleSince {
     pub at: Timestamp,
     /// It was there when the process began: what was missed before is made up for, if the job
     /// ever ran. A schedule that was added later has missed nothing.
@@ -55,7 +55,7 @@ pub struct Since {
 /// A run to make. The name of its `ProwJob` depends on the job and on this, and for what is made
 /// up for on when horologium began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Slot {
+pub struct PeriodicSlot {
     /// When it was due. Of a retry: when the run began that it repeats.
     pub at: Timestamp,
     /// 0, or which retry it is.
@@ -63,8 +63,8 @@ pub struct Slot {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
-    Now(Slot),
+pub enum NextRun {
+    Now(PeriodicSlot),
     /// Nothing before this moment, unless a run begins or ends.
     At(Timestamp),
     /// Nothing until a run ends, or never.
@@ -72,60 +72,72 @@ pub enum Due {
 }
 
 /// The next run of a job. A retry that is due gives way to a regular run that is due.
-pub fn due(
-    rule: &Rule,
+pub fn find_next_run(
+    rule: &PeriodicRule,
     retry: Option<&Retry>,
-    history: &History,
-    since: Since,
+    history: &PeriodicHistory,
+    since: ScheduleSince,
     now: Timestamp,
-) -> Due {
+) -> NextRun {
     if history.is_running() {
-        return Due::Waits;
+        return NextRun::Waits;
     }
-    let newest = history.newest();
-    let regular = regular(rule, newest, since, now);
+    let newest = history.newest_run();
+    let regular = find_regular_run(rule, newest, since, now);
     let again = retry
         .zip(newest)
-        .and_then(|(retry, newest)| again(retry, newest));
+        .and_then(|(retry, newest)| find_retry(retry, newest));
     match (regular, again) {
-        (Due::Now(_), _) | (_, None) => regular,
-        (_, Some((at, slot))) if at <= now => Due::Now(slot),
-        (Due::At(next), Some((at, _))) => Due::At(next.min(at)),
-        (Due::Waits, Some((at, _))) => Due::At(at),
+        (NextRun::Now(_), _) | (_, None) => regular,
+        (_, Some((at, slot))) if at <= now => NextRun::Now(slot),
+        (NextRun::At(next), Some((at, _))) => NextRun::At(next.min(at)),
+        (NextRun::Waits, Some((at, _))) => NextRun::At(at),
     }
 }
 
-fn regular(rule: &Rule, newest: Option<&Run>, since: Since, now: Timestamp) -> Due {
+fn find_regular_run(
+    rule: &PeriodicRule,
+    newest: Option<&PeriodicRun>,
+    since: ScheduleSince,
+    now: Timestamp,
+) -> NextRun {
     match (rule, newest) {
-        (Rule::Every(span) | Rule::After(span), None) => Due::Now(Slot {
-            at: round_down(now, *span),
-            attempt: 0,
-        }),
-        (Rule::Every(span), Some(run)) => from(run.started, *span, now),
-        (Rule::After(span), Some(run)) => from(run.completed.unwrap_or(run.started), *span, now),
-        (Rule::Calendar(calendar), newest) => {
-            let seen = seen_until(newest, since);
-            match calendar.last(now, &TimeZone::UTC).filter(|at| *at > seen) {
-                Some(at) => Due::Now(Slot { at, attempt: 0 }),
+        (PeriodicRule::Every(span) | PeriodicRule::After(span), None) => {
+            NextRun::Now(PeriodicSlot {
+                at: round_down(now, *span),
+                attempt: 0,
+            })
+        }
+        (PeriodicRule::Every(span), Some(run)) => next_run_after(run.started, *span, now),
+        (PeriodicRule::After(span), Some(run)) => {
+            next_run_after(run.completed.unwrap_or(run.started), *span, now)
+        }
+        (PeriodicRule::Calendar(calendar), newest) => {
+            let seen = handled_until(newest, since);
+            match calendar
+                .last_slot(now, &TimeZone::UTC)
+                .filter(|at| *at > seen)
+            {
+                Some(at) => NextRun::Now(PeriodicSlot { at, attempt: 0 }),
                 None => calendar
-                    .next(now, &TimeZone::UTC)
-                    .map_or(Due::Waits, Due::At),
+                    .next_slot(now, &TimeZone::UTC)
+                    .map_or(NextRun::Waits, NextRun::At),
             }
         }
     }
 }
 
-fn from(start: Timestamp, span: SignedDuration, now: Timestamp) -> Due {
+fn next_run_after(start: Timestamp, span: SignedDuration, now: Timestamp) -> NextRun {
     let at = start.checked_add(span).unwrap_or(Timestamp::MAX);
     if at <= now {
-        Due::Now(Slot { at, attempt: 0 })
+        NextRun::Now(PeriodicSlot { at, attempt: 0 })
     } else {
-        Due::At(at)
+        NextRun::At(at)
     }
 }
 
 /// Slots up to here had their run, or were dropped because one was unfinished.
-fn seen_until(newest: Option<&Run>, since: Since) -> Timestamp {
+fn handled_until(newest: Option<&PeriodicRun>, since: ScheduleSince) -> Timestamp {
     match newest {
         None => since.at,
         Some(run) => {
@@ -140,17 +152,17 @@ fn seen_until(newest: Option<&Run>, since: Since) -> Timestamp {
 }
 
 /// The retry that follows a run, and when: `retry.interval` after that run began.
-fn again(retry: &Retry, newest: &Run) -> Option<(Timestamp, Slot)> {
+fn find_retry(retry: &Retry, newest: &PeriodicRun) -> Option<(Timestamp, PeriodicSlot)> {
     let attempt = newest.attempt.checked_add(1)?;
     let allowed = i64::from(attempt) <= retry.attempts.min(MAX_ATTEMPTS);
     // A failed run begins the retries; run_all goes through with them all.
     let wanted = newest.failed || retry.run_all && newest.attempt > 0;
-    let pause = retry.interval.unwrap_or_default().nanos();
+    let pause = retry.interval.unwrap_or_default().as_nanos();
     let at = newest
         .started
         .checked_add(SignedDuration::from_nanos(pause))
         .unwrap_or(Timestamp::MAX);
-    let slot = Slot {
+    let slot = PeriodicSlot {
         at: newest.started,
         attempt,
     };
@@ -165,6 +177,6 @@ fn round_down(now: Timestamp, span: SignedDuration) -> Timestamp {
 }
 
 #[cfg(test)]
-mod law;
+mod proptests;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 /// A run, as far as the next one depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
+pub struct PeriodicRun {
     pub started: Timestamp,
     pub completed: Option<Timestamp>,
     /// Complete, and not with success.
@@ -17,26 +17,26 @@ pub struct Run {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub struct PeriodicHistory {
     /// By start; the last one ever seen, even when its object is gone.
-    newest: Option<(String, Run)>,
+    newest: Option<(String, PeriodicRun)>,
     unfinished: BTreeSet<String>,
     /// Asked for by this process and not seen by the watch yet.
-    ours: Option<(String, Run, Sighting)>,
+    ours: Option<(String, PeriodicRun, CreationProgress)>,
 }
 
 /// How far the making of a run has come that the watch has not shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sighting {
+enum CreationProgress {
     Asked,
     Made,
     /// Made before a listing began: it is in the listing, or was deleted.
     Overdue,
 }
 
-impl History {
+impl PeriodicHistory {
     /// The newest run, seen or just asked for.
-    pub fn newest(&self) -> Option<&Run> {
+    pub fn newest_run(&self) -> Option<&PeriodicRun> {
         let seen = self.newest.as_ref().map(|(_, run)| run);
         let ours = self.ours.as_ref().map(|(_, run, _)| run);
         seen.into_iter().chain(ours).max_by_key(|run| run.started)
@@ -47,7 +47,7 @@ impl History {
     }
 
     /// Takes in a run as the watch shows it.
-    pub fn observe(&mut self, name: &str, run: Run) {
+    pub fn observe_run(&mut self, name: &str, run: PeriodicRun) {
         if self.ours.as_ref().is_some_and(|(ours, ..)| ours == name) {
             self.ours = None;
         }
@@ -66,7 +66,7 @@ impl History {
     }
 
     /// A run is gone. One that was unfinished ends with that, neither well nor badly.
-    pub fn remove(&mut self, name: &str, now: Timestamp) {
+    pub fn remove_run(&mut self, name: &str, now: Timestamp) {
         self.unfinished.remove(name);
         if let Some((newest, run)) = &mut self.newest
             && newest == name
@@ -77,14 +77,14 @@ impl History {
 
     /// Everything is listed anew from here on.
     pub fn begin_listing(&mut self) {
-        if let Some((.., sighting @ Sighting::Made)) = &mut self.ours {
-            *sighting = Sighting::Overdue;
+        if let Some((.., sighting @ CreationProgress::Made)) = &mut self.ours {
+            *sighting = CreationProgress::Overdue;
         }
     }
 
     /// Everything was listed; `is_listed` by name.
     pub fn end_listing(&mut self, is_listed: impl Fn(&str) -> bool, now: Timestamp) {
-        if matches!(self.ours, Some((.., Sighting::Overdue))) {
+        if matches!(self.ours, Some((.., CreationProgress::Overdue))) {
             self.ours = None;
         }
         let gone: Vec<String> = self
@@ -94,26 +94,26 @@ impl History {
             .cloned()
             .collect();
         for name in gone {
-            self.remove(&name, now);
+            self.remove_run(&name, now);
         }
     }
 
     /// A run is about to be made: from now on it counts.
-    pub fn ask(&mut self, name: &str, run: Run) {
-        self.ours = Some((name.to_owned(), run, Sighting::Asked));
+    pub fn begin_creation(&mut self, name: &str, run: PeriodicRun) {
+        self.ours = Some((name.to_owned(), run, CreationProgress::Asked));
     }
 
     /// The run that was asked for is made. The watch shows it soon, or has done so already.
-    pub fn made(&mut self, name: &str) {
+    pub fn confirm_creation(&mut self, name: &str) {
         if let Some((ours, _, sighting)) = &mut self.ours
             && ours == name
         {
-            *sighting = Sighting::Made;
+            *sighting = CreationProgress::Made;
         }
     }
 
     /// The run that was asked for is not made.
-    pub fn refused(&mut self, name: &str) {
+    pub fn cancel_creation(&mut self, name: &str) {
         if self.ours.as_ref().is_some_and(|(ours, ..)| ours == name) {
             self.ours = None;
         }
@@ -128,8 +128,8 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn run(started: i64, completed: Option<i64>) -> Run {
-        Run {
+    fn run(started: i64, completed: Option<i64>) -> PeriodicRun {
+        PeriodicRun {
             started: at(started),
             completed: completed.map(at),
             failed: false,
@@ -139,57 +139,57 @@ mod tests {
 
     #[test]
     fn any_unfinished_run_counts_not_only_the_newest() {
-        let mut history = History::default();
-        history.observe("by-hand", run(10, None));
-        history.observe("new", run(20, Some(25)));
+        let mut history = PeriodicHistory::default();
+        history.observe_run("by-hand", run(10, None));
+        history.observe_run("new", run(20, Some(25)));
         assert!(history.is_running());
-        assert_eq!(history.newest(), Some(&run(20, Some(25))));
-        history.observe("by-hand", run(10, Some(30)));
+        assert_eq!(history.newest_run(), Some(&run(20, Some(25))));
+        history.observe_run("by-hand", run(10, Some(30)));
         assert!(!history.is_running());
-        assert_eq!(history.newest(), Some(&run(20, Some(25))));
+        assert_eq!(history.newest_run(), Some(&run(20, Some(25))));
     }
 
     #[test]
     fn a_deleted_run_is_over_and_not_forgotten() {
-        let mut history = History::default();
-        history.observe("a", run(10, None));
-        history.remove("a", at(15));
+        let mut history = PeriodicHistory::default();
+        history.observe_run("a", run(10, None));
+        history.remove_run("a", at(15));
         assert!(!history.is_running());
-        assert_eq!(history.newest(), Some(&run(10, Some(15))));
+        assert_eq!(history.newest_run(), Some(&run(10, Some(15))));
     }
 
     #[test]
     fn a_run_counts_from_when_it_is_asked_for_until_the_watch_shows_it() {
-        let mut history = History::default();
-        history.ask("a", run(10, None));
+        let mut history = PeriodicHistory::default();
+        history.begin_creation("a", run(10, None));
         assert!(history.is_running());
-        history.made("a");
+        history.confirm_creation("a");
         assert!(history.is_running());
         // The watch was faster than the answer, and the run is complete.
-        history.observe("a", run(10, Some(12)));
-        history.made("a");
+        history.observe_run("a", run(10, Some(12)));
+        history.confirm_creation("a");
         assert!(!history.is_running());
 
-        history.ask("b", run(20, None));
-        history.refused("b");
+        history.begin_creation("b", run(20, None));
+        history.cancel_creation("b");
         assert!(!history.is_running());
-        assert_eq!(history.newest(), Some(&run(10, Some(12))));
+        assert_eq!(history.newest_run(), Some(&run(10, Some(12))));
     }
 
     #[test]
     fn a_listing_ends_what_it_does_not_show() {
-        let mut history = History::default();
-        history.observe("gone", run(10, None));
-        history.ask("made", run(20, None));
-        history.made("made");
+        let mut history = PeriodicHistory::default();
+        history.observe_run("gone", run(10, None));
+        history.begin_creation("made", run(20, None));
+        history.confirm_creation("made");
         history.begin_listing();
         history.end_listing(|_| false, at(30));
         assert!(!history.is_running());
 
         // Made after the listing began: the watch goes on to show it.
-        history.ask("late", run(40, None));
+        history.begin_creation("late", run(40, None));
         history.begin_listing();
-        history.made("late");
+        history.confirm_creation("late");
         history.end_listing(|_| false, at(50));
         assert!(history.is_running());
     }

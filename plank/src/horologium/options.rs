@@ -4,11 +4,11 @@ use common::{config, duration::GoDuration, kube, service};
 
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
-pub struct Options {
+pub struct HorologiumOptions {
     /// Log what would be made, make nothing.
     #[arg(
         long,
-        value_parser = service::flags::boolean,
+        value_parser = service::flags::parse_bool,
         default_value = "true",
         num_args = 0..=1,
         require_equals = true,
@@ -19,11 +19,11 @@ pub struct Options {
     #[arg(long, default_value = "60s")]
     pub timeout_listing_prowjobs: GoDuration,
     #[command(flatten)]
-    pub config: config::Options,
+    pub config: config::ConfigOptions,
     #[command(flatten)]
-    pub kubernetes: kube::Options,
+    pub kubernetes: kube::KubernetesOptions,
     #[command(flatten)]
-    pub leader_election: service::lease::Timing,
+    pub leader_election: service::lease::LeaderElectionOptions,
     #[command(flatten)]
     pub instrumentation: service::InstrumentationOptions,
 }
@@ -34,9 +34,9 @@ mod tests {
 
     #[test]
     fn defaults_are_prows() {
-        let read = |args: &[&str]| -> Options {
+        let read = |args: &[&str]| -> HorologiumOptions {
             let args = args.iter().map(Into::into);
-            service::flags::parse("horologium", args).unwrap()
+            service::flags::parse_flags("horologium", args).unwrap()
         };
         let options = read(&["--config-path=c.yaml"]);
         assert!(options.dry_run);

@@ -9,15 +9,15 @@ use common::config::{Config, Periodic};
 use jiff::Timestamp;
 
 use super::{
-    due::{Due, Rule, Since, Slot, due},
-    history::{History, Run},
+    due::{NextRun, PeriodicRule, PeriodicSlot, ScheduleSince, find_next_run},
+    history::{PeriodicHistory, PeriodicRun},
 };
 
 #[derive(Default)]
-pub(super) struct Table {
-    jobs: HashMap<String, Scheduled>,
+pub(super) struct ScheduleTable {
+    jobs: HashMap<String, ScheduledPeriodic>,
     /// Of configured jobs and of others: a job may be configured while a run of it goes on.
-    histories: HashMap<String, History>,
+    histories: HashMap<String, PeriodicHistory>,
     timers: BTreeSet<(Timestamp, String)>,
     /// The unfinished runs of the listing that is under way.
     listing: HashSet<String>,
@@ -25,25 +25,25 @@ pub(super) struct Table {
     began: Option<Timestamp>,
 }
 
-struct Scheduled {
+struct ScheduledPeriodic {
     periodic: Arc<Periodic>,
-    rule: Rule,
-    since: Since,
+    rule: PeriodicRule,
+    since: ScheduleSince,
     timer: Option<Timestamp>,
     /// After a failure, not before this.
     not_before: Option<Timestamp>,
 }
 
-impl Table {
+impl ScheduleTable {
     /// Takes in a configuration. Jobs of the first one make up for what was missed; a schedule
     /// that is new or changed later has missed nothing.
-    pub(super) fn configure(&mut self, config: &Config, now: Timestamp) {
+    pub(super) fn apply_config(&mut self, config: &Config, now: Timestamp) {
         let catch_up = self.began.is_none();
         self.began.get_or_insert(now);
         let mut before = std::mem::take(&mut self.jobs);
         for periodic in &config.jobs.periodics {
             let name = &periodic.base.name;
-            let rule = match Rule::of(periodic) {
+            let rule = match PeriodicRule::from_periodic(periodic) {
                 Ok(rule) => rule,
                 Err(error) => {
                     tracing::error!(job = name, "the periodic cannot be scheduled: {error}");
@@ -51,8 +51,8 @@ impl Table {
                 }
             };
             let kept = before.remove(name).filter(|known| known.rule == rule);
-            let since = kept.map_or(Since { at: now, catch_up }, |known| known.since);
-            let scheduled = Scheduled {
+            let since = kept.map_or(ScheduleSince { at: now, catch_up }, |known| known.since);
+            let scheduled = ScheduledPeriodic {
                 periodic: Arc::clone(periodic),
                 rule,
                 since,
@@ -63,30 +63,32 @@ impl Table {
         }
         self.timers.clear();
         for name in self.jobs.keys().cloned().collect::<Vec<_>>() {
-            self.wake(&name, now);
+            self.set_timer(&name, now);
         }
     }
 
-    pub(super) fn observe(&mut self, job: &str, name: &str, run: Run, now: Timestamp) {
-        self.history(job).observe(name, run);
-        self.wake(job, now);
+    pub(super) fn observe_run(&mut self, job: &str, name: &str, run: PeriodicRun, now: Timestamp) {
+        self.history_mut(job).observe_run(name, run);
+        self.set_timer(job, now);
     }
 
-    pub(super) fn remove(&mut self, job: &str, name: &str, now: Timestamp) {
-        self.history(job).remove(name, now);
-        self.wake(job, now);
+    pub(super) fn remove_run(&mut self, job: &str, name: &str, now: Timestamp) {
+        self.history_mut(job).remove_run(name, now);
+        self.set_timer(job, now);
     }
 
     pub(super) fn begin_listing(&mut self) {
         self.listing.clear();
-        self.histories.values_mut().for_each(History::begin_listing);
+        self.histories
+            .values_mut()
+            .for_each(PeriodicHistory::begin_listing);
     }
 
-    pub(super) fn listed(&mut self, job: &str, name: &str, run: Run) {
+    pub(super) fn observe_listed_run(&mut self, job: &str, name: &str, run: PeriodicRun) {
         if run.completed.is_none() {
             self.listing.insert(name.to_owned());
         }
-        self.history(job).observe(name, run);
+        self.history_mut(job).observe_run(name, run);
     }
 
     pub(super) fn end_listing(&mut self, now: Timestamp) {
@@ -95,76 +97,76 @@ impl Table {
             history.end_listing(|name| listing.contains(name), now);
         }
         for name in self.jobs.keys().cloned().collect::<Vec<_>>() {
-            self.wake(&name, now);
+            self.set_timer(&name, now);
         }
     }
 
     /// The next moment at which something may be due.
-    pub(super) fn next(&self) -> Option<Timestamp> {
+    pub(super) fn next_timer(&self) -> Option<Timestamp> {
         self.timers.first().map(|(at, _)| *at)
     }
 
     /// The runs that are due, each once: whoever is told makes it, and says how that went.
-    pub(super) fn due(&mut self, now: Timestamp) -> Vec<(Arc<Periodic>, Slot)> {
+    pub(super) fn take_due_runs(&mut self, now: Timestamp) -> Vec<(Arc<Periodic>, PeriodicSlot)> {
         let mut all = Vec::new();
         while let Some((at, _)) = self.timers.first()
             && *at <= now
         {
             let (_, name) = self.timers.pop_first().expect("there is a first timer");
-            all.extend(self.look(&name, now));
+            all.extend(self.check_job(&name, now));
         }
         all
     }
 
     /// When this table began, if that was after the slot: what was made of the slot before, and
     /// deleted, it does not know.
-    pub(super) fn late(&self, slot: Slot) -> Option<Timestamp> {
+    pub(super) fn began_after_slot(&self, slot: PeriodicSlot) -> Option<Timestamp> {
         self.began.filter(|began| slot.at <= *began)
     }
 
     /// A run is about to be made: from now on it counts.
-    pub(super) fn ask(&mut self, job: &str, name: &str, run: Run) {
-        self.history(job).ask(name, run);
+    pub(super) fn begin_creation(&mut self, job: &str, name: &str, run: PeriodicRun) {
+        self.history_mut(job).begin_creation(name, run);
     }
 
-    pub(super) fn made(&mut self, job: &str, name: &str, now: Timestamp) {
-        self.history(job).made(name);
-        self.wake(job, now);
+    pub(super) fn confirm_creation(&mut self, job: &str, name: &str, now: Timestamp) {
+        self.history_mut(job).confirm_creation(name);
+        self.set_timer(job, now);
     }
 
     /// The run is not made; the job has its next chance at `again`.
-    pub(super) fn refused(&mut self, job: &str, name: &str, again: Timestamp) {
-        self.history(job).refused(name);
+    pub(super) fn cancel_creation(&mut self, job: &str, name: &str, again: Timestamp) {
+        self.history_mut(job).cancel_creation(name);
         if let Some(scheduled) = self.jobs.get_mut(job) {
             scheduled.not_before = Some(again);
-            self.wake(job, again);
+            self.set_timer(job, again);
         }
     }
 
-    fn look(&mut self, name: &str, now: Timestamp) -> Option<(Arc<Periodic>, Slot)> {
+    fn check_job(&mut self, name: &str, now: Timestamp) -> Option<(Arc<Periodic>, PeriodicSlot)> {
         let scheduled = self.jobs.get_mut(name)?;
         scheduled.timer = None;
         if let Some(at) = scheduled.not_before.filter(|at| *at > now) {
-            self.wake(name, at);
+            self.set_timer(name, at);
             return None;
         }
         let history = self.histories.entry(name.to_owned()).or_default();
         let retry = scheduled.periodic.retry.as_ref();
-        match due(&scheduled.rule, retry, history, scheduled.since, now) {
-            Due::Now(slot) => {
+        match find_next_run(&scheduled.rule, retry, history, scheduled.since, now) {
+            NextRun::Now(slot) => {
                 scheduled.not_before = None;
                 Some((Arc::clone(&scheduled.periodic), slot))
             }
-            Due::At(at) => {
-                self.wake(name, at);
+            NextRun::At(at) => {
+                self.set_timer(name, at);
                 None
             }
-            Due::Waits => None,
+            NextRun::Waits => None,
         }
     }
 
     /// Looks at a configured job at `at`, and not at the time that was planned before.
-    fn wake(&mut self, job: &str, at: Timestamp) {
+    fn set_timer(&mut self, job: &str, at: Timestamp) {
         let Some(scheduled) = self.jobs.get_mut(job) else {
             return;
         };
@@ -174,9 +176,10 @@ impl Table {
         self.timers.insert((at, job.to_owned()));
     }
 
-    fn history(&mut self, job: &str) -> &mut History {
+    fn history_mut(&mut self, job: &str) -> &mut PeriodicHistory {
         if !self.histories.contains_key(job) {
-            self.histories.insert(job.to_owned(), History::default());
+            self.histories
+                .insert(job.to_owned(), PeriodicHistory::default());
         }
         self.histories
             .get_mut(job)

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus};
 use podutils::{clonerefs, initupload};
 use serde_json::Value;
 
-use super::pod::Container;
+use super::pruned_pod::PrunedContainer;
 
 /// Of a decorated pod: what they print is ours, and holds nothing of the job's. What another
 /// init container prints may hold its secrets, and is not kept.
@@ -20,35 +20,47 @@ pub struct FailedInit {
 }
 
 /// The first of them that failed.
-pub(super) fn failed_init(statuses: &[ContainerStatus], specs: &[Container]) -> Option<FailedInit> {
+pub(super) fn find_failed_init(
+    statuses: &[ContainerStatus],
+    specs: &[PrunedContainer],
+) -> Option<FailedInit> {
     statuses.iter().find_map(|status| {
         let ended = status.state.as_ref()?.terminated.as_ref()?;
         let spec = specs.iter().find(|spec| spec.name == status.name);
-        let is_ours = UTILITIES.contains(&status.name.as_str()) && spec.is_none_or(is_utility);
+        let is_ours =
+            UTILITIES.contains(&status.name.as_str()) && spec.is_none_or(is_utility_container);
         (ended.exit_code != 0).then(|| FailedInit {
             name: status.name.clone(),
             exit_code: ended.exit_code,
-            said: if is_ours { said(ended) } else { String::new() },
+            said: if is_ours {
+                last_error_message(ended)
+            } else {
+                String::new()
+            },
         })
     })
 }
 
 /// A job's own container may have the name of a utility that its pod does not have.
-fn is_utility(container: &Container) -> bool {
+fn is_utility_container(container: &PrunedContainer) -> bool {
     match container.name.as_str() {
-        "clonerefs" => container.has_variable(clonerefs::Options::ENV),
-        "initupload" => container.has_variable(initupload::Options::ENV),
+        "clonerefs" => container.has_variable(clonerefs::ClonerefsOptions::ENV),
+        "initupload" => container.has_variable(initupload::InituploadOptions::ENV),
         _ => true,
     }
 }
 
-fn said(ended: &ContainerStateTerminated) -> String {
+fn last_error_message(ended: &ContainerStateTerminated) -> String {
     let message = ended.message.as_deref().unwrap_or_default();
-    message.lines().rev().find_map(error).unwrap_or_default()
+    message
+        .lines()
+        .rev()
+        .find_map(parse_log_error)
+        .unwrap_or_default()
 }
 
 /// What a line of Prow's JSON logs says, if it is an error: ours or those of Prow's programs.
-fn error(line: &str) -> Option<String> {
+fn parse_log_error(line: &str) -> Option<String> {
     let line: Value = serde_json::from_str(line).ok()?;
     let field = |name: &str| line[name].as_str().unwrap_or_default();
     if !["error", "fatal", "panic"].contains(&field("level")) {
@@ -72,7 +84,7 @@ mod tests {
             "state": {"terminated": {"exitCode": exit_code, "message": message}}});
         let statuses = [passed, failed].map(|status| serde_json::from_value(status).unwrap());
         let spec = json!({"name": name, "env": [{"name": variable, "value": "{}"}]});
-        failed_init(&statuses, &[serde_json::from_value(spec).unwrap()])
+        find_failed_init(&statuses, &[serde_json::from_value(spec).unwrap()])
     }
 
     #[test]
@@ -84,7 +96,7 @@ mod tests {
             "\n",
         );
         let upstreams = r#"{"component":"initupload","error":"cloning the appropriate refs failed","level":"fatal","msg":"Failed to initialize job"}"#;
-        let options = initupload::Options::ENV;
+        let options = initupload::InituploadOptions::ENV;
         for (name, message, said) in [
             ("initupload", ours, "conflict in a with main: rebase #7"),
             (

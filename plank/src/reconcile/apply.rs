@@ -11,87 +11,91 @@ use kube::ResourceExt;
 
 use super::{
     Reconciler,
-    sight::{Sight, TokenAnswer},
+    reconcile_state::{ReconcileState, TokenAnswer},
 };
 use crate::{
     pods::BuildCluster,
-    transition::{Change, Step},
-    writer::{Created, Error, is_final, words},
+    transition::{ProwJobChange, TransitionStep},
+    writer::{ClusterWriteError, PodCreation, api_message, is_final_refusal},
 };
 
 /// Whether there may be another step at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum StepOutcome {
     Look,
     /// An event will tell, or there is nothing left to do.
     Rest,
 }
 
 impl Reconciler {
-    pub(super) async fn apply(
+    pub(super) async fn apply_step(
         &self,
-        step: &Step,
-        sight: &mut Sight,
+        step: &TransitionStep,
+        sight: &mut ReconcileState,
         config: &Config,
         now: Timestamp,
-    ) -> Result<Next, Error> {
+    ) -> Result<StepOutcome, ClusterWriteError> {
         let name = sight.job.name_any();
         match (step, sight.cluster.clone()) {
-            (Step::ReadJob, _) => {
+            (TransitionStep::ReadJob, _) => {
                 // A cache may lag behind; what cannot be taken back is decided on the truth.
-                let Some(current) = self.writer.read(&sight.job).await? else {
-                    return Ok(Next::Rest);
+                let Some(current) = self.writer.read_job(&sight.job).await? else {
+                    return Ok(StepOutcome::Rest);
                 };
                 sight.job = Arc::new(current);
                 sight.is_fresh = true;
-                Ok(Next::Look)
+                Ok(StepOutcome::Look)
             }
-            (Step::Change(change), _) => self.change(change, sight, config, now).await,
-            (Step::Schedule, _) => {
+            (TransitionStep::Change(change), _) => {
+                self.apply_change(change, sight, config, now).await
+            }
+            (TransitionStep::Schedule, _) => {
                 let section = &config.prow.scheduler;
-                let cluster = self.scheduler.choose(section, &sight.job).await;
-                let change = Change::Schedule { cluster };
-                self.change(&change, sight, config, now).await?;
+                let cluster = self.scheduler.choose_cluster(section, &sight.job).await;
+                let change = ProwJobChange::Schedule { cluster };
+                self.apply_change(&change, sight, config, now).await?;
                 // It goes on where its cluster's jobs are worked on.
                 Ok(match sight.answers.refused {
-                    Some(_) => Next::Look,
-                    None => Next::Rest,
+                    Some(_) => StepOutcome::Look,
+                    None => StepOutcome::Rest,
                 })
             }
-            (Step::CreatePod, Some(cluster)) => {
+            (TransitionStep::CreatePod, Some(cluster)) => {
                 match self.writer.create_pod(&cluster, &sight.job, config).await? {
-                    Created::Pod(pod) => {
+                    PodCreation::Pod(pod) => {
                         sight.pod = Some(Arc::new(*pod));
-                        self.memory().entry(name).or_default().created = Some(Instant::now());
+                        self.lock_memory().entry(name).or_default().created = Some(Instant::now());
                     }
-                    Created::Exists => sight.pod = cluster.read(&name).await?,
-                    Created::Refused(why) => sight.answers.refused = Some(why),
-                    Created::Delayed { why, seconds } => {
+                    PodCreation::Exists => sight.pod = cluster.read_pod(&name).await?,
+                    PodCreation::Refused(why) => sight.answers.refused = Some(why),
+                    PodCreation::Delayed { why, seconds } => {
                         sight.answers.delayed = Some(why.clone());
-                        sight.answers.retry = Some(Error::Delayed { why, seconds });
+                        sight.answers.retry = Some(ClusterWriteError::Delayed { why, seconds });
                     }
                 }
-                Ok(Next::Look)
+                Ok(StepOutcome::Look)
             }
-            (Step::ReadEvents { pod_uid }, Some(cluster)) => {
-                sight.answers.references = Some(cluster.missing_reference(pod_uid).await);
-                Ok(Next::Look)
+            (TransitionStep::ReadEvents { pod_uid }, Some(cluster)) => {
+                sight.answers.references = Some(cluster.find_missing_reference(pod_uid).await);
+                Ok(StepOutcome::Look)
             }
-            (Step::CreateToken { pod_uid }, Some(cluster)) => {
+            (TransitionStep::CreateToken { pod_uid }, Some(cluster)) => {
                 self.create_token(&cluster, sight, pod_uid, config, now)
                     .await;
-                Ok(Next::Look)
+                Ok(StepOutcome::Look)
             }
-            (Step::StopPod { uid }, Some(cluster)) => {
+            (TransitionStep::StopPod { uid }, Some(cluster)) => {
                 let stopped = self.writer.stop_pod(&cluster, &name, uid).await;
-                self.deleted(stopped, &cluster, sight, now).await
+                self.handle_pod_deletion(stopped, &cluster, sight, now)
+                    .await
             }
-            (Step::DeletePod { uid }, Some(cluster)) => {
+            (TransitionStep::DeletePod { uid }, Some(cluster)) => {
                 let deleted = self.writer.delete_pod(&cluster, &name, uid).await;
-                self.deleted(deleted, &cluster, sight, now).await
+                self.handle_pod_deletion(deleted, &cluster, sight, now)
+                    .await
             }
             (
-                Step::ReplacePod {
+                TransitionStep::ReplacePod {
                     uid,
                     is_held,
                     is_ending,
@@ -103,16 +107,17 @@ impl Reconciler {
                     .writer
                     .replace_pod(&cluster, &name, uid, held, ending)
                     .await;
-                self.deleted(replaced, &cluster, sight, now).await
+                self.handle_pod_deletion(replaced, &cluster, sight, now)
+                    .await
             }
-            (Step::Wait, _) | (_, None) => Ok(Next::Rest),
+            (TransitionStep::Wait, _) | (_, None) => Ok(StepOutcome::Rest),
         }
     }
 
     async fn create_token(
         &self,
         cluster: &BuildCluster,
-        sight: &mut Sight,
+        sight: &mut ReconcileState,
         pod_uid: &str,
         config: &Config,
         now: Timestamp,
@@ -124,10 +129,10 @@ impl Reconciler {
             .await;
         match created {
             Ok(()) => {
-                let mut memory = self.memory();
+                let mut memory = self.lock_memory();
                 memory.entry(job.name_any()).or_default().token_of = Some(pod_uid.to_owned());
             }
-            Err(Error::Api(kube::Error::Api(status))) if is_final(&status) => {
+            Err(ClusterWriteError::Api(kube::Error::Api(status))) if is_final_refusal(&status) => {
                 sight.answers.token = TokenAnswer::Refused(status.message.clone());
             }
             Err(error) => {
@@ -138,98 +143,103 @@ impl Reconciler {
     }
 
     /// A deletion, or an end, that fails is an answer, too: it is borne for a while.
-    async fn deleted(
+    async fn handle_pod_deletion(
         &self,
-        deleted: Result<(), Error>,
+        deleted: Result<(), ClusterWriteError>,
         cluster: &BuildCluster,
-        sight: &mut Sight,
+        sight: &mut ReconcileState,
         now: Timestamp,
-    ) -> Result<Next, Error> {
+    ) -> Result<StepOutcome, ClusterWriteError> {
         let name = sight.job.name_any();
         if let Err(error) = deleted {
-            if matches!(error, Error::Stale) {
+            if matches!(error, ClusterWriteError::Stale) {
                 return Err(error);
             }
-            let mut memory = self.memory();
+            let mut memory = self.lock_memory();
             let since = &mut memory.entry(name).or_default().undeleted_since;
             let since = *since.get_or_insert(now);
-            sight.answers.undeleted = Some((since, words(&error)));
-            sight.answers.retry = Some(Error::Undeleted(Box::new(error)));
-            return Ok(Next::Look);
+            sight.answers.undeleted = Some((since, api_message(&error)));
+            sight.answers.retry = Some(ClusterWriteError::Undeleted(Box::new(error)));
+            return Ok(StepOutcome::Look);
         }
-        if let Some(memory) = self.memory().get_mut(&name) {
+        if let Some(memory) = self.lock_memory().get_mut(&name) {
             memory.undeleted_since = None;
         }
         // Its end is an event of its own, unless the cache never had the pod.
         if cluster.pods.get(&name).is_some() {
-            return Ok(Next::Rest);
+            return Ok(StepOutcome::Rest);
         }
-        sight.pod = cluster.read(&name).await?;
+        sight.pod = cluster.read_pod(&name).await?;
         Ok(match sight.pod {
-            Some(_) => Next::Rest,
-            None => Next::Look,
+            Some(_) => StepOutcome::Rest,
+            None => StepOutcome::Look,
         })
     }
 
-    async fn change(
+    async fn apply_change(
         &self,
-        change: &Change,
-        sight: &mut Sight,
+        change: &ProwJobChange,
+        sight: &mut ReconcileState,
         config: &Config,
         now: Timestamp,
-    ) -> Result<Next, Error> {
-        let changed = match self.writer.change(&sight.job, change, config, now).await {
+    ) -> Result<StepOutcome, ClusterWriteError> {
+        let changed = match self.writer.patch_job(&sight.job, change, config, now).await {
             Ok(changed) => Arc::new(changed),
             Err(error) => {
-                self.account_for(&error, sight).await?;
-                let why = refusal(change, &error).ok_or(error)?;
+                self.settle_failed_change(&error, sight).await?;
+                let why = refusal_message(change, &error).ok_or(error)?;
                 sight.answers.refused = Some(why);
-                return Ok(Next::Look);
+                return Ok(StepOutcome::Look);
             }
         };
-        self.wake.all(self.index.learn(&changed));
-        self.learn(&changed, sight);
+        self.wake
+            .enqueue_jobs(self.index.observe_own_change(&changed));
+        self.remember_job(&changed, sight);
         sight.job = changed;
         sight.is_fresh = true;
-        Ok(Next::Look)
+        Ok(StepOutcome::Look)
     }
 
-    fn learn(&self, current: &Arc<ProwJob>, sight: &Sight) {
-        let mut memory = self.memory();
+    fn remember_job(&self, current: &Arc<ProwJob>, sight: &ReconcileState) {
+        let mut memory = self.lock_memory();
         let memory = memory.entry(current.name_any()).or_default();
-        memory.learn(Arc::clone(current), sight.told_version.clone());
+        memory.remember_job(Arc::clone(current), sight.told_version.clone());
     }
 
     /// After a change that failed: a claim without an answer may have been made, and so may one
     /// that is refused the second time. Nobody else gets the slot before that is known.
-    async fn account_for(&self, error: &Error, sight: &Sight) -> Result<(), Error> {
+    async fn settle_failed_change(
+        &self,
+        error: &ClusterWriteError,
+        sight: &ReconcileState,
+    ) -> Result<(), ClusterWriteError> {
         let name = sight.job.name_any();
         let news = match error {
-            Error::Stale => match self.writer.read(&sight.job).await? {
+            ClusterWriteError::Stale => match self.writer.read_job(&sight.job).await? {
                 Some(current) => {
                     let current = Arc::new(current);
-                    self.learn(&current, sight);
+                    self.remember_job(&current, sight);
                     match current.state() {
-                        ProwJobState::Triggered => self.index.park(&name),
-                        _ => self.index.learn(&current),
+                        ProwJobState::Triggered => self.index.defer_job(&name),
+                        _ => self.index.observe_own_change(&current),
                     }
                 }
-                None => self.index.remove(&name),
+                None => self.index.remove_job(&name),
             },
-            error if gives_up_slot(sight.job.state(), error) => self.index.park(&name),
+            error if gives_up_slot(sight.job.state(), error) => self.index.defer_job(&name),
             _ => Vec::new(),
         };
-        self.wake.all(news);
+        self.wake.enqueue_jobs(news);
         Ok(())
     }
 }
 
 /// Whether a job whose change failed lets others start first. One that has started is counted
 /// whatever becomes of a change.
-fn gives_up_slot(state: ProwJobState, error: &Error) -> bool {
+fn gives_up_slot(state: ProwJobState, error: &ClusterWriteError) -> bool {
     let not_made = match error {
-        Error::Api(kube::Error::Api(status)) => status.code < 500,
-        Error::Tot(_) => true,
+        ClusterWriteError::Api(kube::Error::Api(status)) => status.code < 500,
+        ClusterWriteError::Tot(_) => true,
         _ => false,
     };
     state == ProwJobState::Triggered && not_made
@@ -237,11 +247,14 @@ fn gives_up_slot(state: ProwJobState, error: &Error) -> bool {
 
 /// Why a change that leads to a pod can never be made: a name too long for a label, say. What
 /// ends a job is tried again whatever the API says.
-fn refusal(change: &Change, error: &Error) -> Option<String> {
-    let Error::Api(kube::Error::Api(status)) = error else {
+fn refusal_message(change: &ProwJobChange, error: &ClusterWriteError) -> Option<String> {
+    let ClusterWriteError::Api(kube::Error::Api(status)) = error else {
         return None;
     };
-    let leads_on = !matches!(change, Change::Complete { .. } | Change::Supersede { .. });
+    let leads_on = !matches!(
+        change,
+        ProwJobChange::Complete { .. } | ProwJobChange::Supersede { .. }
+    );
     (leads_on && matches!(status.code, 400 | 422)).then(|| status.message.clone())
 }
 
@@ -251,13 +264,13 @@ mod tests {
 
     use super::*;
 
-    fn answer(code: u16) -> Error {
+    fn answer(code: u16) -> ClusterWriteError {
         let status = Status {
             code,
             message: "no".into(),
             ..Status::default()
         };
-        Error::Api(kube::Error::Api(status.boxed()))
+        ClusterWriteError::Api(kube::Error::Api(status.boxed()))
     }
 
     #[test]
@@ -265,12 +278,20 @@ mod tests {
         use ProwJobState::{Pending, Triggered};
         for (state, error, expected) in [
             (Triggered, answer(403), true),
-            (Triggered, Error::Tot(anyhow::anyhow!("away")), true),
+            (
+                Triggered,
+                ClusterWriteError::Tot(anyhow::anyhow!("away")),
+                true,
+            ),
             (Triggered, answer(503), false),
-            (Triggered, Error::TimedOut, false),
+            (Triggered, ClusterWriteError::TimedOut, false),
             (Pending, answer(403), false),
             (Pending, answer(422), false),
-            (Pending, Error::Tot(anyhow::anyhow!("away")), false),
+            (
+                Pending,
+                ClusterWriteError::Tot(anyhow::anyhow!("away")),
+                false,
+            ),
         ] {
             assert_eq!(gives_up_slot(state, &error), expected, "{state} {error}");
         }
@@ -278,8 +299,8 @@ mod tests {
 
     #[test]
     fn a_change_that_is_invalid_is_refused_for_good_unless_it_ends_the_job() {
-        let claim = Change::Claim { build_id: None };
-        let end = Change::Complete {
+        let claim = ProwJobChange::Claim { build_id: None };
+        let end = ProwJobChange::Complete {
             state: ProwJobState::Error,
             description: None,
         };
@@ -290,7 +311,7 @@ mod tests {
             (&claim, 500, false),
             (&end, 422, false),
         ] {
-            let refused = refusal(change, &answer(code)).is_some();
+            let refused = refusal_message(change, &answer(code)).is_some();
             assert_eq!(refused, expected, "{change:?} {code}");
         }
     }

@@ -3,13 +3,13 @@
 use common::prowjob::{ProwJob, ProwJobState};
 
 use super::{
-    Decision, complete,
-    killed::{NOT_FOUND, SIDECAR, is_killed, is_oom, is_test, sentence},
-    words::{reason_and_message, short},
+    TransitionDecision, completion_decision,
+    killed::{NOT_FOUND, SIDECAR, describe_container_end, is_killed, is_oom_killed, is_test},
+    message_text::{format_reason, shorten_message},
 };
 use crate::pod_view::{ContainerState, ContainerView, FailedInit, PodView};
 
-pub(super) fn succeeded(pod: &PodView) -> Decision {
+pub(super) fn decide_succeeded_pod(pod: &PodView) -> TransitionDecision {
     let done = pod.containers.iter().all(|container| {
         matches!(
             container.state,
@@ -22,17 +22,17 @@ pub(super) fn succeeded(pod: &PodView) -> Decision {
     });
     if done {
         let why = "every container ended with 0";
-        return complete(ProwJobState::Success, "Job succeeded.", why);
+        return completion_decision(ProwJobState::Success, "Job succeeded.", why);
     }
-    complete(
+    completion_decision(
         ProwJobState::Error,
         "Pod was in succeeded phase but some containers didn't finish",
         "the pod succeeded, not all its containers did",
     )
 }
 
-pub(super) fn failed(job: &ProwJob, pod: &PodView) -> Decision {
-    let failure = |text: &str, why| complete(ProwJobState::Failure, text, why);
+pub(super) fn decide_failed_pod(job: &ProwJob, pod: &PodView) -> TransitionDecision {
+    let failure = |text: &str, why| completion_decision(ProwJobState::Failure, text, why);
     if pod.reason == "DeadlineExceeded" {
         return failure(
             "Job failed: its pod ran longer than activeDeadlineSeconds (DeadlineExceeded).",
@@ -41,29 +41,34 @@ pub(super) fn failed(job: &ProwJob, pod: &PodView) -> Decision {
     }
     let mut all = pod.containers.iter();
     if !pod.reason.is_empty() && !all.any(ContainerView::has_started) {
-        let why = reason_and_message(&pod.reason, &pod.message);
+        let why = format_reason(&pod.reason, &pod.message);
         let text = format!("Pod could not start: {why}");
         let why = "the pod failed before any container started";
-        return complete(ProwJobState::Error, text, why);
+        return completion_decision(ProwJobState::Error, text, why);
     }
     let find = |is: fn(&ContainerView) -> bool| pod.containers.iter().find(|it| is(it));
     let is_refused = |it: &ContainerView| matches!(it.state, ContainerState::Refused { .. });
     if let Some(refused) = find(is_refused) {
         let why = "a container could not be started";
-        return complete(ProwJobState::Error, sentence(refused), why);
+        return completion_decision(ProwJobState::Error, describe_container_end(refused), why);
     }
-    if let Some(killed) = find(is_oom).or_else(|| find(is_killed)) {
+    if let Some(killed) = find(is_oom_killed).or_else(|| find(is_killed)) {
         let why = "a container was killed";
         return match &job.spec.decoration_config {
             // Whether it is seen before or after its sidecar has ended makes no difference.
-            Some(_) => complete(ProwJobState::Error, sentence(killed), why),
-            None => failure(&format!("Job failed: {}", sentence(killed)), why),
+            Some(_) => {
+                completion_decision(ProwJobState::Error, describe_container_end(killed), why)
+            }
+            None => failure(
+                &format!("Job failed: {}", describe_container_end(killed)),
+                why,
+            ),
         };
     }
     if let Some(init) = &pod.failed_init {
-        return failure(&before_the_test(init), "an init container failed");
+        return failure(&failed_init_text(init), "an init container failed");
     }
-    match sidecar_alone(pod) {
+    match lone_sidecar_failure(pod) {
         Some(code) => failure(
             &format!(
                 "Job failed: container {SIDECAR} ended with exit code {code}: the log and the \
@@ -71,16 +76,18 @@ pub(super) fn failed(job: &ProwJob, pod: &PodView) -> Decision {
             ),
             "the sidecar failed",
         ),
-        None => failure(&failed_test(pod), "the pod failed"),
+        None => failure(&failed_test_text(pod), "the pod failed"),
     }
 }
 
 /// Prow's words, and the exit code where that tells something.
-fn failed_test(pod: &PodView) -> String {
+fn failed_test_text(pod: &PodView) -> String {
     let mut tests = pod.containers.iter().filter(|it| is_test(it));
     match tests.find(|test| exit_code(test) != 0) {
         // Entrypoint ends so, too, for a timeout of which the log tells.
-        Some(test) if exit_code(test) != NOT_FOUND => format!("Job failed. {}", sentence(test)),
+        Some(test) if exit_code(test) != NOT_FOUND => {
+            format!("Job failed. {}", describe_container_end(test))
+        }
         _ => "Job failed.".to_owned(),
     }
 }
@@ -93,7 +100,7 @@ fn exit_code(container: &ContainerView) -> i32 {
 }
 
 /// A pod utility's own words, else the exit code.
-fn before_the_test(init: &FailedInit) -> String {
+fn failed_init_text(init: &FailedInit) -> String {
     let FailedInit {
         name,
         exit_code,
@@ -101,12 +108,12 @@ fn before_the_test(init: &FailedInit) -> String {
     } = init;
     match said.as_str() {
         "" => format!("Job failed in init container {name}: it ended with exit code {exit_code}."),
-        said => format!("Job failed in {name}: {}", short(said)),
+        said => format!("Job failed in {name}: {}", shorten_message(said)),
     }
 }
 
 /// The exit code of a sidecar that failed where no test did.
-fn sidecar_alone(pod: &PodView) -> Option<i32> {
+fn lone_sidecar_failure(pod: &PodView) -> Option<i32> {
     let mut tests = pod.containers.iter().filter(|it| is_test(it));
     if tests.any(|test| exit_code(test) != 0) {
         return None;

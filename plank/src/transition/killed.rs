@@ -9,7 +9,7 @@
 use common::prowjob::ProwJob;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{after, words::reason_and_message};
+use super::{message_text::format_reason, time_after};
 use crate::pod_view::{ContainerState, ContainerView, PodView};
 
 pub(super) const SIDECAR: &str = "sidecar";
@@ -32,9 +32,9 @@ pub(super) struct SilentEnd {
 }
 
 /// The first end of a running pod's containers that its sidecar may not know of.
-pub(super) fn silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd> {
+pub(super) fn find_silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd> {
     job.spec.decoration_config.as_ref()?;
-    let sidecar = sidecar(pod)?;
+    let sidecar = find_sidecar(pod)?;
     let tests = || pod.containers.iter().filter(|it| is_test(it));
     let tests_are_over = tests().all(ContainerView::is_over);
     if tests_are_over && sidecar.is_over() {
@@ -43,10 +43,10 @@ pub(super) fn silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd> {
     if sidecar.is_over() {
         let since = ended_at(sidecar).or(pod.started).unwrap_or_default();
         return Some(SilentEnd {
-            at: after(since, SAME_END),
+            at: time_after(since, SAME_END),
             text: format!(
                 "{} The log and the artifacts of this run can not be stored.",
-                sentence(sidecar)
+                describe_container_end(sidecar)
             ),
         });
     }
@@ -63,8 +63,8 @@ pub(super) fn silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd> {
         };
         let last_end = tests().filter_map(ended_at).max();
         let since = last_end.or(pod.started).unwrap_or_default();
-        let text = sentence(container);
-        let at = after(since, margin);
+        let text = describe_container_end(container);
+        let at = time_after(since, margin);
         Some(SilentEnd { at, text })
     });
     ends.min_by_key(|end| end.at)
@@ -73,10 +73,10 @@ pub(super) fn silent_end(job: &ProwJob, pod: &PodView) -> Option<SilentEnd> {
 /// Whether a pod has a sidecar and that has ended: then nothing can be uploaded any more.
 pub(super) fn has_lost_its_sidecar(job: &ProwJob, pod: &PodView) -> bool {
     let decorated = job.spec.decoration_config.is_some();
-    decorated && sidecar(pod).is_some_and(ContainerView::is_over)
+    decorated && find_sidecar(pod).is_some_and(ContainerView::is_over)
 }
 
-fn sidecar(pod: &PodView) -> Option<&ContainerView> {
+fn find_sidecar(pod: &PodView) -> Option<&ContainerView> {
     let mut all = pod.containers.iter();
     all.find(|it| !it.is_init && it.name == SIDECAR)
 }
@@ -93,7 +93,7 @@ fn ended_at(container: &ContainerView) -> Option<Timestamp> {
     }
 }
 
-pub(super) fn is_oom(container: &ContainerView) -> bool {
+pub(super) fn is_oom_killed(container: &ContainerView) -> bool {
     matches!(&container.state, ContainerState::Terminated { reason, .. } if reason == "OOMKilled")
 }
 
@@ -109,15 +109,17 @@ pub(super) fn is_killed(container: &ContainerView) -> bool {
 
 /// How a container ended and what to do about it. Short: GitHub shows 140 characters, of which the
 /// base commit takes 50.
-pub(super) fn sentence(container: &ContainerView) -> String {
+pub(super) fn describe_container_end(container: &ContainerView) -> String {
     let name = &container.name;
     let limit = &container.memory_limit;
     match &container.state {
-        ContainerState::Terminated { .. } if is_oom(container) && limit.is_empty() => format!(
-            "Container {name} ran out of memory (no limit: its node or pod had no more): give it a \
+        ContainerState::Terminated { .. } if is_oom_killed(container) && limit.is_empty() => {
+            format!(
+                "Container {name} ran out of memory (no limit: its node or pod had no more): give it a \
              memory request and limit."
-        ),
-        ContainerState::Terminated { .. } if is_oom(container) => {
+            )
+        }
+        ContainerState::Terminated { .. } if is_oom_killed(container) => {
             format!("Container {name} ran out of memory (limit {limit}): raise its memory limit.")
         }
         ContainerState::Terminated {
@@ -138,7 +140,7 @@ pub(super) fn sentence(container: &ContainerView) -> String {
         }
         ContainerState::Refused { reason, message } => format!(
             "Pod could not start: container {name}: {}",
-            reason_and_message(reason, message)
+            format_reason(reason, message)
         ),
         _ => format!("Container {name} ended."),
     }

@@ -3,150 +3,152 @@
 use common::prowjob::{ProwJobState, ProwJobStatus};
 
 use super::{
-    Case, Change, Decision, Step, Token, after, change, complete, ended, foreign, is_for,
-    is_of_an_earlier_job, killed, replace, starting, stopped, timeout, wait, waits, words::short,
+    DecisionContext, ProwJobChange, StorageTokenState, TransitionDecision, TransitionStep,
+    change_decision, completion_decision, effective_timeout, ended, is_of_an_earlier_job,
+    is_pod_of, killed, message_text::shorten_message, refuse_foreign_pod, replace, starting,
+    stopped, time_after, wait_decision, waits,
 };
-use crate::pod_view::{Phase, PodView};
+use crate::pod_view::{PodPhase, PodView};
 
 /// What a claim says, and what is said again when what was in the way is gone.
-pub(crate) const TRIGGERED: &str = "Job triggered.";
+pub(crate) const TRIGGERED_DESCRIPTION: &str = "Job triggered.";
 
-pub(super) fn pending(case: &Case<'_>) -> Decision {
+pub(super) fn decide_pending_job(case: &DecisionContext<'_>) -> TransitionDecision {
     let seen = case.seen;
     let default = ProwJobStatus::default();
     let status = seen.job.status.as_ref().unwrap_or(&default);
     let Some(pod) = seen.pod else {
-        return without_pod(case, status);
+        return decide_without_pod(case, status);
     };
     if is_of_an_earlier_job(pod, seen.job) {
-        return replace::left_by_an_earlier_job(case, pod);
+        return replace::replace_leftover_pod(case, pod);
     }
-    if !is_for(pod, seen.job) {
-        return foreign(seen.job);
+    if !is_pod_of(pod, seen.job) {
+        return refuse_foreign_pod(seen.job);
     }
     if pod.build_id.as_deref() != Some(status.build_id.as_str()) {
         return match status.pod_revival_count {
-            0 => foreign(seen.job),
-            _ => replace::stopped(case, pod),
+            0 => refuse_foreign_pod(seen.job),
+            _ => replace::replace_stopped_pod(case, pod),
         };
     }
-    if let Some(decision) = token(case, pod) {
+    if let Some(decision) = decide_storage_token(case, pod) {
         return decision;
     }
-    match stopped::stop(pod) {
-        Some(stop) => stopped::stopped(seen, pod, stop, case.settings.max_revivals),
-        None => by_phase(case, pod),
+    match stopped::find_stop_cause(pod) {
+        Some(stop) => stopped::decide_stopped_pod(seen, pod, stop, case.settings.max_revivals),
+        None => decide_by_phase(case, pod),
     }
 }
 
 /// Its pod waits for the Secret with its storage token: that is made before anything else is
 /// looked at, or its absence would be taken for somebody's mistake.
-fn token(case: &Case<'_>, pod: &PodView) -> Option<Decision> {
+fn decide_storage_token(case: &DecisionContext<'_>, pod: &PodView) -> Option<TransitionDecision> {
     // A pod that runs has mounted it.
-    let starts = matches!(pod.phase, Phase::Pending | Phase::Unset) && pod.deleting.is_none();
+    let starts = matches!(pod.phase, PodPhase::Pending | PodPhase::Unset) && pod.deleting.is_none();
     match case.seen.token {
-        Token::Missing if starts => Some(Decision {
-            step: Step::CreateToken {
+        StorageTokenState::Missing if starts => Some(TransitionDecision {
+            step: TransitionStep::CreateToken {
                 pod_uid: pod.uid.clone(),
             },
-            ..wait("its pod waits for its storage token")
+            ..wait_decision("its pod waits for its storage token")
         }),
-        Token::Refused(why) if starts => {
+        StorageTokenState::Refused(why) if starts => {
             let text = format!(
                 "Pod could not start: the Secret with its storage token can not be created: {}",
-                short(why)
+                shorten_message(why)
             );
             let why = "its storage token can never be created";
-            Some(complete(ProwJobState::Error, text, why))
+            Some(completion_decision(ProwJobState::Error, text, why))
         }
         _ => None,
     }
 }
 
-fn without_pod(case: &Case<'_>, status: &ProwJobStatus) -> Decision {
+fn decide_without_pod(case: &DecisionContext<'_>, status: &ProwJobStatus) -> TransitionDecision {
     let (seen, now) = (case.seen, case.now);
     if status.build_id.is_empty() {
-        let claim = Change::Claim { build_id: None };
-        return change(claim, "pending without a build id");
+        let claim = ProwJobChange::Claim { build_id: None };
+        return change_decision(claim, "pending without a build id");
     }
     if let Some(until) = seen.pod_announced.filter(|until| now < *until) {
-        return Decision {
+        return TransitionDecision {
             look_again_at: Some(until),
-            ..wait("its pod was just created")
+            ..wait_decision("its pod was just created")
         };
     }
     let Some(delay) = seen.delayed else {
-        return Decision {
-            step: Step::CreatePod,
-            ..wait("claimed, and its pod is missing")
+        return TransitionDecision {
+            step: TransitionStep::CreatePod,
+            ..wait_decision("claimed, and its pod is missing")
         };
     };
     let decoration = seen.job.spec.decoration_config.as_ref();
-    let limit = timeout(decoration, case.settings.pod_pending_timeout, |c| {
+    let limit = effective_timeout(decoration, case.settings.pod_pending_timeout, |c| {
         c.pod_pending_timeout
     });
-    let deadline = after(case.sighting.map_or(now, |delay| delay.since), limit);
+    let deadline = time_after(case.sighting.map_or(now, |delay| delay.since), limit);
     if now >= deadline {
-        let text = format!("Pod can not be created: {}", short(delay));
-        return complete(ProwJobState::Error, text, "its pod is not taken in time");
+        let text = format!("Pod can not be created: {}", shorten_message(delay));
+        return completion_decision(ProwJobState::Error, text, "its pod is not taken in time");
     }
-    let text = format!("the pod is not taken: {}", short(delay));
-    Decision {
+    let text = format!("the pod is not taken: {}", shorten_message(delay));
+    TransitionDecision {
         look_again_at: Some(deadline),
-        ..waits::for_obstacle(case, &text, "its pod is not taken now")
+        ..waits::wait_for_obstacle(case, &text, "its pod is not taken now")
     }
 }
 
-fn by_phase(case: &Case<'_>, pod: &PodView) -> Decision {
+fn decide_by_phase(case: &DecisionContext<'_>, pod: &PodView) -> TransitionDecision {
     match pod.phase {
-        Phase::Succeeded => ended::succeeded(pod),
-        Phase::Failed => ended::failed(case.seen.job, pod),
-        Phase::Pending => starting::starting(case, pod),
-        Phase::Running if pod.deleting.is_none() => running(case, pod),
-        _ if pod.deleting.is_some() => deleted(),
-        _ => starting::starting(case, pod),
+        PodPhase::Succeeded => ended::decide_succeeded_pod(pod),
+        PodPhase::Failed => ended::decide_failed_pod(case.seen.job, pod),
+        PodPhase::Pending => starting::decide_starting_pod(case, pod),
+        PodPhase::Running if pod.deleting.is_none() => decide_running_pod(case, pod),
+        _ if pod.deleting.is_some() => deleted_pod_decision(),
+        _ => starting::decide_starting_pod(case, pod),
     }
 }
 
-pub(super) fn deleted() -> Decision {
-    complete(
+pub(super) fn deleted_pod_decision() -> TransitionDecision {
+    completion_decision(
         ProwJobState::Error,
         "Pod got deleted unexpectedly",
         "somebody deletes its pod",
     )
 }
 
-fn running(case: &Case<'_>, pod: &PodView) -> Decision {
+fn decide_running_pod(case: &DecisionContext<'_>, pod: &PodView) -> TransitionDecision {
     let (job, now) = (case.seen.job, case.now);
     let decoration = job.spec.decoration_config.as_ref();
-    let limit = timeout(decoration, case.settings.pod_running_timeout, |c| {
+    let limit = effective_timeout(decoration, case.settings.pod_running_timeout, |c| {
         c.pod_running_timeout
     });
-    let deadline = pod.started.map(|started| after(started, limit));
+    let deadline = pod.started.map(|started| time_after(started, limit));
     if deadline.is_some_and(|deadline| now >= deadline) {
-        return complete(
+        return completion_decision(
             ProwJobState::Aborted,
             "Pod running timeout.",
             "its pod runs too long",
         );
     }
-    let silent = killed::silent_end(job, pod);
+    let silent = killed::find_silent_end(job, pod);
     if let Some(end) = silent.as_ref().filter(|end| now >= end.at) {
         let why = "a container ended and its sidecar was not told";
-        return complete(ProwJobState::Error, end.text.clone(), why);
+        return completion_decision(ProwJobState::Error, end.text.clone(), why);
     }
     let look_again_at = deadline.into_iter().chain(silent.map(|end| end.at)).min();
     if waits::is_described(job) {
-        let text = TRIGGERED.into();
+        let text = TRIGGERED_DESCRIPTION.into();
         let sighting = None;
-        let change = Change::Describe { text, sighting };
-        return Decision {
+        let change = ProwJobChange::Describe { text, sighting };
+        return TransitionDecision {
             look_again_at,
-            ..self::change(change, "its pod runs after all")
+            ..self::change_decision(change, "its pod runs after all")
         };
     }
-    Decision {
+    TransitionDecision {
         look_again_at,
-        ..wait("its pod runs")
+        ..wait_decision("its pod runs")
     }
 }

@@ -4,34 +4,43 @@
 use common::prowjob::ProwJobState;
 
 use super::{
-    CONFIRMATION_MARGIN, Case, DELETION_MARGIN, Decision, Step, after, complete, given_up, wait,
+    CONFIRMATION_MARGIN, DELETION_MARGIN, DecisionContext, TransitionDecision, TransitionStep,
+    completion_decision, time_after, undeleted_pod_text, wait_decision,
 };
 use crate::pod_view::PodView;
 
 /// The pod that a revival replaces.
-pub(super) fn stopped(case: &Case<'_>, pod: &PodView) -> Decision {
+pub(super) fn replace_stopped_pod(case: &DecisionContext<'_>, pod: &PodView) -> TransitionDecision {
     let why = "it was stopped unexpectedly and is replaced";
-    replace(case, pod, "Job pod was stopped unexpectedly", why)
+    replace_pod(case, pod, "Job pod was stopped unexpectedly", why)
 }
 
 /// What is left of a job of the same name that was deleted.
-pub(super) fn left_by_an_earlier_job(case: &Case<'_>, pod: &PodView) -> Decision {
+pub(super) fn replace_leftover_pod(
+    case: &DecisionContext<'_>,
+    pod: &PodView,
+) -> TransitionDecision {
     let why = "an earlier job of this name left a pod";
-    replace(case, pod, "An earlier job of this name left a pod", why)
+    replace_pod(case, pod, "An earlier job of this name left a pod", why)
 }
 
 /// `what` is in the way, as a sentence begins.
-fn replace(case: &Case<'_>, pod: &PodView, what: &str, why: &'static str) -> Decision {
+fn replace_pod(
+    case: &DecisionContext<'_>,
+    pod: &PodView,
+    what: &str,
+    why: &'static str,
+) -> TransitionDecision {
     let (seen, now) = (case.seen, case.now);
     if let Some(undeleted) = &seen.undeleted {
-        let deadline = after(undeleted.since, DELETION_MARGIN);
+        let deadline = time_after(undeleted.since, DELETION_MARGIN);
         if now >= deadline {
-            let text = format!("{what}, and {}", given_up(seen.job, undeleted));
-            return complete(ProwJobState::Error, text, "the pod it replaces stays");
+            let text = format!("{what}, and {}", undeleted_pod_text(seen.job, undeleted));
+            return completion_decision(ProwJobState::Error, text, "the pod it replaces stays");
         }
-        return Decision {
+        return TransitionDecision {
             look_again_at: Some(deadline),
-            ..wait("the pod it replaces can not be deleted now")
+            ..wait_decision("the pod it replaces can not be deleted now")
         };
     }
     let ends = match pod.deleting {
@@ -39,23 +48,23 @@ fn replace(case: &Case<'_>, pod: &PodView, what: &str, why: &'static str) -> Dec
         // waits for the job's end.
         Some(ends) if !pod.has_report_finalizer => ends,
         ends => {
-            return Decision {
-                step: Step::ReplacePod {
+            return TransitionDecision {
+                step: TransitionStep::ReplacePod {
                     uid: pod.uid.clone(),
                     is_held: pod.has_report_finalizer,
                     is_ending: ends.is_some(),
                 },
-                ..wait(why)
+                ..wait_decision(why)
             };
         }
     };
-    let deadline = after(ends, CONFIRMATION_MARGIN);
+    let deadline = time_after(ends, CONFIRMATION_MARGIN);
     if now >= deadline {
         let text = format!("{what}, and its node never confirms that it is gone: run it again");
-        return complete(ProwJobState::Error, text, "the pod it replaces never ends");
+        return completion_decision(ProwJobState::Error, text, "the pod it replaces never ends");
     }
-    Decision {
+    TransitionDecision {
         look_again_at: Some(deadline),
-        ..wait("the pod it replaces is ending")
+        ..wait_decision("the pod it replaces is ending")
     }
 }

@@ -4,148 +4,167 @@ use common::prowjob::{DecorationConfig, ProwJobState};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Case, Change, Decision, References, Settings, Step, after, change, complete,
-    obstacle::{Obstacle, is_starting, obstacle},
-    pending::{TRIGGERED, deleted},
-    timeout, wait, waits,
-    words::capital,
+    DecisionContext, ProwJobChange, ReferenceCheck, TransitionDecision, TransitionSettings,
+    TransitionStep, change_decision, completion_decision, effective_timeout,
+    message_text::capitalize_first,
+    pending::{TRIGGERED_DESCRIPTION, deleted_pod_decision},
+    start_obstacle::{StartObstacle, find_obstacle, is_starting},
+    time_after, wait_decision, waits,
 };
 use crate::pod_view::{ContainerState, ContainerView, PodView};
 
 /// What is in the way for less than this is not worth a word.
-const HICCUP: SignedDuration = SignedDuration::from_secs(10);
+const MIN_REPORTED_WAIT: SignedDuration = SignedDuration::from_secs(10);
 
 /// Between two looks at the events of a pod that does not start.
-const LOOK_AT_EVENTS: SignedDuration = SignedDuration::from_secs(60);
+const EVENTS_READ_INTERVAL: SignedDuration = SignedDuration::from_secs(60);
 
 /// Not every init container is done.
-pub(super) fn starting(case: &Case<'_>, pod: &PodView) -> Decision {
+pub(super) fn decide_starting_pod(case: &DecisionContext<'_>, pod: &PodView) -> TransitionDecision {
     let (seen, settings, now) = (case.seen, case.settings, case.now);
-    let limit = limit(seen.job.spec.decoration_config.as_ref(), pod, settings, now);
-    let obstacle = obstacle(pod, case.sighting, seen.references, settings, now);
+    let limit = start_time_limit(seen.job.spec.decoration_config.as_ref(), pod, settings, now);
+    let obstacle = find_obstacle(pod, case.sighting, seen.references, settings, now);
     if now >= limit.deadline {
         let text = match &obstacle {
-            Some(obstacle) => format!("{} {}", limit.text, capital(&obstacle.text)),
+            Some(obstacle) => format!("{} {}", limit.text, capitalize_first(&obstacle.text)),
             None => limit.text.to_owned(),
         };
-        return complete(ProwJobState::Error, text, limit.why);
+        return completion_decision(ProwJobState::Error, text, limit.why);
     }
     if pod.deleting.is_some() {
-        return deleted();
+        return deleted_pod_decision();
     }
-    if let Some(decision) = obstacle.as_ref().and_then(|it| end_early(case, it)) {
+    if let Some(decision) = obstacle.as_ref().and_then(|it| complete_early(case, it)) {
         return decision;
     }
     let decision = match obstacle {
-        Some(obstacle) => hindered(case, &obstacle, &limit),
-        None if settings.fail_fast && is_silent(pod) => silent(case, pod, &limit),
-        None => undisturbed(case, &limit),
+        Some(obstacle) => decide_obstructed_pod(case, &obstacle, &limit),
+        None if settings.fail_fast && is_silent(pod) => decide_silent_pod(case, pod, &limit),
+        None => decide_unobstructed_pod(case, &limit),
     };
     let earlier = decision.look_again_at.unwrap_or(limit.deadline);
-    Decision {
+    TransitionDecision {
         look_again_at: Some(earlier.min(limit.deadline)),
         ..decision
     }
 }
 
 /// When what is in its way ends the job before Prow's timeouts.
-fn end(case: &Case<'_>, obstacle: &Obstacle) -> Option<Timestamp> {
+fn obstacle_deadline(case: &DecisionContext<'_>, obstacle: &StartObstacle) -> Option<Timestamp> {
     obstacle.until.filter(|_| case.settings.fail_fast)
 }
 
-fn end_early(case: &Case<'_>, obstacle: &Obstacle) -> Option<Decision> {
-    if case.now < end(case, obstacle)? {
+fn complete_early(
+    case: &DecisionContext<'_>,
+    obstacle: &StartObstacle,
+) -> Option<TransitionDecision> {
+    if case.now < obstacle_deadline(case, obstacle)? {
         return None;
     }
     let text = format!("Pod could not start: {}", obstacle.text);
-    Some(complete(ProwJobState::Error, text, "its pod can not start"))
+    Some(completion_decision(
+        ProwJobState::Error,
+        text,
+        "its pod can not start",
+    ))
 }
 
 /// Something is in its way.
-fn hindered(case: &Case<'_>, obstacle: &Obstacle, limit: &TimeLimit) -> Decision {
-    let until = end(case, obstacle);
-    let worth_a_word = after(obstacle.since, HICCUP);
+fn decide_obstructed_pod(
+    case: &DecisionContext<'_>,
+    obstacle: &StartObstacle,
+    limit: &StartTimeLimit,
+) -> TransitionDecision {
+    let until = obstacle_deadline(case, obstacle);
+    let worth_a_word = time_after(obstacle.since, MIN_REPORTED_WAIT);
     let look_again_at = until.unwrap_or(limit.deadline);
     if obstacle.is_from_events {
-        return Decision {
+        return TransitionDecision {
             look_again_at: Some(look_again_at),
-            ..wait(limit.why)
+            ..wait_decision(limit.why)
         };
     }
     if case.now < worth_a_word {
-        return Decision {
+        return TransitionDecision {
             look_again_at: Some(look_again_at.min(worth_a_word)),
-            ..wait(limit.why)
+            ..wait_decision(limit.why)
         };
     }
-    Decision {
+    TransitionDecision {
         look_again_at: Some(look_again_at),
-        ..waits::for_obstacle(case, &obstacle.text, limit.why)
+        ..waits::wait_for_obstacle(case, &obstacle.text, limit.why)
     }
 }
 
 /// It does not start and does not say why: its events may.
-fn silent(case: &Case<'_>, pod: &PodView, limit: &TimeLimit) -> Decision {
+fn decide_silent_pod(
+    case: &DecisionContext<'_>,
+    pod: &PodView,
+    limit: &StartTimeLimit,
+) -> TransitionDecision {
     let since = pod.started.or(pod.created).unwrap_or(case.now);
-    let until = after(since, case.settings.missing_reference_timeout);
+    let until = time_after(since, case.settings.missing_reference_timeout);
     if case.now < until {
-        return Decision {
+        return TransitionDecision {
             look_again_at: Some(until),
-            ..undisturbed(case, limit)
+            ..decide_unobstructed_pod(case, limit)
         };
     }
-    if case.seen.references == References::NotAsked {
+    if case.seen.references == ReferenceCheck::NotAsked {
         let pod_uid = pod.uid.clone();
-        return Decision {
-            step: Step::ReadEvents { pod_uid },
-            ..wait("its pod does not start and does not say why")
+        return TransitionDecision {
+            step: TransitionStep::ReadEvents { pod_uid },
+            ..wait_decision("its pod does not start and does not say why")
         };
     }
-    Decision {
-        look_again_at: Some(after(case.now, LOOK_AT_EVENTS)),
-        ..undisturbed(case, limit)
+    TransitionDecision {
+        look_again_at: Some(time_after(case.now, EVENTS_READ_INTERVAL)),
+        ..decide_unobstructed_pod(case, limit)
     }
 }
 
 /// Nothing is in its way that is known, or no longer.
-fn undisturbed(case: &Case<'_>, limit: &TimeLimit) -> Decision {
+fn decide_unobstructed_pod(
+    case: &DecisionContext<'_>,
+    limit: &StartTimeLimit,
+) -> TransitionDecision {
     if waits::is_described(case.seen.job) {
-        let text = TRIGGERED.into();
+        let text = TRIGGERED_DESCRIPTION.into();
         let sighting = None;
-        let change = Change::Describe { text, sighting };
-        return self::change(change, "what it waited for is no longer in the way");
+        let change = ProwJobChange::Describe { text, sighting };
+        return self::change_decision(change, "what it waited for is no longer in the way");
     }
-    wait(limit.why)
+    wait_decision(limit.why)
 }
 
 /// Prow's timeouts of a pod that has not started.
-struct TimeLimit {
+struct StartTimeLimit {
     deadline: Timestamp,
     text: &'static str,
     why: &'static str,
 }
 
-fn limit(
+fn start_time_limit(
     decoration: Option<&DecorationConfig>,
     pod: &PodView,
-    settings: &Settings,
+    settings: &TransitionSettings,
     now: Timestamp,
-) -> TimeLimit {
+) -> StartTimeLimit {
     match pod.started {
-        None => TimeLimit {
-            deadline: after(
+        None => StartTimeLimit {
+            deadline: time_after(
                 pod.created.unwrap_or(now),
-                timeout(decoration, settings.pod_unscheduled_timeout, |c| {
+                effective_timeout(decoration, settings.pod_unscheduled_timeout, |c| {
                     c.pod_unscheduled_timeout
                 }),
             ),
             text: "Pod scheduling timeout.",
             why: "no node takes its pod",
         },
-        Some(started) => TimeLimit {
-            deadline: after(
+        Some(started) => StartTimeLimit {
+            deadline: time_after(
                 started,
-                timeout(decoration, settings.pod_pending_timeout, |c| {
+                effective_timeout(decoration, settings.pod_pending_timeout, |c| {
                     c.pod_pending_timeout
                 }),
             ),

@@ -3,26 +3,26 @@
 use common::prowjob::ProwJobState;
 use jiff::Timestamp;
 
-use super::Sighting;
+use super::ObservedObstacle;
 
 /// One step, when to look again if nothing happens, and the reason for both.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
-    pub step: Step,
+pub struct TransitionDecision {
+    pub step: TransitionStep,
     pub look_again_at: Option<Timestamp>,
     pub why: &'static str,
     /// What is in the way now, for the next decision to know of.
-    pub sighting: Option<Sighting>,
+    pub sighting: Option<ObservedObstacle>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub enum TransitionStep {
     /// Nothing to do until something changes or `look_again_at`.
     Wait,
     /// Read the job from the API: what is decided on a cache cannot be taken back.
     ReadJob,
     /// Patch the `ProwJob`, under its resourceVersion.
-    Change(Change),
+    Change(ProwJobChange),
     /// Find out which build cluster a job of state `scheduling` goes to.
     Schedule,
     /// Look whether the pod's events tell of a missing Secret or `ConfigMap`.
@@ -44,7 +44,7 @@ pub enum Step {
     },
 }
 
-impl Step {
+impl TransitionStep {
     /// What was decided on an old state of the job would be wrong, and no resourceVersion
     /// keeps it from being done.
     pub(super) fn is_final(&self) -> bool {
@@ -60,14 +60,14 @@ impl Step {
 
 /// A change of a job's status.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
+pub enum ProwJobChange {
     /// scheduling → triggered: a build cluster was chosen.
     Schedule { cluster: String },
     /// Says why nothing happens. The state stays.
     Describe {
         text: String,
         /// What is in the way, for a plank that starts anew.
-        sighting: Option<Sighting>,
+        sighting: Option<ObservedObstacle>,
     },
     /// triggered → pending: from now on this job has this build id and gets one pod for it.
     Claim {

@@ -3,15 +3,15 @@
 use common::prowjob::ProwJobState;
 
 use super::{
-    Change, Decision, Observed, change, complete,
-    killed::{is_oom, sentence},
-    words::{reason_and_message, short},
+    ObservedJob, ProwJobChange, TransitionDecision, change_decision, completion_decision,
+    killed::{describe_container_end, is_oom_killed},
+    message_text::{format_reason, shorten_message},
 };
-use crate::pod_view::{Phase, PodView};
+use crate::pod_view::{PodPhase, PodView};
 
 /// Why the cluster stopped it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum PodStopCause {
     Evicted,
     Unreachable,
     Preempted,
@@ -20,8 +20,8 @@ pub(super) enum Stop {
     Unknown,
 }
 
-impl Stop {
-    fn cause(self) -> &'static str {
+impl PodStopCause {
+    fn describe_cause(self) -> &'static str {
         match self {
             Self::Evicted => "evicted",
             Self::Unreachable => "unreachable",
@@ -37,65 +37,75 @@ impl Stop {
 ///
 /// `NodeLost` counts with and without a deletion under way: a runner that finds a pod's
 /// processes gone after its own restart says Failed/NodeLost and deletes nothing.
-pub(super) fn stop(pod: &PodView) -> Option<Stop> {
-    if pod.phase == Phase::Succeeded {
+pub(super) fn find_stop_cause(pod: &PodView) -> Option<PodStopCause> {
+    if pod.phase == PodPhase::Succeeded {
         return None;
     }
     // Words of the kubelet: https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/
     match pod.reason.as_str() {
-        "Evicted" => return Some(Stop::Evicted),
-        "NodeLost" => return Some(Stop::Unreachable),
-        "Preempting" => return Some(Stop::Preempted),
-        "Terminated" | "NodeShutdown" | "Shutdown" => return Some(Stop::Shutdown),
+        "Evicted" => return Some(PodStopCause::Evicted),
+        "NodeLost" => return Some(PodStopCause::Unreachable),
+        "Preempting" => return Some(PodStopCause::Preempted),
+        "Terminated" | "NodeShutdown" | "Shutdown" => return Some(PodStopCause::Shutdown),
         _ => {}
     }
     // The condition announces a disruption; it has happened when the pod is ended or ending.
-    if pod.phase == Phase::Failed || pod.deleting.is_some() {
+    if pod.phase == PodPhase::Failed || pod.deleting.is_some() {
         // https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
         match pod.disruption.as_deref() {
-            Some("EvictionByEvictionAPI") => return Some(Stop::Evicted),
-            Some("DeletionByTaintManager" | "DeletionByPodGC") => return Some(Stop::Unreachable),
-            Some("PreemptionByScheduler") => return Some(Stop::Preempted),
-            Some("TerminationByKubelet") => return Some(Stop::Shutdown),
+            Some("EvictionByEvictionAPI") => return Some(PodStopCause::Evicted),
+            Some("DeletionByTaintManager" | "DeletionByPodGC") => {
+                return Some(PodStopCause::Unreachable);
+            }
+            Some("PreemptionByScheduler") => return Some(PodStopCause::Preempted),
+            Some("TerminationByKubelet") => return Some(PodStopCause::Shutdown),
             _ => {}
         }
     }
     match pod.phase {
-        Phase::Running if pod.containers.iter().any(is_oom) => Some(Stop::OomKilled),
-        Phase::Unknown => Some(Stop::Unknown),
+        PodPhase::Running if pod.containers.iter().any(is_oom_killed) => {
+            Some(PodStopCause::OomKilled)
+        }
+        PodPhase::Unknown => Some(PodStopCause::Unknown),
         _ => None,
     }
 }
 
-pub(super) fn stopped(
-    seen: &Observed<'_>,
+pub(super) fn decide_stopped_pod(
+    seen: &ObservedJob<'_>,
     pod: &PodView,
-    stop: Stop,
+    stop: PodStopCause,
     max_revivals: i64,
-) -> Decision {
-    let error = |text: String, why| complete(ProwJobState::Error, text, why);
+) -> TransitionDecision {
+    let error = |text: String, why| completion_decision(ProwJobState::Error, text, why);
     let status = seen.job.status.as_ref();
     let revivals = status.map_or(0, |status| status.pod_revival_count);
     match stop {
         // Its sidecar may still upload, so the pod goes on.
-        Stop::OomKilled => {
-            let killed = pod.containers.iter().find(|it| is_oom(it));
-            error(killed.map(sentence).unwrap_or_default(), "out of memory")
+        PodStopCause::OomKilled => {
+            let killed = pod.containers.iter().find(|it| is_oom_killed(it));
+            error(
+                killed.map(describe_container_end).unwrap_or_default(),
+                "out of memory",
+            )
         }
-        Stop::Evicted if seen.job.spec.error_on_eviction => error(
+        PodStopCause::Evicted if seen.job.spec.error_on_eviction => error(
             match pod.message.trim() {
                 "" => "Job pod was evicted by the cluster.".to_owned(),
-                why => format!("Job pod was evicted by the cluster: {}", short(why)),
+                why => format!(
+                    "Job pod was evicted by the cluster: {}",
+                    shorten_message(why)
+                ),
             },
             "evicted, and the job forbids it",
         ),
         _ if revivals >= max_revivals => error(
             format!(
                 "Job pod reached max revivals ({max_revivals}) after being stopped unexpectedly ({})",
-                reason_and_message(stop.cause(), &pod.message)
+                format_reason(stop.describe_cause(), &pod.message)
             ),
             "stopped unexpectedly too often",
         ),
-        _ => change(Change::Revive, "its pod was stopped unexpectedly"),
+        _ => change_decision(ProwJobChange::Revive, "its pod was stopped unexpectedly"),
     }
 }

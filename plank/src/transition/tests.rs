@@ -1,13 +1,13 @@
 //! The rows of Prow's transition table, and what we decide differently, each by name.
 
+mod api_refusals;
+mod ended_pods;
 mod ending;
-mod held;
-mod judged;
 mod killed;
 mod replace;
+mod report_finalizer;
 mod starting;
 mod waiting;
-mod ways_out;
 
 use common::prowjob::{
     DecorationConfig, ProwJob, ProwJobAgent, ProwJobState, ProwJobStatus, ProwJobType,
@@ -56,7 +56,7 @@ fn complete_job(state: ProwJobState) -> ProwJob {
     })
 }
 
-fn pod(phase: Phase) -> PodView {
+fn pod(phase: PodPhase) -> PodView {
     PodView {
         name: "pj".into(),
         uid: "uid".into(),
@@ -95,25 +95,29 @@ fn waiting(reason: &str, message: &str) -> ContainerView {
 fn decide_with<'a>(
     job: &'a ProwJob,
     pod: Option<&'a PodView>,
-    edit: impl FnOnce(&mut Observed<'a>),
-) -> Decision {
-    let mut seen = Observed::new(job, pod);
+    edit: impl FnOnce(&mut ObservedJob<'a>),
+) -> TransitionDecision {
+    let mut seen = ObservedJob::new(job, pod);
     edit(&mut seen);
-    bare(transition(&seen, &Settings::default(), now()))
+    bare(decide_next_step(
+        &seen,
+        &TransitionSettings::default(),
+        now(),
+    ))
 }
 
 /// Without what is kept for the next decision, which has tests of its own.
-fn bare(decision: Decision) -> Decision {
+fn bare(decision: TransitionDecision) -> TransitionDecision {
     let step = match decision.step {
-        Step::Change(Change::Describe { text, .. }) => describes(&text),
+        TransitionStep::Change(ProwJobChange::Describe { text, .. }) => describes(&text),
         step => step,
     };
-    Decision { step, ..decision }
+    TransitionDecision { step, ..decision }
 }
 
 /// What was in the way of build 7 so many seconds ago.
-fn sighting(kind: Kind, seconds: i64) -> Sighting {
-    Sighting {
+fn sighting(kind: ObstacleKind, seconds: i64) -> ObservedObstacle {
+    ObservedObstacle {
         build: "7".into(),
         kind,
         since: ago(seconds),
@@ -121,41 +125,41 @@ fn sighting(kind: Kind, seconds: i64) -> Sighting {
     }
 }
 
-fn decide(job: &ProwJob, pod: Option<&PodView>) -> Decision {
+fn decide(job: &ProwJob, pod: Option<&PodView>) -> TransitionDecision {
     decide_with(job, pod, |_| {})
 }
 
-fn completes(state: ProwJobState, description: &str) -> Step {
-    Step::Change(Change::Complete {
+fn completes(state: ProwJobState, description: &str) -> TransitionStep {
+    TransitionStep::Change(ProwJobChange::Complete {
         state,
         description: Some(description.into()),
     })
 }
 
-fn deletes() -> Step {
-    Step::DeletePod { uid: "uid".into() }
+fn deletes() -> TransitionStep {
+    TransitionStep::DeletePod { uid: "uid".into() }
 }
 
-fn replaces(is_held: bool, is_ending: bool) -> Step {
-    Step::ReplacePod {
+fn replaces(is_held: bool, is_ending: bool) -> TransitionStep {
+    TransitionStep::ReplacePod {
         uid: "uid".into(),
         is_held,
         is_ending,
     }
 }
 
-fn describes(text: &str) -> Step {
+fn describes(text: &str) -> TransitionStep {
     let text = text.into();
     let sighting = None;
-    Step::Change(Change::Describe { text, sighting })
+    TransitionStep::Change(ProwJobChange::Describe { text, sighting })
 }
 
-fn supersedes() -> Step {
-    Step::Change(Change::Supersede { by: "newer".into() })
+fn supersedes() -> TransitionStep {
+    TransitionStep::Change(ProwJobChange::Supersede { by: "newer".into() })
 }
 
-fn claims() -> Step {
-    Step::Change(Change::Claim { build_id: None })
+fn claims() -> TransitionStep {
+    TransitionStep::Change(ProwJobChange::Claim { build_id: None })
 }
 
 use ProwJobState::{Aborted, Error, Failure, Pending, Scheduling, Success, Triggered};

@@ -3,9 +3,9 @@
 use kube::core::Status;
 
 /// In a sentence for whoever wrote the job.
-pub(super) fn sentence(status: &Status) -> String {
+pub(super) fn describe_refusal(status: &Status) -> String {
     let message = status.message.as_str();
-    if let Some(sentence) = pod_security(message) {
+    if let Some(sentence) = describe_pod_security(message) {
         return sentence;
     }
     // `pods is forbidden: User "x" cannot create resource "pods" in API group "" in the namespace "y"`
@@ -18,7 +18,7 @@ pub(super) fn sentence(status: &Status) -> String {
 /// `pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true (pod or
 /// container "test" must set securityContext.runAsNonRoot=true), …`: what is in parentheses says
 /// what to set, see `k8s.io/pod-security-admission/policy`.
-fn pod_security(message: &str) -> Option<String> {
+fn describe_pod_security(message: &str) -> Option<String> {
     let (_, violation) = message.split_once("violates PodSecurity ")?;
     let (level, violations) = violation.split_once(": ")?;
     let mut wishes = Vec::new();
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     fn of(code: u16, message: &str) -> String {
-        sentence(&Status {
+        describe_refusal(&Status {
             code,
             message: message.into(),
             ..Status::default()

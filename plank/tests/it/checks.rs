@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use common::{github, prowjob::ProwJobState, service};
-use local::github::{Level, Permissions};
-use plank::crier::Context;
+use local::github::{AppPermissions, PermissionLevel};
+use plank::crier::CrierContext;
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 const REPORTER: &str = "github-check-reporter";
 
 impl World {
-    pub(crate) fn with_checks(&self) -> Context {
+    pub(crate) fn with_checks(&self) -> CrierContext {
         let bucket = format!("file://{}", self.bucket_dir().display());
         self.context(json!({
             "github_reporter": {"checks": true},
@@ -30,10 +30,10 @@ impl World {
     }
 
     /// A client that is an App.
-    pub(crate) async fn app(&self) -> github::Client {
+    pub(crate) async fn app(&self) -> github::GithubClient {
         let app = self.github.add_app("prow", "", "secret").await.unwrap();
         let scopes = ["checks", "contents", "issues", "pull_requests", "statuses"];
-        let permissions = Permissions::from(scopes.map(|scope| (scope, Level::Write)));
+        let permissions = AppPermissions::from(scopes.map(|scope| (scope, PermissionLevel::Write)));
         self.github
             .install_app("prow", "acme", permissions)
             .await
@@ -45,8 +45,8 @@ impl World {
             format!("--github-app-id={}", app.app_id),
             format!("--github-app-private-key-path={}", key.display()),
         ];
-        let options = service::flags::parse("crier", args.map(Into::into)).unwrap();
-        github::Client::new(&options, "crier").unwrap()
+        let options = service::flags::parse_flags("crier", args.map(Into::into)).unwrap();
+        github::GithubClient::new(&options, "crier").unwrap()
     }
 
     /// Fails a job that left these files; returns its folder.

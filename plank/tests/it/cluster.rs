@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    config::{Agent, Config},
+    config::{Config, ConfigAgent},
     duration::GoDuration,
-    kube::Clusters,
+    kube::ClusterClients,
     prowjob::{ProwJob, ProwJobState, new_prowjob},
     service::{
-        Ready,
-        lease::{Candidate, Fence, Timing},
+        ServiceReadiness,
+        lease::{LeaderCandidate, LeaderElectionOptions, LeaderFence},
     },
-    storage::token::keys::KeyFile,
+    storage::token::keys::StorageKeyFile,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -33,12 +33,12 @@ pub(crate) const KEY: &[u8] = b"a key of more than sixteen bytes";
 pub(crate) struct Cluster {
     pub(crate) client: Client,
     pub(crate) dir: TempDir,
-    pub(crate) config: Agent,
+    pub(crate) config: ConfigAgent,
     plank: Option<(CancellationToken, JoinHandle<anyhow::Result<()>>)>,
-    pub(crate) on: testing::Cluster,
+    pub(crate) on: testing::TestCluster,
 }
 
-/// `ProwJob`s in `default`, pods in `default`; [`Cluster::publish`] puts the test's namespace there.
+/// `ProwJob`s in `default`, pods in `default`; [`TestCluster::set_config`] puts the test's namespace there.
 pub(crate) fn config(plank: Value) -> Config {
     Config {
         prow: serde_json::from_value(json!({"plank": plank})).unwrap(),
@@ -51,14 +51,14 @@ impl Cluster {
     pub(crate) async fn new() -> Self {
         // Not below /tmp, which containers of the pod runner do not see.
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let on = testing::Cluster::start(&dir.path().join("logs"))
+        let on = testing::TestCluster::start_cluster(&dir.path().join("logs"))
             .await
             .unwrap();
         std::fs::write(dir.path().join("storage-key"), KEY).unwrap();
         let cluster = Self {
             client: on.client.clone(),
             dir,
-            config: Agent::fixed(Config::default()).0,
+            config: ConfigAgent::with_fixed_config(Config::default()).0,
             plank: None,
             on,
         };
@@ -77,13 +77,13 @@ impl Cluster {
         let mut config = config(plank);
         config.prow.prowjob_namespace = self.on.namespace.clone();
         config.prow.pod_namespace = self.on.namespace.clone();
-        self.config.publish(config);
+        self.config.set_config(config);
     }
 
     /// As it is now, for a service that starts.
-    pub(crate) fn configuration(&self) -> (Agent, watch::Receiver<Arc<Config>>) {
-        Agent::fixed(Config {
-            prow: self.config.config().prow.clone(),
+    pub(crate) fn configuration(&self) -> (ConfigAgent, watch::Receiver<Arc<Config>>) {
+        ConfigAgent::with_fixed_config(Config {
+            prow: self.config.current_config().prow.clone(),
             ..Config::default()
         })
     }
@@ -95,41 +95,41 @@ impl Cluster {
     }
 
     pub(crate) fn start_plank(&mut self) {
-        let clusters = Clusters::single(self.client.clone());
+        let clusters = ClusterClients::single_cluster(self.client.clone());
         self.start_plank_on(clusters);
     }
 
     /// With a client of its own for everything.
     pub(crate) fn start_plank_through(&mut self, client: Client) {
-        self.start_plank_on(Clusters::single(client));
+        self.start_plank_on(ClusterClients::single_cluster(client));
     }
 
-    pub(crate) fn start_plank_on(&mut self, clusters: Clusters) {
+    pub(crate) fn start_plank_on(&mut self, clusters: ClusterClients) {
         let (agent, receiver) = self.configuration();
         self.config = agent;
-        let ctx = plank::Context {
+        let ctx = plank::PlankContext {
             clusters,
-            fence: Fence::open(),
+            fence: LeaderFence::new_open(),
             config: receiver,
-            metrics: plank::Metrics::new(&mut Registry::default()),
-            ready: Ready::default(),
+            metrics: plank::PlankMetrics::new(&mut Registry::default()),
+            ready: ServiceReadiness::default(),
             tot: None,
             storage_key: Some(self.storage_key()),
             label_selector: String::new(),
-            controllers: plank::Controllers {
+            controllers: plank::EnabledControllers {
                 plank: true,
                 scheduler: true,
             },
             dry_run: false,
         };
         let shutdown = CancellationToken::new();
-        let running = tokio::spawn(plank::run(ctx, shutdown.clone()));
+        let running = tokio::spawn(plank::run_plank(ctx, shutdown.clone()));
         self.plank = Some((shutdown, running));
     }
 
     /// The file with [`KEY`].
-    pub(crate) fn storage_key(&self) -> KeyFile {
-        KeyFile::new(self.dir.path().join("storage-key"))
+    pub(crate) fn storage_key(&self) -> StorageKeyFile {
+        StorageKeyFile::new(self.dir.path().join("storage-key"))
     }
 
     /// Ends plank where it stands.
@@ -296,13 +296,13 @@ pub(crate) fn label<'a>(pod: &'a Pod, key: &str) -> &'a str {
 }
 
 /// Of this identity, and faster than by default: 10 s, 7 s and 2 s.
-pub(crate) fn candidate(identity: &str) -> Candidate {
-    let timing = Timing {
+pub(crate) fn candidate(identity: &str) -> LeaderCandidate {
+    let timing = LeaderElectionOptions {
         lease_duration: GoDuration::from_secs(10),
         renew_deadline: GoDuration::from_secs(7),
-        ..Timing::default()
+        ..LeaderElectionOptions::default()
     };
-    Candidate {
+    LeaderCandidate {
         identity: identity.to_owned(),
         timing,
     }

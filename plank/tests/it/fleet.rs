@@ -3,13 +3,16 @@
 use std::{convert::Infallible, sync::Arc};
 
 use common::{
-    kube::{BuildClusters, ClusterClient, Clusters, Missing, Obstacle, Right},
+    kube::{
+        BuildClusterClient, BuildClusterClients, ClusterClients, ClusterObstacle,
+        ClusterPermission, MissingPermission,
+    },
     prowjob::ProwJobState,
 };
 use http::{Request, Response};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{Api, Client, Config, api::PostParams, client::Body};
-use local::apiserver::{ApiServer, Options};
+use local::apiserver::{ApiServer, ApiServerOptions};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -17,20 +20,23 @@ use crate::cluster::{Cluster, description, prowjob};
 
 /// The test's cluster as `default`, and others beside it.
 struct Others {
-    default: Arc<ClusterClient>,
-    sender: watch::Sender<Arc<BuildClusters>>,
+    default: Arc<BuildClusterClient>,
+    sender: watch::Sender<Arc<BuildClusterClients>>,
 }
 
 impl Others {
-    fn new(cluster: &Cluster, others: &[(&str, Arc<ClusterClient>)]) -> (Self, Clusters) {
+    fn new(
+        cluster: &Cluster,
+        others: &[(&str, Arc<BuildClusterClient>)],
+    ) -> (Self, ClusterClients) {
         let (sender, receiver) = watch::channel(Arc::default());
-        let default = ClusterClient::ready(cluster.client.clone());
+        let default = BuildClusterClient::new_ready(cluster.client.clone());
         let it = Self { default, sender };
         it.publish(others);
-        (it, Clusters::new(cluster.client.clone(), receiver))
+        (it, ClusterClients::new(cluster.client.clone(), receiver))
     }
 
-    fn publish(&self, others: &[(&str, Arc<ClusterClient>)]) {
+    fn publish(&self, others: &[(&str, Arc<BuildClusterClient>)]) {
         let others = others.iter().map(|(alias, it)| (*alias, Arc::clone(it)));
         let default = [("default", Arc::clone(&self.default))];
         let all = default.into_iter().chain(others);
@@ -63,7 +69,8 @@ fn away() -> Client {
 #[tokio::test]
 async fn a_cluster_that_is_away_delays_only_its_own_jobs() {
     let mut cluster = Cluster::new().await;
-    let (_others, clusters) = Others::new(&cluster, &[("away", ClusterClient::ready(away()))]);
+    let (_others, clusters) =
+        Others::new(&cluster, &[("away", BuildClusterClient::new_ready(away()))]);
     cluster.start_plank_on(clusters);
     for number in 0..60 {
         let name = format!("stranded-{number}");
@@ -86,8 +93,10 @@ async fn clusters_come_and_go_while_plank_runs() {
     let mut cluster = Cluster::new().await;
     // Another API whatever the first one is, so that a pod tells where it is.
     let logs = cluster.dir.path().join("second");
-    let second = ApiServer::start(Options { db: None, logs }).await.unwrap();
-    let second = second.client(&cluster.on.namespace);
+    let second = ApiServer::start(ApiServerOptions { db: None, logs })
+        .await
+        .unwrap();
+    let second = second.in_process_client(&cluster.on.namespace);
     let namespace = json!({"metadata": {"name": cluster.on.namespace}});
     let namespace: Namespace = serde_json::from_value(namespace).unwrap();
     // It may be there: `default` always is.
@@ -102,7 +111,7 @@ async fn clusters_come_and_go_while_plank_runs() {
     let unknown = "Terminal error: no client for build cluster \"second\".";
     assert_eq!(description(&job), unknown);
 
-    others.publish(&[("second", ClusterClient::ready(second.clone()))]);
+    others.publish(&[("second", BuildClusterClient::new_ready(second.clone()))]);
     cluster.trigger("there", json!({"cluster": "second"})).await;
     cluster.state("there", ProwJobState::Pending).await;
     let pods: Api<Pod> = Api::default_namespaced(second);
@@ -127,18 +136,24 @@ async fn clusters_come_and_go_while_plank_runs() {
 #[tokio::test]
 async fn what_is_in_the_way_of_a_cluster_is_told_where_its_jobs_wait() {
     let mut cluster = Cluster::new().await;
-    let missing = Missing {
-        right: Right::essential("", "pods", &["create", "delete"]),
+    let missing = MissingPermission {
+        right: ClusterPermission::essential("", "pods", &["create", "delete"]),
         verbs: vec!["create"],
         namespace: "test-pods".into(),
     };
-    let forbidden = Obstacle::Forbidden(vec![missing]);
-    let refused = Obstacle::Unauthorized("401 at https://10.0.0.1".into());
+    let forbidden = ClusterObstacle::Forbidden(vec![missing]);
+    let refused = ClusterObstacle::Unauthorized("401 at https://10.0.0.1".into());
     let others = [
-        ("norights", ClusterClient::unready(Some(away()), forbidden)),
-        ("stranger", ClusterClient::unready(Some(away()), refused)),
-        ("revoked", ClusterClient::ready(answering(403))),
-        ("expired", ClusterClient::ready(answering(401))),
+        (
+            "norights",
+            BuildClusterClient::new_unready(Some(away()), forbidden),
+        ),
+        (
+            "stranger",
+            BuildClusterClient::new_unready(Some(away()), refused),
+        ),
+        ("revoked", BuildClusterClient::new_ready(answering(403))),
+        ("expired", BuildClusterClient::new_ready(answering(401))),
     ];
     let (_others, clusters) = Others::new(&cluster, &others);
     cluster.start_plank_on(clusters);
@@ -171,8 +186,8 @@ async fn what_is_in_the_way_of_a_cluster_is_told_where_its_jobs_wait() {
 async fn jobs_of_a_cluster_without_a_client_wait_for_it_and_start_when_there_is_one() {
     let mut cluster = Cluster::new().await;
     let (others, clusters) = Others::new(&cluster, &[]);
-    let obstacle = Obstacle::NoClient("its token file is missing".into());
-    let default = ClusterClient::unready(None, obstacle);
+    let obstacle = ClusterObstacle::NoClient("its token file is missing".into());
+    let default = BuildClusterClient::new_unready(None, obstacle);
     others.publish(&[("default", default)]);
     cluster.start_plank_on(clusters);
     cluster.trigger("pj", json!({})).await;
@@ -190,12 +205,12 @@ async fn jobs_of_a_cluster_without_a_client_wait_for_it_and_start_when_there_is_
 async fn a_job_that_is_to_be_scheduled_goes_where_its_cluster_is_mapped_to() {
     let mut cluster = Cluster::new().await;
     let mut config = common::config::Config::default();
-    config.prow = cluster.config.config().prow.clone();
+    config.prow = cluster.config.current_config().prow.clone();
     config.prow.scheduler = serde_json::from_value(json!({
         "enabled": true, "failover": {"mappings": {"broken": "default"}},
     }))
     .unwrap();
-    cluster.config.publish(config);
+    cluster.config.set_config(config);
     cluster.start_plank();
     let mut job = prowjob("pj", json!({"cluster": "broken"}));
     job.status.as_mut().unwrap().state = ProwJobState::Scheduling;

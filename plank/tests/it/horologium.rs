@@ -3,16 +3,16 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use common::{
-    config::{Agent, Config, JobBase, Periodic, PodText},
+    config::{Config, ConfigAgent, JobBase, Periodic, PodSpecJson},
     prowjob::{ProwJob, ProwJobState},
-    service::Ready,
+    service::ServiceReadiness,
 };
 use jiff::Timestamp;
 use kube::{
     ResourceExt as _,
     api::{DeleteParams, ListParams},
 };
-use plank::horologium::{self, Context};
+use plank::horologium::{self, HorologiumContext};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,7 @@ use crate::cluster::{Cluster, candidate, prowjob};
 
 struct World {
     cluster: Cluster,
-    agent: Agent,
+    agent: ConfigAgent,
     config: watch::Receiver<Arc<Config>>,
     running: JoinHandle<anyhow::Result<()>>,
 }
@@ -34,7 +34,7 @@ fn periodic(name: &str, schedule: Value) -> Periodic {
             name: name.into(),
             agent: common::prowjob::ProwJobAgent::kubernetes(),
             cluster: "default".into(),
-            spec: Some(PodText::new(&spec)),
+            spec: Some(PodSpecJson::new(&spec)),
             labels: [("team".to_owned(), "blue".to_owned())].into(),
             max_concurrency: schedule["max_concurrency"].as_i64().unwrap_or_default(),
             ..JobBase::default()
@@ -63,7 +63,7 @@ fn config(cluster: &Cluster, periodics: Vec<Periodic>) -> Config {
 impl World {
     async fn new(periodics: Vec<Periodic>) -> Self {
         let cluster = Cluster::new().await;
-        let (agent, config) = Agent::fixed(config(&cluster, periodics));
+        let (agent, config) = ConfigAgent::with_fixed_config(config(&cluster, periodics));
         let running = start(&cluster, &config, "horologium", false);
         Self {
             cluster,
@@ -129,14 +129,14 @@ fn start(
     identity: &str,
     dry_run: bool,
 ) -> JoinHandle<anyhow::Result<()>> {
-    let ctx = Context {
+    let ctx = HorologiumContext {
         client: cluster.client.clone(),
         config: config.clone(),
-        ready: Ready::default(),
+        ready: ServiceReadiness::default(),
         timeout_listing_prowjobs: Duration::from_secs(10),
         dry_run,
     };
-    let lead = horologium::lead(ctx, candidate(identity), CancellationToken::new());
+    let lead = horologium::run_as_leader(ctx, candidate(identity), CancellationToken::new());
     tokio::spawn(lead)
 }
 
@@ -247,7 +247,7 @@ async fn a_run_made_by_hand_without_labels_is_waited_for() {
     by_hand.metadata.labels = None;
     let by_hand = world.cluster.create(by_hand).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    world.agent.publish(config(
+    world.agent.set_config(config(
         &world.cluster,
         vec![periodic("nightly", json!({"minimum_interval": "1s"}))],
     ));
@@ -268,7 +268,7 @@ async fn a_job_that_the_api_refuses_stops_no_other() {
     world.wait_for("good", 1).await;
     assert!(world.runs("bad").await.is_empty());
     // Mended, it runs at once.
-    world.agent.publish(config(
+    world.agent.set_config(config(
         &world.cluster,
         vec![
             periodic("bad", json!({"interval": "1h"})),
@@ -282,7 +282,7 @@ async fn a_job_that_the_api_refuses_stops_no_other() {
 #[tokio::test]
 async fn a_dry_run_makes_nothing() {
     let cluster = Cluster::new().await;
-    let (_agent, config) = Agent::fixed(config(
+    let (_agent, config) = ConfigAgent::with_fixed_config(config(
         &cluster,
         vec![periodic("n", json!({"interval": "1s"}))],
     ));

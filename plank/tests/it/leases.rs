@@ -10,10 +10,10 @@ use std::{
 };
 
 use common::service::{
-    Ready,
-    lease::{Fence, Lease},
+    ServiceReadiness,
+    lease::{LeaderElector, LeaderFence},
 };
-use k8s_openapi::api::{coordination::v1::Lease as Object, core::v1::ConfigMap};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::ConfigMap};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
@@ -33,7 +33,7 @@ const DEADLINE: Duration = Duration::from_secs(7);
 /// A replica that says when it leads, and does nothing else.
 struct Replica {
     leads: watch::Receiver<bool>,
-    ready: Ready,
+    ready: ServiceReadiness,
     shutdown: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -41,12 +41,12 @@ struct Replica {
 impl Replica {
     fn start(client: &Client, identity: &'static str) -> Self {
         let namespace = client.default_namespace();
-        let lease = Lease::new(client.clone(), namespace, NAME, candidate(identity));
+        let lease = LeaderElector::new(client.clone(), namespace, NAME, candidate(identity));
         let (sender, leads) = watch::channel(false);
-        let (ready, shutdown) = (Ready::default(), CancellationToken::new());
+        let (ready, shutdown) = (ServiceReadiness::default(), CancellationToken::new());
         let (standby, end) = (ready.clone(), shutdown.clone());
         let task = tokio::spawn(async move {
-            let work = |_: Fence| {
+            let work = |_: LeaderFence| {
                 let (sender, end) = (sender.clone(), end.clone());
                 async move {
                     sender.send_replace(true);
@@ -54,7 +54,7 @@ impl Replica {
                     Ok(())
                 }
             };
-            lease.lead(&standby, &end, work).await
+            lease.run_while_leading(&standby, &end, work).await
         });
         Self {
             leads,
@@ -77,7 +77,7 @@ impl Replica {
 }
 
 async fn holder(client: &Client) -> String {
-    let api: Api<Object> = Api::default_namespaced(client.clone());
+    let api: Api<Lease> = Api::default_namespaced(client.clone());
     let lease = api.get(NAME).await.unwrap();
     lease.spec.unwrap().holder_identity.unwrap()
 }
@@ -94,7 +94,7 @@ async fn another_leads_soon_after_a_kill_and_at_once_after_a_clean_stop() {
     let mut b = Replica::start(&client, "b");
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(
-        b.ready.get() && !*b.leads.borrow(),
+        b.ready.is_ready() && !*b.leads.borrow(),
         "a standby is ready and does nothing"
     );
     assert_eq!(holder(&client).await, "a");
@@ -158,15 +158,15 @@ async fn a_leader_that_misses_its_deadline_writes_nothing_more() {
 
     let paused = Arc::new(AtomicBool::new(false));
     let namespace = client.default_namespace();
-    let lease = Lease::new(pausable(&client, &paused), namespace, NAME, candidate("a"));
+    let lease = LeaderElector::new(pausable(&client, &paused), namespace, NAME, candidate("a"));
     let (told, mut writes) = watch::channel(Instant::now());
     let (left_over, mut left) = tokio::sync::mpsc::unbounded_channel();
     let (ended, mut end) = watch::channel(false);
     let plain = client.clone();
     let a = tokio::spawn(async move {
-        let work = |fence: Fence| {
+        let work = |fence: LeaderFence| {
             // Not part of the work that is dropped: what a task left behind would still do.
-            let writer = tokio::spawn(write(fence.client(&plain), told.clone()));
+            let writer = tokio::spawn(write(fence.fenced_client(&plain), told.clone()));
             left_over.send((writer, fence)).unwrap();
             let ended = ended.clone();
             async move {
@@ -177,7 +177,11 @@ async fn a_leader_that_misses_its_deadline_writes_nothing_more() {
             }
         };
         lease
-            .lead(&Ready::default(), &CancellationToken::new(), work)
+            .run_while_leading(
+                &ServiceReadiness::default(),
+                &CancellationToken::new(),
+                work,
+            )
             .await
     });
     let (writer, fence) = left.recv().await.unwrap();
@@ -190,7 +194,7 @@ async fn a_leader_that_misses_its_deadline_writes_nothing_more() {
     let pause = Instant::now();
     let error = writer.await.unwrap();
     assert!(error.to_string().contains("not leading"), "{error}");
-    assert!(fence.check().is_err());
+    assert!(fence.check_leading().is_err());
     let last = writes.borrow().duration_since(pause);
     assert!(last <= DEADLINE, "the last write, {last:?} after the pause");
     assert!(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use common::prowjob::ProwJobState;
 use kube::api::DeleteParams;
-use plank::crier::Context;
+use plank::crier::CrierContext;
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,7 +16,7 @@ const FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
 
 impl World {
     /// A crier that tells of everything.
-    async fn telling(&self) -> Context {
+    async fn telling(&self) -> CrierContext {
         let mut ctx = self.with_checks();
         ctx.github = self.app().await;
         ctx.settings.blob_storage_workers = 2;

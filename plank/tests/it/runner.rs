@@ -29,9 +29,9 @@ fn start_node(
     cluster: &Cluster,
     shutdown: &CancellationToken,
 ) -> tokio::task::JoinHandle<anyhow::Result<()>> {
-    tokio::spawn(kubelet::run(
-        kubelet::Options {
-            client: cluster.on.node(),
+    tokio::spawn(kubelet::run_kubelet(
+        kubelet::KubeletOptions {
+            client: cluster.on.node_client(),
             exe: container_binary(),
             images: BTreeMap::new(),
             state: cluster.dir.path().join("state"),

@@ -14,7 +14,7 @@ use axum::{
     routing::post,
 };
 use common::prowjob::ProwJobState;
-use plank::crier::{Context, Slack};
+use plank::crier::{CrierContext, SlackClient};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -50,7 +50,7 @@ async fn take(State(slack): State<Workspace>, Form(message): Form<Message>) -> R
 }
 
 /// A crier that writes to this workspace alone, by a token of the host `*`.
-async fn crier(world: &World, slack: &Workspace, entry: Value) -> Context {
+async fn crier(world: &World, slack: &Workspace, entry: Value) -> CrierContext {
     let router = Router::new()
         .route("/api/chat.postMessage", post(take))
         .with_state(slack.clone());
@@ -60,7 +60,7 @@ async fn crier(world: &World, slack: &Workspace, entry: Value) -> Context {
     let token = world.cluster.dir.path().join("slack");
     std::fs::write(&token, "xoxb-1\n").unwrap();
     let mut ctx = world.context(json!({"slack_reporter_configs": {"*": entry}}));
-    ctx.slack = Slack::new(&url, [("*".to_owned(), token)].into()).unwrap();
+    ctx.slack = SlackClient::new(&url, [("*".to_owned(), token)].into()).unwrap();
     ctx.settings.github_workers = 0;
     ctx.settings.slack_workers = 2;
     ctx

@@ -270,11 +270,11 @@ async fn results_in_decks_storage_get_a_token_for_their_own_folder() {
         (None, Some(text)) => text["token"].clone(),
         (None, None) => panic!("the secret is empty"),
     };
-    let keys = cluster.storage_key().read().unwrap();
-    let grant = token::verify(&keys, &token, Timestamp::now()).unwrap();
+    let keys = cluster.storage_key().read_keys().unwrap();
+    let grant = token::verify_token(&keys, &token, Timestamp::now()).unwrap();
     assert_eq!(grant.folder(), format!("logs/unit/{run}"));
     // For as long as the pod may live, and not for ever.
     let later = |hours| Timestamp::now() + SignedDuration::from_hours(hours);
-    assert!(token::verify(&keys, &token, later(48)).is_ok());
-    assert!(token::verify(&keys, &token, later(50)).is_err());
+    assert!(token::verify_token(&keys, &token, later(48)).is_ok());
+    assert!(token::verify_token(&keys, &token, later(50)).is_err());
 }

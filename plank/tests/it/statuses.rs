@@ -5,11 +5,11 @@ use std::time::Duration;
 use common::{
     prowjob::ProwJobState,
     service::{
-        Ready,
-        lease::{Fence, Lease},
+        ServiceReadiness,
+        lease::{LeaderElector, LeaderFence},
     },
 };
-use local::github::Status;
+use local::github::ObservedStatus;
 use plank::crier;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -24,13 +24,13 @@ const UNKNOWN: &str = "0123456789012345678901234567890123456789";
 const REPORTER: &str = "github-reporter";
 
 impl World {
-    async fn statuses(&self) -> Vec<Status> {
-        let statuses = self.github.statuses("acme", "widgets", &self.sha);
+    async fn statuses(&self) -> Vec<ObservedStatus> {
+        let statuses = self.github.list_statuses("acme", "widgets", &self.sha);
         statuses.await.unwrap()
     }
 
     /// Waits until the commit's only status begins like this.
-    async fn status(&self, state: &str, description: &str) -> Status {
+    async fn status(&self, state: &str, description: &str) -> ObservedStatus {
         let mut statuses = Vec::new();
         for _ in 0..1000 {
             statuses = self.statuses().await;
@@ -113,20 +113,23 @@ async fn a_dry_run_tells_and_marks_nothing() {
     assert!(job.status.unwrap().prev_report_states.is_empty());
 }
 
-async fn of_a_term_that_ended(world: &World) -> Fence {
+async fn of_a_term_that_ended(world: &World) -> LeaderFence {
     let mut ended = None;
-    let lease = Lease::new(
+    let lease = LeaderElector::new(
         world.cluster.client.clone(),
         &world.cluster.on.namespace,
         "lock",
         candidate("crier"),
     );
-    let (ready, shutdown) = (Ready::default(), CancellationToken::new());
+    let (ready, shutdown) = (ServiceReadiness::default(), CancellationToken::new());
     let work = |fence| {
         ended = Some(fence);
         std::future::ready(Ok(()))
     };
-    lease.lead(&ready, &shutdown, work).await.unwrap();
+    lease
+        .run_while_leading(&ready, &shutdown, work)
+        .await
+        .unwrap();
     ended.expect("it has led")
 }
 
@@ -151,7 +154,7 @@ async fn of_two_replicas_one_tells_and_after_its_kill_the_other() {
     let lead = |identity: &str| {
         let ctx = world.context(json!({}));
         let end = CancellationToken::new();
-        tokio::spawn(crier::lead(ctx, candidate(identity), end))
+        tokio::spawn(crier::run_as_leader(ctx, candidate(identity), end))
     };
     let one = lead("one");
     let told = async |name: &str| {

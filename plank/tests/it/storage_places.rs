@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::{Router, extract::State, http::Uri};
-use common::prowjob::{ProwJobState, WAITING};
+use common::prowjob::{ProwJobState, WAITING_PREFIX};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ async fn until_there_is_a_key_jobs_wait_and_say_why() {
         .await;
     let says = |text: &'static str| {
         move |job: &common::prowjob::ProwJob| {
-            description(job).starts_with(WAITING) && description(job).contains(text)
+            description(job).starts_with(WAITING_PREFIX) && description(job).contains(text)
         }
     };
     let missing = says("there is no storage key yet: Deck makes it");
@@ -83,7 +83,7 @@ async fn until_there_is_a_key_jobs_wait_and_say_why() {
     cluster.pod("pj").await;
     let job = cluster.state("pj", ProwJobState::Pending).await;
     assert!(
-        !description(&job).starts_with(WAITING),
+        !description(&job).starts_with(WAITING_PREFIX),
         "{}",
         description(&job)
     );

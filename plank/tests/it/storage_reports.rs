@@ -14,12 +14,12 @@ use axum::{
 };
 use common::{
     prowjob::ProwJobState,
-    storage::token::{self, keys::Keys},
+    storage::token::{self, keys::StorageKeys},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::{Api, api::PostParams};
-use plank::crier::Context;
+use plank::crier::CrierContext;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -31,7 +31,7 @@ use crate::{
 const FINALIZER: &str = "prow.x-k8s.io/gcsk8sreporter";
 
 impl World {
-    pub(crate) fn storing(&self, bucket: &str) -> Context {
+    pub(crate) fn storing(&self, bucket: &str) -> CrierContext {
         let mut ctx = self.context(json!({"plank": {"default_decoration_config_entries": [
             {"config": {"gcs_configuration": {"bucket": bucket, "path_strategy": "explicit"}}},
         ]}}));
@@ -181,9 +181,9 @@ async fn store(
 ) -> StatusCode {
     let bearer = headers["authorization"].to_str().unwrap();
     let token = bearer.strip_prefix("Bearer ").unwrap();
-    let keys = Keys::new(Some(KEY), None).unwrap();
-    let grant = token::verify(&keys, token, Timestamp::now());
-    match grant.and_then(|grant| grant.reach(&key).map(drop)) {
+    let keys = StorageKeys::new(Some(KEY), None).unwrap();
+    let grant = token::verify_token(&keys, token, Timestamp::now());
+    match grant.and_then(|grant| grant.check_key(&key).map(drop)) {
         Ok(()) => {
             stored.lock().unwrap().push(key);
             StatusCode::OK

@@ -3,15 +3,17 @@
 use std::{path::Path, process::Command, sync::Arc, time::Duration};
 
 use common::{
-    config::{Agent, Config},
+    config::{Config, ConfigAgent},
     github,
-    kube::Clusters,
+    kube::ClusterClients,
     prowjob::ProwJobState,
     service,
-    storage::Credentials,
+    storage::StorageCredentials,
 };
-use local::github::{Comment, Github, Options, RepoOptions};
-use plank::crier::{Buckets, Context, Metrics, SLACK_API, Settings, Slack};
+use local::github::{FakeGithub, FakeGithubOptions, ObservedComment, RepoOptions};
+use plank::crier::{
+    BucketOpener, CrierContext, CrierMetrics, CrierSettings, SLACK_API, SlackClient,
+};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -21,7 +23,7 @@ use crate::cluster::Cluster;
 
 pub(crate) struct World {
     pub(crate) cluster: Cluster,
-    pub(crate) github: Github,
+    pub(crate) github: FakeGithub,
     /// The head of pull request 1, which is maria's.
     pub(crate) sha: String,
     /// The commit before it.
@@ -36,7 +38,7 @@ impl World {
         let cluster = Cluster::with_plank().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shutdown = CancellationToken::new();
-        let github = Github::start(Options::default(), listener, shutdown.clone())
+        let github = FakeGithub::start(FakeGithubOptions::default(), listener, shutdown.clone())
             .await
             .unwrap();
         let author = github.add_user("maria").await.unwrap();
@@ -81,14 +83,14 @@ impl World {
     }
 
     /// What a crier works with that reports to GitHub alone. `prow` is its configuration.
-    pub(crate) fn context(&self, prow: Value) -> Context {
+    pub(crate) fn context(&self, prow: Value) -> CrierContext {
         let file = self.cluster.dir.path().join("token");
         std::fs::write(&file, &self.bot).unwrap();
         let args = [
             format!("--github-endpoint={}", self.github.url()),
             format!("--github-token-path={}", file.display()),
         ];
-        let options = service::flags::parse("crier", args.map(Into::into)).unwrap();
+        let options = service::flags::parse_flags("crier", args.map(Into::into)).unwrap();
         let mut config = Config {
             prow: serde_json::from_value(prow).unwrap(),
             ..Config::default()
@@ -96,21 +98,21 @@ impl World {
         let namespace = &self.cluster.on.namespace;
         config.prow.prowjob_namespace.clone_from(namespace);
         config.prow.pod_namespace.clone_from(namespace);
-        Context {
-            clusters: Clusters::single(self.cluster.client.clone()),
-            config: Agent::fixed(config).1,
-            github: github::Client::new(&options, "crier").unwrap(),
-            slack: Slack::new(SLACK_API, Default::default()).unwrap(),
-            buckets: Arc::new(Buckets::new(
-                Credentials::default(),
+        CrierContext {
+            clusters: ClusterClients::single_cluster(self.cluster.client.clone()),
+            config: ConfigAgent::with_fixed_config(config).1,
+            github: github::GithubClient::new(&options, "crier").unwrap(),
+            slack: SlackClient::new(SLACK_API, Default::default()).unwrap(),
+            buckets: Arc::new(BucketOpener::new(
+                StorageCredentials::default(),
                 Some(self.cluster.storage_key()),
             )),
-            metrics: Metrics::new(&mut Registry::default()),
-            ready: service::Ready::default(),
-            fence: service::lease::Fence::open(),
-            settings: Settings {
+            metrics: CrierMetrics::new(&mut Registry::default()),
+            ready: service::ServiceReadiness::default(),
+            fence: service::lease::LeaderFence::new_open(),
+            settings: CrierSettings {
                 github_workers: 4,
-                ..Settings::default()
+                ..CrierSettings::default()
             },
         }
     }
@@ -140,12 +142,15 @@ impl World {
     }
 
     /// The comments on the pull request.
-    pub(crate) async fn comments(&self) -> Vec<Comment> {
-        self.github.comments("acme", "widgets", 1).await.unwrap()
+    pub(crate) async fn comments(&self) -> Vec<ObservedComment> {
+        self.github
+            .list_comments("acme", "widgets", 1)
+            .await
+            .unwrap()
     }
 
     /// Waits until there is one comment of the bot, and `is` what it should be.
-    pub(crate) async fn comment(&self, what: &str, is: impl Fn(&str) -> bool) -> Comment {
+    pub(crate) async fn comment(&self, what: &str, is: impl Fn(&str) -> bool) -> ObservedComment {
         let mut last = Vec::new();
         for _ in 0..1000 {
             last = self.comments().await;
@@ -162,8 +167,8 @@ impl World {
 }
 
 /// Runs a crier until it is aborted.
-pub(crate) fn start(ctx: Context) -> JoinHandle<anyhow::Result<()>> {
-    tokio::spawn(plank::crier::run(ctx, CancellationToken::new()))
+pub(crate) fn start(ctx: CrierContext) -> JoinHandle<anyhow::Result<()>> {
+    tokio::spawn(plank::crier::run_crier(ctx, CancellationToken::new()))
 }
 
 /// `main` with one commit and `feature` with one more; the SHA of each.

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 /// A span as Go has it: what is below zero is over at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Span {
+pub struct DurationNanos {
     nanos: i64,
 }
 
-impl Span {
+impl DurationNanos {
     pub const fn from_nanos(nanos: i64) -> Self {
         Self { nanos }
     }
@@ -20,12 +20,12 @@ impl Span {
         self.nanos == 0
     }
 
-    pub(crate) fn length(self) -> Duration {
+    pub(crate) fn to_duration(self) -> Duration {
         Duration::from_nanos(self.nanos.max(0).unsigned_abs())
     }
 }
 
-impl From<Duration> for Span {
+impl From<Duration> for DurationNanos {
     fn from(duration: Duration) -> Self {
         Self::from_nanos(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
     }
@@ -42,7 +42,7 @@ const UNITS: [(&str, f64); 7] = [
 ];
 
 /// Parses `1h30m`, `10s`, `250ms` and `0`.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let bad = || format!("invalid duration {text:?}");
     if text == "0" {
         return Ok(Duration::ZERO);
@@ -72,7 +72,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// Renders whole seconds as `2h0m0s`, and less than a second in milliseconds.
-pub(crate) fn format(span: Span) -> String {
+pub(crate) fn format_duration(span: DurationNanos) -> String {
     let sign = if span.nanos < 0 { "-" } else { "" };
     let duration = Duration::from_nanos(span.nanos.unsigned_abs());
     let seconds = duration.as_secs();
@@ -106,13 +106,13 @@ mod tests {
             ("0", 0),
         ] {
             assert_eq!(
-                super::parse(text),
+                super::parse_duration(text),
                 Ok(Duration::from_millis(millis)),
                 "{text}"
             );
         }
         for text in ["", "5", "s", "5x", "-5s", "1h2"] {
-            assert!(super::parse(text).is_err(), "{text}");
+            assert!(super::parse_duration(text).is_err(), "{text}");
         }
     }
 
@@ -128,7 +128,10 @@ mod tests {
             (-3_600_000, "-1h0m0s"),
             (-250, "-250ms"),
         ] {
-            assert_eq!(super::format(Span::from_nanos(millis * 1_000_000)), text);
+            assert_eq!(
+                super::format_duration(DurationNanos::from_nanos(millis * 1_000_000)),
+                text
+            );
         }
     }
 }

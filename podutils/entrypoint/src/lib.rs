@@ -1,21 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod copy_mode;
 mod duration;
 mod log;
 pub mod marker;
 mod options;
-mod place;
 mod process;
-mod regular;
+mod regular_file;
 mod supervise;
 mod termination;
 mod variables;
 
-pub use duration::Span;
-pub use options::{DEFAULT_GRACE_PERIOD, DEFAULT_TIMEOUT, Options, WrapperOptions};
-pub use regular::open_regular;
+pub use duration::DurationNanos;
+pub use options::{DEFAULT_GRACE_PERIOD, DEFAULT_TIMEOUT, EntrypointOptions, WrapperOptions};
+pub use regular_file::open_regular;
 pub use supervise::{ABORTED_CODE, INTERNAL_ERROR_CODE, PREVIOUS_FAILED_CODE};
-pub use termination::MARKED;
+pub use termination::MARKER_WRITTEN;
 pub use variables::{ARGUMENT_ENV, OPTIONS_ENV, PLAIN_OPTIONS_ENV};
 
 use std::io::Write;
@@ -35,22 +35,22 @@ pub fn main() -> ExitCode {
         .skip(1)
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect();
-    let code = match Options::load(variable, &args) {
-        Ok(options) if options.copy_mode_only => place_at(&options.copy_dst),
+    let code = match EntrypointOptions::from_env_or_args(variable, &args) {
+        Ok(options) if options.copy_mode_only => copy_binary_to(&options.copy_dst),
         Ok(options) => match options.validate() {
-            Ok(()) => supervise::run(&options),
-            Err(message) => fail(&options.wrapper, &message),
+            Ok(()) => supervise::run_and_write_marker(&options),
+            Err(message) => report_failure(&options.wrapper, &message),
         },
-        Err(message) => fail(&variables::files(variable), &message),
+        Err(message) => report_failure(&variables::find_wrapper_files(variable), &message),
     };
     ExitCode::from(process_exit_code(code))
 }
 
-fn place_at(destination: &str) -> i32 {
-    match place::place(destination) {
+fn copy_binary_to(destination: &str) -> i32 {
+    match copy_mode::copy_binary(destination) {
         Ok(()) => 0,
         Err(e) => {
-            tell(&format!(
+            print_error(&format!(
                 "could not place the entrypoint at {destination}: {e}"
             ));
             INTERNAL_ERROR_CODE
@@ -58,13 +58,13 @@ fn place_at(destination: &str) -> i32 {
     }
 }
 
-fn fail(files: &WrapperOptions, message: &str) -> i32 {
-    tell(message);
-    supervise::fail(files, message);
+fn report_failure(files: &WrapperOptions, message: &str) -> i32 {
+    print_error(message);
+    supervise::record_failure(files, message);
     INTERNAL_ERROR_CODE
 }
 
-fn tell(message: &str) {
+fn print_error(message: &str) {
     // Nobody is left to tell if stderr is closed.
     let _ = writeln!(std::io::stderr(), "entrypoint: {message}");
 }

@@ -14,14 +14,14 @@ use serde_json::json;
 /// A standard output that fails is left out. A process log that fails is told of, and the job is
 /// to end: what it does from then on would be seen by nobody.
 #[derive(Debug)]
-pub(crate) struct Tee {
+pub(crate) struct TeeWriter {
     file: Option<File>,
     stdout: Option<io::Stdout>,
     ends_a_line: bool,
     is_lost: bool,
 }
 
-impl Tee {
+impl TeeWriter {
     /// Without a file only to standard output.
     pub(crate) fn new(file: Option<File>) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Tee {
         self.is_lost
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write_output(&mut self, bytes: &[u8]) {
         if let Some(last) = bytes.last() {
             self.ends_a_line = *last == b'\n';
         }
@@ -49,20 +49,20 @@ impl Tee {
         if let Some(file) = &mut self.file
             && let Err(e) = file.write_all(bytes)
         {
-            self.lose(&e);
+            self.mark_log_lost(&e);
         }
     }
 
     /// Tells that the log ends here. What has no room beyond its end is put over it.
-    fn lose(&mut self, e: &io::Error) {
+    fn mark_log_lost(&mut self, e: &io::Error) {
         self.is_lost = true;
         let message = format!(
             "The process log cannot be written, so the job ends here: {e}. \
              Print and store less, or give its node a larger disk."
         );
         let file = self.file.take();
-        self.error(&message);
-        let line = format!("\n{}", own_line("error", &message));
+        self.log_error(&message);
+        let line = format!("\n{}", format_own_line("error", &message));
         let over_the_end = |file: File| {
             let length = file.metadata()?.len();
             file.write_all_at(line.as_bytes(), length.saturating_sub(line.len() as u64))
@@ -71,33 +71,33 @@ impl Tee {
         let _ = file.map(over_the_end);
     }
 
-    pub(crate) fn info(&mut self, message: &str) {
-        self.line("info", message);
+    pub(crate) fn log_info(&mut self, message: &str) {
+        self.log_own_line("info", message);
     }
 
-    pub(crate) fn error(&mut self, message: &str) {
-        self.line("error", message);
+    pub(crate) fn log_error(&mut self, message: &str) {
+        self.log_own_line("error", message);
     }
 
     /// On a line by itself, wherever the job has stopped printing.
-    fn line(&mut self, level: &str, message: &str) {
+    fn log_own_line(&mut self, level: &str, message: &str) {
         let start = if self.ends_a_line { "" } else { "\n" };
-        self.write(format!("{start}{}", own_line(level, message)).as_bytes());
+        self.write_output(format!("{start}{}", format_own_line(level, message)).as_bytes());
     }
 }
 
-fn own_line(level: &str, message: &str) -> String {
+fn format_own_line(level: &str, message: &str) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let line = json!({
-        "component": "entrypoint", "level": level, "msg": message, "severity": level, "time": rfc3339(now),
+        "component": "entrypoint", "level": level, "msg": message, "severity": level, "time": format_rfc3339(now),
     });
     format!("{line}\n")
 }
 
 /// The time since 1970 as `2026-11-22T10:00:00Z`.
-fn rfc3339(since_epoch: Duration) -> String {
+fn format_rfc3339(since_epoch: Duration) -> String {
     let seconds = since_epoch.as_secs();
     let (mut days, clock) = (seconds / 86_400, seconds % 86_400);
     let mut year = 1970;
@@ -138,7 +138,7 @@ mod tests {
             (1_767_225_599, "2025-12-31T23:59:59Z"),
             (1_795_348_800, "2026-11-22T12:00:00Z"),
         ] {
-            assert_eq!(rfc3339(Duration::from_secs(seconds)), text);
+            assert_eq!(format_rfc3339(Duration::from_secs(seconds)), text);
         }
     }
 }

@@ -14,13 +14,13 @@ use nix::fcntl::posix_fallocate;
 use crate::open_regular;
 
 /// More than any code takes: an `i32` has at most eleven characters.
-const ROOM: &[u8] = &[b' '; 32];
+const RESERVED_BYTES: &[u8] = &[b' '; 32];
 /// More than this is no code.
-const LIMIT: u64 = 64;
+const MAX_MARKER_BYTES: u64 = 64;
 
 /// What a marker tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum MarkerState {
     /// Nothing yet.
     Open,
     /// The container ended with this code.
@@ -34,27 +34,27 @@ pub enum State {
 /// # Errors
 ///
 /// If the marker is there and cannot be read, or holds no code.
-pub fn look(marker: &Path) -> io::Result<State> {
-    if let Some(code) = read(marker)? {
-        return Ok(State::Ended(code));
+pub fn read_marker_state(marker: &Path) -> io::Result<MarkerState> {
+    if let Some(code) = read_exit_code(marker)? {
+        return Ok(MarkerState::Ended(code));
     }
-    if !is_let_go(&lock_path(marker)) {
-        return Ok(State::Open);
+    if !is_lock_released(&lock_path(marker)) {
+        return Ok(MarkerState::Open);
     }
     // It may have been written since it was looked for.
-    let code = read(marker)?;
-    Ok(code.map_or(State::Abandoned, State::Ended))
+    let code = read_exit_code(marker)?;
+    Ok(code.map_or(MarkerState::Abandoned, MarkerState::Ended))
 }
 
 /// The code in a marker; `None` while it is not there.
-fn read(marker: &Path) -> io::Result<Option<i32>> {
+fn read_exit_code(marker: &Path) -> io::Result<Option<i32>> {
     let file = match open_regular(marker, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(e),
     };
     let mut text = String::new();
-    file.take(LIMIT).read_to_string(&mut text)?;
+    file.take(MAX_MARKER_BYTES).read_to_string(&mut text)?;
     if text.is_empty() {
         // It is being written, by somebody who does not put it there at once.
         return Ok(None);
@@ -65,7 +65,7 @@ fn read(marker: &Path) -> io::Result<Option<i32>> {
 }
 
 /// Whether the lock is there and nobody holds it.
-fn is_let_go(lock: &Path) -> bool {
+fn is_lock_released(lock: &Path) -> bool {
     let file = open_regular(lock, OpenOptions::new().read(true));
     file.is_ok_and(|file| file.try_lock_shared().is_ok())
 }
@@ -73,25 +73,25 @@ fn is_let_go(lock: &Path) -> bool {
 /// A marker that is not written yet: locked, and with the room that the code will need, so that
 /// a disk that is full by then does not matter.
 #[derive(Debug)]
-pub(crate) struct Reserved {
+pub(crate) struct ReservedMarker {
     file: File,
 }
 
-impl Reserved {
+impl ReservedMarker {
     /// Once this returns the lock is seen and held; it goes with the process, however that ends.
     pub(crate) fn new(marker: &Path) -> io::Result<Self> {
         let staging = staging_path(marker);
-        let mut file = create(&staging)?;
+        let mut file = create_shared_file(&staging)?;
         file.lock()?;
         // A disk that is full already has room for a name, at least.
-        let _ = posix_fallocate(&file, 0, ROOM.len() as i64);
-        let _ = file.write_all(ROOM);
+        let _ = posix_fallocate(&file, 0, RESERVED_BYTES.len() as i64);
+        let _ = file.write_all(RESERVED_BYTES);
         fs::rename(&staging, lock_path(marker))?;
         Ok(Self { file })
     }
 
     /// Writes the code so that a reader sees either no marker or the whole number.
-    pub(crate) fn write(mut self, marker: &Path, code: i32) -> io::Result<()> {
+    pub(crate) fn write_code(mut self, marker: &Path, code: i32) -> io::Result<()> {
         let text = code.to_string();
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(text.as_bytes())?;
@@ -100,10 +100,10 @@ impl Reserved {
     }
 }
 
-/// As [`Reserved::write`], where nothing could be reserved.
-pub(crate) fn write(marker: &Path, code: i32) -> io::Result<()> {
+/// As [`ReservedMarker::write`], where nothing could be reserved.
+pub(crate) fn write_marker(marker: &Path, code: i32) -> io::Result<()> {
     let staging = staging_path(marker);
-    let result = create(&staging).and_then(|mut file| {
+    let result = create_shared_file(&staging).and_then(|mut file| {
         file.write_all(code.to_string().as_bytes())?;
         fs::rename(&staging, marker)
     });
@@ -114,7 +114,7 @@ pub(crate) fn write(marker: &Path, code: i32) -> io::Result<()> {
 }
 
 /// An empty file that everybody may read and lock: the sidecar may run as another user.
-fn create(path: &Path) -> io::Result<File> {
+fn create_shared_file(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
@@ -124,14 +124,14 @@ fn create(path: &Path) -> io::Result<File> {
 }
 
 fn lock_path(marker: &Path) -> PathBuf {
-    beside(marker, "lock")
+    hidden_sibling(marker, "lock")
 }
 
 fn staging_path(marker: &Path) -> PathBuf {
-    beside(marker, &std::process::id().to_string())
+    hidden_sibling(marker, &std::process::id().to_string())
 }
 
-fn beside(marker: &Path, end: &str) -> PathBuf {
+fn hidden_sibling(marker: &Path, end: &str) -> PathBuf {
     let name = marker.file_name().unwrap_or_default().to_string_lossy();
     marker.with_file_name(format!(".{name}.{end}"))
 }
@@ -151,13 +151,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_nothing_else_is_left() {
         let (_dir, path) = marker();
-        assert_eq!(look(&path).unwrap(), State::Open);
+        assert_eq!(read_marker_state(&path).unwrap(), MarkerState::Open);
         for code in [0, -1, 1130, i32::MIN] {
-            let reserved = Reserved::new(&path).unwrap();
-            reserved.write(&path, code).unwrap();
-            assert_eq!(look(&path).unwrap(), State::Ended(code));
-            write(&path, 7).unwrap();
-            assert_eq!(look(&path).unwrap(), State::Ended(7));
+            let reserved = ReservedMarker::new(&path).unwrap();
+            reserved.write_code(&path, code).unwrap();
+            assert_eq!(read_marker_state(&path).unwrap(), MarkerState::Ended(code));
+            write_marker(&path, 7).unwrap();
+            assert_eq!(read_marker_state(&path).unwrap(), MarkerState::Ended(7));
         }
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
         let mode = fs::metadata(&path).unwrap().permissions().mode();
@@ -167,10 +167,10 @@ mod tests {
     #[test]
     fn a_lock_that_is_let_go_without_a_marker_is_an_end() {
         let (_dir, path) = marker();
-        let reserved = Reserved::new(&path).unwrap();
-        assert_eq!(look(&path).unwrap(), State::Open);
+        let reserved = ReservedMarker::new(&path).unwrap();
+        assert_eq!(read_marker_state(&path).unwrap(), MarkerState::Open);
         drop(reserved);
-        assert_eq!(look(&path).unwrap(), State::Abandoned);
+        assert_eq!(read_marker_state(&path).unwrap(), MarkerState::Abandoned);
     }
 
     #[test]
@@ -178,16 +178,16 @@ mod tests {
         let (_dir, path) = marker();
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, "").unwrap();
-        assert_eq!(look(&path).unwrap(), State::Open);
+        assert_eq!(read_marker_state(&path).unwrap(), MarkerState::Open);
         fs::write(&path, "soon").unwrap();
-        let told = look(&path).unwrap_err().to_string();
+        let told = read_marker_state(&path).unwrap_err().to_string();
         assert_eq!(told, "it holds no exit code");
         fs::remove_file(&path).unwrap();
         mkfifo(&path, Mode::S_IRWXU).unwrap();
-        let told = look(&path).unwrap_err().to_string();
+        let told = read_marker_state(&path).unwrap_err().to_string();
         assert_eq!(told, "it is no regular file");
         fs::remove_file(&path).unwrap();
         mkfifo(&lock_path(&path), Mode::S_IRWXU).unwrap();
-        assert_eq!(look(&path).unwrap(), State::Open);
+        assert_eq!(read_marker_state(&path).unwrap(), MarkerState::Open);
     }
 }

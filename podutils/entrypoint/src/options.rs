@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    duration::{self, Span},
+    duration::{self, DurationNanos},
     variables,
 };
 
@@ -37,11 +37,11 @@ pub struct WrapperOptions {
 /// `ENTRYPOINT_OPTIONS`. Unknown fields are ignored, as Prow ignores them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Options {
+pub struct EntrypointOptions {
     /// After this the process gets SIGINT; zero means [`DEFAULT_TIMEOUT`].
-    pub timeout: Span,
+    pub timeout: DurationNanos,
     /// Between SIGINT and SIGKILL; zero means [`DEFAULT_GRACE_PERIOD`].
-    pub grace_period: Span,
+    pub grace_period: DurationNanos,
     /// Made before the process starts, for the job to write into.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub artifact_dir: String,
@@ -73,17 +73,17 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-impl Options {
+impl EntrypointOptions {
     /// Options from the environment, or from the arguments where it holds none.
     ///
     /// # Errors
     ///
     /// If they cannot be read; the message says in which variable or flag.
-    pub fn load(
+    pub fn from_env_or_args(
         variable: impl Fn(&str) -> Option<String>,
         args: &[String],
     ) -> Result<Self, String> {
-        let mut options = match variables::read(variable) {
+        let mut options = match variables::read_options(variable) {
             Some(options) => options?,
             None => Self::from_args(args)?,
         };
@@ -146,8 +146,8 @@ impl Options {
                     .ok_or_else(|| format!("flag needs an argument: -{name}"))?,
             };
             match name {
-                "timeout" => options.timeout = duration::parse(&value)?.into(),
-                "grace-period" => options.grace_period = duration::parse(&value)?.into(),
+                "timeout" => options.timeout = duration::parse_duration(&value)?.into(),
+                "grace-period" => options.grace_period = duration::parse_duration(&value)?.into(),
                 _ => {
                     *options
                         .text_field(name)
@@ -200,8 +200,8 @@ mod tests {
         move |name| (name == crate::OPTIONS_ENV).then(|| json.to_owned())
     }
 
-    fn from(json: &str) -> Result<Options, String> {
-        Options::load(variable(json), &[])
+    fn from(json: &str) -> Result<EntrypointOptions, String> {
+        EntrypointOptions::from_env_or_args(variable(json), &[])
     }
 
     fn args(line: &str) -> Vec<String> {
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn json_as_plank_writes_it_survives_a_round_trip() {
-        let options: Options = serde_json::from_str(FROM_PLANK).unwrap();
+        let options: EntrypointOptions = serde_json::from_str(FROM_PLANK).unwrap();
         assert_eq!(options.grace_period, Duration::from_secs(10).into());
         assert_eq!(options.wrapper.args, ["/bin/thing", "some", "args"]);
         assert_eq!(serde_json::to_string(&options).unwrap(), FROM_PLANK);
@@ -229,21 +229,23 @@ mod tests {
     #[test]
     fn a_negative_timeout_is_over_at_once() {
         let options = from(r#"{"timeout":-3600000000000}"#).unwrap();
-        assert_eq!(options.timeout.length(), Duration::ZERO);
+        assert_eq!(options.timeout.to_duration(), Duration::ZERO);
         let written = serde_json::to_value(&options).unwrap();
         assert_eq!(written["timeout"], -3_600_000_000_000_i64);
     }
 
     #[test]
     fn the_environment_beats_the_flags() {
-        let options = Options::load(variable(r#"{"args":["a"]}"#), &args("--bogus")).unwrap();
+        let options =
+            EntrypointOptions::from_env_or_args(variable(r#"{"args":["a"]}"#), &args("--bogus"))
+                .unwrap();
         assert_eq!(options.wrapper.args, ["a"]);
     }
 
     #[test]
     fn flags_are_read_as_go_reads_them() {
         let line = "-timeout=5s --grace-period 2s --process-log=/p -marker-file /m --always-zero=false -- sh -c x";
-        let options = Options::load(|_| None, &args(line)).unwrap();
+        let options = EntrypointOptions::from_env_or_args(|_| None, &args(line)).unwrap();
         assert_eq!(options.timeout, Duration::from_secs(5).into());
         assert_eq!(options.grace_period, Duration::from_secs(2).into());
         assert_eq!(options.wrapper.process_log, "/p");
@@ -255,7 +257,11 @@ mod tests {
 
     #[test]
     fn flags_end_at_the_first_word_that_is_none() {
-        let options = Options::load(|_| None, &args("--copy-mode-only cmd --timeout=1s")).unwrap();
+        let options = EntrypointOptions::from_env_or_args(
+            |_| None,
+            &args("--copy-mode-only cmd --timeout=1s"),
+        )
+        .unwrap();
         assert!(options.copy_mode_only);
         assert_eq!(options.wrapper.args, ["cmd", "--timeout=1s"]);
     }
@@ -271,13 +277,23 @@ mod tests {
                 "invalid boolean value \"maybe\" for -always-zero",
             ),
         ] {
-            assert_eq!(Options::load(|_| None, &args(line)).unwrap_err(), expected);
+            assert_eq!(
+                EntrypointOptions::from_env_or_args(|_| None, &args(line)).unwrap_err(),
+                expected
+            );
         }
         assert!(from("{").is_err());
         assert!(from(r#"{"timeout":1.5}"#).is_err());
-        assert!(Options::load(|_| None, &[]).unwrap().validate().is_err());
+        assert!(
+            EntrypointOptions::from_env_or_args(|_| None, &[])
+                .unwrap()
+                .validate()
+                .is_err()
+        );
         let both = "--process-log=/p --marker-file=/m --always-zero --propagate-error-code sh";
-        let both = Options::load(|_| None, &args(both)).unwrap().validate();
+        let both = EntrypointOptions::from_env_or_args(|_| None, &args(both))
+            .unwrap()
+            .validate();
         assert!(both.unwrap_err().contains("exclude each other"));
     }
 }

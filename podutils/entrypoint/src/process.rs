@@ -22,7 +22,7 @@ use crate::variables;
 /// SIGINT, SIGTERM and SIGCHLD as a file descriptor to poll, instead of handlers.
 ///
 /// Blocking them first and for good is what closes the gap in which one could get lost.
-pub(crate) fn signals() -> nix::Result<SignalFd> {
+pub(crate) fn block_signals() -> nix::Result<SignalFd> {
     let mut set = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGCHLD] {
         set.add(signal);
@@ -33,11 +33,11 @@ pub(crate) fn signals() -> nix::Result<SignalFd> {
 
 /// The leader of a session of its own, whose orphans come back to us.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub(crate) struct WrappedProcess {
     pid: Pid,
 }
 
-impl Process {
+impl WrappedProcess {
     /// Starts the command with standard output and error on one pipe, whose end is returned.
     pub(crate) fn spawn(args: &[String]) -> std::io::Result<(Self, PipeReader)> {
         prctl::set_child_subreaper(true)?;
@@ -66,7 +66,7 @@ impl Process {
             .map(|a| CString::new(a.as_str()))
             .collect::<Result<_, _>>()?;
         let env: Vec<CString> = std::env::vars_os()
-            .filter(|(name, _)| !variables::is_own(name))
+            .filter(|(name, _)| !variables::is_own_variable(name))
             .map(|(name, value)| CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()))
             .collect::<Result<_, _>>()?;
         let program = args.first().ok_or(Errno::EINVAL)?;
@@ -75,15 +75,15 @@ impl Process {
     }
 
     /// Sends a signal to the whole group; one that is gone already is fine.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal_group(&self, signal: Signal) {
         let _ = killpg(self.pid, signal);
     }
 
     /// Collects every child that has ended; the code of the process itself if it is among them.
     ///
     /// As PID 1 and as subreaper we are also the parent of all orphans.
-    pub(crate) fn reap(&self) -> Reaped {
-        let mut reaped = Reaped::default();
+    pub(crate) fn reap_children(&self) -> ReapedChildren {
+        let mut reaped = ReapedChildren::default();
         loop {
             match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(pid, status)) if pid == self.pid => {
@@ -104,14 +104,14 @@ impl Process {
     }
 
     /// Kills what the process has started and left running, whatever session it hides in.
-    pub(crate) fn sweep(&self) {
+    pub(crate) fn kill_descendants(&self) {
         // Killing a parent makes its children ours, so it takes a round for each generation.
         for _ in 0..50 {
-            if !self.reap().children_left {
+            if !self.reap_children().children_left {
                 return;
             }
-            self.signal(Signal::SIGKILL);
-            for child in children(getpid()) {
+            self.signal_group(Signal::SIGKILL);
+            for child in list_children(getpid()) {
                 let _ = kill(child, Signal::SIGKILL);
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -119,9 +119,9 @@ impl Process {
     }
 }
 
-/// What [`Process::reap`] found.
+/// What [`WrappedProcess::reap_children`] found.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Reaped {
+pub(crate) struct ReapedChildren {
     /// The exit code, -1 if a signal ended the process; `None` if it has not ended just now.
     pub(crate) code: Option<i32>,
     /// The signal that ended it.
@@ -130,7 +130,7 @@ pub(crate) struct Reaped {
     pub(crate) children_left: bool,
 }
 
-fn children(parent: Pid) -> Vec<Pid> {
+fn list_children(parent: Pid) -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };

@@ -14,10 +14,10 @@ use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 
 use crate::duration;
-use crate::log::Tee;
-use crate::marker::{self, Reserved, State};
-use crate::options::{Options, WrapperOptions};
-use crate::process::{self, Process};
+use crate::log::TeeWriter;
+use crate::marker::{self, MarkerState, ReservedMarker};
+use crate::options::{EntrypointOptions, WrapperOptions};
+use crate::process::{self, WrappedProcess};
 use crate::termination;
 
 /// The entrypoint itself failed, or the process ran into its timeout.
@@ -31,45 +31,45 @@ pub const PREVIOUS_FAILED_CODE: i32 = 1130;
 const LOST_LOG_CODE: i32 = 1;
 
 /// How long descendants may go on writing after the process itself has ended.
-const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the kernel has to end a process that was killed.
-const KILL: Duration = Duration::from_secs(10);
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of the log that find room on a disk that is full by then.
 const FIRST_PAGE: i64 = 4096;
 /// How often the marker of a previous container is looked for.
 const MARKER_POLL: Duration = Duration::from_millis(100);
 
 /// Runs the process and leaves its code in the marker file; what to exit with is returned.
-pub(crate) fn run(options: &Options) -> i32 {
+pub(crate) fn run_and_write_marker(options: &EntrypointOptions) -> i32 {
     let marker = Path::new(&options.wrapper.marker_file);
-    let reserved = Reserved::new(marker);
-    let (mut tee, code) = match open(options) {
-        Ok(file) => (Tee::new(Some(file)), None),
+    let reserved = ReservedMarker::new(marker);
+    let (mut tee, code) = match prepare_log(options) {
+        Ok(file) => (TeeWriter::new(Some(file)), None),
         Err(message) => {
-            let mut tee = Tee::new(None);
-            tee.error(&message);
+            let mut tee = TeeWriter::new(None);
+            tee.log_error(&message);
             (tee, Some(INTERNAL_ERROR_CODE))
         }
     };
     if let Err(e) = &reserved {
-        tee.error(&format!(
+        tee.log_error(&format!(
             "Could not reserve the marker file {}, so nobody will notice if this process is killed: {e}",
             marker.display()
         ));
     }
-    let code = code.unwrap_or_else(|| match process::signals() {
-        Ok(signals) => execute(options, &mut tee, &signals),
+    let code = code.unwrap_or_else(|| match process::block_signals() {
+        Ok(signals) => execute_process(options, &mut tee, &signals),
         Err(e) => {
-            tee.error(&format!("Could not take over signals: {e}"));
+            tee.log_error(&format!("Could not take over signals: {e}"));
             INTERNAL_ERROR_CODE
         }
     });
     let written = match reserved {
-        Ok(reserved) => reserved.write(marker, code),
-        Err(_) => marker::write(marker, code),
+        Ok(reserved) => reserved.write_code(marker, code),
+        Err(_) => marker::write_marker(marker, code),
     };
     if let Err(e) = written {
-        tee.error(&format!(
+        tee.log_error(&format!(
             "Could not write the marker file {}: {e}",
             marker.display()
         ));
@@ -78,24 +78,24 @@ pub(crate) fn run(options: &Options) -> i32 {
     if options.always_zero {
         return 0;
     }
-    termination::tell(code);
+    termination::write_termination_message(code);
     code
 }
 
 /// Leaves `message` in the log and the code of a failure in the marker, as far as they are known.
-pub(crate) fn fail(files: &WrapperOptions, message: &str) {
+pub(crate) fn record_failure(files: &WrapperOptions, message: &str) {
     if let Ok(file) = create_log(&files.process_log) {
-        Tee::new(Some(file)).error(message);
+        TeeWriter::new(Some(file)).log_error(message);
     }
     if !files.marker_file.is_empty() {
         // Without a marker plank still sees that the container has ended.
-        if marker::write(Path::new(&files.marker_file), INTERNAL_ERROR_CODE).is_ok() {
-            termination::tell(INTERNAL_ERROR_CODE);
+        if marker::write_marker(Path::new(&files.marker_file), INTERNAL_ERROR_CODE).is_ok() {
+            termination::write_termination_message(INTERNAL_ERROR_CODE);
         }
     }
 }
 
-fn open(options: &Options) -> Result<File, String> {
+fn prepare_log(options: &EntrypointOptions) -> Result<File, String> {
     if !options.artifact_dir.is_empty() {
         fs::create_dir_all(&options.artifact_dir).map_err(|e| {
             format!(
@@ -119,14 +119,14 @@ fn create_log(path: &str) -> Result<File, String> {
     Ok(file)
 }
 
-fn execute(options: &Options, tee: &mut Tee, signals: &SignalFd) -> i32 {
+fn execute_process(options: &EntrypointOptions, tee: &mut TeeWriter, signals: &SignalFd) -> i32 {
     if !options.previous_marker.is_empty()
         && let Err(code) = await_previous(Path::new(&options.previous_marker), tee, signals)
     {
         return code;
     }
-    match Process::spawn(&options.wrapper.args) {
-        Ok((process, output)) => Supervisor {
+    match WrappedProcess::spawn(&options.wrapper.args) {
+        Ok((process, output)) => ProcessSupervisor {
             options,
             tee,
             signals,
@@ -135,9 +135,9 @@ fn execute(options: &Options, tee: &mut Tee, signals: &SignalFd) -> i32 {
             exit: None,
             stop: None,
         }
-        .run(),
+        .supervise_process(),
         Err(e) => {
-            tee.error(&format!(
+            tee.log_error(&format!(
                 "Could not start the process {:?}: {e}",
                 options.wrapper.args[0]
             ));
@@ -147,37 +147,37 @@ fn execute(options: &Options, tee: &mut Tee, signals: &SignalFd) -> i32 {
 }
 
 /// Waits until the container before this one has ended; `Err` is the code to end with.
-fn await_previous(path: &Path, tee: &mut Tee, signals: &SignalFd) -> Result<(), i32> {
+fn await_previous(path: &Path, tee: &mut TeeWriter, signals: &SignalFd) -> Result<(), i32> {
     loop {
-        match marker::look(path) {
-            Ok(State::Ended(0)) => return Ok(()),
-            Ok(State::Ended(code)) => {
-                tee.info(&format!("Skipping as previous step exited {code}"));
+        match marker::read_marker_state(path) {
+            Ok(MarkerState::Ended(0)) => return Ok(()),
+            Ok(MarkerState::Ended(code)) => {
+                tee.log_info(&format!("Skipping as previous step exited {code}"));
                 return Err(PREVIOUS_FAILED_CODE);
             }
-            Ok(State::Abandoned) => {
-                tee.info("Skipping as previous step was killed");
+            Ok(MarkerState::Abandoned) => {
+                tee.log_info("Skipping as previous step was killed");
                 return Err(PREVIOUS_FAILED_CODE);
             }
-            Ok(State::Open) => {}
+            Ok(MarkerState::Open) => {}
             Err(e) => {
-                tee.error(&format!(
+                tee.log_error(&format!(
                     "Could not read the previous marker {}: {e}",
                     path.display()
                 ));
                 return Err(INTERNAL_ERROR_CODE);
             }
         }
-        wait(signals, None, MARKER_POLL);
-        if let Some(signal) = pending(signals) {
-            tee.error(&format!("Entrypoint received interrupt: {signal}"));
+        poll_events(signals, None, MARKER_POLL);
+        if let Some(signal) = take_interrupt(signals) {
+            tee.log_error(&format!("Entrypoint received interrupt: {signal}"));
             return Err(ABORTED_CODE);
         }
     }
 }
 
 /// Sleeps until a signal, output, or the end of the timeout.
-fn wait(signals: &SignalFd, output: Option<&PipeReader>, timeout: Duration) {
+fn poll_events(signals: &SignalFd, output: Option<&PipeReader>, timeout: Duration) {
     let mut fds = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
     fds.extend(output.map(|o| PollFd::new(o.as_fd(), PollFlags::POLLIN)));
     // Rounded up, or the last millisecond would be spent spinning; callers look at the clock.
@@ -188,7 +188,7 @@ fn wait(signals: &SignalFd, output: Option<&PipeReader>, timeout: Duration) {
 }
 
 /// The first interrupting signal that waits, with all others consumed.
-fn pending(signals: &SignalFd) -> Option<Signal> {
+fn take_interrupt(signals: &SignalFd) -> Option<Signal> {
     let mut first = None;
     while let Ok(Some(info)) = signals.read_signal() {
         let signal = i32::try_from(info.ssi_signo)
@@ -200,7 +200,7 @@ fn pending(signals: &SignalFd) -> Option<Signal> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
+enum StopReason {
     Timeout,
     Interrupt,
     /// What it prints finds no room.
@@ -209,60 +209,61 @@ enum Cause {
 
 /// The process is on its way out because of us.
 #[derive(Debug, Clone, Copy)]
-struct Stop {
-    cause: Cause,
+struct StopInProgress {
+    cause: StopReason,
     killed: bool,
     until: Instant,
 }
 
-struct Supervisor<'a> {
-    options: &'a Options,
-    tee: &'a mut Tee,
+struct ProcessSupervisor<'a> {
+    options: &'a EntrypointOptions,
+    tee: &'a mut TeeWriter,
     signals: &'a SignalFd,
-    process: Process,
+    process: WrappedProcess,
     output: Option<PipeReader>,
     exit: Option<i32>,
-    stop: Option<Stop>,
+    stop: Option<StopInProgress>,
 }
 
-impl Supervisor<'_> {
-    fn run(mut self) -> i32 {
-        let deadline = Instant::now().checked_add(self.options.timeout.length());
+impl ProcessSupervisor<'_> {
+    fn supervise_process(mut self) -> i32 {
+        let deadline = Instant::now().checked_add(self.options.timeout.to_duration());
         let mut ended_by = None;
         while self.exit.is_none() {
             let next = self.stop.map(|s| s.until).or(deadline);
             let timeout = next.map_or(Duration::MAX, |at| {
                 at.saturating_duration_since(Instant::now())
             });
-            wait(self.signals, self.output.as_ref(), timeout);
+            poll_events(self.signals, self.output.as_ref(), timeout);
             self.copy_output();
-            let interrupt = pending(self.signals);
-            let reaped = self.process.reap();
+            let interrupt = take_interrupt(self.signals);
+            let reaped = self.process.reap_children();
             self.exit = reaped.code;
             ended_by = reaped.signal;
             if self.exit.is_none() {
-                self.advance(interrupt, next.is_some_and(|at| at <= Instant::now()));
+                self.advance_stop(interrupt, next.is_some_and(|at| at <= Instant::now()));
             }
         }
-        let grace = duration::format(self.options.grace_period);
+        let grace = duration::format_duration(self.options.grace_period);
         if self.stop.is_some_and(|s| !s.killed) {
-            self.tee.error(&format!(
+            self.tee.log_error(&format!(
                 "Process gracefully exited before {grace} grace period"
             ));
         }
-        self.drain();
+        self.drain_output();
         if let Some(signal) = ended_by.filter(|_| self.stop.is_none()) {
             // Neither the code -1 nor a container's 255 tell which.
-            self.tee.error(&format!("Process was ended by {signal}"));
+            self.tee
+                .log_error(&format!("Process was ended by {signal}"));
         }
-        self.process.sweep();
-        self.code()
+        self.process.kill_descendants();
+        self.exit_code()
     }
 
     /// Begins to stop, or goes from asking to killing.
-    fn advance(&mut self, interrupt: Option<Signal>, due: bool) {
-        let grace = self.options.grace_period.length();
-        let asked = |cause| Stop {
+    fn advance_stop(&mut self, interrupt: Option<Signal>, due: bool) {
+        let grace = self.options.grace_period.to_duration();
+        let asked = |cause| StopInProgress {
             cause,
             killed: false,
             until: Instant::now() + grace.min(Duration::from_hours(24)),
@@ -270,31 +271,31 @@ impl Supervisor<'_> {
         match (self.stop, interrupt) {
             (None, Some(signal)) => {
                 self.tee
-                    .error(&format!("Entrypoint received interrupt: {signal}"));
-                self.process.signal(Signal::SIGINT);
-                self.process.signal(signal);
-                self.stop = Some(asked(Cause::Interrupt));
+                    .log_error(&format!("Entrypoint received interrupt: {signal}"));
+                self.process.signal_group(Signal::SIGINT);
+                self.process.signal_group(signal);
+                self.stop = Some(asked(StopReason::Interrupt));
             }
             (None, None) if self.tee.is_lost() => {
-                self.process.signal(Signal::SIGINT);
-                self.stop = Some(asked(Cause::LostLog));
+                self.process.signal_group(Signal::SIGINT);
+                self.stop = Some(asked(StopReason::LostLog));
             }
             (None, None) if due => {
-                let timeout = duration::format(self.options.timeout);
+                let timeout = duration::format_duration(self.options.timeout);
                 self.tee
-                    .error(&format!("Process did not finish before {timeout} timeout"));
-                self.process.signal(Signal::SIGINT);
-                self.stop = Some(asked(Cause::Timeout));
+                    .log_error(&format!("Process did not finish before {timeout} timeout"));
+                self.process.signal_group(Signal::SIGINT);
+                self.stop = Some(asked(StopReason::Timeout));
             }
             (Some(stop), _) if due && !stop.killed => {
-                self.tee.error(&format!(
+                self.tee.log_error(&format!(
                     "Process did not exit before {} grace period",
-                    duration::format(self.options.grace_period)
+                    duration::format_duration(self.options.grace_period)
                 ));
-                self.process.signal(Signal::SIGKILL);
-                self.stop = Some(Stop {
+                self.process.signal_group(Signal::SIGKILL);
+                self.stop = Some(StopInProgress {
                     killed: true,
-                    until: Instant::now() + KILL,
+                    until: Instant::now() + KILL_TIMEOUT,
                     ..stop
                 });
             }
@@ -305,18 +306,18 @@ impl Supervisor<'_> {
     }
 
     /// Reads on while descendants hold the pipe, for a while.
-    fn drain(&mut self) {
-        let end = Instant::now() + DRAIN;
+    fn drain_output(&mut self) {
+        let end = Instant::now() + DRAIN_TIMEOUT;
         self.copy_output();
         while self.output.is_some() {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || pending(self.signals).is_some() {
-                self.tee.info(
+            if left.is_zero() || take_interrupt(self.signals).is_some() {
+                self.tee.log_info(
                     "The process has ended, what it left running in the background is stopped",
                 );
                 return;
             }
-            wait(self.signals, self.output.as_ref(), left);
+            poll_events(self.signals, self.output.as_ref(), left);
             self.copy_output();
         }
     }
@@ -330,25 +331,25 @@ impl Supervisor<'_> {
             };
             match output.read(&mut buffer) {
                 Ok(0) => self.output = None,
-                Ok(n) => self.tee.write(&buffer[..n]),
+                Ok(n) => self.tee.write_output(&buffer[..n]),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) => {
                     self.tee
-                        .error(&format!("Could not read the output of the process: {e}"));
+                        .log_error(&format!("Could not read the output of the process: {e}"));
                     self.output = None;
                 }
             }
         }
     }
 
-    fn code(&self) -> i32 {
+    fn exit_code(&self) -> i32 {
         let own = self.exit.unwrap_or(-1);
         match self.stop.map(|s| s.cause) {
-            Some(Cause::LostLog) => LOST_LOG_CODE,
+            Some(StopReason::LostLog) => LOST_LOG_CODE,
             Some(_) if self.options.propagate_error_code => own,
-            Some(Cause::Timeout) => INTERNAL_ERROR_CODE,
-            Some(Cause::Interrupt) => ABORTED_CODE,
+            Some(StopReason::Timeout) => INTERNAL_ERROR_CODE,
+            Some(StopReason::Interrupt) => ABORTED_CODE,
             None => own,
         }
     }

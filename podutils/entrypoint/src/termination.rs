@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::open_regular;
 
 /// The last line of the termination message of a container whose marker is written.
-pub const MARKED: &str = "entrypoint: this exit code is in the marker file";
+pub const MARKER_WRITTEN: &str = "entrypoint: this exit code is in the marker file";
 
 /// Kubernetes' default of `terminationMessagePath`. The kubelet puts the file there.
 const PATH: &str = "/dev/termination-log";
@@ -16,22 +16,22 @@ const PATH: &str = "/dev/termination-log";
 const KILLED: i32 = 137;
 
 /// Says that the marker is written, of a code that plank would doubt; as far as that is possible.
-pub(crate) fn tell(code: i32) {
+pub(crate) fn write_termination_message(code: i32) {
     if [crate::INTERNAL_ERROR_CODE, KILLED].contains(&code) {
         // Without it plank waits for the marker no longer than it would for another entrypoint's.
-        let _ = append(Path::new(PATH));
+        let _ = append_line(Path::new(PATH));
     }
 }
 
 /// Behind what the job has written there.
-fn append(path: &Path) -> io::Result<()> {
+fn append_line(path: &Path) -> io::Result<()> {
     let mut file = open_regular(path, OpenOptions::new().append(true))?;
     let start = if file.metadata()?.len() == 0 {
         ""
     } else {
         "\n"
     };
-    file.write_all(format!("{start}{MARKED}\n").as_bytes())
+    file.write_all(format!("{start}{MARKER_WRITTEN}\n").as_bytes())
 }
 
 #[cfg(test)]
@@ -44,14 +44,17 @@ mod tests {
     fn the_line_stands_behind_the_jobs_own() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("termination-log");
-        assert!(append(&path).is_err(), "only the kubelet makes it");
+        assert!(append_line(&path).is_err(), "only the kubelet makes it");
         assert!(!path.exists());
         for (before, expected) in [
-            ("", format!("{MARKED}\n")),
-            ("the job's own", format!("the job's own\n{MARKED}\n")),
+            ("", format!("{MARKER_WRITTEN}\n")),
+            (
+                "the job's own",
+                format!("the job's own\n{MARKER_WRITTEN}\n"),
+            ),
         ] {
             fs::write(&path, before).unwrap();
-            append(&path).unwrap();
+            append_line(&path).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), expected);
         }
     }

@@ -7,9 +7,9 @@
 
 use std::ffi::OsStr;
 
-use crate::options::{Options, WrapperOptions};
+use crate::options::{EntrypointOptions, WrapperOptions};
 
-/// The environment variable that holds [`Options`] as JSON; if it is set, flags are ignored.
+/// The environment variable that holds [`EntrypointOptions`] as JSON; if it is set, flags are ignored.
 pub const OPTIONS_ENV: &str = "ENTRYPOINT_OPTIONS";
 /// The same without the words that are in variables of their own. Only we read it; it comes first.
 pub const PLAIN_OPTIONS_ENV: &str = "ENTRYPOINT_PLAIN_OPTIONS";
@@ -17,14 +17,16 @@ pub const PLAIN_OPTIONS_ENV: &str = "ENTRYPOINT_PLAIN_OPTIONS";
 pub const ARGUMENT_ENV: &str = "ENTRYPOINT_ARGUMENT_";
 
 /// The options, if the environment holds any.
-pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Option<Result<Options, String>> {
+pub(crate) fn read_options(
+    variable: impl Fn(&str) -> Option<String>,
+) -> Option<Result<EntrypointOptions, String>> {
     let parse = |name: &str, json: &str| {
         serde_json::from_str(json).map_err(|e| format!("{name} is not valid: {e}"))
     };
     let Some(plain) = variable(PLAIN_OPTIONS_ENV) else {
         return variable(OPTIONS_ENV).map(|json| parse(OPTIONS_ENV, &json));
     };
-    let options = parse(PLAIN_OPTIONS_ENV, &plain).map(|mut options: Options| {
+    let options = parse(PLAIN_OPTIONS_ENV, &plain).map(|mut options: EntrypointOptions| {
         for (place, word) in options.wrapper.args.iter_mut().enumerate() {
             if let Some(whole) = variable(&format!("{ARGUMENT_ENV}{place}")) {
                 *word = whole;
@@ -36,15 +38,20 @@ pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Option<Result<O
 }
 
 /// Whether a variable is between plank and the entrypoint, and so none of the job's.
-pub(crate) fn is_own(name: &OsStr) -> bool {
+pub(crate) fn is_own_variable(name: &OsStr) -> bool {
     name.to_str()
         .is_some_and(|name| name == PLAIN_OPTIONS_ENV || name.starts_with(ARGUMENT_ENV))
 }
 
 /// The files that options name which are no JSON as a whole, so that somebody hears of it.
-pub(crate) fn files(variable: impl Fn(&str) -> Option<String>) -> WrapperOptions {
+pub(crate) fn find_wrapper_files(variable: impl Fn(&str) -> Option<String>) -> WrapperOptions {
     let texts = [variable(PLAIN_OPTIONS_ENV), variable(OPTIONS_ENV)];
-    let field = |name: &str| texts.iter().flatten().find_map(|text| field(text, name));
+    let field = |name: &str| {
+        texts
+            .iter()
+            .flatten()
+            .find_map(|text| find_string_field(text, name))
+    };
     WrapperOptions {
         process_log: field("process_log").unwrap_or_default(),
         marker_file: field("marker_file").unwrap_or_default(),
@@ -53,7 +60,7 @@ pub(crate) fn files(variable: impl Fn(&str) -> Option<String>) -> WrapperOptions
 }
 
 /// The last string of that name. Names within words of the job have their quotes escaped.
-fn field(text: &str, name: &str) -> Option<String> {
+fn find_string_field(text: &str, name: &str) -> Option<String> {
     let (_, value) = text.rsplit_once(&format!("\"{name}\":"))?;
     let mut values = serde_json::Deserializer::from_str(value).into_iter();
     values.next()?.ok()
@@ -72,7 +79,7 @@ mod tests {
                     .find(|(n, _)| *n == name)
                     .map(|v| v.1.to_owned())
             };
-            read(value).map(|options| options.map(|options| options.wrapper.args))
+            read_options(value).map(|options| options.map(|options| options.wrapper.args))
         };
         let args = |words: &[&str]| Some(Ok(words.iter().map(|w| (*w).to_owned()).collect()));
         assert_eq!(load(&[]), None);
@@ -93,14 +100,19 @@ mod tests {
     #[test]
     fn the_files_are_found_in_what_is_no_json() {
         let text = r#"{"timeout":1,"args":["say "hi"", "\"marker_file\":\"/x\""],"process_log":"/logs/p","marker_file":"/logs/m"}"#;
-        let found = files(|name| (name == OPTIONS_ENV).then(|| text.to_owned()));
+        let found = find_wrapper_files(|name| (name == OPTIONS_ENV).then(|| text.to_owned()));
         assert_eq!(
             (found.process_log.as_str(), found.marker_file.as_str()),
             ("/logs/p", "/logs/m")
         );
-        let found = files(|name| Some(if name == OPTIONS_ENV { text } else { "{" }.to_owned()));
+        let found = find_wrapper_files(|name| {
+            Some(if name == OPTIONS_ENV { text } else { "{" }.to_owned())
+        });
         assert_eq!(found.marker_file, "/logs/m");
-        assert_eq!(files(|_| None), WrapperOptions::default());
-        assert_eq!(files(|_| Some("{".to_owned())), WrapperOptions::default());
+        assert_eq!(find_wrapper_files(|_| None), WrapperOptions::default());
+        assert_eq!(
+            find_wrapper_files(|_| Some("{".to_owned())),
+            WrapperOptions::default()
+        );
     }
 }

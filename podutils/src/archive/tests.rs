@@ -37,12 +37,12 @@ fn ungz(content: &[u8]) -> Vec<u8> {
     out
 }
 
-fn scrub(content: &[u8]) -> Result<Vec<u8>, Error> {
+fn scrub(content: &[u8]) -> Result<Vec<u8>, ArchiveError> {
     let censor = Censor::new(["hunter22"]).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let mut out = Vec::new();
-    Scrubber::new(&censor, &Space::new(dir.path(), 1 << 30))
-        .scrub(content)?
+    ArchiveCensorer::new(&censor, &TempSpace::new(dir.path(), 1 << 30))
+        .censor_file(content)?
         .read_to_end(&mut out)?;
     Ok(out)
 }
@@ -65,19 +65,22 @@ fn untar(content: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
 #[test]
 fn kinds_are_told_by_their_bytes() {
     for (content, expected) in [
-        (b"plain text".to_vec(), Kind::Plain),
-        (Vec::new(), Kind::Plain),
-        (gz(b"x"), Kind::Gzip),
-        (tar(&[("a", b"x")]), Kind::Tar),
-        (zipped(&[("a", b"x")]), Kind::Zip),
+        (b"plain text".to_vec(), FileFormat::Plain),
+        (Vec::new(), FileFormat::Plain),
+        (gz(b"x"), FileFormat::Gzip),
+        (tar(&[("a", b"x")]), FileFormat::Tar),
+        (zipped(&[("a", b"x")]), FileFormat::Zip),
         (
             [b"#!/bin/sh\n".to_vec(), zipped(&[("a", b"x")])].concat(),
-            Kind::Zip,
+            FileFormat::Zip,
         ),
-        (b"BZh91AY&SY".to_vec(), Kind::Opaque("bzip2")),
-        (b"\xfd7zXZ\0\0".to_vec(), Kind::Opaque("xz")),
+        (b"BZh91AY&SY".to_vec(), FileFormat::Opaque("bzip2")),
+        (b"\xfd7zXZ\0\0".to_vec(), FileFormat::Opaque("xz")),
     ] {
-        assert_eq!(Kind::read(&mut Cursor::new(content)).unwrap(), expected);
+        assert_eq!(
+            FileFormat::from_file(&mut Cursor::new(content)).unwrap(),
+            expected
+        );
     }
 }
 
@@ -270,39 +273,41 @@ fn what_cannot_be_looked_into_is_an_error() {
 fn a_bomb_is_stopped() {
     let censor = Censor::new(["hunter22"]).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let space = Space::new(dir.path(), 1 << 30);
-    let mut scrubber = Scrubber::new(&censor, &space);
+    let space = TempSpace::new(dir.path(), 1 << 30);
+    let mut scrubber = ArchiveCensorer::new(&censor, &space);
     scrubber.budget = 1 << 16;
-    let error = scrubber.scrub(&gz(&vec![0; 1 << 20])[..]).unwrap_err();
-    assert!(matches!(error, Error::TooLarge), "{error}");
-    assert_eq!(space.taken(), 0, "all of it is given back");
+    let error = scrubber
+        .censor_file(&gz(&vec![0; 1 << 20])[..])
+        .unwrap_err();
+    assert!(matches!(error, ArchiveError::TooLarge), "{error}");
+    assert_eq!(space.taken_bytes(), 0, "all of it is given back");
 }
 
 #[test]
 fn all_archives_share_the_space() {
     let censor = Censor::new(["hunter22"]).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let space = Space::new(dir.path(), 3 << 20);
+    let space = TempSpace::new(dir.path(), 3 << 20);
     let secret = [vec![b'x'; 1 << 20], b"hunter22".to_vec()].concat();
     let large = gz(&secret);
-    let scrub = || Scrubber::new(&censor, &space).scrub(&large[..]);
+    let scrub = || ArchiveCensorer::new(&censor, &space).censor_file(&large[..]);
     let zeros = gz(&vec![0; 4 << 20]);
-    let error = Scrubber::new(&censor, &space)
-        .scrub(&zeros[..])
+    let error = ArchiveCensorer::new(&censor, &space)
+        .censor_file(&zeros[..])
         .unwrap_err();
-    assert!(matches!(error, Error::NoRoom), "{error}");
+    assert!(matches!(error, ArchiveError::NoRoom), "{error}");
     // What is masked is held beside the original for a while.
     let first = scrub().unwrap();
-    assert!(space.taken() > 0);
+    assert!(space.taken_bytes() > 0);
     drop(first);
-    assert_eq!(space.taken(), 0);
+    assert_eq!(space.taken_bytes(), 0);
 }
 
 #[test]
 fn entries_are_counted_through_all_layers() {
     let censor = Censor::new(["hunter22"]).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let space = Space::new(dir.path(), 1 << 30);
+    let space = TempSpace::new(dir.path(), 1 << 30);
     let names: Vec<String> = (0..6).map(|n| n.to_string()).collect();
     let files: Vec<(&str, &[u8])> = names
         .iter()
@@ -311,11 +316,11 @@ fn entries_are_counted_through_all_layers() {
     let inner = zipped(&files);
     let twice = tar(&[("a.zip", &inner), ("b.zip", &inner)]);
     for (entries, fits) in [(14, true), (13, false)] {
-        let mut scrubber = Scrubber::new(&censor, &space);
+        let mut scrubber = ArchiveCensorer::new(&censor, &space);
         scrubber.entries = entries;
-        let result = scrubber.scrub(&twice[..]);
+        let result = scrubber.censor_file(&twice[..]);
         assert_eq!(result.is_ok(), fits);
-        assert!(fits || matches!(result, Err(Error::TooMany)));
+        assert!(fits || matches!(result, Err(ArchiveError::TooMany)));
     }
 }
 
@@ -331,7 +336,7 @@ fn a_zip_of_too_many_entries_is_not_even_opened() {
     ] {
         entry[28..30].copy_from_slice(&names.to_le_bytes());
         let directory = entry.repeat(usize::try_from(entries).unwrap());
-        let checked = bounds::check_zip(&mut Cursor::new(directory));
+        let checked = size_limits::check_zip(&mut Cursor::new(directory));
         assert_eq!(checked.is_ok(), fits, "{entries} {names}");
     }
 }

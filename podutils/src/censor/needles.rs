@@ -8,7 +8,7 @@ mod heads;
 
 use std::ops::Range;
 
-use heads::Heads;
+use heads::NeedleHeads;
 
 /// What is longer is cut into pieces.
 const LONGEST: usize = 128;
@@ -22,11 +22,11 @@ const MOST: usize = 256 << 20;
 /// The secrets are too large to be looked for; nothing may be shown then.
 #[derive(Debug, thiserror::Error)]
 #[error("the secrets cannot be searched for: in all their shapes they take more than {} MiB", MOST >> 20)]
-pub struct TooLarge;
+pub struct SecretsTooLarge;
 
 /// Byte strings to look for.
 #[derive(Debug)]
-pub(super) struct Needles {
+pub(super) struct NeedleSet {
     /// One after the other, in order.
     bytes: Vec<u8>,
     /// Where each ends; it begins where the one before ends.
@@ -35,39 +35,42 @@ pub(super) struct Needles {
     shorter: Vec<Option<NeedleIndex>>,
     /// The length of the longest.
     longest: usize,
-    heads: Heads,
+    heads: NeedleHeads,
 }
 
 /// A needle's place in the order, plus one so that an absent one takes no room.
 type NeedleIndex = std::num::NonZeroU32;
 
-impl Needles {
+impl NeedleSet {
     /// Empty strings are skipped, long ones are cut.
     pub(super) fn new<S: AsRef<[u8]>>(
         secrets: impl IntoIterator<Item = S>,
-    ) -> Result<Self, TooLarge> {
+    ) -> Result<Self, SecretsTooLarge> {
         let secrets: Vec<S> = secrets.into_iter().collect();
-        let mut pieces: Vec<&[u8]> = secrets.iter().flat_map(|s| cut(s.as_ref())).collect();
+        let mut pieces: Vec<&[u8]> = secrets
+            .iter()
+            .flat_map(|s| cut_pieces(s.as_ref()))
+            .collect();
         pieces.sort_unstable();
         pieces.dedup();
         let size: usize = pieces.iter().map(|piece| piece.len()).sum();
         if size > MOST {
-            return Err(TooLarge);
+            return Err(SecretsTooLarge);
         }
         let mut needles = Self {
             bytes: Vec::with_capacity(size),
             ends: Vec::with_capacity(pieces.len()),
             shorter: Vec::with_capacity(pieces.len()),
             longest: pieces.iter().map(|piece| piece.len()).max().unwrap_or(0),
-            heads: Heads::new(&pieces),
+            heads: NeedleHeads::new(&pieces),
         };
         for piece in pieces {
             // In this order a string comes after all that it begins with, and nothing else between.
-            let mut shorter = index(needles.ends.len());
+            let mut shorter = index_before(needles.ends.len());
             while let Some(at) = shorter
-                && !piece.starts_with(needles.get(place(at)))
+                && !piece.starts_with(needles.get(position_of(at)))
             {
-                shorter = needles.shorter[place(at)];
+                shorter = needles.shorter[position_of(at)];
             }
             needles.bytes.extend_from_slice(piece);
             needles
@@ -84,14 +87,14 @@ impl Needles {
 
     /// What it takes of the heap, in bytes.
     #[cfg(test)]
-    pub(super) fn heap(&self) -> usize {
+    pub(super) fn heap_size(&self) -> usize {
         self.bytes.capacity()
             + 4 * (self.ends.capacity() + self.shorter.capacity())
-            + self.heads.heap()
+            + self.heads.heap_size()
     }
 
     /// How much of the text no occurrence can begin in that goes on behind its end.
-    pub(super) fn settled(&self, text: &[u8]) -> usize {
+    pub(super) fn settled_length(&self, text: &[u8]) -> usize {
         let tail = text.len().saturating_sub(self.longest - 1);
         (tail..text.len())
             .find(|at| self.goes_on(&text[*at..]))
@@ -99,10 +102,10 @@ impl Needles {
     }
 
     /// Where occurrences lie that begin in the first bytes, in order; those that touch are one.
-    pub(super) fn find(&self, text: &[u8], within: usize) -> Vec<Range<usize>> {
+    pub(super) fn find_ranges(&self, text: &[u8], within: usize) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();
         let mut from = 0;
-        while let Some(at) = self.heads.next(text, from, within) {
+        while let Some(at) = self.heads.next_candidate(text, from, within) {
             if let Some(length) = self.longest_at(&text[at..]) {
                 let end = at + length;
                 match found.last_mut() {
@@ -118,27 +121,27 @@ impl Needles {
     /// The length of the longest needle that the text begins with.
     fn longest_at(&self, text: &[u8]) -> Option<usize> {
         let text = &text[..text.len().min(self.longest)];
-        let mut before = index(self.after(text))?;
-        let needle = self.get(place(before));
+        let mut before = index_before(self.index_after(text))?;
+        let needle = self.get(position_of(before));
         let common = needle.iter().zip(text).take_while(|(a, b)| a == b).count();
         // Whatever the text begins with, this one begins with too, as it lies between the two.
         loop {
-            let length = self.get(place(before)).len();
+            let length = self.get(position_of(before)).len();
             if length <= common {
                 return Some(length);
             }
-            before = self.shorter[place(before)]?;
+            before = self.shorter[position_of(before)]?;
         }
     }
 
     /// Whether some needle begins with all of the text and is longer.
     fn goes_on(&self, text: &[u8]) -> bool {
-        let after = self.after(text);
+        let after = self.index_after(text);
         after < self.ends.len() && self.get(after).starts_with(text)
     }
 
     /// The place of the first needle behind the text, in order.
-    fn after(&self, text: &[u8]) -> usize {
+    fn index_after(&self, text: &[u8]) -> usize {
         let (mut low, mut high) = (0, self.ends.len());
         while low < high {
             let middle = low.midpoint(high);
@@ -158,19 +161,19 @@ impl Needles {
 }
 
 /// The needle before a place.
-fn index(after: usize) -> Option<NeedleIndex> {
+fn index_before(after: usize) -> Option<NeedleIndex> {
     NeedleIndex::new(
         u32::try_from(after).expect("each has a byte, and there are no more than MOST"),
     )
 }
 
-fn place(index: NeedleIndex) -> usize {
+fn position_of(index: NeedleIndex) -> usize {
     index.get() as usize - 1
 }
 
 /// Pieces that together cover a string. So however long it is, no more than a piece has to be held
 /// back or compared, and a part of it that is printed alone is hidden as well.
-fn cut(secret: &[u8]) -> Vec<&[u8]> {
+fn cut_pieces(secret: &[u8]) -> Vec<&[u8]> {
     if secret.len() <= LONGEST {
         return if secret.is_empty() {
             vec![]
@@ -211,7 +214,7 @@ mod tests {
                     .collect();
                 let base = secret.as_ptr().addr();
                 let mut covered = 0;
-                for piece in cut(&secret) {
+                for piece in cut_pieces(&secret) {
                     let start = piece.as_ptr().addr() - base;
                     assert!(start <= covered, "{length} {blank}");
                     assert!(piece.len() <= LONGEST);
@@ -220,12 +223,12 @@ mod tests {
                 assert_eq!(covered, length, "{blank}");
             }
         }
-        assert!(cut(b"").is_empty());
+        assert!(cut_pieces(b"").is_empty());
     }
 
     #[test]
     fn the_longest_that_begins_here_is_found() {
-        let needles = Needles::new(["a", "abc", "abcde", "abd", "b"]).unwrap();
+        let needles = NeedleSet::new(["a", "abc", "abcde", "abd", "b"]).unwrap();
         for (text, expected) in [
             ("abcdx", Some(3)),
             ("abcdef", Some(5)),
@@ -242,7 +245,7 @@ mod tests {
 
     #[test]
     fn only_what_may_go_on_is_not_settled() {
-        let needles = Needles::new(["secret", "ete"]).unwrap();
+        let needles = NeedleSet::new(["secret", "ete"]).unwrap();
         for (text, expected) in [
             ("", 0),
             ("a line\n", 7),
@@ -253,7 +256,7 @@ mod tests {
             ("e", 0),
             ("secret e", 7),
         ] {
-            assert_eq!(needles.settled(text.as_bytes()), expected, "{text}");
+            assert_eq!(needles.settled_length(text.as_bytes()), expected, "{text}");
         }
     }
 }

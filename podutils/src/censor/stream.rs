@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::MASK;
-use super::needles::Needles;
+use super::needles::NeedleSet;
 
 /// One pass over bytes that come in pieces, however they were cut.
 #[derive(Debug)]
-pub struct Stream {
+pub struct CensorStream {
     /// `None` if there is nothing to hide.
-    needles: Option<Arc<Needles>>,
+    needles: Option<Arc<NeedleSet>>,
     /// As it came: what may turn out to be the beginning of a secret.
     held: Vec<u8>,
     /// How much of that lies in a secret that began before it.
@@ -17,8 +17,8 @@ pub struct Stream {
     masked: bool,
 }
 
-impl Stream {
-    pub(super) fn new(needles: Option<Arc<Needles>>) -> Self {
+impl CensorStream {
+    pub(super) fn new(needles: Option<Arc<NeedleSet>>) -> Self {
         Self {
             needles,
             held: Vec::new(),
@@ -41,15 +41,15 @@ impl Stream {
         } else {
             self.held.extend_from_slice(&chunk);
         }
-        let settled = needles.settled(&self.held);
-        self.release(&needles, settled)
+        let settled = needles.settled_length(&self.held);
+        self.release_settled(&needles, settled)
     }
 
     /// Ends the stream: what was held back.
     #[must_use]
     pub fn finish(&mut self) -> Vec<u8> {
         match self.needles.clone() {
-            Some(needles) => self.release(&needles, self.held.len()),
+            Some(needles) => self.release_settled(&needles, self.held.len()),
             None => Vec::new(),
         }
     }
@@ -61,8 +61,8 @@ impl Stream {
     }
 
     /// The first bytes, masked. No secret that begins in them goes on in what is still to come.
-    fn release(&mut self, needles: &Needles, settled: usize) -> Vec<u8> {
-        let found = needles.find(&self.held, settled);
+    fn release_settled(&mut self, needles: &NeedleSet, settled: usize) -> Vec<u8> {
+        let found = needles.find_ranges(&self.held, settled);
         self.masked |= !found.is_empty();
         let tail = self.held.split_off(settled);
         let mut out = std::mem::replace(&mut self.held, tail);

@@ -9,7 +9,7 @@ mod url;
 
 use std::collections::BTreeSet;
 
-use parts::{SecretPart, parts};
+use parts::{SecretPart, split_secret};
 
 /// What is shorter makes hexadecimal numbers that are anybody's.
 const HEX_FROM: usize = 4;
@@ -20,19 +20,19 @@ const HEX_FROM: usize = 4;
 /// Empty if the value is no secret: blank, `true` or `false`, or, trimmed, shorter than
 /// `minimum_length` bytes.
 #[must_use]
-pub fn variants(raw: &[u8], minimum_length: usize) -> Vec<Vec<u8>> {
+pub fn secret_variants(raw: &[u8], minimum_length: usize) -> Vec<Vec<u8>> {
     let trimmed = raw.trim_ascii();
     if is_blank_or_bool(trimmed) || trimmed.len() < minimum_length {
         return Vec::new();
     }
     let mut found = BTreeSet::new();
-    for part in parts(trimmed) {
+    for part in split_secret(trimmed) {
         if part.bytes().len() >= minimum_length {
-            shapes(&part, &mut found);
+            collect_shapes(&part, &mut found);
         }
     }
     // With the line's end that it is read with, the last characters are others.
-    base64::whole(raw, &mut found);
+    base64::collect_whole(raw, &mut found);
     found.into_iter().collect()
 }
 
@@ -51,34 +51,34 @@ fn is_blank_or_bool(trimmed: &[u8]) -> bool {
 }
 
 /// Every shape of a part.
-fn shapes(part: &SecretPart, found: &mut BTreeSet<Vec<u8>>) {
+fn collect_shapes(part: &SecretPart, found: &mut BTreeSet<Vec<u8>>) {
     let value = part.bytes();
     found.insert(value.to_vec());
-    url::escapes(value, found);
+    url::collect_escapes(value, found);
     if let Ok(text) = std::str::from_utf8(value) {
         let mut written = BTreeSet::new();
-        json::escapes(text, &mut written);
-        markup::escapes(text, part.is_quoted_twice(), &mut written);
-        shell::quotes(text, &mut written);
+        json::collect_escapes(text, &mut written);
+        markup::collect_escapes(text, part.is_quoted_twice(), &mut written);
+        shell::collect_quotes(text, &mut written);
         // A line of a log is often a string in JSON, whatever it shows.
         for text in written {
             if part.is_quoted_twice() {
-                json::within(&text, found);
+                json::collect_nested(&text, found);
             }
             found.insert(text.into_bytes());
         }
     }
     if part.is_alone_encoded() {
-        base64::whole(value, found);
-        base64::within(value, found);
+        base64::collect_whole(value, found);
+        base64::collect_within(value, found);
         if value.len() >= HEX_FROM {
-            found.insert(hex(value, "0123456789abcdef"));
-            found.insert(hex(value, "0123456789ABCDEF"));
+            found.insert(encode_hex(value, "0123456789abcdef"));
+            found.insert(encode_hex(value, "0123456789ABCDEF"));
         }
     }
 }
 
-fn hex(value: &[u8], digits: &str) -> Vec<u8> {
+fn encode_hex(value: &[u8], digits: &str) -> Vec<u8> {
     let digit = |nibble: u8| digits.as_bytes()[usize::from(nibble)];
     let bytes = value.iter();
     bytes
@@ -87,7 +87,7 @@ fn hex(value: &[u8], digits: &str) -> Vec<u8> {
 }
 
 /// A text with some of its characters written in another way; `None` leaves one as it is.
-fn escaped(text: &str, escape: impl Fn(char) -> Option<String>) -> String {
+fn replace_chars(text: &str, escape: impl Fn(char) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         match escape(char) {

@@ -11,32 +11,32 @@ use clap::Parser;
 use common::prowjob::Refs;
 use secrecy::ExposeSecret;
 
-use crate::censor::{Censor, variants};
+use crate::censor::{Censor, secret_variants};
 
-use super::git::Environment;
+use super::git::GitEnvironment;
 use super::hosts::origin_of_github;
-use super::options::Options;
+use super::options::ClonerefsOptions;
 use super::plan;
 use super::ssh;
 
 /// Credentials for all references, and the files they need while we run.
 #[derive(Debug)]
-pub(super) struct Credentials {
-    environment: Environment,
-    source: Source,
+pub(super) struct CloneCredentials {
+    environment: GitEnvironment,
+    source: TokenSource,
     /// Of the GitHub whose hosts may see a token.
     github_api_endpoints: Vec<String>,
     /// A home without anybody's configuration, and the known hosts.
     _home: tempfile::TempDir,
 }
 
-enum Source {
+enum TokenSource {
     Anonymous,
     Token(String),
-    App(common::github::Client),
+    App(common::github::GithubClient),
 }
 
-impl std::fmt::Debug for Source {
+impl std::fmt::Debug for TokenSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Anonymous => "Anonymous",
@@ -46,11 +46,11 @@ impl std::fmt::Debug for Source {
     }
 }
 
-impl Credentials {
+impl CloneCredentials {
     /// Reads the files; talks to nobody.
-    pub(super) fn new(options: &Options) -> anyhow::Result<Self> {
+    pub(super) fn new(options: &ClonerefsOptions) -> anyhow::Result<Self> {
         let home = tempfile::tempdir().context("making a temporary folder")?;
-        let mut environment = Environment::default();
+        let mut environment = GitEnvironment::default();
         if std::env::var_os("HOME").is_none() {
             environment
                 .vars
@@ -59,7 +59,7 @@ impl Credentials {
         let is_ours = !["GIT_SSH", "GIT_SSH_COMMAND"]
             .iter()
             .any(|name| std::env::var_os(name).is_some());
-        if let Some(ssh) = ssh::command(options, home.path(), is_ours)? {
+        if let Some(ssh) = ssh::ssh_command(options, home.path(), is_ours)? {
             environment.vars.push(("GIT_SSH_COMMAND".to_owned(), ssh));
         }
         if !options.cookie_path.is_empty() {
@@ -71,7 +71,7 @@ impl Credentials {
         }
         Ok(Self {
             environment,
-            source: source(options)?,
+            source: load_token_source(options)?,
             github_api_endpoints: options.github_api_endpoints.clone(),
             _home: home,
         })
@@ -79,15 +79,15 @@ impl Credentials {
 
     /// What git needs for one reference. Not getting a token for GitHub is an error: without it
     /// the clone could only fail later, or worse, be another one. Another host gets none.
-    pub(super) async fn environment(&self, refs: &Refs) -> anyhow::Result<Environment> {
+    pub(super) async fn git_environment(&self, refs: &Refs) -> anyhow::Result<GitEnvironment> {
         let uri = plan::repository_uri(refs);
         let Some(origin) = origin_of_github(&uri, &self.github_api_endpoints) else {
             return Ok(self.environment.clone());
         };
         let (user, password) = match &self.source {
-            Source::Anonymous => return Ok(self.environment.clone()),
-            Source::Token(token) => (token.clone(), "x-oauth-basic".to_owned()),
-            Source::App(client) => {
+            TokenSource::Anonymous => return Ok(self.environment.clone()),
+            TokenSource::Token(token) => (token.clone(), "x-oauth-basic".to_owned()),
+            TokenSource::App(client) => {
                 let credentials = client.git_credentials(&refs.org).await;
                 let credentials = credentials
                     .with_context(|| format!("getting a token for {} from GitHub", refs.org))?;
@@ -103,7 +103,7 @@ impl Credentials {
         let secrets = [user.as_str(), &password, &header]
             .into_iter()
             .filter(|s| !["x-oauth-basic", "x-access-token"].contains(s));
-        environment.censor = Censor::new(secrets.flat_map(|s| variants(s.as_bytes(), 0)))?;
+        environment.censor = Censor::new(secrets.flat_map(|s| secret_variants(s.as_bytes(), 0)))?;
         environment.config.push((
             format!("http.{origin}/.extraHeader"),
             format!("Authorization: Basic {header}"),
@@ -112,13 +112,13 @@ impl Credentials {
     }
 }
 
-fn source(options: &Options) -> anyhow::Result<Source> {
+fn load_token_source(options: &ClonerefsOptions) -> anyhow::Result<TokenSource> {
     let app = (
         options.github_app_id.as_str(),
         options.github_app_private_key_file.as_str(),
     );
     match (options.oauth_token_file.as_str(), app) {
-        ("", ("", "")) => Ok(Source::Anonymous),
+        ("", ("", "")) => Ok(TokenSource::Anonymous),
         (file, ("", "")) => {
             let token = fs::read_to_string(file)
                 .with_context(|| format!("reading the OAuth token {file}"))?;
@@ -126,22 +126,26 @@ fn source(options: &Options) -> anyhow::Result<Source> {
             if token.is_empty() {
                 bail!("the OAuth token in {file} is empty");
             }
-            Ok(Source::Token(token))
+            Ok(TokenSource::Token(token))
         }
         ("", ("", _) | (_, "")) => {
             bail!("github_app_id and github_app_private_key_file go together")
         }
-        ("", (id, key)) => Ok(Source::App(app_client(options, id, key)?)),
+        ("", (id, key)) => Ok(TokenSource::App(app_client(options, id, key)?)),
         _ => bail!("an OAuth token and a GitHub App exclude each other"),
     }
 }
 
 /// The client as its flags would make it: their defaults are the right ones here too.
-fn app_client(options: &Options, id: &str, key: &str) -> anyhow::Result<common::github::Client> {
+fn app_client(
+    options: &ClonerefsOptions,
+    id: &str,
+    key: &str,
+) -> anyhow::Result<common::github::GithubClient> {
     #[derive(clap::Parser)]
-    struct Flags {
+    struct GithubFlags {
         #[command(flatten)]
-        github: common::github::Options,
+        github: common::github::GithubOptions,
     }
     let mut flags = vec![
         "clonerefs".to_owned(),
@@ -154,8 +158,8 @@ fn app_client(options: &Options, id: &str, key: &str) -> anyhow::Result<common::
             .iter()
             .map(|endpoint| format!("--github-endpoint={endpoint}")),
     );
-    let flags = Flags::try_parse_from(flags).context("reading the GitHub options")?;
-    common::github::Client::new(&flags.github, "clonerefs")
+    let flags = GithubFlags::try_parse_from(flags).context("reading the GitHub options")?;
+    common::github::GithubClient::new(&flags.github, "clonerefs")
 }
 
 #[cfg(test)]
@@ -175,14 +179,14 @@ mod tests {
     async fn a_token_goes_to_the_configured_host_by_header() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "hunter22\n").unwrap();
-        let options = Options {
+        let options = ClonerefsOptions {
             oauth_token_file: file.path().display().to_string(),
             github_api_endpoints: vec!["https://git.example.com:8443/api/v3".into()],
-            ..Options::default()
+            ..ClonerefsOptions::default()
         };
-        let credentials = Credentials::new(&options).unwrap();
+        let credentials = CloneCredentials::new(&options).unwrap();
         let environment = credentials
-            .environment(&refs("https://git.example.com:8443/o/r.git"))
+            .git_environment(&refs("https://git.example.com:8443/o/r.git"))
             .await
             .unwrap();
         let header = STANDARD.encode("hunter22:x-oauth-basic");
@@ -208,7 +212,7 @@ mod tests {
         ] {
             assert!(
                 credentials
-                    .environment(&refs(uri))
+                    .git_environment(&refs(uri))
                     .await
                     .unwrap()
                     .config
@@ -220,7 +224,7 @@ mod tests {
 
     #[test]
     fn mistakes_are_errors() {
-        let options = |json: &str| serde_json::from_str::<Options>(json).unwrap();
+        let options = |json: &str| serde_json::from_str::<ClonerefsOptions>(json).unwrap();
         for json in [
             r#"{"oauth_token_file":"/no/such/file"}"#,
             r#"{"github_app_id":"1"}"#,
@@ -228,7 +232,7 @@ mod tests {
             r#"{"key_files":["/no/such/file"]}"#,
             r#"{"cookie_path":"/no/such/file"}"#,
         ] {
-            assert!(Credentials::new(&options(json)).is_err(), "{json}");
+            assert!(CloneCredentials::new(&options(json)).is_err(), "{json}");
         }
     }
 }

@@ -3,10 +3,10 @@
 //! Reads the records of our clonerefs and of Prow's: both hold git's own words, and nothing that
 //! a job has printed.
 
-use common::addresses::without_credentials;
 use common::prowjob::Refs;
+use common::redact::strip_url_credentials;
 
-use super::record::{Command, Record};
+use super::record::{CloneRecord, CommandRecord};
 
 /// Files in conflict that are named; the others are counted.
 const MAX_FILES: usize = 3;
@@ -26,29 +26,33 @@ pub struct CloneFailure {
 
 /// What the records say of the first clone that failed; `None` if none did.
 #[must_use]
-pub fn explain(records: &[Record]) -> Option<CloneFailure> {
+pub fn explain_clone_failure(records: &[CloneRecord]) -> Option<CloneFailure> {
     let record = records.iter().find(|record| record.failed)?;
     // The first command that fails is the last.
-    let failed = |command: &&Command| !command.error.is_empty();
-    let none = Command::default();
+    let failed = |command: &&CommandRecord| !command.error.is_empty();
+    let none = CommandRecord::default();
     let command = record.commands.iter().rfind(failed).unwrap_or(&none);
-    let output = without_credentials(&command.output);
-    let summary = conflict(&record.refs, command, &output)
-        .or_else(|| missing(&record.refs, &output))
+    let output = strip_url_credentials(&command.output);
+    let summary = explain_conflict(&record.refs, command, &output)
+        .or_else(|| explain_missing(&record.refs, &output))
         .unwrap_or_else(|| {
-            let error = without_credentials(&command.error);
-            let known = reason(&output).or(Some(error).filter(|error| !error.is_empty()));
+            let error = strip_url_credentials(&command.error);
+            let known = explain_output(&output).or(Some(error).filter(|error| !error.is_empty()));
             let why = known.unwrap_or_else(|| "the records do not say why".to_owned());
-            format!("could not clone{}: {}", place(&record.refs), short(&why))
+            format!(
+                "could not clone{}: {}",
+                describe_repo(&record.refs),
+                shorten_reason(&why)
+            )
         });
     Some(CloneFailure {
         summary,
-        lines: lines(command, &output),
+        lines: command_lines(command, &output),
     })
 }
 
 /// ` acme/calc at main`; empty for what is about no repository.
-fn place(refs: &Refs) -> String {
+fn describe_repo(refs: &Refs) -> String {
     match (refs.repo.as_str(), refs.base_ref.as_str()) {
         ("", _) => String::new(),
         (_, "") => format!(" {}", refs.org_repo()),
@@ -57,7 +61,7 @@ fn place(refs: &Refs) -> String {
 }
 
 /// A merge that stopped: the files, and what does not fit together.
-fn conflict(refs: &Refs, command: &Command, output: &str) -> Option<String> {
+fn explain_conflict(refs: &Refs, command: &CommandRecord, output: &str) -> Option<String> {
     let mut files: Vec<&str> = output.lines().filter_map(file_in_conflict).collect();
     files.dedup();
     if files.is_empty() {
@@ -102,7 +106,7 @@ fn file_in_conflict(line: &str) -> Option<&str> {
 }
 
 /// A ref, a commit or a repository that is not there.
-fn missing(refs: &Refs, output: &str) -> Option<String> {
+fn explain_missing(refs: &Refs, output: &str) -> Option<String> {
     let after = |what: &str| {
         let (_, rest) = output.split_once(what)?;
         rest.split_whitespace().next()
@@ -121,7 +125,7 @@ fn missing(refs: &Refs, output: &str) -> Option<String> {
 }
 
 /// What git's words mean, where that is known; else its last word.
-fn reason(output: &str) -> Option<String> {
+fn explain_output(output: &str) -> Option<String> {
     const KNOWN: [(&str, &str); 7] = [
         (
             "Authentication failed",
@@ -199,7 +203,7 @@ fn first_after<'a>(text: &'a str, words: &[&str], end: fn(char) -> bool) -> Opti
     rest.split(end).next().filter(|found| !found.is_empty())
 }
 
-fn short(text: &str) -> String {
+fn shorten_reason(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(MAX_REASON) {
         Some((end, _)) => format!("{}…", &line[..end]),
@@ -208,8 +212,8 @@ fn short(text: &str) -> String {
 }
 
 /// The command as one would type it, and the end of its output.
-fn lines(command: &Command, output: &str) -> Vec<String> {
-    let typed = without_credentials(&command.command);
+fn command_lines(command: &CommandRecord, output: &str) -> Vec<String> {
+    let typed = strip_url_credentials(&command.command);
     let typed = match typed.split_once(" git ") {
         Some((_, arguments)) => format!("$ git {arguments}"),
         None => format!("$ {typed}"),
@@ -219,7 +223,7 @@ fn lines(command: &Command, output: &str) -> Vec<String> {
     let mut all = vec![typed];
     all.extend(end.map(|line| (*line).to_owned()));
     if !command.error.is_empty() {
-        all.push(format!("# {}", without_credentials(&command.error)));
+        all.push(format!("# {}", strip_url_credentials(&command.error)));
     }
     all
 }
@@ -230,23 +234,23 @@ mod tests {
 
     use super::*;
 
-    fn record(pulls: &[u64], command: &str, output: &str, error: &str) -> Record {
+    fn record(pulls: &[u64], command: &str, output: &str, error: &str) -> CloneRecord {
         let pull = |number: &u64| Pull {
             number: *number,
             sha: format!("sha{number}"),
             ..Pull::default()
         };
-        let done = Command {
+        let done = CommandRecord {
             command: "PWD=/ mkdir -p /go".into(),
-            ..Command::default()
+            ..CommandRecord::default()
         };
-        let command = Command {
+        let command = CommandRecord {
             command: command.into(),
             output: output.into(),
             error: error.into(),
-            ..Command::default()
+            ..CommandRecord::default()
         };
-        Record {
+        CloneRecord {
             refs: Refs {
                 org: "acme".into(),
                 repo: "calc".into(),
@@ -256,16 +260,16 @@ mod tests {
             },
             commands: vec![done, command],
             failed: true,
-            ..Record::default()
+            ..CloneRecord::default()
         }
     }
 
     fn told(pulls: &[u64], command: &str, output: &str) -> String {
         let records = [
-            Record::default(),
+            CloneRecord::default(),
             record(pulls, command, output, "exit status: 128"),
         ];
-        explain(&records).unwrap().summary
+        explain_clone_failure(&records).unwrap().summary
     }
 
     #[test]
@@ -349,7 +353,7 @@ mod tests {
         ] {
             assert_eq!(told(&[7], "git fetch", output), expected);
         }
-        let setup = Record {
+        let setup = CloneRecord {
             refs: Refs::default(),
             ..record(
                 &[],
@@ -359,10 +363,14 @@ mod tests {
             )
         };
         assert_eq!(
-            explain(&[setup]).unwrap().summary,
+            explain_clone_failure(&[setup]).unwrap().summary,
             "could not clone: reading the OAuth token /t: gone"
         );
-        assert_eq!(explain(&[Record::default()]), None, "nothing failed");
+        assert_eq!(
+            explain_clone_failure(&[CloneRecord::default()]),
+            None,
+            "nothing failed"
+        );
     }
 
     #[test]
@@ -374,7 +382,7 @@ mod tests {
             "exit status: 128",
         );
         assert_eq!(
-            explain(&[failed]).unwrap().lines,
+            explain_clone_failure(&[failed]).unwrap().lines,
             [
                 "$ git fetch https://h/o/r main",
                 "fatal: https://h/o/r says https://h no",

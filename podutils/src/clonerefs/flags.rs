@@ -4,11 +4,11 @@ use std::ffi::OsString;
 
 use common::prowjob::{Pull, Refs};
 
-use super::Options;
+use super::ClonerefsOptions;
 
 /// Clones repositories and merges pull requests.
 #[derive(Debug, clap::Args)]
-struct Flags {
+struct ClonerefsFlags {
     /// Where to root source checkouts.
     #[arg(long)]
     src_root: String,
@@ -40,13 +40,13 @@ struct Flags {
     #[arg(long)]
     uri_prefix: Option<String>,
     /// Exit with 1 if a clone fails.
-    #[arg(long, value_parser = common::service::flags::boolean, default_value = "false", num_args = 0..=1,
+    #[arg(long, value_parser = common::service::flags::parse_bool, default_value = "false", num_args = 0..=1,
           require_equals = true, default_missing_value = "true")]
     fail: bool,
 }
 
-impl Flags {
-    fn unbuilt(&self) -> impl Iterator<Item = &'static str> {
+impl ClonerefsFlags {
+    fn unimplemented_flags(&self) -> impl Iterator<Item = &'static str> {
         [
             ("--clone-alias", &self.clone_alias),
             ("--uri-prefix", &self.uri_prefix),
@@ -57,10 +57,12 @@ impl Flags {
 }
 
 /// Options from the arguments, without the program's name.
-pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Options, clap::Error> {
-    let flags: Flags = common::service::flags::parse("clonerefs", args)?;
-    common::service::flags::warn_unbuilt(flags.unbuilt());
-    Ok(Options {
+pub(super) fn parse_flags(
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<ClonerefsOptions, clap::Error> {
+    let flags: ClonerefsFlags = common::service::flags::parse_flags("clonerefs", args)?;
+    common::service::flags::warn_unimplemented_flags(flags.unimplemented_flags());
+    Ok(ClonerefsOptions {
         src_root: flags.src_root,
         log: flags.log,
         git_user_name: flags.git_user_name,
@@ -70,7 +72,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Options,
         max_parallel_workers: flags.max_workers,
         cookie_path: flags.cookiefile,
         fail: flags.fail,
-        ..Options::default()
+        ..ClonerefsOptions::default()
     })
 }
 
@@ -112,8 +114,8 @@ fn parse_pull(text: &str) -> Result<Pull, String> {
 mod tests {
     use super::*;
 
-    fn options(line: &str) -> Result<Options, clap::Error> {
-        parse(line.split_whitespace().map(OsString::from))
+    fn options(line: &str) -> Result<ClonerefsOptions, clap::Error> {
+        parse_flags(line.split_whitespace().map(OsString::from))
     }
 
     #[test]

@@ -8,45 +8,45 @@ use std::time::{Duration, Instant};
 
 use crate::censor::Censor;
 
-use super::plan::Step;
-use super::record::Command;
-use super::watch::{TOO_LONG, Watch};
+use super::command_timeout::{CommandTimeout, TIMEOUT_MESSAGE};
+use super::plan::CloneStep;
+use super::record::CommandRecord;
 
 /// Output beyond this is cut: the records are read into memory and shown on a page.
 const OUTPUT_LIMIT: u64 = 1 << 20;
 
 /// For all commands of one reference. Nobody waits as long for a job to begin.
-const LIMIT: Duration = Duration::from_hours(2);
+const CLONE_TIMEOUT: Duration = Duration::from_hours(2);
 /// Seconds that a transfer over HTTP may bring no byte.
-const STALL: &str = "300";
+const STALL_SECONDS: &str = "300";
 
 /// What all commands of one reference share.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Environment {
+pub(super) struct GitEnvironment {
     /// Added to what this process has; may hold secrets, so it is never shown.
     pub(super) vars: Vec<(String, String)>,
     /// Configuration for git alone, which so needs no file and no argument.
     pub(super) config: Vec<(String, String)>,
     /// Masks commands and output.
     pub(super) censor: Censor,
-    pub(super) deadline: Deadline,
+    pub(super) deadline: CloneDeadline,
 }
 
 /// When the commands of one reference have to be done.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline(pub(super) Instant);
+pub(super) struct CloneDeadline(pub(super) Instant);
 
-impl Default for Deadline {
+impl Default for CloneDeadline {
     fn default() -> Self {
-        Self(Instant::now() + LIMIT)
+        Self(Instant::now() + CLONE_TIMEOUT)
     }
 }
 
 /// Waits before each try after the first.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Backoff(pub(super) &'static [Duration]);
+pub(super) struct FetchBackoff(pub(super) &'static [Duration]);
 
-impl Backoff {
+impl FetchBackoff {
     /// A little more than a minute: a commit that was pushed this moment may not be everywhere
     /// yet.
     pub(super) const FETCH: Self = Self(&[
@@ -83,13 +83,13 @@ fn is_permanent(output: &str) -> bool {
     PERMANENT.iter().any(|text| output.contains(text)) || output.lines().any(is_not_found)
 }
 
-impl Environment {
+impl GitEnvironment {
     /// Runs a step, a fetch more than once if need be; the record of each try is added.
-    pub(super) fn run(
+    pub(super) fn run_step(
         &self,
-        step: &Step,
-        backoff: Backoff,
-        records: &mut Vec<Command>,
+        step: &CloneStep,
+        backoff: FetchBackoff,
+        records: &mut Vec<CommandRecord>,
     ) -> Result<(), ()> {
         let mut waits = backoff.0.iter().filter(|_| step.is_fetch());
         loop {
@@ -107,7 +107,7 @@ impl Environment {
         }
     }
 
-    fn run_once(&self, step: &Step) -> (Command, bool) {
+    fn run_once(&self, step: &CloneStep) -> (CommandRecord, bool) {
         let shown: Vec<String> = std::iter::once(format!("PWD={}", step.dir.display()))
             .chain(
                 step.env
@@ -117,14 +117,14 @@ impl Environment {
             .chain(step.args.iter().cloned())
             .collect();
         let start = Instant::now();
-        let result = self.output(step);
+        let result = self.capture_output(step);
         let (output, error) = match result {
             Ok((output, status)) if status.success() => (output, String::new()),
             Ok((output, status)) => (output, status.to_string()),
             Err(e) => (String::new(), e.to_string()),
         };
         let ok = error.is_empty();
-        let record = Command {
+        let record = CommandRecord {
             command: self.censor.mask_text(&shown.join(" ")),
             output: self.censor.mask_text(&output),
             error,
@@ -134,13 +134,16 @@ impl Environment {
     }
 
     /// Standard output of a command that is not recorded, if it succeeds.
-    pub(super) fn query(&self, step: &Step) -> Option<String> {
-        let (output, status) = self.output(step).ok()?;
+    pub(super) fn query_output(&self, step: &CloneStep) -> Option<String> {
+        let (output, status) = self.capture_output(step).ok()?;
         status.success().then(|| output.trim().to_owned())
     }
 
     /// Both outputs in the order they came.
-    fn output(&self, step: &Step) -> std::io::Result<(String, std::process::ExitStatus)> {
+    fn capture_output(
+        &self,
+        step: &CloneStep,
+    ) -> std::io::Result<(String, std::process::ExitStatus)> {
         let (program, args) = step
             .args
             .split_first()
@@ -163,7 +166,7 @@ impl Environment {
             // Git's own children have to end with it.
             .process_group(0);
         let mut child = process.spawn()?;
-        let watch = Watch::begin(&child, self.deadline);
+        let watch = CommandTimeout::start_timer(&child, self.deadline);
         // Holds the writing ends: without this the pipe would never end.
         drop(process);
         let mut output = Vec::new();
@@ -175,8 +178,8 @@ impl Environment {
             output.extend_from_slice(b"\n(the rest of the output was cut)\n");
         }
         let status = child.wait()?;
-        if watch.end() {
-            output.extend_from_slice(TOO_LONG.as_bytes());
+        if watch.was_stopped() {
+            output.extend_from_slice(TIMEOUT_MESSAGE.as_bytes());
         }
         Ok((String::from_utf8_lossy(&output).into_owned(), status))
     }
@@ -191,7 +194,7 @@ impl Environment {
             ("init.defaultBranch", "master"),
             // A transfer that stands still is tried again.
             ("http.lowSpeedLimit", "1"),
-            ("http.lowSpeedTime", STALL),
+            ("http.lowSpeedTime", STALL_SECONDS),
         ];
         let own = OWN.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let all: Vec<_> = own.into_iter().chain(self.config.iter().cloned()).collect();
@@ -213,8 +216,8 @@ impl Environment {
 mod tests {
     use super::*;
 
-    fn step(args: &[&str]) -> Step {
-        Step {
+    fn step(args: &[&str]) -> CloneStep {
+        CloneStep {
             dir: "/".into(),
             env: vec![("SHOWN", "yes".into())],
             args: args.iter().map(|a| (*a).to_owned()).collect(),
@@ -241,44 +244,48 @@ mod tests {
 
     #[test]
     fn a_fetch_is_waited_for_as_long_as_prow_waits() {
-        let patience: Duration = Backoff::FETCH.0.iter().sum();
+        let patience: Duration = FetchBackoff::FETCH.0.iter().sum();
         assert_eq!(patience, Duration::from_millis(63_500));
     }
 
     #[test]
     fn what_takes_too_long_is_stopped_and_not_tried_again() {
-        let environment = Environment {
-            deadline: Deadline(Instant::now() + Duration::from_millis(200)),
-            ..Environment::default()
+        let environment = GitEnvironment {
+            deadline: CloneDeadline(Instant::now() + Duration::from_millis(200)),
+            ..GitEnvironment::default()
         };
         let mut records = Vec::new();
         // The child of a child, too, which holds the output open.
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("fetch"), "echo begun; sleep 60 & wait").unwrap();
-        let fetch = Step {
+        let fetch = CloneStep {
             dir: dir.path().to_owned(),
             ..step(&["sh", "fetch"])
         };
-        let backoff = Backoff(&[Duration::ZERO; 9]);
+        let backoff = FetchBackoff(&[Duration::ZERO; 9]);
         let begin = Instant::now();
-        assert!(environment.run(&fetch, backoff, &mut records).is_err());
+        assert!(environment.run_step(&fetch, backoff, &mut records).is_err());
         assert!(begin.elapsed() < Duration::from_secs(30));
         assert_eq!(records.len(), 1);
-        assert_eq!(records[0].output, format!("begun\n{TOO_LONG}"));
+        assert_eq!(records[0].output, format!("begun\n{TIMEOUT_MESSAGE}"));
         assert!(records[0].error.contains("SIGKILL"), "{}", records[0].error);
     }
 
     #[test]
     fn secrets_are_masked_and_the_environment_is_kept() {
-        let environment = Environment {
+        let environment = GitEnvironment {
             vars: vec![("TOKEN".into(), "hunter22".into())],
             censor: Censor::new(["hunter22"]).unwrap(),
-            ..Environment::default()
+            ..GitEnvironment::default()
         };
         let mut records = Vec::new();
         let script = "test -n \"$PATH\" && echo $TOKEN $SHOWN hunter22 && echo err >&2";
         environment
-            .run(&step(&["sh", "-c", script]), Backoff::FETCH, &mut records)
+            .run_step(
+                &step(&["sh", "-c", script]),
+                FetchBackoff::FETCH,
+                &mut records,
+            )
             .unwrap();
         assert_eq!(records[0].output, "XXXXXXXX yes XXXXXXXX\nerr\n");
         assert!(records[0].command.starts_with("PWD=/ SHOWN=yes sh -c"));
@@ -287,15 +294,19 @@ mod tests {
 
     #[test]
     fn only_a_fetch_is_tried_again() {
-        let environment = Environment::default();
-        let backoff = Backoff(&[Duration::ZERO; 9]);
+        let environment = GitEnvironment::default();
+        let backoff = FetchBackoff(&[Duration::ZERO; 9]);
         for (args, tries) in [
             (&["sh", "fetch"][..], 10),
             (&["false"], 1),
             (&["/no/such/program"], 1),
         ] {
             let mut records = Vec::new();
-            assert!(environment.run(&step(args), backoff, &mut records).is_err());
+            assert!(
+                environment
+                    .run_step(&step(args), backoff, &mut records)
+                    .is_err()
+            );
             assert_eq!(records.len(), tries, "{args:?}");
             assert!(!records[0].error.is_empty());
         }

@@ -12,17 +12,17 @@ const GITHUB: &str = "https://github.com";
 ///
 /// A repository's own configuration may name any other address, so no other gets a token.
 pub(super) fn origin_of_github(clone_uri: &str, endpoints: &[String]) -> Option<String> {
-    let origin = origin(&Url::parse(clone_uri).ok()?)?;
+    let origin = safe_origin(&Url::parse(clone_uri).ok()?)?;
     let is_known = match endpoints {
         [] => origin == GITHUB,
-        some => some.iter().any(|api| of_repositories(api) == origin),
+        some => some.iter().any(|api| repository_origin(api) == origin),
     };
     is_known.then_some(origin)
 }
 
 /// The origin of the repositories whose API this is: `api.HOST` and `HOST/api/v3` are those of
 /// `HOST`, and whatever else is not on this machine passes requests on to GitHub.
-fn of_repositories(endpoint: &str) -> String {
+fn repository_origin(endpoint: &str) -> String {
     let github = || GITHUB.to_owned();
     let Ok(url) = Url::parse(endpoint) else {
         return github();
@@ -43,7 +43,7 @@ fn of_repositories(endpoint: &str) -> String {
     }
 }
 
-fn origin(url: &Url) -> Option<String> {
+fn safe_origin(url: &Url) -> Option<String> {
     let is_safe = match url.scheme() {
         "https" => true,
         "http" => is_loopback(url),

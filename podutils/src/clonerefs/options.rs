@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What to clone, where to, and with whose credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Options {
+pub struct ClonerefsOptions {
     /// Clones land below `src/` in here.
     pub src_root: String,
     /// Where the records are written as JSON.
@@ -41,7 +41,7 @@ pub struct Options {
     pub github_app_private_key_file: String,
 }
 
-impl Options {
+impl ClonerefsOptions {
     /// The environment variable that holds the options as JSON.
     pub const ENV: &str = "CLONEREFS_OPTIONS";
 }
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn json_as_plank_writes_it_survives_a_round_trip() {
         let json = r#"{"src_root":"/home/prow/go","log":"/logs/clone.json","git_user_name":"ci-robot","git_user_email":"ci-robot@k8s.io","refs":[{"org":"org-name","repo":"repo-name","base_ref":"base-ref","base_sha":"base-sha","pulls":[{"number":1,"author":"author-name","sha":"pull-sha"}],"path_alias":"somewhere/else"}],"key_files":["/secrets/ssh/ssh-1"],"host_fingerprints":["hello","world"],"github_api_endpoints":["https://api.github.com"]}"#;
-        let options: Options = serde_json::from_str(json).unwrap();
+        let options: ClonerefsOptions = serde_json::from_str(json).unwrap();
         assert_eq!(options.git_refs[0].path_alias, "somewhere/else");
         assert_eq!(serde_json::to_string(&options).unwrap(), json);
     }

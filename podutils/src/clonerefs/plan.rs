@@ -7,15 +7,15 @@ use common::prowjob::Refs;
 
 /// One command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Step {
+pub(super) struct CloneStep {
     pub(super) dir: PathBuf,
     /// Shown with the command; secrets are not among them.
     pub(super) env: Vec<(&'static str, String)>,
     pub(super) args: Vec<String>,
 }
 
-impl Step {
-    fn git(dir: &Path, args: &[&str]) -> Self {
+impl CloneStep {
+    fn git_step(dir: &Path, args: &[&str]) -> Self {
         let args = std::iter::once("git").chain(args.iter().copied());
         Self {
             dir: dir.to_owned(),
@@ -32,7 +32,7 @@ impl Step {
 
 /// For the commits that merging makes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Author<'a> {
+pub(super) struct MergeAuthor<'a> {
     pub(super) name: &'a str,
     pub(super) email: &'a str,
 }
@@ -54,8 +54,12 @@ pub(super) fn repository_uri(refs: &Refs) -> String {
 }
 
 /// The base: from nothing to a branch of its name at its commit.
-pub(super) fn base(refs: &Refs, dir: &Path, author: Author<'_>) -> Vec<Step> {
-    let git = |args: &[&str]| Step::git(dir, args);
+pub(super) fn commands_for_base_ref(
+    refs: &Refs,
+    dir: &Path,
+    author: MergeAuthor<'_>,
+) -> Vec<CloneStep> {
+    let git = |args: &[&str]| CloneStep::git_step(dir, args);
     let uri = repository_uri(refs);
     let sparse = !refs.sparse_checkout_files.is_empty();
     let depth = if refs.clone_depth > 0 {
@@ -63,13 +67,13 @@ pub(super) fn base(refs: &Refs, dir: &Path, author: Author<'_>) -> Vec<Step> {
     } else {
         String::new()
     };
-    let filter = filter(refs);
+    let filter = fetch_filter(refs);
 
     let mkdir = ["mkdir", "-p", &dir.display().to_string()]
         .map(str::to_owned)
         .to_vec();
     let mut steps = vec![
-        Step {
+        CloneStep {
             dir: PathBuf::from("/"),
             env: Vec::new(),
             args: mkdir,
@@ -126,7 +130,11 @@ pub(super) fn base(refs: &Refs, dir: &Path, author: Author<'_>) -> Vec<Step> {
 ///
 /// Each merge is dated a second after the one before, beginning with the base commit's own
 /// time: so the same input makes the same commits wherever it runs.
-pub(super) fn pulls(refs: &Refs, dir: &Path, base_timestamp: i64) -> Vec<Step> {
+pub(super) fn commands_for_pull_refs(
+    refs: &Refs,
+    dir: &Path,
+    base_timestamp: i64,
+) -> Vec<CloneStep> {
     let uri = repository_uri(refs);
     let mut steps = Vec::new();
     for (pull, time) in refs.pulls.iter().zip(base_timestamp + 1..) {
@@ -137,23 +145,26 @@ pub(super) fn pulls(refs: &Refs, dir: &Path, base_timestamp: i64) -> Vec<Step> {
         } else {
             format!("pull/{}/head", pull.number)
         };
-        steps.push(Step::git(dir, &["fetch", filter(refs), &uri, &fetched]));
+        steps.push(CloneStep::git_step(
+            dir,
+            &["fetch", fetch_filter(refs), &uri, &fetched],
+        ));
         let merged = if pull.sha.is_empty() {
             "FETCH_HEAD"
         } else {
             &pull.sha
         };
         let date = format!("@{time} +0000");
-        steps.push(Step {
+        steps.push(CloneStep {
             env: vec![
                 ("GIT_AUTHOR_DATE", date.clone()),
                 ("GIT_COMMITTER_DATE", date),
             ],
-            ..Step::git(dir, &["merge", "--no-ff", merged])
+            ..CloneStep::git_step(dir, &["merge", "--no-ff", merged])
         });
     }
     if !refs.skip_submodules {
-        steps.push(Step::git(
+        steps.push(CloneStep::git_step(
             dir,
             &["submodule", "update", "--init", "--recursive"],
         ));
@@ -161,13 +172,13 @@ pub(super) fn pulls(refs: &Refs, dir: &Path, base_timestamp: i64) -> Vec<Step> {
     steps
 }
 
-fn filter(refs: &Refs) -> &'static str {
+fn fetch_filter(refs: &Refs) -> &'static str {
     let blobless = refs.blobless_fetch == Some(true) || !refs.sparse_checkout_files.is_empty();
     if blobless { "--filter=blob:none" } else { "" }
 }
 
 /// Two references of one repository in one folder would undo each other.
-pub(super) fn collision(src_root: &str, all: &[Refs]) -> Option<String> {
+pub(super) fn find_collision(src_root: &str, all: &[Refs]) -> Option<String> {
     let mut taken = BTreeMap::new();
     all.iter().find_map(|refs| {
         let dir = clone_dir(src_root, refs);
@@ -197,8 +208,8 @@ mod tests {
         }
     }
 
-    fn lines(steps: &[Step]) -> Vec<String> {
-        let line = |step: &Step| {
+    fn lines(steps: &[CloneStep]) -> Vec<String> {
+        let line = |step: &CloneStep| {
             let env = step
                 .env
                 .iter()
@@ -210,10 +221,10 @@ mod tests {
     }
 
     fn base_lines(refs: &Refs) -> Vec<String> {
-        lines(&base(
+        lines(&commands_for_base_ref(
             refs,
             Path::new("/d"),
-            Author {
+            MergeAuthor {
                 name: "n",
                 email: "",
             },
@@ -263,10 +274,10 @@ mod tests {
     fn a_base_by_name_and_by_commit() {
         let uri = "https://github.com/o/r.git";
         assert_eq!(
-            lines(&base(
+            lines(&commands_for_base_ref(
                 &refs(),
                 Path::new("/d"),
-                Author {
+                MergeAuthor {
                     name: "n",
                     email: "e"
                 }
@@ -335,7 +346,7 @@ mod tests {
         let uri = "https://github.com/o/r.git";
         let date = |t| format!("GIT_AUTHOR_DATE=@{t} +0000 GIT_COMMITTER_DATE=@{t} +0000");
         assert_eq!(
-            lines(&super::pulls(&refs, Path::new("/d"), 100)),
+            lines(&super::commands_for_pull_refs(&refs, Path::new("/d"), 100)),
             [
                 format!("git fetch --filter=blob:none {uri} pull/1/head"),
                 format!("{} git merge --no-ff FETCH_HEAD", date(101)),
@@ -347,7 +358,7 @@ mod tests {
             ]
         );
         assert!(
-            super::pulls(
+            super::commands_for_pull_refs(
                 &Refs {
                     skip_submodules: true,
                     pulls: vec![],
@@ -368,7 +379,7 @@ mod tests {
             ..refs()
         };
         assert_eq!(
-            collision(
+            find_collision(
                 "/go",
                 &[
                     refs(),
@@ -380,7 +391,7 @@ mod tests {
             ),
             None
         );
-        assert!(collision("/go", &[refs(), refs()]).is_some());
-        assert!(collision("/go", &[refs(), alias]).is_some());
+        assert!(find_collision("/go", &[refs(), refs()]).is_some());
+        assert!(find_collision("/go", &[refs(), alias]).is_some());
     }
 }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 /// All that was done for one reference, or to set up the environment (then `refs` is empty).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Record {
+pub struct CloneRecord {
     pub refs: Refs,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub commands: Vec<Command>,
+    pub commands: Vec<CommandRecord>,
     #[serde(skip_serializing_if = "is_false")]
     pub failed: bool,
     /// The commit that is checked out at the end; empty if it could not be told.
@@ -23,7 +23,7 @@ pub struct Record {
 /// One command and how it went. Secrets in it are masked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Command {
+pub struct CommandRecord {
     /// `PWD=<dir> <env…> git …`.
     pub command: String,
     /// Standard output and error.

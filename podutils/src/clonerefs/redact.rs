@@ -1,14 +1,14 @@
 //! Texts of records, replaced wherever they stand.
 
-use common::addresses::without_credentials;
+use common::redact::strip_url_credentials;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// A value without the credentials of the addresses in it; the names of fields stay.
-pub(crate) fn redacted<T: Serialize + DeserializeOwned>(value: &T) -> T {
+pub(crate) fn redact_credentials<T: Serialize + DeserializeOwned>(value: &T) -> T {
     let json = serde_json::to_value(value).expect("it is written as JSON");
-    let json = map_texts(json, &without_credentials);
+    let json = map_texts(json, &strip_url_credentials);
     serde_json::from_value(json).expect("a text stays a text")
 }
 

@@ -12,16 +12,16 @@ use common::prowjob::Refs;
 use tokio::sync::Semaphore;
 use tracing::{error, info};
 
-use super::credentials::Credentials;
-use super::git::{Backoff, Deadline, Environment};
-use super::options::Options;
-use super::plan::{self, Author, Step};
-use super::record::{Command, Record};
-use super::redact::redacted;
-use super::validate::validate;
+use super::credentials::CloneCredentials;
+use super::git::{CloneDeadline, FetchBackoff, GitEnvironment};
+use super::options::ClonerefsOptions;
+use super::plan::{self, CloneStep, MergeAuthor};
+use super::record::{CloneRecord, CommandRecord};
+use super::redact::redact_credentials;
+use super::validate::validate_refs;
 
 /// Clones all references and writes the records, whether it went well or not.
-pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
+pub async fn run_clonerefs(options: &ClonerefsOptions) -> anyhow::Result<ExitCode> {
     let records = clone_all(options).await;
     let failed = records.iter().any(|record| record.failed);
     if !options.log.is_empty() {
@@ -40,19 +40,19 @@ pub async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn clone_all(options: &Options) -> Vec<Record> {
-    let credentials = match Credentials::new(options) {
+async fn clone_all(options: &ClonerefsOptions) -> Vec<CloneRecord> {
+    let credentials = match CloneCredentials::new(options) {
         Ok(credentials) => Arc::new(credentials),
         Err(e) => {
-            return vec![failed(
+            return vec![failed_record(
                 Refs::default(),
                 "set up credentials",
                 &format!("{e:#}"),
             )];
         }
     };
-    if let Some(collision) = plan::collision(&options.src_root, &options.git_refs) {
-        return vec![failed(
+    if let Some(collision) = plan::find_collision(&options.src_root, &options.git_refs) {
+        return vec![failed_record(
             Refs::default(),
             "choose a folder for each reference",
             &collision,
@@ -73,49 +73,57 @@ async fn clone_all(options: &Options) -> Vec<Record> {
                 (options.clone(), credentials.clone(), turns.clone());
             tokio::spawn(async move {
                 let _turn = turns.acquire_owned().await;
-                clone(&options, &credentials, refs).await
+                clone_refs(&options, &credentials, refs).await
             })
         })
         .collect();
     // The environment has a record of its own, as readers expect.
-    let mut records = vec![Record::default()];
+    let mut records = vec![CloneRecord::default()];
     for clone in clones {
         records.push(
             clone
                 .await
-                .unwrap_or_else(|e| failed(Refs::default(), "clone", &e.to_string())),
+                .unwrap_or_else(|e| failed_record(Refs::default(), "clone", &e.to_string())),
         );
     }
     records
 }
 
 /// In the order of the options, so that two runs have the same log.
-async fn clone(options: &Options, credentials: &Credentials, refs: Refs) -> Record {
-    if let Err(e) = validate(&refs) {
-        return failed(refs, "check the reference", &e);
+async fn clone_refs(
+    options: &ClonerefsOptions,
+    credentials: &CloneCredentials,
+    refs: Refs,
+) -> CloneRecord {
+    if let Err(e) = validate_refs(&refs) {
+        return failed_record(refs, "check the reference", &e);
     }
-    let environment = match credentials.environment(&refs).await {
-        Ok(environment) => Environment {
-            deadline: Deadline::default(),
+    let environment = match credentials.git_environment(&refs).await {
+        Ok(environment) => GitEnvironment {
+            deadline: CloneDeadline::default(),
             ..environment
         },
-        Err(e) => return failed(refs, "get credentials", &format!("{e:#}")),
+        Err(e) => return failed_record(refs, "get credentials", &format!("{e:#}")),
     };
     let options = options.clone();
     let fallback = refs.clone();
     tokio::task::spawn_blocking(move || clone_blocking(&options, &environment, refs))
         .await
-        .unwrap_or_else(|e| failed(fallback, "clone", &e.to_string()))
+        .unwrap_or_else(|e| failed_record(fallback, "clone", &e.to_string()))
 }
 
-fn clone_blocking(options: &Options, environment: &Environment, refs: Refs) -> Record {
+fn clone_blocking(
+    options: &ClonerefsOptions,
+    environment: &GitEnvironment,
+    refs: Refs,
+) -> CloneRecord {
     let start = Instant::now();
-    let mut record = Record {
+    let mut record = CloneRecord {
         refs,
-        ..Record::default()
+        ..CloneRecord::default()
     };
     let dir = plan::clone_dir(&options.src_root, &record.refs);
-    record.failed = checkout(
+    record.failed = checkout_refs(
         options,
         environment,
         &record.refs,
@@ -124,78 +132,78 @@ fn clone_blocking(options: &Options, environment: &Environment, refs: Refs) -> R
     )
     .is_err();
     if !record.failed {
-        record.final_sha = query(environment, &dir, &["rev-parse", "HEAD"]).unwrap_or_default();
+        record.final_sha = query_git(environment, &dir, &["rev-parse", "HEAD"]).unwrap_or_default();
     }
     record.duration = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     record
 }
 
 /// The first step that fails is the last.
-fn checkout(
-    options: &Options,
-    environment: &Environment,
+fn checkout_refs(
+    options: &ClonerefsOptions,
+    environment: &GitEnvironment,
     refs: &Refs,
     dir: &Path,
-    records: &mut Vec<Command>,
+    records: &mut Vec<CommandRecord>,
 ) -> Result<(), ()> {
-    let author = Author {
+    let author = MergeAuthor {
         name: &options.git_user_name,
         email: &options.git_user_email,
     };
-    for step in plan::base(refs, dir, author) {
-        environment.run(&step, Backoff::FETCH, records)?;
+    for step in plan::commands_for_base_ref(refs, dir, author) {
+        environment.run_step(&step, FetchBackoff::FETCH, records)?;
     }
-    let timestamp = query(
+    let timestamp = query_git(
         environment,
         dir,
         &["show", "-s", "--format=format:%ct", "HEAD"],
     )
     .and_then(|text| text.parse().ok())
-    .unwrap_or_else(now);
-    for step in plan::pulls(refs, dir, timestamp) {
-        environment.run(&step, Backoff::FETCH, records)?;
+    .unwrap_or_else(unix_now);
+    for step in plan::commands_for_pull_refs(refs, dir, timestamp) {
+        environment.run_step(&step, FetchBackoff::FETCH, records)?;
     }
     Ok(())
 }
 
-fn query(environment: &Environment, dir: &Path, args: &[&str]) -> Option<String> {
+fn query_git(environment: &GitEnvironment, dir: &Path, args: &[&str]) -> Option<String> {
     let args = std::iter::once("git")
         .chain(args.iter().copied())
         .map(str::to_owned)
         .collect();
-    environment.query(&Step {
+    environment.query_output(&CloneStep {
         dir: dir.to_owned(),
         env: Vec::new(),
         args,
     })
 }
 
-fn now() -> i64 {
+fn unix_now() -> i64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn failed(refs: Refs, what: &str, error: &str) -> Record {
-    let command = Command {
+fn failed_record(refs: Refs, what: &str, error: &str) -> CloneRecord {
+    let command = CommandRecord {
         command: what.to_owned(),
         error: error.to_owned(),
-        ..Command::default()
+        ..CommandRecord::default()
     };
-    Record {
+    CloneRecord {
         refs,
         commands: vec![command],
         failed: true,
-        ..Record::default()
+        ..CloneRecord::default()
     }
 }
 
-fn write_records(path: &Path, records: &[Record]) -> anyhow::Result<()> {
+fn write_records(path: &Path, records: &[CloneRecord]) -> anyhow::Result<()> {
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
-    let records: Vec<Record> = records.iter().map(redacted).collect();
+    let records: Vec<CloneRecord> = records.iter().map(redact_credentials).collect();
     fs::write(path, serde_json::to_vec(&records)?)?;
     // initupload may run as another user.
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::options::Options;
+use super::options::ClonerefsOptions;
 
 /// As GitHub publishes them at <https://api.github.com/meta>.
 const GITHUB_KNOWN_HOSTS: &str = include_str!("github_known_hosts");
@@ -21,8 +21,8 @@ const ALIVE: &str = " -o ServerAliveInterval=30 -o ServerAliveCountMax=10";
 
 /// `ssh` with the keys and known hosts of the options; `None`: what the environment has is meant,
 /// as the options name nothing and the environment has a command of its own (`is_ours` is false).
-pub(super) fn command(
-    options: &Options,
+pub(super) fn ssh_command(
+    options: &ClonerefsOptions,
     home: &Path,
     is_ours: bool,
 ) -> anyhow::Result<Option<String>> {
@@ -92,13 +92,13 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         let key_files = vec![dir.path().display().to_string()];
-        let options = Options {
+        let options = ClonerefsOptions {
             key_files,
             host_fingerprints: vec!["h ssh-rsa x".into()],
-            ..Options::default()
+            ..ClonerefsOptions::default()
         };
         let home = tempfile::tempdir().unwrap();
-        let command = command(&options, home.path(), true).unwrap().unwrap();
+        let command = ssh_command(&options, home.path(), true).unwrap().unwrap();
         let (at, home_at) = (dir.path().display(), home.path().display());
         assert_eq!(
             command,
@@ -115,9 +115,9 @@ mod tests {
     #[test]
     fn who_names_no_host_knows_github_and_what_the_image_knows() {
         let home = tempfile::tempdir().unwrap();
-        let none = Options::default();
-        assert_eq!(command(&none, home.path(), false).unwrap(), None);
-        let command = command(&none, home.path(), true).unwrap().unwrap();
+        let none = ClonerefsOptions::default();
+        assert_eq!(ssh_command(&none, home.path(), false).unwrap(), None);
+        let command = ssh_command(&none, home.path(), true).unwrap().unwrap();
         let home = home.path().display();
         assert_eq!(
             command,

@@ -1,47 +1,47 @@
 //! What may stand in a git command: nothing that is an option, a path out, or another ref.
 
-use common::addresses::without_credentials;
 use common::prowjob::Refs;
+use common::redact::strip_url_credentials;
 
 /// Says what is wrong with a reference, for the people who read the clone's log.
-pub(super) fn validate(refs: &Refs) -> Result<(), String> {
-    path("org", &refs.org)?;
+pub(super) fn validate_refs(refs: &Refs) -> Result<(), String> {
+    check_path("org", &refs.org)?;
     if refs.repo.is_empty() {
-        return Err(refused("repo", ""));
+        return Err(refusal_message("repo", ""));
     }
-    path("repo", &refs.repo)?;
-    path("path_alias", &refs.path_alias)?;
+    check_path("repo", &refs.repo)?;
+    check_path("path_alias", &refs.path_alias)?;
     for (field, uri) in [
         ("clone_uri", &refs.clone_uri),
         ("repo_link", &refs.repo_link),
     ] {
         if !uri.is_empty() {
-            remote(field, uri)?;
+            check_remote(field, uri)?;
         }
     }
     if refs.base_ref.is_empty() && refs.base_sha.is_empty() {
         return Err("neither base_ref nor base_sha is set".to_owned());
     }
-    ref_name("base_ref", &refs.base_ref)?;
-    sha("base_sha", &refs.base_sha)?;
+    check_ref_name("base_ref", &refs.base_ref)?;
+    check_sha("base_sha", &refs.base_sha)?;
     for pull in &refs.pulls {
-        sha("the sha of a pull request", &pull.sha)?;
+        check_sha("the sha of a pull request", &pull.sha)?;
         if !pull.git_ref.is_empty() {
-            ref_name("the ref of a pull request", &pull.git_ref)?;
+            check_ref_name("the ref of a pull request", &pull.git_ref)?;
         }
     }
     for file in &refs.sparse_checkout_files {
         if file.is_empty() || file.starts_with('-') || file.chars().any(char::is_control) {
-            return Err(refused("sparse_checkout_files", file));
+            return Err(refusal_message("sparse_checkout_files", file));
         }
     }
     Ok(())
 }
 
-fn refused(field: &str, value: &str) -> String {
+fn refusal_message(field: &str, value: &str) -> String {
     format!(
         "{field} {:?} is not allowed",
-        without_credentials(value)
+        strip_url_credentials(value)
             .chars()
             .take(100)
             .collect::<String>()
@@ -49,7 +49,7 @@ fn refused(field: &str, value: &str) -> String {
 }
 
 /// The rules of `git check-ref-format`, except that one level is enough.
-fn ref_name(field: &str, name: &str) -> Result<(), String> {
+fn check_ref_name(field: &str, name: &str) -> Result<(), String> {
     let bad_char = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
     let bad = name.is_empty()
         || name.starts_with(['-', '+', '/'])
@@ -63,39 +63,39 @@ fn ref_name(field: &str, name: &str) -> Result<(), String> {
             .split('/')
             .any(|part| part.starts_with('.') || part.ends_with(".lock"));
     if bad {
-        Err(refused(field, name))
+        Err(refusal_message(field, name))
     } else {
         Ok(())
     }
 }
 
 /// An object id, or nothing.
-fn sha(field: &str, sha: &str) -> Result<(), String> {
+fn check_sha(field: &str, sha: &str) -> Result<(), String> {
     let good = sha.is_empty()
         || ((7..=64).contains(&sha.len()) && sha.bytes().all(|b| b.is_ascii_hexdigit()));
     if good {
         Ok(())
     } else {
-        Err(refused(field, sha))
+        Err(refusal_message(field, sha))
     }
 }
 
 /// A path that stays below where it is put; empty segments and `.` make no difference there.
-fn path(field: &str, path: &str) -> Result<(), String> {
+fn check_path(field: &str, path: &str) -> Result<(), String> {
     if path.chars().any(char::is_control) || path.split('/').any(|part| part == "..") {
-        Err(refused(field, path))
+        Err(refusal_message(field, path))
     } else {
         Ok(())
     }
 }
 
 /// A URL or `host:path`; not `ext::…`, which runs a command.
-fn remote(field: &str, uri: &str) -> Result<(), String> {
+fn check_remote(field: &str, uri: &str) -> Result<(), String> {
     let bad = uri.starts_with('-')
         || uri.contains("::")
         || uri.chars().any(|c| c.is_control() || c.is_whitespace());
     if bad {
-        Err(refused(field, uri))
+        Err(refusal_message(field, uri))
     } else {
         Ok(())
     }
@@ -169,7 +169,7 @@ mod tests {
                 ..refs()
             },
         ] {
-            assert_eq!(validate(&good), Ok(()));
+            assert_eq!(validate_refs(&good), Ok(()));
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
                 ..refs()
             },
         ] {
-            assert!(validate(&bad).is_err(), "{bad:?}");
+            assert!(validate_refs(&bad).is_err(), "{bad:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use common::prowjob::{GcsConfiguration, PathStrategy};
 
-use super::Options;
+use super::GcsUploadOptions;
 
 /// The flags of whatever uploads.
 #[derive(Debug, clap::Args)]
@@ -11,7 +11,7 @@ pub(crate) struct UploadFlags {
     #[arg(long, default_value = "")]
     sub_dir: String,
     /// How a repository becomes a part of the path: explicit, legacy or single.
-    #[arg(long, value_parser = strategy, default_value = "explicit")]
+    #[arg(long, value_parser = parse_path_strategy, default_value = "explicit")]
     path_strategy: PathStrategy,
     /// The organisation that the path strategy leaves out.
     #[arg(long, default_value = "")]
@@ -20,14 +20,14 @@ pub(crate) struct UploadFlags {
     #[arg(long, default_value = "")]
     default_repo: String,
     /// The bucket, with or without a folder, as in `gs://bucket/folder`.
-    #[arg(long, value_parser = place, default_value = "")]
-    gcs_path: Place,
+    #[arg(long, value_parser = parse_bucket_path, default_value = "")]
+    gcs_path: BucketPath,
     /// Log what would be uploaded, and upload nothing.
-    #[arg(long, value_parser = common::service::flags::boolean, default_value = "true", num_args = 0..=1,
+    #[arg(long, value_parser = common::service::flags::parse_bool, default_value = "true", num_args = 0..=1,
           require_equals = true, default_missing_value = "true")]
     dry_run: bool,
     /// Media types of file extensions, as in log:text/plain; may be repeated.
-    #[arg(long, value_parser = media_type, value_delimiter = ',')]
+    #[arg(long, value_parser = parse_media_type, value_delimiter = ',')]
     media_type: Vec<(String, String)>,
     /// Copy to this folder instead of uploading.
     #[arg(long, default_value = "")]
@@ -44,12 +44,12 @@ pub(crate) struct UploadFlags {
 
 /// A bucket and a folder in it.
 #[derive(Debug, Clone, Default)]
-struct Place {
+struct BucketPath {
     bucket: String,
     path_prefix: String,
 }
 
-impl From<UploadFlags> for Options {
+impl From<UploadFlags> for GcsUploadOptions {
     fn from(flags: UploadFlags) -> Self {
         let file = |path: String| (!path.is_empty()).then_some(path);
         Self {
@@ -73,7 +73,7 @@ impl From<UploadFlags> for Options {
     }
 }
 
-fn strategy(text: &str) -> Result<PathStrategy, String> {
+fn parse_path_strategy(text: &str) -> Result<PathStrategy, String> {
     match text {
         "explicit" => Ok(PathStrategy::Explicit),
         "legacy" => Ok(PathStrategy::Legacy),
@@ -82,20 +82,20 @@ fn strategy(text: &str) -> Result<PathStrategy, String> {
     }
 }
 
-fn place(text: &str) -> Result<Place, String> {
+fn parse_bucket_path(text: &str) -> Result<BucketPath, String> {
     if text.is_empty() {
-        return Ok(Place::default());
+        return Ok(BucketPath::default());
     }
     let rest = text.strip_prefix("gs://");
     let rest = rest.ok_or_else(|| "expected gs://bucket/folder".to_owned())?;
     let (bucket, path_prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    Ok(Place {
+    Ok(BucketPath {
         bucket: bucket.to_owned(),
         path_prefix: path_prefix.trim_matches('/').to_owned(),
     })
 }
 
-fn media_type(text: &str) -> Result<(String, String), String> {
+fn parse_media_type(text: &str) -> Result<(String, String), String> {
     let (extension, media_type) = text
         .split_once(':')
         .ok_or_else(|| "expected extension:media-type, as in log:text/plain".to_owned())?;

@@ -4,19 +4,19 @@ use std::fmt::Write;
 
 use common::duration::GoDuration;
 
-use crate::clonerefs::Record;
+use crate::clonerefs::CloneRecord;
 
 /// All records, one after the other.
-pub(super) fn render(records: &[Record]) -> String {
+pub(super) fn render_clone_log(records: &[CloneRecord]) -> String {
     let mut out = String::new();
     for record in records {
         // Writing to a string does not fail.
-        let _ = render_one(record, &mut out);
+        let _ = render_record(record, &mut out);
     }
     out
 }
 
-fn render_one(record: &Record, out: &mut String) -> std::fmt::Result {
+fn render_record(record: &CloneRecord, out: &mut String) -> std::fmt::Result {
     let refs = &record.refs;
     if record.failed {
         writeln!(out, "# FAILED")?;
@@ -43,7 +43,7 @@ fn render_one(record: &Record, out: &mut String) -> std::fmt::Result {
     for command in &record.commands {
         write!(out, "$ {}", command.command)?;
         if command.duration > 0 {
-            write!(out, " (runtime: {})", duration(command.duration))?;
+            write!(out, " (runtime: {})", to_go_duration(command.duration))?;
         }
         writeln!(out)?;
         out.push_str(&command.output);
@@ -52,10 +52,10 @@ fn render_one(record: &Record, out: &mut String) -> std::fmt::Result {
         }
     }
     writeln!(out, "# Final SHA: {}", record.final_sha)?;
-    writeln!(out, "# Total runtime: {}", duration(record.duration))
+    writeln!(out, "# Total runtime: {}", to_go_duration(record.duration))
 }
 
-fn duration(nanos: u64) -> GoDuration {
+fn to_go_duration(nanos: u64) -> GoDuration {
     GoDuration::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
 }
 
@@ -63,25 +63,25 @@ fn duration(nanos: u64) -> GoDuration {
 mod tests {
     use common::prowjob::{Pull, Refs};
 
-    use crate::clonerefs::Command;
+    use crate::clonerefs::CommandRecord;
 
     use super::*;
 
     /// The expected text is what Prow's initupload makes of the same records.
     #[test]
     fn reads_as_prows_does() {
-        let command = |command: &str, output: &str, error: &str, duration| Command {
+        let command = |command: &str, output: &str, error: &str, duration| CommandRecord {
             command: command.into(),
             output: output.into(),
             error: error.into(),
             duration,
         };
         let records = [
-            Record {
+            CloneRecord {
                 commands: vec![command("ssh-agent", "", "", 0)],
-                ..Record::default()
+                ..CloneRecord::default()
             },
-            Record {
+            CloneRecord {
                 refs: Refs {
                     org: "o".into(),
                     repo: "r".into(),
@@ -110,7 +110,7 @@ mod tests {
             },
         ];
         assert_eq!(
-            render(&records),
+            render_clone_log(&records),
             "Environment setup\n$ ssh-agent\n# Final SHA: \n# Total runtime: 0s\n\
              # FAILED\n# Cloning o/r at main(abc)\n# Checking out pulls:\n#\t7(def)\n#\t8\n\
              $ git init (runtime: 1.5s)\ndone\n$ git fetch (runtime: 12.345678ms)\nfatal\n# Error: exit status 128\n\

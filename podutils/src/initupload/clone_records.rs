@@ -1,28 +1,28 @@
 //! What clonerefs tells, and what of it may be shown.
 
 use anyhow::Context;
-use common::addresses::without_credentials;
 use common::prowjob::Refs;
+use common::redact::strip_url_credentials;
 use serde_json::Value;
 
 use crate::JobSpec;
 use crate::censor::Censor;
-use crate::clonerefs::{Record, map_texts, redacted};
-use crate::secrets::Known;
+use crate::clonerefs::{CloneRecord, map_texts, redact_credentials};
+use crate::secrets::KnownSecrets;
 
-use super::Options;
+use super::InituploadOptions;
 use super::clone_log;
 
 /// One clone, and what of it may be shown: the error says why that is nothing.
-pub(super) struct Clone {
+pub(super) struct CloneResult {
     pub(super) failed: bool,
-    pub(super) shown: Result<Shown, String>,
+    pub(super) shown: Result<CensoredClone, String>,
 }
 
 /// Without secrets and without credentials in addresses.
-pub(super) struct Shown {
+pub(super) struct CensoredClone {
     /// With the references that the job names, to find them by.
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<CloneRecord>,
     /// `clone-records.json`: the bytes of clonerefs, if nothing had to be hidden.
     pub(super) json: Vec<u8>,
     /// `clone-log.txt`.
@@ -30,7 +30,10 @@ pub(super) struct Shown {
 }
 
 /// Reads the records; `None`: nothing was cloned.
-pub(super) async fn read(options: &Options, spec: &JobSpec) -> anyhow::Result<Option<Clone>> {
+pub(super) async fn read_clone_records(
+    options: &InituploadOptions,
+    spec: &JobSpec,
+) -> anyhow::Result<Option<CloneResult>> {
     let log = options.log.as_str();
     if log.is_empty() {
         return Ok(None);
@@ -39,19 +42,19 @@ pub(super) async fn read(options: &Options, spec: &JobSpec) -> anyhow::Result<Op
     let json: Value =
         serde_json::from_slice(&raw).with_context(|| format!("parsing the clone records {log}"))?;
     let parse = |json: &Value| {
-        serde_json::from_value::<Vec<Record>>(json.clone())
+        serde_json::from_value::<Vec<CloneRecord>>(json.clone())
             .with_context(|| format!("parsing the clone records {log}"))
     };
     let failed = parse(&json)?.iter().any(|record| record.failed);
-    let shown = match censor(options).await {
+    let shown = match build_censor(options).await {
         Ok(censor) => {
             let shown = map_texts(json.clone(), &|text| {
-                without_credentials(&censor.mask_text(text))
+                strip_url_credentials(&censor.mask_text(text))
             });
             let mut records = parse(&shown)?;
-            let log = censor.mask_text(&clone_log::render(&records));
+            let log = censor.mask_text(&clone_log::render_clone_log(&records));
             name_references(&mut records, spec);
-            Ok(Shown {
+            Ok(CensoredClone {
                 records,
                 json: match shown == json {
                     true => raw,
@@ -62,24 +65,26 @@ pub(super) async fn read(options: &Options, spec: &JobSpec) -> anyhow::Result<Op
         }
         Err(reason) => Err(reason),
     };
-    Ok(Some(Clone { failed, shown }))
+    Ok(Some(CloneResult { failed, shown }))
 }
 
 /// Hides the secrets of clonerefs, or nothing if nobody asked for it.
-async fn censor(options: &Options) -> Result<Censor, String> {
+async fn build_censor(options: &InituploadOptions) -> Result<Censor, String> {
     let Some(options) = &options.censoring_options else {
         return Ok(Censor::default());
     };
-    let known = Known::default();
-    known.learn(options).await?;
-    known.censor(options)
+    let known = KnownSecrets::default();
+    known.learn_secrets(options).await?;
+    known.build_censor(options)
 }
 
 /// Puts the job's own references in place of those without credentials.
-fn name_references(records: &mut [Record], spec: &JobSpec) {
+fn name_references(records: &mut [CloneRecord], spec: &JobSpec) {
     let named: Vec<&Refs> = spec.refs.iter().chain(&spec.extra_refs).collect();
     for record in records {
-        let own = named.iter().find(|refs| redacted(**refs) == record.refs);
+        let own = named
+            .iter()
+            .find(|refs| redact_credentials(**refs) == record.refs);
         if let Some(own) = own {
             record.refs = (*own).clone();
         }

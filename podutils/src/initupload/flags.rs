@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 
-use super::Options;
+use super::InituploadOptions;
 use crate::gcs;
 
 /// Uploads the beginning of a run.
 #[derive(Debug, clap::Args)]
-struct Flags {
+struct InituploadFlags {
     /// The records of clonerefs.
     #[arg(long, default_value = "")]
     clone_log: String,
@@ -16,9 +16,11 @@ struct Flags {
 }
 
 /// Options from the arguments, without the program's name.
-pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Options, clap::Error> {
-    let flags: Flags = common::service::flags::parse("initupload", args)?;
-    Ok(Options {
+pub(super) fn parse_flags(
+    args: impl IntoIterator<Item = OsString>,
+) -> Result<InituploadOptions, clap::Error> {
+    let flags: InituploadFlags = common::service::flags::parse_flags("initupload", args)?;
+    Ok(InituploadOptions {
         gcs: flags.gcs.into(),
         log: flags.clone_log,
         censoring_options: None,
@@ -31,8 +33,8 @@ mod tests {
 
     use super::*;
 
-    fn options(line: &str) -> Result<Options, clap::Error> {
-        parse(line.split_whitespace().map(OsString::from))
+    fn options(line: &str) -> Result<InituploadOptions, clap::Error> {
+        parse_flags(line.split_whitespace().map(OsString::from))
     }
 
     #[test]

@@ -3,24 +3,24 @@
 use serde::{Deserialize, Serialize};
 
 use crate::gcs;
-use crate::sidecar::CensoringOptions;
+use crate::sidecar::SidecarCensoringOptions;
 
 /// Where to upload, and which clone to tell of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Options {
+pub struct InituploadOptions {
     /// Flattened into the object.
     #[serde(flatten)]
-    pub gcs: gcs::Options,
+    pub gcs: gcs::GcsUploadOptions,
     /// The records of clonerefs; empty if nothing was cloned.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub log: String,
     /// What to hide of what clonerefs says: its own secrets. `None` if nobody asked for it. Not
     /// Prow's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub censoring_options: Option<CensoringOptions>,
+    pub censoring_options: Option<SidecarCensoringOptions>,
 }
 
-impl Options {
+impl InituploadOptions {
     /// The environment variable that holds the options as JSON.
     pub const ENV: &str = "INITUPLOAD_OPTIONS";
 }
@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn json_as_plank_writes_it_survives_a_round_trip() {
         let json = r#"{"bucket":"my-bucket","path_strategy":"legacy","default_org":"kubernetes","default_repo":"kubernetes","mediaTypes":{"log":"text/plain"},"gcs_credentials_file":"/secrets/gcs/service-account.json","dry_run":false,"log":"/logs/clone.json"}"#;
-        let options: Options = serde_json::from_str(json).unwrap();
+        let options: InituploadOptions = serde_json::from_str(json).unwrap();
         assert_eq!(options.gcs.config.path_strategy, Some(PathStrategy::Legacy));
         assert_eq!(serde_json::to_string(&options).unwrap(), json);
     }
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn the_token_for_decks_storage_has_a_name_of_its_own() {
         let json = r#"{"bucket":"http://deck/storage","storage_token_file":"/secrets/storage/token","dry_run":false}"#;
-        let options: Options = serde_json::from_str(json).unwrap();
+        let options: InituploadOptions = serde_json::from_str(json).unwrap();
         assert_eq!(
             options.gcs.storage_token_file.as_deref(),
             Some("/secrets/storage/token")

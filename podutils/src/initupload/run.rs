@@ -3,47 +3,68 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
-use common::digest::{CENSOR_ERROR, CENSORED};
+use common::failure_digest::{CENSOR_ERROR, CENSORED};
 use common::storage::paths;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tracing::error;
 
 use crate::JobSpec;
-use crate::clonerefs::explain;
-use crate::metadata::{Finished, Outcome, Started};
-use crate::upload::{Target, Upload, Uploader};
+use crate::clonerefs::explain_clone_failure;
+use crate::metadata::{FinishedMetadata, RunOutcome, StartedMetadata};
+use crate::upload::{ObjectUpload, UploadTarget, Uploader};
 
-use super::Options;
-use super::clone_records::{self, Clone};
+use super::InituploadOptions;
+use super::clone_records::{self, CloneResult};
 
 /// Uploads the beginning of a run; the code says whether the test may start.
-pub async fn run(options: &Options, spec: &JobSpec, now: Timestamp) -> anyhow::Result<ExitCode> {
-    let target = Target::new(&options.gcs, spec)?;
+pub async fn run_initupload(
+    options: &InituploadOptions,
+    spec: &JobSpec,
+    now: Timestamp,
+) -> anyhow::Result<ExitCode> {
+    let target = UploadTarget::new(&options.gcs, spec)?;
     let uploader = Uploader::new(target.storage.clone(), options.gcs.dry_run);
-    let clone = clone_records::read(options, spec).await?;
+    let clone = clone_records::read_clone_records(options, spec).await?;
     let shown = clone.as_ref().and_then(|clone| clone.shown.as_ref().ok());
 
     let records = shown.map_or(&[][..], |shown| &shown.records);
-    let started = serde_json::to_vec(&Started::new(spec, records, now))?;
-    let mut uploads = vec![Upload::text(target.key(paths::STARTED), started)];
+    let started = serde_json::to_vec(&StartedMetadata::new(spec, records, now))?;
+    let mut uploads = vec![ObjectUpload::from_text(
+        target.object_key(paths::STARTED),
+        started,
+    )];
     if let Some(clone) = clone.as_ref().filter(|clone| clone.failed) {
         // The test never runs: this is all the log there will be.
-        let finished = Finished::new(spec, Outcome::Failure, metadata(options, clone), now);
-        uploads.push(Upload::text(target.key(paths::BUILD_LOG), log(clone)));
-        uploads.push(Upload::text(
-            target.key(paths::FINISHED),
+        let finished = FinishedMetadata::new(
+            spec,
+            RunOutcome::Failure,
+            censor_metadata(options, clone),
+            now,
+        );
+        uploads.push(ObjectUpload::from_text(
+            target.object_key(paths::BUILD_LOG),
+            build_log_text(clone),
+        ));
+        uploads.push(ObjectUpload::from_text(
+            target.object_key(paths::FINISHED),
             serde_json::to_vec(&finished)?,
         ));
     }
     if let Some(shown) = shown {
         let (log, json) = (shown.log.clone(), shown.json.clone());
-        uploads.push(Upload::text(target.key(paths::CLONE_LOG), log));
-        uploads.push(Upload::text(target.key(paths::CLONE_RECORDS), json));
+        uploads.push(ObjectUpload::from_text(
+            target.object_key(paths::CLONE_LOG),
+            log,
+        ));
+        uploads.push(ObjectUpload::from_text(
+            target.object_key(paths::CLONE_RECORDS),
+            json,
+        ));
     }
-    let mut failures = uploader.upload(uploads).await;
-    failures.append(target.announce(&uploader, now).await);
-    if let Some(summary) = failures.summary(&target.dir, str::to_owned) {
+    let mut failures = uploader.upload_objects(uploads).await;
+    failures.append(target.upload_alias_and_latest(&uploader, now).await);
+    if let Some(summary) = failures.summary_line(&target.dir, str::to_owned) {
         bail!("{summary}");
     }
     let Some(clone) = clone else {
@@ -60,16 +81,16 @@ pub async fn run(options: &Options, spec: &JobSpec, now: Timestamp) -> anyhow::R
         .shown
         .as_ref()
         .ok()
-        .and_then(|shown| explain(&shown.records))
+        .and_then(|shown| explain_clone_failure(&shown.records))
     {
-        Some(why) => error!(log = target.key(paths::CLONE_LOG), "{}", why.summary),
+        Some(why) => error!(log = target.object_key(paths::CLONE_LOG), "{}", why.summary),
         None => error!("could not clone"),
     }
     Ok(ExitCode::FAILURE)
 }
 
 /// The log of a run that ends with its clone.
-fn log(clone: &Clone) -> String {
+fn build_log_text(clone: &CloneResult) -> String {
     match &clone.shown {
         Ok(shown) => shown.log.clone(),
         Err(reason) => format!(
@@ -78,7 +99,7 @@ fn log(clone: &Clone) -> String {
     }
 }
 
-fn metadata(options: &Options, clone: &Clone) -> Map<String, Value> {
+fn censor_metadata(options: &InituploadOptions, clone: &CloneResult) -> Map<String, Value> {
     let is_asked = options.censoring_options.is_some();
     let censored = is_asked && clone.shown.is_ok();
     let mut metadata = Map::from_iter([(CENSORED.to_owned(), json!(censored))]);

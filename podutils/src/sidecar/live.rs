@@ -12,17 +12,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use common::storage::{Storage, live, paths};
+use common::storage::{ObjectStorage, live, paths};
 use futures::stream::{self, StreamExt};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::secrets::Known;
-use crate::upload::Target;
+use crate::secrets::KnownSecrets;
+use crate::upload::UploadTarget;
 
-use super::options::{CensoringOptions, Options};
-use follower::Follower;
+use super::options::{SidecarCensoringOptions, SidecarOptions};
+use follower::LiveLogReader;
 
 /// How long a piece that is on its way when the run ends may take.
 const LAST_PIECE: Duration = Duration::from_secs(10);
@@ -31,58 +31,62 @@ const REMOVAL: Duration = Duration::from_secs(60);
 /// Pieces removed at once.
 const AT_ONCE: usize = 16;
 /// Before another try to remove one.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_WAIT: Duration = Duration::from_secs(1);
 
 /// The pieces of one run; none where nobody can say what is secret.
 #[derive(Debug)]
-pub(super) struct Live {
-    storage: Storage,
-    logs: Arc<[Log]>,
+pub(super) struct LiveLogs {
+    storage: ObjectStorage,
+    logs: Arc<[LiveLog]>,
     stop: watch::Sender<bool>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// The pieces of one log.
 #[derive(Debug)]
-struct Log {
+struct LiveLog {
     /// Where the log itself will be.
     key: String,
     /// Of the last piece that was begun.
     number: AtomicU64,
 }
 
-impl Log {
-    fn piece(&self, number: u64) -> String {
+impl LiveLog {
+    fn piece_key(&self, number: u64) -> String {
         live::piece_name(&self.key, number)
     }
 }
 
-impl Live {
+impl LiveLogs {
     /// Writes pieces from now on, if all Secrets of the pod's containers are among the `known`.
-    pub(super) fn begin(options: &Options, target: &Target, known: &Known) -> Self {
+    pub(super) fn start_writing(
+        options: &SidecarOptions,
+        target: &UploadTarget,
+        known: &KnownSecrets,
+    ) -> Self {
         let containers = options.entries.len();
-        let key = |container: &str| target.key(&paths::build_log(container, containers));
-        let logs = options.entries.iter().map(|entry| Log {
+        let key = |container: &str| target.object_key(&paths::build_log(container, containers));
+        let logs = options.entries.iter().map(|entry| LiveLog {
             key: key(&entry.container_name),
             number: AtomicU64::new(0),
         });
-        let logs: Arc<[Log]> = logs.collect();
+        let logs: Arc<[LiveLog]> = logs.collect();
         let (stop, stopped) = watch::channel(false);
         let censoring = &options.censoring_options;
         let writer = (censoring.every_secret && !options.gcs_options.dry_run).then(|| {
             let paths = options.entries.iter();
-            let writer = Writer {
+            let writer = LiveLogWriter {
                 storage: target.storage.clone(),
                 logs: logs.clone(),
                 followers: paths
-                    .map(|entry| Follower::new(PathBuf::from(&entry.process_log)))
+                    .map(|entry| LiveLogReader::new(PathBuf::from(&entry.process_log)))
                     .collect(),
                 options: censoring.clone(),
                 known: known.clone(),
                 hidden: None,
                 trouble: None,
             };
-            tokio::spawn(writer.write(stopped))
+            tokio::spawn(writer.write_pieces(stopped))
         });
         Self {
             storage: target.storage.clone(),
@@ -93,14 +97,14 @@ impl Live {
     }
 
     /// Begins no further piece.
-    pub(super) fn stop(&self) {
+    pub(super) fn stop_writing(&self) {
         self.stop.send_replace(true);
     }
 
     /// Removes all pieces, now that the logs are stored; as well as it can. One that is cut short
     /// may be repeated.
-    pub(super) async fn remove(&self) {
-        self.stop();
+    pub(super) async fn remove_pieces(&self) {
+        self.stop_writing();
         let mut writer = self.writer.lock().await;
         if let Some(writer) = writer.as_mut()
             && tokio::time::timeout(LAST_PIECE, &mut *writer)
@@ -112,9 +116,10 @@ impl Live {
         *writer = None;
         let pieces = self.logs.iter().flat_map(|log| {
             let last = log.number.load(Ordering::Relaxed);
-            (1..=last).map(|number| log.piece(number))
+            (1..=last).map(|number| log.piece_key(number))
         });
-        let removal = stream::iter(pieces).for_each_concurrent(AT_ONCE, |key| self.delete(key));
+        let removal =
+            stream::iter(pieces).for_each_concurrent(AT_ONCE, |key| self.delete_piece(key));
         if tokio::time::timeout(REMOVAL, removal).await.is_err() {
             warn!("the storage takes too long, so pieces of the live log stay");
         }
@@ -123,69 +128,71 @@ impl Live {
         }
     }
 
-    async fn delete(&self, key: String) {
-        while let Err(error) = self.storage.delete(&key).await {
+    async fn delete_piece(&self, key: String) {
+        while let Err(error) = self.storage.delete_object(&key).await {
             if !error.is_transient() {
                 warn!(key, %error, "a piece of the live log stays");
                 return;
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_WAIT).await;
         }
     }
 }
 
 /// Writes the pieces of all logs of a run, one log after the other, so that no more than one
 /// piece is in memory.
-struct Writer {
-    storage: Storage,
-    logs: Arc<[Log]>,
-    followers: Vec<Follower>,
-    options: CensoringOptions,
-    known: Known,
+struct LiveLogWriter {
+    storage: ObjectStorage,
+    logs: Arc<[LiveLog]>,
+    followers: Vec<LiveLogReader>,
+    options: SidecarCensoringOptions,
+    known: KnownSecrets,
     /// How many secrets the followers' censor hides; `None` as long as they have none.
     hidden: Option<usize>,
     /// Why the secrets could not be read, as it was last told.
     trouble: Option<String>,
 }
 
-impl Writer {
-    async fn write(mut self, mut stopped: watch::Receiver<bool>) {
+impl LiveLogWriter {
+    async fn write_pieces(mut self, mut stopped: watch::Receiver<bool>) {
         loop {
             let pieces = self
                 .logs
                 .iter()
                 .map(|log| log.number.load(Ordering::Relaxed));
-            let wait = pace::interval(pieces.max().unwrap_or(0));
+            let wait = pace::piece_interval(pieces.max().unwrap_or(0));
             let stop = stopped.wait_for(|stop| *stop);
             // An error: nobody waits for us any more.
             if tokio::time::timeout(wait, stop).await.is_ok() {
                 return;
             }
-            self.write_news().await;
+            self.write_new_pieces().await;
         }
     }
 
     /// At most one piece of each log.
-    async fn write_news(&mut self) {
+    async fn write_new_pieces(&mut self) {
         let mut news = false;
         for follower in &mut self.followers {
-            news |= follower.look().await;
+            news |= follower.check_growth().await;
         }
         if !news {
             return;
         }
         // After the look, so that a secret that was replaced is known before what was written
         // with it goes out.
-        match self.known.learn(&self.options).await {
+        match self.known.learn_secrets(&self.options).await {
             Ok(count) if self.hidden == Some(count) => {}
-            Ok(count) => match self.known.censor(&self.options) {
+            Ok(count) => match self.known.build_censor(&self.options) {
                 Ok(censor) => {
-                    self.followers.iter_mut().for_each(|it| it.begin(&censor));
+                    self.followers
+                        .iter_mut()
+                        .for_each(|it| it.start_masking(&censor));
                     self.hidden = Some(count);
                 }
                 Err(reason) => {
                     warn!(reason, "the logs are no longer shown live");
-                    return self.followers.iter_mut().for_each(Follower::give_up);
+                    return self.followers.iter_mut().for_each(LiveLogReader::give_up);
                 }
             },
             Err(reason) => {
@@ -197,14 +204,18 @@ impl Writer {
             }
         }
         for (follower, log) in self.followers.iter_mut().zip(self.logs.iter()) {
-            let Some(piece) = follower.piece().await else {
+            let Some(piece) = follower.next_piece().await else {
                 continue;
             };
-            let number = follower.number();
+            let number = follower.next_number();
             log.number.store(number, Ordering::Relaxed);
-            let key = log.piece(number);
-            match self.storage.put(&key, piece, &follower::attributes()).await {
-                Ok(()) => follower.stored(),
+            let key = log.piece_key(number);
+            match self
+                .storage
+                .put_object(&key, piece, &follower::piece_attributes())
+                .await
+            {
+                Ok(()) => follower.mark_stored(),
                 Err(error) if error.is_transient() => {
                     info!(key, %error, "a piece of the live log is tried again");
                 }

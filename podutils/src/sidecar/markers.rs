@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use entrypoint::marker::{State, look};
+use entrypoint::marker::{MarkerState, read_marker_state};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use tokio::sync::oneshot;
@@ -15,24 +15,27 @@ use tracing::warn;
 const POLL: Duration = Duration::from_millis(500);
 
 /// How a test container ended: its code, or why there is none.
-pub(super) type End = Result<i32, String>;
+pub(super) type ContainerEnd = Result<i32, String>;
 
 /// Waits until every container has ended.
-pub(super) async fn wait(markers: &[PathBuf]) -> Vec<End> {
+pub(super) async fn wait_for_markers(markers: &[PathBuf]) -> Vec<ContainerEnd> {
     let (all_ended, heard) = oneshot::channel();
     let watched = markers.to_vec();
     // A thread of its own, since it mostly sleeps in the kernel: it goes when nobody waits.
     thread::spawn(move || {
-        let watch = watch(&watched)
+        let watch = watch_folders(&watched)
             .inspect_err(|e| warn!(error = %e, "cannot watch the marker files, polling"))
             .ok();
         while !all_ended.is_closed() {
-            let ends: Option<Vec<End>> = watched.iter().map(|marker| end(marker)).collect();
+            let ends: Option<Vec<ContainerEnd>> = watched
+                .iter()
+                .map(|marker| find_container_end(marker))
+                .collect();
             if let Some(ends) = ends {
                 let _ = all_ended.send(ends);
                 return;
             }
-            sleep(watch.as_ref());
+            wait_for_change(watch.as_ref());
         }
     });
     heard
@@ -41,11 +44,11 @@ pub(super) async fn wait(markers: &[PathBuf]) -> Vec<End> {
 }
 
 /// `None` while the container may still write its marker.
-fn end(marker: &Path) -> Option<End> {
-    match look(marker) {
-        Ok(State::Open) => None,
-        Ok(State::Ended(code)) => Some(Ok(code)),
-        Ok(State::Abandoned) => Some(Err(format!(
+fn find_container_end(marker: &Path) -> Option<ContainerEnd> {
+    match read_marker_state(marker) {
+        Ok(MarkerState::Open) => None,
+        Ok(MarkerState::Ended(code)) => Some(Ok(code)),
+        Ok(MarkerState::Abandoned) => Some(Err(format!(
             "it was killed before it could write its exit code to {}, by SIGKILL or for want of memory",
             marker.display()
         ))),
@@ -57,7 +60,7 @@ fn end(marker: &Path) -> Option<End> {
 }
 
 /// Hears of changes in the markers' folders.
-fn watch(markers: &[PathBuf]) -> nix::Result<Inotify> {
+fn watch_folders(markers: &[PathBuf]) -> nix::Result<Inotify> {
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
     for dir in markers.iter().filter_map(|marker| marker.parent()) {
         let changes =
@@ -68,7 +71,7 @@ fn watch(markers: &[PathBuf]) -> nix::Result<Inotify> {
 }
 
 /// Returns on a change, or after a while anyway.
-fn sleep(watch: Option<&Inotify>) {
+fn wait_for_change(watch: Option<&Inotify>) {
     let Some(inotify) = watch else {
         return thread::sleep(POLL);
     };
@@ -95,7 +98,7 @@ mod tests {
         std::fs::write(&markers[0], "0").unwrap();
         let waiting = tokio::spawn({
             let markers = markers.clone();
-            async move { wait(&markers).await }
+            async move { wait_for_markers(&markers).await }
         });
         tokio::time::sleep(Duration::from_millis(50)).await;
         std::fs::write(dir.path().join("other"), "1").unwrap();
@@ -119,7 +122,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let marker = dir.path().join("marker");
         nix::unistd::mkfifo(&marker, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let ends = wait(&[marker]).await;
+        let ends = wait_for_markers(&[marker]).await;
         let unknown = ends[0].as_ref().unwrap_err();
         assert!(unknown.contains("it is no regular file"), "{unknown}");
     }

@@ -8,8 +8,8 @@ use crate::gcs;
 /// Whom to wait for, what to upload, what to hide.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Options {
-    pub gcs_options: gcs::Options,
+pub struct SidecarOptions {
+    pub gcs_options: gcs::GcsUploadOptions,
     /// One for each test container.
     pub entries: Vec<WrapperOptions>,
     /// Exit with 1 if a test container failed; its own exit code does that already.
@@ -19,13 +19,13 @@ pub struct Options {
     #[serde(skip_serializing_if = "is_false")]
     pub ignore_interrupts: bool,
     #[serde(deserialize_with = "null_default")]
-    pub censoring_options: CensoringOptions,
+    pub censoring_options: SidecarCensoringOptions,
 }
 
 /// What to hide, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct CensoringOptions {
+pub struct SidecarCensoringOptions {
     /// Every file below these is a secret.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secret_directories: Vec<String>,
@@ -41,7 +41,7 @@ pub struct CensoringOptions {
     pub config: common::prowjob::CensoringOptions,
 }
 
-impl Options {
+impl SidecarOptions {
     /// The environment variable that holds the options as JSON.
     pub const ENV: &str = "SIDECAR_OPTIONS";
 }
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn json_as_plank_writes_it_survives_a_round_trip() {
         let json = r#"{"gcs_options":{"items":["/logs/artifacts"],"bucket":"my-bucket","path_strategy":"legacy","default_org":"kubernetes","default_repo":"kubernetes","dry_run":false},"entries":[{"args":["/bin/thing","some","args"],"container_name":"test","process_log":"/logs/process-log.txt","marker_file":"/logs/marker-file.txt","metadata_file":"/logs/artifacts/metadata.json"}],"ignore_interrupts":true,"censoring_options":{"secret_directories":["/secret"],"censoring_concurrency":5}}"#;
-        let options: Options = serde_json::from_str(json).unwrap();
+        let options: SidecarOptions = serde_json::from_str(json).unwrap();
         assert_eq!(options.entries[0].marker_file, "/logs/marker-file.txt");
         assert_eq!(
             options.censoring_options.config.censoring_concurrency,
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn nothing_to_censor_is_an_empty_object() {
-        let options: Options = serde_json::from_str(
+        let options: SidecarOptions = serde_json::from_str(
             r#"{"gcs_options":{"dry_run":false},"entries":[],"censoring_options":{}}"#,
         )
         .unwrap();

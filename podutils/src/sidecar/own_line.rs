@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 /// Adds an error to the end of the log, on a line by itself.
-pub(super) fn append(log: &str, message: &str, now: Timestamp) -> io::Result<()> {
+pub(super) fn append_own_line(log: &str, message: &str, now: Timestamp) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     let mut file = open_regular(Path::new(log), &mut options)?;
@@ -44,7 +44,7 @@ mod tests {
         let now = Timestamp::from_second(1_795_348_800).unwrap();
         for (before, start) in [("", ""), ("a\n", "a\n"), ("a", "a\n")] {
             fs::write(&path, before).unwrap();
-            append(path.to_str().unwrap(), "m", now).unwrap();
+            append_own_line(path.to_str().unwrap(), "m", now).unwrap();
             let text = fs::read_to_string(&path).unwrap();
             let line = text
                 .strip_prefix(start)
@@ -64,7 +64,7 @@ mod tests {
         let (link, aim) = (dir.path().join("link"), dir.path().join("aim"));
         fs::write(&aim, "mine").unwrap();
         std::os::unix::fs::symlink(&aim, &link).unwrap();
-        assert!(append(link.to_str().unwrap(), "m", Timestamp::UNIX_EPOCH).is_err());
+        assert!(append_own_line(link.to_str().unwrap(), "m", Timestamp::UNIX_EPOCH).is_err());
         assert_eq!(fs::read_to_string(&aim).unwrap(), "mine");
     }
 }

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use common::digest::{CENSOR_ERROR, CENSOR_IN_CLEAR, CENSOR_LEFT_OUT, CENSORED, NOT_STORED};
-use common::storage::{Attributes, content_type, paths};
+use common::failure_digest::{
+    CENSOR_ERROR, CENSOR_IN_CLEAR, CENSOR_LEFT_OUT, CENSORED, NOT_STORED,
+};
+use common::storage::{ObjectAttributes, content_type, paths};
 use entrypoint::WrapperOptions;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -16,17 +18,18 @@ use tracing::{error, info, warn};
 
 use crate::JobSpec;
 use crate::censor::Censor;
-use crate::metadata::{self, Finished, Outcome};
-use crate::secrets::Known;
+use crate::metadata::{self, FinishedMetadata, RunOutcome};
+use crate::secrets::KnownSecrets;
 use crate::upload::{
-    Failures, Filter, PassedOver, Plan, Source, Target, Upload, Uploader, Walk, open_below,
+    ArtifactPlan, ArtifactWalk, CensorFilter, ObjectUpload, UncensoredFiles, UploadFailures,
+    UploadSource, UploadTarget, Uploader, open_below,
 };
 
-use super::live::Live;
-use super::markers::{self, End};
-use super::options::{CensoringOptions, Options};
+use super::live::LiveLogs;
+use super::markers::{self, ContainerEnd};
+use super::options::{SidecarCensoringOptions, SidecarOptions};
 use super::own_line;
-use super::verdict::judge;
+use super::verdict::judge_codes;
 
 /// Archives looked into at once, if the options do not say.
 const DEFAULT_CONCURRENCY: usize = 10;
@@ -34,12 +37,12 @@ const DEFAULT_CONCURRENCY: usize = 10;
 const METADATA_LIMIT: u64 = 1 << 20;
 
 /// Where in the metadata Prow tells what went wrong, too.
-const ERRORS: &str = "sidecar-errors";
+const SIDECAR_ERRORS: &str = "sidecar-errors";
 
 /// What a run works on.
 #[derive(Debug)]
-pub struct Sidecar<'a> {
-    pub options: &'a Options,
+pub struct SidecarRun<'a> {
+    pub options: &'a SidecarOptions,
     pub spec: &'a JobSpec,
     /// The sidecar's own log, uploaded as `sidecar-logs.json`.
     pub own_log: Option<PathBuf>,
@@ -47,39 +50,42 @@ pub struct Sidecar<'a> {
 }
 
 /// What is uploaded once the logs are.
-struct Rest<'a> {
-    target: &'a Target,
+struct RemainingUploads<'a> {
+    target: &'a UploadTarget,
     uploader: &'a Uploader,
     censor: &'a Censor,
     /// Files of secrets that are not hidden.
     in_clear: Vec<String>,
-    outcome: Outcome,
+    outcome: RunOutcome,
     /// Sentences about containers that ended without a code.
     unknown: &'a [String],
 }
 
 /// Waits for the test containers and uploads what they left; if `interrupted` ends before they
 /// do, what there is is uploaded at once, in case there is no later.
-pub async fn run(
-    sidecar: Sidecar<'_>,
+pub async fn run_sidecar(
+    sidecar: SidecarRun<'_>,
     interrupted: impl Future<Output = ()>,
 ) -> anyhow::Result<ExitCode> {
     if sidecar.options.entries.is_empty() {
         bail!("the options name no test container (entries)");
     }
-    let target = Target::new(&sidecar.options.gcs_options, sidecar.spec)?;
-    let known = Known::default();
-    if let Err(reason) = known.learn(&sidecar.options.censoring_options).await {
+    let target = UploadTarget::new(&sidecar.options.gcs_options, sidecar.spec)?;
+    let known = KnownSecrets::default();
+    if let Err(reason) = known
+        .learn_secrets(&sidecar.options.censoring_options)
+        .await
+    {
         warn!(reason, "the secrets have to be read later");
     }
-    let live = Live::begin(sidecar.options, &target, &known);
+    let live = LiveLogs::start_writing(sidecar.options, &target, &known);
     let markers: Vec<PathBuf> = sidecar
         .options
         .entries
         .iter()
         .map(|e| PathBuf::from(&e.marker_file))
         .collect();
-    let mut waiting = std::pin::pin!(markers::wait(&markers));
+    let mut waiting = std::pin::pin!(markers::wait_for_markers(&markers));
     let codes = tokio::select! {
         codes = &mut waiting => codes,
         () = interrupted => {
@@ -90,8 +96,8 @@ pub async fn run(
                 warn!("interrupted, uploading what there is");
                 tokio::select! {
                     codes = &mut waiting => codes,
-                    () = sidecar.upload(&target, &known, &live, Outcome::Aborted, &[]) => {
-                        if !sidecar.anybody_began() {
+                    () = sidecar.upload_run_files(&target, &known, &live, RunOutcome::Aborted, &[]) => {
+                        if !sidecar.any_container_started() {
                             return Ok(ExitCode::SUCCESS);
                         }
                         waiting.await
@@ -100,10 +106,10 @@ pub async fn run(
             }
         }
     };
-    let unknown = sidecar.tell(&codes);
-    let verdict = judge(&codes);
+    let unknown = sidecar.log_container_ends(&codes);
+    let verdict = judge_codes(&codes);
     sidecar
-        .upload(&target, &known, &live, verdict.outcome, &unknown)
+        .upload_run_files(&target, &known, &live, verdict.outcome, &unknown)
         .await;
     let failed = sidecar.options.entry_error && verdict.failures > 0;
     Ok(if failed {
@@ -113,16 +119,16 @@ pub async fn run(
     })
 }
 
-impl Sidecar<'_> {
+impl SidecarRun<'_> {
     /// Whether any test container was started.
-    fn anybody_began(&self) -> bool {
+    fn any_container_started(&self) -> bool {
         let mut entries = self.options.entries.iter();
         entries.any(|entry| fs::symlink_metadata(&entry.process_log).is_ok())
     }
 
     /// Tells how the containers ended; the sentences about those whose code is unknown, which are
     /// in their logs as well.
-    fn tell(&self, ends: &[End]) -> Vec<String> {
+    fn log_container_ends(&self, ends: &[ContainerEnd]) -> Vec<String> {
         let mut unknown = Vec::new();
         for (entry, end) in self.options.entries.iter().zip(ends) {
             let container = entry.container_name.as_str();
@@ -133,7 +139,7 @@ impl Sidecar<'_> {
                         format!("Container {container} ended without an exit code: {why}.");
                     error!("{sentence}");
                     if let Err(error) =
-                        own_line::append(&entry.process_log, &sentence, (self.clock)())
+                        own_line::append_own_line(&entry.process_log, &sentence, (self.clock)())
                     {
                         warn!(%error, container, "its log does not tell");
                     }
@@ -145,22 +151,22 @@ impl Sidecar<'_> {
     }
 
     /// `unknown` are sentences about containers that ended without a code.
-    async fn upload(
+    async fn upload_run_files(
         &self,
-        target: &Target,
-        known: &Known,
-        live: &Live,
-        outcome: Outcome,
+        target: &UploadTarget,
+        known: &KnownSecrets,
+        live: &LiveLogs,
+        outcome: RunOutcome,
         unknown: &[String],
     ) {
-        live.stop();
+        live.stop_writing();
         let uploader = Uploader::new(target.storage.clone(), self.options.gcs_options.dry_run);
-        let (censor, filter) = match self.censoring(known).await {
+        let (censor, filter) = match self.load_censor(known).await {
             Ok(censoring) => censoring,
             Err(reason) => {
-                let metadata = self.without_censor(&reason, unknown);
+                let metadata = self.uncensored_metadata(&reason, unknown);
                 tokio::join!(
-                    live.remove(),
+                    live.remove_pieces(),
                     self.upload_finished(target, &uploader, outcome, metadata)
                 );
                 return;
@@ -170,16 +176,16 @@ impl Sidecar<'_> {
         let concurrency = concurrency
             .and_then(|c| usize::try_from(c).ok())
             .filter(|c| *c > 0);
-        let uploader = uploader.censored(
+        let uploader = uploader.with_censor(
             censor.clone(),
-            &self.temp(),
+            &self.temp_dir(),
             concurrency.unwrap_or(DEFAULT_CONCURRENCY),
         );
 
         // The log first: whatever happens to this pod or this run's room, it is there.
         let failures = self.upload_logs(target, &uploader).await;
-        let stored = failures.count() == 0;
-        let rest = Rest {
+        let stored = failures.total_count() == 0;
+        let rest = RemainingUploads {
             target,
             uploader: &uploader,
             censor: &censor,
@@ -190,14 +196,19 @@ impl Sidecar<'_> {
         // Many pieces take long: the result does not wait for them.
         tokio::join!(self.upload_rest(rest, filter, failures), async {
             if stored {
-                live.remove().await;
+                live.remove_pieces().await;
             }
         });
     }
 
     /// Artifacts, the own log, and at last the result; `failures` are those of the logs.
-    async fn upload_rest(&self, rest: Rest<'_>, filter: Filter, mut failures: Failures) {
-        let Rest {
+    async fn upload_rest(
+        &self,
+        rest: RemainingUploads<'_>,
+        filter: CensorFilter,
+        mut failures: UploadFailures,
+    ) {
+        let RemainingUploads {
             target,
             uploader,
             censor,
@@ -205,18 +216,18 @@ impl Sidecar<'_> {
             outcome,
             unknown,
         } = rest;
-        let passed_over = PassedOver::default();
+        let passed_over = UncensoredFiles::default();
         let artifacts = self.upload_artifacts(target, uploader, filter, &passed_over);
         failures.append(artifacts.await);
-        let announced = target.announce(uploader, (self.clock)());
+        let announced = target.upload_alias_and_latest(uploader, (self.clock)());
         failures.append(announced.await);
         let masked = |text: &str| censor.mask_text(text);
-        if let Some(summary) = failures.summary(&target.dir, masked) {
-            error!(count = failures.count(), "{summary}");
+        if let Some(summary) = failures.summary_line(&target.dir, masked) {
+            error!(count = failures.total_count(), "{summary}");
         }
         failures.append(self.upload_own_log(target, uploader).await);
 
-        let mut metadata = self.metadata(censor, unknown);
+        let mut metadata = self.collect_metadata(censor, unknown);
         let censored = is_censored(
             &self.options.censoring_options,
             censor,
@@ -227,11 +238,11 @@ impl Sidecar<'_> {
         if !in_clear.is_empty() {
             metadata.insert(CENSOR_IN_CLEAR.to_owned(), json!(in_clear));
         }
-        let left_out = failures.left_out(&target.dir, masked);
+        let left_out = failures.left_out_lines(&target.dir, masked);
         if !left_out.is_empty() {
             metadata.insert(CENSOR_LEFT_OUT.to_owned(), json!(left_out));
         }
-        if let Some(summary) = failures.summary(&target.dir, masked) {
+        if let Some(summary) = failures.summary_line(&target.dir, masked) {
             metadata.insert(NOT_STORED.to_owned(), json!(summary));
         }
         self.upload_finished(target, uploader, outcome, metadata)
@@ -239,7 +250,7 @@ impl Sidecar<'_> {
     }
 
     /// The metadata of a run of which nothing but the result may be shown, and why.
-    fn without_censor(&self, reason: &str, unknown: &[String]) -> Map<String, Value> {
+    fn uncensored_metadata(&self, reason: &str, unknown: &[String]) -> Map<String, Value> {
         error!(
             reason,
             "nothing can be censored, so nothing is uploaded but the result"
@@ -249,15 +260,15 @@ impl Sidecar<'_> {
             (CENSOR_ERROR.to_owned(), json!(reason)),
         ]);
         if !unknown.is_empty() {
-            metadata.insert(ERRORS.to_owned(), json!(unknown));
+            metadata.insert(SIDECAR_ERRORS.to_owned(), json!(unknown));
         }
         metadata
     }
 
     /// What to hide, and where; without it nothing may leave.
-    async fn censoring(&self, known: &Known) -> Result<(Censor, Filter), String> {
+    async fn load_censor(&self, known: &KnownSecrets) -> Result<(Censor, CensorFilter), String> {
         let options = &self.options.censoring_options;
-        let filter = Filter::new(
+        let filter = CensorFilter::new(
             options
                 .config
                 .include_directories
@@ -270,83 +281,85 @@ impl Sidecar<'_> {
                 .unwrap_or_default(),
         );
         let filter = filter.map_err(|e| format!("a censoring pattern is not valid: {e}"))?;
-        known.learn(options).await?;
-        Ok((known.censor(options)?, filter))
+        known.learn_secrets(options).await?;
+        Ok((known.build_censor(options)?, filter))
     }
 
     async fn upload_artifacts(
         &self,
-        target: &Target,
+        target: &UploadTarget,
         uploader: &Uploader,
-        filter: Filter,
-        passed_over: &PassedOver,
-    ) -> Failures {
+        filter: CensorFilter,
+        passed_over: &UncensoredFiles,
+    ) -> UploadFailures {
         let gcs = &self.options.gcs_options;
-        let plan = Plan {
+        let plan = ArtifactPlan {
             dir: target.dir.clone(),
             config: gcs.config.clone(),
             filter,
             censor: uploader.censor.clone(),
             passed_over: passed_over.clone(),
         };
-        uploader.upload_artifacts(Walk::new(&gcs.items, plan)).await
+        uploader
+            .upload_artifacts(ArtifactWalk::new(&gcs.items, plan))
+            .await
     }
 
-    fn log(&self, key: String, path: PathBuf) -> Upload {
+    fn log_upload(&self, key: String, path: PathBuf) -> ObjectUpload {
         let media_types = &self.options.gcs_options.config.media_types;
-        Upload {
-            attributes: Attributes {
+        ObjectUpload {
+            attributes: ObjectAttributes {
                 content_type: content_type(&key, media_types),
-                ..Attributes::default()
+                ..ObjectAttributes::default()
             },
             key,
-            source: Source::Log(path),
+            source: UploadSource::Log(path),
         }
     }
 
-    async fn upload_logs(&self, target: &Target, uploader: &Uploader) -> Failures {
+    async fn upload_logs(&self, target: &UploadTarget, uploader: &Uploader) -> UploadFailures {
         let containers = self.options.entries.len();
         let uploads = self.options.entries.iter().map(|entry| {
-            self.log(
-                target.key(&paths::build_log(&entry.container_name, containers)),
+            self.log_upload(
+                target.object_key(&paths::build_log(&entry.container_name, containers)),
                 PathBuf::from(&entry.process_log),
             )
         });
-        let failures = uploader.upload(uploads.collect()).await;
+        let failures = uploader.upload_objects(uploads.collect()).await;
         // A reader who looks for the log has to find why there is none.
         let notes = failures.iter().map(|failure| {
             let note = format!("Failed to open the log: {}\n", failure.reason);
-            Upload::text(failure.key.clone(), note)
+            ObjectUpload::from_text(failure.key.clone(), note)
         });
         // Where a note cannot be stored either, the log is told of already.
-        let _ = uploader.upload(notes.collect()).await;
+        let _ = uploader.upload_objects(notes.collect()).await;
         failures
     }
 
     /// With what it says of the others, so it comes after them.
-    async fn upload_own_log(&self, target: &Target, uploader: &Uploader) -> Failures {
+    async fn upload_own_log(&self, target: &UploadTarget, uploader: &Uploader) -> UploadFailures {
         let own = self.own_log.clone();
-        let own = own.map(|path| self.log(target.key(paths::SIDECAR_LOG), path));
-        uploader.upload(own.into_iter().collect()).await
+        let own = own.map(|path| self.log_upload(target.object_key(paths::SIDECAR_LOG), path));
+        uploader.upload_objects(own.into_iter().collect()).await
     }
 
     async fn upload_finished(
         &self,
-        target: &Target,
+        target: &UploadTarget,
         uploader: &Uploader,
-        outcome: Outcome,
+        outcome: RunOutcome,
         metadata: Map<String, Value>,
     ) {
-        let finished = Finished::new(self.spec, outcome, metadata, (self.clock)());
+        let finished = FinishedMetadata::new(self.spec, outcome, metadata, (self.clock)());
         let json = serde_json::to_string(&finished).expect("strings, numbers and JSON are JSON");
-        let finished = Upload::text(target.key(paths::FINISHED), json);
-        for failure in uploader.upload(vec![finished]).await.iter() {
+        let finished = ObjectUpload::from_text(target.object_key(paths::FINISHED), json);
+        for failure in uploader.upload_objects(vec![finished]).await.iter() {
             error!(reason = failure.reason, "the result could not be uploaded");
         }
     }
 
     /// What the containers say about themselves, masked and put together.
-    fn metadata(&self, censor: &Censor, unknown: &[String]) -> Map<String, Value> {
+    fn collect_metadata(&self, censor: &Censor, unknown: &[String]) -> Map<String, Value> {
         let mut merged = Map::new();
         let mut errors = unknown.to_vec();
         for entry in &self.options.entries {
@@ -360,13 +373,13 @@ impl Sidecar<'_> {
             merged.remove(own);
         }
         if !errors.is_empty() {
-            merged.insert(ERRORS.to_owned(), json!(errors));
+            merged.insert(SIDECAR_ERRORS.to_owned(), json!(errors));
         }
         merged
     }
 
     /// Temporary space: the volume that holds the logs has room for what came from it.
-    fn temp(&self) -> PathBuf {
+    fn temp_dir(&self) -> PathBuf {
         let logs = self
             .options
             .entries
@@ -379,7 +392,7 @@ impl Sidecar<'_> {
 
 /// What `censored` says: whether everything that was uploaded went through a censor that knows
 /// every Secret of the pod's containers.
-fn is_censored(options: &CensoringOptions, censor: &Censor, passed_over: bool) -> bool {
+fn is_censored(options: &SidecarCensoringOptions, censor: &Censor, passed_over: bool) -> bool {
     // Where there is nothing to hide, nothing was left in the open.
     options.every_secret && (censor.is_empty() || !passed_over)
 }
@@ -399,6 +412,6 @@ fn read_metadata(entry: &WrapperOptions, censor: &Censor) -> Result<Map<String, 
         .take(METADATA_LIMIT)
         .read_to_end(&mut text)
         .map_err(|e| format!("{}: {e}", path.display()))?;
-    metadata::read_masked(&text, censor)
+    metadata::read_masked_metadata(&text, censor)
         .ok_or_else(|| format!("{}: it is not a JSON object", path.display()))
 }

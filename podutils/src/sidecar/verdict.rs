@@ -2,33 +2,33 @@
 
 use entrypoint::{ABORTED_CODE, PREVIOUS_FAILED_CODE};
 
-use crate::metadata::Outcome;
+use crate::metadata::RunOutcome;
 
-use super::markers::End;
+use super::markers::ContainerEnd;
 
 /// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) outcome: Outcome,
+pub(super) struct RunVerdict {
+    pub(super) outcome: RunOutcome,
     /// Containers that failed by themselves, not because an earlier one had.
     pub(super) failures: usize,
 }
 
 /// Passed if all are 0, aborted if any was. A marker without a code counts as a failure.
-pub(super) fn judge(codes: &[End]) -> Verdict {
-    let code = |c: &End| *c.as_ref().unwrap_or(&-1);
+pub(super) fn judge_codes(codes: &[ContainerEnd]) -> RunVerdict {
+    let code = |c: &ContainerEnd| *c.as_ref().unwrap_or(&-1);
     let outcome = if codes.iter().any(|c| code(c) == ABORTED_CODE) {
-        Outcome::Aborted
+        RunOutcome::Aborted
     } else if codes.iter().all(|c| code(c) == 0) {
-        Outcome::Success
+        RunOutcome::Success
     } else {
-        Outcome::Failure
+        RunOutcome::Failure
     };
     let failures = codes
         .iter()
         .filter(|c| !matches!(code(c), 0 | PREVIOUS_FAILED_CODE))
         .count();
-    Verdict { outcome, failures }
+    RunVerdict { outcome, failures }
 }
 
 #[cfg(test)]
@@ -38,15 +38,19 @@ mod tests {
     #[test]
     fn codes_together() {
         for (codes, outcome, failures) in [
-            (vec![Ok(0)], Outcome::Success, 0),
-            (vec![Ok(0), Ok(0)], Outcome::Success, 0),
-            (vec![Ok(0), Ok(1)], Outcome::Failure, 1),
-            (vec![Ok(1), Ok(1130)], Outcome::Failure, 1),
-            (vec![Ok(127)], Outcome::Failure, 1),
-            (vec![Ok(0), Ok(130)], Outcome::Aborted, 1),
-            (vec![Err("garbled".to_owned())], Outcome::Failure, 1),
+            (vec![Ok(0)], RunOutcome::Success, 0),
+            (vec![Ok(0), Ok(0)], RunOutcome::Success, 0),
+            (vec![Ok(0), Ok(1)], RunOutcome::Failure, 1),
+            (vec![Ok(1), Ok(1130)], RunOutcome::Failure, 1),
+            (vec![Ok(127)], RunOutcome::Failure, 1),
+            (vec![Ok(0), Ok(130)], RunOutcome::Aborted, 1),
+            (vec![Err("garbled".to_owned())], RunOutcome::Failure, 1),
         ] {
-            assert_eq!(judge(&codes), Verdict { outcome, failures }, "{codes:?}");
+            assert_eq!(
+                judge_codes(&codes),
+                RunVerdict { outcome, failures },
+                "{codes:?}"
+            );
         }
     }
 }

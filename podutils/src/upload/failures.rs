@@ -4,7 +4,7 @@ use tracing::warn;
 
 /// Something that was not uploaded, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct UploadFailure {
     /// The object's key, or where that is not known yet the file's path.
     pub(crate) key: String,
     pub(crate) reason: String,
@@ -20,19 +20,19 @@ const NAMED: usize = 3;
 const SHOWN: usize = 160;
 
 #[derive(Debug, Default)]
-pub(crate) struct Failures {
-    uncensored: Told,
-    others: Told,
+pub(crate) struct UploadFailures {
+    uncensored: FailureList,
+    others: FailureList,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct FailureList {
     count: usize,
-    first: Vec<Failure>,
+    first: Vec<UploadFailure>,
 }
 
-impl Failures {
-    pub(crate) fn push(&mut self, failure: Failure) {
+impl UploadFailures {
+    pub(crate) fn push(&mut self, failure: UploadFailure) {
         let told = if failure.uncensored {
             &mut self.uncensored
         } else {
@@ -56,24 +56,24 @@ impl Failures {
         }
     }
 
-    pub(crate) fn count(&self) -> usize {
+    pub(crate) fn total_count(&self) -> usize {
         self.uncensored.count + self.others.count
     }
 
     /// Those that are known by name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Failure> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &UploadFailure> {
         self.uncensored.first.iter().chain(&self.others.first)
     }
 
     /// What could not be censored, a line each; names without `dir`. A name is a stranger's text:
     /// it goes through `mask` whole, is then escaped, and shortened last.
-    pub(crate) fn left_out(&self, dir: &str, mask: impl Fn(&str) -> String) -> Vec<String> {
-        self.uncensored.lines(dir, KEPT, mask)
+    pub(crate) fn left_out_lines(&self, dir: &str, mask: impl Fn(&str) -> String) -> Vec<String> {
+        self.uncensored.format_lines(dir, KEPT, mask)
     }
 
     /// What else is not there, as one line of the same parts; `None`: all of it is.
-    pub(crate) fn summary(&self, dir: &str, mask: impl Fn(&str) -> String) -> Option<String> {
-        let lines = self.others.lines(dir, NAMED, mask);
+    pub(crate) fn summary_line(&self, dir: &str, mask: impl Fn(&str) -> String) -> Option<String> {
+        let lines = self.others.format_lines(dir, NAMED, mask);
         let files = if self.others.count == 1 {
             "1 file was"
         } else {
@@ -83,10 +83,10 @@ impl Failures {
     }
 }
 
-impl Told {
-    fn lines(&self, dir: &str, most: usize, mask: impl Fn(&str) -> String) -> Vec<String> {
-        let shown = |text: &str| shown(&mask(text));
-        let mut first: Vec<&Failure> = self.first.iter().collect();
+impl FailureList {
+    fn format_lines(&self, dir: &str, most: usize, mask: impl Fn(&str) -> String) -> Vec<String> {
+        let shown = |text: &str| escape_and_shorten(&mask(text));
+        let mut first: Vec<&UploadFailure> = self.first.iter().collect();
         first.sort_by(|a, b| a.key.cmp(&b.key));
         let mut lines: Vec<String> = first
             .into_iter()
@@ -105,7 +105,7 @@ impl Told {
 }
 
 /// The text with its control characters escaped; of a long one the beginning and the end.
-fn shown(text: &str) -> String {
+fn escape_and_shorten(text: &str) -> String {
     let escaped: String = text
         .chars()
         .map(|c| {
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_strangers_name_is_masked_then_escaped_then_shortened() {
-        let mut failures = Failures::default();
+        let mut failures = UploadFailures::default();
         let secret = "hunter22";
         // Where it is cut, half of the secret would be left.
         let name = format!(
@@ -143,13 +143,13 @@ mod tests {
             "a".repeat(SHOWN / 2 - 4),
             "z".repeat(3_000)
         );
-        failures.push(Failure {
+        failures.push(UploadFailure {
             key: format!("logs/j/1/{name}"),
             reason: "too large\r".repeat(100),
             uncensored: false,
         });
         let mask = |text: &str| text.replace(secret, "XXXXXXXX");
-        let told = failures.summary("logs/j/1", mask).unwrap();
+        let told = failures.summary_line("logs/j/1", mask).unwrap();
         assert!(
             told.starts_with(&format!(
                 "1 file was not stored: {}XXX…zzz",
@@ -165,8 +165,8 @@ mod tests {
         assert!(!told.contains("hun"), "{told}");
     }
 
-    fn failure(n: usize, uncensored: bool) -> Failure {
-        Failure {
+    fn failure(n: usize, uncensored: bool) -> UploadFailure {
+        UploadFailure {
             key: format!("logs/j/1/artifacts/{n}"),
             reason: "no".to_owned(),
             uncensored,
@@ -175,25 +175,25 @@ mod tests {
 
     #[test]
     fn many_failures_are_a_line() {
-        let mut failures = Failures::default();
-        assert_eq!(failures.summary("logs/j/1", as_it_is), None);
+        let mut failures = UploadFailures::default();
+        assert_eq!(failures.summary_line("logs/j/1", as_it_is), None);
         failures.push(failure(2, false));
         assert_eq!(
-            failures.summary("logs/j/1", as_it_is).unwrap(),
+            failures.summary_line("logs/j/1", as_it_is).unwrap(),
             "1 file was not stored: artifacts/2: no"
         );
-        let mut more = Failures::default();
+        let mut more = UploadFailures::default();
         for n in 0..100_000 {
             more.push(failure(n, n % 2 == 0));
         }
         failures.append(more);
-        assert_eq!(failures.count(), 100_001);
+        assert_eq!(failures.total_count(), 100_001);
         assert!(failures.iter().count() <= 2 * KEPT);
         assert_eq!(
-            failures.summary("logs/j/1", as_it_is).unwrap(),
+            failures.summary_line("logs/j/1", as_it_is).unwrap(),
             "50001 files were not stored: artifacts/1: no; artifacts/101: no; artifacts/103: no; and 49998 more"
         );
-        let left_out = failures.left_out("logs/j/1", as_it_is);
+        let left_out = failures.left_out_lines("logs/j/1", as_it_is);
         assert_eq!(left_out.len(), KEPT + 1);
         assert_eq!(left_out[KEPT], "and 49900 more");
     }

@@ -1,11 +1,11 @@
 //! `latest-build.txt`: the newest build id of a job, which all its runs write.
 
-use common::build_id::is_newer;
-use common::storage::{Attributes, Error, Version};
+use common::build_id::is_newer_build;
+use common::storage::{ObjectAttributes, ObjectVersion, StorageError};
 use jiff::Timestamp;
 use tracing::info;
 
-use super::{Failures, Upload, Uploader};
+use super::{ObjectUpload, UploadFailures, Uploader};
 
 /// More than any build id has.
 const LIMIT: usize = 256;
@@ -15,25 +15,28 @@ const RACES: usize = 10;
 impl Uploader {
     /// Records that this build is the newest of its job, unless a newer one already has: an old
     /// run that ends late does not rewind it, nor one that writes at the same moment.
-    pub(crate) async fn upload_latest(
+    pub(crate) async fn upload_latest_build(
         &self,
         key: &str,
         build_id: &str,
         now: Timestamp,
-    ) -> Failures {
+    ) -> UploadFailures {
         for _ in 0..RACES {
-            let recorded = match self.recorded(key).await {
+            let recorded = match self.read_build_id(key).await {
                 Ok(recorded) => recorded,
                 // Not ours to read, or away: what we know is the best that can be known.
                 Err(_) => break,
             };
-            let attributes = Upload::text(key.to_owned(), "").attributes;
+            let attributes = ObjectUpload::from_text(key.to_owned(), "").attributes;
             let written = match &recorded {
-                Some((text, _)) if is_newer(text, build_id, now) => {
+                Some((text, _)) if is_newer_build(text, build_id, now) => {
                     info!(key, build_id, "a newer build is recorded already");
-                    return Failures::default();
+                    return UploadFailures::default();
                 }
-                Some((_, version)) => self.replace(key, build_id, &attributes, version).await,
+                Some((_, version)) => {
+                    self.replace_build_id(key, build_id, &attributes, version)
+                        .await
+                }
                 None => {
                     let put = self
                         .storage
@@ -42,22 +45,25 @@ impl Uploader {
                 }
             };
             match written {
-                Ok(true) => return Failures::default(),
+                Ok(true) => return UploadFailures::default(),
                 Ok(false) => {}
                 Err(_) => break,
             }
         }
-        self.upload(vec![Upload::text(key.to_owned(), build_id.to_owned())])
-            .await
+        self.upload_objects(vec![ObjectUpload::from_text(
+            key.to_owned(),
+            build_id.to_owned(),
+        )])
+        .await
     }
 
-    async fn replace(
+    async fn replace_build_id(
         &self,
         key: &str,
         build_id: &str,
-        attributes: &Attributes,
-        version: &Version,
-    ) -> Result<bool, Error> {
+        attributes: &ObjectAttributes,
+        version: &ObjectVersion,
+    ) -> Result<bool, StorageError> {
         let build_id = build_id.to_owned();
         self.storage
             .put_if_unchanged(key, build_id, attributes, version)
@@ -65,15 +71,18 @@ impl Uploader {
     }
 
     /// What is recorded there, if anything is.
-    async fn recorded(&self, key: &str) -> Result<Option<(String, Version)>, Error> {
-        let object = match self.storage.get(key).await {
+    async fn read_build_id(
+        &self,
+        key: &str,
+    ) -> Result<Option<(String, ObjectVersion)>, StorageError> {
+        let object = match self.storage.get_object(key).await {
             Ok(object) => object,
-            Err(Error::NotFound(_)) => return Ok(None),
+            Err(StorageError::NotFound(_)) => return Ok(None),
             Err(e) => return Err(e),
         };
         let version = object.version.clone();
         // What is too long is nothing to go by.
-        let text = object.bytes(LIMIT).await.unwrap_or_default();
+        let text = object.read_bytes(LIMIT).await.unwrap_or_default();
         Ok(Some((String::from_utf8_lossy(&text).into_owned(), version)))
     }
 }

@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use common::storage::Body;
+use common::storage::ObjectBody;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::stream;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::archive::{self, Kind, Scrubber, Spool};
+use crate::archive::{self, ArchiveCensorer, FileFormat, SpoolFile};
 use crate::censor::Censor;
 
-use super::{Archives, Upload, Uploader};
+use super::{ArchiveSlots, ObjectUpload, Uploader};
 
 const CHUNK: usize = 64 << 10;
 /// Chunks between the reader and the network.
@@ -28,7 +28,7 @@ const MIN_COMPRESSED: usize = 1024;
 
 /// Where an upload comes from.
 #[derive(Debug, Clone)]
-pub(crate) enum Source {
+pub(crate) enum UploadSource {
     Bytes(Bytes),
     /// Text, whatever it looks like; masked. The file has to be the one that was named, no link.
     Log(PathBuf),
@@ -45,7 +45,7 @@ pub(crate) enum Source {
 
 /// Why there is nothing to upload.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub(crate) enum UploadSourceError {
     #[error("it cannot be read: {0}")]
     Read(#[from] io::Error),
     #[error("it is a link that leads out of its folder")]
@@ -53,46 +53,49 @@ pub(crate) enum Error {
     #[error("it is not a regular file")]
     NotAFile,
     #[error("it could not be censored: {0}")]
-    Archive(#[from] archive::Error),
+    Archive(#[from] archive::ArchiveError),
 }
 
-impl Error {
+impl UploadSourceError {
     pub(super) fn is_uncensored(&self) -> bool {
         matches!(self, Self::Archive(_))
     }
 }
 
 /// What is to be sent.
-pub(super) struct Opened {
-    pub(super) body: Body,
+pub(super) struct OpenedUpload {
+    pub(super) body: ObjectBody,
     /// If it was compressed here.
     pub(super) encoding: Option<String>,
     /// Why reading ended before its end: then no further attempt goes better.
     pub(super) broken: Arc<OnceLock<String>>,
 }
 
-pub(super) async fn open(upload: &Upload, uploader: &Uploader) -> Result<Opened, Error> {
+pub(super) async fn open_upload(
+    upload: &ObjectUpload,
+    uploader: &Uploader,
+) -> Result<OpenedUpload, UploadSourceError> {
     let file = match upload.source.clone() {
-        Source::Bytes(bytes) => {
-            return Ok(Opened {
-                body: Body::Bytes(bytes),
+        UploadSource::Bytes(bytes) => {
+            return Ok(OpenedUpload {
+                body: ObjectBody::Bytes(bytes),
                 encoding: None,
                 broken: Arc::default(),
             });
         }
-        Source::Log(path) => Prepare {
+        UploadSource::Log(path) => FilePreparation {
             below: path.clone(),
             path,
             censor: uploader.censor.clone(),
             archives: None,
             compress: false,
         },
-        Source::File {
+        UploadSource::File {
             path,
             below,
             censor,
             compress,
-        } => Prepare {
+        } => FilePreparation {
             path,
             below,
             censor: if censor {
@@ -105,50 +108,54 @@ pub(super) async fn open(upload: &Upload, uploader: &Uploader) -> Result<Opened,
         },
     };
     let runtime = Handle::current();
-    tokio::task::spawn_blocking(move || file.prepare(&runtime))
+    tokio::task::spawn_blocking(move || file.prepare_body(&runtime))
         .await
-        .map_err(|e| Error::Read(io::Error::other(e)))?
+        .map_err(|e| UploadSourceError::Read(io::Error::other(e)))?
 }
 
-struct Prepare {
+struct FilePreparation {
     path: PathBuf,
     below: PathBuf,
     censor: Censor,
     /// `None` if nothing is taken for an archive.
-    archives: Option<Archives>,
+    archives: Option<ArchiveSlots>,
     compress: bool,
 }
 
-impl Prepare {
-    fn prepare(self, runtime: &Handle) -> Result<Opened, Error> {
+impl FilePreparation {
+    fn prepare_body(self, runtime: &Handle) -> Result<OpenedUpload, UploadSourceError> {
         let mut file = open_below(&self.path, &self.below)?;
         // Of a file that still grows, what there is now.
         let size = file.metadata()?.len();
         let kind = if self.archives.is_some() {
-            Kind::read(&mut file)?
+            FileFormat::from_file(&mut file)?
         } else {
-            Kind::Plain
+            FileFormat::Plain
         };
         let reader: Box<dyn Read + Send> = match &self.archives {
             // The whole goes through the censor again below: what stands between the entries of an
             // archive is not looked into, and a broken archive is better than a secret.
-            Some(archives) if kind != Kind::Plain && !self.censor.is_empty() => {
-                Box::new(scrub(&file, size, &self.censor, archives, runtime)?)
-            }
+            Some(archives) if kind != FileFormat::Plain && !self.censor.is_empty() => Box::new(
+                censor_archive(&file, size, &self.censor, archives, runtime)?,
+            ),
             _ => Box::new(file.take(size)),
         };
-        let mut reader = Masked {
+        let mut reader = MaskedReader {
             reader,
-            stream: self.censor.stream(),
+            stream: self.censor.start_stream(),
             ended: false,
         };
-        let first = reader.next()?.unwrap_or_default();
-        let compress = self.compress && kind != Kind::Gzip && first.len() > MIN_COMPRESSED;
+        let first = reader.next_chunk()?.unwrap_or_default();
+        let compress = self.compress && kind != FileFormat::Gzip && first.len() > MIN_COMPRESSED;
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         let broken = Arc::<OnceLock<String>>::default();
         let reason = broken.clone();
         runtime.spawn_blocking(move || {
-            let send = if compress { send_compressed } else { send };
+            let send = if compress {
+                send_compressed
+            } else {
+                send_chunks
+            };
             if let Err(e) = send(first, &mut reader, &sender) {
                 let _ = reason.set(format!("it cannot be read: {e}"));
                 // The stream has to end with an error, or half a file would pass for a whole one.
@@ -158,8 +165,8 @@ impl Prepare {
         let chunks = stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|chunk| (chunk, receiver))
         });
-        Ok(Opened {
-            body: Body::stream(chunks),
+        Ok(OpenedUpload {
+            body: ObjectBody::from_stream(chunks),
             encoding: compress.then(|| "gzip".to_owned()),
             broken,
         })
@@ -167,35 +174,35 @@ impl Prepare {
 }
 
 /// A masked copy in temporary space, and the right to that space.
-struct Scrubbed {
-    copy: Spool,
+struct CensoredCopy {
+    copy: SpoolFile,
     _turn: OwnedSemaphorePermit,
 }
 
-impl Read for Scrubbed {
+impl Read for CensoredCopy {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.copy.read(buffer)
     }
 }
 
 /// Looks into an archive, beside others if there is room for all of them, else alone.
-fn scrub(
+fn censor_archive(
     mut file: &File,
     size: u64,
     censor: &Censor,
-    archives: &Archives,
+    archives: &ArchiveSlots,
     runtime: &Handle,
-) -> Result<Scrubbed, Error> {
+) -> Result<CensoredCopy, UploadSourceError> {
     let mut attempt = |turns| {
         let turn = runtime.block_on(archives.turns.clone().acquire_many_owned(turns));
         let turn = turn.expect("the semaphore is never closed");
         file.rewind()?;
-        let copy =
-            Scrubber::new(censor, &archives.space).scrub(Read::by_ref(&mut file).take(size))?;
-        Ok(Scrubbed { copy, _turn: turn })
+        let copy = ArchiveCensorer::new(censor, &archives.space)
+            .censor_file(Read::by_ref(&mut file).take(size))?;
+        Ok(CensoredCopy { copy, _turn: turn })
     };
     match attempt(1) {
-        Err(Error::Archive(archive::Error::NoRoom)) if archives.at_once > 1 => {
+        Err(UploadSourceError::Archive(archive::ArchiveError::NoRoom)) if archives.at_once > 1 => {
             attempt(archives.at_once)
         }
         done => done,
@@ -207,13 +214,13 @@ fn scrub(
 /// The test container may have put links there, to have our own credentials uploaded. So what
 /// counts is the path of what was opened, which nobody can swap any more; of `below` only the
 /// parent is trusted. Does not wait for the other end of a pipe.
-pub(crate) fn open_below(path: &Path, below: &Path) -> Result<File, Error> {
+pub(crate) fn open_below(path: &Path, below: &Path) -> Result<File, UploadSourceError> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK)
         .open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(Error::NotAFile);
+        return Err(UploadSourceError::NotAFile);
     }
     let opened = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
     let parent = below
@@ -224,19 +231,19 @@ pub(crate) fn open_below(path: &Path, below: &Path) -> Result<File, Error> {
     if opened.starts_with(below) {
         Ok(file)
     } else {
-        Err(Error::Outside)
+        Err(UploadSourceError::Outside)
     }
 }
 
-struct Masked {
+struct MaskedReader {
     reader: Box<dyn Read + Send>,
-    stream: crate::censor::Stream,
+    stream: crate::censor::CensorStream,
     ended: bool,
 }
 
-impl Masked {
+impl MaskedReader {
     /// The next settled bytes; `None` at the end.
-    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    fn next_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         while !self.ended {
             let mut chunk = Vec::with_capacity(CHUNK);
             if self
@@ -258,21 +265,25 @@ impl Masked {
     }
 }
 
-type Sender = mpsc::Sender<io::Result<Bytes>>;
+type ChunkSender = mpsc::Sender<io::Result<Bytes>>;
 
-fn send(first: Vec<u8>, reader: &mut Masked, sender: &Sender) -> io::Result<()> {
+fn send_chunks(first: Vec<u8>, reader: &mut MaskedReader, sender: &ChunkSender) -> io::Result<()> {
     let mut next = Some(first);
     while let Some(chunk) = next {
         if !chunk.is_empty() && sender.blocking_send(Ok(chunk.into())).is_err() {
             // Nobody reads on: the upload has failed and says so itself.
             return Ok(());
         }
-        next = reader.next()?;
+        next = reader.next_chunk()?;
     }
     Ok(())
 }
 
-fn send_compressed(first: Vec<u8>, reader: &mut Masked, sender: &Sender) -> io::Result<()> {
+fn send_compressed(
+    first: Vec<u8>,
+    reader: &mut MaskedReader,
+    sender: &ChunkSender,
+) -> io::Result<()> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     let mut next = Some(first);
     while let Some(chunk) = next {
@@ -281,7 +292,7 @@ fn send_compressed(first: Vec<u8>, reader: &mut Masked, sender: &Sender) -> io::
         if !ready.is_empty() && sender.blocking_send(Ok(ready.into())).is_err() {
             return Ok(());
         }
-        next = reader.next()?;
+        next = reader.next_chunk()?;
     }
     let _ = sender.blocking_send(Ok(encoder.finish()?.into()));
     Ok(())

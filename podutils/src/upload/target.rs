@@ -3,19 +3,19 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use common::storage::{Credentials, Storage, paths};
+use common::storage::{ObjectStorage, StorageCredentials, paths};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
 use crate::JobSpec;
-use crate::gcs::Options;
+use crate::gcs::GcsUploadOptions;
 
-use super::{Failures, Upload, Uploader};
+use super::{ObjectUpload, UploadFailures, Uploader};
 
 /// A run's place in its bucket.
 #[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) storage: Storage,
+pub(crate) struct UploadTarget {
+    pub(crate) storage: ObjectStorage,
     /// Folder of the run; empty in a local output folder, which has nothing but the run.
     pub(crate) dir: String,
     /// Holds the folder's URL.
@@ -25,12 +25,12 @@ pub(crate) struct Target {
     build_id: String,
 }
 
-impl Target {
-    pub(crate) fn new(options: &Options, spec: &JobSpec) -> anyhow::Result<Self> {
+impl UploadTarget {
+    pub(crate) fn new(options: &GcsUploadOptions, spec: &JobSpec) -> anyhow::Result<Self> {
         if !options.config.local_output_dir.is_empty() {
             let url = format!("file://{}", options.config.local_output_dir);
-            let storage =
-                Storage::open(&url, &Credentials::default()).context("opening local_output_dir")?;
+            let storage = ObjectStorage::open_bucket(&url, &StorageCredentials::default())
+                .context("opening local_output_dir")?;
             return Ok(Self {
                 storage,
                 dir: String::new(),
@@ -39,9 +39,10 @@ impl Target {
                 build_id: spec.build_id.clone(),
             });
         }
-        let storage = Storage::open(&options.config.bucket, &credentials(options)?)
-            .with_context(|| format!("opening bucket {}", options.config.bucket))?;
-        let job = paths::Job {
+        let storage =
+            ObjectStorage::open_bucket(&options.config.bucket, &read_credentials(options)?)
+                .with_context(|| format!("opening bucket {}", options.config.bucket))?;
+        let job = paths::JobPathParts {
             job_type: spec.job_type,
             name: &spec.job,
             build_id: &spec.build_id,
@@ -51,8 +52,8 @@ impl Target {
         let dir = paths::job_dir(&options.config, &job).context("finding the job's folder")?;
         let url = storage.bucket().url_of(&dir);
         Ok(Self {
-            alias: paths::alias(&job).map(|key| (key, url)),
-            latest: paths::latest_builds(&options.config, &job)?,
+            alias: paths::alias_key(&job).map(|key| (key, url)),
+            latest: paths::latest_build_keys(&options.config, &job)?,
             dir: if sub_dir.is_empty() {
                 dir
             } else {
@@ -64,7 +65,7 @@ impl Target {
     }
 
     /// The key of one of the run's own objects.
-    pub(crate) fn key(&self, name: &str) -> String {
+    pub(crate) fn object_key(&self, name: &str) -> String {
         if self.dir.is_empty() {
             name.to_owned()
         } else {
@@ -73,19 +74,23 @@ impl Target {
     }
 
     /// Writes the alias and the latest-build keys.
-    pub(crate) async fn announce(&self, uploader: &Uploader, now: Timestamp) -> Failures {
-        let mut failures = Failures::default();
+    pub(crate) async fn upload_alias_and_latest(
+        &self,
+        uploader: &Uploader,
+        now: Timestamp,
+    ) -> UploadFailures {
+        let mut failures = UploadFailures::default();
         if let Some((key, url)) = &self.alias {
-            let mut alias = Upload::text(key.clone(), url.clone());
+            let mut alias = ObjectUpload::from_text(key.clone(), url.clone());
             alias
                 .attributes
                 .metadata
                 .insert("link".to_owned(), url.clone());
-            failures.append(uploader.upload(vec![alias]).await);
+            failures.append(uploader.upload_objects(vec![alias]).await);
         }
         if !uploader.dry_run {
             for key in &self.latest {
-                let latest = uploader.upload_latest(key, &self.build_id, now);
+                let latest = uploader.upload_latest_build(key, &self.build_id, now);
                 failures.append(latest.await);
             }
         }
@@ -93,7 +98,7 @@ impl Target {
     }
 }
 
-fn credentials(options: &Options) -> anyhow::Result<Credentials> {
+fn read_credentials(options: &GcsUploadOptions) -> anyhow::Result<StorageCredentials> {
     let storage_token = match &options.storage_token_file {
         Some(file) => {
             let token = std::fs::read_to_string(file)
@@ -102,14 +107,14 @@ fn credentials(options: &Options) -> anyhow::Result<Credentials> {
         }
         None => None,
     };
-    Ok(Credentials {
-        gcs_credentials_file: path(options.gcs_credentials_file.as_deref()),
-        s3_credentials_file: path(options.s3_credentials_file.as_deref()),
+    Ok(StorageCredentials {
+        gcs_credentials_file: non_empty_path(options.gcs_credentials_file.as_deref()),
+        s3_credentials_file: non_empty_path(options.s3_credentials_file.as_deref()),
         storage_token,
     })
 }
 
 /// An empty path is none: the ambient credentials.
-fn path(file: Option<&str>) -> Option<PathBuf> {
+fn non_empty_path(file: Option<&str>) -> Option<PathBuf> {
     file.filter(|file| !file.is_empty()).map(PathBuf::from)
 }

@@ -1,11 +1,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use common::storage::Credentials;
+use common::storage::StorageCredentials;
 
 use super::*;
 
-const SHORT: Limits = Limits {
+const SHORT: RetryLimits = RetryLimits {
     own: Duration::from_millis(300),
     artifact: Duration::from_millis(100),
     lost: Duration::from_millis(300),
@@ -16,11 +16,11 @@ const SHORT: Limits = Limits {
 fn bucket() -> (tempfile::TempDir, Uploader) {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("file://{}", dir.path().join("bucket").display());
-    let storage = Storage::open(&url, &Credentials::default()).unwrap();
+    let storage = ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap();
     (
         dir,
         Uploader {
-            patience: Arc::new(Patience::new(SHORT)),
+            patience: Arc::new(RetryBudget::new(SHORT)),
             ..Uploader::new(storage, false)
         },
     )
@@ -29,10 +29,10 @@ fn bucket() -> (tempfile::TempDir, Uploader) {
 async fn read(uploader: &Uploader, key: &str) -> Vec<u8> {
     uploader
         .storage
-        .get(key)
+        .get_object(key)
         .await
         .unwrap()
-        .bytes(10 << 20)
+        .read_bytes(10 << 20)
         .await
         .unwrap()
         .to_vec()
@@ -44,16 +44,20 @@ async fn an_old_run_that_ends_late_does_not_rewind_the_latest_build() {
     let key = "logs/j/latest-build.txt";
     let now = jiff::Timestamp::from_second(1_795_953_600).unwrap();
     for (build_id, expected) in [("5", "5"), ("12", "12"), ("9", "12")] {
-        let failures = uploader.upload_latest(key, build_id, now);
-        assert_eq!(failures.await.count(), 0);
+        let failures = uploader.upload_latest_build(key, build_id, now);
+        assert_eq!(failures.await.total_count(), 0);
         assert_eq!(read(&uploader, key).await, expected.as_bytes());
     }
     // Nor does one id that is none keep out all that come after it.
     for frozen in ["9".repeat(19), "9".repeat(300)] {
-        let plain = Attributes::default();
-        uploader.storage.put(key, frozen, &plain).await.unwrap();
-        let failures = uploader.upload_latest(key, "2127000000000000000", now);
-        assert_eq!(failures.await.count(), 0);
+        let plain = ObjectAttributes::default();
+        uploader
+            .storage
+            .put_object(key, frozen, &plain)
+            .await
+            .unwrap();
+        let failures = uploader.upload_latest_build(key, "2127000000000000000", now);
+        assert_eq!(failures.await.total_count(), 0);
         assert_eq!(read(&uploader, key).await, b"2127000000000000000");
     }
 }
@@ -61,15 +65,15 @@ async fn an_old_run_that_ends_late_does_not_rewind_the_latest_build() {
 #[tokio::test]
 async fn one_bad_upload_does_not_stop_the_others() {
     let (dir, uploader) = bucket();
-    let file = |name: &str| Source::Log(dir.path().join(name));
+    let file = |name: &str| UploadSource::Log(dir.path().join(name));
     std::fs::write(dir.path().join("good"), "content").unwrap();
-    let upload = |key: &str, source| Upload {
+    let upload = |key: &str, source| ObjectUpload {
         key: key.into(),
         source,
-        attributes: Attributes::default(),
+        attributes: ObjectAttributes::default(),
     };
     let failures = uploader
-        .upload(vec![
+        .upload_objects(vec![
             upload("a/good", file("good")),
             upload("a/gone", file("gone")),
             upload("../b", file("good")),
@@ -88,9 +92,9 @@ async fn a_dry_run_uploads_nothing() {
         dry_run: true,
         ..uploader
     };
-    let failures = uploader.upload(vec![Upload::text("k".into(), "v")]);
-    assert_eq!(failures.await.count(), 0);
-    assert!(uploader.storage.get("k").await.is_err());
+    let failures = uploader.upload_objects(vec![ObjectUpload::from_text("k".into(), "v")]);
+    assert_eq!(failures.await.total_count(), 0);
+    assert!(uploader.storage.get_object("k").await.is_err());
 }
 
 #[tokio::test]
@@ -100,7 +104,7 @@ async fn a_walk_is_never_far_ahead_of_the_uploads() {
     let items = (0..5_000).inspect(move |_| {
         counting.fetch_add(1, Relaxed);
     });
-    let mut stream = std::pin::pin!(ahead(items));
+    let mut stream = std::pin::pin!(read_ahead(items));
     let mut read = 0;
     while stream.next().await.is_some() {
         read += 1;
@@ -117,43 +121,50 @@ async fn a_file_that_grows_is_read_to_where_it_was() {
     let path = dir.path().join("log");
     let file = std::fs::File::create(&path).unwrap();
     file.set_len(16 << 20).unwrap();
-    let upload = Upload {
+    let upload = ObjectUpload {
         key: "log".into(),
-        source: Source::Log(path),
-        attributes: Attributes::default(),
+        source: UploadSource::Log(path),
+        attributes: ObjectAttributes::default(),
     };
-    let opened = source::open(&upload, &uploader).await.unwrap();
+    let opened = source::open_upload(&upload, &uploader).await.unwrap();
     // It is open, and only its first chunks are read.
     file.set_len(32 << 20).unwrap();
-    let put = uploader.storage.put("log", opened.body, &upload.attributes);
+    let put = uploader
+        .storage
+        .put_object("log", opened.body, &upload.attributes);
     put.await.unwrap();
-    assert_eq!(uploader.storage.head("log").await.unwrap().size, 16 << 20);
+    assert_eq!(
+        uploader.storage.head_object("log").await.unwrap().size,
+        16 << 20
+    );
 }
 
-fn file(path: std::path::PathBuf, key: &str) -> Upload {
-    Upload {
+fn file(path: std::path::PathBuf, key: &str) -> ObjectUpload {
+    ObjectUpload {
         key: key.to_owned(),
-        source: Source::File {
+        source: UploadSource::File {
             below: path.clone(),
             path,
             censor: true,
             compress: false,
         },
-        attributes: Attributes::default(),
+        attributes: ObjectAttributes::default(),
     }
 }
 
 #[tokio::test]
 async fn a_storage_that_is_away_is_told_with_its_cause_and_not_waited_for_by_each_file() {
-    let storage = Storage::open("http://127.0.0.1:1/storage", &Credentials::default()).unwrap();
+    let storage =
+        ObjectStorage::open_bucket("http://127.0.0.1:1/storage", &StorageCredentials::default())
+            .unwrap();
     let uploader = Uploader {
-        patience: Arc::new(Patience::new(SHORT)),
+        patience: Arc::new(RetryBudget::new(SHORT)),
         ..Uploader::new(storage, false)
     };
-    let artifacts = (0..2_000).map(|n| Ok(Upload::text(format!("a/{n}"), "x")));
+    let artifacts = (0..2_000).map(|n| Ok(ObjectUpload::from_text(format!("a/{n}"), "x")));
     let begin = Instant::now();
     let failures = uploader.upload_artifacts(artifacts).await;
-    assert_eq!(failures.count(), 2_000);
+    assert_eq!(failures.total_count(), 2_000);
     assert!(
         begin.elapsed() < Duration::from_mins(1),
         "one patience each would take more than three"
@@ -163,7 +174,7 @@ async fn a_storage_that_is_away_is_told_with_its_cause_and_not_waited_for_by_eac
     assert_eq!(tried.len(), CONCURRENCY, "{reasons:?}");
     assert!(tried[0].contains("Connection refused"), "{tried:?}");
     assert!(reasons[50].contains("was not tried"), "{reasons:?}");
-    let own = uploader.upload(vec![Upload::text("finished.json".into(), "{}")]);
+    let own = uploader.upload_objects(vec![ObjectUpload::from_text("finished.json".into(), "{}")]);
     let own = own.await;
     let reason = &own.iter().next().unwrap().reason;
     assert!(reason.contains("; tried "), "tried all the same: {reason}");
@@ -175,7 +186,7 @@ async fn archives_that_do_not_fit_together_go_one_after_the_other() {
     let censor = Censor::new(["hunter22"]).unwrap();
     let uploader = Uploader {
         censor,
-        archives: Archives::new(Space::new(dir.path(), 3 << 20), 4),
+        archives: ArchiveSlots::new(TempSpace::new(dir.path(), 3 << 20), 4),
         ..uploader
     };
     let content = [vec![b'x'; 1 << 20], b"hunter22".to_vec()].concat();
@@ -190,10 +201,10 @@ async fn archives_that_do_not_fit_together_go_one_after_the_other() {
         })
         .collect();
     let failures = uploader.upload_artifacts(uploads.into_iter()).await;
-    assert_eq!(failures.count(), 0, "{failures:?}");
+    assert_eq!(failures.total_count(), 0, "{failures:?}");
 
     let uploader = Uploader {
-        archives: Archives::new(Space::new(dir.path(), 1 << 20), 4),
+        archives: ArchiveSlots::new(TempSpace::new(dir.path(), 1 << 20), 4),
         ..uploader
     };
     let alone = file(dir.path().join("0.gz"), "b");

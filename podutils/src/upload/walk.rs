@@ -9,34 +9,34 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::prowjob::GcsConfiguration;
-use common::storage::{Attributes, content_type, paths};
+use common::storage::{ObjectAttributes, content_type, paths};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::censor::Censor;
 
-use super::{Failure, Source, Upload};
+use super::{ObjectUpload, UploadFailure, UploadSource};
 
 /// Which files of an item are censored, by their path below it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Filter {
+pub(crate) struct CensorFilter {
     include: Option<GlobSet>,
     exclude: GlobSet,
 }
 
-impl Filter {
+impl CensorFilter {
     /// Excluding wins; without an include pattern all others are included.
     pub(crate) fn new(include: &[String], exclude: &[String]) -> Result<Self, globset::Error> {
         Ok(Self {
             include: if include.is_empty() {
                 None
             } else {
-                Some(globs(include)?)
+                Some(build_globs(include)?)
             },
-            exclude: globs(exclude)?,
+            exclude: build_globs(exclude)?,
         })
     }
 
-    fn applies(&self, path: &Path) -> bool {
+    fn applies_to(&self, path: &Path) -> bool {
         !self.exclude.is_match(path)
             && self
                 .include
@@ -45,7 +45,7 @@ impl Filter {
     }
 }
 
-fn globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
+fn build_globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         set.add(GlobBuilder::new(pattern).literal_separator(true).build()?);
@@ -56,9 +56,9 @@ fn globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
 /// Whether a file is uploaded that is not censored, because a pattern says so. Clones tell of
 /// the same files.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct PassedOver(Arc<AtomicBool>);
+pub(crate) struct UncensoredFiles(Arc<AtomicBool>);
 
-impl PassedOver {
+impl UncensoredFiles {
     pub(crate) fn is_any(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -75,33 +75,33 @@ const MAX_FILES: usize = 1_000_000;
 /// What is in a folder lies in one of its name; a file given by itself lies beside the run's own
 /// files, whose names it cannot have. An item that does not exist has no files. What cannot be read is a failure, and the walk goes
 /// on. Folders that are links are not entered; a file that is a link is checked when it is opened.
-pub(crate) struct Walk {
+pub(crate) struct ArtifactWalk {
     /// Whose files are next, last first.
     items: Vec<PathBuf>,
     /// The item that is walked through.
     root: PathBuf,
     /// Its open folders.
     open: Vec<(PathBuf, fs::ReadDir)>,
-    plan: Plan,
+    plan: ArtifactPlan,
     /// Hashes of the keys that are taken.
     taken: HashSet<u64>,
     hasher: RandomState,
 }
 
 /// How a file becomes an upload.
-pub(crate) struct Plan {
+pub(crate) struct ArtifactPlan {
     /// The run's folder; empty where there is nothing but the run.
     pub(crate) dir: String,
     pub(crate) config: GcsConfiguration,
-    pub(crate) filter: Filter,
+    pub(crate) filter: CensorFilter,
     /// Hides what a name tells.
     pub(crate) censor: Censor,
     /// Told of what the filter lets pass.
-    pub(crate) passed_over: PassedOver,
+    pub(crate) passed_over: UncensoredFiles,
 }
 
-impl Walk {
-    pub(crate) fn new(items: &[String], plan: Plan) -> Self {
+impl ArtifactWalk {
+    pub(crate) fn new(items: &[String], plan: ArtifactPlan) -> Self {
         Self {
             items: items.iter().rev().map(PathBuf::from).collect(),
             root: PathBuf::new(),
@@ -113,18 +113,22 @@ impl Walk {
     }
 
     /// The file's upload, or why it has none; `None` for a folder, and for what is no file.
-    fn visit(&mut self, path: PathBuf, kind: fs::FileType) -> Option<Result<Upload, Failure>> {
+    fn visit_path(
+        &mut self,
+        path: PathBuf,
+        kind: fs::FileType,
+    ) -> Option<Result<ObjectUpload, UploadFailure>> {
         if kind.is_dir() {
             if self.open.len() >= MAX_DEPTH {
                 let reason = format!("folders are nested deeper than {MAX_DEPTH}");
-                return Some(Err(failure(&path, reason)));
+                return Some(Err(file_failure(&path, reason)));
             }
             return match fs::read_dir(&path) {
                 Ok(entries) => {
                     self.open.push((path, entries));
                     None
                 }
-                Err(e) => Some(Err(failure(&path, unreadable_folder(&e)))),
+                Err(e) => Some(Err(file_failure(&path, unreadable_folder(&e)))),
             };
         }
         let is_linked_folder = || fs::metadata(&path).is_ok_and(|linked| linked.is_dir());
@@ -132,31 +136,34 @@ impl Walk {
         if !is_file {
             return None;
         }
-        Some(self.take(&path))
+        Some(self.take_file(&path))
     }
 
-    fn take(&mut self, path: &Path) -> Result<Upload, Failure> {
-        let upload = self.plan.upload(path, &self.root);
-        if path == self.root && is_of_the_run(&upload.key[self.plan.dir.len()..]) {
-            return Err(failure(path, "the run has a file of that name".to_owned()));
+    fn take_file(&mut self, path: &Path) -> Result<ObjectUpload, UploadFailure> {
+        let upload = self.plan.plan_upload(path, &self.root);
+        if path == self.root && is_run_file(&upload.key[self.plan.dir.len()..]) {
+            return Err(file_failure(
+                path,
+                "the run has a file of that name".to_owned(),
+            ));
         }
         if self.taken.len() >= MAX_FILES {
             self.items.clear();
             self.open.clear();
             let reason = format!("there are more than {MAX_FILES} files; the rest was left out");
-            return Err(failure(path, reason));
+            return Err(file_failure(path, reason));
         }
         if self.taken.insert(self.hasher.hash_one(&upload.key)) {
             Ok(upload)
         } else {
             let reason = "another file has that name already".to_owned();
-            Err(failure(path, reason))
+            Err(file_failure(path, reason))
         }
     }
 }
 
-impl Iterator for Walk {
-    type Item = Result<Upload, Failure>;
+impl Iterator for ArtifactWalk {
+    type Item = Result<ObjectUpload, UploadFailure>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -164,7 +171,7 @@ impl Iterator for Walk {
                 match entries.next() {
                     Some(Ok(entry)) => (entry.path(), entry.file_type()),
                     Some(Err(e)) => {
-                        let failure = failure(folder, unreadable_folder(&e));
+                        let failure = file_failure(folder, unreadable_folder(&e));
                         self.open.pop();
                         return Some(Err(failure));
                     }
@@ -180,19 +187,19 @@ impl Iterator for Walk {
             };
             match kind {
                 Ok(kind) => {
-                    if let Some(found) = self.visit(path, kind) {
+                    if let Some(found) = self.visit_path(path, kind) {
                         return Some(found);
                     }
                 }
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => return Some(Err(failure(&path, format!("it cannot be read: {e}")))),
+                Err(e) => return Some(Err(file_failure(&path, format!("it cannot be read: {e}")))),
             }
         }
     }
 }
 
-fn failure(path: &Path, reason: String) -> Failure {
-    Failure {
+fn file_failure(path: &Path, reason: String) -> UploadFailure {
+    UploadFailure {
         key: path.display().to_string(),
         reason,
         uncensored: false,
@@ -200,7 +207,7 @@ fn failure(path: &Path, reason: String) -> Failure {
 }
 
 /// Whether a run itself writes a file of this name into its folder.
-fn is_of_the_run(name: &str) -> bool {
+fn is_run_file(name: &str) -> bool {
     let name = name.trim_start_matches('/');
     name.ends_with(paths::BUILD_LOG)
         || [
@@ -211,7 +218,7 @@ fn is_of_the_run(name: &str) -> bool {
             paths::SIDECAR_LOG,
             paths::PROW_JOB,
             paths::POD_INFO,
-            paths::FAILURE,
+            paths::FAILURE_DIGEST,
         ]
         .contains(&name)
 }
@@ -220,8 +227,8 @@ fn unreadable_folder(error: &io::Error) -> String {
     format!("the folder cannot be read, nor what is in it: {error}")
 }
 
-impl Plan {
-    fn upload(&self, path: &Path, root: &Path) -> Upload {
+impl ArtifactPlan {
+    fn plan_upload(&self, path: &Path, root: &Path) -> ObjectUpload {
         let relative = path
             .strip_prefix(root)
             .ok()
@@ -239,13 +246,13 @@ impl Plan {
         let is_taken = path.extension().is_some_and(|extension| extension == "gz")
             && fs::symlink_metadata(path.with_extension("")).is_ok();
         let (name, attributes) = if is_taken {
-            let attributes = Attributes {
+            let attributes = ObjectAttributes {
                 content_type: content_type(&name, &self.config.media_types),
-                ..Attributes::default()
+                ..ObjectAttributes::default()
             };
             (name, attributes)
         } else {
-            describe(&name, &self.config)
+            name_and_attributes(&name, &self.config)
         };
         let extension = name
             .rsplit('/')
@@ -262,17 +269,17 @@ impl Plan {
         if compress && attributes.content_type.is_none() {
             attributes.content_type = Some("text/plain; charset=utf-8".to_owned());
         }
-        let censor = self.filter.applies(relative);
+        let censor = self.filter.applies_to(relative);
         if !censor {
             self.passed_over.0.store(true, Ordering::Relaxed);
         }
-        let source = Source::File {
+        let source = UploadSource::File {
             path: path.to_owned(),
             below: root.to_owned(),
             censor,
             compress: compress && attributes.content_encoding.is_none(),
         };
-        Upload {
+        ObjectUpload {
             key: match self.dir.as_str() {
                 "" => name,
                 dir => format!("{dir}/{name}"),
@@ -284,7 +291,7 @@ impl Plan {
 }
 
 /// The object's name and type: `x.txt.gz` is the text `x.txt` that happens to be compressed.
-fn describe(name: &str, config: &GcsConfiguration) -> (String, Attributes) {
+fn name_and_attributes(name: &str, config: &GcsConfiguration) -> (String, ObjectAttributes) {
     let Some(inner) = name
         .strip_suffix(".gz")
         .filter(|inner| !inner.is_empty() && !inner.ends_with('/'))
@@ -292,19 +299,19 @@ fn describe(name: &str, config: &GcsConfiguration) -> (String, Attributes) {
         let content_type = content_type(name, &config.media_types);
         return (
             name.to_owned(),
-            Attributes {
+            ObjectAttributes {
                 content_type,
-                ..Attributes::default()
+                ..ObjectAttributes::default()
             },
         );
     };
     let attributes = match content_type(inner, &config.media_types) {
-        Some(inner) => Attributes {
+        Some(inner) => ObjectAttributes {
             content_type: Some(inner),
             content_encoding: Some("gzip".to_owned()),
-            ..Attributes::default()
+            ..ObjectAttributes::default()
         },
-        None => Attributes::of_type("application/gzip"),
+        None => ObjectAttributes::of_type("application/gzip"),
     };
     (inner.to_owned(), attributes)
 }

@@ -6,26 +6,30 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use common::prowjob::{Pull, Refs};
-use podutils::clonerefs::{Options, Record, run};
+use podutils::clonerefs::{CloneRecord, ClonerefsOptions, run_clonerefs};
 
 use crate::support::{Pod, Repository};
 
 struct Clone {
-    records: Vec<Record>,
+    records: Vec<CloneRecord>,
     code: ExitCode,
 }
 
-async fn clone_with(pod: &Pod, git_refs: Vec<Refs>, change: impl FnOnce(&mut Options)) -> Clone {
-    let mut options = Options {
+async fn clone_with(
+    pod: &Pod,
+    git_refs: Vec<Refs>,
+    change: impl FnOnce(&mut ClonerefsOptions),
+) -> Clone {
+    let mut options = ClonerefsOptions {
         src_root: pod.path("go"),
         log: pod.path("logs/clone.json"),
         git_user_name: "ci-robot".into(),
         git_user_email: "ci-robot@k8s.io".into(),
         git_refs,
-        ..Options::default()
+        ..ClonerefsOptions::default()
     };
     change(&mut options);
-    let code = run(&options).await.unwrap();
+    let code = run_clonerefs(&options).await.unwrap();
     Clone {
         records: serde_json::from_str(&pod.read("logs/clone.json")).unwrap(),
         code,
@@ -88,7 +92,7 @@ async fn the_same_input_makes_the_same_commits() {
     let refs = repository.refs(pulls);
     let mut shas = Vec::new();
     for root in ["a", "b"] {
-        let options = |o: &mut Options| o.src_root = pod.path(root);
+        let options = |o: &mut ClonerefsOptions| o.src_root = pod.path(root);
         shas.push(
             clone_with(&pod, vec![refs.clone()], options).await.records[1]
                 .final_sha

@@ -1,9 +1,9 @@
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use podutils::clonerefs::{Command, Record};
-use podutils::initupload::{Options, run};
-use podutils::sidecar::CensoringOptions;
+use podutils::clonerefs::{CloneRecord, CommandRecord};
+use podutils::initupload::{InituploadOptions, run_initupload};
+use podutils::sidecar::SidecarCensoringOptions;
 use serde_json::json;
 
 use crate::support::{Pod, presubmit};
@@ -14,13 +14,13 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_795_348_800).unwrap()
 }
 
-fn record(failed: bool) -> Record {
-    let command = Command {
+fn record(failed: bool) -> CloneRecord {
+    let command = CommandRecord {
         command: "git fetch".into(),
         output: "fatal: no\n".into(),
-        ..Command::default()
+        ..CommandRecord::default()
     };
-    Record {
+    CloneRecord {
         refs: presubmit("1234").refs.unwrap(),
         commands: vec![command],
         failed,
@@ -29,27 +29,27 @@ fn record(failed: bool) -> Record {
         } else {
             "merged".into()
         },
-        ..Record::default()
+        ..CloneRecord::default()
     }
 }
 
-async fn upload(pod: &Pod, records: Option<&[Record]>) -> anyhow::Result<ExitCode> {
-    let mut options = Options {
+async fn upload(pod: &Pod, records: Option<&[CloneRecord]>) -> anyhow::Result<ExitCode> {
+    let mut options = InituploadOptions {
         gcs: pod.gcs(),
-        ..Options::default()
+        ..InituploadOptions::default()
     };
     if let Some(records) = records {
         pod.write("logs/clone.json", serde_json::to_vec(records)?);
         options.log = pod.path("logs/clone.json");
     }
-    run(&options, &presubmit("1234"), now()).await
+    run_initupload(&options, &presubmit("1234"), now()).await
 }
 
 #[tokio::test]
 async fn a_run_begins_with_what_readers_look_for() {
     let pod = Pod::new();
     assert_eq!(
-        upload(&pod, Some(&[Record::default(), record(false)]))
+        upload(&pod, Some(&[CloneRecord::default(), record(false)]))
             .await
             .unwrap(),
         ExitCode::SUCCESS
@@ -93,11 +93,11 @@ async fn a_job_without_a_name_is_stored_where_prow_stores_it() {
     let mut spec = presubmit("1234");
     spec.job = String::new();
     spec.refs.as_mut().unwrap().org = String::new();
-    let options = Options {
+    let options = InituploadOptions {
         gcs: pod.gcs(),
-        ..Options::default()
+        ..InituploadOptions::default()
     };
-    let code = run(&options, &spec, now()).await.unwrap();
+    let code = run_initupload(&options, &spec, now()).await.unwrap();
     assert_eq!(code, ExitCode::SUCCESS);
     assert_eq!(
         pod.keys().await,
@@ -131,7 +131,7 @@ async fn a_failed_clone_ends_the_run_with_a_log() {
 }
 
 /// Options of a run whose clone had the secret `hunter22`, and records that tell it.
-fn with_secret(pod: &Pod, failed: bool) -> Options {
+fn with_secret(pod: &Pod, failed: bool) -> InituploadOptions {
     pod.write("secrets/token", "hunter22\n");
     let mut record = record(failed);
     record.commands[0].output = "fatal: hunter22\nfor https://u:swordfish@h/o/r\n".into();
@@ -139,13 +139,13 @@ fn with_secret(pod: &Pod, failed: bool) -> Options {
         record.commands[0].error = "no hunter22".into();
     }
     pod.write("logs/clone.json", serde_json::to_vec(&[record]).unwrap());
-    Options {
+    InituploadOptions {
         gcs: pod.gcs(),
         log: pod.path("logs/clone.json"),
-        censoring_options: Some(CensoringOptions {
+        censoring_options: Some(SidecarCensoringOptions {
             secret_directories: vec![pod.path("secrets")],
             every_secret: true,
-            ..CensoringOptions::default()
+            ..SidecarCensoringOptions::default()
         }),
     }
 }
@@ -163,7 +163,9 @@ async fn the_secrets_of_a_clone_are_in_none_of_its_files() {
     for failed in [false, true] {
         let pod = Pod::new();
         let options = with_secret(&pod, failed);
-        run(&options, &presubmit("1234"), now()).await.unwrap();
+        run_initupload(&options, &presubmit("1234"), now())
+            .await
+            .unwrap();
         for text in texts(&pod).await {
             assert!(
                 !text.contains("hunter") && !text.contains("swordfish"),
@@ -201,7 +203,9 @@ async fn a_clone_whose_secrets_cannot_be_read_is_not_uploaded() {
             .as_mut()
             .unwrap()
             .secret_directories = missing;
-        let ended = run(&options, &presubmit("1234"), now()).await.unwrap();
+        let ended = run_initupload(&options, &presubmit("1234"), now())
+            .await
+            .unwrap();
         assert_eq!(ended, code);
         for text in texts(&pod).await {
             for word in ["hunter", "fatal", "merged", "clone-log", "clone-records"] {
@@ -228,7 +232,9 @@ async fn records_that_nobody_asked_to_censor_are_uploaded_as_they_are() {
     options.censoring_options = None;
     let raw = r#"[ {"refs": {"org": "o"}, "future": 1, "commands": [{"command": "hunter22"}]} ]"#;
     pod.write("logs/clone.json", raw);
-    run(&options, &presubmit("1234"), now()).await.unwrap();
+    run_initupload(&options, &presubmit("1234"), now())
+        .await
+        .unwrap();
     assert_eq!(pod.text(&format!("{DIR}/clone-records.json")).await, raw);
 }
 
@@ -246,23 +252,29 @@ async fn without_a_clone_there_is_no_clone_log() {
 #[tokio::test]
 async fn unreadable_records_are_an_error() {
     let pod = Pod::new();
-    let options = Options {
+    let options = InituploadOptions {
         gcs: pod.gcs(),
         log: pod.path("logs/none.json"),
-        ..Options::default()
+        ..InituploadOptions::default()
     };
-    assert!(run(&options, &presubmit("1"), now()).await.is_err());
+    assert!(
+        run_initupload(&options, &presubmit("1"), now())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
 async fn a_local_output_folder_holds_the_run_and_nothing_else() {
     let pod = Pod::new();
-    let mut options = Options {
+    let mut options = InituploadOptions {
         gcs: pod.gcs(),
-        ..Options::default()
+        ..InituploadOptions::default()
     };
     options.gcs.config.local_output_dir = pod.path("output");
-    run(&options, &presubmit("1234"), now()).await.unwrap();
+    run_initupload(&options, &presubmit("1234"), now())
+        .await
+        .unwrap();
     let names: Vec<_> = std::fs::read_dir(pod.at("output"))
         .unwrap()
         .map(|e| e.unwrap().file_name())

@@ -17,7 +17,7 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use podutils::JobSpec;
 use podutils::entrypoint::WrapperOptions;
-use podutils::sidecar::{CensoringOptions, Options, Sidecar, run};
+use podutils::sidecar::{SidecarCensoringOptions, SidecarOptions, SidecarRun, run_sidecar};
 use serde_json::json;
 
 use crate::support::{Pod, presubmit};
@@ -38,31 +38,31 @@ fn entry(pod: &Pod, name: &str, prefix: &str) -> WrapperOptions {
     }
 }
 
-fn options(pod: &Pod) -> Options {
+fn options(pod: &Pod) -> SidecarOptions {
     let mut gcs_options = pod.gcs();
     gcs_options.items = vec![pod.path("logs/artifacts")];
-    Options {
+    SidecarOptions {
         gcs_options,
         entries: vec![entry(pod, "test", "")],
-        ..Options::default()
+        ..SidecarOptions::default()
     }
 }
 
-fn with_secret(pod: &Pod, secret: &str) -> Options {
+fn with_secret(pod: &Pod, secret: &str) -> SidecarOptions {
     pod.write("secrets/token", secret);
     let secret_directories = vec![pod.path("secrets")];
-    Options {
-        censoring_options: CensoringOptions {
+    SidecarOptions {
+        censoring_options: SidecarCensoringOptions {
             secret_directories,
             every_secret: true,
-            ..CensoringOptions::default()
+            ..SidecarCensoringOptions::default()
         },
         ..options(pod)
     }
 }
 
-fn sidecar<'a>(options: &'a Options, spec: &'a JobSpec) -> Sidecar<'a> {
-    Sidecar {
+fn sidecar<'a>(options: &'a SidecarOptions, spec: &'a JobSpec) -> SidecarRun<'a> {
+    SidecarRun {
         options,
         spec,
         own_log: None,
@@ -70,8 +70,8 @@ fn sidecar<'a>(options: &'a Options, spec: &'a JobSpec) -> Sidecar<'a> {
     }
 }
 
-async fn finish(options: &Options) -> ExitCode {
-    run(sidecar(options, &presubmit("1234")), pending())
+async fn finish(options: &SidecarOptions) -> ExitCode {
+    run_sidecar(sidecar(options, &presubmit("1234")), pending())
         .await
         .unwrap()
 }
@@ -92,11 +92,14 @@ async fn log_artifacts_and_result_are_uploaded() {
     pod.write("logs/marker-file.txt", "0");
     let options = options(&pod);
     let spec = presubmit("1234");
-    let sidecar = Sidecar {
+    let sidecar = SidecarRun {
         own_log: Some(pod.at("own.log")),
         ..sidecar(&options, &spec)
     };
-    assert_eq!(run(sidecar, pending()).await.unwrap(), ExitCode::SUCCESS);
+    assert_eq!(
+        run_sidecar(sidecar, pending()).await.unwrap(),
+        ExitCode::SUCCESS
+    );
 
     assert_eq!(
         pod.text(&format!("{DIR}/build-log.txt")).await,
@@ -158,7 +161,7 @@ async fn several_containers_have_a_log_each() {
         pod.write(&format!("logs/{name}-marker-file.txt"), code);
     }
     pod.write("logs/artifacts/b-metadata.json", "not json");
-    let options = Options {
+    let options = SidecarOptions {
         entries: vec![entry(&pod, "a", "a-"), entry(&pod, "b", "b-")],
         entry_error: true,
         ..options(&pod)
@@ -206,7 +209,7 @@ async fn listed_types_are_compressed_on_the_way() {
     }
     let object = pod.object(&format!("{DIR}/artifacts/long.txt")).await;
     let mut text = String::new();
-    GzDecoder::new(&object.bytes(1 << 20).await.unwrap()[..])
+    GzDecoder::new(&object.read_bytes(1 << 20).await.unwrap()[..])
         .read_to_string(&mut text)
         .unwrap();
     assert_eq!(text, long);
@@ -218,8 +221,11 @@ async fn an_interrupt_uploads_what_there_is_and_the_end_the_rest() {
     pod.write("logs/process-log.txt", "so far\n");
     let options = options(&pod);
     let spec = presubmit("1234");
-    let running =
-        tokio::spawn(async move { run(sidecar(&options, &spec), async {}).await.unwrap() });
+    let running = tokio::spawn(async move {
+        run_sidecar(sidecar(&options, &spec), async {})
+            .await
+            .unwrap()
+    });
     let finished = format!("{DIR}/finished.json");
     for _ in 0..100 {
         if pod.keys().await.contains(&finished) {
@@ -252,13 +258,16 @@ async fn an_interrupt_uploads_what_there_is_and_the_end_the_rest() {
 async fn interrupts_may_be_ignored() {
     let pod = Pod::new();
     pod.write("logs/process-log.txt", "so far\n");
-    let options = Options {
+    let options = SidecarOptions {
         ignore_interrupts: true,
         ..options(&pod)
     };
     let spec = presubmit("1234");
-    let running =
-        tokio::spawn(async move { run(sidecar(&options, &spec), async {}).await.unwrap() });
+    let running = tokio::spawn(async move {
+        run_sidecar(sidecar(&options, &spec), async {})
+            .await
+            .unwrap()
+    });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(pod.keys().await.is_empty());
     pod.write("logs/marker-file.txt", "130");
@@ -272,12 +281,12 @@ async fn interrupts_may_be_ignored() {
 #[tokio::test]
 async fn nobody_to_wait_for_is_an_error() {
     let pod = Pod::new();
-    let options = Options {
+    let options = SidecarOptions {
         entries: Vec::new(),
         ..options(&pod)
     };
     assert!(
-        run(sidecar(&options, &presubmit("1234")), pending())
+        run_sidecar(sidecar(&options, &presubmit("1234")), pending())
             .await
             .is_err()
     );

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::prowjob::{GcsConfiguration, PathStrategy, ProwJobType, Pull, Refs};
-use common::storage::{Credentials, Object, Storage};
+use common::storage::{BucketObject, ObjectStorage, StorageCredentials};
 use podutils::{JobSpec, gcs};
 use tempfile::TempDir;
 
@@ -38,27 +38,29 @@ impl Pod {
         fs::read_to_string(self.at(name)).unwrap()
     }
 
-    pub(crate) fn gcs(&self) -> gcs::Options {
-        gcs::Options {
+    pub(crate) fn gcs(&self) -> gcs::GcsUploadOptions {
+        gcs::GcsUploadOptions {
             config: GcsConfiguration {
                 bucket: format!("file://{}", self.path("bucket")),
                 path_strategy: Some(PathStrategy::Explicit),
                 ..GcsConfiguration::default()
             },
-            ..gcs::Options::default()
+            ..gcs::GcsUploadOptions::default()
         }
     }
 
-    pub(crate) async fn object(&self, key: &str) -> Object {
-        let storage = Storage::open(&self.gcs().config.bucket, &Credentials::default()).unwrap();
+    pub(crate) async fn object(&self, key: &str) -> BucketObject {
+        let storage =
+            ObjectStorage::open_bucket(&self.gcs().config.bucket, &StorageCredentials::default())
+                .unwrap();
         storage
-            .get(key)
+            .get_object(key)
             .await
             .unwrap_or_else(|e| panic!("{key}: {e}"))
     }
 
     pub(crate) async fn text(&self, key: &str) -> String {
-        let bytes = self.object(key).await.bytes(64 << 20).await.unwrap();
+        let bytes = self.object(key).await.read_bytes(64 << 20).await.unwrap();
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 
@@ -68,9 +70,11 @@ impl Pod {
 
     /// All keys of the bucket.
     pub(crate) async fn keys(&self) -> Vec<String> {
-        let storage = Storage::open(&self.gcs().config.bucket, &Credentials::default()).unwrap();
+        let storage =
+            ObjectStorage::open_bucket(&self.gcs().config.bucket, &StorageCredentials::default())
+                .unwrap();
         storage
-            .list("", false)
+            .list_objects("", false)
             .await
             .unwrap()
             .objects

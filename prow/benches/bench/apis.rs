@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use local::apiserver::{ApiServer, Options};
+use local::apiserver::{ApiServer, ApiServerOptions};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -59,10 +59,10 @@ impl Embedded {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let logs = folder.path().join("logs");
-        let api = ApiServer::start(Options { db: None, logs }).await?;
+        let api = ApiServer::start(ApiServerOptions { db: None, logs }).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let stop = CancellationToken::new();
-        let endpoint = api.serve(listener, stop.clone()).await?;
+        let endpoint = api.serve_loopback(listener, stop.clone()).await?;
         let embedded = Self {
             folder,
             _stop: stop.drop_guard(),

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use local::testing::Cluster;
+use local::testing::TestCluster;
 use serde_json::json;
 use sha2::Sha256;
 
@@ -69,7 +69,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
 async fn measure(branches: usize, waiting: usize) -> anyhow::Result<Vec<Duration>> {
     let folder = tempfile::tempdir()?;
     let api = Embedded::start().await?;
-    let cluster = Cluster::given(&api.kubeconfig()).await?;
+    let cluster = TestCluster::from_kubeconfig(&api.kubeconfig()).await?;
     configure(folder.path(), &cluster.namespace)?;
     let nowhere = folder.path().join("nowhere");
     fs::write(&nowhere, NOWHERE)?;

@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Instant};
 
 use anyhow::ensure;
 use common::config::Config;
-use hook::{Filter, select};
+use hook::{PresubmitFilter, filter_presubmits};
 
 use crate::{corpus, figure::Figure};
 
@@ -27,7 +27,7 @@ const FOLDERS: [&str; 10] = [
 ];
 
 pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
-    let config = Config::load(&corpus::options(&corpus::folder()?))?;
+    let config = Config::load_files(&corpus::options(&corpus::folder()?))?;
     let jobs = config.presubmits_for(REPOSITORY);
     ensure!(!jobs.is_empty(), "{REPOSITORY} has no presubmits");
     let files: Vec<String> = (0..FILES)
@@ -39,7 +39,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
     let mut times = Vec::new();
     for _ in 0..RUNS {
         let begin = Instant::now();
-        let chosen = select(jobs, &[Filter::Auto], "master", || {
+        let chosen = filter_presubmits(jobs, &[PresubmitFilter::Auto], "master", || {
             Ok::<_, Infallible>(files.as_slice())
         })?;
         times.push(begin.elapsed());

@@ -9,7 +9,9 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use common::config::{Agent, Config, LoadMetrics, Loader, agent::Source as _};
+use common::config::{
+    Config, ConfigAgent, ConfigLoader, LoadMetrics, agent::ReloadableConfig as _,
+};
 use prometheus_client::registry::Registry;
 
 use crate::{
@@ -74,7 +76,7 @@ pub(crate) fn child(arguments: &[String]) -> anyhow::Result<()> {
         anyhow::bail!("expected a folder");
     };
     let begin = Instant::now();
-    let config = Config::load(&corpus::options(Path::new(folder)))?;
+    let config = Config::load_files(&corpus::options(Path::new(folder)))?;
     let seconds = begin.elapsed().as_secs_f64();
     drop(config);
     println!("{seconds} {}", peak_mb("self")?);
@@ -85,8 +87,8 @@ pub(crate) fn child(arguments: &[String]) -> anyhow::Result<()> {
 fn reloads(folder: &Path) -> anyhow::Result<Vec<Duration>> {
     let copy = tempfile::tempdir()?;
     copy_folder(folder, copy.path())?;
-    let mut loader = Loader::new(corpus::options(copy.path()));
-    loader.load()?;
+    let mut loader = ConfigLoader::new(corpus::options(copy.path()));
+    loader.load_config()?;
     let mut files = Vec::new();
     list(&copy.path().join("jobs"), &mut files)?;
     files.sort();
@@ -95,7 +97,7 @@ fn reloads(folder: &Path) -> anyhow::Result<Vec<Duration>> {
         let text = fs::read_to_string(path)?;
         fs::write(path, text + "# touched\n")?;
         let begin = Instant::now();
-        loader.load()?;
+        loader.load_config()?;
         times.push(begin.elapsed());
     }
     Ok(times)
@@ -106,8 +108,8 @@ fn reloads(folder: &Path) -> anyhow::Result<Vec<Duration>> {
 fn swaps(folder: &Path) -> anyhow::Result<Vec<Duration>> {
     let copy = tempfile::tempdir()?;
     copy_folder(folder, copy.path())?;
-    let mut loader = Loader::new(corpus::options(copy.path()));
-    loader.load()?;
+    let mut loader = ConfigLoader::new(corpus::options(copy.path()));
+    loader.load_config()?;
     let mut files = Vec::new();
     list(&copy.path().join("jobs"), &mut files)?;
     files.sort();
@@ -125,7 +127,7 @@ fn swaps(folder: &Path) -> anyhow::Result<Vec<Duration>> {
         }
         let reading = begin.elapsed();
         let begin = Instant::now();
-        loader.load()?;
+        loader.load_config()?;
         times.push(begin.elapsed().saturating_sub(reading));
     }
     Ok(times)
@@ -138,8 +140,8 @@ fn served(folder: &Path) -> anyhow::Result<Vec<Duration>> {
     let mut files = Vec::new();
     list(&copy.path().join("jobs"), &mut files)?;
     files.sort();
-    let metrics = LoadMetrics::register(&mut Registry::default());
-    let (_agent, mut config) = Agent::start(&corpus::options(copy.path()), &metrics)?;
+    let metrics = LoadMetrics::register_metrics(&mut Registry::default());
+    let (_agent, mut config) = ConfigAgent::watch_config(&corpus::options(copy.path()), &metrics)?;
     let mut times = Vec::new();
     for path in files
         .iter()

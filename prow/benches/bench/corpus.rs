@@ -5,12 +5,12 @@ use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, ensure};
 use clap::Parser as _;
-use common::config::Options;
+use common::config::ConfigOptions;
 
 #[derive(clap::Parser)]
 struct Arguments {
     #[command(flatten)]
-    config: Options,
+    config: ConfigOptions,
 }
 
 /// A folder with `config.yaml` and `jobs`: `PROW_CORPUS`, else the one beside the checkout.
@@ -29,7 +29,7 @@ pub(crate) fn folder() -> anyhow::Result<PathBuf> {
 }
 
 /// The flags that name the configuration in a folder.
-pub(crate) fn options(folder: &std::path::Path) -> Options {
+pub(crate) fn options(folder: &std::path::Path) -> ConfigOptions {
     let file = |name: &str| folder.join(name).into_os_string();
     Arguments::parse_from([
         "bench".into(),

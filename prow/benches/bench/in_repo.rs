@@ -12,7 +12,7 @@ use anyhow::{Context as _, ensure};
 use clap::Parser as _;
 use common::{config::Config, github, service};
 use hook::{InRepoReader, InRepoSettings};
-use local::github::{Github, Options, RepoOptions};
+use local::github::{FakeGithub, FakeGithubOptions, RepoOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,7 @@ const FILES: usize = 20;
 #[derive(clap::Parser)]
 struct Flags {
     #[command(flatten)]
-    github: github::Options,
+    github: github::GithubOptions,
 }
 
 pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
@@ -38,7 +38,12 @@ pub(crate) fn run() -> anyhow::Result<Vec<Figure>> {
 async fn read() -> anyhow::Result<Vec<Duration>> {
     let folder = tempfile::tempdir()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let github = Github::start(Options::default(), listener, CancellationToken::new()).await?;
+    let github = FakeGithub::start(
+        FakeGithubOptions::default(),
+        listener,
+        CancellationToken::new(),
+    )
+    .await?;
     let maria = github.add_user("maria").await?;
     github.add_org("acme", &["maria"]).await?;
     let repository = RepoOptions::default();
@@ -55,7 +60,7 @@ async fn read() -> anyhow::Result<Vec<Duration>> {
     let endpoint = format!("--github-endpoint={}", github.url());
     let token = format!("--github-token-path={}", token.display());
     let flags = Flags::parse_from(["bench", &endpoint, &token]);
-    let client = github::Client::new(&flags.github, "hook")?;
+    let client = github::GithubClient::new(&flags.github, "hook")?;
     let settings = InRepoSettings {
         git_base: github.url().to_owned(),
         ..InRepoSettings::default()

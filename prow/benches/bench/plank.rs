@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context as _;
 use common::prowjob::ProwJobState;
-use local::testing::Cluster;
+use local::testing::TestCluster;
 
 use crate::{
     apis::{Embedded, Real},
@@ -59,7 +59,7 @@ async fn bursts(kubeconfig: &Path) -> anyhow::Result<Vec<Figure>> {
     let (mut times, mut peaks) = (Vec::new(), Vec::new());
     for _ in 0..BURST_RUNS {
         let folder = tempfile::tempdir()?;
-        let cluster = Cluster::given(kubeconfig).await?;
+        let cluster = TestCluster::from_kubeconfig(kubeconfig).await?;
         work::config(folder.path(), &cluster.namespace)?;
         work::create(&cluster, BURST, "burst", ProwJobState::Triggered).await?;
         let play = Play::start(&cluster, false).await?;
@@ -83,7 +83,7 @@ async fn steady(
     [rate, share, resident, writes]: [&'static str; 4],
 ) -> anyhow::Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
-    let cluster = Cluster::given(kubeconfig).await?;
+    let cluster = TestCluster::from_kubeconfig(kubeconfig).await?;
     work::config(folder.path(), &cluster.namespace)?;
     work::create(&cluster, ended, "ended", ProwJobState::Success).await?;
     let play = Play::start(&cluster, true).await?;

@@ -7,22 +7,22 @@ use std::{
     io::{self, Write},
 };
 
-use common::inert::{terminal, terminal_lines};
+use common::untrusted_text::{escape_terminal, escape_terminal_lines};
 
 use super::{
-    report::{Report, message},
-    text::{MAX_TEXT, summary},
+    report::{CheckReport, diagnostic_message},
+    text::{MAX_TEXT, summary_line},
 };
 
 /// An annotation a finding, and the summary as a plain line of the log.
-pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    for (severity, problem) in report.findings() {
-        write!(out, "::{} ", severity.name())?;
+pub(super) fn write_annotations(report: &CheckReport, out: &mut impl Write) -> io::Result<()> {
+    for (severity, problem) in report.sorted_diagnostics() {
+        write!(out, "::{} ", severity.as_str())?;
         if !problem.file.is_empty() {
             write!(
                 out,
                 "file={},",
-                property(&terminal(&problem.file, MAX_TEXT))
+                escape_property(&escape_terminal(&problem.file, MAX_TEXT))
             )?;
         }
         if problem.line > 0 {
@@ -33,22 +33,27 @@ pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
         } else {
             format!("{}: ", problem.path)
         };
-        let text = format!("{place}{}", message(problem));
-        let text = terminal_lines(&text, MAX_TEXT);
-        writeln!(out, "title={}::{}", property(problem.rule), data(&text))?;
+        let text = format!("{place}{}", diagnostic_message(problem));
+        let text = escape_terminal_lines(&text, MAX_TEXT);
+        writeln!(
+            out,
+            "title={}::{}",
+            escape_property(problem.rule),
+            escape_data(&text)
+        )?;
     }
-    writeln!(out, "{}", summary(report))
+    writeln!(out, "{}", summary_line(report))
 }
 
-fn data(text: &str) -> Cow<'_, str> {
-    escape(text, |c| matches!(c, '%' | '\r' | '\n'))
+fn escape_data(text: &str) -> Cow<'_, str> {
+    percent_encode(text, |c| matches!(c, '%' | '\r' | '\n'))
 }
 
-fn property(text: &str) -> Cow<'_, str> {
-    escape(text, |c| matches!(c, '%' | '\r' | '\n' | ':' | ','))
+fn escape_property(text: &str) -> Cow<'_, str> {
+    percent_encode(text, |c| matches!(c, '%' | '\r' | '\n' | ':' | ','))
 }
 
-fn escape(text: &str, special: fn(char) -> bool) -> Cow<'_, str> {
+fn percent_encode(text: &str, special: fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(special) {
         return Cow::Borrowed(text);
     }
@@ -66,14 +71,14 @@ fn escape(text: &str, special: fn(char) -> bool) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::report::tests::sample;
+    use crate::check::report::tests::sample_report;
 
     #[test]
     fn every_finding_is_one_command() {
-        let mut report = sample();
+        let mut report = sample_report();
         report.errors[0].file = "a,b:c%.yaml".into();
         let mut out = Vec::new();
-        write(&report, &mut out).unwrap();
+        write_annotations(&report, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(

@@ -11,56 +11,63 @@ use std::{
 };
 
 use common::config::{
-    Config, Errors, Problem, ProwConfig, inrepo,
+    Config, ConfigErrors, Diagnostic, ProwConfig, inrepo,
     prowignore::{self, ProwIgnore},
 };
 use serde_json::json;
 
-use super::report::Counts;
+use super::report::ConfigCounts;
 use crate::demo;
 
 /// What is wrong with a file that cannot be read.
-const UNREADABLE: &str = "file";
+const UNREADABLE_RULE: &str = "file";
 
 /// Names and contents.
-type Files = Vec<(String, String)>;
+type CheckoutFiles = Vec<(String, String)>;
 
 /// A repository's own jobs.
 #[derive(Debug, Default)]
-pub(super) struct Own {
-    pub(super) counts: Counts,
+pub(super) struct CheckoutReport {
+    pub(super) counts: ConfigCounts,
     /// What is written in vain.
-    pub(super) warnings: Vec<Problem>,
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
 /// Checks the jobs below `path` (a checkout, or one of its files; this folder when not given)
 /// together with the central ones of `config`.
-pub(super) fn check(path: Option<&Path>, org_repo: &str, config: &Config) -> Result<Own, Errors> {
-    parse(&read(path)?, org_repo, config)
+pub(super) fn check_checkout(
+    path: Option<&Path>,
+    org_repo: &str,
+    config: &Config,
+) -> Result<CheckoutReport, ConfigErrors> {
+    check_files(&read_files(path)?, org_repo, config)
 }
 
-/// As [`check`] for somebody who has no more than a checkout. `None` where it has no jobs.
-pub(super) fn alone(path: Option<&Path>, org_repo: Option<&str>) -> Option<Result<Own, Errors>> {
-    let files = match read(path) {
+/// As [`check_checkout`] for somebody who has no more than a checkout. `None` where it has no jobs.
+pub(super) fn check_without_config(
+    path: Option<&Path>,
+    org_repo: Option<&str>,
+) -> Option<Result<CheckoutReport, ConfigErrors>> {
+    let files = match read_files(path) {
         Ok(files) if files.is_empty() => return None,
         Ok(files) => files,
         Err(errors) => return Some(Err(errors)),
     };
-    let name = org_repo.map_or_else(|| name(path, &files), str::to_owned);
+    let name = org_repo.map_or_else(|| repository_name(path, &files), str::to_owned);
     let config = Config {
-        prow: any_installation(),
+        prow: permissive_config(),
         ..Config::default()
     };
     // Which clusters it may use is its installation's to say.
-    let outcome = parse(&files, &name, &config).or_else(|mut errors| {
+    let outcome = check_files(&files, &name, &config).or_else(|mut errors| {
         errors.0.retain(|problem| problem.rule != "cluster");
         if errors.0.is_empty() {
-            Ok(Own {
-                counts: Counts {
+            Ok(CheckoutReport {
+                counts: ConfigCounts {
                     files: files.len(),
-                    ..Counts::default()
+                    ..ConfigCounts::default()
                 },
-                ..Own::default()
+                ..CheckoutReport::default()
             })
         } else {
             Err(errors)
@@ -69,25 +76,29 @@ pub(super) fn alone(path: Option<&Path>, org_repo: Option<&str>) -> Option<Resul
     Some(outcome)
 }
 
-fn parse(files: &Files, org_repo: &str, config: &Config) -> Result<Own, Errors> {
-    let own = inrepo::parse(files, org_repo, config)?;
-    let warnings = own.remarks.into_iter().map(|remark| Problem {
+fn check_files(
+    files: &CheckoutFiles,
+    org_repo: &str,
+    config: &Config,
+) -> Result<CheckoutReport, ConfigErrors> {
+    let own = inrepo::parse_in_repo_files(files, org_repo, config)?;
+    let warnings = own.remarks.into_iter().map(|remark| Diagnostic {
         rule: "unknown-fields",
         ..remark
     });
-    Ok(Own {
-        counts: Counts {
+    Ok(CheckoutReport {
+        counts: ConfigCounts {
             files: files.len(),
             presubmits: own.presubmits.len(),
             postsubmits: own.postsubmits.len(),
-            ..Counts::default()
+            ..ConfigCounts::default()
         },
         warnings: warnings.collect(),
     })
 }
 
 /// Decoration is complete, as with every installation that decorates at all.
-fn any_installation() -> ProwConfig {
+fn permissive_config() -> ProwConfig {
     let image = "decoration.invalid/utility";
     let plank = json!({"default_decoration_configs": {"*": {
         "utility_images": {
@@ -101,7 +112,7 @@ fn any_installation() -> ProwConfig {
 }
 
 /// `org/repo` as `origin` or the file's only key says it.
-fn name(path: Option<&Path>, files: &Files) -> String {
+fn repository_name(path: Option<&Path>, files: &CheckoutFiles) -> String {
     let mut git = Command::new("git");
     git.args(["remote", "get-url", "origin"]);
     let folder = path.map(|path| {
@@ -118,42 +129,42 @@ fn name(path: Option<&Path>, files: &Files) -> String {
     let origin = origin.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     let from_file = || {
         let (file, text) = files.first()?;
-        let jobs = common::config::yaml::parse(file, text).ok()?;
-        demo::only_key(&jobs)
+        let jobs = common::config::yaml::parse_yaml(file, text).ok()?;
+        demo::find_only_key(&jobs)
     };
     let (org, repo) = origin
-        .and_then(|url| demo::from_url(&url))
+        .and_then(|url| demo::parse_remote_url(&url))
         .or_else(from_file)
         .unwrap_or_else(|| ("local".into(), "repository".into()));
     format!("{org}/{repo}")
 }
 
 /// Prow takes the folder of whatever file is named. A file of another name is read alone here.
-fn read(path: Option<&Path>) -> Result<Files, Errors> {
+fn read_files(path: Option<&Path>) -> Result<CheckoutFiles, ConfigErrors> {
     let path = path.unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default();
     let own_names = [".prow", ".prow.yaml", "prow-jobs.yaml"];
     let mut paths = Vec::new();
     if own_names.iter().any(|own| name == *own) {
-        collect_of_checkout(path.parent().unwrap_or(Path::new("")), &mut paths)?;
+        collect_checkout(path.parent().unwrap_or(Path::new("")), &mut paths)?;
     } else if path.is_dir() {
-        collect_of_checkout(path, &mut paths)?;
+        collect_checkout(path, &mut paths)?;
     } else {
-        collect(path, &mut paths)?;
+        collect_files(path, &mut paths)?;
     }
     paths.sort();
-    paths.into_iter().map(content).collect()
+    paths.into_iter().map(read_file).collect()
 }
 
-fn collect_of_checkout(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Errors> {
-    let Some(chosen) = choose(folder) else {
+fn collect_checkout(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), ConfigErrors> {
+    let Some(chosen) = choose_entry(folder) else {
         return Ok(());
     };
-    collect(&chosen, paths)?;
+    collect_files(&chosen, paths)?;
     if chosen.is_dir() {
-        let top = folder.join(prowignore::FILE);
+        let top = folder.join(prowignore::PROWIGNORE_FILE);
         if top.symlink_metadata().is_ok() {
-            collect(&top, paths)?;
+            collect_files(&top, paths)?;
         }
         apply_ignores(folder, paths)?;
     }
@@ -161,29 +172,29 @@ fn collect_of_checkout(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Er
 }
 
 /// Takes away the `.prowignore` files and what they leave out.
-fn apply_ignores(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), Errors> {
+fn apply_ignores(folder: &Path, paths: &mut Vec<PathBuf>) -> Result<(), ConfigErrors> {
     let relative = |path: &Path| {
         let below = path.strip_prefix(folder).unwrap_or(path);
         below.to_string_lossy().into_owned()
     };
     let mut ignore = ProwIgnore::default();
     for path in paths.iter().filter(|path| is_ignore(path)) {
-        let (name, text) = content(path.clone())?;
+        let (name, text) = read_file(path.clone())?;
         let below = path.parent().map(relative).unwrap_or_default();
-        let added = ignore.add(&below, &text);
-        added.map_err(|message| Problem::in_file(UNREADABLE, name, message))?;
+        let added = ignore.add_file(&below, &text);
+        added.map_err(|message| Diagnostic::in_file(UNREADABLE_RULE, name, message))?;
     }
-    paths.retain(|path| !is_ignore(path) && !ignore.leaves_out(&relative(path)));
+    paths.retain(|path| !is_ignore(path) && !ignore.is_ignored(&relative(path)));
     Ok(())
 }
 
 fn is_ignore(path: &Path) -> bool {
     path.file_name()
-        .is_some_and(|name| name == prowignore::FILE)
+        .is_some_and(|name| name == prowignore::PROWIGNORE_FILE)
 }
 
 /// The entry that counts. A plain file called `.prow` is somebody else's.
-fn choose(folder: &Path) -> Option<PathBuf> {
+fn choose_entry(folder: &Path) -> Option<PathBuf> {
     let there = |name: &str| {
         let path = folder.join(name);
         let found = path.symlink_metadata().ok()?;
@@ -194,31 +205,33 @@ fn choose(folder: &Path) -> Option<PathBuf> {
         .find_map(there)
 }
 
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Errors> {
+fn collect_files(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), ConfigErrors> {
     let kind = path
         .symlink_metadata()
-        .map_err(|error| unreadable(path, &error))?;
+        .map_err(|error| unreadable_file(path, &error))?;
     if kind.is_symlink() {
         let message = "found a symbolic link, expected a plain file";
-        return Err(Problem::in_file(UNREADABLE, path.display().to_string(), message).into());
+        return Err(
+            Diagnostic::in_file(UNREADABLE_RULE, path.display().to_string(), message).into(),
+        );
     }
     if !kind.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }
-    for entry in fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
-        let path = entry.map_err(|error| unreadable(path, &error))?.path();
+    for entry in fs::read_dir(path).map_err(|error| unreadable_file(path, &error))? {
+        let path = entry.map_err(|error| unreadable_file(path, &error))?.path();
         let is_yaml = path
             .extension()
             .is_some_and(|end| end == "yaml" || end == "yml");
         if path.is_dir() || path.is_symlink() || is_yaml || is_ignore(&path) {
-            collect(&path, files)?;
+            collect_files(&path, files)?;
         }
     }
     Ok(())
 }
 
-fn content(path: PathBuf) -> Result<(String, String), Errors> {
+fn read_file(path: PathBuf) -> Result<(String, String), ConfigErrors> {
     let name = path
         .strip_prefix(".")
         .unwrap_or(&path)
@@ -226,13 +239,13 @@ fn content(path: PathBuf) -> Result<(String, String), Errors> {
         .to_string();
     match fs::read_to_string(&path) {
         Ok(text) => Ok((name, text)),
-        Err(error) => Err(unreadable(&path, &error)),
+        Err(error) => Err(unreadable_file(&path, &error)),
     }
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Errors {
+fn unreadable_file(path: &Path, error: &io::Error) -> ConfigErrors {
     let message = format!("cannot be read: {error}");
-    Problem::in_file(UNREADABLE, path.display().to_string(), message).into()
+    Diagnostic::in_file(UNREADABLE_RULE, path.display().to_string(), message).into()
 }
 
 #[cfg(test)]
@@ -242,7 +255,7 @@ mod tests {
     const JOBS: &str = "presubmits:\n- {name: unit, decorate: true, cluster: arm, spec: {containers: [{image: a, command: [b]}]}}\n";
 
     fn names(folder: &Path) -> Vec<String> {
-        let files = read(Some(folder)).unwrap().into_iter();
+        let files = read_files(Some(folder)).unwrap().into_iter();
         let prefix = format!("{}/", folder.display());
         files.map(|(name, _)| name.replace(&prefix, "")).collect()
     }
@@ -251,7 +264,7 @@ mod tests {
     fn exactly_one_place_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        assert!(alone(Some(root), None).is_none());
+        assert!(check_without_config(Some(root), None).is_none());
         fs::write(root.join("prow-jobs.yaml"), JOBS).unwrap();
         assert_eq!(names(root), ["prow-jobs.yaml"]);
         fs::write(root.join(".prow.yaml"), "").unwrap();
@@ -268,7 +281,7 @@ mod tests {
         fs::write(root.join(".prow/c.yml"), "").unwrap();
         assert_eq!(names(root), [".prow/sub/b.yml"]);
         std::os::unix::fs::symlink("/etc", root.join(".prow/link")).unwrap();
-        let error = read(Some(root)).unwrap_err().to_string();
+        let error = read_files(Some(root)).unwrap_err().to_string();
         assert!(
             error.ends_with("found a symbolic link, expected a plain file"),
             "{error}"
@@ -280,10 +293,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("prow-jobs.yaml");
         fs::write(&file, JOBS).unwrap();
-        let found = alone(Some(folder.path()), Some("o/r")).unwrap();
+        let found = check_without_config(Some(folder.path()), Some("o/r")).unwrap();
         assert_eq!(found.unwrap().counts.files, 1);
         fs::write(&file, JOBS.replace("decorate", "decorated")).unwrap();
-        let errors = alone(Some(folder.path()), Some("o/r"))
+        let errors = check_without_config(Some(folder.path()), Some("o/r"))
             .unwrap()
             .unwrap_err();
         assert_eq!(errors.0.len(), 1, "{errors}");

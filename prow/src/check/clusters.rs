@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, io::ErrorKind};
 
 use anyhow::Context as _;
-use common::storage::{Credentials, Error, Storage};
+use common::storage::{ObjectStorage, StorageCredentials, StorageError};
 
 /// The warning's name.
 pub(super) const RULE: &str = "validate-cluster-field";
@@ -14,16 +14,19 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// Reads the file at `location` (`gs://bucket/path`, `s3://…`, a path). `None` where there is
 /// none yet: plank writes it.
-pub(super) async fn read(
+pub(super) async fn read_cluster_states(
     location: &str,
-    credentials: &Credentials,
+    credentials: &StorageCredentials,
 ) -> anyhow::Result<Option<BTreeMap<String, String>>> {
     let path = location.strip_prefix("file://").unwrap_or(location);
     let bytes = if path.contains("://") {
         let (bucket, key) = path.rsplit_once('/').context("names no file")?;
-        match Storage::open(bucket, credentials)?.get(key).await {
-            Ok(object) => object.bytes(MAX_BYTES).await?.to_vec(),
-            Err(Error::NotFound(_)) => return Ok(None),
+        match ObjectStorage::open_bucket(bucket, credentials)?
+            .get_object(key)
+            .await
+        {
+            Ok(object) => object.read_bytes(MAX_BYTES).await?.to_vec(),
+            Err(StorageError::NotFound(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
         }
     } else {
@@ -46,8 +49,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("status.json");
         let location = format!("file://{}", path.display());
-        let credentials = Credentials::default();
-        let read = || read(&location, &credentials);
+        let credentials = StorageCredentials::default();
+        let read = || read_cluster_states(&location, &credentials);
         assert_eq!(read().await.unwrap(), None);
         std::fs::write(&path, r#"{"default": "Reachable"}"#).unwrap();
         let clusters = read().await.unwrap().unwrap();

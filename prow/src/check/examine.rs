@@ -7,34 +7,37 @@ use std::{
 
 use anyhow::Context as _;
 use common::{
-    config::{self, Config, Path, Problem, check::Subject, plugins::Plugins},
+    config::{
+        self, Config, ConfigPath, Diagnostic, checkconfig::CheckconfigInput,
+        plugins::PluginConfiguration,
+    },
     service,
 };
 
 use super::{
-    ask, checkout, clusters, hierarchy,
-    options::Options,
-    report::{Counts, Report},
+    checkout, clusters, github_warnings, hierarchy,
+    options::CheckOptions,
+    report::{CheckReport, ConfigCounts},
 };
 use crate::program;
 
 /// `None` where there is nothing to read. What is wrong in a file is in the report; an error is
 /// that somebody had to be asked and did not answer.
-pub(super) fn examine(
-    options: &Options,
+pub(super) fn examine_config(
+    options: &CheckOptions,
     enabled: &BTreeSet<&'static str>,
-) -> anyhow::Result<Option<Report>> {
-    match options.files.config() {
-        Some(paths) => installation(options, &paths, enabled).map(Some),
-        None => Ok(alone(options)),
+) -> anyhow::Result<Option<CheckReport>> {
+    match options.files.config_options() {
+        Some(paths) => examine_installation(options, &paths, enabled).map(Some),
+        None => Ok(examine_checkout(options)),
     }
 }
 
-fn alone(options: &Options) -> Option<Report> {
+fn examine_checkout(options: &CheckOptions) -> Option<CheckReport> {
     let files = &options.files;
     let name = files.prow_yaml_repo_name.as_deref();
-    let found = checkout::alone(files.prow_yaml_path.as_deref(), name)?;
-    let mut report = Report::default();
+    let found = checkout::check_without_config(files.prow_yaml_path.as_deref(), name)?;
+    let mut report = CheckReport::default();
     report.notes.push(
         "checked without an installation: its presets, clusters and central jobs are not known \
          (--config-path)"
@@ -50,23 +53,25 @@ fn alone(options: &Options) -> Option<Report> {
     Some(report)
 }
 
-fn installation(
-    options: &Options,
-    paths: &config::Options,
+fn examine_installation(
+    options: &CheckOptions,
+    paths: &config::ConfigOptions,
     enabled: &BTreeSet<&'static str>,
-) -> anyhow::Result<Report> {
-    let mut report = Report::default();
+) -> anyhow::Result<CheckReport> {
+    let mut report = CheckReport::default();
     if enabled.contains(hierarchy::RULE) {
-        report.warnings.extend(hierarchy::config(paths));
+        report.warnings.extend(hierarchy::check_config_parts(paths));
     }
     let (plugins, config) = thread::scope(|scope| {
-        let plugins = options.files.plugins().map(|paths| {
+        let plugins = options.files.plugin_options().map(|paths| {
             if enabled.contains(hierarchy::RULE) {
-                report.warnings.extend(hierarchy::plugins(&paths));
+                report
+                    .warnings
+                    .extend(hierarchy::check_plugin_parts(&paths));
             }
-            scope.spawn(move || Plugins::load(&paths))
+            scope.spawn(move || PluginConfiguration::load_files(&paths))
         });
-        let config = Config::load(paths);
+        let config = Config::load_files(paths);
         let plugins = plugins.map(|reading| reading.join().expect("reading does not panic"));
         (plugins, config)
     });
@@ -77,14 +82,14 @@ fn installation(
         report.errors.extend_from_slice(plugins.unknown_plugins());
         report
             .notes
-            .extend(plugins.remarks().iter().map(Problem::to_string));
-        let (main, _) = plugins.place(&Path::Root);
+            .extend(plugins.config_warnings().iter().map(Diagnostic::to_string));
+        let (main, _) = plugins.locate_path(&ConfigPath::Root);
         unknown_fields(enabled, plugins.unknown_fields(), &main, &mut report);
     }
     match config {
         Ok(config) => {
             let plugins = plugins.as_ref();
-            loaded(options, paths, enabled, &config, plugins, &mut report)?;
+            examine_loaded(options, paths, enabled, &config, plugins, &mut report)?;
             // The program ends soon, and taking thousands of jobs apart would delay it.
             mem::forget(config);
         }
@@ -94,20 +99,22 @@ fn installation(
 }
 
 /// What follows from a configuration that loads.
-fn loaded(
-    options: &Options,
-    paths: &config::Options,
+fn examine_loaded(
+    options: &CheckOptions,
+    paths: &config::ConfigOptions,
     enabled: &BTreeSet<&'static str>,
     config: &Config,
-    plugins: Option<&Plugins>,
-    report: &mut Report,
+    plugins: Option<&PluginConfiguration>,
+    report: &mut CheckReport,
 ) -> anyhow::Result<()> {
     let files = report.counts.files;
-    report.counts = counts(config);
+    report.counts = count_jobs(config);
     report.counts.files += files;
-    report.notes.extend(unused(config.unused_sections()));
+    report
+        .notes
+        .extend(unused_sections_note(config.unused_sections()));
     if let Some(name) = &options.files.prow_yaml_repo_name {
-        match checkout::check(options.files.prow_yaml_path.as_deref(), name, config) {
+        match checkout::check_checkout(options.files.prow_yaml_path.as_deref(), name, config) {
             Ok(own) => {
                 report.counts.files += own.counts.files;
                 report.counts.presubmits += own.counts.presubmits;
@@ -121,27 +128,32 @@ fn loaded(
     unknown_fields(enabled, &config.unknown_fields, &main, report);
     let clusters = known_clusters(options, enabled, config).unwrap_or_else(|error| {
         // As in Prow: whether the rest is right does not depend on it.
-        let warning = Problem::in_file(clusters::RULE, main.as_str(), format!("{error:#}"));
+        let warning = Diagnostic::in_file(clusters::RULE, main.as_str(), format!("{error:#}"));
         report.warnings.push(warning);
         None
     });
-    let subject = Subject {
+    let subject = CheckconfigInput {
         config,
         plugins,
         required_annotations: &options.warnings.required_job_annotations,
         clusters: clusters.as_ref(),
     };
-    report.warnings.extend(subject.warnings(enabled));
-    if ask::RULES.iter().any(|rule| enabled.contains(rule)) {
+    report.warnings.extend(subject.find_warnings(enabled));
+    if github_warnings::RULES
+        .iter()
+        .any(|rule| enabled.contains(rule))
+    {
         service::install_crypto();
-        let asked = ask::warnings(&options.github, enabled, &subject);
-        report.warnings.extend(program::runtime().block_on(asked)?);
+        let asked = github_warnings::find_github_warnings(&options.github, enabled, &subject);
+        report
+            .warnings
+            .extend(program::build_runtime().block_on(asked)?);
     }
     Ok(())
 }
 
 fn known_clusters(
-    options: &Options,
+    options: &CheckOptions,
     enabled: &BTreeSet<&'static str>,
     config: &Config,
 ) -> anyhow::Result<Option<BTreeMap<String, String>>> {
@@ -150,13 +162,13 @@ fn known_clusters(
         return Ok(None);
     }
     service::install_crypto();
-    let credentials = options.storage.credentials();
-    program::runtime()
-        .block_on(clusters::read(location, &credentials))
+    let credentials = options.storage.storage_credentials();
+    program::build_runtime()
+        .block_on(clusters::read_cluster_states(location, &credentials))
         .with_context(|| format!("plank.build_cluster_status_file {location}"))
 }
 
-fn counts(config: &Config) -> Counts {
+fn count_jobs(config: &Config) -> ConfigCounts {
     let jobs = &config.jobs;
     let before = jobs.presubmits.iter().filter(|(_, list)| !list.is_empty());
     let after = jobs.postsubmits.iter().filter(|(_, list)| !list.is_empty());
@@ -164,7 +176,7 @@ fn counts(config: &Config) -> Counts {
         .map(|(repo, _)| repo)
         .chain(after.map(|(repo, _)| repo))
         .collect();
-    Counts {
+    ConfigCounts {
         files: config.files,
         presubmits: jobs.presubmits.values().map(Vec::len).sum(),
         postsubmits: jobs.postsubmits.values().map(Vec::len).sum(),
@@ -177,9 +189,9 @@ fn counts(config: &Config) -> Counts {
 /// Warnings of what a file has and nobody reads: of the main files, or of all.
 fn unknown_fields(
     enabled: &BTreeSet<&'static str>,
-    fields: &[Problem],
+    fields: &[Diagnostic],
     main: &str,
-    report: &mut Report,
+    report: &mut CheckReport,
 ) {
     for field in fields {
         let wide = if enabled.contains("unknown-fields-all") {
@@ -196,7 +208,7 @@ fn unknown_fields(
             _ => wide,
         };
         if enabled.contains(rule) {
-            report.warnings.push(Problem {
+            report.warnings.push(Diagnostic {
                 rule,
                 ..field.clone()
             });
@@ -206,7 +218,7 @@ fn unknown_fields(
 
 /// Sections that Prow knows and nothing here reads are no mistake: checkconfig says nothing of
 /// them either.
-fn unused<'a>(sections: impl Iterator<Item = &'a str>) -> Option<String> {
+fn unused_sections_note<'a>(sections: impl Iterator<Item = &'a str>) -> Option<String> {
     let names: Vec<&str> = sections.collect();
     (!names.is_empty()).then(|| format!("known, not used here: config.yaml: {}", names.join(", ")))
 }

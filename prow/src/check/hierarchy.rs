@@ -3,39 +3,40 @@
 use std::{fs, path::Path};
 
 use common::config::{
-    self, Errors, Problem,
-    check::{config_scope, misplaced},
-    plugins::{self, Plugins, Scope},
+    self, ConfigErrors, Diagnostic,
+    checkconfig::{config_scope, find_misplacement},
+    plugins::{self, ConfigScope, PluginConfiguration},
 };
 
 /// The warning's name.
 pub(super) const RULE: &str = "validate-supplemental-prow-config-hierarchy";
 
 /// What a part says, by its file's name and text.
-type ScopeOf = fn(&str, &str) -> Result<Scope, Errors>;
+type ScopeOf = fn(&str, &str) -> Result<ConfigScope, ConfigErrors>;
 
 /// Findings about the further parts of `config.yaml`.
-pub(super) fn config(options: &config::Options) -> Vec<Problem> {
+pub(super) fn check_config_parts(options: &config::ConfigOptions) -> Vec<Diagnostic> {
     let suffix = &options.supplemental_prow_configs_filename_suffix;
     let folders = options.supplemental_prow_config_dir.iter();
     folders
-        .flat_map(|folder| look(folder, suffix, config_scope))
+        .flat_map(|folder| find_misplaced(folder, suffix, config_scope))
         .collect()
 }
 
 /// Findings about the further parts of `plugins.yaml`.
-pub(super) fn plugins(options: &plugins::Options) -> Vec<Problem> {
-    let scope_of: ScopeOf = |file, text| Ok(Plugins::part(file, text)?.scope());
+pub(super) fn check_plugin_parts(options: &plugins::PluginOptions) -> Vec<Diagnostic> {
+    let scope_of: ScopeOf =
+        |file, text| Ok(PluginConfiguration::parse_part(file, text)?.config_scope());
     let suffix = &options.supplemental_plugin_configs_filename_suffix;
     let folders = options.supplemental_plugin_config_dir.iter();
     folders
-        .flat_map(|folder| look(folder, suffix, scope_of))
+        .flat_map(|folder| find_misplaced(folder, suffix, scope_of))
         .collect()
 }
 
-fn look(root: &Path, suffix: &str, scope_of: ScopeOf) -> Vec<Problem> {
+fn find_misplaced(root: &Path, suffix: &str, scope_of: ScopeOf) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
-    walk(root, &mut |path| {
+    walk_files(root, &mut |path| {
         let below = path.strip_prefix(root).unwrap_or(path).to_string_lossy();
         if !below.ends_with(suffix) {
             return;
@@ -47,14 +48,14 @@ fn look(root: &Path, suffix: &str, scope_of: ScopeOf) -> Vec<Problem> {
         };
         let message = scope_of(&file, &text)
             .ok()
-            .and_then(|scope| misplaced(&below, &scope));
-        problems.extend(message.map(|message| Problem::in_file(RULE, file, message)));
+            .and_then(|scope| find_misplacement(&below, &scope));
+        problems.extend(message.map(|message| Diagnostic::in_file(RULE, file, message)));
     });
     problems
 }
 
 /// Every file, in the order of names, without the hidden ones of a mounted `ConfigMap`.
-fn walk(folder: &Path, look: &mut impl FnMut(&Path)) {
+fn walk_files(folder: &Path, look: &mut impl FnMut(&Path)) {
     let mut paths: Vec<_> = fs::read_dir(folder)
         .into_iter()
         .flatten()
@@ -68,7 +69,7 @@ fn walk(folder: &Path, look: &mut impl FnMut(&Path)) {
     paths.sort();
     for path in paths {
         if path.is_dir() {
-            walk(&path, look);
+            walk_files(&path, look);
         } else {
             look(&path);
         }

@@ -2,21 +2,21 @@
 
 use std::io::{self, Write};
 
-use common::inert;
+use common::untrusted_text;
 use serde::Serialize;
 
-use super::report::{Counts, Report, Severity, message};
+use super::report::{CheckReport, CheckSeverity, ConfigCounts, diagnostic_message};
 
 #[derive(Serialize)]
-struct Object<'a> {
+struct JsonReport<'a> {
     #[serde(flatten)]
-    counts: &'a Counts,
-    findings: Vec<Finding<'a>>,
+    counts: &'a ConfigCounts,
+    findings: Vec<JsonDiagnostic<'a>>,
 }
 
 #[derive(Serialize)]
-struct Finding<'a> {
-    severity: Severity,
+struct JsonDiagnostic<'a> {
+    severity: CheckSeverity,
     rule: &'a str,
     file: &'a str,
     /// From 1; 0 where the finding has no place in the file.
@@ -27,22 +27,24 @@ struct Finding<'a> {
 }
 
 /// Notes are left out: a program has nothing to do about them.
-pub(super) fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
-    let findings = report.findings().map(|(severity, problem)| Finding {
-        severity,
-        rule: problem.rule,
-        file: &problem.file,
-        line: problem.line,
-        column: problem.column,
-        path: &problem.path,
-        message: message(problem),
-    });
-    let object = Object {
+pub(super) fn write_json(report: &CheckReport, out: &mut impl Write) -> io::Result<()> {
+    let findings = report
+        .sorted_diagnostics()
+        .map(|(severity, problem)| JsonDiagnostic {
+            severity,
+            rule: problem.rule,
+            file: &problem.file,
+            line: problem.line,
+            column: problem.column,
+            path: &problem.path,
+            message: diagnostic_message(problem),
+        });
+    let object = JsonReport {
         counts: &report.counts,
         findings: findings.collect(),
     };
     let text = serde_json::to_string_pretty(&object)?;
-    writeln!(out, "{}", inert::json(&text))
+    writeln!(out, "{}", untrusted_text::escape_json(&text))
 }
 
 #[cfg(test)]
@@ -50,12 +52,12 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::check::report::tests::sample;
+    use crate::check::report::tests::sample_report;
 
     #[test]
     fn the_object_has_counts_and_findings() {
         let mut out = Vec::new();
-        write(&sample(), &mut out).unwrap();
+        write_json(&sample_report(), &mut out).unwrap();
         let object: Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(
             object,

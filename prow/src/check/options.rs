@@ -6,15 +6,15 @@ use clap::ValueEnum;
 use common::{
     config::{
         self,
-        check::{self, Set},
+        checkconfig::{self, WarningSet},
         plugins,
     },
     github,
     service::flags,
-    storage::Credentials,
+    storage::StorageCredentials,
 };
 
-use super::ask;
+use super::github_warnings;
 
 /// Reads a configuration as Prow's services would, and says what is wrong with it.
 ///
@@ -23,15 +23,15 @@ use super::ask;
 /// (.prow/, .prow.yaml or prow-jobs.yaml) are checked on their own.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "prow check", after_help = after_help(), max_term_width = 100)]
-pub(super) struct Options {
+pub(super) struct CheckOptions {
     #[command(flatten, next_help_heading = "What is read")]
-    pub(super) files: Files,
+    pub(super) files: CheckFileOptions,
     #[command(flatten, next_help_heading = "What is looked for")]
-    pub(super) warnings: Warnings,
+    pub(super) warnings: CheckWarningOptions,
     #[command(flatten, next_help_heading = "Whom is asked")]
-    pub(super) storage: Storage,
+    pub(super) storage: CheckStorageOptions,
     #[command(flatten, next_help_heading = "Whom is asked")]
-    pub(super) github: github::Options,
+    pub(super) github: github::GithubOptions,
     /// How findings are printed
     #[arg(
         long,
@@ -39,11 +39,11 @@ pub(super) struct Options {
         default_value = "text",
         help_heading = "What is said"
     )]
-    pub(super) output: Output,
+    pub(super) output: CheckOutputFormat,
     /// End with 1 for warnings, too
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,
@@ -57,7 +57,7 @@ pub(super) struct Options {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
+pub(super) enum CheckOutputFormat {
     /// For people: grouped, a line each
     Text,
     /// One object with counts and findings
@@ -68,7 +68,7 @@ pub(super) enum Output {
 
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
-pub(super) struct Files {
+pub(super) struct CheckFileOptions {
     /// The installation's config.yaml
     #[arg(long, value_name = "FILE")]
     config_path: Option<PathBuf>,
@@ -108,23 +108,23 @@ pub(super) struct Files {
     cache_dir_base: Option<PathBuf>,
 }
 
-impl Files {
+impl CheckFileOptions {
     /// Where the installation's configuration is, if one was named.
-    pub(super) fn config(&self) -> Option<config::Options> {
-        Some(config::Options {
+    pub(super) fn config_options(&self) -> Option<config::ConfigOptions> {
+        Some(config::ConfigOptions {
             config_path: self.config_path.clone()?,
             job_config_path: self.job_config_path.clone(),
             supplemental_prow_config_dir: self.supplemental_prow_config_dir.clone(),
             supplemental_prow_configs_filename_suffix: self
                 .supplemental_prow_configs_filename_suffix
                 .clone(),
-            ..config::Options::default()
+            ..config::ConfigOptions::default()
         })
     }
 
     /// Where the plugins' configuration is, if one was named.
-    pub(super) fn plugins(&self) -> Option<plugins::Options> {
-        Some(plugins::Options {
+    pub(super) fn plugin_options(&self) -> Option<plugins::PluginOptions> {
+        Some(plugins::PluginOptions {
             plugin_config: self.plugin_config.clone()?,
             supplemental_plugin_config_dir: self.supplemental_plugin_config_dir.clone(),
             supplemental_plugin_configs_filename_suffix: self
@@ -137,7 +137,7 @@ impl Files {
 /// For `plank.build_cluster_status_file`.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
-pub(super) struct Storage {
+pub(super) struct CheckStorageOptions {
     /// A Google service account's key, if the build clusters' states are in gs://
     #[arg(long, value_name = "FILE")]
     gcs_credentials_file: Option<PathBuf>,
@@ -146,19 +146,19 @@ pub(super) struct Storage {
     s3_credentials_file: Option<PathBuf>,
 }
 
-impl Storage {
-    pub(super) fn credentials(&self) -> Credentials {
-        Credentials {
+impl CheckStorageOptions {
+    pub(super) fn storage_credentials(&self) -> StorageCredentials {
+        StorageCredentials {
             gcs_credentials_file: self.gcs_credentials_file.clone(),
             s3_credentials_file: self.s3_credentials_file.clone(),
-            ..Credentials::default()
+            ..StorageCredentials::default()
         }
     }
 }
 
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
-pub(super) struct Warnings {
+pub(super) struct CheckWarningOptions {
     /// Look for this one only; may be repeated
     #[arg(long = "warnings", value_name = "WARNING")]
     chosen: Vec<String>,
@@ -168,7 +168,7 @@ pub(super) struct Warnings {
     /// Look for the default ones beside those of --warnings
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,
@@ -181,7 +181,7 @@ pub(super) struct Warnings {
     /// Look for all of them, those that ask GitHub included
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,
@@ -196,18 +196,18 @@ pub(super) struct Warnings {
     pub(super) required_job_annotations: Vec<String>,
 }
 
-impl Options {
+impl CheckOptions {
     /// The warnings that are looked for. With a GitHub App, its installations are, too.
-    pub(super) fn enabled(&self) -> Result<BTreeSet<&'static str>, String> {
+    pub(super) fn enabled_warnings(&self) -> Result<BTreeSet<&'static str>, String> {
         let warnings = &self.warnings;
-        let mut enabled = check::select(&check::Selection {
+        let mut enabled = checkconfig::select_warnings(&checkconfig::WarningSelection {
             chosen: &warnings.chosen,
             excluded: &warnings.excluded,
             with_default: warnings.include_default_warnings,
             expensive: warnings.expensive_checks,
         })?;
         if self.github.github_app_id.is_some() {
-            enabled.insert(ask::INSTALLATION);
+            enabled.insert(github_warnings::INSTALLATION);
         }
         Ok(enabled)
     }
@@ -215,26 +215,26 @@ impl Options {
 
 fn after_help() -> String {
     let mut text = String::new();
-    let width = check::WARNINGS
+    let width = checkconfig::WARNINGS
         .iter()
         .map(|warning| warning.name.len())
         .max()
         .unwrap_or_default();
-    let mut list = |title: &str, sets: &[Set]| {
+    let mut list = |title: &str, sets: &[WarningSet]| {
         text.push_str(title);
-        let of = |warning: &&check::Warning| sets.contains(&warning.set);
-        for warning in check::WARNINGS.iter().filter(of) {
+        let of = |warning: &&checkconfig::CheckconfigWarning| sets.contains(&warning.set);
+        for warning in checkconfig::WARNINGS.iter().filter(of) {
             text.push_str(&format!("  {:width$}  {}\n", warning.name, warning.about));
         }
     };
-    list("Warnings, by default:\n", &[Set::Default]);
+    list("Warnings, by default:\n", &[WarningSet::Default]);
     list(
         "\nWarnings, when asked for:\n",
-        &[Set::Optional, Set::Expensive],
+        &[WarningSet::Optional, WarningSet::Expensive],
     );
     list(
         "\nWarnings that checkconfig does not have, and --strict does not count:\n",
-        &[Set::Own],
+        &[WarningSet::Own],
     );
     text.push_str(
         "\nEnds with 0, with 1 where something is wrong, with 2 for a mistyped command line.\n",

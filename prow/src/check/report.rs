@@ -1,11 +1,11 @@
 //! What was read and what was found.
 
-use common::config::{Problem, check};
+use common::config::{Diagnostic, checkconfig};
 use serde::Serialize;
 
 /// How much was read; what could not be read is not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Counts {
+pub(super) struct ConfigCounts {
     pub(super) files: usize,
     pub(super) presubmits: usize,
     pub(super) postsubmits: usize,
@@ -17,15 +17,15 @@ pub(super) struct Counts {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Severity {
+pub(super) enum CheckSeverity {
     /// The configuration is refused.
     Error,
     /// It loads, and is probably not meant.
     Warning,
 }
 
-impl Severity {
-    pub(super) fn name(self) -> &'static str {
+impl CheckSeverity {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
@@ -34,31 +34,38 @@ impl Severity {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Report {
-    pub(super) counts: Counts,
-    pub(super) errors: Vec<Problem>,
-    pub(super) warnings: Vec<Problem>,
+pub(super) struct CheckReport {
+    pub(super) counts: ConfigCounts,
+    pub(super) errors: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
     /// What is worth a line to a reader and is neither.
     pub(super) notes: Vec<String>,
 }
 
-impl Report {
+impl CheckReport {
     /// Errors, then warnings, each in the order of files and lines.
-    pub(super) fn findings(&self) -> impl Iterator<Item = (Severity, &Problem)> {
-        let errors = self.errors.iter().map(|found| (Severity::Error, found));
-        let warnings = self.warnings.iter().map(|found| (Severity::Warning, found));
+    pub(super) fn sorted_diagnostics(&self) -> impl Iterator<Item = (CheckSeverity, &Diagnostic)> {
+        let errors = self
+            .errors
+            .iter()
+            .map(|found| (CheckSeverity::Error, found));
+        let warnings = self
+            .warnings
+            .iter()
+            .map(|found| (CheckSeverity::Warning, found));
         errors.chain(warnings)
     }
 
     /// Whether the program ends with 1.
-    pub(super) fn fails(&self, strict: bool) -> bool {
+    pub(super) fn is_failure(&self, strict: bool) -> bool {
         let mut warnings = self.warnings.iter();
-        !self.errors.is_empty() || (strict && warnings.any(|it| check::is_strict(it.rule)))
+        !self.errors.is_empty()
+            || (strict && warnings.any(|it| checkconfig::is_strict_warning(it.rule)))
     }
 }
 
 /// A finding's message with the way out, where one is known.
-pub(super) fn message(problem: &Problem) -> String {
+pub(super) fn diagnostic_message(problem: &Diagnostic) -> String {
     match &problem.hint {
         Some(hint) => format!("{}; {hint}", problem.message),
         None => problem.message.clone(),
@@ -70,16 +77,16 @@ pub(super) mod tests {
     use super::*;
 
     /// One of each kind.
-    pub(in crate::check) fn sample() -> Report {
-        let problem = |rule, file: &str, line, path: &str, message: &str| Problem {
+    pub(in crate::check) fn sample_report() -> CheckReport {
+        let problem = |rule, file: &str, line, path: &str, message: &str| Diagnostic {
             rule,
             line,
             column: if line == 0 { 0 } else { 5 },
             path: path.into(),
-            ..Problem::in_file(rule, file, message)
+            ..Diagnostic::in_file(rule, file, message)
         };
-        Report {
-            counts: Counts {
+        CheckReport {
+            counts: ConfigCounts {
                 files: 3,
                 presubmits: 2,
                 postsubmits: 0,
@@ -87,7 +94,7 @@ pub(super) mod tests {
                 presets: 1,
                 repositories: 2,
             },
-            errors: vec![Problem {
+            errors: vec![Diagnostic {
                 hint: Some("did you mean \"decorate\"?".into()),
                 ..problem("unknown-field", "a.yaml", 4, "decorat", "unknown field")
             }],
@@ -107,15 +114,15 @@ pub(super) mod tests {
 
     #[test]
     fn warnings_fail_only_when_asked() {
-        let mut report = sample();
-        assert!(report.fails(false));
+        let mut report = sample_report();
+        assert!(report.is_failure(false));
         report.errors.clear();
-        assert!(!report.fails(false) && report.fails(true));
+        assert!(!report.is_failure(false) && report.is_failure(true));
         for warning in &mut report.warnings {
             warning.rule = "duplicate-keys";
         }
-        assert!(!report.fails(true), "checkconfig says nothing of them");
+        assert!(!report.is_failure(true), "checkconfig says nothing of them");
         report.warnings.clear();
-        assert!(!report.fails(true));
+        assert!(!report.is_failure(true));
     }
 }

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 pub(super) const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "entrypoint", "sidecar"];
 
 /// Writes `config.yaml` and `plugins.yaml` into `folder`, for a Deck at the URL `deck`.
-pub(super) fn write(folder: &Path, deck: &str) -> std::io::Result<()> {
+pub(super) fn write_config(folder: &Path, deck: &str) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
     let config = include_str!("../../sample/config.yaml").replace("DECK", deck);
     fs::write(folder.join("config.yaml"), config)?;

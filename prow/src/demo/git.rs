@@ -9,12 +9,12 @@ use anyhow::{Context, bail};
 use tokio::process::Command;
 
 /// A repository on disk, and who commits to it.
-pub(super) struct Git {
+pub(super) struct ContributorGit {
     folder: PathBuf,
     environment: Vec<(String, String)>,
 }
 
-impl Git {
+impl ContributorGit {
     /// `author` commits; `token` is sent to the server at `url`, by environment so that no
     /// process list shows it.
     pub(super) fn new(folder: &Path, author: &str, url: &str, token: &str) -> Self {
@@ -59,12 +59,12 @@ impl Git {
     }
 
     /// Makes a clone that lacks the beginning of its history one of what it has.
-    pub(super) fn forget_what_is_missing(&self) -> anyhow::Result<()> {
+    pub(super) fn end_shallow_clone(&self) -> anyhow::Result<()> {
         std::fs::remove_file(self.folder.join(".git/shallow")).context("ending a shallow clone")
     }
 
     /// What `git` prints, trimmed; its words on stderr are the error.
-    pub(super) async fn run<A: AsRef<OsStr>>(
+    pub(super) async fn run_git<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
     ) -> anyhow::Result<String> {

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 
 /// What the demo shows of a job.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Job {
+pub(super) struct DemoJob {
     pub(super) name: String,
     pub(super) state: ProwJobState,
     pub(super) complete: bool,
@@ -30,12 +30,12 @@ pub(super) struct Job {
 }
 
 /// All jobs by the name of their object.
-pub(super) type Jobs = BTreeMap<String, Job>;
+pub(super) type DemoJobs = BTreeMap<String, DemoJob>;
 
 /// The jobs of `namespace`, all that there are when this returns, and kept up to date until the
 /// receiver is dropped.
-pub(super) async fn follow(client: Client, namespace: &str) -> watch::Receiver<Jobs> {
-    let (sender, receiver) = watch::channel(Jobs::new());
+pub(super) async fn watch_prowjobs(client: Client, namespace: &str) -> watch::Receiver<DemoJobs> {
+    let (sender, receiver) = watch::channel(DemoJobs::new());
     let api: Api<DeserializeGuard<ProwJob>> = Api::namespaced(client, namespace);
     let (listed, is_listed) = oneshot::channel();
     let mut listed = Some(listed);
@@ -48,7 +48,9 @@ pub(super) async fn follow(client: Client, namespace: &str) -> watch::Receiver<J
                 () = sender.closed() => None,
             };
             match event {
-                Some(Event::Apply(object) | Event::InitApply(object)) => keep(&sender, object),
+                Some(Event::Apply(object) | Event::InitApply(object)) => {
+                    update_job(&sender, object)
+                }
                 Some(Event::InitDone) => drop(listed.take().map(|listed| listed.send(()))),
                 Some(Event::Init | Event::Delete(_)) => {}
                 None => break,
@@ -61,14 +63,14 @@ pub(super) async fn follow(client: Client, namespace: &str) -> watch::Receiver<J
 }
 
 /// An object that does not read as a `ProwJob` is nobody's job.
-fn keep(sender: &watch::Sender<Jobs>, object: DeserializeGuard<ProwJob>) {
+fn update_job(sender: &watch::Sender<DemoJobs>, object: DeserializeGuard<ProwJob>) {
     if let Ok(job) = object.0 {
         let name = job.metadata.name.clone().unwrap_or_default();
-        sender.send_modify(|jobs| drop(jobs.insert(name, Job::from(&job))));
+        sender.send_modify(|jobs| drop(jobs.insert(name, DemoJob::from(&job))));
     }
 }
 
-fn subject(refs: Option<&Refs>) -> String {
+fn describe_refs(refs: Option<&Refs>) -> String {
     match refs {
         None => "periodic".to_owned(),
         Some(refs) if refs.pulls.is_empty() => refs.base_ref.clone(),
@@ -79,7 +81,7 @@ fn subject(refs: Option<&Refs>) -> String {
     }
 }
 
-impl From<&ProwJob> for Job {
+impl From<&ProwJob> for DemoJob {
     fn from(object: &ProwJob) -> Self {
         let refs = object.spec.refs.as_ref();
         let sha = refs.map(|refs| refs.pulls.first().map_or(&refs.base_sha, |pull| &pull.sha));
@@ -98,7 +100,7 @@ impl From<&ProwJob> for Job {
             seconds: seconds.map(|(start, end)| end.0.as_second() - start.0.as_second()),
             url: status.url,
             sha: sha.cloned().unwrap_or_default(),
-            subject: subject(refs),
+            subject: describe_refs(refs),
         }
     }
 }

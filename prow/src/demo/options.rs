@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// statuses come back.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "prow demo")]
-pub(super) struct Options {
+pub(super) struct DemoOptions {
     /// Where everything is kept; a folder that was used before goes on with a new pull request, on
     /// the same ports. Default: a new temporary folder, removed at the end.
     #[arg(long, value_name = "DIR")]
@@ -31,7 +31,7 @@ pub(super) struct Options {
     /// each job ended as the table says), else 1.
     #[arg(
         long,
-        value_parser = common::service::flags::boolean,
+        value_parser = common::service::flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,

@@ -7,12 +7,12 @@ use anyhow::{Context, bail};
 use local::github::is_reserved;
 
 use super::{
-    git::Git,
-    source::{from_url, only_key},
+    git::ContributorGit,
+    sample_repo::{find_only_key, parse_remote_url},
 };
 
 /// Where a repository may bring jobs: the first that is there counts.
-const PLACES: [(&str, &str); 3] = [
+const JOB_CONFIG_PATHS: [(&str, &str); 3] = [
     (".prow", "tree"),
     (".prow.yaml", "blob"),
     ("prow-jobs.yaml", "blob"),
@@ -22,7 +22,7 @@ const PLACES: [(&str, &str); 3] = [
 const MOST_NAMES: usize = 5;
 
 /// A repository of the user's, which is only read.
-pub(super) struct Repository {
+pub(super) struct UserRepository {
     /// Its topmost folder.
     path: String,
     is_shallow: bool,
@@ -30,34 +30,37 @@ pub(super) struct Repository {
     pub(super) notes: Vec<String>,
 }
 
-impl Repository {
+impl UserRepository {
     /// Looks whether there are jobs at `path`, before anything is made or started for it.
     pub(super) async fn open(path: &Path) -> anyhow::Result<Self> {
-        let given = absolute(path)?;
-        let git = Git::new(Path::new(&given), "", "", "");
+        let given = absolute_path(path)?;
+        let git = ContributorGit::new(Path::new(&given), "", "", "");
         // One without a work tree is taken as it is.
-        let path = match git.run(["rev-parse", "--show-toplevel"]).await {
+        let path = match git.run_git(["rev-parse", "--show-toplevel"]).await {
             Ok(top) => top,
             Err(_) => git
-                .run(["rev-parse", "--absolute-git-dir"])
+                .run_git(["rev-parse", "--absolute-git-dir"])
                 .await
                 .with_context(|| format!("--repo {given}"))?,
         };
-        let git = Git::new(Path::new(&path), "", "", "");
+        let git = ContributorGit::new(Path::new(&path), "", "", "");
         if git
-            .run(["rev-parse", "--verify", "--quiet", "HEAD"])
+            .run_git(["rev-parse", "--verify", "--quiet", "HEAD"])
             .await
             .is_err()
         {
             bail!("--repo {path}: it has no commit yet; commit something there first");
         }
         let mut repository = Self {
-            is_shallow: git.run(["rev-parse", "--is-shallow-repository"]).await? == "true",
+            is_shallow: git
+                .run_git(["rev-parse", "--is-shallow-repository"])
+                .await?
+                == "true",
             notes: Vec::new(),
             path,
         };
-        repository.look_for_jobs(&git).await?;
-        repository.look_at_edits(&git).await;
+        repository.find_job_config(&git).await?;
+        repository.note_uncommitted(&git).await;
         if repository.is_shallow {
             repository.notes.push(
                 "The repository is a shallow clone: its last commit is taken without its history, \
@@ -68,10 +71,12 @@ impl Repository {
         Ok(repository)
     }
 
-    async fn look_for_jobs(&mut self, git: &Git) -> anyhow::Result<()> {
+    async fn find_job_config(&mut self, git: &ContributorGit) -> anyhow::Result<()> {
         let mut found = Vec::new();
-        for (name, kind) in PLACES {
-            let is = git.run(["cat-file", "-t", &format!("HEAD:{name}")]).await;
+        for (name, kind) in JOB_CONFIG_PATHS {
+            let is = git
+                .run_git(["cat-file", "-t", &format!("HEAD:{name}")])
+                .await;
             if is.is_ok_and(|is| is == kind) {
                 found.push(name);
             }
@@ -85,7 +90,7 @@ impl Repository {
         }
         if found.is_empty() {
             let path = &self.path;
-            let here = PLACES.map(|(name, _)| name);
+            let here = JOB_CONFIG_PATHS.map(|(name, _)| name);
             let uncommitted = here.iter().find(|name| Path::new(path).join(name).exists());
             let what_next = match uncommitted {
                 Some(name) => format!("{name} is there and not committed: commit it"),
@@ -100,7 +105,7 @@ impl Repository {
 
     /// Only what is committed is taken. Of a repository of somebody else's git says nothing, since
     /// it would have to run what its configuration names.
-    async fn look_at_edits(&mut self, git: &Git) {
+    async fn note_uncommitted(&mut self, git: &ContributorGit) {
         let changed = ["diff", "--name-only", "-z", "HEAD"];
         let new = [
             "ls-files",
@@ -112,7 +117,7 @@ impl Repository {
         let mut names = Vec::new();
         for ask in [&changed[..], &new] {
             let not_of_others = ["-c", "safe.directory="].into_iter();
-            let told = git.run(not_of_others.chain(ask.iter().copied())).await;
+            let told = git.run_git(not_of_others.chain(ask.iter().copied())).await;
             let told = told.unwrap_or_default();
             names.extend(told.split_terminator('\0').map(str::to_owned));
         }
@@ -130,68 +135,74 @@ impl Repository {
     }
 
     /// Clones it into the folder of `git`.
-    pub(super) async fn clone_to(&self, git: &Git) -> anyhow::Result<()> {
+    pub(super) async fn clone_to(&self, git: &ContributorGit) -> anyhow::Result<()> {
         let how = ["clone", "--quiet", "--no-hardlinks", "--no-tags", "--"];
-        git.run(how.into_iter().chain([self.path.as_str(), "."]))
+        git.run_git(how.into_iter().chain([self.path.as_str(), "."]))
             .await?;
         if self.is_shallow {
-            self.replant(git).await?;
+            self.recreate_history(git).await?;
         }
         Ok(())
     }
 
     /// Makes the last commit anew, and the one before it if it is there, as a history that begins
     /// with them: no server takes one whose beginning is missing.
-    async fn replant(&self, git: &Git) -> anyhow::Result<()> {
+    async fn recreate_history(&self, git: &ContributorGit) -> anyhow::Result<()> {
         let mut commit = vec!["commit-tree".to_owned(), "HEAD^{tree}".to_owned()];
         if git
-            .run(["rev-parse", "--verify", "--quiet", "HEAD~1"])
+            .run_git(["rev-parse", "--verify", "--quiet", "HEAD~1"])
             .await
             .is_ok()
         {
             let root = ["commit-tree", "HEAD~1^{tree}", "-m", "What came before"];
-            commit.extend(["-p".to_owned(), git.run(root).await?]);
+            commit.extend(["-p".to_owned(), git.run_git(root).await?]);
         }
-        git.run(["remote", "remove", "origin"]).await?;
-        let message = git.run(["log", "-1", "--format=%B"]).await?;
+        git.run_git(["remote", "remove", "origin"]).await?;
+        let message = git.run_git(["log", "-1", "--format=%B"]).await?;
         commit.extend(["-m".to_owned(), message]);
-        let commit = git.run(commit).await?;
-        git.run(["update-ref", "HEAD", &commit]).await?;
-        git.forget_what_is_missing()
+        let commit = git.run_git(commit).await?;
+        git.run_git(["update-ref", "HEAD", &commit]).await?;
+        git.end_shallow_clone()
     }
 
     /// Organisation and name: from `origin`, else from the only key in its `prow-jobs.yaml`, else
     /// `local/<folder>`.
-    pub(super) async fn name(&self, git: &Git) -> anyhow::Result<(String, String)> {
+    pub(super) async fn org_and_name(
+        &self,
+        git: &ContributorGit,
+    ) -> anyhow::Result<(String, String)> {
         let path = self.path.as_str();
         if let Some(name) = git
-            .run(["-C", path, "remote", "get-url", "origin"])
+            .run_git(["-C", path, "remote", "get-url", "origin"])
             .await
             .ok()
-            .and_then(|url| from_url(&url))
+            .and_then(|url| parse_remote_url(&url))
             .filter(|(org, _)| !is_reserved(org))
         {
             return Ok(name);
         }
         let jobs = git
-            .run(["-C", path, "show", "HEAD:prow-jobs.yaml"])
+            .run_git(["-C", path, "show", "HEAD:prow-jobs.yaml"])
             .await
             .unwrap_or_default();
-        if let Some(name) = common::config::yaml::parse("prow-jobs.yaml", &jobs)
+        if let Some(name) = common::config::yaml::parse_yaml("prow-jobs.yaml", &jobs)
             .ok()
             .as_ref()
-            .and_then(only_key)
+            .and_then(find_only_key)
             .filter(|(org, _)| !is_reserved(org))
         {
             return Ok(name);
         }
         let folder = Path::new(path).file_name().and_then(|name| name.to_str());
-        Ok(("local".to_owned(), as_name(folder.unwrap_or("repository"))))
+        Ok((
+            "local".to_owned(),
+            sanitize_name(folder.unwrap_or("repository")),
+        ))
     }
 }
 
 /// A folder's name as GitHub would take it for a repository's.
-fn as_name(folder: &str) -> String {
+fn sanitize_name(folder: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
     let name: String = folder
         .chars()
@@ -204,7 +215,7 @@ fn as_name(folder: &str) -> String {
     }
 }
 
-fn absolute(path: &Path) -> anyhow::Result<String> {
+fn absolute_path(path: &Path) -> anyhow::Result<String> {
     let absolute = path
         .canonicalize()
         .with_context(|| format!("--repo {}", path.display()))?;
@@ -226,7 +237,7 @@ mod tests {
             ("my repo ü", "my-repo--"),
             ("..", "repository"),
         ] {
-            assert_eq!(as_name(folder), name, "{folder}");
+            assert_eq!(sanitize_name(folder), name, "{folder}");
         }
     }
 }

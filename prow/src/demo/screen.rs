@@ -7,16 +7,16 @@ use std::{
     time::Duration,
 };
 
-use common::inert;
-use local::github::Person;
+use common::untrusted_text;
+use local::github::LocalUser;
 use tokio::sync::watch;
 
 use super::{
-    expect::{self, Line},
-    forge::PullRequest,
-    jobs::{Job, Jobs},
-    seed::Seed,
-    services::Services,
+    contributor::OpenedPullRequest,
+    expectations::{self, ExpectedJob},
+    jobs::{DemoJob, DemoJobs},
+    seed::DemoSeed,
+    services::DemoServices,
 };
 
 /// How long no new job must turn up before the list counts as whole.
@@ -25,8 +25,8 @@ const QUIET: Duration = Duration::from_secs(2);
 const MAX_TEXT: usize = 10_000;
 
 /// Standard output, and the jobs it shows.
-pub(super) struct Screen {
-    jobs: watch::Receiver<Jobs>,
+pub(super) struct DemoScreen {
+    jobs: watch::Receiver<DemoJobs>,
     /// Objects whose end was told.
     told: BTreeSet<String>,
     /// Periodics that were told of, which is enough for each.
@@ -41,12 +41,16 @@ pub(super) fn as_shown(comment: &str) -> String {
 }
 
 /// A reader that is gone is no reason to end.
-pub(super) fn say(text: &str) {
-    let _ = writeln!(io::stdout(), "{}", inert::terminal_lines(text, MAX_TEXT));
+pub(super) fn print_text(text: &str) {
+    let _ = writeln!(
+        io::stdout(),
+        "{}",
+        untrusted_text::escape_terminal_lines(text, MAX_TEXT)
+    );
 }
 
-impl Screen {
-    pub(super) fn new(jobs: watch::Receiver<Jobs>) -> Self {
+impl DemoScreen {
+    pub(super) fn new(jobs: watch::Receiver<DemoJobs>) -> Self {
         Self {
             jobs,
             told: BTreeSet::new(),
@@ -55,13 +59,17 @@ impl Screen {
     }
 
     /// Prints jobs as they end, until `done` or `patience` is over; returns how they then stand.
-    pub(super) async fn jobs(&mut self, patience: Duration, done: impl Fn(&Jobs) -> bool) -> Jobs {
+    pub(super) async fn print_jobs_until(
+        &mut self,
+        patience: Duration,
+        done: impl Fn(&DemoJobs) -> bool,
+    ) -> DemoJobs {
         let print_all = async {
             loop {
                 let now = self.jobs.borrow_and_update().clone();
                 for (name, job) in now.iter().filter(|(_, job)| job.complete) {
                     if self.told.insert(name.clone()) && self.is_news(job) {
-                        say(&line(job));
+                        print_text(&format_job(job));
                     }
                 }
                 if done(&now) || self.jobs.changed().await.is_err() {
@@ -75,12 +83,12 @@ impl Screen {
     }
 
     /// A periodic that goes on and on would push everything else off the screen.
-    fn is_news(&mut self, job: &Job) -> bool {
+    fn is_news(&mut self, job: &DemoJob) -> bool {
         !job.sha.is_empty() || self.periodics.insert(job.name.clone())
     }
 
     /// Takes what has ended so far as told: it is from an earlier demo on the same data.
-    pub(super) fn skip_past(&mut self) {
+    pub(super) fn skip_ended_jobs(&mut self) {
         let jobs = self.jobs.borrow();
         let ended = jobs.iter().filter(|(_, job)| job.complete);
         self.told.extend(ended.map(|(name, _)| name.clone()));
@@ -88,10 +96,10 @@ impl Screen {
 
     /// Waits until no new job turned up on `sha` for a while; true if there is none after
     /// `patience`.
-    pub(super) async fn none_on(&mut self, sha: &str, patience: Duration) -> bool {
+    pub(super) async fn has_no_jobs_on(&mut self, sha: &str, patience: Duration) -> bool {
         let any = self
             .jobs
-            .wait_for(|jobs| expect::on(jobs, sha).next().is_some());
+            .wait_for(|jobs| expectations::jobs_on_commit(jobs, sha).next().is_some());
         if tokio::time::timeout(patience, any).await.is_err() {
             return true;
         }
@@ -99,55 +107,61 @@ impl Screen {
         loop {
             let grown = self
                 .jobs
-                .wait_for(|jobs| expect::on(jobs, sha).count() > count);
+                .wait_for(|jobs| expectations::jobs_on_commit(jobs, sha).count() > count);
             match tokio::time::timeout(QUIET, grown).await {
-                Ok(Ok(jobs)) => count = expect::on(&jobs, sha).count(),
+                Ok(Ok(jobs)) => count = expectations::jobs_on_commit(&jobs, sha).count(),
                 _ => return false,
             }
         }
     }
 }
 
-fn line(job: &Job) -> String {
+fn format_job(job: &DemoJob) -> String {
     let seconds = job
         .seconds
         .map_or("-".to_owned(), |seconds| format!("{seconds} s"));
     format!(
         "  {:<18} {:<8} {seconds:>6}  {:<8} {}",
-        inert::terminal(&job.name, MAX_TEXT),
+        untrusted_text::escape_terminal(&job.name, MAX_TEXT),
         job.state.as_str(),
-        inert::terminal(&job.subject, MAX_TEXT),
-        inert::terminal(&job.url, MAX_TEXT)
+        untrusted_text::escape_terminal(&job.subject, MAX_TEXT),
+        untrusted_text::escape_terminal(&job.url, MAX_TEXT)
     )
 }
 
 /// Where everything is, and what is to be known of it.
-pub(super) fn addresses(services: &Services, notes: &[String]) {
+pub(super) fn print_addresses(services: &DemoServices, notes: &[String]) {
     let github = services.github.url();
-    say(&format!("  Deck       {}", services.deck));
-    say(&format!("  GitHub     {github} (a stand-in)"));
-    say(&format!("  webhooks   {}", services.webhook));
+    print_text(&format!("  Deck       {}", services.deck));
+    print_text(&format!("  GitHub     {github} (a stand-in)"));
+    print_text(&format!("  webhooks   {}", services.webhook));
     let kubeconfig = services.kubeconfig.display();
-    say(&format!("  cluster    export KUBECONFIG={kubeconfig}"));
-    say("  images     are not pulled: jobs run as processes of this machine, with its programs");
+    print_text(&format!("  cluster    export KUBECONFIG={kubeconfig}"));
+    print_text(
+        "  images     are not pulled: jobs run as processes of this machine, with its programs",
+    );
     for note in services.notes.iter().chain(notes) {
-        say(&format!("  note       {note}"));
+        print_text(&format!("  note       {note}"));
     }
 }
 
-pub(super) fn opened(pull: &PullRequest) {
-    say(&format!("\nOpened #{}  {}", pull.number, pull.html_url));
+pub(super) fn print_opened(pull: &OpenedPullRequest) {
+    print_text(&format!("\nOpened #{}  {}", pull.number, pull.html_url));
 }
 
-pub(super) fn table(lines: &[Line]) {
-    say(&format!(
+pub(super) fn print_table(lines: &[ExpectedJob]) {
+    print_text(&format!(
         "\n  {:<18} {:<10} {:<10}",
         "job", "expected", "found"
     ));
     for line in lines {
-        let job = inert::terminal(&line.job, MAX_TEXT);
-        let mark = if line.holds() { "" } else { "  <- differs" };
-        say(&format!(
+        let job = untrusted_text::escape_terminal(&line.job, MAX_TEXT);
+        let mark = if line.is_as_expected() {
+            ""
+        } else {
+            "  <- differs"
+        };
+        print_text(&format!(
             "  {job:<18} {:<10} {:<10}{mark}",
             line.expected, line.found
         ));
@@ -155,20 +169,25 @@ pub(super) fn table(lines: &[Line]) {
 }
 
 /// What to try while it serves: `open` is the author's pull request, `theirs` the stranger's.
-pub(super) fn play(services: &Services, seed: &Seed, open: u64, theirs: &PullRequest) {
+pub(super) fn print_next_steps(
+    services: &DemoServices,
+    seed: &DemoSeed,
+    open: u64,
+    theirs: &OpenedPullRequest,
+) {
     let issues = format!(
         "{}/repos/{}/issues",
         services.github.url(),
         seed.full_name()
     );
-    let comment = |person: &Person, text: &str, number: u64| {
+    let comment = |person: &LocalUser, text: &str, number: u64| {
         format!(
             "curl -s -H 'Authorization: Bearer {}' -d '{{\"body\":\"{text}\"}}' {issues}/{number}/comments",
             person.token
         )
     };
     let (you, stranger) = (&seed.author, &seed.stranger);
-    say(&format!(
+    print_text(&format!(
         "
 Still serving; Ctrl-C ends it. Try:
   Deck                     {deck}
@@ -213,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_jobs_name_does_nothing_in_a_terminal() {
-        let job = Job {
+        let job = DemoJob {
             name: "unit\n  unit success\u{1b}[1A\u{9b}2J\u{202e}".into(),
             state: ProwJobState::Failure,
             complete: true,
@@ -223,8 +242,8 @@ mod tests {
             sha: String::new(),
             subject: "main\u{1b}[1A".into(),
         };
-        let text = line(&job);
-        assert!(!text.chars().any(inert::is_hidden), "{text:?}");
+        let text = format_job(&job);
+        assert!(!text.chars().any(untrusted_text::is_hidden), "{text:?}");
         assert!(
             text.contains("unit\\n") && text.contains("failure"),
             "{text}"

@@ -8,14 +8,16 @@ use std::{
 };
 
 use anyhow::Context;
-use common::private;
-use local::github::{AppCredentials, Github, Level, Permissions, Person, RepoOptions};
+use common::private_files;
+use local::github::{
+    AppCredentials, AppPermissions, FakeGithub, LocalUser, PermissionLevel, RepoOptions,
+};
 
 use super::{
-    forge::{Forge, PullRequest},
-    git::Git,
-    repository::Repository,
-    source,
+    contributor::{ContributorClient, OpenedPullRequest},
+    git::ContributorGit,
+    repository::UserRepository,
+    sample_repo,
 };
 
 const APP: &str = "prow-demo";
@@ -25,13 +27,13 @@ const AUTHOR: &str = "you";
 const STRANGER: &str = "stranger";
 
 /// A repository at the stand-in, and a clone of it to work in.
-pub(super) struct Seed {
+pub(super) struct DemoSeed {
     pub(super) org: String,
     pub(super) repo: String,
-    pub(super) author: Person,
-    pub(super) stranger: Person,
-    pub(super) forge: Forge,
-    git: Git,
+    pub(super) author: LocalUser,
+    pub(super) stranger: LocalUser,
+    pub(super) forge: ContributorClient,
+    git: ContributorGit,
     work: PathBuf,
     /// Of the stand-in.
     url: String,
@@ -41,8 +43,8 @@ pub(super) struct Seed {
 
 /// Makes the App known to the stand-in, and its secrets known to Prow: `app.pem`, and the
 /// webhook's secret in the file `hmac`.
-pub(super) async fn app(
-    github: &Github,
+pub(super) async fn create_app(
+    github: &FakeGithub,
     data: &Path,
     hmac: &Path,
     webhook: &str,
@@ -51,52 +53,52 @@ pub(super) async fn app(
         Ok(secret) => secret,
         Err(_) => {
             let secret = format!("{:032x}", rand::random::<u128>());
-            private::write(hmac, &secret)?;
+            private_files::write_private_file(hmac, &secret)?;
             secret
         }
     };
     let app = github.add_app(APP, webhook, &secret).await?;
-    private::write(&data.join("app.pem"), &app.private_key_pem)?;
+    private_files::write_private_file(&data.join("app.pem"), &app.private_key_pem)?;
     Ok(app)
 }
 
 /// What hook and crier need, and no more.
-fn permissions() -> Permissions {
-    Permissions::from([
-        ("checks", Level::Write),
-        ("contents", Level::Read),
-        ("issues", Level::Write),
-        ("members", Level::Read),
-        ("pull_requests", Level::Write),
-        ("statuses", Level::Write),
+fn app_permissions() -> AppPermissions {
+    AppPermissions::from([
+        ("checks", PermissionLevel::Write),
+        ("contents", PermissionLevel::Read),
+        ("issues", PermissionLevel::Write),
+        ("members", PermissionLevel::Read),
+        ("pull_requests", PermissionLevel::Write),
+        ("statuses", PermissionLevel::Write),
     ])
 }
 
-impl Seed {
+impl DemoSeed {
     /// Makes organisation and repository, and brings the code there, where that is not done yet.
     pub(super) async fn new(
-        github: &Github,
+        github: &FakeGithub,
         work: &Path,
-        repo: Option<&Repository>,
+        repo: Option<&UserRepository>,
     ) -> anyhow::Result<Self> {
-        let author = github.add_person(AUTHOR).await?;
-        let stranger = github.add_person(STRANGER).await?;
-        let git = Git::new(work, AUTHOR, github.url(), &author.token);
+        let author = github.add_local_user(AUTHOR).await?;
+        let stranger = github.add_local_user(STRANGER).await?;
+        let git = ContributorGit::new(work, AUTHOR, github.url(), &author.token);
         let (org, name) = match repo {
-            Some(repo) => repo.name(&git).await?,
+            Some(repo) => repo.org_and_name(&git).await?,
             None => (
-                source::SAMPLE_REPO.0.to_owned(),
-                source::SAMPLE_REPO.1.to_owned(),
+                sample_repo::SAMPLE_REPO.0.to_owned(),
+                sample_repo::SAMPLE_REPO.1.to_owned(),
             ),
         };
         github.add_org(&org, &[AUTHOR]).await?;
         github
             .add_repo(&org, &name, RepoOptions { private: false })
             .await?;
-        github.install_app(APP, &org, permissions()).await?;
+        github.install_app(APP, &org, app_permissions()).await?;
         let full_name = format!("{org}/{name}");
         let remote = format!("{}/{full_name}.git", github.url());
-        let forge = Forge::new(github.url(), &full_name, author.token.clone());
+        let forge = ContributorClient::new(github.url(), &full_name, author.token.clone());
         let seed = Self {
             org,
             repo: name,
@@ -121,31 +123,31 @@ impl Seed {
 
     /// Clones what is there already, else brings the sample, or the given repository up to the
     /// commit before its last: that one becomes the pull request.
-    async fn first_push(&self, repo: Option<&Repository>) -> anyhow::Result<()> {
+    async fn first_push(&self, repo: Option<&UserRepository>) -> anyhow::Result<()> {
         let is_there = !self
             .git
-            .run(["ls-remote", &self.remote, "refs/heads/main"])
+            .run_git(["ls-remote", &self.remote, "refs/heads/main"])
             .await?
             .is_empty();
         match repo {
             Some(repo) => repo.clone_to(&self.git).await?,
             None if is_there => drop(
                 self.git
-                    .run(["clone", "--quiet", &self.remote, "."])
+                    .run_git(["clone", "--quiet", &self.remote, "."])
                     .await?,
             ),
-            None => source::write_sample(&self.git, &self.work).await?,
+            None => sample_repo::write_sample(&self.git, &self.work).await?,
         }
         if !is_there {
             let before = match self
                 .git
-                .run(["rev-parse", "--quiet", "--verify", "HEAD~1"])
+                .run_git(["rev-parse", "--quiet", "--verify", "HEAD~1"])
                 .await
             {
                 Ok(commit) => commit,
-                Err(_) => self.git.run(["rev-parse", "HEAD"]).await?,
+                Err(_) => self.git.run_git(["rev-parse", "HEAD"]).await?,
             };
-            self.push(&before, "main").await?;
+            self.push_commit(&before, "main").await?;
         }
         Ok(())
     }
@@ -154,76 +156,88 @@ impl Seed {
     ///
     /// The sample's change is a file. A repository of the user's gives its last commit, or,
     /// once that was used, an empty one.
-    pub(super) async fn pull_request(&self) -> anyhow::Result<(PullRequest, String)> {
-        let number = self.branches(&self.git, &self.remote, "change").await? + 1;
+    pub(super) async fn open_pull_request(&self) -> anyhow::Result<(OpenedPullRequest, String)> {
+        let number = self
+            .count_branches(&self.git, &self.remote, "change")
+            .await?
+            + 1;
         let branch = format!("change-{number}");
         let title = if self.is_sample {
-            self.change(&self.git, &branch).await?
+            self.commit_change(&self.git, &branch).await?
         } else {
-            let is_new =
-                number == 1 && self.git.run(["rev-parse", "HEAD"]).await? != self.main().await?;
+            let is_new = number == 1
+                && self.git.run_git(["rev-parse", "HEAD"]).await? != self.main_sha().await?;
             if !is_new {
                 let message = format!("Try again ({number})");
                 self.git
-                    .run(["commit", "--quiet", "--allow-empty", "--message", &message])
+                    .run_git(["commit", "--quiet", "--allow-empty", "--message", &message])
                     .await?;
             }
-            self.git.run(["log", "-1", "--format=%s"]).await?
+            self.git.run_git(["log", "-1", "--format=%s"]).await?
         };
-        let head = self.git.run(["rev-parse", "HEAD"]).await?;
-        self.push(&head, &branch).await?;
-        Ok((self.forge.open(&title, &branch).await?, head))
+        let head = self.git.run_git(["rev-parse", "HEAD"]).await?;
+        self.push_commit(&head, &branch).await?;
+        Ok((self.forge.open_pull_request(&title, &branch).await?, head))
     }
 
     /// A pull request of the stranger's, from a fork: nothing runs until somebody trusted says so.
-    pub(super) async fn strangers_pull_request(&self) -> anyhow::Result<PullRequest> {
-        let Person { login, token, .. } = &self.stranger;
-        let git = Git::new(&self.work, login, &self.url, token);
-        let forge = Forge::new(&self.url, &self.full_name(), token.clone());
-        forge.fork().await?;
+    pub(super) async fn open_strangers_pull(&self) -> anyhow::Result<OpenedPullRequest> {
+        let LocalUser { login, token, .. } = &self.stranger;
+        let git = ContributorGit::new(&self.work, login, &self.url, token);
+        let forge = ContributorClient::new(&self.url, &self.full_name(), token.clone());
+        forge.fork_repository().await?;
         let fork = format!("{}/{login}/{}.git", self.url, self.repo);
-        let number = self.branches(&git, &fork, "idea").await? + 1;
+        let number = self.count_branches(&git, &fork, "idea").await? + 1;
         let branch = format!("idea-{number}");
-        let title = self.change(&git, &branch).await?;
+        let title = self.commit_change(&git, &branch).await?;
         let refspec = format!("HEAD:refs/heads/{branch}");
-        git.run(["push", "--quiet", &fork, &refspec]).await?;
-        forge.open(&title, &format!("{login}:{branch}")).await
+        git.run_git(["push", "--quiet", &fork, &refspec]).await?;
+        forge
+            .open_pull_request(&title, &format!("{login}:{branch}"))
+            .await
     }
 
     /// How many branches of a name and a number there are.
-    async fn branches(&self, git: &Git, remote: &str, name: &str) -> anyhow::Result<usize> {
+    async fn count_branches(
+        &self,
+        git: &ContributorGit,
+        remote: &str,
+        name: &str,
+    ) -> anyhow::Result<usize> {
         let pattern = format!("refs/heads/{name}-*");
-        let heads = git.run(["ls-remote", remote, &pattern]).await?;
+        let heads = git.run_git(["ls-remote", remote, &pattern]).await?;
         Ok(heads.lines().count())
     }
 
     /// Commits a file of a branch's name on top of `main`; the title of the change.
-    async fn change(&self, git: &Git, branch: &str) -> anyhow::Result<String> {
-        git.run(["fetch", "--quiet", &self.remote, "main"]).await?;
-        git.run(["checkout", "--quiet", "-B", branch, "FETCH_HEAD"])
+    async fn commit_change(&self, git: &ContributorGit, branch: &str) -> anyhow::Result<String> {
+        git.run_git(["fetch", "--quiet", &self.remote, "main"])
+            .await?;
+        git.run_git(["checkout", "--quiet", "-B", branch, "FETCH_HEAD"])
             .await?;
         let mut title = branch.replace('-', " ");
         title[..1].make_ascii_uppercase();
         let file = format!("{branch}.md");
         fs::write(self.work.join(&file), format!("{title}.\n"))?;
-        git.run(["add", "--", &file]).await?;
-        git.run(["commit", "--quiet", "--message", &title]).await?;
+        git.run_git(["add", "--", &file]).await?;
+        git.run_git(["commit", "--quiet", "--message", &title])
+            .await?;
         Ok(title)
     }
 
-    async fn push(&self, commit: &str, branch: &str) -> anyhow::Result<()> {
+    async fn push_commit(&self, commit: &str, branch: &str) -> anyhow::Result<()> {
         let refspec = format!("{commit}:refs/heads/{branch}");
         self.git
-            .run(["push", "--quiet", &self.remote, &refspec])
+            .run_git(["push", "--quiet", &self.remote, &refspec])
             .await
             .map(drop)
     }
 
     /// The commit that `main` is at.
-    pub(super) async fn main(&self) -> anyhow::Result<String> {
+    pub(super) async fn main_sha(&self) -> anyhow::Result<String> {
         let line = self
             .git
-            .run(["ls-remote", &self.remote, "refs/heads/main"])
+            .run_git(["ls-remote", &self.remote, "refs/heads/main"])
             .await?;
         line.split_whitespace()
             .next()

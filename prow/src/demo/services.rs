@@ -13,11 +13,11 @@ use std::{
 
 use anyhow::Context;
 use common::{
-    config::{self, Agent, Config, LoadMetrics, LoadStatus, plugins::Plugins},
-    kube::Clusters,
+    config::{self, Config, ConfigAgent, LoadMetrics, LoadStatus, plugins::PluginConfiguration},
+    kube::ClusterClients,
     prowjob,
     service::{self, lease},
-    storage::{Credentials, token::keys::KeyFile},
+    storage::{StorageCredentials, token::keys::StorageKeyFile},
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
@@ -26,8 +26,8 @@ use kube::{
 };
 use local::{
     apiserver::{self, ApiServer},
-    github::{self, Github},
-    kubelet::{self, Isolation, Utility},
+    github::{self, FakeGithub},
+    kubelet::{self, Isolation, UtilityImage},
 };
 use tokio::{
     net::TcpListener,
@@ -39,15 +39,15 @@ use tokio_util::sync::CancellationToken;
 use prometheus_client::registry::Registry;
 
 use super::{
-    config::{UTILITIES, write as write_config},
-    options::Options,
-    ports::{self, Ports},
+    config::{UTILITIES, write_config},
+    options::DemoOptions,
+    ports::{self, DemoPorts},
     seed,
 };
 
 /// What is running, and where.
-pub(super) struct Services {
-    pub(super) github: Github,
+pub(super) struct DemoServices {
+    pub(super) github: FakeGithub,
     pub(super) client: Client,
     pub(super) deck: String,
     pub(super) webhook: String,
@@ -57,83 +57,95 @@ pub(super) struct Services {
     /// What the user should know before anything else.
     pub(super) notes: Vec<String>,
     api: ApiServer,
-    tasks: Tasks,
+    tasks: ServiceTasks,
     /// As long as they live, changed files are read again.
-    _agents: (Agent, Agent<Option<Plugins>>),
+    _agents: (ConfigAgent, ConfigAgent<Option<PluginConfiguration>>),
 }
 
-impl Services {
+impl DemoServices {
     /// Starts everything; ends with `shutdown`. The receiver hears of a service that ended
     /// before that.
-    pub(super) async fn start(
-        options: &Options,
+    pub(super) async fn start_services(
+        options: &DemoOptions,
         data: &Path,
         shutdown: &CancellationToken,
     ) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<anyhow::Error>)> {
-        let mut ports = Ports::of(data);
-        let hook_port = ports.listen(ports::HOOK, options.hook_port)?;
-        let deck_port = ports.listen(ports::DECK, options.deck_port)?;
-        let api_port = ports.listen(ports::API, options.api_port)?;
-        let github_port = ports.listen(ports::GITHUB, options.github_port)?;
-        let deck = url(&deck_port)?;
-        let webhook = format!("{}/hook", url(&hook_port)?);
+        let mut ports = DemoPorts::load_ports(data);
+        let hook_port = ports.bind_service(ports::HOOK, options.hook_port)?;
+        let deck_port = ports.bind_service(ports::DECK, options.deck_port)?;
+        let api_port = ports.bind_service(ports::API, options.api_port)?;
+        let github_port = ports.bind_service(ports::GITHUB, options.github_port)?;
+        let deck = listener_url(&deck_port)?;
+        let webhook = format!("{}/hook", listener_url(&hook_port)?);
         write_config(&data.join("config"), &deck)?;
 
-        let api = ApiServer::start(apiserver::Options {
+        let api = ApiServer::start(apiserver::ApiServerOptions {
             db: Some(data.join("cluster.db")),
             logs: data.join("logs"),
         })
         .await?;
         // Nobody else uses the folder.
-        ports.keep()?;
+        ports.save_ports()?;
         let kubeconfig = data.join("kubeconfig");
-        api.serve(api_port, shutdown.clone())
+        api.serve_loopback(api_port, shutdown.clone())
             .await?
             .write_kubeconfig(&kubeconfig)?;
-        let client = api.client("default");
+        let client = api.in_process_client("default");
         install_crd(&client).await?;
 
-        let github_options = github::Options {
+        let github_options = github::FakeGithubOptions {
             data: Some(data.join("github")),
-            ..github::Options::default()
+            ..github::FakeGithubOptions::default()
         };
-        let github = Github::start(github_options, github_port, shutdown.clone()).await?;
+        let github = FakeGithub::start(github_options, github_port, shutdown.clone()).await?;
         let hmac = data.join("hmac");
-        let app = seed::app(&github, data, &hmac, &webhook).await?;
+        let app = seed::create_app(&github, data, &hmac, &webhook).await?;
 
         let loads = LoadMetrics::default();
-        let (agent, config) = service::configure(&config_options(data)?, &loads)?;
+        let (agent, config) = service::start_config_agent(&config_options(data)?, &loads)?;
         let (plugin_agent, plugins) = hook::follow_plugins(&plugin_options(data)?, &loads)?;
-        let prow = Prow {
+        let prow = ServiceContexts {
             data,
             client: &client,
             config,
             plugins,
-            load_status: agent.status(),
+            load_status: agent.watch_status(),
             github: client_options(&github, data, app.app_id)?,
         };
-        let (mut tasks, failures) = Tasks::new(shutdown);
-        tasks.run(
+        let (mut tasks, failures) = ServiceTasks::new(shutdown);
+        tasks.spawn_service(
             "kubelet",
-            kubelet::run(kubelet(&client, data)?, shutdown.clone()),
+            kubelet::run_kubelet(kubelet_options(&client, data)?, shutdown.clone()),
         );
-        tasks.run(
+        tasks.spawn_service(
             "hook",
-            hook::run(prow.hook(github.url()).await?, hook_port, shutdown.clone()),
+            hook::run_hook(
+                prow.hook_context(github.url()).await?,
+                hook_port,
+                shutdown.clone(),
+            ),
         );
-        let candidate = || lease::Candidate {
-            identity: IDENTITY.to_owned(),
-            timing: lease::Timing::default(),
+        let candidate = || lease::LeaderCandidate {
+            identity: LEASE_IDENTITY.to_owned(),
+            timing: lease::LeaderElectionOptions::default(),
         };
-        let plank = plank::lead(prow.plank()?, candidate(), shutdown.clone());
-        tasks.run("plank", plank);
-        let crier = plank::crier::lead(prow.crier()?, candidate(), shutdown.clone());
-        tasks.run("crier", crier);
-        let horologium = plank::horologium::lead(prow.horologium(), candidate(), shutdown.clone());
-        tasks.run("horologium", horologium);
-        tasks.run("deck", deck::run(prow.deck()?, deck_port, shutdown.clone()));
-        let sinker = sinker::lead(prow.sinker(), candidate(), shutdown.clone());
-        tasks.run("sinker", sinker);
+        let plank = plank::run_as_leader(prow.plank_context()?, candidate(), shutdown.clone());
+        tasks.spawn_service("plank", plank);
+        let crier =
+            plank::crier::run_as_leader(prow.crier_context()?, candidate(), shutdown.clone());
+        tasks.spawn_service("crier", crier);
+        let horologium = plank::horologium::run_as_leader(
+            prow.horologium_context(),
+            candidate(),
+            shutdown.clone(),
+        );
+        tasks.spawn_service("horologium", horologium);
+        tasks.spawn_service(
+            "deck",
+            deck::run_deck(prow.deck_context()?, deck_port, shutdown.clone()),
+        );
+        let sinker = sinker::run_as_leader(prow.sinker_context(), candidate(), shutdown.clone());
+        tasks.spawn_service("sinker", sinker);
         Ok((
             Self {
                 github,
@@ -152,36 +164,36 @@ impl Services {
     }
 
     /// Waits until every service has ended, after `shutdown`.
-    pub(super) async fn stopped(mut self) {
+    pub(super) async fn wait_until_stopped(mut self) {
         let all = async { while self.tasks.set.join_next().await.is_some() {} };
         if tokio::time::timeout(PATIENCE, all).await.is_err() {
             tracing::warn!("a service does not end");
         }
-        self.api.close().await;
+        self.api.close_store().await;
     }
 }
 
 /// Who holds the leases. Of the cluster's file there is one user at a time, so a start after a
 /// crash takes them back without waiting.
-const IDENTITY: &str = "demo";
+const LEASE_IDENTITY: &str = "demo";
 
 /// How long services may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the services of this process are made of.
-struct Prow<'a> {
+struct ServiceContexts<'a> {
     data: &'a Path,
     client: &'a Client,
     config: watch::Receiver<Arc<Config>>,
-    plugins: hook::PluginConfig,
+    plugins: hook::PluginConfigReceiver,
     load_status: watch::Receiver<LoadStatus>,
-    github: common::github::Options,
+    github: common::github::GithubOptions,
 }
 
-impl Prow<'_> {
-    async fn hook(&self, github: &str) -> anyhow::Result<hook::Context> {
-        let client = common::github::Client::new(&self.github, "hook")?;
-        Ok(hook::Context {
+impl ServiceContexts<'_> {
+    async fn hook_context(&self, github: &str) -> anyhow::Result<hook::HookContext> {
+        let client = common::github::GithubClient::new(&self.github, "hook")?;
+        Ok(hook::HookContext {
             config: self.config.clone(),
             plugins: self.plugins.clone(),
             in_repo: hook::InRepoReader::new(
@@ -195,27 +207,27 @@ impl Prow<'_> {
             github: client,
             cluster: self.client.clone(),
             inbox: hook::Inbox::open(Some(&self.data.join("hook.db"))).await?,
-            secrets: Arc::new(hook::SecretFile::open(self.data.join("hmac"))?),
-            metrics: hook::Metrics::new(&mut Registry::default()),
-            ready: service::Ready::default(),
-            settings: hook::Settings {
+            secrets: Arc::new(hook::HmacSecretFile::open(self.data.join("hmac"))?),
+            metrics: hook::HookMetrics::new(&mut Registry::default()),
+            ready: service::ServiceReadiness::default(),
+            settings: hook::HookSettings {
                 config_status_context: Some("prow/config".to_owned()),
-                ..hook::Settings::default()
+                ..hook::HookSettings::default()
             },
         })
     }
 
-    fn plank(&self) -> anyhow::Result<plank::Context> {
-        Ok(plank::Context {
-            clusters: Clusters::single(self.client.clone()),
-            fence: lease::Fence::open(),
+    fn plank_context(&self) -> anyhow::Result<plank::PlankContext> {
+        Ok(plank::PlankContext {
+            clusters: ClusterClients::single_cluster(self.client.clone()),
+            fence: lease::LeaderFence::new_open(),
             config: self.config.clone(),
-            metrics: plank::Metrics::new(&mut Registry::default()),
-            ready: service::Ready::default(),
+            metrics: plank::PlankMetrics::new(&mut Registry::default()),
+            ready: service::ServiceReadiness::default(),
             tot: None,
             storage_key: Some(self.storage_key()),
             label_selector: String::new(),
-            controllers: plank::Controllers {
+            controllers: plank::EnabledControllers {
                 plank: true,
                 scheduler: true,
             },
@@ -223,68 +235,68 @@ impl Prow<'_> {
         })
     }
 
-    fn crier(&self) -> anyhow::Result<plank::crier::Context> {
-        Ok(plank::crier::Context {
-            clusters: Clusters::single(self.client.clone()),
+    fn crier_context(&self) -> anyhow::Result<plank::crier::CrierContext> {
+        Ok(plank::crier::CrierContext {
+            clusters: ClusterClients::single_cluster(self.client.clone()),
             config: self.config.clone(),
-            github: common::github::Client::new(&self.github, "crier")?,
-            slack: plank::crier::Slack::new(plank::crier::SLACK_API, BTreeMap::new())?,
-            buckets: Arc::new(plank::crier::Buckets::new(
-                Credentials::default(),
+            github: common::github::GithubClient::new(&self.github, "crier")?,
+            slack: plank::crier::SlackClient::new(plank::crier::SLACK_API, BTreeMap::new())?,
+            buckets: Arc::new(plank::crier::BucketOpener::new(
+                StorageCredentials::default(),
                 Some(self.storage_key()),
             )),
-            metrics: plank::crier::Metrics::new(&mut Registry::default()),
-            ready: service::Ready::default(),
-            fence: lease::Fence::open(),
-            settings: plank::crier::Settings {
+            metrics: plank::crier::CrierMetrics::new(&mut Registry::default()),
+            ready: service::ServiceReadiness::default(),
+            fence: lease::LeaderFence::new_open(),
+            settings: plank::crier::CrierSettings {
                 github_workers: 4,
                 blob_storage_workers: 4,
                 kubernetes_blob_storage_workers: 4,
-                ..plank::crier::Settings::default()
+                ..plank::crier::CrierSettings::default()
             },
         })
     }
 
-    fn horologium(&self) -> plank::horologium::Context {
-        plank::horologium::Context {
+    fn horologium_context(&self) -> plank::horologium::HorologiumContext {
+        plank::horologium::HorologiumContext {
             client: self.client.clone(),
             config: self.config.clone(),
-            ready: service::Ready::default(),
+            ready: service::ServiceReadiness::default(),
             timeout_listing_prowjobs: PATIENCE,
             dry_run: false,
         }
     }
 
-    fn deck(&self) -> anyhow::Result<deck::Context> {
-        let storage = parse::<deck::StorageOptions>(&[
+    fn deck_context(&self) -> anyhow::Result<deck::DeckContext> {
+        let storage = parse_flags::<deck::StorageOptions>(&[
             ("storage-dir", self.data.join("storage")),
             ("storage-key-file", self.storage_key().path().to_owned()),
         ])?;
-        Ok(deck::Context {
-            clusters: Clusters::single(self.client.clone()),
+        Ok(deck::DeckContext {
+            clusters: ClusterClients::single_cluster(self.client.clone()),
             config: self.config.clone(),
             load_status: self.load_status.clone(),
-            viewer: parse::<deck::VisibilityOptions>(&[])?.viewer()?,
-            storage: storage.open()?,
-            credentials: Credentials::default(),
-            metrics: deck::Metrics::register(&mut Registry::default()),
+            viewer: parse_flags::<deck::VisibilityOptions>(&[])?.resolve_viewer()?,
+            storage: storage.open_storage()?,
+            credentials: StorageCredentials::default(),
+            metrics: deck::DeckMetrics::register_metrics(&mut Registry::default()),
             allowed_hosts: Vec::new(),
             timeout: PATIENCE,
-            ready: service::Ready::default(),
+            ready: service::ServiceReadiness::default(),
         })
     }
 
     /// Deck makes it at the first start.
-    fn storage_key(&self) -> KeyFile {
-        KeyFile::new(self.data.join("storage-key"))
+    fn storage_key(&self) -> StorageKeyFile {
+        StorageKeyFile::new(self.data.join("storage-key"))
     }
 
-    fn sinker(&self) -> sinker::Context {
-        sinker::Context {
-            clusters: Clusters::single(self.client.clone()),
+    fn sinker_context(&self) -> sinker::SinkerContext {
+        sinker::SinkerContext {
+            clusters: ClusterClients::single_cluster(self.client.clone()),
             config: self.config.clone(),
-            metrics: sinker::Metrics::register(&mut Registry::default()),
-            ready: service::Ready::default(),
+            metrics: sinker::SinkerMetrics::register(&mut Registry::default()),
+            ready: service::ServiceReadiness::default(),
             dry_run: false,
             run_once: false,
         }
@@ -292,48 +304,48 @@ impl Prow<'_> {
 }
 
 /// Options as their own flags give them, so that each has its default from one place.
-fn parse<O: clap::Args>(flags: &[(&str, PathBuf)]) -> anyhow::Result<O> {
+fn parse_flags<O: clap::Args>(flags: &[(&str, PathBuf)]) -> anyhow::Result<O> {
     let flags = flags
         .iter()
         .map(|(name, path)| format!("--{name}={}", path.display()).into());
-    Ok(service::flags::parse("demo", flags)?)
+    Ok(service::flags::parse_flags("demo", flags)?)
 }
 
 fn client_options(
-    github: &Github,
+    github: &FakeGithub,
     data: &Path,
     app: u64,
-) -> anyhow::Result<common::github::Options> {
-    Ok(common::github::Options {
+) -> anyhow::Result<common::github::GithubOptions> {
+    Ok(common::github::GithubOptions {
         github_endpoint: vec![github.url().to_owned()],
         github_app_id: Some(app.to_string()),
-        ..parse(&[("github-app-private-key-path", data.join("app.pem"))])?
+        ..parse_flags(&[("github-app-private-key-path", data.join("app.pem"))])?
     })
 }
 
-fn config_options(data: &Path) -> anyhow::Result<config::Options> {
-    parse(&[("config-path", data.join("config/config.yaml"))])
+fn config_options(data: &Path) -> anyhow::Result<config::ConfigOptions> {
+    parse_flags(&[("config-path", data.join("config/config.yaml"))])
 }
 
-fn plugin_options(data: &Path) -> anyhow::Result<config::plugins::Options> {
-    parse(&[("plugin-config", data.join("config/plugins.yaml"))])
+fn plugin_options(data: &Path) -> anyhow::Result<config::plugins::PluginOptions> {
+    parse_flags(&[("plugin-config", data.join("config/plugins.yaml"))])
 }
 
-fn kubelet(client: &Client, data: &Path) -> anyhow::Result<kubelet::Options> {
+fn kubelet_options(client: &Client, data: &Path) -> anyhow::Result<kubelet::KubeletOptions> {
     let exe = std::env::current_exe().context("finding this program's own file")?;
-    let images: BTreeMap<String, Utility> = UTILITIES
+    let images: BTreeMap<String, UtilityImage> = UTILITIES
         .iter()
         .map(|name| {
             (
                 format!("{name}:demo"),
-                Utility {
+                UtilityImage {
                     binary: exe.clone(),
                     argv0: (*name).to_owned(),
                 },
             )
         })
         .collect();
-    Ok(kubelet::Options {
+    Ok(kubelet::KubeletOptions {
         client: client.clone(),
         exe,
         images,
@@ -344,7 +356,7 @@ fn kubelet(client: &Client, data: &Path) -> anyhow::Result<kubelet::Options> {
 }
 
 async fn install_crd(client: &Client) -> anyhow::Result<()> {
-    let crd = prowjob::crd();
+    let crd = prowjob::build_prowjob_crd();
     let name = crd
         .metadata
         .name
@@ -362,13 +374,13 @@ async fn install_crd(client: &Client) -> anyhow::Result<()> {
 }
 
 /// The services, each in a task of its own.
-struct Tasks {
+struct ServiceTasks {
     set: JoinSet<()>,
     shutdown: CancellationToken,
     failures: mpsc::UnboundedSender<anyhow::Error>,
 }
 
-impl Tasks {
+impl ServiceTasks {
     fn new(shutdown: &CancellationToken) -> (Self, mpsc::UnboundedReceiver<anyhow::Error>) {
         let (failures, receiver) = mpsc::unbounded_channel();
         (
@@ -382,7 +394,7 @@ impl Tasks {
     }
 
     /// A service that ends while it should run is a failure, whatever it says.
-    fn run(
+    fn spawn_service(
         &mut self,
         name: &'static str,
         service: impl Future<Output = anyhow::Result<()>> + Send + 'static,
@@ -402,6 +414,6 @@ impl Tasks {
     }
 }
 
-fn url(listener: &TcpListener) -> anyhow::Result<String> {
+fn listener_url(listener: &TcpListener) -> anyhow::Result<String> {
     Ok(format!("http://{}", listener.local_addr()?))
 }

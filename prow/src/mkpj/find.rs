@@ -8,7 +8,7 @@ use common::{
 
 /// What a `ProwJob` is made of.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct FoundJob {
     pub(super) spec: ProwJobSpec,
     pub(super) labels: StringMap,
     pub(super) annotations: StringMap,
@@ -17,42 +17,42 @@ pub(super) struct Found {
 /// The first presubmit, else postsubmit, else periodic of this name, repositories in the order of
 /// their names. `refs` is taken without its repository, and by a postsubmit without its pull
 /// request.
-pub(super) fn find(jobs: &JobConfig, name: &str, refs: &Refs) -> anyhow::Result<Found> {
-    for (repo, job) in of_each(&jobs.presubmits) {
+pub(super) fn find_job(jobs: &JobConfig, name: &str, refs: &Refs) -> anyhow::Result<FoundJob> {
+    for (repo, job) in iter_jobs(&jobs.presubmits) {
         if job.base.name == name {
-            let spec = presubmit_spec(job, in_repo(repo, refs.clone()));
-            return Ok(found(spec, &job.base));
+            let spec = presubmit_spec(job, set_repository(repo, refs.clone()));
+            return Ok(new_found_job(spec, &job.base));
         }
     }
-    for (repo, job) in of_each(&jobs.postsubmits) {
+    for (repo, job) in iter_jobs(&jobs.postsubmits) {
         if job.base.name == name {
             let pushed = Refs {
                 pulls: Vec::new(),
                 ..refs.clone()
             };
-            return Ok(found(
-                postsubmit_spec(job, in_repo(repo, pushed)),
+            return Ok(new_found_job(
+                postsubmit_spec(job, set_repository(repo, pushed)),
                 &job.base,
             ));
         }
     }
     for job in &jobs.periodics {
         if job.base.name == name {
-            return Ok(found(periodic_spec(job), &job.base));
+            return Ok(new_found_job(periodic_spec(job), &job.base));
         }
     }
     bail!("there is no job {name:?} in the configuration")
 }
 
-fn of_each<J>(
+fn iter_jobs<J>(
     jobs: &std::collections::BTreeMap<String, Vec<J>>,
 ) -> impl Iterator<Item = (&String, &J)> {
     jobs.iter()
         .flat_map(|(repo, jobs)| jobs.iter().map(move |job| (repo, job)))
 }
 
-fn found(spec: ProwJobSpec, base: &common::config::JobBase) -> Found {
-    Found {
+fn new_found_job(spec: ProwJobSpec, base: &common::config::JobBase) -> FoundJob {
+    FoundJob {
         spec,
         labels: base.labels.clone(),
         annotations: base.annotations.clone(),
@@ -60,7 +60,7 @@ fn found(spec: ProwJobSpec, base: &common::config::JobBase) -> Found {
 }
 
 /// Of `https://host/org/repo`, as Gerrit's are written, the host belongs to the organisation.
-fn in_repo(full_name: &str, refs: Refs) -> Refs {
+fn set_repository(full_name: &str, refs: Refs) -> Refs {
     let scheme = full_name.find("://").map_or(0, |end| end + "://".len());
     let slash = full_name[scheme..].find('/').map(|at| scheme + at);
     let (org, repo) = match slash {
@@ -88,14 +88,14 @@ mod tests {
                 "a/b",
             ),
         ] {
-            let refs = in_repo(name, Refs::default());
+            let refs = set_repository(name, Refs::default());
             assert_eq!((refs.org.as_str(), refs.repo.as_str()), (org, repo));
         }
     }
 
     #[test]
     fn an_unknown_job_is_an_error() {
-        let error = find(&JobConfig::default(), "nope", &Refs::default()).unwrap_err();
+        let error = find_job(&JobConfig::default(), "nope", &Refs::default()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "there is no job \"nope\" in the configuration"

@@ -12,7 +12,7 @@ use common::{
 /// given is asked of GitHub, or typed in.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "prow mkpj", max_term_width = 100)]
-pub(super) struct Options {
+pub(super) struct MkpjOptions {
     /// Job to run
     #[arg(long)]
     pub(super) job: String,
@@ -37,7 +37,7 @@ pub(super) struct Options {
     /// Create the job in Prow's cluster and wait for its result
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,
@@ -49,7 +49,7 @@ pub(super) struct Options {
     /// End with 1 if the triggered job fails
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,
@@ -59,16 +59,16 @@ pub(super) struct Options {
     )]
     pub(super) fail_with_job: bool,
     #[command(flatten, next_help_heading = "Configuration")]
-    pub(super) config: config::Options,
+    pub(super) config: config::ConfigOptions,
     #[command(flatten, next_help_heading = "Kubernetes, for --trigger-job")]
-    pub(super) kubernetes: kube::Options,
+    pub(super) kubernetes: kube::KubernetesOptions,
     #[command(flatten, next_help_heading = "GitHub, for what is not given")]
-    pub(super) github: github::Options,
+    pub(super) github: github::GithubOptions,
 }
 
-impl Options {
+impl MkpjOptions {
     /// What is known of the commit under test; without its repository.
-    pub(super) fn refs(&self) -> Refs {
+    pub(super) fn partial_refs(&self) -> Refs {
         Refs {
             base_ref: self.base_ref.clone(),
             base_sha: self.base_sha.clone(),

@@ -5,13 +5,16 @@ use std::io::{self, BufRead, Write};
 
 use anyhow::{Context as _, bail};
 use common::{
-    github::{self, Client, PullRequest},
+    github::{self, GithubClient, GithubPullRequest},
     prowjob::Refs,
 };
 
 /// Fills what is empty, in upstream's order.
-pub(super) async fn complete(refs: &mut Refs, options: &github::Options) -> anyhow::Result<()> {
-    let mut github = GitHub {
+pub(super) async fn complete_refs(
+    refs: &mut Refs,
+    options: &github::GithubOptions,
+) -> anyhow::Result<()> {
+    let mut github = LazyGithubClient {
         options,
         pull: None,
     };
@@ -19,54 +22,72 @@ pub(super) async fn complete(refs: &mut Refs, options: &github::Options) -> anyh
     let mut number = 0;
     if let Some(pull) = refs.pulls.first_mut() {
         if pull.number == 0 {
-            let typed = ask("PR Number: ", "--pull-number")?;
+            let typed = prompt_word("PR Number: ", "--pull-number")?;
             pull.number = typed
                 .parse()
                 .with_context(|| format!("{typed:?} is not the number of a pull request"))?;
         }
         number = pull.number;
         if pull.author.is_empty() {
-            let found = github.pull(&org, &repo, number).await?;
+            let found = github.fetch_pull(&org, &repo, number).await?;
             pull.author.clone_from(&found.user.login);
         }
         if pull.sha.is_empty() {
-            let found = github.pull(&org, &repo, number).await?;
+            let found = github.fetch_pull(&org, &repo, number).await?;
             pull.sha.clone_from(&found.head.sha);
         }
     }
     if refs.base_ref.is_empty() {
         refs.base_ref = if number == 0 {
-            ask("Base ref (e.g. master): ", "--base-ref")?
+            prompt_word("Base ref (e.g. master): ", "--base-ref")?
         } else {
-            github.pull(&org, &repo, number).await?.base.git_ref.clone()
+            github
+                .fetch_pull(&org, &repo, number)
+                .await?
+                .base
+                .git_ref
+                .clone()
         };
     }
     if refs.base_sha.is_empty() {
         refs.base_sha = if number == 0 {
             let branch = &refs.base_ref;
-            let found = github.client()?.branch_sha(&org, &repo, branch).await;
+            let found = github
+                .new_client()?
+                .get_branch_sha(&org, &repo, branch)
+                .await;
             found.with_context(|| format!("asking GitHub for branch {branch} of {org}/{repo}"))?
         } else {
-            github.pull(&org, &repo, number).await?.base.sha.clone()
+            github
+                .fetch_pull(&org, &repo, number)
+                .await?
+                .base
+                .sha
+                .clone()
         };
     }
     Ok(())
 }
 
 /// Asked only when something is missing, and once.
-struct GitHub<'a> {
-    options: &'a github::Options,
-    pull: Option<PullRequest>,
+struct LazyGithubClient<'a> {
+    options: &'a github::GithubOptions,
+    pull: Option<GithubPullRequest>,
 }
 
-impl GitHub<'_> {
-    fn client(&self) -> anyhow::Result<Client> {
-        Client::new(self.options, "mkpj")
+impl LazyGithubClient<'_> {
+    fn new_client(&self) -> anyhow::Result<GithubClient> {
+        GithubClient::new(self.options, "mkpj")
     }
 
-    async fn pull(&mut self, org: &str, repo: &str, number: u64) -> anyhow::Result<&PullRequest> {
+    async fn fetch_pull(
+        &mut self,
+        org: &str,
+        repo: &str,
+        number: u64,
+    ) -> anyhow::Result<&GithubPullRequest> {
         if self.pull.is_none() {
-            let found = self.client()?.pull_request(org, repo, number).await;
+            let found = self.new_client()?.get_pull_request(org, repo, number).await;
             let found =
                 found.with_context(|| format!("asking GitHub for {org}/{repo}#{number}"))?;
             self.pull = Some(found);
@@ -76,7 +97,7 @@ impl GitHub<'_> {
 }
 
 /// One word from the person at the terminal; `flag` would have given it.
-fn ask(question: &str, flag: &str) -> anyhow::Result<String> {
+fn prompt_word(question: &str, flag: &str) -> anyhow::Result<String> {
     let mut terminal = io::stderr();
     terminal.write_all(question.as_bytes())?;
     terminal.flush()?;

@@ -10,12 +10,12 @@ use common::{
 };
 use kube::{Api, api::PostParams, runtime::wait};
 
-use super::Options;
+use super::MkpjOptions;
 use crate::print;
 
 /// Prints the status at the end.
-pub(super) async fn trigger(
-    options: &Options,
+pub(super) async fn trigger_job(
+    options: &MkpjOptions,
     config: &Config,
     job: ProwJob,
 ) -> anyhow::Result<ExitCode> {
@@ -30,7 +30,7 @@ pub(super) async fn trigger(
         .await
         .with_context(|| format!("ProwJob {name} cannot be watched"))?
         .with_context(|| format!("ProwJob {name} was deleted before it ended"))?;
-    print::yaml(&job.status)?;
+    print::print_yaml(&job.status)?;
     let failed = job.state() != ProwJobState::Success;
     Ok(if failed && options.fail_with_job {
         ExitCode::FAILURE

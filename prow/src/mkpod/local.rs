@@ -15,7 +15,11 @@ For each of the following volumes specify one of:
 ";
 
 /// The folder that results are copied to.
-pub(super) fn folder(given: Option<&Path>, job: &str, build_id: &str) -> anyhow::Result<String> {
+pub(super) fn results_folder(
+    given: Option<&Path>,
+    job: &str,
+    build_id: &str,
+) -> anyhow::Result<String> {
     let folder = match given {
         Some(folder) => folder.join(build_id),
         None => tempfile::Builder::new()
@@ -91,11 +95,14 @@ mod tests {
     #[test]
     fn results_of_a_run_have_their_own_folder() {
         assert_eq!(
-            folder(Some(Path::new("/out")), "unit", "7").unwrap(),
+            results_folder(Some(Path::new("/out")), "unit", "7").unwrap(),
             "/out/7"
         );
-        assert_eq!(folder(Some(Path::new("/out")), "unit", "").unwrap(), "/out");
-        let made = folder(None, "unit", "7").unwrap();
+        assert_eq!(
+            results_folder(Some(Path::new("/out")), "unit", "").unwrap(),
+            "/out"
+        );
+        let made = results_folder(None, "unit", "7").unwrap();
         assert!(made.contains("prowjob-out-unit-7"), "{made}");
         std::fs::remove_dir(made).unwrap();
     }

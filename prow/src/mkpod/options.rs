@@ -7,7 +7,7 @@ use common::service::flags;
 /// Prints the pod of a `ProwJob` as YAML, for `kubectl create -f -`.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "prow mkpod", max_term_width = 100)]
-pub(super) struct Options {
+pub(super) struct MkpodOptions {
     /// File with the `ProwJob`, - for standard input
     #[arg(long, value_name = "FILE")]
     pub(super) prow_job: PathBuf,
@@ -17,7 +17,7 @@ pub(super) struct Options {
     /// Copy results to a folder of the node instead of uploading them; needs no credentials
     #[arg(
         long,
-        value_parser = flags::boolean,
+        value_parser = flags::parse_bool,
         default_value = "false",
         num_args = 0..=1,
         require_equals = true,

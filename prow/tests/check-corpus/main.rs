@@ -84,7 +84,7 @@ fn every_job_file_fits_the_schema() {
     for path in files {
         let name = path.display().to_string();
         let text = fs::read_to_string(&path).unwrap();
-        let file: Value = common::config::yaml::parse(&name, &text).unwrap();
+        let file: Value = common::config::yaml::parse_yaml(&name, &text).unwrap();
         let errors = validator.iter_errors(&file);
         wrong.extend(errors.map(|error| format!("{name}: {}: {error}", error.instance_path())));
     }

@@ -12,7 +12,7 @@ use kube::{
     Api, ResourceExt,
     api::{ListParams, PostParams},
 };
-use local::testing::Cluster;
+use local::testing::TestCluster;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
@@ -48,7 +48,9 @@ pub(crate) struct Scene {
 pub(crate) async fn run(scene: Scene) {
     eprintln!("faults: PROW_SOAK_SEED={}", scene.seed);
     let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&folder.path().join("logs")).await.unwrap();
+    let cluster = TestCluster::start_cluster(&folder.path().join("logs"))
+        .await
+        .unwrap();
     let config = config(&cluster.namespace, scene.limits).to_string();
     fs::write(folder.path().join("config.yaml"), config).unwrap();
 
@@ -114,16 +116,16 @@ fn config(namespace: &str, limits: Limits) -> Value {
     })
 }
 
-fn jobs_of(cluster: &Cluster) -> Api<ProwJob> {
+fn jobs_of(cluster: &TestCluster) -> Api<ProwJob> {
     Api::namespaced(cluster.client.clone(), &cluster.namespace)
 }
 
-fn pods_of(cluster: &Cluster) -> Api<Pod> {
+fn pods_of(cluster: &TestCluster) -> Api<Pod> {
     Api::namespaced(cluster.client.clone(), &cluster.namespace)
 }
 
 /// Starts the record, and the hand that plays what happens to pods.
-async fn observe(cluster: &Cluster, jobs: &[Job], record: &Arc<Mutex<Record>>) -> JoinSet<()> {
+async fn observe(cluster: &TestCluster, jobs: &[Job], record: &Arc<Mutex<Record>>) -> JoinSet<()> {
     let fates = jobs.iter().map(|job| (job.object.name_any(), job.fate));
     let hand = Hand {
         pods: pods_of(cluster),
@@ -155,7 +157,7 @@ async fn observe(cluster: &Cluster, jobs: &[Job], record: &Arc<Mutex<Record>>) -
 }
 
 /// Creates the jobs, a burst at first, and aborts those that are to be aborted.
-async fn create(cluster: &Cluster, jobs: &[Job], scene: &Scene) {
+async fn create(cluster: &TestCluster, jobs: &[Job], scene: &Scene) {
     let mut random = StdRng::seed_from_u64(scene.seed);
     let gap = scene.coming / jobs.len() as u32 * 4;
     let mut aborts = JoinSet::new();

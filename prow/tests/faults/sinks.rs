@@ -14,7 +14,7 @@ use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent},
 };
-use local::testing::{Cluster, SCHEDULER};
+use local::testing::{SCHEDULER, TestCluster};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -236,7 +236,9 @@ fn config(namespace: &str) -> Value {
 pub(crate) async fn sink(scene: Sinks) {
     eprintln!("faults: PROW_SOAK_SEED={}", scene.seed);
     let folder = tempfile::tempdir().unwrap();
-    let cluster = Cluster::start(&folder.path().join("logs")).await.unwrap();
+    let cluster = TestCluster::start_cluster(&folder.path().join("logs"))
+        .await
+        .unwrap();
     let config = config(&cluster.namespace).to_string();
     fs::write(folder.path().join("config.yaml"), config).unwrap();
     let stage = Stage {

@@ -197,7 +197,7 @@ fn a_repositorys_own_jobs_are_checked_with_and_without_an_installation() {
 fn help_lists_every_warning() {
     let (code, text) = check(Path::new("/"), &["--help"]);
     assert_eq!(code, Some(0));
-    for warning in &common::config::check::WARNINGS {
+    for warning in &common::config::checkconfig::WARNINGS {
         assert!(text.contains(warning.name), "{}", warning.name);
     }
 }

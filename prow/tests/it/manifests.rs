@@ -12,7 +12,7 @@ use std::{
 use clap::Args;
 use local::{
     apiserver::ApiServer,
-    github::{self, Github},
+    github::{self, FakeGithub},
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -67,19 +67,19 @@ fn arguments(deployment: &Value) -> Vec<String> {
 fn command(program: &str) -> clap::Command {
     let command = clap::Command::new("program");
     match program {
-        "hook" => hook::Options::augment_args(command),
-        "prow-controller-manager" => plank::Options::augment_args(command),
-        "crier" => plank::crier::Options::augment_args(command),
-        "horologium" => plank::horologium::Options::augment_args(command),
-        "deck" => deck::Options::augment_args(command),
-        "sinker" => sinker::Options::augment_args(command),
+        "hook" => hook::HookOptions::augment_args(command),
+        "prow-controller-manager" => plank::PlankOptions::augment_args(command),
+        "crier" => plank::crier::CrierOptions::augment_args(command),
+        "horologium" => plank::horologium::HorologiumOptions::augment_args(command),
+        "deck" => deck::DeckOptions::augment_args(command),
+        "sinker" => sinker::SinkerOptions::augment_args(command),
         other => panic!("no program {other}"),
     }
 }
 
 #[test]
 fn the_crd_is_the_one_the_types_give() {
-    let generated = serde_saphyr::to_string(&common::prowjob::crd()).unwrap();
+    let generated = serde_saphyr::to_string(&common::prowjob::build_prowjob_crd()).unwrap();
     let path = k8s().join("crd.yaml");
     if std::env::var_os("PROW_UPDATE").is_some() {
         fs::write(&path, &generated).unwrap();
@@ -247,14 +247,14 @@ fn mirrors_leave_half_of_hooks_volume_to_its_deliveries() {
 /// A cluster on a port, with the CRD and the overlay applied by kubectl.
 async fn cluster(folder: &Path) -> PathBuf {
     common::service::install_crypto();
-    let options = local::apiserver::Options {
+    let options = local::apiserver::ApiServerOptions {
         db: None,
         logs: folder.join("logs"),
     };
     let server = ApiServer::start(options).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = server
-        .serve(listener, CancellationToken::new())
+        .serve_loopback(listener, CancellationToken::new())
         .await
         .unwrap();
     let kubeconfig = folder.join("kubeconfig");
@@ -321,8 +321,8 @@ async fn a_cluster_takes_them_and_every_service_gets_ready() {
     let kubeconfig = cluster(&root).await;
     let documents = yaml(&rendered());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let github = Github::start(
-        github::Options::default(),
+    let github = FakeGithub::start(
+        github::FakeGithubOptions::default(),
         listener,
         CancellationToken::new(),
     )

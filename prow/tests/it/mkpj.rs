@@ -12,7 +12,7 @@ use std::{
 
 use local::{
     apiserver::ApiServer,
-    github::{self, Github},
+    github::{self, FakeGithub},
 };
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -227,8 +227,8 @@ fn what_cannot_be_made_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn github_knows_what_is_not_given() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = Github::start(
-        github::Options::default(),
+    let server = FakeGithub::start(
+        github::FakeGithubOptions::default(),
         listener,
         CancellationToken::new(),
     )
@@ -258,14 +258,14 @@ async fn github_knows_what_is_not_given() {
 async fn a_cluster_takes_what_is_printed() {
     common::service::install_crypto();
     let folder = tempfile::tempdir().unwrap();
-    let options = local::apiserver::Options {
+    let options = local::apiserver::ApiServerOptions {
         db: None,
         logs: folder.path().join("logs"),
     };
     let server = ApiServer::start(options).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = server
-        .serve(listener, CancellationToken::new())
+        .serve_loopback(listener, CancellationToken::new())
         .await
         .unwrap();
     let kubeconfig = folder.path().join("kubeconfig");

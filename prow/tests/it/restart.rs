@@ -18,7 +18,7 @@ use kube::{
 };
 use local::{
     apiserver::{self, ApiServer},
-    github::{self, Github, Level, Permissions, RepoOptions},
+    github::{self, AppPermissions, FakeGithub, PermissionLevel, RepoOptions},
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -147,7 +147,7 @@ fn a_job_whose_machine_was_lost_runs_again_and_leaves_no_process() {
 }
 
 /// A repository with a job at the stand-in, and an App whose webhook goes to `hook`.
-async fn seed(github: &Github, folder: &Path, hook: u16) -> String {
+async fn seed(github: &FakeGithub, folder: &Path, hook: u16) -> String {
     let token = github.add_user("you").await.unwrap();
     github.add_org("o", &["you"]).await.unwrap();
     github
@@ -161,13 +161,13 @@ async fn seed(github: &Github, folder: &Path, hook: u16) -> String {
     fs::write(folder.join("app.pem"), app.private_key_pem).unwrap();
     fs::write(folder.join("app.id"), app.app_id.to_string()).unwrap();
     let permissions = [
-        ("contents", Level::Read),
-        ("members", Level::Read),
-        ("pull_requests", Level::Write),
-        ("issues", Level::Write),
+        ("contents", PermissionLevel::Read),
+        ("members", PermissionLevel::Read),
+        ("pull_requests", PermissionLevel::Write),
+        ("issues", PermissionLevel::Write),
     ];
     github
-        .install_app("prow", "o", Permissions::from(permissions))
+        .install_app("prow", "o", AppPermissions::from(permissions))
         .await
         .unwrap();
     let repo = repository(folder, "exit 0");
@@ -200,11 +200,11 @@ async fn seed(github: &Github, folder: &Path, hook: u16) -> String {
                 .success()
         );
     }
-    github.settled().await;
+    github.wait_for_deliveries().await;
     token
 }
 
-fn hook(folder: &Path, github: &Github, port: u16, kubeconfig: &Path) -> Program {
+fn hook(folder: &Path, github: &FakeGithub, port: u16, kubeconfig: &Path) -> Program {
     let file = |name: &str| folder.join(name).display().to_string();
     let arguments = [
         "hook".to_owned(),
@@ -242,26 +242,32 @@ pub(crate) async fn listens(port: u16) {
 
 /// A cluster with the CRD; a kubeconfig that reaches it, and one that reaches nothing.
 pub(crate) async fn cluster(folder: &Path) -> (ApiServer, PathBuf, PathBuf) {
-    let options = apiserver::Options {
+    let options = apiserver::ApiServerOptions {
         db: None,
         logs: folder.join("logs"),
     };
     let api = ApiServer::start(options).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut endpoint = api.serve(listener, CancellationToken::new()).await.unwrap();
+    let mut endpoint = api
+        .serve_loopback(listener, CancellationToken::new())
+        .await
+        .unwrap();
     let kubeconfig = folder.join("kubeconfig");
     endpoint.write_kubeconfig(&kubeconfig).unwrap();
     endpoint.url = format!("https://127.0.0.1:{}", free_port());
     let nowhere = folder.join("nowhere");
     endpoint.write_kubeconfig(&nowhere).unwrap();
-    let crds: Api<CustomResourceDefinition> = Api::all(api.client("default"));
-    crds.create(&PostParams::default(), &common::prowjob::crd())
-        .await
-        .unwrap();
+    let crds: Api<CustomResourceDefinition> = Api::all(api.in_process_client("default"));
+    crds.create(
+        &PostParams::default(),
+        &common::prowjob::build_prowjob_crd(),
+    )
+    .await
+    .unwrap();
     (api, kubeconfig, nowhere)
 }
 
-async fn open_pull_request(github: &Github, token: &str) {
+async fn open_pull_request(github: &FakeGithub, token: &str) {
     let pulls = format!("{}/repos/o/r/pulls", github.url());
     let opened = reqwest::Client::new()
         .post(pulls)
@@ -287,8 +293,8 @@ async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
 
     let (api, kubeconfig, nowhere) = cluster(folder).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let github = Github::start(
-        github::Options::default(),
+    let github = FakeGithub::start(
+        github::FakeGithubOptions::default(),
         listener,
         CancellationToken::new(),
     )
@@ -301,9 +307,9 @@ async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
     let mut first = hook(folder, &github, port, &nowhere);
     listens(port).await;
     open_pull_request(&github, &token).await;
-    github.settled().await;
+    github.wait_for_deliveries().await;
     first.kill();
-    let deliveries = github.deliveries("prow").await.unwrap();
+    let deliveries = github.list_deliveries("prow").await.unwrap();
     let delivery = deliveries
         .iter()
         .find(|delivery| delivery.event == "pull_request")
@@ -311,7 +317,7 @@ async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
     assert_eq!(delivery.status_code, 200);
 
     let second = hook(folder, &github, port, &kubeconfig);
-    let jobs: Api<ProwJob> = Api::namespaced(api.client("default"), "default");
+    let jobs: Api<ProwJob> = Api::namespaced(api.in_process_client("default"), "default");
     let all = async || jobs.list(&ListParams::default()).await.unwrap().items;
     let some = async {
         while all().await.is_empty() {
@@ -321,9 +327,9 @@ async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
     tokio::time::timeout(MINUTE, some).await.unwrap();
 
     let shutdown = CancellationToken::new();
-    let kubelet = tokio::spawn(local::kubelet::run(
-        local::kubelet::Options {
-            client: api.client("default"),
+    let kubelet = tokio::spawn(local::kubelet::run_kubelet(
+        local::kubelet::KubeletOptions {
+            client: api.in_process_client("default"),
             exe: PROW.into(),
             images: Default::default(),
             state: folder.join("kubelet"),
@@ -356,7 +362,7 @@ async fn a_delivery_that_was_committed_runs_its_job_exactly_once() {
     let jobs = all().await;
     assert_eq!(jobs.len(), 1);
     assert_eq!(jobs[0].state(), ProwJobState::Success);
-    let pods: Api<Pod> = Api::namespaced(api.client("default"), "default");
+    let pods: Api<Pod> = Api::namespaced(api.in_process_client("default"), "default");
     assert_eq!(
         pods.list(&ListParams::default()).await.unwrap().items.len(),
         1

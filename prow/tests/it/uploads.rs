@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use common::storage::{Credentials, Storage, token};
+use common::storage::{ObjectStorage, StorageCredentials, token};
 use jiff::{SignedDuration, Timestamp};
 use local::apiserver::ApiServer;
 use serde_json::{Value, json};
@@ -75,9 +75,9 @@ impl Installation {
     }
 
     /// What Deck keeps, looked at without Deck.
-    fn storage(&self) -> Storage {
+    fn storage(&self) -> ObjectStorage {
         let url = format!("file://{}", self.path("storage"));
-        Storage::open(&url, &Credentials::default()).unwrap()
+        ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap()
     }
 
     /// The sidecar of a run that has ended and left these files.
@@ -118,17 +118,17 @@ impl Installation {
 /// The run's token for Deck's storage.
 fn bearer() -> String {
     let hour = SignedDuration::from_hours(1);
-    token::sign(KEY, RUN, Timestamp::now().saturating_add(hour).unwrap())
+    token::sign_token(KEY, RUN, Timestamp::now().saturating_add(hour).unwrap())
 }
 
 fn count(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, |entries| entries.flatten().count())
 }
 
-async fn content(storage: &Storage, key: &str) -> Vec<u8> {
-    let object = storage.get(key).await;
+async fn content(storage: &ObjectStorage, key: &str) -> Vec<u8> {
+    let object = storage.get_object(key).await;
     let object = object.unwrap_or_else(|error| panic!("{key}: {error}"));
-    object.bytes(128 << 20).await.unwrap().to_vec()
+    object.read_bytes(128 << 20).await.unwrap().to_vec()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,9 +220,9 @@ async fn a_put_that_deck_was_killed_under_leaves_the_old_object_or_the_new_one()
         deck.kill();
         drop(stream);
         let storage = installation.storage();
-        let object = storage.get(&key).await.unwrap();
+        let object = storage.get_object(&key).await.unwrap();
         let kind = object.attributes.content_type.clone().unwrap();
-        let stored = object.bytes(128 << 20).await.unwrap();
+        let stored = object.read_bytes(128 << 20).await.unwrap();
         let found = [there, next]
             .into_iter()
             .find(|n| version(*n) == (kind.clone(), stored.to_vec()));
@@ -234,7 +234,7 @@ async fn a_put_that_deck_was_killed_under_leaves_the_old_object_or_the_new_one()
             );
         };
         assert!(bytes == whole || found == there, "a part counts as nothing");
-        let listing = storage.list("", false).await.unwrap();
+        let listing = storage.list_objects("", false).await.unwrap();
         let keys: Vec<_> = listing.objects.iter().map(|it| it.key.as_str()).collect();
         assert_eq!(keys, [key.as_str()], "round {next}");
         there = found;
@@ -245,7 +245,7 @@ async fn a_put_that_deck_was_killed_under_leaves_the_old_object_or_the_new_one()
     answer.clear();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
-    let object = installation.storage().get(&key).await.unwrap();
+    let object = installation.storage().get_object(&key).await.unwrap();
     assert_eq!(object.attributes.content_type, Some(kind));
     assert!(content(&installation.storage(), &key).await == last);
 }

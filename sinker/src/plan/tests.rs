@@ -10,8 +10,8 @@ fn ago(hours: i64) -> Option<Timestamp> {
     Some(now() - SignedDuration::from_secs(hours * HOUR))
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> RetentionLimits {
+    RetentionLimits {
         max_prowjob_age: SignedDuration::from_hours(48),
         max_pod_age: SignedDuration::from_hours(12),
         terminated_pod_ttl: SignedDuration::from_hours(1),
@@ -21,55 +21,55 @@ fn limits() -> Limits {
 }
 
 /// A presubmit's run, complete, of this age in hours.
-fn run(name: &str, age: i64) -> Run {
-    Run {
+fn run(name: &str, age: i64) -> ObservedProwJob {
+    ObservedProwJob {
         name: name.into(),
         uid: format!("uid-{name}"),
         job: "unit".into(),
         cluster: "default".into(),
         started: ago(age),
         completed: ago(age - 1),
-        ..Run::default()
+        ..ObservedProwJob::default()
     }
 }
 
-fn nightly(name: &str, age: i64) -> Run {
-    Run {
+fn nightly(name: &str, age: i64) -> ObservedProwJob {
+    ObservedProwJob {
         job: "nightly".into(),
         periodic: true,
         ..run(name, age)
     }
 }
 
-fn incomplete(run: Run) -> Run {
-    Run {
+fn incomplete(run: ObservedProwJob) -> ObservedProwJob {
+    ObservedProwJob {
         completed: None,
         ..run
     }
 }
 
 /// A pod of the run `job`, of this age in hours.
-fn pod(job: &str, age: i64) -> PodRun {
-    PodRun {
+fn pod(job: &str, age: i64) -> ObservedPod {
+    ObservedPod {
         cluster: "default".into(),
         name: format!("pod-{job}"),
         prowjob: job.into(),
         created: ago(age),
         started: ago(age),
-        ..PodRun::default()
+        ..ObservedPod::default()
     }
 }
 
-fn jobs_deleted(jobs: &[Run]) -> Vec<(String, Reason)> {
-    let plan = plan(now(), jobs, [], &HashSet::new(), &limits());
+fn jobs_deleted(jobs: &[ObservedProwJob]) -> Vec<(String, DeletionReason)> {
+    let plan = plan_cleanup(now(), jobs, [], &HashSet::new(), &limits());
     let deletions = plan.jobs.into_iter();
     deletions
         .map(|deletion| (deletion.target.name, deletion.reason))
         .collect()
 }
 
-fn pod_deleted(jobs: &[Run], pod: &PodRun) -> Option<Reason> {
-    let plan = plan(now(), jobs, [pod], &HashSet::new(), &limits());
+fn pod_deleted(jobs: &[ObservedProwJob], pod: &ObservedPod) -> Option<DeletionReason> {
+    let plan = plan_cleanup(now(), jobs, [pod], &HashSet::new(), &limits());
     plan.pods.first().map(|deletion| deletion.reason)
 }
 
@@ -80,13 +80,13 @@ fn old_complete_jobs_go() {
         (
             "old and complete",
             vec![run("a", 49)],
-            vec![("a", Reason::Aged)],
+            vec![("a", DeletionReason::Aged)],
         ),
         ("exactly of age", vec![run("a", 48)], vec![]),
         ("old and running", vec![incomplete(run("a", 1000))], vec![]),
         (
             "already going",
-            vec![Run {
+            vec![ObservedProwJob {
                 terminating: true,
                 ..run("a", 49)
             }],
@@ -95,20 +95,20 @@ fn old_complete_jobs_go() {
         (
             "an old periodic's older run",
             vec![nightly("a", 100), nightly("b", 60)],
-            vec![("a", Reason::AgedPeriodic)],
+            vec![("a", DeletionReason::AgedPeriodic)],
         ),
         (
             "the newest run counts even when it is not complete",
             vec![nightly("a", 100), incomplete(nightly("b", 1))],
-            vec![("a", Reason::AgedPeriodic)],
+            vec![("a", DeletionReason::AgedPeriodic)],
         ),
         (
             "a periodic that is configured no longer",
-            vec![Run {
+            vec![ObservedProwJob {
                 job: "retired".into(),
                 ..nightly("a", 100)
             }],
-            vec![("a", Reason::AgedPeriodic)],
+            vec![("a", DeletionReason::AgedPeriodic)],
         ),
     ] {
         let expected: Vec<_> = deleted
@@ -127,7 +127,7 @@ fn pods_go_with_their_job_but_never_before_it_is_complete() {
             "complete long enough",
             Some(run("a", 3)),
             3,
-            Some(Reason::Ttled),
+            Some(DeletionReason::Ttled),
         ),
         (
             "old pod of a running job",
@@ -139,38 +139,41 @@ fn pods_go_with_their_job_but_never_before_it_is_complete() {
             "old pod of a complete job",
             Some(run("a", 20)),
             20,
-            Some(Reason::Aged),
+            Some(DeletionReason::Aged),
         ),
-        ("no job", None, 1, Some(Reason::Orphaned)),
+        ("no job", None, 1, Some(DeletionReason::Orphaned)),
         ("no job, but only just made", None, 0, None),
     ] {
-        let jobs: Vec<Run> = job.into_iter().collect();
+        let jobs: Vec<ObservedProwJob> = job.into_iter().collect();
         assert_eq!(pod_deleted(&jobs, &pod("a", age)), deleted, "{what}");
     }
 }
 
 #[test]
 fn a_pod_that_never_started_goes_when_its_job_is_complete() {
-    let unscheduled = PodRun {
+    let unscheduled = ObservedPod {
         started: None,
         ..pod("a", 20)
     };
     assert_eq!(
         pod_deleted(&[run("a", 20)], &unscheduled),
-        Some(Reason::Ttled)
+        Some(DeletionReason::Ttled)
     );
     assert_eq!(pod_deleted(&[incomplete(run("a", 20))], &unscheduled), None);
-    assert_eq!(pod_deleted(&[], &unscheduled), Some(Reason::Orphaned));
+    assert_eq!(
+        pod_deleted(&[], &unscheduled),
+        Some(DeletionReason::Orphaned)
+    );
 }
 
 #[test]
 fn excluded_clusters_and_pods_on_their_way_are_left_alone() {
-    let excluded = PodRun {
+    let excluded = ObservedPod {
         cluster: "hands-off".into(),
         ..pod("a", 20)
     };
     assert_eq!(pod_deleted(&[], &excluded), None);
-    let going = PodRun {
+    let going = ObservedPod {
         terminating: true,
         ..pod("a", 20)
     };
@@ -179,20 +182,20 @@ fn excluded_clusters_and_pods_on_their_way_are_left_alone() {
 
 #[test]
 fn a_pod_on_its_way_that_is_held_for_a_job_that_is_gone_is_released() {
-    let held = PodRun {
+    let held = ObservedPod {
         held: true,
         terminating: true,
         ..pod("gone", 2)
     };
-    let young = PodRun {
+    let young = ObservedPod {
         created: Some(now() - SignedDuration::from_secs(30)),
         ..held.clone()
     };
-    let free = PodRun {
+    let free = ObservedPod {
         held: false,
         ..held.clone()
     };
-    let elsewhere = PodRun {
+    let elsewhere = ObservedPod {
         cluster: "hands-off".into(),
         ..held.clone()
     };
@@ -203,7 +206,7 @@ fn a_pod_on_its_way_that_is_held_for_a_job_that_is_gone_is_released() {
         ("in an excluded cluster", vec![], elsewhere, false),
         ("its job is there", vec![run("gone", 49)], held, false),
     ] {
-        let plan = plan(now(), &jobs, [&pod], &HashSet::new(), &limits());
+        let plan = plan_cleanup(now(), &jobs, [&pod], &HashSet::new(), &limits());
         let expected: &[_] = if released { &[pod] } else { &[] };
         assert_eq!(plan.abandoned, expected, "{what}");
         assert!(plan.pods.is_empty(), "{what}: it is not deleted again");
@@ -215,7 +218,7 @@ fn a_job_waits_until_its_clusters_pods_are_listed() {
     let jobs = [run("old", 49)];
     for (unlisted, due) in [("default", false), ("elsewhere", true)] {
         let unlisted = HashSet::from([unlisted.to_owned()]);
-        let plan = plan(now(), &jobs, [], &unlisted, &limits());
+        let plan = plan_cleanup(now(), &jobs, [], &unlisted, &limits());
         assert_eq!(!plan.jobs.is_empty(), due, "{unlisted:?}");
         assert_eq!(plan.next, None, "the list is what it waits for");
     }
@@ -223,7 +226,7 @@ fn a_job_waits_until_its_clusters_pods_are_listed() {
 
 #[test]
 fn a_held_pod_is_released_once_its_job_is_reported() {
-    let held = PodRun {
+    let held = ObservedPod {
         held: true,
         terminating: true,
         ..pod("a", 1)
@@ -232,7 +235,7 @@ fn a_held_pod_is_released_once_its_job_is_reported() {
         ("not reported", run("a", 1), 0),
         (
             "reported",
-            Run {
+            ObservedProwJob {
                 reported: true,
                 ..run("a", 1)
             },
@@ -240,14 +243,14 @@ fn a_held_pod_is_released_once_its_job_is_reported() {
         ),
         (
             "reported while running",
-            Run {
+            ObservedProwJob {
                 reported: true,
                 ..incomplete(run("a", 1))
             },
             0,
         ),
     ] {
-        let plan = plan(now(), [&job], [&held], &HashSet::new(), &limits());
+        let plan = plan_cleanup(now(), [&job], [&held], &HashSet::new(), &limits());
         assert_eq!(plan.release.len(), released, "{what}");
     }
 }
@@ -256,8 +259,9 @@ fn a_held_pod_is_released_once_its_job_is_reported() {
 fn the_next_look_is_at_the_first_expiry() {
     let millisecond = SignedDuration::from_millis(1);
     let young = run("a", 1);
-    let plan_of =
-        |jobs: &[Run], pods: &[PodRun]| plan(now(), jobs, pods, &HashSet::new(), &limits()).next;
+    let plan_of = |jobs: &[ObservedProwJob], pods: &[ObservedPod]| {
+        plan_cleanup(now(), jobs, pods, &HashSet::new(), &limits()).next
+    };
     assert_eq!(plan_of(&[], &[]), None);
     assert_eq!(plan_of(&[incomplete(run("a", 99))], &[pod("a", 99)]), None);
     assert_eq!(

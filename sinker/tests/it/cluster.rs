@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    config::{Agent, Config, yaml},
-    kube::Clusters,
+    config::{Config, ConfigAgent, yaml},
+    kube::ClusterClients,
     prowjob::{ProwJob, labels},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +15,7 @@ use kube::{
 };
 use local::testing::{self, SCHEDULER};
 use serde_json::{Value, json};
-use sinker::{Context, Metrics};
+use sinker::{SinkerContext, SinkerMetrics};
 use tokio_util::sync::CancellationToken;
 
 const CONFIG: &str = "
@@ -27,27 +27,27 @@ sinker:
 ";
 
 pub(crate) struct Cluster {
-    pub(crate) on: testing::Cluster,
+    pub(crate) on: testing::TestCluster,
     pod_namespace: String,
     /// Where sinker looks.
-    clusters: Clusters,
+    clusters: ClusterClients,
 }
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
-        let mut on = testing::Cluster::start(&std::env::temp_dir())
+        let mut on = testing::TestCluster::start_cluster(&std::env::temp_dir())
             .await
             .unwrap();
         let pod_namespace = on.another_namespace().await.unwrap();
         Self {
-            clusters: Clusters::single(on.client.clone()),
+            clusters: ClusterClients::single_cluster(on.client.clone()),
             on,
             pod_namespace,
         }
     }
 
     /// The same with other build clusters.
-    pub(crate) fn with(self, clusters: Clusters) -> Self {
+    pub(crate) fn with(self, clusters: ClusterClients) -> Self {
         Self { clusters, ..self }
     }
 
@@ -136,7 +136,7 @@ impl Cluster {
 
     pub(crate) async fn try_look_once(&self, dry_run: bool) -> anyhow::Result<()> {
         let (context, _agent) = self.context(dry_run, true);
-        let run = sinker::run(context, CancellationToken::new());
+        let run = sinker::run_sinker(context, CancellationToken::new());
         tokio::time::timeout(Duration::from_secs(30), run)
             .await
             .expect("sinker ends by itself with --run-once")
@@ -149,23 +149,23 @@ impl Cluster {
         let token = shutdown.clone();
         tokio::spawn(async move {
             let _agent = agent;
-            sinker::run(context, token).await.unwrap();
+            sinker::run_sinker(context, token).await.unwrap();
         });
         shutdown.drop_guard()
     }
 
-    fn context(&self, dry_run: bool, run_once: bool) -> (Context, Agent) {
+    fn context(&self, dry_run: bool, run_once: bool) -> (SinkerContext, ConfigAgent) {
         let mut config = Config {
-            prow: yaml::parse("config.yaml", CONFIG).unwrap(),
+            prow: yaml::parse_yaml("config.yaml", CONFIG).unwrap(),
             ..Config::default()
         };
         config.prow.prowjob_namespace = self.on.namespace.clone();
         config.prow.pod_namespace = self.pod_namespace.clone();
-        let (agent, config) = Agent::fixed(config);
-        let context = Context {
+        let (agent, config) = ConfigAgent::with_fixed_config(config);
+        let context = SinkerContext {
             clusters: self.clusters.clone(),
             config,
-            metrics: Metrics::default(),
+            metrics: SinkerMetrics::default(),
             ready: Default::default(),
             dry_run,
             run_once,

@@ -1,5 +1,5 @@
 //! Sinker against a Kubernetes API: the embedded one, or the cluster of `PROW_TEST_KUBECONFIG`.
 
-mod away;
+mod cleanup;
 mod cluster;
-mod sinks;
+mod unreachable_clusters;

@@ -8,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::config::Errors;
+use crate::config::ConfigErrors;
 
 /// How the newest readings of a configuration ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct LoadStatus {
 pub struct LoadFailure {
     /// When a reading first failed since the last good one.
     pub since: Timestamp,
-    pub errors: Arc<Errors>,
+    pub errors: Arc<ConfigErrors>,
 }
 
 impl Default for LoadStatus {
@@ -45,7 +45,7 @@ pub struct LoadMetrics {
 
 impl LoadMetrics {
     /// Makes the metrics and has `registry` show them.
-    pub fn register(registry: &mut Registry) -> Self {
+    pub fn register_metrics(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         // The text format appends `_total`.
         registry.register(
@@ -59,12 +59,12 @@ impl LoadMetrics {
 
 /// Tells how readings of one configuration end.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct LoadStatusReporter {
     what: &'static str,
     failures: Counter,
 }
 
-impl Reader {
+impl LoadStatusReporter {
     pub(super) fn new(what: &'static str, metrics: &LoadMetrics) -> Self {
         Self {
             what,
@@ -74,7 +74,11 @@ impl Reader {
 
     /// Brings `status` up to date after a reading; whether it is another one now. One line is
     /// logged for each change, not for each reading that fails in the same way.
-    pub(super) fn tell(&self, status: &mut LoadStatus, errors: Option<Errors>) -> bool {
+    pub(super) fn update_status(
+        &self,
+        status: &mut LoadStatus,
+        errors: Option<ConfigErrors>,
+    ) -> bool {
         let what = self.what;
         let Some(errors) = errors else {
             match status.failure.take() {

@@ -9,19 +9,19 @@ use prometheus_client::{encoding::text::encode, registry::Registry};
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Problem;
+use crate::config::Diagnostic;
 
 /// What the issue allows from a change of a file to its effect.
 const TWO_SECONDS: Duration = Duration::from_secs(2);
 
 /// A source whose value is the text of all files in a folder; `bad` in it cannot be read.
-fn text_of(folder: &Path) -> Files<String> {
+fn text_of(folder: &Path) -> ReloadableFiles<String> {
     let path = folder.to_owned();
-    Files::new([path.clone()], move || {
+    ReloadableFiles::new([path.clone()], move || {
         let mut text = String::new();
         read(&path, &mut text);
         match text.contains("bad") {
-            true => Err(Problem::in_file("yaml", "a.yaml", format!("found {text:?}")).into()),
+            true => Err(Diagnostic::in_file("yaml", "a.yaml", format!("found {text:?}")).into()),
             false => Ok(text),
         }
     })
@@ -48,19 +48,20 @@ fn read(folder: &Path, text: &mut String) {
     }
 }
 
-struct World {
+struct AgentFixture {
     folder: TempDir,
-    agent: Agent<String>,
+    agent: ConfigAgent<String>,
     registry: Registry,
 }
 
-impl World {
+impl AgentFixture {
     fn new(prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         prepare(folder.path());
         let mut registry = Registry::default();
-        let metrics = LoadMetrics::register(&mut registry);
-        let (agent, _) = Agent::follow("config", text_of(folder.path()), &metrics).unwrap();
+        let metrics = LoadMetrics::register_metrics(&mut registry);
+        let (agent, _) =
+            ConfigAgent::watch_source("config", text_of(folder.path()), &metrics).unwrap();
         Self {
             folder,
             agent,
@@ -73,11 +74,13 @@ impl World {
     }
 
     fn becomes(&self, text: &str) {
-        within(TWO_SECONDS, text, || self.agent.config().as_str() == text);
+        within(TWO_SECONDS, text, || {
+            self.agent.current_config().as_str() == text
+        });
     }
 
     fn failure(&self) -> Option<LoadFailure> {
-        self.agent.status().borrow().failure.clone()
+        self.agent.watch_status().borrow().failure.clone()
     }
 
     fn metrics(&self) -> String {
@@ -97,7 +100,7 @@ fn within(limit: Duration, what: &str, is: impl Fn() -> bool) {
 
 #[test]
 fn a_changed_a_new_a_replaced_and_a_deleted_file_are_served() {
-    let world = World::new(|folder| fs::write(folder.join("a"), "one ").unwrap());
+    let world = AgentFixture::new(|folder| fs::write(folder.join("a"), "one ").unwrap());
     world.write("a", "two ");
     world.becomes("two ");
     world.write("b", "new ");
@@ -113,7 +116,7 @@ fn a_changed_a_new_a_replaced_and_a_deleted_file_are_served() {
 
 #[test]
 fn a_file_in_a_folder_that_was_made_later_is_served() {
-    let world = World::new(|_| {});
+    let world = AgentFixture::new(|_| {});
     let nested = world.folder.path().join("x/y");
     fs::create_dir_all(&nested).unwrap();
     fs::write(nested.join("a"), "deep").unwrap();
@@ -131,18 +134,22 @@ fn a_single_file_is_followed_through_every_change_and_no_other_file_is_watched()
     fs::write(jobs.join("nested/a"), "").unwrap();
     fs::write(&file, "one").unwrap();
     let path = file.clone();
-    let mut source = Files::new([file.clone(), jobs.clone()], move || {
+    let mut source = ReloadableFiles::new([file.clone(), jobs.clone()], move || {
         Ok(fs::read_to_string(&path).unwrap_or_default())
     });
-    source.load().unwrap();
+    source.load_config().unwrap();
     assert_eq!(
-        source.watched(),
+        source.watched_paths(),
         [file.clone(), jobs.clone(), jobs.join("nested")],
         "not the folder of the file: a database may lie there, too"
     );
 
-    let (agent, _) = Agent::follow("config", source, &LoadMetrics::default()).unwrap();
-    let becomes = |text: &str| within(TWO_SECONDS, text, || agent.config().as_str() == text);
+    let (agent, _) = ConfigAgent::watch_source("config", source, &LoadMetrics::default()).unwrap();
+    let becomes = |text: &str| {
+        within(TWO_SECONDS, text, || {
+            agent.current_config().as_str() == text
+        })
+    };
     fs::write(&file, "two").unwrap();
     becomes("two");
     for text in ["three", "four"] {
@@ -167,25 +174,25 @@ fn a_mounted_config_map_is_swapped() {
         symlink(version, folder.join("..data_tmp")).unwrap();
         fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
     };
-    let world = World::new(|folder| {
+    let world = AgentFixture::new(|folder| {
         mount(folder, "..2026_01", "old");
         symlink("..data/a", folder.join("a")).unwrap();
     });
-    assert_eq!(*world.agent.config(), "old");
+    assert_eq!(*world.agent.current_config(), "old");
     mount(world.folder.path(), "..2026_02", "new");
     world.becomes("new");
 }
 
 #[test]
 fn a_bad_file_changes_nothing_but_the_status() {
-    let world = World::new(|folder| fs::write(folder.join("a"), "good").unwrap());
+    let world = AgentFixture::new(|folder| fs::write(folder.join("a"), "good").unwrap());
     let counted = "prow_config_load_failures_total{what=\"config\"}";
     assert!(world.metrics().contains(&format!("{counted} 0")));
-    let first = world.agent.status().borrow().loaded_at;
+    let first = world.agent.watch_status().borrow().loaded_at;
     world.write("a", "bad");
     within(TWO_SECONDS, "the failure", || world.failure().is_some());
-    assert_eq!(*world.agent.config(), "good");
-    assert_eq!(world.agent.status().borrow().loaded_at, first);
+    assert_eq!(*world.agent.current_config(), "good");
+    assert_eq!(world.agent.watch_status().borrow().loaded_at, first);
     assert!(world.metrics().contains(&format!("{counted} 1")));
     let failure = world.failure().unwrap();
     assert_eq!(failure.errors.to_string(), "a.yaml: found \"bad\"");
@@ -200,7 +207,7 @@ fn a_bad_file_changes_nothing_but_the_status() {
     world.write("a", "mended");
     world.becomes("mended");
     within(TWO_SECONDS, "no failure", || world.failure().is_none());
-    assert!(world.agent.status().borrow().loaded_at > first);
+    assert!(world.agent.watch_status().borrow().loaded_at > first);
 }
 
 #[test]
@@ -208,12 +215,12 @@ fn a_first_reading_that_fails_is_final() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a"), "bad").unwrap();
     let source = text_of(folder.path());
-    assert!(Agent::follow("config", source, &LoadMetrics::default()).is_err());
+    assert!(ConfigAgent::watch_source("config", source, &LoadMetrics::default()).is_err());
 }
 
 #[test]
 fn many_writes_are_one_reading() {
-    let world = World::new(|folder| fs::write(folder.join("a"), "0").unwrap());
+    let world = AgentFixture::new(|folder| fs::write(folder.join("a"), "0").unwrap());
     let mut receiver = world.agent.outlet.value.subscribe();
     for number in 1..=9 {
         world.write("a", &number.to_string());

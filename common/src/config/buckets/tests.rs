@@ -39,13 +39,14 @@ fn strict() -> AllowedBuckets {
         "skip_storage_path_validation": false,
         "additional_allowed_buckets": ["more", "az://other/x", "no scheme?"],
     });
-    AllowedBuckets::of(&config(deck))
+    AllowedBuckets::from_config(&config(deck))
 }
 
 #[test]
 fn the_configuration_names_the_buckets_and_prows_setting_opens_those_of_clouds() {
-    let unset = AllowedBuckets::of(&config(json!({})));
-    let skipped = AllowedBuckets::of(&config(json!({"skip_storage_path_validation": true})));
+    let unset = AllowedBuckets::from_config(&config(json!({})));
+    let skipped =
+        AllowedBuckets::from_config(&config(json!({"skip_storage_path_validation": true})));
     for (url, with_validation, without) in [
         ("http://deck.prow/storage", true, true),
         ("http://deck.prow:80/storage/", true, true),
@@ -70,11 +71,25 @@ fn the_configuration_names_the_buckets_and_prows_setting_opens_those_of_clouds()
         ("file:///data/logs/../x", false, false),
         ("", false, false),
     ] {
-        assert_eq!(strict().open_to(url).is_ok(), with_validation, "{url}");
-        assert_eq!(unset.open_to(url).is_ok(), without, "{url}, unset");
-        assert_eq!(skipped.open_to(url).is_ok(), without, "{url}, skipped");
+        assert_eq!(
+            strict().parse_allowed_bucket(url).is_ok(),
+            with_validation,
+            "{url}"
+        );
+        assert_eq!(
+            unset.parse_allowed_bucket(url).is_ok(),
+            without,
+            "{url}, unset"
+        );
+        assert_eq!(
+            skipped.parse_allowed_bucket(url).is_ok(),
+            without,
+            "{url}, skipped"
+        );
     }
-    let error = strict().open_to("http://evil/storage").unwrap_err();
+    let error = strict()
+        .parse_allowed_bucket("http://evil/storage")
+        .unwrap_err();
     assert!(
         error.to_string().contains("additional_allowed_buckets"),
         "{error}"
@@ -83,7 +98,7 @@ fn the_configuration_names_the_buckets_and_prows_setting_opens_those_of_clouds()
 
 #[test]
 fn an_address_is_of_the_longest_bucket_that_may_be_opened() {
-    let unset = AllowedBuckets::of(&config(json!({})));
+    let unset = AllowedBuckets::from_config(&config(json!({})));
     for (path, with_validation, without) in [
         (
             "storage/logs/j/1",
@@ -129,7 +144,7 @@ fn an_address_is_of_the_longest_bucket_that_may_be_opened() {
             (strict(), with_validation),
             (unset.clone(), with_validation.or(without)),
         ] {
-            let found = allowed.locate(path);
+            let found = allowed.resolve_storage_path(path);
             let found = found.as_ref().map(|(b, key)| (b.url(), key.as_str()));
             assert_eq!(found, expected, "{path}");
         }
@@ -163,18 +178,18 @@ proptest! {
             folder.components().all(|part| !matches!(part, std::path::Component::ParentDir))
         };
         for url in [format!("{scheme}://{path}"), format!("{scheme}:///{path}"), path.clone()] {
-            if let Ok(bucket) = Bucket::parse(&url) {
+            if let Ok(bucket) = Bucket::parse_url(&url) {
                 prop_assert!(inside(&bucket), "{url}");
-                let again = Bucket::parse(bucket.url());
+                let again = Bucket::parse_url(bucket.url());
                 prop_assert_eq!(again.ok(), Some(bucket.clone()), "{} is another place", url);
             }
-            if let Ok(bucket) = strict().open_to(&url) {
-                prop_assert!(strict().names(&bucket), "{url}");
+            if let Ok(bucket) = strict().parse_allowed_bucket(&url) {
+                prop_assert!(strict().names_bucket(&bucket), "{url}");
             }
         }
-        for allowed in [strict(), AllowedBuckets::of(&config(json!({})))] {
-            if let Some((bucket, key)) = allowed.locate(&format!("{scheme}/{path}")) {
-                prop_assert!(allowed.open_to(bucket.url()).is_ok());
+        for allowed in [strict(), AllowedBuckets::from_config(&config(json!({})))] {
+            if let Some((bucket, key)) = allowed.resolve_storage_path(&format!("{scheme}/{path}")) {
+                prop_assert!(allowed.parse_allowed_bucket(bucket.url()).is_ok());
                 prop_assert!(inside(&bucket));
                 prop_assert!(validate_key(&key).is_ok());
             }

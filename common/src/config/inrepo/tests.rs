@@ -14,7 +14,7 @@ const TUTORIAL: &str = r#"presubmits:
 "#;
 
 fn config() -> Config {
-    let prow: ProwConfig = yaml::parse(
+    let prow: ProwConfig = yaml::parse_yaml(
         "config.yaml",
         r"
 pod_namespace: test-pods
@@ -32,9 +32,9 @@ plank:
     }
 }
 
-fn read_one(text: &str, config: &Config) -> Result<InRepo, String> {
+fn read_one(text: &str, config: &Config) -> Result<InRepoJobs, String> {
     let files = [("prow-jobs.yaml".to_owned(), text.to_owned())];
-    parse(&files, "your-org/your-repo", config).map_err(|errors| errors.to_string())
+    parse_in_repo_files(&files, "your-org/your-repo", config).map_err(|errors| errors.to_string())
 }
 
 #[test]
@@ -232,7 +232,7 @@ presubmits:
   spec: {containers: [{image: i}]}
 "#;
     let own = read_one(text, &config).unwrap();
-    let spec = own.presubmits[0].base.spec.as_ref().unwrap().spec();
+    let spec = own.presubmits[0].base.spec.as_ref().unwrap().to_pod_spec();
     let names: Vec<_> = spec.0["containers"][0]["env"]
         .as_array()
         .unwrap()

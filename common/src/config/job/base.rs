@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::PodText;
+use super::PodSpecJson;
 use crate::{
-    config::Segment,
+    config::PathSegment,
     prowjob::{
         DecorationConfig, ProwJobAgent, ProwJobDefault, RawPodSpec, Refs, ReporterConfig,
         RerunAuthConfig, StringMap, TektonPipelineRunSpec,
@@ -26,7 +26,7 @@ pub struct JobBase {
     pub namespace: String,
     pub error_on_eviction: bool,
     /// The pod as written, with presets applied.
-    pub spec: Option<PodText>,
+    pub spec: Option<PodSpecJson>,
     pub pipeline_run_spec: Option<RawPodSpec>,
     pub tekton_pipeline_run_spec: Option<TektonPipelineRunSpec>,
     pub annotations: StringMap,
@@ -37,7 +37,7 @@ pub struct JobBase {
     pub prowjob_defaults: Option<ProwJobDefault>,
     pub job_queue_name: String,
     pub utility: UtilityConfig,
-    pub origin: Origin,
+    pub origin: ConfigOrigin,
 }
 
 /// How the job's sources are fetched and its container is wrapped.
@@ -58,14 +58,14 @@ pub struct UtilityConfig {
 
 /// Where a job is written.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Origin {
+pub struct ConfigOrigin {
     /// As found from the path that was configured, or inside the repository.
     pub file: Arc<str>,
     /// The job's place in the file's document.
-    pub path: Vec<Segment>,
+    pub path: Vec<PathSegment>,
 }
 
-impl Default for Origin {
+impl Default for ConfigOrigin {
     fn default() -> Self {
         Self {
             file: Arc::from(""),

@@ -1,12 +1,12 @@
 //! `branches` and `skip_branches`: on which base branches a job runs.
 
-use super::Pattern;
+use super::GoRegexp;
 
 /// Patterns are searched for anywhere in the branch's name; `skip` is asked first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Brancher {
-    pub branches: Vec<Pattern>,
-    pub skip_branches: Vec<Pattern>,
+    pub branches: Vec<GoRegexp>,
+    pub skip_branches: Vec<GoRegexp>,
 }
 
 impl Brancher {
@@ -46,7 +46,7 @@ mod tests {
         let patterns = |texts: &[&str]| {
             texts
                 .iter()
-                .map(|text| Pattern::new(text).unwrap())
+                .map(|text| GoRegexp::new(text).unwrap())
                 .collect()
         };
         Brancher {

@@ -1,6 +1,6 @@
 //! Jobs that run on pushes.
 
-use super::{Brancher, Changes, JobBase, RegexpChangeMatcher};
+use super::{Brancher, ChangedFiles, JobBase, RegexpChangeMatcher};
 use crate::prowjob::JenkinsSpec;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,10 +19,10 @@ pub struct Postsubmit {
 
 impl Postsubmit {
     /// Whether a push to `branch` that changes these files starts the job.
-    pub fn should_run(&self, branch: &str, changes: &Changes<'_>) -> bool {
+    pub fn should_run(&self, branch: &str, changes: &ChangedFiles<'_>) -> bool {
         self.brancher.runs_on(branch)
             && if self.changes.is_set() {
-                self.changes.matches(changes)
+                self.changes.runs_against_changes(changes)
             } else {
                 self.always_run.unwrap_or(true)
             }
@@ -32,7 +32,7 @@ impl Postsubmit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Pattern;
+    use crate::config::GoRegexp;
 
     #[test]
     fn a_push_starts_it_unless_files_or_always_run_say_no() {
@@ -44,13 +44,13 @@ mod tests {
         let conditional = Postsubmit {
             changes: RegexpChangeMatcher {
                 run_if_changed: None,
-                skip_if_only_changed: Some(Pattern::new("^docs/").unwrap()),
+                skip_if_only_changed: Some(GoRegexp::new("^docs/").unwrap()),
             },
             ..plain.clone()
         };
         let (code, docs) = (["main.rs".to_owned()], ["docs/a".to_owned()]);
-        let (code, docs) = (Changes::new(&code), Changes::new(&docs));
-        assert!(plain.should_run("main", &Changes::default()));
+        let (code, docs) = (ChangedFiles::new(&code), ChangedFiles::new(&docs));
+        assert!(plain.should_run("main", &ChangedFiles::default()));
         assert!(!manual.should_run("main", &code));
         assert!(conditional.should_run("main", &code));
         assert!(!conditional.should_run("main", &docs));

@@ -1,6 +1,6 @@
 //! Jobs that run on pull requests before they merge.
 
-use super::{Brancher, Changes, JobBase, Pattern, RegexpChangeMatcher};
+use super::{Brancher, ChangedFiles, GoRegexp, JobBase, RegexpChangeMatcher};
 use crate::prowjob::JenkinsSpec;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,7 +11,7 @@ pub struct Presubmit {
     /// Its failure does not keep a pull request from merging.
     pub optional: bool,
     /// Comments that start the job.
-    pub trigger: Pattern,
+    pub trigger: GoRegexp,
     /// The comment that starts the job again.
     pub rerun_command: String,
     /// Only a merging pool acts on it.
@@ -67,12 +67,12 @@ impl Presubmit {
     pub fn should_run(
         &self,
         base_ref: &str,
-        changes: &Changes<'_>,
+        changes: &ChangedFiles<'_>,
         forced: bool,
         default: bool,
     ) -> bool {
         self.brancher.runs_on(base_ref)
-            && (self.always_run || forced || self.changes.matches(changes) || default)
+            && (self.always_run || forced || self.changes.runs_against_changes(changes) || default)
     }
 }
 
@@ -83,11 +83,11 @@ mod tests {
     #[test]
     fn should_run_asks_branch_then_always_then_force_then_changes_then_default() {
         let branch = Brancher {
-            branches: vec![Pattern::new("main").unwrap()],
+            branches: vec![GoRegexp::new("main").unwrap()],
             skip_branches: vec![],
         };
         let go = RegexpChangeMatcher {
-            run_if_changed: Some(Pattern::new("go$").unwrap()),
+            run_if_changed: Some(GoRegexp::new("go$").unwrap()),
             skip_if_only_changed: None,
         };
         let manual = Presubmit {
@@ -113,7 +113,7 @@ mod tests {
             (&conditional, "main", &vec![], false, false, false),
             (&conditional, "main", &vec![], false, true, true),
         ] {
-            let changes = Changes::new(changes);
+            let changes = ChangedFiles::new(changes);
             assert_eq!(job.should_run(base, &changes, forced, default), runs);
         }
         assert!(manual.needs_explicit_trigger() && !conditional.needs_explicit_trigger());

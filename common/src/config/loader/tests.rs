@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::Periodic;
 
-mod again;
+mod reload;
 
 const CONFIG: &str = "
 pod_namespace: test-pods
@@ -47,13 +47,13 @@ fn write(dir: &TempDir, name: &str, content: impl AsRef<[u8]>) {
 }
 
 fn load_dir(dir: &TempDir) -> Result<Arc<Config>, String> {
-    let options = Options {
+    let options = ConfigOptions {
         config_path: dir.path().join("config.yaml"),
         job_config_path: Some(dir.path().join("jobs")),
-        ..Options::default()
+        ..ConfigOptions::default()
     };
     let prefix = format!("{}/", dir.path().display());
-    Config::load(&options).map_err(|errors| errors.to_string().replace(&prefix, ""))
+    Config::load_files(&options).map_err(|errors| errors.to_string().replace(&prefix, ""))
 }
 
 fn load_texts(config: &str, jobs: &str) -> Result<Arc<Config>, String> {
@@ -72,7 +72,7 @@ fn reads_jobs_with_defaults_presets_and_decoration() {
     };
     assert_eq!(unit.base.namespace, "test-pods");
     assert!(unit.base.utility.decoration_config.is_some());
-    let spec = unit.base.spec.as_ref().unwrap().spec().0;
+    let spec = unit.base.spec.as_ref().unwrap().to_pod_spec().0;
     let env = &spec["containers"][0]["env"][0];
     assert_eq!(env["value"], "1", "a number where Kubernetes wants a text");
     let [publish] = config.postsubmits_for("org/repo") else {
@@ -151,9 +151,9 @@ fn every_broken_section_has_a_message_with_its_place() {
 
 #[test]
 fn what_there_is_not_says_so() {
-    let refused = Config::load(&Options {
+    let refused = Config::load_files(&ConfigOptions {
         moonraker_address: Some("http://moonraker".into()),
-        ..Options::default()
+        ..ConfigOptions::default()
     });
     assert!(
         refused
@@ -163,13 +163,13 @@ fn what_there_is_not_says_so() {
     );
 }
 
-fn with_parts(dir: &TempDir) -> Loader {
-    Loader::new(Options {
+fn with_parts(dir: &TempDir) -> ConfigLoader {
+    ConfigLoader::new(ConfigOptions {
         config_path: dir.path().join("config.yaml"),
         job_config_path: Some(dir.path().join("jobs")),
         supplemental_prow_config_dir: vec![dir.path().join("parts")],
         supplemental_prow_configs_filename_suffix: "_prowconfig.yaml".into(),
-        ..Options::default()
+        ..ConfigOptions::default()
     })
 }
 
@@ -188,19 +188,19 @@ fn a_changed_a_new_and_a_deleted_part_of_config_yaml_are_read_anew() {
         let queries = config.prow.tide.queries.iter();
         queries.flat_map(|query| query.orgs.clone()).collect()
     };
-    assert_eq!(orgs(&loader.load().unwrap()), ["a"]);
+    assert_eq!(orgs(&loader.load_config().unwrap()), ["a"]);
 
     write(&dir, "parts/a_prowconfig.yaml", queries(&["a", "b"]));
     assert!(loader.is_stale());
-    let config = loader.load().unwrap();
+    let config = loader.load_config().unwrap();
     assert_eq!(orgs(&config), ["a", "b"]);
     assert_eq!(config.presubmits_for("org/repo").len(), 1);
 
     write(&dir, "parts/deep/c_prowconfig.yaml", queries(&["c"]));
-    assert_eq!(orgs(&loader.load().unwrap()), ["a", "b", "c"]);
+    assert_eq!(orgs(&loader.load_config().unwrap()), ["a", "b", "c"]);
 
     fs::remove_file(dir.path().join("parts/a_prowconfig.yaml")).unwrap();
-    assert_eq!(orgs(&loader.load().unwrap()), ["c"]);
+    assert_eq!(orgs(&loader.load_config().unwrap()), ["c"]);
 
     write(
         &dir,
@@ -209,7 +209,7 @@ fn a_changed_a_new_and_a_deleted_part_of_config_yaml_are_read_anew() {
     );
     assert!(
         loader
-            .load()
+            .load_config()
             .unwrap_err()
             .to_string()
             .contains("only --config-path may say this")

@@ -8,7 +8,7 @@ use crate::prowjob::null_default;
 /// Settings for the repositories it lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Approve {
+pub struct ApproveConfig {
     /// `org` or `org/repo`, each in one entry only.
     #[serde(deserialize_with = "null_default")]
     pub repos: Vec<String>,

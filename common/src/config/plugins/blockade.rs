@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::Report;
-use crate::{config::Path, prowjob::null_default};
+use crate::config::section_diagnostics::SectionDiagnostics;
+use crate::{config::ConfigPath, prowjob::null_default};
 
 /// One blockade for the repositories it lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Blockade {
+pub struct BlockadeConfig {
     /// `org` or `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub repos: Vec<String>,
@@ -26,12 +26,12 @@ pub struct Blockade {
     pub explanation: String,
 }
 
-pub(super) fn check(blockades: &[Blockade], report: &mut Report<'_>) {
-    let section = Path::Root.key("blockades");
+pub(super) fn check_blockades(blockades: &[BlockadeConfig], report: &mut SectionDiagnostics<'_>) {
+    let section = ConfigPath::Root.key("blockades");
     for (index, blockade) in blockades.iter().enumerate() {
         let entry = section.index(index);
         if let Some(branch) = &blockade.branchregexp {
-            report.pattern(&entry.key("branchregexp"), branch);
+            report.check_pattern(&entry.key("branchregexp"), branch);
         }
         for (key, patterns) in [
             ("blockregexps", &blockade.blockregexps),
@@ -39,7 +39,7 @@ pub(super) fn check(blockades: &[Blockade], report: &mut Report<'_>) {
         ] {
             let list = entry.key(key);
             for (index, pattern) in patterns.iter().enumerate() {
-                report.pattern(&list.index(index), pattern);
+                report.check_pattern(&list.index(index), pattern);
             }
         }
     }

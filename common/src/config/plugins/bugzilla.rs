@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::prowjob::null_default;
 
 /// Options by branch; the narrowest that is written counts. The branch `*` is every branch.
-pub type ByBranch = BTreeMap<String, BugzillaBranch>;
+pub type BugzillaByBranch = BTreeMap<String, BugzillaBranch>;
 
 /// For everything, and by organisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Bugzilla {
-    pub default: Option<ByBranch>,
+pub struct BugzillaConfig {
+    pub default: Option<BugzillaByBranch>,
     #[serde(deserialize_with = "null_default")]
     pub orgs: BTreeMap<String, BugzillaOrg>,
 }
@@ -23,7 +23,7 @@ pub struct Bugzilla {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct BugzillaOrg {
-    pub default: Option<ByBranch>,
+    pub default: Option<BugzillaByBranch>,
     #[serde(deserialize_with = "null_default")]
     pub repos: BTreeMap<String, BugzillaRepo>,
 }
@@ -33,7 +33,7 @@ pub struct BugzillaOrg {
 #[serde(default)]
 pub struct BugzillaRepo {
     #[serde(deserialize_with = "null_default")]
-    pub branches: ByBranch,
+    pub branches: BugzillaByBranch,
 }
 
 /// When a bug is valid for a branch, and what becomes of it. A `status` is the older form of a

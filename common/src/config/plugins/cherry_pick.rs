@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::Report;
-use crate::{config::Path, prowjob::null_default};
+use crate::config::section_diagnostics::SectionDiagnostics;
+use crate::{config::ConfigPath, prowjob::null_default};
 
 const RELEASE_BRANCHES: &str = "^release-.*$";
 const NOT_APPROVED: &str = "This PR is not for the master branch but does not have the `cherry-pick-approved`  label. Adding the `do-not-merge/cherry-pick-not-approved`  label.";
@@ -42,30 +42,30 @@ pub struct CherryPickUnapproved {
 }
 
 impl CherryPickApproved {
-    pub(super) fn complete(&mut self) {
-        super::or(&mut self.branchregexp, RELEASE_BRANCHES);
+    pub(super) fn set_defaults(&mut self) {
+        super::fill_default(&mut self.branchregexp, RELEASE_BRANCHES);
     }
 }
 
 impl CherryPickUnapproved {
-    pub(super) fn complete(&mut self) {
-        super::or(&mut self.branchregexp, RELEASE_BRANCHES);
-        super::or(&mut self.comment, NOT_APPROVED);
+    pub(super) fn set_defaults(&mut self) {
+        super::fill_default(&mut self.branchregexp, RELEASE_BRANCHES);
+        super::fill_default(&mut self.comment, NOT_APPROVED);
     }
 }
 
-pub(super) fn check(
+pub(super) fn check_cherry_pick(
     approved: &[CherryPickApproved],
     unapproved: &CherryPickUnapproved,
-    report: &mut Report<'_>,
+    report: &mut SectionDiagnostics<'_>,
 ) {
-    let section = Path::Root.key("cherry_pick_approved");
+    let section = ConfigPath::Root.key("cherry_pick_approved");
     for (index, entry) in approved.iter().enumerate() {
         let path = section.index(index);
-        report.pattern(&path.key("branchregexp"), &entry.branchregexp);
+        report.check_pattern(&path.key("branchregexp"), &entry.branchregexp);
     }
-    let section = Path::Root.key("cherry_pick_unapproved");
-    report.pattern(&section.key("branchregexp"), &unapproved.branchregexp);
+    let section = ConfigPath::Root.key("cherry_pick_unapproved");
+    report.check_pattern(&section.key("branchregexp"), &unapproved.branchregexp);
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::{Report, meant};
+use crate::config::section_diagnostics::{SectionDiagnostics, did_you_mean};
 use crate::{
-    config::Path,
+    config::ConfigPath,
     prowjob::{DEFAULT_CLUSTER, null_default},
 };
 
@@ -72,7 +72,7 @@ pub struct ConfigMapSpec {
 }
 
 impl ConfigUpdater {
-    pub(super) fn complete(&mut self) {
+    pub(super) fn set_defaults(&mut self) {
         if self.maps.is_empty() {
             for name in ["config", "plugins"] {
                 let spec = ConfigMapSpec {
@@ -90,20 +90,25 @@ impl ConfigUpdater {
         }
     }
 
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("config_updater");
+    pub(super) fn check_config_updater(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("config_updater");
         let maps = section.key("maps");
         let mut keys = BTreeMap::new();
         for (file, spec) in &self.maps {
             let place = maps.key(file);
-            self.check_one(spec, &place, report);
+            self.check_config_map(spec, &place, report);
             spec.check_keys(file, &mut keys, &place, report);
         }
     }
 
-    fn check_one(&self, spec: &ConfigMapSpec, place: &Path<'_>, report: &mut Report<'_>) {
+    fn check_config_map(
+        &self,
+        spec: &ConfigMapSpec,
+        place: &ConfigPath<'_>,
+        report: &mut SectionDiagnostics<'_>,
+    ) {
         if !spec.name.is_empty() && !spec.partitioned_names.is_empty() {
-            report.add(
+            report.add_diagnostic(
                 "config-map-name",
                 &place.key("partitioned_names"),
                 "name and partitioned_names exclude each other",
@@ -111,7 +116,7 @@ impl ConfigUpdater {
         }
         let partitions = spec.partitioned_names.len();
         if partitions > MAX_PARTITIONS {
-            report.add(
+            report.add_diagnostic(
                 "config-map-partitions",
                 &place.key("partitioned_names"),
                 format!("found {partitions} names, expected at most {MAX_PARTITIONS}"),
@@ -119,7 +124,7 @@ impl ConfigUpdater {
         }
         if !spec.clusters.is_empty() {
             if !spec.cluster_groups.is_empty() {
-                report.add(
+                report.add_diagnostic(
                     "config-map-clusters",
                     &place.key("cluster_groups"),
                     "clusters and cluster_groups exclude each other",
@@ -134,7 +139,7 @@ impl ConfigUpdater {
                     "config-map-cluster-group",
                     &list.index(index),
                     format!("{group:?} is not in config_updater.cluster_groups"),
-                    meant(group, self.cluster_groups.keys().map(String::as_str)),
+                    did_you_mean(group, self.cluster_groups.keys().map(String::as_str)),
                 );
             }
         }
@@ -142,16 +147,16 @@ impl ConfigUpdater {
 }
 
 /// A key of a `ConfigMap` in a namespace of a cluster.
-type Target<'a> = (&'a str, &'a str, String, &'a str);
+type ConfigMapKey<'a> = (&'a str, &'a str, String, &'a str);
 
 impl ConfigMapSpec {
     /// No two files go to the same key. `seen` has the file of each.
     fn check_keys<'a>(
         &'a self,
         file: &'a str,
-        seen: &mut BTreeMap<Target<'a>, &'a str>,
-        place: &Path<'_>,
-        report: &mut Report<'_>,
+        seen: &mut BTreeMap<ConfigMapKey<'a>, &'a str>,
+        place: &ConfigPath<'_>,
+        report: &mut SectionDiagnostics<'_>,
     ) {
         let name = if self.name.is_empty() {
             self.partitioned_names.join(",")
@@ -174,7 +179,7 @@ impl ConfigMapSpec {
                         let first = entry.get();
                         let message =
                             format!("the key {key:?} of ConfigMap {name:?} is already {first:?}");
-                        return report.add("config-map-key", place, message);
+                        return report.add_diagnostic("config-map-key", place, message);
                     }
                 }
             }

@@ -8,7 +8,7 @@ use crate::prowjob::null_default;
 /// Settings of a repository, an organisation or, under `*`, of all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Dco {
+pub struct DcoConfig {
     #[serde(deserialize_with = "null_default")]
     pub skip_dco_check_for_members: bool,
     /// GitHub Apps, without `[bot]`.

@@ -6,22 +6,22 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::Value;
 
-use super::catalogue::KNOWN;
+use super::known_plugins::KNOWN_PLUGINS;
 use crate::{
     config::{
-        Path,
-        report::{Report, meant},
+        ConfigPath,
+        section_diagnostics::{SectionDiagnostics, did_you_mean},
     },
-    names::{find, is_same},
+    repo_names::{find_by_name, is_same_name},
 };
 
 /// Two plugins that do the same.
-const EXCLUSIVE: [&str; 2] = ["blunderbuss", "rifle"];
+const EXCLUSIVE_PLUGINS: [&str; 2] = ["blunderbuss", "rifle"];
 
 /// Plugins by `org` or `org/repo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
-pub struct Enablement(pub BTreeMap<String, OrgPlugins>);
+pub struct EnabledPlugins(pub BTreeMap<String, OrgPlugins>);
 
 /// One entry: a list of names (Prow's older form), or an object that also excludes repositories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -38,21 +38,21 @@ pub struct OrgPlugins {
 }
 
 /// The fields of an entry.
-const FIELDS: [&str; 2] = ["plugins", "excluded_repos"];
+const ORG_PLUGINS_FIELDS: [&str; 2] = ["plugins", "excluded_repos"];
 
 impl OrgPlugins {
-    fn has(&self, plugin: &str) -> bool {
+    fn has_plugin(&self, plugin: &str) -> bool {
         self.plugins.iter().any(|name| name == plugin)
     }
 
     /// Whether the repository, by its bare name, is none of those that this is for.
-    pub fn excludes(&self, repo: &str) -> bool {
+    pub fn excludes_repo(&self, repo: &str) -> bool {
         let mut excluded = self.excluded_repos.iter();
-        excluded.any(|excluded| is_same(excluded, repo))
+        excluded.any(|excluded| is_same_name(excluded, repo))
     }
 
     /// Tells something of the plugin at `index`, where it is named.
-    fn at(&self, entry: &Path<'_>, index: usize, tell: impl FnOnce(&Path<'_>)) {
+    fn at_plugin(&self, entry: &ConfigPath<'_>, index: usize, tell: impl FnOnce(&ConfigPath<'_>)) {
         if self.is_list {
             tell(&entry.index(index));
         } else {
@@ -61,55 +61,60 @@ impl OrgPlugins {
     }
 }
 
-impl Enablement {
+impl EnabledPlugins {
     pub(super) fn is_enabled(&self, plugin: &str, org: &str, repo: &str) -> bool {
-        let names = |key: &str| find(&self.0, key).filter(|entry| entry.has(plugin));
+        let names = |key: &str| find_by_name(&self.0, key).filter(|entry| entry.has_plugin(plugin));
         names(&format!("{org}/{repo}")).is_some()
-            || names(org).is_some_and(|entry| !entry.excludes(repo))
+            || names(org).is_some_and(|entry| !entry.excludes_repo(repo))
     }
 
     /// The organisation's entry, where it holds for a key that is a repository.
     fn shared_with<'a>(&'a self, key: &'a str) -> Option<(&'a str, &'a OrgPlugins)> {
         let (org, repo) = key.split_once('/')?;
-        let entry = find(&self.0, org)?;
-        (!entry.excludes(repo)).then_some((org, entry))
+        let entry = find_by_name(&self.0, org)?;
+        (!entry.excludes_repo(repo)).then_some((org, entry))
     }
 
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("plugins");
+    pub(super) fn check_enablement(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("plugins");
         for (key, entry) in &self.0 {
             let place = section.key(key);
             let shared = self.shared_with(key);
             for (index, name) in entry.plugins.iter().enumerate() {
-                if let Some((org, _)) = shared.filter(|(_, shared)| shared.has(name)) {
+                if let Some((org, _)) = shared.filter(|(_, shared)| shared.has_plugin(name)) {
                     let message = format!("{name:?} is already enabled for all of {org}");
-                    entry.at(&place, index, |path| {
-                        report.add("plugin-twice", path, message);
+                    entry.at_plugin(&place, index, |path| {
+                        report.add_diagnostic("plugin-twice", path, message);
                     });
                 }
             }
-            let own = EXCLUSIVE.map(|name| entry.has(name));
-            let above = EXCLUSIVE.map(|name| shared.is_some_and(|(_, shared)| shared.has(name)));
+            let own = EXCLUSIVE_PLUGINS.map(|name| entry.has_plugin(name));
+            let above = EXCLUSIVE_PLUGINS
+                .map(|name| shared.is_some_and(|(_, shared)| shared.has_plugin(name)));
             let both = own == [true, true] || own[0] && above[1] || own[1] && above[0];
             if both {
                 let from = shared.filter(|_| own != [true, true]);
                 let from = from.map_or(String::new(), |(org, _)| {
                     format!("; the other is enabled for all of {org}")
                 });
-                let message = format!("{} exclude each other{from}", EXCLUSIVE.join(" and "));
-                report.add("exclusive-plugins", &place, message);
+                let message = format!(
+                    "{} exclude each other{from}",
+                    EXCLUSIVE_PLUGINS.join(" and ")
+                );
+                report.add_diagnostic("exclusive-plugins", &place, message);
             }
         }
     }
 
     /// Fields of entries that nobody knows.
-    pub(super) fn check_fields(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("plugins");
+    pub(super) fn check_fields(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("plugins");
         for (key, entry) in &self.0 {
             let place = section.key(key);
             for name in &entry.unknown {
-                let hint = meant(name, FIELDS);
-                let hint = hint.unwrap_or_else(|| format!("known here: {}", FIELDS.join(", ")));
+                let hint = did_you_mean(name, ORG_PLUGINS_FIELDS);
+                let hint = hint
+                    .unwrap_or_else(|| format!("known here: {}", ORG_PLUGINS_FIELDS.join(", ")));
                 report.add_with_hint(
                     "unknown-field",
                     &place.key(name),
@@ -121,18 +126,18 @@ impl Enablement {
     }
 
     /// Names that no plugin has.
-    pub(super) fn check_names(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("plugins");
+    pub(super) fn check_names(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("plugins");
         for (key, entry) in &self.0 {
             let place = section.key(key);
             for (index, name) in entry.plugins.iter().enumerate() {
-                if !KNOWN.contains(&name.as_str()) {
-                    entry.at(&place, index, |path| {
+                if !KNOWN_PLUGINS.contains(&name.as_str()) {
+                    entry.at_plugin(&place, index, |path| {
                         report.add_with_hint(
                             "unknown-plugin",
                             path,
                             format!("no plugin is called {name:?}"),
-                            meant(name, KNOWN),
+                            did_you_mean(name, KNOWN_PLUGINS),
                         );
                     });
                 }
@@ -162,53 +167,56 @@ impl JsonSchema for OrgPlugins {
 
 impl<'de> Deserialize<'de> for OrgPlugins {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(Value::deserialize(deserializer)?).map_err(D::Error::custom)
+        parse_org_plugins(Value::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
 /// An entry in either form.
-fn read(value: Value) -> Result<OrgPlugins, String> {
+fn parse_org_plugins(value: Value) -> Result<OrgPlugins, String> {
     let mut entry = OrgPlugins::default();
     match value {
         Value::Null => {}
         Value::Array(_) => {
-            entry.plugins = names(value)?;
+            entry.plugins = parse_names(value)?;
             entry.is_list = true;
         }
         Value::Object(fields) => {
             for (key, value) in fields {
-                match FIELDS.map(|field| key.eq_ignore_ascii_case(field)) {
-                    [true, _] => entry.plugins = names(value)?,
-                    [_, true] => entry.excluded_repos = names(value)?,
+                match ORG_PLUGINS_FIELDS.map(|field| key.eq_ignore_ascii_case(field)) {
+                    [true, _] => entry.plugins = parse_names(value)?,
+                    [_, true] => entry.excluded_repos = parse_names(value)?,
                     _ => entry.unknown.push(key),
                 }
             }
         }
         other => {
-            let found = describe(&other);
-            return Err(format!("found {found}, expected {}", FIELDS.join(" and ")));
+            let found = describe_value(&other);
+            return Err(format!(
+                "found {found}, expected {}",
+                ORG_PLUGINS_FIELDS.join(" and ")
+            ));
         }
     }
     Ok(entry)
 }
 
-fn names(value: Value) -> Result<Vec<String>, String> {
+fn parse_names(value: Value) -> Result<Vec<String>, String> {
     let name = |value| match value {
         Value::String(name) => Ok(name),
         Value::Bool(_) | Value::Number(_) => Ok(value.to_string()),
-        other => Err(format!("found {}, expected a name", describe(&other))),
+        other => Err(format!("found {}, expected a name", describe_value(&other))),
     };
     match value {
         Value::Null => Ok(Vec::new()),
         Value::Array(values) => values.into_iter().map(name).collect(),
         other => Err(format!(
             "found {}, expected a list of names",
-            describe(&other)
+            describe_value(&other)
         )),
     }
 }
 
-fn describe(value: &Value) -> String {
+fn describe_value(value: &Value) -> String {
     match value {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a mapping".to_owned(),

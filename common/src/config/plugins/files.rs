@@ -5,12 +5,12 @@ use std::{
     path::{Path as FilePath, PathBuf},
 };
 
-use crate::config::{Errors, Problem};
+use crate::config::{ConfigErrors, Diagnostic};
 
 /// The flags that say where `plugins.yaml` is.
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
-pub struct Options {
+pub struct PluginOptions {
     #[arg(long, value_name = "FILE", default_value = "/etc/plugins/plugins.yaml")]
     pub plugin_config: PathBuf,
     /// Folders with further parts of `plugins.yaml`.
@@ -21,27 +21,32 @@ pub struct Options {
     pub supplemental_plugin_configs_filename_suffix: String,
 }
 
-impl Options {
+impl PluginOptions {
     /// All files as they are now: `--plugin-config`, then the further parts in the order of their
     /// names. One that cannot be looked for is an error.
-    pub fn files(&self) -> Result<Vec<PathBuf>, Errors> {
+    pub fn list_files(&self) -> Result<Vec<PathBuf>, ConfigErrors> {
         let mut files = vec![self.plugin_config.clone()];
         let mut problems = Vec::new();
         let suffix = &self.supplemental_plugin_configs_filename_suffix;
         for dir in &self.supplemental_plugin_config_dir {
             if !suffix.is_empty() {
-                walk(dir, suffix, &mut files, &mut problems);
+                collect_parts(dir, suffix, &mut files, &mut problems);
             }
         }
         if problems.is_empty() {
             Ok(files)
         } else {
-            Err(Errors(problems))
+            Err(ConfigErrors(problems))
         }
     }
 }
 
-fn walk(dir: &FilePath, suffix: &str, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
+fn collect_parts(
+    dir: &FilePath,
+    suffix: &str,
+    files: &mut Vec<PathBuf>,
+    problems: &mut Vec<Diagnostic>,
+) {
     let entries = fs::read_dir(dir).and_then(|entries| {
         entries
             .map(|entry| entry.and_then(|entry| Ok((entry.path(), entry.file_type()?.is_dir()))))
@@ -51,7 +56,11 @@ fn walk(dir: &FilePath, suffix: &str, files: &mut Vec<PathBuf>, problems: &mut V
         Ok(entries) => entries,
         Err(error) => {
             let message = format!("cannot be read: {error}");
-            problems.push(Problem::in_file("file", dir.display().to_string(), message));
+            problems.push(Diagnostic::in_file(
+                "file",
+                dir.display().to_string(),
+                message,
+            ));
             return;
         }
     };
@@ -61,7 +70,7 @@ fn walk(dir: &FilePath, suffix: &str, files: &mut Vec<PathBuf>, problems: &mut V
         if name.starts_with("..") {
             // How Kubernetes swaps a mounted ConfigMap.
         } else if is_dir {
-            walk(&path, suffix, files, problems);
+            collect_parts(&path, suffix, files, problems);
         } else if name.ends_with(suffix) {
             files.push(path);
         }
@@ -86,18 +95,18 @@ mod tests {
         ] {
             fs::write(at(name), "").unwrap();
         }
-        let mut options = Options {
+        let mut options = PluginOptions {
             plugin_config: at("plugins.yaml"),
             supplemental_plugin_config_dir: vec![dir.path().to_owned()],
             supplemental_plugin_configs_filename_suffix: "_pluginconfig.yaml".to_owned(),
         };
         let parts = ["o/a_pluginconfig.yaml", "o/r/x_pluginconfig.yaml"].map(at);
-        assert_eq!(options.files().unwrap()[1..], parts);
+        assert_eq!(options.list_files().unwrap()[1..], parts);
         options.supplemental_plugin_configs_filename_suffix.clear();
-        assert_eq!(options.files().unwrap().len(), 1);
+        assert_eq!(options.list_files().unwrap().len(), 1);
         options.supplemental_plugin_configs_filename_suffix = "x".to_owned();
         options.supplemental_plugin_config_dir = vec![at("none")];
-        let error = options.files().unwrap_err().to_string();
+        let error = options.list_files().unwrap_err().to_string();
         assert!(error.contains("none: cannot be read: "), "{error}");
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Settings of the plugin.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Golint {
+pub struct GolintConfig {
     /// From 0 to 1; 0.8 unless set.
     pub minimum_confidence: Option<f64>,
 }

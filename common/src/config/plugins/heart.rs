@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::Report;
-use crate::{config::Path, prowjob::null_default};
+use crate::config::section_diagnostics::SectionDiagnostics;
+use crate::{config::ConfigPath, prowjob::null_default};
 
 /// Settings of the plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Heart {
+pub struct HeartConfig {
     /// Logins.
     #[serde(deserialize_with = "null_default")]
     pub adorees: Vec<String>,
@@ -18,10 +18,10 @@ pub struct Heart {
     pub commentregexp: String,
 }
 
-impl Heart {
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("heart");
-        report.pattern(&section.key("commentregexp"), &self.commentregexp);
+impl HeartConfig {
+    pub(super) fn check_heart(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("heart");
+        report.check_pattern(&section.key("commentregexp"), &self.commentregexp);
     }
 }
 

@@ -10,7 +10,7 @@ const GUIDELINES: &str = "https://git.k8s.io/community/contributors/guide/help-w
 /// Settings of the plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Help {
+pub struct HelpConfig {
     /// Kubernetes' own guide unless set.
     #[serde(deserialize_with = "null_default")]
     pub help_guidelines_url: String,
@@ -19,8 +19,8 @@ pub struct Help {
     pub help_guidelines_summary: String,
 }
 
-impl Help {
-    pub(super) fn complete(&mut self) {
-        super::or(&mut self.help_guidelines_url, GUIDELINES);
+impl HelpConfig {
+    pub(super) fn set_defaults(&mut self) {
+        super::fill_default(&mut self.help_guidelines_url, GUIDELINES);
     }
 }

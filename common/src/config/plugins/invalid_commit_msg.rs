@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::{Report, meant};
-use crate::{config::Path, prowjob::null_default};
+use crate::config::section_diagnostics::{SectionDiagnostics, did_you_mean};
+use crate::{config::ConfigPath, prowjob::null_default};
 
 /// What the plugin knows to look for.
 const CHECKS: [&str; 2] = ["fixupPrefix", "issueClosingKeywords"];
@@ -33,26 +33,29 @@ pub struct InvalidCommitMsgCheck {
 
 const RULE: &str = "invalid-commit-msg";
 
-pub(super) fn check(entries: &[InvalidCommitMsg], report: &mut Report<'_>) {
-    report.listed_once(
+pub(super) fn check_invalid_commit_msg(
+    entries: &[InvalidCommitMsg],
+    report: &mut SectionDiagnostics<'_>,
+) {
+    report.check_listed_once(
         "invalid_commit_msg",
         entries.iter().map(|entry| &entry.repos),
     );
-    let section = Path::Root.key("invalid_commit_msg");
+    let section = ConfigPath::Root.key("invalid_commit_msg");
     for (index, entry) in entries.iter().enumerate() {
         let place = section.index(index);
         let repos = place.key("repos");
         for (index, repo) in entry.repos.iter().enumerate() {
             if repo.trim().is_empty() {
                 let message = format!("found {repo:?}, expected org or org/repo");
-                report.add(RULE, &repos.index(index), message);
+                report.add_diagnostic(RULE, &repos.index(index), message);
             }
         }
         let checks = place.key("checks");
         for (index, check) in entry.checks.iter().enumerate() {
             let place = checks.index(index);
             if check.name.trim().is_empty() {
-                report.add(RULE, &place.key("name"), "is required");
+                report.add_diagnostic(RULE, &place.key("name"), "is required");
             } else if !CHECKS.contains(&check.name.as_str()) {
                 report.add_with_hint(
                     RULE,
@@ -62,7 +65,7 @@ pub(super) fn check(entries: &[InvalidCommitMsg], report: &mut Report<'_>) {
                         check.name,
                         CHECKS.join(", ")
                     ),
-                    meant(&check.name, CHECKS),
+                    did_you_mean(&check.name, CHECKS),
                 );
             }
         }

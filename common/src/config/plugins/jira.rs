@@ -8,7 +8,7 @@ use crate::prowjob::null_default;
 /// Settings of the plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Jira {
+pub struct JiraConfig {
     /// In any case.
     #[serde(deserialize_with = "null_default")]
     pub disabled_jira_projects: Vec<String>,

@@ -10,7 +10,7 @@ use crate::prowjob::null_default;
 /// Settings of the plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Label {
+pub struct LabelConfig {
     /// Labels beside those of the known categories.
     #[serde(deserialize_with = "null_default")]
     pub additional_labels: Vec<String>,

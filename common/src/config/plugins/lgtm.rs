@@ -8,7 +8,7 @@ use crate::prowjob::null_default;
 /// Settings for the repositories it lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Lgtm {
+pub struct LgtmConfig {
     /// `org` or `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub repos: Vec<String>,

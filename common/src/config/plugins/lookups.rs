@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Plugins, Trigger};
-use crate::names;
+use super::{PluginConfiguration, TriggerConfig};
+use crate::repo_names;
 
 /// Organisations and repositories with something in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Where {
+pub struct EnabledRepos {
     /// Organisations, each with the repositories (`org/repo`) that it is not true of.
     pub orgs: BTreeMap<String, BTreeSet<String>>,
     /// `org/repo`.
@@ -16,7 +16,7 @@ pub struct Where {
 
 /// What a file is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scope {
+pub struct ConfigScope {
     /// It says something for everybody.
     pub global: bool,
     pub orgs: BTreeSet<String>,
@@ -24,8 +24,8 @@ pub struct Scope {
     pub repos: BTreeSet<String>,
 }
 
-impl Scope {
-    fn add(&mut self, key: &str) {
+impl ConfigScope {
+    fn add_key(&mut self, key: &str) {
         if key.contains('/') {
             self.repos.insert(key.to_owned());
         } else {
@@ -34,7 +34,7 @@ impl Scope {
     }
 }
 
-impl Plugins {
+impl PluginConfiguration {
     /// Whether a plugin looks at a repository: the repository's own list or its organisation's
     /// names it, and the organisation does not exclude the repository.
     pub fn is_enabled(&self, plugin: &str, org: &str, repo: &str) -> bool {
@@ -42,7 +42,7 @@ impl Plugins {
     }
 
     /// The names of all plugins that are enabled somewhere.
-    pub fn names(&self) -> BTreeSet<&str> {
+    pub fn plugin_names(&self) -> BTreeSet<&str> {
         let entries = self.plugins.0.values();
         entries
             .flat_map(|entry| &entry.plugins)
@@ -51,14 +51,14 @@ impl Plugins {
     }
 
     /// The names of all external plugins that are told somewhere.
-    pub fn external_names(&self) -> BTreeSet<&str> {
+    pub fn external_plugin_names(&self) -> BTreeSet<&str> {
         let entries = self.external_plugins.values().flatten();
         entries.map(|plugin| plugin.name.as_str()).collect()
     }
 
     /// Where a plugin is enabled. A repository that enables it itself is excluded nowhere.
-    pub fn enabled(&self, plugin: &str) -> Where {
-        let mut found = Where::default();
+    pub fn enabled_repos_for_plugin(&self, plugin: &str) -> EnabledRepos {
+        let mut found = EnabledRepos::default();
         for (key, entry) in &self.plugins.0 {
             if !entry.plugins.iter().any(|name| name == plugin) {
                 continue;
@@ -78,8 +78,8 @@ impl Plugins {
     }
 
     /// Where an external plugin is told of events.
-    pub fn external_enabled(&self, plugin: &str) -> Where {
-        let mut found = Where::default();
+    pub fn enabled_repos_for_external_plugin(&self, plugin: &str) -> EnabledRepos {
+        let mut found = EnabledRepos::default();
         for (key, plugins) in &self.external_plugins {
             if !plugins.iter().any(|external| external.name == plugin) {
                 continue;
@@ -95,24 +95,27 @@ impl Plugins {
 
     /// The trigger plugin's settings for a repository: those that list the repository, else its
     /// organisation, else the defaults.
-    pub fn trigger_for(&self, org: &str, repo: &str) -> Trigger {
+    pub fn trigger_for(&self, org: &str, repo: &str) -> TriggerConfig {
         let full = format!("{org}/{repo}");
         [full.as_str(), org]
             .iter()
             .find_map(|key| {
-                self.triggers
-                    .iter()
-                    .find(|trigger| trigger.repos.iter().any(|entry| names::is_same(entry, key)))
+                self.triggers.iter().find(|trigger| {
+                    trigger
+                        .repos
+                        .iter()
+                        .any(|entry| repo_names::is_same_name(entry, key))
+                })
             })
             .cloned()
             .unwrap_or_default()
     }
 
-    /// What a file of [`Plugins::part`] is about.
-    pub fn scope(&self) -> Scope {
-        let mut scope = Scope {
+    /// What a file of [`PluginConfiguration::parse_part`] is about.
+    pub fn config_scope(&self) -> ConfigScope {
+        let mut scope = ConfigScope {
             global: !self.not_mergeable().is_empty() || self.bugzilla.default.is_some(),
-            ..Scope::default()
+            ..ConfigScope::default()
         };
         let lists = [
             self.approve.iter().map(|it| &it.repos).collect::<Vec<_>>(),
@@ -122,21 +125,21 @@ impl Plugins {
         ];
         let keys = self.plugins.0.keys().chain(self.external_plugins.keys());
         for key in lists.into_iter().flatten().flatten().chain(keys) {
-            scope.add(key);
+            scope.add_key(key);
         }
         for key in self.label.restricted_labels.keys() {
             if key == "*" {
                 scope.global = true;
             } else {
-                scope.add(key);
+                scope.add_key(key);
             }
         }
         for (name, org) in &self.bugzilla.orgs {
             if org.default.is_some() {
-                scope.add(name);
+                scope.add_key(name);
             }
             for repo in org.repos.keys() {
-                scope.add(&format!("{name}/{repo}"));
+                scope.add_key(&format!("{name}/{repo}"));
             }
         }
         scope
@@ -145,7 +148,7 @@ impl Plugins {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::plugins::{Plugins, Trigger, tests::loaded};
+    use crate::config::plugins::{PluginConfiguration, TriggerConfig, tests::loaded};
 
     const FILE: &str = "\
 plugins:
@@ -188,19 +191,19 @@ triggers:
                 "{plugin} {org}/{repo}"
             );
         }
-        let names: Vec<_> = plugins.names().into_iter().collect();
+        let names: Vec<_> = plugins.plugin_names().into_iter().collect();
         assert_eq!(names, ["hold", "lgtm", "trigger"]);
     }
 
     #[test]
     fn where_a_plugin_is_enabled() {
         let plugins = loaded(FILE);
-        let hold = plugins.enabled("hold");
+        let hold = plugins.enabled_repos_for_plugin("hold");
         assert_eq!(hold.orgs["org"].iter().collect::<Vec<_>>(), ["org/quiet"]);
         assert_eq!(hold.repos.iter().collect::<Vec<_>>(), ["org/still"]);
-        let rebase = plugins.external_enabled("needs-rebase");
+        let rebase = plugins.enabled_repos_for_external_plugin("needs-rebase");
         assert!(rebase.orgs["org"].is_empty() && rebase.repos.contains("other/repo"));
-        assert_eq!(plugins.external_names().len(), 2);
+        assert_eq!(plugins.external_plugin_names().len(), 2);
     }
 
     #[test]
@@ -215,7 +218,7 @@ triggers:
             "https://github.com/orgs/friends/people"
         );
         assert_eq!(plugins.trigger_for("Org", "Special"), special);
-        assert_eq!(plugins.trigger_for("x", "y"), Trigger::default());
+        assert_eq!(plugins.trigger_for("x", "y"), TriggerConfig::default());
     }
 
     #[test]
@@ -236,7 +239,9 @@ triggers:
                 &["o/r"],
             ),
         ] {
-            let scope = Plugins::part("p", text).unwrap().scope();
+            let scope = PluginConfiguration::parse_part("p", text)
+                .unwrap()
+                .config_scope();
             assert_eq!(scope.global, global, "{text}");
             assert!(scope.orgs.iter().eq(orgs), "{text}");
             assert!(scope.repos.iter().eq(repos), "{text}");

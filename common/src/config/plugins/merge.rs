@@ -2,90 +2,94 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Bugzilla, Label, Plugins};
+use super::{BugzillaConfig, LabelConfig, PluginConfiguration};
 use crate::config::{
-    Segment,
-    findings::Findings,
-    places::{Merge, TWICE, below, differing},
+    PathSegment,
+    diagnostics::Diagnostics,
+    source_map::{SUPPLEMENTAL_DUPLICATE, SupplementalMerge, differing_keys, key_path},
 };
 
 /// What a further part may say.
 const MERGEABLE: &str = "plugins, external_plugins, approve, lgtm, triggers, welcome, bugzilla, label.restricted_labels";
 
-impl Plugins {
+impl PluginConfiguration {
     /// Takes what a further part says.
-    pub(super) fn merge(&mut self, part: Self, file: &Arc<str>, findings: &mut Findings) {
-        let mut merge = Merge {
+    pub(super) fn merge_part(&mut self, part: Self, file: &Arc<str>, findings: &mut Diagnostics) {
+        let mut merge = SupplementalMerge {
             places: &mut self.places,
             file: Arc::clone(file),
             findings,
         };
         for section in part.not_mergeable() {
-            let mut path = below(&[], &section);
+            let mut path = key_path(&[], &section);
             if section == "label" {
-                path.push(Segment::Key("additional_labels".to_owned()));
+                path.push(PathSegment::Key("additional_labels".to_owned()));
             }
             let message =
                 format!("only --plugin-config may say this; a further part has {MERGEABLE}");
-            merge.refuse("supplemental-section", &path, message);
+            merge.refuse_value("supplemental-section", &path, message);
         }
-        merge.append(&mut self.approve, part.approve, &["approve"]);
-        merge.append(&mut self.lgtm, part.lgtm, &["lgtm"]);
-        merge.append(&mut self.triggers, part.triggers, &["triggers"]);
-        merge.append(&mut self.welcome, part.welcome, &["welcome"]);
-        merge.entries(&mut self.plugins.0, part.plugins.0, &["plugins"]);
-        merge.entries(
+        merge.append_list(&mut self.approve, part.approve, &["approve"]);
+        merge.append_list(&mut self.lgtm, part.lgtm, &["lgtm"]);
+        merge.append_list(&mut self.triggers, part.triggers, &["triggers"]);
+        merge.append_list(&mut self.welcome, part.welcome, &["welcome"]);
+        merge.merge_entries(&mut self.plugins.0, part.plugins.0, &["plugins"]);
+        merge.merge_entries(
             &mut self.external_plugins,
             part.external_plugins,
             &["external_plugins"],
         );
-        bugzilla(&mut merge, &mut self.bugzilla, part.bugzilla);
-        label(&mut merge, &mut self.label, part.label);
+        merge_bugzilla(&mut merge, &mut self.bugzilla, part.bugzilla);
+        merge_labels(&mut merge, &mut self.label, part.label);
     }
 
     /// Sections that only the main file may have.
     pub(super) fn not_mergeable(&self) -> Vec<String> {
         let rest = Self {
-            plugins: super::Enablement::default(),
+            plugins: super::EnabledPlugins::default(),
             external_plugins: BTreeMap::new(),
             approve: Vec::new(),
             lgtm: Vec::new(),
             triggers: Vec::new(),
             welcome: Vec::new(),
-            bugzilla: Bugzilla::default(),
-            label: Label {
+            bugzilla: BugzillaConfig::default(),
+            label: LabelConfig {
                 restricted_labels: BTreeMap::new(),
                 ..self.label.clone()
             },
             ..self.clone()
         };
-        differing(&rest, &Self::default())
+        differing_keys(&rest, &Self::default())
     }
 }
 
-fn bugzilla(merge: &mut Merge<'_>, whole: &mut Bugzilla, part: Bugzilla) {
-    let path = below(&["bugzilla"], "default");
-    merge.one(&mut whole.default, part.default, &path);
+fn merge_bugzilla(
+    merge: &mut SupplementalMerge<'_>,
+    whole: &mut BugzillaConfig,
+    part: BugzillaConfig,
+) {
+    let path = key_path(&["bugzilla"], "default");
+    merge.merge_value(&mut whole.default, part.default, &path);
     for (name, org) in part.orgs {
         let at = ["bugzilla", "orgs", &name];
         let into = whole.orgs.entry(name.clone()).or_default();
-        merge.one(&mut into.default, org.default, &below(&at, "default"));
+        merge.merge_value(&mut into.default, org.default, &key_path(&at, "default"));
         let at = ["bugzilla", "orgs", &name, "repos"];
-        merge.entries(&mut into.repos, org.repos, &at);
+        merge.merge_entries(&mut into.repos, org.repos, &at);
     }
 }
 
 /// Labels of a repository may come from several files, each label from one.
-fn label(merge: &mut Merge<'_>, whole: &mut Label, part: Label) {
+fn merge_labels(merge: &mut SupplementalMerge<'_>, whole: &mut LabelConfig, part: LabelConfig) {
     for (key, labels) in part.restricted_labels {
-        let list = below(&["label", "restricted_labels"], &key);
+        let list = key_path(&["label", "restricted_labels"], &key);
         let into = whole.restricted_labels.entry(key).or_default();
         let known = into.len();
         for (index, label) in labels.into_iter().enumerate() {
-            let at = |index| [&list[..], &[Segment::Index(index)]].concat();
+            let at = |index| [&list[..], &[PathSegment::Index(index)]].concat();
             if into[..known].iter().any(|old| old.label == label.label) {
                 let message = format!("{:?} is already restricted in another file", label.label);
-                merge.refuse(TWICE, &at(index), message);
+                merge.refuse_value(SUPPLEMENTAL_DUPLICATE, &at(index), message);
                 continue;
             }
             let file = Arc::clone(&merge.file);
@@ -99,10 +103,10 @@ fn label(merge: &mut Merge<'_>, whole: &mut Label, part: Label) {
 mod tests {
     use super::*;
 
-    fn merged(main: &str, part: &str) -> Result<Plugins, String> {
+    fn merged(main: &str, part: &str) -> Result<PluginConfiguration, String> {
         let files = [("plugins.yaml", main), ("o/x_pluginconfig.yaml", part)];
         let files = files.map(|(file, text)| (Arc::from(file), text.to_owned()));
-        Plugins::assemble(&files).map_err(|errors| errors.to_string())
+        PluginConfiguration::assemble_files(&files).map_err(|errors| errors.to_string())
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub type BranchToMilestone = BTreeMap<String, String>;
 /// Who sets milestones in a repository; under the empty name, in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Milestone {
+pub struct MilestoneConfig {
     /// The team's number: the older form of `maintainers_team`.
     #[serde(deserialize_with = "null_default")]
     pub maintainers_id: i64,
@@ -26,8 +26,8 @@ pub struct Milestone {
     pub maintainers_friendly_name: String,
 }
 
-impl Milestone {
-    pub(super) fn complete(&mut self) {
-        super::or(&mut self.maintainers_friendly_name, MAINTAINERS);
+impl MilestoneConfig {
+    pub(super) fn set_defaults(&mut self) {
+        super::fill_default(&mut self.maintainers_friendly_name, MAINTAINERS);
     }
 }

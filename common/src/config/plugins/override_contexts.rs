@@ -10,7 +10,7 @@ use crate::prowjob::null_default;
 /// Beside administrators of the repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Override {
+pub struct OverrideConfig {
     /// Approvers of the root OWNERS file.
     #[serde(deserialize_with = "null_default")]
     pub allow_top_level_owners: bool,

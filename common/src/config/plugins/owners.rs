@@ -10,7 +10,7 @@ use crate::prowjob::null_default;
 /// Settings of all plugins that read OWNERS files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Owners {
+pub struct OwnersConfig {
     /// Where Markdown files may name owners at their top; `org` or `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub mdyamlrepos: Vec<String>,
@@ -34,8 +34,8 @@ pub struct OwnersFilenames {
     pub owners_aliases: String,
 }
 
-impl Owners {
-    pub(super) fn complete(&mut self) {
+impl OwnersConfig {
+    pub(super) fn set_defaults(&mut self) {
         self.labels_denylist
             .get_or_insert_with(|| ["approved", "lgtm"].map(str::to_owned).into());
     }

@@ -10,7 +10,7 @@ use crate::prowjob::null_default;
 /// By organisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Project {
+pub struct ProjectConfig {
     #[serde(deserialize_with = "null_default")]
     pub project_org_configs: BTreeMap<String, ProjectOrg>,
 }

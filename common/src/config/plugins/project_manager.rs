@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::Report;
-use crate::{config::Path, prowjob::null_default};
+use crate::config::section_diagnostics::SectionDiagnostics;
+use crate::{config::ConfigPath, prowjob::null_default};
 
 /// By `org` or `org/repo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,13 +53,13 @@ pub struct ManagedColumn {
 const RULE: &str = "project-manager";
 
 impl ProjectManager {
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("project_manager");
+    pub(super) fn check_project_manager(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("project_manager");
         let section = section.key("orgsRepos");
         for (repo, managed) in &self.orgs_repos {
             let entry = section.key(repo);
             if managed.projects.is_empty() {
-                report.add(RULE, &entry, "has no projects");
+                report.add_diagnostic(RULE, &entry, "has no projects");
             }
             let projects = entry.key("projects");
             for (name, project) in &managed.projects {
@@ -69,29 +69,33 @@ impl ProjectManager {
     }
 }
 
-fn check_columns(columns: &[ManagedColumn], project: &Path<'_>, report: &mut Report<'_>) {
+fn check_columns(
+    columns: &[ManagedColumn],
+    project: &ConfigPath<'_>,
+    report: &mut SectionDiagnostics<'_>,
+) {
     if columns.is_empty() {
-        report.add(RULE, project, "has no columns");
+        report.add_diagnostic(RULE, project, "has no columns");
     }
     let list = project.key("columns");
     let mut seen = BTreeMap::new();
     for (index, column) in columns.iter().enumerate() {
         let place = list.index(index);
         if column.id.is_none() && column.name.is_empty() {
-            report.add(RULE, &place, "has neither id nor name");
+            report.add_diagnostic(RULE, &place, "has neither id nor name");
         }
         if column.labels.is_empty() {
-            report.add(RULE, &place, "has no labels");
+            report.add_diagnostic(RULE, &place, "has no labels");
         }
         if column.org.is_empty() {
-            report.add(RULE, &place, "has no org");
+            report.add_diagnostic(RULE, &place, "has no org");
         }
         let labels: BTreeSet<_> = column.labels.iter().collect();
         if !labels.is_empty()
             && let Some(first) = seen.insert(labels, index)
         {
             let message = format!("has the same labels as {}", list.index(first));
-            report.add(RULE, &place.key("labels"), message);
+            report.add_diagnostic(RULE, &place.key("labels"), message);
         }
     }
 }

@@ -17,7 +17,7 @@ pub struct ReleaseNote {
 }
 
 impl ReleaseNote {
-    pub(super) fn complete(&mut self) {
-        super::or(&mut self.guidelines_url, GUIDELINES);
+    pub(super) fn set_defaults(&mut self) {
+        super::fill_default(&mut self.guidelines_url, GUIDELINES);
     }
 }

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::Report;
-use crate::{config::Path, duration::GoDuration, prowjob::null_default};
+use crate::config::section_diagnostics::SectionDiagnostics;
+use crate::{config::ConfigPath, duration::GoDuration, prowjob::null_default};
 
 /// One rule for a repository or an organisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,12 +39,13 @@ pub struct RequireMatchingLabel {
 }
 
 impl RequireMatchingLabel {
-    pub(super) fn complete(&mut self) {
-        super::or(&mut self.grace_period, "5s");
+    pub(super) fn set_defaults(&mut self) {
+        super::fill_default(&mut self.grace_period, "5s");
     }
 
-    fn check(&self, entry: &Path<'_>, report: &mut Report<'_>) {
-        let mut wrong = |key: &str, message: &str| report.add(RULE, &entry.key(key), message);
+    fn check_entry(&self, entry: &ConfigPath<'_>, report: &mut SectionDiagnostics<'_>) {
+        let mut wrong =
+            |key: &str, message: &str| report.add_diagnostic(RULE, &entry.key(key), message);
         for (key, text) in [
             ("org", &self.org),
             ("regexp", &self.regexp),
@@ -63,14 +64,14 @@ impl RequireMatchingLabel {
             wrong("branch", "only pull requests have one; expected prs: true");
         }
         if let Err(error) = self.grace_period.parse::<GoDuration>() {
-            report.add("duration", &entry.key("grace_period"), error.to_string());
+            report.add_diagnostic("duration", &entry.key("grace_period"), error.to_string());
         }
-        let Some(pattern) = report.pattern(&entry.key("regexp"), &self.regexp) else {
+        let Some(pattern) = report.check_pattern(&entry.key("regexp"), &self.regexp) else {
             return;
         };
         let given = !self.regexp.is_empty() && !self.missing_label.is_empty();
         if given && pattern.is_match(&self.missing_label) {
-            report.add(
+            report.add_diagnostic(
                 RULE,
                 &entry.key("missing_label"),
                 format!("{:?} fits regexp itself", self.missing_label),
@@ -81,10 +82,13 @@ impl RequireMatchingLabel {
 
 const RULE: &str = "require-matching-label";
 
-pub(super) fn check(entries: &[RequireMatchingLabel], report: &mut Report<'_>) {
-    let section = Path::Root.key("require_matching_label");
+pub(super) fn check_matching_labels(
+    entries: &[RequireMatchingLabel],
+    report: &mut SectionDiagnostics<'_>,
+) {
+    let section = ConfigPath::Root.key("require_matching_label");
     for (index, entry) in entries.iter().enumerate() {
-        entry.check(&section.index(index), report);
+        entry.check_entry(&section.index(index), report);
     }
 }
 

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::Report;
-use crate::{config::Path, prowjob::null_default};
+use crate::config::section_diagnostics::SectionDiagnostics;
+use crate::{config::ConfigPath, prowjob::null_default};
 
 /// How many reviewers are asked for unless something else is written.
 const REQUEST_COUNT: i64 = 2;
@@ -15,7 +15,7 @@ const LACKS_REVIEWS: &str = r"Not mergeable. (PullRequest is missing sufficient 
 /// Settings of either plugin.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Reviewers {
+pub struct ReviewersConfig {
     /// At least so many reviewers are asked; 2 unless set.
     pub request_count: Option<i64>,
     /// At most so many; 0 is no limit.
@@ -52,20 +52,20 @@ pub struct ContextMatch {
     pub state: String,
 }
 
-impl Reviewers {
-    pub(super) fn complete(&mut self) {
+impl ReviewersConfig {
+    pub(super) fn set_defaults(&mut self) {
         self.request_count.get_or_insert(REQUEST_COUNT);
         if let Some(status) = &mut self.wait_for_status {
-            super::or(&mut status.context, "tide");
-            super::or(&mut status.state, "pending");
-            super::or(&mut status.description, LACKS_REVIEWS);
+            super::fill_default(&mut status.context, "tide");
+            super::fill_default(&mut status.state, "pending");
+            super::fill_default(&mut status.description, LACKS_REVIEWS);
         }
     }
 
-    pub(super) fn check(&self, section: &str, report: &mut Report<'_>) {
-        let section = Path::Root.key(section);
+    pub(super) fn check_reviewers(&self, section: &str, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key(section);
         if let Some(count) = self.request_count.filter(|count| *count < 1) {
-            report.add(
+            report.add_diagnostic(
                 "request-count",
                 &section.key("request_count"),
                 format!("found {count}, expected 1 or more"),
@@ -73,7 +73,7 @@ impl Reviewers {
         }
         if let Some(status) = &self.wait_for_status {
             let path = section.key("wait_for_status");
-            report.pattern(&path.key("description"), &status.description);
+            report.check_pattern(&path.key("description"), &status.description);
         }
     }
 }

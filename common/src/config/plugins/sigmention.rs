@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::Report;
-use crate::{config::Path, prowjob::null_default};
+use crate::config::section_diagnostics::SectionDiagnostics;
+use crate::{config::ConfigPath, prowjob::null_default};
 
 /// Teams of Kubernetes' special interest groups.
 const TEAMS: &str = r"(?m)@kubernetes/sig-([\w-]*)-(misc|test-failures|bugs|feature-requests|proposals|pr-reviews|api-reviews)";
@@ -19,13 +19,13 @@ pub struct SigMention {
 }
 
 impl SigMention {
-    pub(super) fn complete(&mut self) {
-        super::or(&mut self.regexp, TEAMS);
+    pub(super) fn set_defaults(&mut self) {
+        super::fill_default(&mut self.regexp, TEAMS);
     }
 
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("sigmention");
-        report.pattern(&section.key("regexp"), &self.regexp);
+    pub(super) fn check_sigmention(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("sigmention");
+        report.check_pattern(&section.key("regexp"), &self.regexp);
     }
 }
 

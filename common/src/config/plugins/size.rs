@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::Report;
-use crate::{config::Path, prowjob::null_default};
+use crate::config::section_diagnostics::SectionDiagnostics;
+use crate::{config::ConfigPath, prowjob::null_default};
 
 /// The least number of lines for each label; 0 is the plugin's own number for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Size {
+pub struct SizeConfig {
     #[serde(deserialize_with = "null_default")]
     pub s: i64,
     #[serde(deserialize_with = "null_default")]
@@ -22,9 +22,9 @@ pub struct Size {
     pub xxl: i64,
 }
 
-impl Size {
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("size");
+impl SizeConfig {
+    pub(super) fn check_sizes(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("size");
         let sizes = [
             ("s", self.s),
             ("m", self.m),
@@ -35,7 +35,7 @@ impl Size {
         for pair in sizes.windows(2) {
             let [(smaller, below), (larger, lines)] = [pair[0], pair[1]];
             if below > lines {
-                report.add(
+                report.add_diagnostic(
                     "size-order",
                     &section.key(larger),
                     format!("found {lines}, expected at least {below}, as for {smaller}"),

@@ -10,7 +10,7 @@ use crate::prowjob::null_default;
 /// Settings of the plugin slackevents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Slack {
+pub struct SlackConfig {
     /// Hear of mentions of special interest groups.
     #[serde(deserialize_with = "null_default")]
     pub mentionchannels: Vec<String>,

@@ -8,7 +8,7 @@ use crate::prowjob::null_default;
 /// Settings for the repositories it lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Trigger {
+pub struct TriggerConfig {
     /// `org` or `org/repo`.
     #[serde(deserialize_with = "null_default")]
     pub repos: Vec<String>,
@@ -56,8 +56,8 @@ pub struct ProminentInvite {
     pub message: String,
 }
 
-impl Trigger {
-    pub(super) fn complete(&mut self) {
+impl TriggerConfig {
+    pub(super) fn set_defaults(&mut self) {
         if !self.trusted_org.is_empty() && self.join_org_url.is_empty() {
             self.join_org_url = format!("https://github.com/orgs/{}/people", self.trusted_org);
         }

@@ -3,17 +3,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::report::Report;
+use crate::config::section_diagnostics::SectionDiagnostics;
 use crate::{
-    config::Path,
+    config::ConfigPath,
     prowjob::null_default,
-    template::{Error, Template},
+    template::{GoTemplate, GoTemplateError},
 };
 
 /// A message for the repositories it lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Welcome {
+pub struct WelcomeConfig {
     /// `org` or `org/repo`, each in one entry only.
     #[serde(deserialize_with = "null_default")]
     pub repos: Vec<String>,
@@ -25,17 +25,17 @@ pub struct Welcome {
     pub always_post: bool,
 }
 
-pub(super) fn check(entries: &[Welcome], report: &mut Report<'_>) {
-    report.listed_once("welcome", entries.iter().map(|entry| &entry.repos));
+pub(super) fn check_welcome(entries: &[WelcomeConfig], report: &mut SectionDiagnostics<'_>) {
+    report.check_listed_once("welcome", entries.iter().map(|entry| &entry.repos));
 }
 
 /// Prow takes a template that cannot be read, and then welcomes nobody.
-pub(super) fn check_templates(entries: &[Welcome], report: &mut Report<'_>) {
-    let section = Path::Root.key("welcome");
+pub(super) fn check_templates(entries: &[WelcomeConfig], report: &mut SectionDiagnostics<'_>) {
+    let section = ConfigPath::Root.key("welcome");
     for (index, entry) in entries.iter().enumerate() {
-        if let Err(error) = tried(&entry.message_template) {
+        if let Err(error) = try_template(&entry.message_template) {
             let entry = section.index(index);
-            report.add(
+            report.add_diagnostic(
                 "template",
                 &entry.key("message_template"),
                 error.to_string(),
@@ -45,15 +45,15 @@ pub(super) fn check_templates(entries: &[Welcome], report: &mut Report<'_>) {
 }
 
 /// Reads a template and tries it, so that a misspelt field is found.
-fn tried(template: &str) -> Result<(), Error> {
-    Template::parse(template)?.render(&PullRequest::default())?;
+fn try_template(template: &str) -> Result<(), GoTemplateError> {
+    GoTemplate::parse_template(template)?.render_data(&WelcomePrInfo::default())?;
     Ok(())
 }
 
 /// What a message may tell, under the names that templates use.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct PullRequest {
+struct WelcomePrInfo {
     org: String,
     repo: String,
     author_login: String,

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use policy::{People, Policy, RequiredReviews, RequiredStatusChecks, Restrictions};
+pub use policy::{
+    BranchProtectionPolicy, PushRestrictions, RequiredStatusChecks, ReviewPolicy, UsersAndTeams,
+};
 
 use crate::{
-    config::{Path, report::Report},
-    names,
+    config::{ConfigPath, section_diagnostics::SectionDiagnostics},
+    repo_names,
 };
 
 /// For all, and by organisation. What a level leaves out is that of the level above; its lists
@@ -20,7 +22,7 @@ use crate::{
 #[serde(default)]
 pub struct BranchProtection {
     #[serde(flatten)]
-    pub policy: Policy,
+    pub policy: BranchProtectionPolicy,
     /// Repositories with jobs are protected whether or not they are listed.
     #[serde(rename = "protect-tested-repos")]
     pub protect_tested_repos: Option<bool>,
@@ -38,7 +40,7 @@ pub struct BranchProtection {
 #[serde(default)]
 pub struct ProtectedOrg {
     #[serde(flatten)]
-    pub policy: Policy,
+    pub policy: BranchProtectionPolicy,
     pub repos: BTreeMap<String, ProtectedRepo>,
 }
 
@@ -47,15 +49,20 @@ pub struct ProtectedOrg {
 #[serde(default)]
 pub struct ProtectedRepo {
     #[serde(flatten)]
-    pub policy: Policy,
-    pub branches: BTreeMap<String, Policy>,
+    pub policy: BranchProtectionPolicy,
+    pub branches: BTreeMap<String, BranchProtectionPolicy>,
 }
 
 impl BranchProtection {
     /// What holds for a branch, from the widest level.
-    pub fn levels(&self, org: &str, repo: &str, branch: &str) -> impl Iterator<Item = &Policy> {
-        let org = names::find(&self.orgs, org);
-        let repo = org.and_then(|org| names::find(&org.repos, repo));
+    pub fn policy_levels(
+        &self,
+        org: &str,
+        repo: &str,
+        branch: &str,
+    ) -> impl Iterator<Item = &BranchProtectionPolicy> {
+        let org = repo_names::find_by_name(&self.orgs, org);
+        let repo = org.and_then(|org| repo_names::find_by_name(&org.repos, repo));
         let branch = repo.and_then(|repo| repo.branches.get(branch));
         let narrower = [org.map(|it| &it.policy), repo.map(|it| &it.policy), branch];
         [&self.policy]
@@ -64,11 +71,11 @@ impl BranchProtection {
     }
 
     /// Prow looks at the widest level only.
-    pub(super) fn check(&self, report: &mut Report<'_>) {
+    pub(super) fn check_branch_protection(&self, report: &mut SectionDiagnostics<'_>) {
         if !self.policy.include.is_empty() && !self.policy.exclude.is_empty() {
-            report.add(
+            report.add_diagnostic(
                 "branch-protection-branches",
-                &Path::Root.key("branch-protection").key("exclude"),
+                &ConfigPath::Root.key("branch-protection").key("exclude"),
                 "include and exclude exclude each other",
             );
         }
@@ -105,11 +112,11 @@ branch-protection:
         )
         .branch_protection;
         let protect = |branch| {
-            let levels = protection.levels("o", "r", branch);
+            let levels = protection.policy_levels("o", "r", branch);
             levels.map(|policy| policy.protect).collect::<Vec<_>>()
         };
         assert_eq!(protect("main"), [Some(true), None, None, Some(false)]);
         assert_eq!(protect("dev"), [Some(true), None, None]);
-        assert_eq!(protection.levels("p", "r", "main").count(), 1);
+        assert_eq!(protection.policy_levels("p", "r", "main").count(), 1);
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{names, prowjob::null_default};
+use crate::{prowjob::null_default, repo_names};
 
 /// A setting for the jobs of a repository and a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -29,16 +29,16 @@ pub struct ByRepoAndCluster<T> {
 impl<T> ByRepoAndCluster<T> {
     /// Whether the entry is for a job of this repository (`org/repo`, none for a periodic
     /// without one) and cluster.
-    pub fn matches(&self, org_repo: Option<&str>, cluster: &str) -> bool {
-        covers(&self.repo, org_repo)
+    pub fn matches_job(&self, org_repo: Option<&str>, cluster: &str) -> bool {
+        covers_repo(&self.repo, org_repo)
             && (matches!(self.cluster.as_str(), "" | "*") || self.cluster == cluster)
     }
 }
 
 /// Whether `org/repo`, `org`, or `*` and empty for all, is for the repository.
-pub(super) fn covers(entry: &str, org_repo: Option<&str>) -> bool {
+pub(super) fn covers_repo(entry: &str, org_repo: Option<&str>) -> bool {
     matches!(entry, "" | "*")
         || org_repo
             .and_then(|name| name.split_once('/'))
-            .is_some_and(|(org, repo)| names::covers(entry, org, repo))
+            .is_some_and(|(org, repo)| repo_names::covers_repo(entry, org, repo))
 }

@@ -6,30 +6,30 @@ mod spyglass;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use rerun::{DefaultRerunAuth, RerunAuthConfigs};
-pub use spyglass::{Lens, LensFiles, RemoteLens, Spyglass};
+pub use rerun::{DefaultRerunAuthConfigEntry, RerunAuthConfigs};
+pub use spyglass::{LensConfig, LensFileConfig, LensRemoteConfig, SpyglassConfig};
 
 use super::selector;
 use crate::{
-    config::{Path, report::Report},
+    config::{ConfigPath, section_diagnostics::SectionDiagnostics},
     duration::GoDuration,
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Deck {
-    pub spyglass: Spyglass,
+pub struct DeckConfig {
+    pub spyglass: SpyglassConfig,
     tide_update_period: Option<GoDuration>,
     /// `org/repo` and `org` that are not shown.
     pub hidden_repos: Vec<String>,
     /// Where the logs are of jobs that run outside of Prow.
     pub external_agent_logs: Vec<ExternalAgentLog>,
-    pub branding: Option<Branding>,
+    pub branding: Option<DeckBranding>,
     /// A Google Analytics code that every page gets.
     pub google_analytics: String,
     /// Older form of `default_rerun_auth_configs`, by `org/repo`, `org` or `*`.
     pub rerun_auth_configs: RerunAuthConfigs,
-    pub default_rerun_auth_configs: Vec<DefaultRerunAuth>,
+    pub default_rerun_auth_configs: Vec<DefaultRerunAuthConfigEntry>,
     /// Artifacts of any bucket are shown; so unless this is `false`.
     pub skip_storage_path_validation: Option<bool>,
     /// Buckets that may be looked into beside those that jobs write to.
@@ -50,32 +50,33 @@ pub struct ExternalAgentLog {
 /// URLs of pictures, and colours as CSS has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Branding {
+pub struct DeckBranding {
     pub logo: String,
     pub favicon: String,
     pub background_color: String,
     pub header_color: String,
 }
 
-impl Deck {
+impl DeckConfig {
     /// How often Tide is asked; every 10 s unless set.
     pub fn tide_update_period(&self) -> GoDuration {
         self.tide_update_period.unwrap_or(GoDuration::from_secs(10))
     }
 
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("deck");
-        self.spyglass.check(&section.key("spyglass"), report);
+    pub(super) fn check_deck(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("deck");
+        self.spyglass
+            .check_spyglass(&section.key("spyglass"), report);
         let logs = section.key("external_agent_logs");
         for (index, log) in self.external_agent_logs.iter().enumerate() {
             let path = logs.index(index);
-            report.template(&path.key("url_template"), &log.url_template);
-            selector::check(&path.key("selector"), &log.selector, report);
+            report.check_template(&path.key("url_template"), &log.url_template);
+            selector::check_label_selector(&path.key("selector"), &log.selector, report);
         }
         if !self.additional_allowed_buckets.is_empty()
             && self.skip_storage_path_validation != Some(false)
         {
-            report.add(
+            report.add_diagnostic(
                 "additional-allowed-buckets",
                 &section.key("additional_allowed_buckets"),
                 "does nothing without skip_storage_path_validation: false",
@@ -118,7 +119,7 @@ mod tests {
         let deck =
             loaded("deck: {skip_storage_path_validation: false, additional_allowed_buckets: [b]}")
                 .deck;
-        assert_eq!(deck.tide_update_period().secs(), 10);
+        assert_eq!(deck.tide_update_period().as_secs(), 10);
         assert_eq!(deck.spyglass.size_limit(), 100_000_000);
     }
 }

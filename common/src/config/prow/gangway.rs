@@ -5,26 +5,26 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Path, report::Report};
+use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Gangway {
-    pub allowed_api_clients: Vec<ApiClient>,
+pub struct GangwayConfig {
+    pub allowed_api_clients: Vec<AllowedApiClient>,
 }
 
 /// A client, and the jobs that it may start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct ApiClient {
-    pub gcp: Option<GcpClient>,
-    pub allowed_jobs_filters: Vec<JobsFilter>,
+pub struct AllowedApiClient {
+    pub gcp: Option<ApiClientGcp>,
+    pub allowed_jobs_filters: Vec<AllowedJobsFilter>,
 }
 
 /// How Google Cloud names a client in the headers of its calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct GcpClient {
+pub struct ApiClientGcp {
     /// `PROJECT`; there is no other.
     pub endpoint_api_consumer_type: String,
     /// The project's number.
@@ -33,65 +33,67 @@ pub struct GcpClient {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct JobsFilter {
+pub struct AllowedJobsFilter {
     /// Of the jobs' `prowjob_defaults`.
     pub tenant_id: String,
 }
 
-impl Gangway {
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("gangway");
+impl GangwayConfig {
+    pub(super) fn check_gangway(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("gangway");
         let section = section.key("allowed_api_clients");
         let mut seen = BTreeSet::new();
         for (index, client) in self.allowed_api_clients.iter().enumerate() {
             let path = section.index(index);
-            client.check(&path, report);
+            client.check_api_client(&path, report);
             let Some(gcp) = &client.gcp else { continue };
             if !seen.insert(&gcp.endpoint_api_consumer_number) {
                 let message = format!(
                     "project {} is listed above already",
                     gcp.endpoint_api_consumer_number
                 );
-                report.add("gangway-client-twice", &path.key("gcp"), message);
+                report.add_diagnostic("gangway-client-twice", &path.key("gcp"), message);
             }
         }
     }
 }
 
-impl ApiClient {
-    fn check(&self, path: &Path<'_>, report: &mut Report<'_>) {
+impl AllowedApiClient {
+    fn check_api_client(&self, path: &ConfigPath<'_>, report: &mut SectionDiagnostics<'_>) {
         match &self.gcp {
-            None => report.add("gangway-client", path, "expected gcp: who the client is"),
-            Some(gcp) => gcp.check(&path.key("gcp"), report),
+            None => {
+                report.add_diagnostic("gangway-client", path, "expected gcp: who the client is")
+            }
+            Some(gcp) => gcp.check_gcp_client(&path.key("gcp"), report),
         }
         let filters = path.key("allowed_jobs_filters");
         if self.allowed_jobs_filters.is_empty() {
-            report.add("gangway-filters", &filters, "is required");
+            report.add_diagnostic("gangway-filters", &filters, "is required");
         }
         for (index, filter) in self.allowed_jobs_filters.iter().enumerate() {
             if filter.tenant_id.is_empty() {
                 let tenant = filters.index(index);
-                report.add("gangway-tenant", &tenant.key("tenant_id"), "is required");
+                report.add_diagnostic("gangway-tenant", &tenant.key("tenant_id"), "is required");
             }
         }
     }
 }
 
-impl GcpClient {
-    fn check(&self, path: &Path<'_>, report: &mut Report<'_>) {
+impl ApiClientGcp {
+    fn check_gcp_client(&self, path: &ConfigPath<'_>, report: &mut SectionDiagnostics<'_>) {
         let (kind, number) = (
             &self.endpoint_api_consumer_type,
             &self.endpoint_api_consumer_number,
         );
         if kind != "PROJECT" {
-            report.add(
+            report.add_diagnostic(
                 "gangway-consumer-type",
                 &path.key("endpoint_api_consumer_type"),
                 format!("found {kind:?}, expected \"PROJECT\""),
             );
         }
         if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-            report.add(
+            report.add_diagnostic(
                 "gangway-consumer-number",
                 &path.key("endpoint_api_consumer_number"),
                 format!("found {number:?}, expected a project's number"),

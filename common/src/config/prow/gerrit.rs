@@ -5,18 +5,18 @@ use serde::{Deserialize, Serialize};
 
 use super::links::check_url;
 use crate::{
-    config::{Path, report::Report},
+    config::{ConfigPath, section_diagnostics::SectionDiagnostics},
     duration::GoDuration,
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Gerrit {
+pub struct GerritConfig {
     tick_interval: Option<GoDuration>,
     ratelimit: i64,
     /// Where Deck is, for links to jobs.
     pub deck_url: String,
-    pub org_repos_config: Option<Vec<GerritRepos>>,
+    pub org_repos_config: Option<Vec<GerritOrgRepoConfig>>,
     /// A regular expression: comments that may start presubmits; empty is all.
     pub allowed_presubmit_trigger_re: String,
 }
@@ -24,19 +24,19 @@ pub struct Gerrit {
 /// Repositories of one Gerrit server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct GerritRepos {
+pub struct GerritOrgRepoConfig {
     /// The server with its `https://`.
     pub org: String,
     pub repos: Vec<String>,
     /// Comments are not answered with help.
     pub opt_out_help: bool,
-    pub filters: Option<GerritFilter>,
+    pub filters: Option<GerritQueryFilter>,
 }
 
 /// Which changes are looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct GerritFilter {
+pub struct GerritQueryFilter {
     pub branches: Vec<String>,
     pub excluded_branches: Vec<String>,
     /// Tide takes a change without being asked, unless it is told not to.
@@ -44,11 +44,11 @@ pub struct GerritFilter {
 }
 
 /// Changes that one call asks for: 5 unless set.
-pub(super) fn ratelimit(written: i64) -> i64 {
+pub(super) fn ratelimit_or_default(written: i64) -> i64 {
     if written == 0 { 5 } else { written }
 }
 
-impl Gerrit {
+impl GerritConfig {
     /// The time between two looks; 1 min unless set.
     pub fn tick_interval(&self) -> GoDuration {
         self.tick_interval.unwrap_or(GoDuration::from_secs(60))
@@ -56,18 +56,18 @@ impl Gerrit {
 
     /// Changes that one call asks for; 5 unless set.
     pub fn ratelimit(&self) -> i64 {
-        ratelimit(self.ratelimit)
+        ratelimit_or_default(self.ratelimit)
     }
 
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("gerrit");
+    pub(super) fn check_gerrit(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("gerrit");
         check_url(
             "gerrit-deck-url",
             &section.key("deck_url"),
             &self.deck_url,
             report,
         );
-        report.pattern(
+        report.check_pattern(
             &section.key("allowed_presubmit_trigger_re"),
             &self.allowed_presubmit_trigger_re,
         );
@@ -97,7 +97,10 @@ mod tests {
     #[test]
     fn five_changes_a_minute() {
         let gerrit = loaded("gerrit: {ratelimit: 0}").gerrit;
-        assert_eq!((gerrit.ratelimit(), gerrit.tick_interval().secs()), (5, 60));
+        assert_eq!(
+            (gerrit.ratelimit(), gerrit.tick_interval().as_secs()),
+            (5, 60)
+        );
         assert_eq!(loaded("gerrit: {ratelimit: 7}").gerrit.ratelimit(), 7);
     }
 }

@@ -7,11 +7,11 @@ use crate::duration::GoDuration;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Horologium {
+pub struct HorologiumConfig {
     tick_interval: Option<GoDuration>,
 }
 
-impl Horologium {
+impl HorologiumConfig {
     /// The time between two looks; 1 min unless set.
     pub fn tick_interval(&self) -> GoDuration {
         self.tick_interval.unwrap_or(GoDuration::from_secs(60))

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    names::{find, narrowest},
     prowjob::{DEFAULT_CLUSTER, null_default},
+    repo_names::{find_by_name, find_most_specific},
 };
 
 /// Keys are `org/repo`, `org` or `*`.
@@ -23,14 +23,14 @@ pub struct InRepoConfig {
 impl InRepoConfig {
     /// Whether jobs are read from the repository: the narrowest key decides, `off` without one.
     pub fn is_enabled(&self, org: &str, repo: &str) -> bool {
-        narrowest(&self.enabled, org, repo)
+        find_most_specific(&self.enabled, org, repo)
             .copied()
             .unwrap_or(false)
     }
 
     /// The build clusters its own jobs may name: those of all three keys together. Without a
     /// `*` key that is `default` as well.
-    pub fn clusters(&self, org: &str, repo: &str) -> Vec<&str> {
+    pub fn allowed_clusters_for(&self, org: &str, repo: &str) -> Vec<&str> {
         let global = match self.allowed_clusters.get("*") {
             Some(clusters) => clusters.iter().map(String::as_str).collect(),
             None => vec![DEFAULT_CLUSTER],
@@ -38,7 +38,7 @@ impl InRepoConfig {
         let full = format!("{org}/{repo}");
         let mut all: Vec<&str> = [full.as_str(), org]
             .iter()
-            .filter_map(|key| find(&self.allowed_clusters, key))
+            .filter_map(|key| find_by_name(&self.allowed_clusters, key))
             .flatten()
             .map(String::as_str)
             .chain(global)
@@ -78,10 +78,13 @@ mod tests {
     fn clusters_add_up_and_a_star_replaces_the_default() {
         let defaulted =
             section(serde_json::json!({"allowed_clusters": {"o/r": ["b"], "o": ["a"]}}));
-        assert_eq!(defaulted.clusters("o", "r"), ["a", "b", "default"]);
-        assert_eq!(defaulted.clusters("o", "s"), ["a", "default"]);
+        assert_eq!(
+            defaulted.allowed_clusters_for("o", "r"),
+            ["a", "b", "default"]
+        );
+        assert_eq!(defaulted.allowed_clusters_for("o", "s"), ["a", "default"]);
         let none = section(serde_json::json!({"allowed_clusters": {"*": [], "o/r": ["b"]}}));
-        assert_eq!(none.clusters("o", "r"), ["b"]);
-        assert!(none.clusters("p", "q").is_empty());
+        assert_eq!(none.allowed_clusters_for("o", "r"), ["b"]);
+        assert!(none.allowed_clusters_for("p", "q").is_empty());
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ProwConfig, controller, selector};
-use crate::config::{Path, report::Report};
+use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 
 /// One replica of Prow's operator.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -32,33 +32,38 @@ impl JenkinsOperator {
         }
     }
 
-    fn check(&self, path: &Path<'_>, is_only: bool, report: &mut Report<'_>) {
+    fn check_jenkins_operator(
+        &self,
+        path: &ConfigPath<'_>,
+        is_only: bool,
+        report: &mut SectionDiagnostics<'_>,
+    ) {
         let selector = path.key("label_selector");
-        selector::check(&selector, &self.label_selector, report);
+        selector::check_label_selector(&selector, &self.label_selector, report);
         if is_only && !self.label_selector.is_empty() {
             let message = "a single operator has all jobs; expected none";
-            report.add("jenkins-selector", &selector, message);
+            report.add_diagnostic("jenkins-selector", &selector, message);
         } else if !is_only && self.label_selector.is_empty() {
             let message = "is required where there are several operators";
-            report.add("jenkins-selector", &selector, message);
+            report.add_diagnostic("jenkins-selector", &selector, message);
         }
-        report.template_calling(
+        report.check_template_calling(
             &path.key("job_url_template"),
             &self.job_url_template,
             &["replace"],
         );
         let templates = (self.report_template.as_str(), &self.report_templates);
-        controller::report_templates(path, templates, report);
-        controller::limits(path, self.max_concurrency, self.max_goroutines(), report);
+        controller::check_report_templates(path, templates, report);
+        controller::check_limits(path, self.max_concurrency, self.max_goroutines(), report);
     }
 }
 
 impl ProwConfig {
-    pub(super) fn check_jenkins(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("jenkins_operators");
+    pub(super) fn check_jenkins(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("jenkins_operators");
         let is_only = self.jenkins_operators.len() == 1;
         for (index, operator) in self.jenkins_operators.iter().enumerate() {
-            operator.check(&section.index(index), is_only, report);
+            operator.check_jenkins_operator(&section.index(index), is_only, report);
         }
     }
 }

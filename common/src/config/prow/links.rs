@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Path, report::Report};
+use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -13,23 +13,23 @@ pub struct GithubLinks {
     pub link_url: String,
 }
 
-const GITHUB: &str = "https://github.com";
+const GITHUB_URL: &str = "https://github.com";
 
 impl Default for GithubLinks {
     fn default() -> Self {
         Self {
-            link_url: GITHUB.into(),
+            link_url: GITHUB_URL.into(),
         }
     }
 }
 
 fn link_url<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    super::non_empty(deserializer, GITHUB)
+    super::non_empty(deserializer, GITHUB_URL)
 }
 
 impl GithubLinks {
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let path = Path::Root.key("github");
+    pub(super) fn check_links(&self, report: &mut SectionDiagnostics<'_>) {
+        let path = ConfigPath::Root.key("github");
         check_url(
             "github-link-url",
             &path.key("link_url"),
@@ -40,9 +40,14 @@ impl GithubLinks {
 }
 
 /// Refuses what [`is_url`] does not take.
-pub(super) fn check_url(rule: &'static str, path: &Path<'_>, text: &str, report: &mut Report<'_>) {
+pub(super) fn check_url(
+    rule: &'static str,
+    path: &ConfigPath<'_>,
+    text: &str,
+    report: &mut SectionDiagnostics<'_>,
+) {
     if !is_url(text) {
-        report.add(rule, path, format!("found {text:?}, expected a URL"));
+        report.add_diagnostic(rule, path, format!("found {text:?}, expected a URL"));
     }
 }
 

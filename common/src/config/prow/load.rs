@@ -6,15 +6,15 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::{ProwConfig, UNUSED};
+use super::{ProwConfig, UNUSED_SECTIONS};
 use crate::config::{
-    Errors, Problem,
-    content::Content,
-    findings::Findings,
+    ConfigErrors, Diagnostic,
+    content_hash::ContentHash,
+    diagnostics::Diagnostics,
+    file_jobs::ParsedJobFile,
     job::JobFile,
-    part::Written,
-    report::Report,
-    yaml::{self, GoType, Trust},
+    section_diagnostics::SectionDiagnostics,
+    yaml::{self, DocumentTrust, GoType},
 };
 
 /// What `config.yaml` may hold: sections, and jobs among them.
@@ -33,80 +33,88 @@ struct ConfigFile {
 impl ProwConfig {
     /// The files with their texts, the main one first. What breaks a rule is in `findings`, and
     /// an error is a file that cannot be read as what it should be.
-    pub(in crate::config) fn assemble(
+    pub(in crate::config) fn assemble_files(
         files: &[(Arc<str>, String)],
         now: Timestamp,
-        findings: &mut Findings,
-    ) -> Result<(Self, Written), Errors> {
+        findings: &mut Diagnostics,
+    ) -> Result<(Self, ParsedJobFile), ConfigErrors> {
         let ((main, text), parts) = files.split_first().expect("there is a main file");
         let mut problems = Vec::new();
-        let mut whole = Self::main(main, text).map_err(|errors| problems.extend(errors.0));
+        let mut whole = Self::parse_main(main, text).map_err(|errors| problems.extend(errors.0));
         for (file, text) in parts {
-            match (Self::part(file, text), &mut whole) {
+            match (Self::parse_part(file, text), &mut whole) {
                 (Err(errors), _) => problems.extend(errors.0),
                 (Ok((part, mut remarks)), Ok((prow, written))) => {
-                    prow.merge(part, file, findings);
+                    prow.merge_part(part, file, findings);
                     written.remarks.append(&mut remarks);
                 }
                 (Ok(_), Err(())) => {}
             }
         }
         let Ok((prow, written)) = whole else {
-            return Err(Errors(problems));
+            return Err(ConfigErrors(problems));
         };
         if !problems.is_empty() {
-            return Err(Errors(problems));
+            return Err(ConfigErrors(problems));
         }
         let places = &prow.places;
-        prow.check(now, &mut Report { places, findings });
+        prow.check_sections(now, &mut SectionDiagnostics { places, findings });
         Ok((prow, written))
     }
 
-    fn main(file: &Arc<str>, text: &str) -> Result<(Self, Written), Errors> {
-        let tree = yaml::tree(file, text, Trust::Operator)?;
-        let document =
-            yaml::fitted::<ConfigFile>(file, tree.as_ref(), GoType::Config, Trust::Operator)?;
-        let mut prow: Self = yaml::read(file, tree.as_ref(), document.value.clone())?;
+    fn parse_main(file: &Arc<str>, text: &str) -> Result<(Self, ParsedJobFile), ConfigErrors> {
+        let tree = yaml::parse_tree(file, text, DocumentTrust::Operator)?;
+        let document = yaml::coerce_tree::<ConfigFile>(
+            file,
+            tree.as_ref(),
+            GoType::Config,
+            DocumentTrust::Operator,
+        )?;
+        let mut prow: Self = yaml::deserialize_value(file, tree.as_ref(), document.value.clone())?;
         prow.note_unused(&document.value);
         prow.places.main = Arc::clone(file);
-        let written = Written {
+        let written = ParsedJobFile {
             file: Arc::clone(file),
-            content: Content::of(text),
-            jobs: yaml::read(file, tree.as_ref(), document.value)?,
+            content: ContentHash::hash_text(text),
+            jobs: yaml::deserialize_value(file, tree.as_ref(), document.value)?,
             remarks: document.remarks,
         };
         Ok((prow, written))
     }
 
-    fn part(file: &Arc<str>, text: &str) -> Result<(Self, Vec<Problem>), Errors> {
-        let tree = yaml::tree(file, text, Trust::Operator)?;
-        let document =
-            yaml::fitted::<Self>(file, tree.as_ref(), GoType::ProwConfig, Trust::Operator)?;
-        let mut part: Self = yaml::read(file, tree.as_ref(), document.value.clone())?;
+    fn parse_part(file: &Arc<str>, text: &str) -> Result<(Self, Vec<Diagnostic>), ConfigErrors> {
+        let tree = yaml::parse_tree(file, text, DocumentTrust::Operator)?;
+        let document = yaml::coerce_tree::<Self>(
+            file,
+            tree.as_ref(),
+            GoType::ProwConfig,
+            DocumentTrust::Operator,
+        )?;
+        let mut part: Self = yaml::deserialize_value(file, tree.as_ref(), document.value.clone())?;
         part.note_unused(&document.value);
         Ok((part, document.remarks))
     }
 
     fn note_unused(&mut self, written: &Value) {
-        let sections = UNUSED.iter().copied();
+        let sections = UNUSED_SECTIONS.iter().copied();
         self.unused = sections
             .filter(|section| written.get(section).is_some())
             .collect();
     }
 
     /// Every rule that the sections must keep. What is in the future is after `now`.
-    fn check(&self, now: Timestamp, report: &mut Report<'_>) {
+    fn check_sections(&self, now: Timestamp, report: &mut SectionDiagnostics<'_>) {
         self.check_log_level(report);
-        self.github.check(report);
-        self.plank.check(report);
-        self.github_reporter.check(report);
-        self.deck.check(report);
-        self.tide.check(report);
-        self.branch_protection.check(report);
-        self.gerrit.check(report);
-        self.gangway.check(report);
-        self.managed_webhooks.check(now, report);
-        self.scheduler.check(report);
+        self.github.check_links(report);
+        self.plank.check_plank(report);
+        self.github_reporter.check_github_reporter(report);
+        self.deck.check_deck(report);
+        self.tide.check_tide(report);
+        self.branch_protection.check_branch_protection(report);
+        self.gerrit.check_gerrit(report);
+        self.gangway.check_gangway(report);
+        self.managed_webhooks.check_managed_webhooks(now, report);
+        self.scheduler.check_scheduler(report);
         self.check_slack(report);
         self.check_jenkins(report);
         self.check_pubsub(report);

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Path, report::Report};
+use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -17,26 +17,30 @@ pub struct ManagedWebhooks {
     /// Invitations to administer what is listed are accepted.
     pub auto_accept_invitation: bool,
     /// By `org/repo` or `org`.
-    pub org_repo_config: BTreeMap<String, ManagedWebhook>,
+    pub org_repo_config: BTreeMap<String, ManagedWebhookInfo>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct ManagedWebhook {
+pub struct ManagedWebhookInfo {
     /// A secret that is older is made anew. RFC 3339.
     #[schemars(with = "Option<Time>")]
     pub token_created_after: Option<Timestamp>,
 }
 
 impl ManagedWebhooks {
-    pub(super) fn check(&self, now: Timestamp, report: &mut Report<'_>) {
-        let section = Path::Root.key("managed_webhooks");
+    pub(super) fn check_managed_webhooks(
+        &self,
+        now: Timestamp,
+        report: &mut SectionDiagnostics<'_>,
+    ) {
+        let section = ConfigPath::Root.key("managed_webhooks");
         let section = section.key("org_repo_config");
         for (name, hook) in &self.org_repo_config {
             let Some(after) = hook.token_created_after.filter(|after| *after > now) else {
                 continue;
             };
-            report.add(
+            report.add_diagnostic(
                 "token-created-after",
                 &section.key(name).key("token_created_after"),
                 format!("{after} is still to come: no secret could ever be new enough"),

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{BranchProtection, Policy, ProwConfig, Tide};
+use super::{BranchProtection, BranchProtectionPolicy, ProwConfig, TideConfig};
 use crate::config::{
-    Path, Segment,
-    findings::Findings,
-    places::{Merge, TWICE, below, differing},
+    ConfigPath, PathSegment,
+    diagnostics::Diagnostics,
+    source_map::{SUPPLEMENTAL_DUPLICATE, SupplementalMerge, differing_keys, key_path},
 };
 
 /// What a further part may say.
@@ -15,8 +15,8 @@ const MERGEABLE: &str =
 
 impl ProwConfig {
     /// Takes what a further part says.
-    pub(super) fn merge(&mut self, part: Self, file: &Arc<str>, findings: &mut Findings) {
-        let mut merge = Merge {
+    pub(super) fn merge_part(&mut self, part: Self, file: &Arc<str>, findings: &mut Diagnostics) {
+        let mut merge = SupplementalMerge {
             places: &mut self.places,
             file: Arc::clone(file),
             findings,
@@ -24,44 +24,44 @@ impl ProwConfig {
         for path in part.not_mergeable() {
             let message =
                 format!("only --config-path may say this; a further part has {MERGEABLE}");
-            merge.refuse("supplemental-section", &path, message);
+            merge.refuse_value("supplemental-section", &path, message);
         }
-        merge.append(
+        merge.append_list(
             &mut self.tide.queries,
             part.tide.queries,
             &["tide", "queries"],
         );
-        merge.entries(
+        merge.merge_entries(
             &mut self.tide.merge_method,
             part.tide.merge_method,
             &["tide", "merge_method"],
         );
-        merge.entries(
+        merge.merge_entries(
             &mut self.slack_reporter_configs,
             part.slack_reporter_configs,
             &["slack_reporter_configs"],
         );
         let (into, from) = (&mut self.branch_protection, part.branch_protection);
-        branch_protection(&mut merge, into, from);
+        merge_branch_protection(&mut merge, into, from);
         self.unused.extend(part.unused);
     }
 
     /// What only the main file may say.
-    fn not_mergeable(&self) -> Vec<Vec<Segment>> {
+    fn not_mergeable(&self) -> Vec<Vec<PathSegment>> {
         let mut tide = self.tide.clone();
         tide.queries.clear();
         tide.merge_method.clear();
-        let of_tide = differing(&tide, &Tide::default());
+        let of_tide = differing_keys(&tide, &TideConfig::default());
         let rest = Self {
             branch_protection: BranchProtection::default(),
             slack_reporter_configs: BTreeMap::new(),
-            tide: Tide::default(),
+            tide: TideConfig::default(),
             ..self.clone()
         };
-        let sections = differing(&rest, &Self::default());
-        let sections = sections.iter().map(|section| below(&[], section));
+        let sections = differing_keys(&rest, &Self::default());
+        let sections = sections.iter().map(|section| key_path(&[], section));
         sections
-            .chain(of_tide.iter().map(|field| below(&["tide"], field)))
+            .chain(of_tide.iter().map(|field| key_path(&["tide"], field)))
             .collect()
     }
 }
@@ -69,9 +69,13 @@ impl ProwConfig {
 const BRANCH_PROTECTION: &str = "branch-protection";
 
 /// Each level's policy is in one file, and so is each switch.
-fn branch_protection(merge: &mut Merge<'_>, into: &mut BranchProtection, from: BranchProtection) {
+fn merge_branch_protection(
+    merge: &mut SupplementalMerge<'_>,
+    into: &mut BranchProtection,
+    from: BranchProtection,
+) {
     let at = [BRANCH_PROTECTION];
-    policy(merge, &mut into.policy, from.policy, &at);
+    merge_policy(merge, &mut into.policy, from.policy, &at);
     for (key, into, from) in [
         (
             "protect-tested-repos",
@@ -94,49 +98,59 @@ fn branch_protection(merge: &mut Merge<'_>, into: &mut BranchProtection, from: B
             from.protect_repos_with_optional_jobs,
         ),
     ] {
-        merge.one(into, from, &below(&at, key));
+        merge.merge_value(into, from, &key_path(&at, key));
     }
     for (name, org) in from.orgs {
         let at = [BRANCH_PROTECTION, "orgs", &name];
-        let into = entry(merge, &mut into.orgs, &at);
-        policy(merge, &mut into.policy, org.policy, &at);
+        let into = get_or_insert_entry(merge, &mut into.orgs, &at);
+        merge_policy(merge, &mut into.policy, org.policy, &at);
         for (repo_name, repo) in org.repos {
             let at = [BRANCH_PROTECTION, "orgs", &name, "repos", &repo_name];
-            let into = entry(merge, &mut into.repos, &at);
-            policy(merge, &mut into.policy, repo.policy, &at);
+            let into = get_or_insert_entry(merge, &mut into.repos, &at);
+            merge_policy(merge, &mut into.policy, repo.policy, &at);
             for (branch, of_branch) in repo.branches {
                 let at = [&at[..], &["branches", &branch]].concat();
-                let into = entry(merge, &mut into.branches, &at);
-                policy(merge, into, of_branch, &at);
+                let into = get_or_insert_entry(merge, &mut into.branches, &at);
+                merge_policy(merge, into, of_branch, &at);
             }
         }
     }
 }
 
 /// The entry to put something into; a new one stands where the part has it.
-fn entry<'m, T: Default>(
-    merge: &mut Merge<'_>,
+fn get_or_insert_entry<'m, T: Default>(
+    merge: &mut SupplementalMerge<'_>,
     into: &'m mut BTreeMap<String, T>,
     at: &[&str],
 ) -> &'m mut T {
     let (name, above) = at.split_last().expect("an entry has a name");
     if !into.contains_key(*name) {
-        merge.moved(below(above, name));
+        merge.record_source(key_path(above, name));
     }
     into.entry((*name).to_owned()).or_default()
 }
 
-fn policy(merge: &mut Merge<'_>, into: &mut Policy, from: Policy, at: &[&str]) {
-    let nothing = Policy::default();
-    let (own, more) = (differing(into, &nothing), differing(&from, &nothing));
+fn merge_policy(
+    merge: &mut SupplementalMerge<'_>,
+    into: &mut BranchProtectionPolicy,
+    from: BranchProtectionPolicy,
+    at: &[&str],
+) {
+    let nothing = BranchProtectionPolicy::default();
+    let (own, more) = (
+        differing_keys(into, &nothing),
+        differing_keys(&from, &nothing),
+    );
     let Some(first) = more.first() else { return };
     if let Some(own) = own.first() {
-        let (file, _) = merge.places.of(&Path::Below(&below(at, own)));
+        let (file, _) = merge
+            .places
+            .locate_path(&ConfigPath::Below(&key_path(at, own)));
         let message = format!("a policy of this level is already in {file}");
-        return merge.refuse(TWICE, &below(at, first), message);
+        return merge.refuse_value(SUPPLEMENTAL_DUPLICATE, &key_path(at, first), message);
     }
     for field in &more {
-        merge.moved(below(at, field));
+        merge.record_source(key_path(at, field));
     }
     *into = from;
 }

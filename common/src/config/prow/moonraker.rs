@@ -7,11 +7,11 @@ use crate::duration::GoDuration;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Moonraker {
+pub struct MoonrakerConfig {
     client_timeout: Option<GoDuration>,
 }
 
-impl Moonraker {
+impl MoonrakerConfig {
     /// How long its clients wait for an answer; 10 min unless set.
     pub fn client_timeout(&self) -> GoDuration {
         self.client_timeout.unwrap_or(GoDuration::from_secs(600))

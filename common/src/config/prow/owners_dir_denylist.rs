@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::names;
+use crate::repo_names;
 
 /// Left out everywhere unless told otherwise.
 const PRECONFIGURED: [&str; 3] = [r"\.git$", "_output$", "vendor/.*/.*"];
@@ -25,11 +25,11 @@ pub struct OwnersDirDenylist {
 
 impl OwnersDirDenylist {
     /// All that count for a repository.
-    pub fn of(&self, org: &str, repo: &str) -> Vec<&str> {
+    pub fn list_ignored_dirs(&self, org: &str, repo: &str) -> Vec<&str> {
         let full = format!("{org}/{repo}");
         let own = [org, &full].into_iter();
         let own = own
-            .filter_map(|key| names::find(&self.repos, key))
+            .filter_map(|key| repo_names::find_by_name(&self.repos, key))
             .flatten();
         let brought: &[&str] = if self.ignore_preconfigured_defaults {
             &[]
@@ -52,10 +52,10 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(
-            list.of("o", "r"),
+            list.list_ignored_dirs("o", "r"),
             ["a", "b", "c", r"\.git$", "_output$", "vendor/.*/.*"]
         );
         list.ignore_preconfigured_defaults = true;
-        assert_eq!(list.of("x", "r"), ["a"]);
+        assert_eq!(list.list_ignored_dirs("x", "r"), ["a"]);
     }
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ByRepoAndCluster, by_repo::covers, controller, links::check_url};
+use super::{ByRepoAndCluster, by_repo::covers_repo, controller, links::check_url};
 use crate::{
-    config::{Path, report::Report},
+    config::{ConfigPath, section_diagnostics::SectionDiagnostics},
     duration::GoDuration,
-    names::narrowest,
     prowjob::{DecorationConfig, ProwJobSpec, null_default},
+    repo_names::find_most_specific,
 };
 
 const MINUTE: i64 = 60;
@@ -18,7 +18,7 @@ const MINUTE: i64 = 60;
 /// Times are what a pod gets unless its job's decoration says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Plank {
+pub struct PlankConfig {
     /// A Go template for the URL of a job that is not decorated.
     #[serde(deserialize_with = "null_default")]
     pub job_url_template: String,
@@ -63,7 +63,7 @@ pub struct Plank {
     pod_missing_reference_timeout: Option<GoDuration>,
 }
 
-impl Plank {
+impl PlankConfig {
     /// 10 min unless set.
     pub fn pod_pending_timeout(&self) -> GoDuration {
         self.pod_pending_timeout
@@ -116,7 +116,8 @@ impl Plank {
         cluster: &str,
     ) -> impl Iterator<Item = (usize, &DecorationConfig)> {
         let entries = self.default_decoration_config_entries.iter();
-        let entries = entries.map(move |entry| (entry.matches(org_repo, cluster), &entry.config));
+        let entries =
+            entries.map(move |entry| (entry.matches_job(org_repo, cluster), &entry.config));
         let mut map: Vec<_> = self.default_decoration_configs.iter().collect();
         // Of two keys that differ in case the one that is spelt as the repository wins.
         let is_spelt_alike = |key: &str| {
@@ -129,7 +130,7 @@ impl Plank {
         });
         let map = map.into_iter();
         entries
-            .chain(map.map(move |(key, config)| (covers(key, org_repo), config)))
+            .chain(map.map(move |(key, config)| (covers_repo(key, org_repo), config)))
             .enumerate()
             .filter_map(|(number, (matches, config))| matches.then_some((number, config)))
     }
@@ -152,10 +153,10 @@ impl Plank {
     }
 }
 
-impl Plank {
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("plank");
-        controller::limits(
+impl PlankConfig {
+    pub(super) fn check_plank(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("plank");
+        controller::check_limits(
             &section,
             self.max_concurrency,
             self.max_goroutines(),
@@ -163,15 +164,15 @@ impl Plank {
         );
         if self.max_revivals() < 0 {
             let path = section.key("max_revivals");
-            report.add("max-revivals", &path, "expected 0 or more");
+            report.add_diagnostic("max-revivals", &path, "expected 0 or more");
         }
-        report.job_template(&section.key("job_url_template"), &self.job_url_template);
+        report.check_job_template(&section.key("job_url_template"), &self.job_url_template);
         let templates = (self.report_template.as_str(), &self.report_templates);
-        controller::report_templates(&section, templates, report);
+        controller::check_report_templates(&section, templates, report);
         if !self.default_decoration_configs.is_empty()
             && !self.default_decoration_config_entries.is_empty()
         {
-            report.add(
+            report.add_diagnostic(
                 "default-decoration-twice",
                 &section.key("default_decoration_configs"),
                 "default_decoration_configs and default_decoration_config_entries exclude each \
@@ -187,7 +188,7 @@ impl Plank {
 
 fn by_refs<'a>(map: &'a BTreeMap<String, String>, spec: &ProwJobSpec) -> Option<&'a str> {
     let entry = match spec.main_refs() {
-        Some(refs) => narrowest(map, &refs.org, &refs.repo),
+        Some(refs) => find_most_specific(map, &refs.org, &refs.repo),
         None => map.get("*"),
     };
     entry.map(String::as_str)
@@ -200,11 +201,11 @@ mod tests {
     use super::*;
     use crate::{config::prow::tests::refused, prowjob::Refs};
 
-    fn plank(json: serde_json::Value) -> Plank {
+    fn plank(json: serde_json::Value) -> PlankConfig {
         serde_json::from_value(json).unwrap()
     }
 
-    fn timeout(plank: &Plank, repo: Option<&str>, cluster: &str) -> Option<String> {
+    fn timeout(plank: &PlankConfig, repo: Option<&str>, cluster: &str) -> Option<String> {
         let (_, last) = plank.default_decorations(repo, cluster).last()?;
         Some(last.timeout?.to_string())
     }
@@ -240,7 +241,7 @@ mod tests {
         assert_eq!(timeout(&plank, Some("o/r"), "x").unwrap(), "2m0s");
         assert_eq!(timeout(&plank, Some("a/b"), "x").unwrap(), "3m0s");
         assert_eq!(timeout(&plank, None, "x").unwrap(), "1m0s");
-        assert_eq!(timeout(&Plank::default(), None, "x"), None);
+        assert_eq!(timeout(&PlankConfig::default(), None, "x"), None);
     }
 
     #[test]
@@ -312,8 +313,8 @@ mod tests {
 
     #[test]
     fn pods_that_cannot_start_fail_fast() {
-        assert!(Plank::default().fail_fast());
-        let patience = Plank::default().pod_missing_reference_timeout();
+        assert!(PlankConfig::default().fail_fast());
+        let patience = PlankConfig::default().pod_missing_reference_timeout();
         assert_eq!(patience.to_string(), "1m0s");
         assert!(!plank(json!({"fail_fast": false})).fail_fast());
         assert_eq!(plank(json!({"max_goroutines": 0})).max_goroutines(), 20);

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ProwConfig;
-use crate::config::{Path, report::Report};
+use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 
 /// Subscriptions by Google Cloud project.
 pub type PubsubSubscriptions = BTreeMap<String, Vec<String>>;
@@ -34,7 +34,7 @@ impl PubsubTrigger {
 
 impl ProwConfig {
     /// The triggers of either form; a subscription may use every cluster.
-    pub fn pubsub(&self) -> Vec<PubsubTrigger> {
+    pub fn all_pubsub_triggers(&self) -> Vec<PubsubTrigger> {
         let subscriptions = self.pubsub_subscriptions.iter();
         let subscriptions = subscriptions.map(|(project, topics)| PubsubTrigger {
             project: project.clone(),
@@ -46,11 +46,11 @@ impl ProwConfig {
         triggers.chain(subscriptions).collect()
     }
 
-    pub(super) fn check_pubsub(&self, report: &mut Report<'_>) {
+    pub(super) fn check_pubsub(&self, report: &mut SectionDiagnostics<'_>) {
         if !self.pubsub_subscriptions.is_empty() && !self.pubsub_triggers.is_empty() {
-            report.add(
+            report.add_diagnostic(
                 "pubsub-twice",
-                &Path::Root.key("pubsub_subscriptions"),
+                &ConfigPath::Root.key("pubsub_subscriptions"),
                 "pubsub_subscriptions and pubsub_triggers exclude each other",
             );
         }
@@ -67,7 +67,7 @@ mod tests {
             refused("pubsub_triggers: [{project: p}]\npubsub_subscriptions: {p: [s]}"),
             "config.yaml:2:1: pubsub_subscriptions: pubsub_subscriptions and pubsub_triggers exclude each other"
         );
-        let triggers = loaded("pubsub_subscriptions: {p: [s]}").pubsub();
+        let triggers = loaded("pubsub_subscriptions: {p: [s]}").all_pubsub_triggers();
         assert_eq!(
             (triggers[0].project.as_str(), &triggers[0].topics[0]),
             ("p", &"s".to_owned())

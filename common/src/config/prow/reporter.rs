@@ -4,14 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
-    config::{Path, report::Report},
-    names,
+    config::{ConfigPath, section_diagnostics::SectionDiagnostics},
     prowjob::{ProwJobType, null_default},
+    repo_names,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct GithubReporter {
+pub struct GithubReporterConfig {
     /// Presubmits and postsubmits unless set or empty; the other two kinds cannot be reported.
     #[serde(deserialize_with = "job_types")]
     pub job_types_to_report: Vec<ProwJobType>,
@@ -25,10 +25,10 @@ pub struct GithubReporter {
     pub checks: bool,
 }
 
-impl Default for GithubReporter {
+impl Default for GithubReporterConfig {
     fn default() -> Self {
         Self {
-            job_types_to_report: REPORTED.to_vec(),
+            job_types_to_report: REPORTED_JOB_TYPES.to_vec(),
             no_comment_repos: Vec::new(),
             summary_comment_repos: Vec::new(),
             checks: false,
@@ -36,18 +36,18 @@ impl Default for GithubReporter {
     }
 }
 
-impl GithubReporter {
+impl GithubReporterConfig {
     /// Whether results of this repository get a comment.
     pub fn comments_on(&self, org: &str, repo: &str) -> bool {
-        !lists(&self.no_comment_repos, org, repo)
+        !lists_repo(&self.no_comment_repos, org, repo)
     }
 
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("github_reporter");
+    pub(super) fn check_github_reporter(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("github_reporter");
         let list = section.key("job_types_to_report");
         for (index, kind) in self.job_types_to_report.iter().enumerate() {
-            if !REPORTED.contains(kind) {
-                report.add(
+            if !REPORTED_JOB_TYPES.contains(kind) {
+                report.add_diagnostic(
                     "job-types-to-report",
                     &list.index(index),
                     format!(
@@ -59,22 +59,24 @@ impl GithubReporter {
     }
 
     /// Whether this repository gets one comment for all results.
-    pub fn sums_up(&self, org: &str, repo: &str) -> bool {
-        lists(&self.summary_comment_repos, org, repo)
+    pub fn uses_summary_comment(&self, org: &str, repo: &str) -> bool {
+        lists_repo(&self.summary_comment_repos, org, repo)
     }
 }
 
-const REPORTED: [ProwJobType; 2] = [ProwJobType::Presubmit, ProwJobType::Postsubmit];
+const REPORTED_JOB_TYPES: [ProwJobType; 2] = [ProwJobType::Presubmit, ProwJobType::Postsubmit];
 
 fn job_types<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ProwJobType>, D::Error> {
     let written = Option::<Vec<_>>::deserialize(deserializer)?;
     Ok(written
         .filter(|types| !types.is_empty())
-        .unwrap_or_else(|| REPORTED.to_vec()))
+        .unwrap_or_else(|| REPORTED_JOB_TYPES.to_vec()))
 }
 
-fn lists(repos: &[String], org: &str, repo: &str) -> bool {
-    repos.iter().any(|entry| names::covers(entry, org, repo))
+fn lists_repo(repos: &[String], org: &str, repo: &str) -> bool {
+    repos
+        .iter()
+        .any(|entry| repo_names::covers_repo(entry, org, repo))
 }
 
 #[cfg(test)]
@@ -89,7 +91,7 @@ mod tests {
             "config.yaml:1:52: github_reporter.job_types_to_report[1]: a periodic has no commit to report on; expected presubmit or postsubmit"
         );
         let reporter = loaded("github_reporter: {job_types_to_report: []}").github_reporter;
-        assert_eq!(reporter, GithubReporter::default());
+        assert_eq!(reporter, GithubReporterConfig::default());
         assert!(!reporter.checks);
     }
 }

@@ -7,23 +7,23 @@ use serde::{Deserialize, Serialize};
 
 use super::links::check_url;
 use crate::{
-    config::{Path, report::Report},
+    config::{ConfigPath, section_diagnostics::SectionDiagnostics},
     duration::GoDuration,
     prowjob::ProwJobState,
 };
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Scheduler {
+pub struct SchedulerConfig {
     pub enabled: bool,
-    pub failover: Option<Failover>,
-    pub external: Option<External>,
+    pub failover: Option<FailoverScheduling>,
+    pub external: Option<ExternalScheduling>,
 }
 
 /// Another cluster instead of one that is away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Failover {
+pub struct FailoverScheduling {
     /// From the cluster that a job names to the one that it gets.
     pub mappings: BTreeMap<String, String>,
 }
@@ -31,21 +31,21 @@ pub struct Failover {
 /// A service that is asked for the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct External {
+pub struct ExternalScheduling {
     pub url: String,
-    pub cache: ExternalCache,
+    pub cache: ExternalSchedulingCache,
 }
 
 /// How long answers are kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct ExternalCache {
+pub struct ExternalSchedulingCache {
     pub entry_timeout_interval: Option<GoDuration>,
     /// Taken and unused: an answer is dropped when its time is over.
     pub cleanup_interval: Option<GoDuration>,
 }
 
-impl ExternalCache {
+impl ExternalSchedulingCache {
     /// 5 min unless set.
     pub fn entry_timeout(&self) -> GoDuration {
         self.entry_timeout_interval
@@ -53,10 +53,10 @@ impl ExternalCache {
     }
 }
 
-impl Scheduler {
-    pub(super) fn check(&self, report: &mut Report<'_>) {
+impl SchedulerConfig {
+    pub(super) fn check_scheduler(&self, report: &mut SectionDiagnostics<'_>) {
         if let Some(external) = &self.external {
-            let path = Path::Root.key("scheduler");
+            let path = ConfigPath::Root.key("scheduler");
             let path = path.key("external");
             check_url("scheduler-url", &path.key("url"), &external.url, report);
         }
@@ -77,16 +77,24 @@ mod tests {
 
     #[test]
     fn a_scheduler_takes_new_jobs_first() {
-        assert_eq!(Scheduler::default().first_state(), ProwJobState::Triggered);
-        let enabled = Scheduler {
+        assert_eq!(
+            SchedulerConfig::default().first_state(),
+            ProwJobState::Triggered
+        );
+        let enabled = SchedulerConfig {
             enabled: true,
-            ..Scheduler::default()
+            ..SchedulerConfig::default()
         };
         assert_eq!(enabled.first_state(), ProwJobState::Scheduling);
     }
 
     #[test]
     fn answers_are_kept_for_a_while() {
-        assert_eq!(ExternalCache::default().entry_timeout().to_string(), "5m0s");
+        assert_eq!(
+            ExternalSchedulingCache::default()
+                .entry_timeout()
+                .to_string(),
+            "5m0s"
+        );
     }
 }

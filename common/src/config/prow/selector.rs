@@ -1,25 +1,31 @@
 //! Selectors of labels, as Kubernetes writes them: `a=b, c in (d, e), !f`.
 
-use crate::config::{Path, report::Report, validate::is_qualified_name};
+use crate::config::{
+    ConfigPath, section_diagnostics::SectionDiagnostics, validate::is_qualified_name,
+};
 
 /// Refuses what Kubernetes cannot read.
-pub(super) fn check(path: &Path<'_>, selector: &str, report: &mut Report<'_>) {
+pub(super) fn check_label_selector(
+    path: &ConfigPath<'_>,
+    selector: &str,
+    report: &mut SectionDiagnostics<'_>,
+) {
     if selector.trim().is_empty() {
         return;
     }
-    for part in parts(selector) {
+    for part in split_requirements(selector) {
         if !is_requirement(part.trim()) {
             let message = format!(
                 "found {:?}, expected a requirement of a label, as in a=b, a!=b, a in (b, c), a or !a",
                 part.trim()
             );
-            report.add("label-selector", path, message);
+            report.add_diagnostic("label-selector", path, message);
         }
     }
 }
 
 /// What stands between commas, of which those in brackets are none.
-fn parts(selector: &str) -> impl Iterator<Item = &str> {
+fn split_requirements(selector: &str) -> impl Iterator<Item = &str> {
     let mut inside = false;
     selector.split(move |c| {
         inside = (inside || c == '(') && c != ')';
@@ -80,7 +86,7 @@ mod tests {
             ("x > y", false),
         ] {
             assert_eq!(
-                parts(selector).all(|part| is_requirement(part.trim())),
+                split_requirements(selector).all(|part| is_requirement(part.trim())),
                 expected,
                 "{selector}"
             );

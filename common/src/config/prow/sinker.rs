@@ -10,7 +10,7 @@ const HOUR: i64 = 3600;
 /// Ages are counted from the start of a job or pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Sinker {
+pub struct SinkerConfig {
     resync_period: Option<GoDuration>,
     max_prowjob_age: Option<GoDuration>,
     max_pod_age: Option<GoDuration>,
@@ -20,7 +20,7 @@ pub struct Sinker {
     pub exclude_clusters: Vec<String>,
 }
 
-impl Sinker {
+impl SinkerConfig {
     /// The longest time between two looks; 1 h unless set.
     pub fn resync_period(&self) -> GoDuration {
         self.resync_period.unwrap_or(GoDuration::from_secs(HOUR))
@@ -37,7 +37,7 @@ impl Sinker {
         self.max_pod_age.unwrap_or(GoDuration::from_secs(24 * HOUR))
     }
 
-    /// How long a pod outlives the completion of its job; [`Sinker::max_pod_age`] unless set.
+    /// How long a pod outlives the completion of its job; [`SinkerConfig::max_pod_age`] unless set.
     pub fn terminated_pod_ttl(&self) -> GoDuration {
         self.terminated_pod_ttl
             .unwrap_or_else(|| self.max_pod_age())

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ProwConfig;
 use crate::{
-    config::{Path, report::Report},
-    names::narrowest,
+    config::{ConfigPath, section_diagnostics::SectionDiagnostics},
     prowjob::{ProwJobSpec, ProwJobType, SlackReporterConfig},
+    repo_names::find_most_specific,
 };
 
 /// What is written about a job unless somebody says something else.
@@ -17,7 +17,7 @@ pub const SLACK_REPORT: &str = "Job {{.Spec.Job}} of type {{.Spec.Type}} ended w
 /// A job's own `reporter_config.slack` goes before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct SlackReporter {
+pub struct SlackReporterEntry {
     pub job_types_to_report: Vec<ProwJobType>,
     /// Whether jobs of in-repo configuration may choose a host, a channel and a template. Not
     /// Prow's: there whoever may start a job of a pull request chooses them.
@@ -27,7 +27,7 @@ pub struct SlackReporter {
     pub config: SlackReporterConfig,
 }
 
-impl SlackReporter {
+impl SlackReporterEntry {
     /// The Go template of what is written.
     pub fn report_template(&self) -> &str {
         match self.config.report_template.as_str() {
@@ -39,22 +39,22 @@ impl SlackReporter {
 
 impl ProwConfig {
     /// The section's entry for a job: of its repository, else of the organisation, else `*`.
-    pub fn slack_reporter_for(&self, spec: &ProwJobSpec) -> Option<&SlackReporter> {
+    pub fn slack_reporter_for(&self, spec: &ProwJobSpec) -> Option<&SlackReporterEntry> {
         let entries = &self.slack_reporter_configs;
         match spec.main_refs() {
-            Some(refs) => narrowest(entries, &refs.org, &refs.repo),
+            Some(refs) => find_most_specific(entries, &refs.org, &refs.repo),
             None => entries.get("*"),
         }
     }
 
-    pub(super) fn check_slack(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("slack_reporter_configs");
+    pub(super) fn check_slack(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("slack_reporter_configs");
         for (key, entry) in &self.slack_reporter_configs {
             let path = section.key(key);
             if entry.config.channel.is_empty() {
-                report.add("slack-channel", &path.key("channel"), "is required");
+                report.add_diagnostic("slack-channel", &path.key("channel"), "is required");
             }
-            report.empty_job_template(&path.key("report_template"), entry.report_template());
+            report.check_empty_job_template(&path.key("report_template"), entry.report_template());
         }
     }
 }

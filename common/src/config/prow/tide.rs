@@ -9,21 +9,21 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use context_options::{ContextOptions, ContextPolicy};
-pub use merge_method::{MergeMethods, OneOrBy};
+pub use context_options::{TideContextPolicy, TideContextPolicyOptions};
+pub use merge_method::{MergeMethodOrMap, MergeMethods};
 pub use query::TideQuery;
 
-use super::{gerrit, gerrit::GerritRepos};
+use super::{gerrit, gerrit::GerritOrgRepoConfig};
 use crate::{
-    config::{Path, report::Report},
+    config::{ConfigPath, section_diagnostics::SectionDiagnostics},
     duration::GoDuration,
-    names::narrowest,
+    repo_names::find_most_specific,
 };
 
 /// Maps are by `org/repo`, `org` or `*` unless they say something else.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Tide {
+pub struct TideConfig {
     pub gerrit: Option<TideGerrit>,
     sync_period: Option<GoDuration>,
     status_update_period: Option<GoDuration>,
@@ -32,7 +32,7 @@ pub struct Tide {
     pub queries: Vec<TideQuery>,
     pub merge_method: MergeMethods,
     /// By `org/repo` or `org`.
-    pub merge_commit_template: BTreeMap<String, MergeCommitTemplate>,
+    pub merge_commit_template: BTreeMap<String, TideMergeCommitTemplate>,
     /// Older form of `target_urls` for `*`.
     pub target_url: String,
     /// Where Tide's status leads.
@@ -49,12 +49,12 @@ pub struct Tide {
     pub rebase_label: String,
     /// A pull request with this label is merged as it is; empty is no such label.
     pub merge_label: String,
-    pub context_options: ContextOptions,
+    pub context_options: TideContextPolicyOptions,
     /// Pull requests that are tested together; 0 is no limit, -1 is none together.
     pub batch_size_limit: BTreeMap<String, i64>,
     /// Whether a batch that is being tested goes before pull requests that came later.
     pub prioritize_existing_batches: BTreeMap<String, bool>,
-    pub github_merge_blocks_policy: BTreeMap<String, MergeBlocks>,
+    pub github_merge_blocks_policy: BTreeMap<String, GithubMergeBlocksPolicy>,
     /// Sets of labels: pull requests with all of the first set go first.
     pub priority: Vec<TidePriority>,
     /// The status tells of every query, not of the nearest only.
@@ -64,14 +64,14 @@ pub struct Tide {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TideGerrit {
-    pub queries: Vec<GerritRepos>,
+    pub queries: Vec<GerritOrgRepoConfig>,
     ratelimit: i64,
 }
 
 /// Go templates over the pull request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct MergeCommitTemplate {
+pub struct TideMergeCommitTemplate {
     pub title: String,
     pub body: String,
 }
@@ -85,7 +85,7 @@ pub struct TidePriority {
 /// What becomes of a pull request that GitHub itself would not merge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum MergeBlocks {
+pub enum GithubMergeBlocksPolicy {
     /// It is tried without a word.
     Ignore,
     /// It is tried, and told.
@@ -98,17 +98,17 @@ pub enum MergeBlocks {
 impl TideGerrit {
     /// Changes that one call asks for; 5 unless set.
     pub fn ratelimit(&self) -> i64 {
-        gerrit::ratelimit(self.ratelimit)
+        gerrit::ratelimit_or_default(self.ratelimit)
     }
 }
 
-impl Tide {
+impl TideConfig {
     /// The time between two looks; 1 min unless set.
     pub fn sync_period(&self) -> GoDuration {
         self.sync_period.unwrap_or(GoDuration::from_secs(60))
     }
 
-    /// The time between two rounds of statuses; [`Tide::sync_period`] unless set.
+    /// The time between two rounds of statuses; [`TideConfig::sync_period`] unless set.
     pub fn status_update_period(&self) -> GoDuration {
         self.status_update_period
             .unwrap_or_else(|| self.sync_period())
@@ -124,50 +124,50 @@ impl Tide {
 
     /// No limit unless set.
     pub fn batch_size_limit(&self, org: &str, repo: &str) -> i64 {
-        let limit = narrowest(&self.batch_size_limit, org, repo);
+        let limit = find_most_specific(&self.batch_size_limit, org, repo);
         limit.copied().unwrap_or(0)
     }
 
     /// So unless set.
     pub fn prioritizes_existing_batches(&self, org: &str, repo: &str) -> bool {
-        let set = narrowest(&self.prioritize_existing_batches, org, repo);
+        let set = find_most_specific(&self.prioritize_existing_batches, org, repo);
         set.copied().unwrap_or(true)
     }
 
-    pub fn merge_blocks(&self, org: &str, repo: &str) -> MergeBlocks {
-        let policy = narrowest(&self.github_merge_blocks_policy, org, repo);
+    pub fn merge_blocks(&self, org: &str, repo: &str) -> GithubMergeBlocksPolicy {
+        let policy = find_most_specific(&self.github_merge_blocks_policy, org, repo);
         policy.copied().unwrap_or_default()
     }
 
     /// Where the status of a repository's pull requests leads; empty is nowhere.
     pub fn target_url(&self, org: &str, repo: &str) -> &str {
-        let url = narrowest(&self.target_urls, org, repo);
+        let url = find_most_specific(&self.target_urls, org, repo);
         url.unwrap_or(&self.target_url)
     }
 
-    pub(super) fn check(&self, report: &mut Report<'_>) {
-        let section = Path::Root.key("tide");
+    pub(super) fn check_tide(&self, report: &mut SectionDiagnostics<'_>) {
+        let section = ConfigPath::Root.key("tide");
         if self.max_goroutines() < 0 {
             let path = section.key("max_goroutines");
-            report.add("max-goroutines", &path, "expected 1 or more");
+            report.add_diagnostic("max-goroutines", &path, "expected 1 or more");
         }
         self.check_urls(&section, report);
-        merge_method::check(&section.key("merge_method"), &self.merge_method, report);
+        merge_method::check_merge_methods(&section.key("merge_method"), &self.merge_method, report);
         let templates = section.key("merge_commit_template");
         for (key, template) in &self.merge_commit_template {
             let path = templates.key(key);
-            report.template(&path.key("title"), &template.title);
-            report.template(&path.key("body"), &template.body);
+            report.check_template(&path.key("title"), &template.title);
+            report.check_template(&path.key("body"), &template.body);
         }
         let queries = section.key("queries");
         for (index, query) in self.queries.iter().enumerate() {
-            query.check(&queries.index(index), report);
+            query.check_query(&queries.index(index), report);
         }
     }
 
-    fn check_urls(&self, section: &Path<'_>, report: &mut Report<'_>) {
+    fn check_urls(&self, section: &ConfigPath<'_>, report: &mut SectionDiagnostics<'_>) {
         if !self.target_url.is_empty() && !self.target_urls.is_empty() {
-            report.add(
+            report.add_diagnostic(
                 "tide-target-url-twice",
                 &section.key("target_url"),
                 "target_url and target_urls exclude each other",
@@ -175,13 +175,13 @@ impl Tide {
         }
         let by_repo = &self.pr_status_base_urls;
         if !self.pr_status_base_url.is_empty() && !by_repo.is_empty() {
-            report.add(
+            report.add_diagnostic(
                 "tide-pr-status-twice",
                 &section.key("pr_status_base_url"),
                 "pr_status_base_url and pr_status_base_urls exclude each other",
             );
         } else if !by_repo.is_empty() && !by_repo.contains_key("*") {
-            report.add(
+            report.add_diagnostic(
                 "tide-pr-status-default",
                 &section.key("pr_status_base_urls"),
                 "expected \"*\" among the keys, for every other repository",
@@ -192,7 +192,7 @@ impl Tide {
 
 #[cfg(test)]
 mod tests {
-    use super::MergeBlocks;
+    use super::GithubMergeBlocksPolicy;
     use crate::config::prow::tests::{loaded, refused};
 
     #[test]
@@ -234,12 +234,12 @@ mod tests {
     #[test]
     fn what_is_not_set_is_prows() {
         let tide = loaded("tide: {sync_period: 2m, gerrit: {}}").tide;
-        assert_eq!(tide.status_update_period().secs(), 120);
+        assert_eq!(tide.status_update_period().as_secs(), 120);
         assert_eq!(tide.max_goroutines(), 20);
         assert_eq!(tide.gerrit.as_ref().unwrap().ratelimit(), 5);
         assert_eq!(tide.batch_size_limit("o", "r"), 0);
         assert!(tide.prioritizes_existing_batches("o", "r"));
-        assert_eq!(tide.merge_blocks("o", "r"), MergeBlocks::Permit);
+        assert_eq!(tide.merge_blocks("o", "r"), GithubMergeBlocksPolicy::Permit);
         assert_eq!(tide.target_url("o", "r"), "");
     }
 
@@ -251,7 +251,7 @@ mod tests {
         .tide;
         assert_eq!(tide.batch_size_limit("o", "r"), -1);
         assert_eq!(tide.batch_size_limit("p", "r"), 5);
-        assert_eq!(tide.merge_blocks("o", "r"), MergeBlocks::Block);
+        assert_eq!(tide.merge_blocks("o", "r"), GithubMergeBlocksPolicy::Block);
         assert_eq!(tide.target_url("o", "r"), "u");
     }
 }

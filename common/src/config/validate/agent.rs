@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{at, did_you_mean};
+use super::{add_at_field, did_you_mean};
 use crate::{
-    config::{JobBase, Path, ProwConfig, findings::Findings},
+    config::{ConfigPath, JobBase, ProwConfig, diagnostics::Diagnostics},
     prowjob::{ProwJobAgent, ProwJobType, RawPodSpec},
 };
 
@@ -17,7 +17,12 @@ const IMPLICIT_REF: &str = "PROW_IMPLICIT_GIT_REF";
 /// Stands for one of `extra_refs`, whose index follows.
 const EXTRA_REF: &str = "PROW_EXTRA_GIT_REF_";
 
-pub(super) fn check(job: &JobBase, kind: ProwJobType, prow: &ProwConfig, findings: &mut Findings) {
+pub(super) fn validate_agent(
+    job: &JobBase,
+    kind: ProwJobType,
+    prow: &ProwConfig,
+    findings: &mut Diagnostics,
+) {
     let agent = job.agent.0.as_str();
     if !AGENTS.contains(&agent) {
         let hint = did_you_mean(agent, AGENTS).unwrap_or_default();
@@ -29,9 +34,9 @@ pub(super) fn check(job: &JobBase, kind: ProwJobType, prow: &ProwConfig, finding
         );
         return;
     }
-    specs(job, agent, findings);
+    validate_agent_spec(job, agent, findings);
     if agent != KUBERNETES && job.utility.decoration_config.is_some() {
-        at(
+        add_at_field(
             findings,
             "agent-decoration",
             job,
@@ -40,7 +45,7 @@ pub(super) fn check(job: &JobBase, kind: ProwJobType, prow: &ProwConfig, finding
         );
     }
     if agent != KUBERNETES && job.error_on_eviction {
-        at(
+        add_at_field(
             findings,
             "agent-eviction",
             job,
@@ -49,7 +54,7 @@ pub(super) fn check(job: &JobBase, kind: ProwJobType, prow: &ProwConfig, finding
         );
     }
     if agent != TEKTON && job.namespace != prow.pod_namespace {
-        at(
+        add_at_field(
             findings,
             "namespace",
             job,
@@ -61,21 +66,21 @@ pub(super) fn check(job: &JobBase, kind: ProwJobType, prow: &ProwConfig, finding
         );
     }
     if agent == TEKTON {
-        pipeline(job, kind, findings);
+        validate_pipeline(job, kind, findings);
     }
 }
 
 /// A job has the kind of spec that its agent runs, and no other.
-fn specs(job: &JobBase, agent: &str, findings: &mut Findings) {
+fn validate_agent_spec(job: &JobBase, agent: &str, findings: &mut Diagnostics) {
     match (&job.spec, agent == KUBERNETES) {
-        (Some(_), false) => at(
+        (Some(_), false) => add_at_field(
             findings,
             "agent-spec",
             job,
             &["spec"],
             format!("a spec is for the agent {KUBERNETES}, not {agent}"),
         ),
-        (None, true) => at(
+        (None, true) => add_at_field(
             findings,
             "missing-spec",
             job,
@@ -86,14 +91,14 @@ fn specs(job: &JobBase, agent: &str, findings: &mut Findings) {
     }
     let key = pipeline_spec(job).map_or("tekton_pipeline_run_spec", |(keys, _)| keys[0]);
     match (pipeline_spec(job).is_some(), agent == TEKTON) {
-        (true, false) => at(
+        (true, false) => add_at_field(
             findings,
             "agent-pipeline",
             job,
             &[key],
             format!("a pipeline is for the agent {TEKTON}, not {agent}"),
         ),
-        (false, true) => at(
+        (false, true) => add_at_field(
             findings,
             "missing-pipeline",
             job,
@@ -115,11 +120,11 @@ fn pipeline_spec(job: &JobBase) -> Option<(&'static [&'static str], &RawPodSpec)
 }
 
 /// Every one of `extra_refs` is used by a task, and tasks use no other.
-fn pipeline(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
+fn validate_pipeline(job: &JobBase, kind: ProwJobType, findings: &mut Diagnostics) {
     let Some((keys, spec)) = pipeline_spec(job) else {
         return;
     };
-    let root = Path::Below(&job.origin.path);
+    let root = ConfigPath::Below(&job.origin.path);
     let outer = root.key(keys[0]);
     let outer = keys.get(1).map_or(outer, |key| outer.key(key));
     let pipeline = outer.key("pipelineSpec");
@@ -139,14 +144,15 @@ fn pipeline(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
         let place = place.key("taskRef");
         let place = place.key("name");
         let name = task["taskRef"]["name"].as_str().unwrap_or_default();
-        let mut wrong = |rule, message| findings.add(rule, &job.origin.file, &place, message);
+        let mut wrong =
+            |rule, message| findings.add_diagnostic(rule, &job.origin.file, &place, message);
         if kind == ProwJobType::Periodic && name == IMPLICIT_REF {
             wrong(
                 "pipeline-implicit-ref",
                 format!("a periodic has no refs of an event that {IMPLICIT_REF} could stand for"),
             );
         }
-        let Some(digits) = extra_ref(name) else {
+        let Some(digits) = extra_ref_digits(name) else {
             continue;
         };
         if digits.len() > 1 && digits.starts_with('0') {
@@ -167,7 +173,7 @@ fn pipeline(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
     }
     let list = root.key("extra_refs");
     for index in (0..job.utility.extra_refs.len()).filter(|index| !used.contains(index)) {
-        findings.add(
+        findings.add_diagnostic(
             "pipeline-unused-ref",
             &job.origin.file,
             &list.index(index),
@@ -177,7 +183,7 @@ fn pipeline(job: &JobBase, kind: ProwJobType, findings: &mut Findings) {
 }
 
 /// The digits of the first [`EXTRA_REF`] in a task's name.
-fn extra_ref(name: &str) -> Option<&str> {
+fn extra_ref_digits(name: &str) -> Option<&str> {
     name.match_indices(EXTRA_REF).find_map(|(start, marker)| {
         let rest = &name[start + marker.len()..];
         let end = rest

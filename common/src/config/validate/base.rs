@@ -1,12 +1,12 @@
 //! Rules for what every kind of job has.
 
 use super::{
-    agent, at, clone_uri, decoration, did_you_mean,
+    add_at_field, agent, clone_uri, decoration, did_you_mean,
     names::{is_jenkins_name, is_job_name, is_qualified_name},
     pod,
 };
 use crate::{
-    config::{JobBase, Path, ProwConfig, findings::Findings},
+    config::{ConfigPath, JobBase, ProwConfig, diagnostics::Diagnostics},
     prowjob::{
         ProwJobAgent, ProwJobType, RawPodSpec, RerunAuthConfig,
         labels::{self, is_label_value},
@@ -17,16 +17,16 @@ use crate::{
 const RESERVED_LABELS: [&str; 3] = [labels::TYPE, labels::CREATED_BY_PROW, labels::ID];
 
 /// Checks name, limits, agent, labels, queue, pod and decoration.
-pub(in crate::config) fn check(
+pub(in crate::config) fn validate_job_base(
     job: &JobBase,
     pod: Option<&RawPodSpec>,
     kind: ProwJobType,
     prow: &ProwConfig,
-    findings: &mut Findings,
+    findings: &mut Diagnostics,
 ) {
-    name(job, findings);
+    validate_job_name(job, findings);
     if job.max_concurrency < 0 {
-        at(
+        add_at_field(
             findings,
             "max-concurrency",
             job,
@@ -37,20 +37,20 @@ pub(in crate::config) fn check(
             ),
         );
     }
-    agent::check(job, kind, prow, findings);
-    label_keys(job, findings);
-    queue(job, prow, findings);
+    agent::validate_agent(job, kind, prow, findings);
+    validate_labels(job, findings);
+    validate_job_queue(job, prow, findings);
     let Some(pod) = pod else { return };
-    pod::check(job, pod, kind, findings);
-    if pod::containers(pod).next().is_some() {
-        rerun(job, findings);
-        clone_uri::check(job, findings);
-        decoration::check(job, pod, findings);
+    pod::validate_pod_spec(job, pod, kind, findings);
+    if pod::pod_containers(pod).next().is_some() {
+        validate_rerun_auth(job, findings);
+        clone_uri::validate_clone_uris(job, findings);
+        decoration::validate_decoration(job, pod, findings);
     }
 }
 
-fn name(job: &JobBase, findings: &mut Findings) {
-    let mut wrong = |message: String| at(findings, "job-name", job, &["name"], message);
+fn validate_job_name(job: &JobBase, findings: &mut Diagnostics) {
+    let mut wrong = |message: String| add_at_field(findings, "job-name", job, &["name"], message);
     if job.name.is_empty() {
         return wrong("the job has no name".into());
     }
@@ -70,14 +70,15 @@ fn name(job: &JobBase, findings: &mut Findings) {
     }
 }
 
-fn label_keys(job: &JobBase, findings: &mut Findings) {
+fn validate_labels(job: &JobBase, findings: &mut Diagnostics) {
     for (key, value) in &job.labels {
-        let mut wrong = |rule, message: String| at(findings, rule, job, &["labels", key], message);
+        let mut wrong =
+            |rule, message: String| add_at_field(findings, rule, job, &["labels", key], message);
         if RESERVED_LABELS.contains(&key.as_str()) {
             wrong("reserved-label", format!("the label {key} is set by Prow"));
         }
         if !is_qualified_name(key) {
-            wrong("label-name", not_qualified(key));
+            wrong("label-name", describe_unqualified(key));
         }
         if !is_label_value(value) {
             wrong(
@@ -90,29 +91,29 @@ fn label_keys(job: &JobBase, findings: &mut Findings) {
         }
     }
     for key in job.annotations.keys().filter(|key| !is_qualified_name(key)) {
-        at(
+        add_at_field(
             findings,
             "annotation-name",
             job,
             &["annotations", key],
-            not_qualified(key),
+            describe_unqualified(key),
         );
     }
 }
 
-fn not_qualified(key: &str) -> String {
+fn describe_unqualified(key: &str) -> String {
     format!(
         "{key:?} is no name here: at most 63 letters, digits, '-', '.' and '_', beginning and \
          ending with a letter or digit; before it there may be a DNS name and a '/'"
     )
 }
 
-fn queue(job: &JobBase, prow: &ProwConfig, findings: &mut Findings) {
+fn validate_job_queue(job: &JobBase, prow: &ProwConfig, findings: &mut Diagnostics) {
     let (name, queues) = (&job.job_queue_name, &prow.plank.job_queue_capacities);
     if name.is_empty() || queues.contains_key(name) {
         return;
     }
-    let root = Path::Below(&job.origin.path);
+    let root = ConfigPath::Below(&job.origin.path);
     findings.add_with_hint(
         "job-queue-name",
         &job.origin.file,
@@ -122,10 +123,10 @@ fn queue(job: &JobBase, prow: &ProwConfig, findings: &mut Findings) {
     );
 }
 
-fn rerun(job: &JobBase, findings: &mut Findings) {
+fn validate_rerun_auth(job: &JobBase, findings: &mut Diagnostics) {
     let rerun = job.rerun_auth_config.as_ref();
-    if let Some(message) = rerun.and_then(RerunAuthConfig::contradiction) {
+    if let Some(message) = rerun.and_then(RerunAuthConfig::find_contradiction) {
         let keys = ["rerun_auth_config", "allow_anyone"];
-        at(findings, "rerun-auth-config", job, &keys, message);
+        add_at_field(findings, "rerun-auth-config", job, &keys, message);
     }
 }

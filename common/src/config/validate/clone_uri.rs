@@ -1,21 +1,21 @@
 //! Rules for where sources are fetched from: what Go takes as a URL, after a user before an `@`.
 
-use crate::addresses::without_credentials;
-use crate::config::{JobBase, Path, findings::Findings};
+use crate::config::{ConfigPath, JobBase, diagnostics::Diagnostics};
+use crate::redact::strip_url_credentials;
 
 /// Checks the job's own `clone_uri` and those of `extra_refs`.
-pub(super) fn check(job: &JobBase, findings: &mut Findings) {
+pub(super) fn validate_clone_uris(job: &JobBase, findings: &mut Diagnostics) {
     let with_token = job
         .utility
         .decoration_config
         .as_ref()
         .is_some_and(|decoration| decoration.oauth_token_secret.is_some());
-    let mut one = |uri: &str, place: &Path<'_>| {
-        if let Some((rule, message)) = mistake(uri, with_token) {
-            findings.add(rule, &job.origin.file, place, message);
+    let mut one = |uri: &str, place: &ConfigPath<'_>| {
+        if let Some((rule, message)) = find_uri_mistake(uri, with_token) {
+            findings.add_diagnostic(rule, &job.origin.file, place, message);
         }
     };
-    let root = Path::Below(&job.origin.path);
+    let root = ConfigPath::Below(&job.origin.path);
     one(&job.utility.clone_uri, &root.key("clone_uri"));
     let list = root.key("extra_refs");
     for (index, refs) in job.utility.extra_refs.iter().enumerate() {
@@ -23,13 +23,13 @@ pub(super) fn check(job: &JobBase, findings: &mut Findings) {
     }
 }
 
-fn mistake(uri: &str, with_token: bool) -> Option<(&'static str, String)> {
+fn find_uri_mistake(uri: &str, with_token: bool) -> Option<(&'static str, String)> {
     if uri.is_empty() {
         return None;
     }
-    let shown = without_credentials(uri);
+    let shown = strip_url_credentials(uri);
     let bare = uri.split_once('@').map_or(uri, |(_, bare)| bare);
-    if let Err(error) = url(bare) {
+    if let Err(error) = validate_url(bare) {
         return Some(("clone-uri", format!("{shown:?} is no URL: {error}")));
     }
     let is_http = ["http://", "https://"]
@@ -44,7 +44,7 @@ fn mistake(uri: &str, with_token: bool) -> Option<(&'static str, String)> {
 }
 
 /// Go's rules, which let almost everything be a relative URL.
-pub(super) fn url(text: &str) -> Result<(), &'static str> {
+pub(super) fn validate_url(text: &str) -> Result<(), &'static str> {
     if text.bytes().any(|byte| byte.is_ascii_control()) {
         return Err("it has a control character");
     }
@@ -117,7 +117,7 @@ mod tests {
             ("https://github.com/%zz", false),
             ("https://github.com/a\nb", false),
         ] {
-            assert_eq!(url(text).is_ok(), valid, "{text}");
+            assert_eq!(validate_url(text).is_ok(), valid, "{text}");
         }
     }
 
@@ -127,7 +127,7 @@ mod tests {
             ("https://user:hunter22@github.com/%zz", false),
             ("ssh://user:hunter22@github.com/o/r", true),
         ] {
-            let (_, message) = mistake(uri, with_token).unwrap();
+            let (_, message) = find_uri_mistake(uri, with_token).unwrap();
             assert!(!message.contains("hunter22"), "{message}");
         }
     }
@@ -140,8 +140,12 @@ mod tests {
             ("git@github.com:o/r.git", Some("clone-uri-scheme")),
             ("", None),
         ] {
-            assert_eq!(mistake(uri, true).map(|(rule, _)| rule), rule, "{uri}");
-            assert_eq!(mistake(uri, false), None, "{uri}");
+            assert_eq!(
+                find_uri_mistake(uri, true).map(|(rule, _)| rule),
+                rule,
+                "{uri}"
+            );
+            assert_eq!(find_uri_mistake(uri, false), None, "{uri}");
         }
     }
 }

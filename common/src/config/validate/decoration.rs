@@ -1,33 +1,33 @@
 //! Rules for decoration: what it needs once every default is merged in.
 
-use super::{at, clone_uri, pod};
+use super::{add_at_field, clone_uri, pod};
 use crate::{
-    config::{JobBase, Path, findings::Findings},
+    config::{ConfigPath, JobBase, diagnostics::Diagnostics},
     prowjob::{DecorationConfig, GcsConfiguration, PathStrategy, RawPodSpec},
     storage::paths,
 };
 
-pub(super) fn check(job: &JobBase, pod: &RawPodSpec, findings: &mut Findings) {
+pub(super) fn validate_decoration(job: &JobBase, pod: &RawPodSpec, findings: &mut Diagnostics) {
     let Some(decoration) = &job.utility.decoration_config else {
         return;
     };
-    config(decoration, Some(&job.name), &mut |rule, keys, message| {
+    validate_decoration_config(decoration, Some(&job.name), &mut |rule, keys, message| {
         let keys = [&["decoration_config"], keys].concat();
-        at(findings, rule, job, &keys, message);
+        add_at_field(findings, rule, job, &keys, message);
     });
-    commands(job, pod, findings);
+    validate_commands(job, pod, findings);
 }
 
 /// What the configuration of a decoration has to have, of a job if it is one's own; `wrong` is
 /// told the rule, the keys below it and the message.
-pub(in crate::config) fn config(
+pub(in crate::config) fn validate_decoration_config(
     decoration: &DecorationConfig,
     job: Option<&str>,
     wrong: &mut impl FnMut(&'static str, &[&str], String),
 ) {
-    images(decoration, wrong);
+    validate_utility_images(decoration, wrong);
     match &decoration.gcs_configuration {
-        Some(storage) => self::storage(storage, job, wrong),
+        Some(storage) => self::validate_gcs_configuration(storage, job, wrong),
         None => wrong(
             "gcs-configuration",
             &["gcs_configuration"],
@@ -43,7 +43,10 @@ pub(in crate::config) fn config(
     }
 }
 
-fn images(decoration: &DecorationConfig, wrong: &mut impl FnMut(&'static str, &[&str], String)) {
+fn validate_utility_images(
+    decoration: &DecorationConfig,
+    wrong: &mut impl FnMut(&'static str, &[&str], String),
+) {
     let images = decoration.utility_images.clone().unwrap_or_default();
     let missing: Vec<&str> = [
         ("clonerefs", images.clonerefs),
@@ -64,7 +67,7 @@ fn images(decoration: &DecorationConfig, wrong: &mut impl FnMut(&'static str, &[
     }
 }
 
-fn storage(
+fn validate_gcs_configuration(
     storage: &GcsConfiguration,
     job: Option<&str>,
     wrong: &mut impl FnMut(&'static str, &[&str], String),
@@ -74,7 +77,7 @@ fn storage(
         true => bucket.clone(),
         false => format!("gs://{bucket}"),
     };
-    if let Err(error) = clone_uri::url(&with_scheme) {
+    if let Err(error) = clone_uri::validate_url(&with_scheme) {
         wrong(
             "bucket",
             &["gcs_configuration", "bucket"],
@@ -91,7 +94,7 @@ fn storage(
         }
     }
     let prefix = &storage.path_prefix;
-    if let Err(error) = paths::check_prefix(prefix, job) {
+    if let Err(error) = paths::check_path_prefix(prefix, job) {
         wrong(
             "path-prefix",
             &["gcs_configuration", "path_prefix"],
@@ -136,11 +139,11 @@ fn is_media_type(text: &str) -> bool {
 }
 
 /// Decoration wraps a command, so there must be one.
-fn commands(job: &JobBase, pod: &RawPodSpec, findings: &mut Findings) {
-    let root = Path::Below(&job.origin.path);
+fn validate_commands(job: &JobBase, pod: &RawPodSpec, findings: &mut Diagnostics) {
+    let root = ConfigPath::Below(&job.origin.path);
     let spec = root.key("spec");
     let list = spec.key("containers");
-    for (index, container) in pod::containers(pod).enumerate() {
+    for (index, container) in pod::pod_containers(pod).enumerate() {
         let words = ["command", "args"].map(|key| &container[key]);
         let readable = words.iter().all(|list| list.is_null() || list.is_array());
         let first = words
@@ -150,7 +153,7 @@ fn commands(job: &JobBase, pod: &RawPodSpec, findings: &mut Findings) {
             .next();
         // What is no list at all is told elsewhere.
         if readable && first.is_none_or(|word| word.as_str().unwrap_or_default().is_empty()) {
-            findings.add(
+            findings.add_diagnostic(
                 "command",
                 &job.origin.file,
                 &list.index(index),

@@ -3,48 +3,59 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::config::{Brancher, JobBase, Path, Periodic, Postsubmit, Presubmit, findings::Findings};
+use crate::config::{
+    Brancher, ConfigPath, JobBase, Periodic, Postsubmit, Presubmit, diagnostics::Diagnostics,
+};
 
-struct Entry<'a> {
+struct DuplicateCandidate<'a> {
     base: &'a JobBase,
     context: &'a str,
     brancher: &'a Brancher,
 }
 
 /// The presubmits of one repository.
-pub(in crate::config) fn presubmits(jobs: &[Arc<Presubmit>], findings: &mut Findings) {
-    let entries = jobs.iter().map(|job| Entry {
+pub(in crate::config) fn validate_unique_presubmits(
+    jobs: &[Arc<Presubmit>],
+    findings: &mut Diagnostics,
+) {
+    let entries = jobs.iter().map(|job| DuplicateCandidate {
         base: &job.base,
         context: &job.context,
         brancher: &job.brancher,
     });
-    check(&entries.collect::<Vec<_>>(), findings);
+    validate_unique_jobs(&entries.collect::<Vec<_>>(), findings);
 }
 
 /// The postsubmits of one repository.
-pub(in crate::config) fn postsubmits(jobs: &[Arc<Postsubmit>], findings: &mut Findings) {
-    let entries = jobs.iter().map(|job| Entry {
+pub(in crate::config) fn validate_unique_postsubmits(
+    jobs: &[Arc<Postsubmit>],
+    findings: &mut Diagnostics,
+) {
+    let entries = jobs.iter().map(|job| DuplicateCandidate {
         base: &job.base,
         context: &job.context,
         brancher: &job.brancher,
     });
-    check(&entries.collect::<Vec<_>>(), findings);
+    validate_unique_jobs(&entries.collect::<Vec<_>>(), findings);
 }
 
 /// Periodics belong to no repository: each name is there once.
-pub(in crate::config) fn periodics(jobs: &[Arc<Periodic>], findings: &mut Findings) {
+pub(in crate::config) fn validate_unique_periodics(
+    jobs: &[Arc<Periodic>],
+    findings: &mut Diagnostics,
+) {
     let mut seen: HashMap<&str, &JobBase> = HashMap::new();
     for job in jobs {
         let base = &job.base;
         if let Some(first) = seen.insert(&base.name, base) {
-            findings.job(
+            findings.add_job_diagnostic(
                 "duplicate-job",
                 &base.origin,
                 "name",
                 format!(
                     "the periodic {:?} is there twice, the first time as {}",
                     base.name,
-                    shown(first)
+                    describe_origin(first)
                 ),
             );
         }
@@ -52,24 +63,28 @@ pub(in crate::config) fn periodics(jobs: &[Arc<Periodic>], findings: &mut Findin
 }
 
 /// Where a job is written.
-fn shown(job: &JobBase) -> String {
-    format!("{} in {}", Path::Below(&job.origin.path), job.origin.file)
+fn describe_origin(job: &JobBase) -> String {
+    format!(
+        "{} in {}",
+        ConfigPath::Below(&job.origin.path),
+        job.origin.file
+    )
 }
 
-fn check(jobs: &[Entry<'_>], findings: &mut Findings) {
+fn validate_unique_jobs(jobs: &[DuplicateCandidate<'_>], findings: &mut Diagnostics) {
     let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut contexts: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, job) in jobs.iter().enumerate() {
         let same_name = names.entry(&job.base.name).or_default();
-        if let Some(first) = clash(jobs, same_name, job) {
-            findings.job(
+        if let Some(first) = find_overlapping_job(jobs, same_name, job) {
+            findings.add_job_diagnostic(
                 "duplicate-job",
                 &job.base.origin,
                 "name",
                 format!(
                     "two jobs named {:?} run on one branch, the other is {}",
                     job.base.name,
-                    shown(first.base)
+                    describe_origin(first.base)
                 ),
             );
         }
@@ -80,8 +95,8 @@ fn check(jobs: &[Entry<'_>], findings: &mut Findings) {
             .copied()
             .filter(|other| jobs[*other].base.name != job.base.name)
             .collect();
-        if let Some(first) = clash(jobs, &others, job) {
-            findings.job(
+        if let Some(first) = find_overlapping_job(jobs, &others, job) {
+            findings.add_job_diagnostic(
                 "duplicate-context",
                 &job.base.origin,
                 "context",
@@ -91,7 +106,7 @@ fn check(jobs: &[Entry<'_>], findings: &mut Findings) {
                     job.base.name,
                     first.base.name,
                     job.context,
-                    shown(first.base)
+                    describe_origin(first.base)
                 ),
             );
         }
@@ -99,11 +114,11 @@ fn check(jobs: &[Entry<'_>], findings: &mut Findings) {
     }
 }
 
-fn clash<'a, 'b>(
-    jobs: &'b [Entry<'a>],
+fn find_overlapping_job<'a, 'b>(
+    jobs: &'b [DuplicateCandidate<'a>],
     candidates: &[usize],
-    job: &Entry<'_>,
-) -> Option<&'b Entry<'a>> {
+    job: &DuplicateCandidate<'_>,
+) -> Option<&'b DuplicateCandidate<'a>> {
     candidates
         .iter()
         .map(|index| &jobs[*index])

@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use super::did_you_mean;
 use crate::{
-    config::{JobBase, Path, findings::Findings},
+    config::{ConfigPath, JobBase, diagnostics::Diagnostics},
     prowjob::{ProwJobType, RawPodSpec},
 };
 
 /// Containers that decoration adds.
-const UTILITIES: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "sidecar"];
+const UTILITY_CONTAINERS: [&str; 4] = ["clonerefs", "initupload", "place-entrypoint", "sidecar"];
 /// Volumes that decoration adds.
-const VOLUMES: [&str; 5] = ["logs", "code", "tools", "gcs-credentials", "s3-credentials"];
+const RESERVED_VOLUMES: [&str; 5] = ["logs", "code", "tools", "gcs-credentials", "s3-credentials"];
 /// Mounts that decoration adds.
-const MOUNTS: [&str; 3] = ["logs", "code", "tools"];
-const MOUNT_PATHS: [&str; 3] = ["/logs", "/home/prow/go", "/tools"];
+const RESERVED_MOUNTS: [&str; 3] = ["logs", "code", "tools"];
+const RESERVED_MOUNT_PATHS: [&str; 3] = ["/logs", "/home/prow/go", "/tools"];
 
 const ENV_ALL: [&str; 7] = [
     "CI",
@@ -44,11 +44,11 @@ const ENV_PULL: [&str; 4] = [
 ];
 
 /// The pod's containers as written.
-pub(super) fn containers(pod: &RawPodSpec) -> impl Iterator<Item = &Value> {
-    field(pod, "containers")
+pub(super) fn pod_containers(pod: &RawPodSpec) -> impl Iterator<Item = &Value> {
+    pod_list(pod, "containers")
 }
 
-fn field<'a>(pod: &'a RawPodSpec, key: &str) -> impl Iterator<Item = &'a Value> {
+fn pod_list<'a>(pod: &'a RawPodSpec, key: &str) -> impl Iterator<Item = &'a Value> {
     pod.0
         .get(key)
         .and_then(Value::as_array)
@@ -56,21 +56,26 @@ fn field<'a>(pod: &'a RawPodSpec, key: &str) -> impl Iterator<Item = &'a Value> 
         .flatten()
 }
 
-fn items<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+fn list_items<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
     object[key].as_array().into_iter().flatten()
 }
 
-fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+fn text_field<'a>(object: &'a Value, key: &str) -> &'a str {
     object[key].as_str().unwrap_or_default()
 }
 
-pub(super) fn check(job: &JobBase, pod: &RawPodSpec, kind: ProwJobType, findings: &mut Findings) {
-    let root = Path::Below(&job.origin.path);
+pub(super) fn validate_pod_spec(
+    job: &JobBase,
+    pod: &RawPodSpec,
+    kind: ProwJobType,
+    findings: &mut Diagnostics,
+) {
+    let root = ConfigPath::Below(&job.origin.path);
     let spec = root.key("spec");
     let file = &job.origin.file;
     let list = spec.key("initContainers");
-    for (index, container) in field(pod, "initContainers").enumerate() {
-        let policy = text(container, "restartPolicy");
+    for (index, container) in pod_list(pod, "initContainers").enumerate() {
+        let policy = text_field(container, "restartPolicy");
         if policy != "Always" {
             let found = match policy {
                 "" => String::new(),
@@ -79,28 +84,33 @@ pub(super) fn check(job: &JobBase, pod: &RawPodSpec, kind: ProwJobType, findings
             let message = format!(
                 "{found}an init container is only allowed as a sidecar, with restartPolicy: Always"
             );
-            findings.add("init-container", file, &list.index(index), message);
+            findings.add_diagnostic("init-container", file, &list.index(index), message);
         }
     }
     let list = spec.key("containers");
-    match containers(pod).count() {
-        0 => findings.add("no-container", file, &list, "the pod needs a container"),
+    match pod_containers(pod).count() {
+        0 => findings.add_diagnostic("no-container", file, &list, "the pod needs a container"),
         1 => {}
-        _ => several(job, pod, &list, findings),
+        _ => validate_container_names(job, pod, &list, findings),
     }
-    let volumes = volumes(job, pod, &spec, findings);
-    for (index, container) in containers(pod).enumerate() {
+    let volumes = validate_volumes(job, pod, &spec, findings);
+    for (index, container) in pod_containers(pod).enumerate() {
         let path = list.index(index);
-        env(job, container, kind, &path, findings);
-        mounts(job, container, &volumes, &path, findings);
+        validate_env(job, container, kind, &path, findings);
+        validate_volume_mounts(job, container, &volumes, &path, findings);
     }
 }
 
 /// Several containers are told apart by name.
-fn several(job: &JobBase, pod: &RawPodSpec, list: &Path<'_>, findings: &mut Findings) {
+fn validate_container_names(
+    job: &JobBase,
+    pod: &RawPodSpec,
+    list: &ConfigPath<'_>,
+    findings: &mut Diagnostics,
+) {
     let file = &job.origin.file;
     if job.utility.decoration_config.is_none() {
-        findings.add(
+        findings.add_diagnostic(
             "several-containers",
             file,
             list,
@@ -108,50 +118,50 @@ fn several(job: &JobBase, pod: &RawPodSpec, list: &Path<'_>, findings: &mut Find
         );
     }
     let mut seen = BTreeSet::new();
-    for (index, container) in containers(pod).enumerate() {
+    for (index, container) in pod_containers(pod).enumerate() {
         let path = list.index(index);
-        let name = text(container, "name");
+        let name = text_field(container, "name");
         if name.is_empty() {
-            findings.add(
+            findings.add_diagnostic(
                 "container-name",
                 file,
                 &path,
                 "one of several containers needs a name",
             );
-        } else if UTILITIES.contains(&name) {
+        } else if UTILITY_CONTAINERS.contains(&name) {
             let message = format!("the container name {name:?} is decoration's own");
-            findings.add("reserved-container-name", file, &path.key("name"), message);
+            findings.add_diagnostic("reserved-container-name", file, &path.key("name"), message);
         } else if !seen.insert(name) {
             let message = format!("two containers are named {name:?}");
-            findings.add("duplicate-container-name", file, &path.key("name"), message);
+            findings.add_diagnostic("duplicate-container-name", file, &path.key("name"), message);
         }
     }
 }
 
-fn env(
+fn validate_env(
     job: &JobBase,
     container: &Value,
     kind: ProwJobType,
-    path: &Path<'_>,
-    findings: &mut Findings,
+    path: &ConfigPath<'_>,
+    findings: &mut Diagnostics,
 ) {
     let mut seen = BTreeSet::new();
     let list = path.key("env");
-    for (index, variable) in items(container, "env").enumerate() {
-        let name = text(variable, "name");
+    for (index, variable) in list_items(container, "env").enumerate() {
+        let name = text_field(variable, "name");
         let place = list.index(index);
         if !seen.insert(name) {
             let message = format!("the variable {name:?} is set twice");
-            findings.add("duplicate-env", &job.origin.file, &place, message);
+            findings.add_diagnostic("duplicate-env", &job.origin.file, &place, message);
         }
-        if is_reserved(name, kind) {
+        if is_reserved_env(name, kind) {
             let message = format!("the variable {name} is set by Prow for every {kind}");
-            findings.add("reserved-env", &job.origin.file, &place, message);
+            findings.add_diagnostic("reserved-env", &job.origin.file, &place, message);
         }
     }
 }
 
-fn is_reserved(name: &str, kind: ProwJobType) -> bool {
+fn is_reserved_env(name: &str, kind: ProwJobType) -> bool {
     ENV_ALL.contains(&name)
         || kind != ProwJobType::Periodic && ENV_REFS.contains(&name)
         || kind == ProwJobType::Presubmit && ENV_PULL.contains(&name)
@@ -159,7 +169,7 @@ fn is_reserved(name: &str, kind: ProwJobType) -> bool {
 
 /// Volumes that decoration brings: the fixed ones and those of its secrets.
 fn decoration_volumes(job: &JobBase) -> BTreeSet<&str> {
-    let mut names = BTreeSet::from(VOLUMES);
+    let mut names = BTreeSet::from(RESERVED_VOLUMES);
     if let Some(decoration) = &job.utility.decoration_config {
         names.extend(decoration.ssh_key_secrets.iter().map(String::as_str));
         names.extend(
@@ -173,40 +183,40 @@ fn decoration_volumes(job: &JobBase) -> BTreeSet<&str> {
 }
 
 /// Checks the pod's own volumes and returns every name that can be mounted.
-fn volumes<'a>(
+fn validate_volumes<'a>(
     job: &'a JobBase,
     pod: &'a RawPodSpec,
-    spec: &Path<'_>,
-    findings: &mut Findings,
+    spec: &ConfigPath<'_>,
+    findings: &mut Diagnostics,
 ) -> BTreeSet<&'a str> {
     let mut names = decoration_volumes(job);
     let mut own = BTreeSet::new();
     let list = spec.key("volumes");
-    for (index, volume) in field(pod, "volumes").enumerate() {
-        let name = text(volume, "name");
+    for (index, volume) in pod_list(pod, "volumes").enumerate() {
+        let name = text_field(volume, "name");
         let place = list.index(index);
         if !own.insert(name) {
             let message = format!("two volumes are named {name:?}");
-            findings.add("duplicate-volume", &job.origin.file, &place, message);
+            findings.add_diagnostic("duplicate-volume", &job.origin.file, &place, message);
         } else if names.contains(name) {
             let message = format!("the volume name {name:?} is decoration's own");
-            findings.add("reserved-volume", &job.origin.file, &place, message);
+            findings.add_diagnostic("reserved-volume", &job.origin.file, &place, message);
         }
     }
     names.extend(own);
     names
 }
 
-fn mounts(
+fn validate_volume_mounts(
     job: &JobBase,
     container: &Value,
     volumes: &BTreeSet<&str>,
-    path: &Path<'_>,
-    findings: &mut Findings,
+    path: &ConfigPath<'_>,
+    findings: &mut Diagnostics,
 ) {
     let list = path.key("volumeMounts");
-    for (index, mount) in items(container, "volumeMounts").enumerate() {
-        let (name, mount_path) = (text(mount, "name"), text(mount, "mountPath"));
+    for (index, mount) in list_items(container, "volumeMounts").enumerate() {
+        let (name, mount_path) = (text_field(mount, "name"), text_field(mount, "mountPath"));
         let place = list.index(index);
         let file = &job.origin.file;
         if !volumes.contains(name) {
@@ -215,16 +225,21 @@ fn mounts(
                 file,
                 &place,
                 format!("no volume is named {name:?}"),
-                did_you_mean(name, volumes.difference(&BTreeSet::from(VOLUMES)).copied()),
+                did_you_mean(
+                    name,
+                    volumes
+                        .difference(&BTreeSet::from(RESERVED_VOLUMES))
+                        .copied(),
+                ),
             );
         }
-        if MOUNTS.contains(&name) {
+        if RESERVED_MOUNTS.contains(&name) {
             let message = format!("the volume {name:?} is decoration's own");
-            findings.add("reserved-volume-mount", file, &place, message);
+            findings.add_diagnostic("reserved-volume-mount", file, &place, message);
         }
-        if MOUNT_PATHS.contains(&mount_path) {
+        if RESERVED_MOUNT_PATHS.contains(&mount_path) {
             let message = format!("{mount_path} is decoration's own folder");
-            findings.add("reserved-mount-path", file, &place, message);
+            findings.add_diagnostic("reserved-mount-path", file, &place, message);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use crate::config::{Config, Options};
+use crate::config::{Config, ConfigOptions};
 
 mod agents;
 mod base;
@@ -45,14 +45,14 @@ fn told(jobs: &str) -> Vec<(&'static str, String)> {
     let [config, file] = ["config.yaml", "jobs.yaml"].map(|name| dir.path().join(name));
     fs::write(&config, CONFIG).expect("the folder can be written");
     fs::write(&file, jobs).expect("the folder can be written");
-    let options = Options {
+    let options = ConfigOptions {
         config_path: config,
         job_config_path: Some(file),
-        ..Options::default()
+        ..ConfigOptions::default()
     };
     let prefix = format!("{}/", dir.path().display());
-    let problems = Config::load(&options).err().unwrap_or_default().0;
-    let text = |problem: &crate::config::Problem| problem.to_string().replace(&prefix, "");
+    let problems = Config::load_files(&options).err().unwrap_or_default().0;
+    let text = |problem: &crate::config::Diagnostic| problem.to_string().replace(&prefix, "");
     problems
         .iter()
         .map(|problem| (problem.rule, text(problem)))

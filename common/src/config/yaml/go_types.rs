@@ -31,35 +31,35 @@ pub(in crate::config) enum GoType {
 
 /// What a value is read into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Target(u16);
+pub(super) struct GoTypeRef(u16);
 
 /// Converts nothing below it.
-const NOTHING: Target = Target(0);
+const NOTHING: GoTypeRef = GoTypeRef(0);
 /// Converts everything below it.
-const LENIENT: Target = Target(1);
-const TEXT: Target = Target(2);
+const LENIENT: GoTypeRef = GoTypeRef(1);
+const TEXT: GoTypeRef = GoTypeRef(2);
 
-enum Step {
+enum GoTypeKind {
     Nothing,
     Lenient,
     Text,
-    List(Target),
-    Map(Target),
+    List(GoTypeRef),
+    Map(GoTypeRef),
     /// In the order of the struct's fields.
-    Fields(Vec<(&'static str, Target)>),
+    Fields(Vec<(&'static str, GoTypeRef)>),
 }
 
-static STEPS: LazyLock<Steps> = LazyLock::new(Steps::read);
+static GO_TYPES: LazyLock<GoTypeTable> = LazyLock::new(GoTypeTable::load_table);
 
-struct Steps {
-    all: Vec<Step>,
-    known: HashMap<&'static str, Target>,
+struct GoTypeTable {
+    all: Vec<GoTypeKind>,
+    known: HashMap<&'static str, GoTypeRef>,
 }
 
-impl Steps {
-    fn read() -> Self {
+impl GoTypeTable {
+    fn load_table() -> Self {
         let mut steps = Self {
-            all: vec![Step::Nothing, Step::Lenient, Step::Text],
+            all: vec![GoTypeKind::Nothing, GoTypeKind::Lenient, GoTypeKind::Text],
             known: HashMap::from([("string", TEXT)]),
         };
         for line in TABLE.lines() {
@@ -68,35 +68,35 @@ impl Steps {
             else {
                 unreachable!("the table has three columns: {line}");
             };
-            let (from, to) = (steps.target(from), steps.target(to));
-            if let Step::Fields(fields) = &mut steps.all[usize::from(from.0)] {
+            let (from, to) = (steps.intern_type(from), steps.intern_type(to));
+            if let GoTypeKind::Fields(fields) = &mut steps.all[usize::from(from.0)] {
                 fields.push((key, to));
             }
         }
         steps
     }
 
-    fn target(&mut self, name: &'static str) -> Target {
+    fn intern_type(&mut self, name: &'static str) -> GoTypeRef {
         if let Some(known) = self.known.get(name) {
             return *known;
         }
         let inner = |brackets: [char; 2]| name.strip_prefix(brackets[0])?.strip_suffix(brackets[1]);
         let step = if let Some(element) = inner(['[', ']']) {
-            Step::List(self.target(element))
+            GoTypeKind::List(self.intern_type(element))
         } else if let Some(value) = inner(['{', '}']) {
-            Step::Map(self.target(value))
+            GoTypeKind::Map(self.intern_type(value))
         } else {
-            Step::Fields(Vec::new())
+            GoTypeKind::Fields(Vec::new())
         };
         let id = u16::try_from(self.all.len()).expect("upstream has not so many types");
         self.all.push(step);
-        self.known.insert(name, Target(id));
-        Target(id)
+        self.known.insert(name, GoTypeRef(id));
+        GoTypeRef(id)
     }
 }
 
 impl GoType {
-    pub(super) fn target(self) -> Target {
+    pub(super) fn root_type(self) -> GoTypeRef {
         let name = match self {
             Self::Config => "config.Config",
             Self::ProwConfig => "config.ProwConfig",
@@ -105,47 +105,47 @@ impl GoType {
             Self::Plugins => "plugins.Configuration",
             Self::Lenient => return LENIENT,
         };
-        STEPS.known.get(name).copied().unwrap_or(NOTHING)
+        GO_TYPES.known.get(name).copied().unwrap_or(NOTHING)
     }
 }
 
-impl Target {
-    fn step(self) -> &'static Step {
-        &STEPS.all[usize::from(self.0)]
+impl GoTypeRef {
+    fn type_kind(self) -> &'static GoTypeKind {
+        &GO_TYPES.all[usize::from(self.0)]
     }
 
     /// Of a mapping's value.
-    pub(super) fn value(self, key: &str) -> Self {
-        match self.step() {
-            Step::Lenient => LENIENT,
-            Step::Map(value) => *value,
-            Step::Fields(fields) => {
+    pub(super) fn value_type(self, key: &str) -> Self {
+        match self.type_kind() {
+            GoTypeKind::Lenient => LENIENT,
+            GoTypeKind::Map(value) => *value,
+            GoTypeKind::Fields(fields) => {
                 let exact = fields.iter().find(|(name, _)| *name == key);
                 let mut in_any_case = fields.iter();
                 exact
                     .or_else(|| in_any_case.find(|(name, _)| name.eq_ignore_ascii_case(key)))
                     .map_or(NOTHING, |(_, target)| *target)
             }
-            Step::Nothing | Step::Text | Step::List(_) => NOTHING,
+            GoTypeKind::Nothing | GoTypeKind::Text | GoTypeKind::List(_) => NOTHING,
         }
     }
 
     /// Of a list's elements.
-    pub(super) fn element(self) -> Self {
-        match self.step() {
-            Step::Lenient => LENIENT,
-            Step::List(element) => *element,
+    pub(super) fn element_type(self) -> Self {
+        match self.type_kind() {
+            GoTypeKind::Lenient => LENIENT,
+            GoTypeKind::List(element) => *element,
             _ => NOTHING,
         }
     }
 
     /// Whether upstream has a string there, whatever the value is read into here.
     pub(super) fn is_string(self) -> bool {
-        matches!(self.step(), Step::Text)
+        matches!(self.type_kind(), GoTypeKind::Text)
     }
 
     /// Whether a number, or `true`, becomes a text.
     pub(super) fn is_text(self) -> bool {
-        matches!(self.step(), Step::Lenient | Step::Text)
+        matches!(self.type_kind(), GoTypeKind::Lenient | GoTypeKind::Text)
     }
 }

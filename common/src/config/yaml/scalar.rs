@@ -7,7 +7,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 
 /// A scalar's value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Scalar<'a> {
+pub(super) enum YamlScalar<'a> {
     Null,
     Bool(bool),
     Int(i64),
@@ -19,7 +19,7 @@ pub(super) enum Scalar<'a> {
 
 /// The tags of YAML itself that say what a scalar is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tag {
+pub(super) enum YamlTag {
     Null,
     Bool,
     Int,
@@ -31,9 +31,9 @@ pub(super) enum Tag {
     Other,
 }
 
-impl Tag {
+impl YamlTag {
     /// `suffix` follows `tag:yaml.org,2002:`.
-    pub(super) fn of_suffix(suffix: &str) -> Self {
+    pub(super) fn from_suffix(suffix: &str) -> Self {
         match suffix {
             "null" => Self::Null,
             "bool" => Self::Bool,
@@ -48,75 +48,75 @@ impl Tag {
 }
 
 /// A scalar as written: `plain` is without quotes. The error names what the tag asks for.
-pub(super) fn resolve<'a>(
+pub(super) fn resolve_scalar<'a>(
     text: &'a str,
     plain: bool,
-    tag: Option<Tag>,
-) -> Result<Scalar<'a>, &'static str> {
-    let text_scalar = || Scalar::Text(Cow::Borrowed(text));
+    tag: Option<YamlTag>,
+) -> Result<YamlScalar<'a>, &'static str> {
+    let text_scalar = || YamlScalar::Text(Cow::Borrowed(text));
     let value = match tag {
         None if plain => resolve_plain(text),
-        None | Some(Tag::Str | Tag::Timestamp | Tag::Other) => return Ok(text_scalar()),
-        Some(Tag::Binary) => {
+        None | Some(YamlTag::Str | YamlTag::Timestamp | YamlTag::Other) => return Ok(text_scalar()),
+        Some(YamlTag::Binary) => {
             let packed: String = text.split_ascii_whitespace().collect();
             let bytes = BASE64_STANDARD.decode(packed).ok();
             let decoded = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
             return decoded
-                .map(|text| Scalar::Text(Cow::Owned(text)))
+                .map(|text| YamlScalar::Text(Cow::Owned(text)))
                 .ok_or("base64 of UTF-8");
         }
         Some(_) => resolve_plain(text),
     };
     match (tag, value) {
         (None, value)
-        | (Some(Tag::Null), value @ Scalar::Null)
-        | (Some(Tag::Bool), value @ Scalar::Bool(_))
-        | (Some(Tag::Int), value @ (Scalar::Int(_) | Scalar::Uint(_)))
-        | (Some(Tag::Float), value @ Scalar::Float(_)) => Ok(value),
+        | (Some(YamlTag::Null), value @ YamlScalar::Null)
+        | (Some(YamlTag::Bool), value @ YamlScalar::Bool(_))
+        | (Some(YamlTag::Int), value @ (YamlScalar::Int(_) | YamlScalar::Uint(_)))
+        | (Some(YamlTag::Float), value @ YamlScalar::Float(_)) => Ok(value),
         #[expect(clippy::cast_precision_loss, reason = "what the tag asks for")]
-        (Some(Tag::Float), Scalar::Int(int)) => Ok(Scalar::Float(int as f64)),
-        (Some(Tag::Null), _) => Err("null"),
-        (Some(Tag::Bool), _) => Err("true or false"),
-        (Some(Tag::Int), _) => Err("a whole number"),
+        (Some(YamlTag::Float), YamlScalar::Int(int)) => Ok(YamlScalar::Float(int as f64)),
+        (Some(YamlTag::Null), _) => Err("null"),
+        (Some(YamlTag::Bool), _) => Err("true or false"),
+        (Some(YamlTag::Int), _) => Err("a whole number"),
         _ => Err("a number"),
     }
 }
 
-fn resolve_plain(text: &str) -> Scalar<'_> {
+fn resolve_plain(text: &str) -> YamlScalar<'_> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
+        "" | "~" | "null" | "Null" | "NULL" => return YamlScalar::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
-            return Scalar::Bool(true);
+            return YamlScalar::Bool(true);
         }
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
-            return Scalar::Bool(false);
+            return YamlScalar::Bool(false);
         }
-        ".nan" | ".NaN" | ".NAN" => return Scalar::Float(f64::NAN),
+        ".nan" | ".NaN" | ".NAN" => return YamlScalar::Float(f64::NAN),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
-            return Scalar::Float(f64::INFINITY);
+            return YamlScalar::Float(f64::INFINITY);
         }
-        "-.inf" | "-.Inf" | "-.INF" => return Scalar::Float(f64::NEG_INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => return YamlScalar::Float(f64::NEG_INFINITY),
         _ => {}
     }
     let number = match text.as_bytes()[0] {
-        b'.' if !text.starts_with("._") => number(text),
-        b'0'..=b'9' | b'+' | b'-' => number(text),
+        b'.' if !text.starts_with("._") => parse_number(text),
+        b'0'..=b'9' | b'+' | b'-' => parse_number(text),
         _ => None,
     };
-    number.unwrap_or(Scalar::Text(Cow::Borrowed(text)))
+    number.unwrap_or(YamlScalar::Text(Cow::Borrowed(text)))
 }
 
-fn number(text: &str) -> Option<Scalar<'static>> {
+fn parse_number(text: &str) -> Option<YamlScalar<'static>> {
     let digits: Cow<'_, str> = if text.contains('_') {
         Cow::Owned(text.replace('_', ""))
     } else {
         Cow::Borrowed(text)
     };
-    integer(&digits).or_else(|| is_decimal(&digits).then(|| float(&digits)).flatten())
+    parse_integer(&digits).or_else(|| is_decimal(&digits).then(|| parse_float(&digits)).flatten())
 }
 
 /// Go's `strconv.ParseInt` with base 0: `0x`, `0o`, `0b` and a leading `0` choose the base.
-fn integer(text: &str) -> Option<Scalar<'static>> {
+fn parse_integer(text: &str) -> Option<YamlScalar<'static>> {
     let (negative, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -135,11 +135,11 @@ fn integer(text: &str) -> Option<Scalar<'static>> {
     }
     let value = u64::from_str_radix(digits, base).ok()?;
     match (negative, i64::try_from(value)) {
-        (false, Ok(int)) => Some(Scalar::Int(int)),
-        (true, Ok(int)) => Some(Scalar::Int(-int)),
-        (true, Err(_)) => (value == i64::MIN.unsigned_abs()).then_some(Scalar::Int(i64::MIN)),
+        (false, Ok(int)) => Some(YamlScalar::Int(int)),
+        (true, Ok(int)) => Some(YamlScalar::Int(-int)),
+        (true, Err(_)) => (value == i64::MIN.unsigned_abs()).then_some(YamlScalar::Int(i64::MIN)),
         // `strconv.ParseUint` takes no sign.
-        (false, Err(_)) => (!text.starts_with('+')).then_some(Scalar::Uint(value)),
+        (false, Err(_)) => (!text.starts_with('+')).then_some(YamlScalar::Uint(value)),
     }
 }
 
@@ -163,12 +163,12 @@ fn is_decimal(text: &str) -> bool {
 }
 
 /// None beyond the range of a 64-bit float, which Go refuses.
-fn float(text: &str) -> Option<Scalar<'static>> {
+fn parse_float(text: &str) -> Option<YamlScalar<'static>> {
     let value: f64 = text.parse().ok()?;
-    value.is_finite().then_some(Scalar::Float(value))
+    value.is_finite().then_some(YamlScalar::Float(value))
 }
 
-impl Scalar<'_> {
+impl YamlScalar<'_> {
     /// A whole number of 32 bits, if it is one.
     pub(super) fn into_int32(self) -> Option<i32> {
         match self {
@@ -228,26 +228,26 @@ mod tests {
     /// A word, the JSON it becomes, and the text it becomes: as `sigs.k8s.io/yaml` printed them.
     const WORDS: &str = include_str!("scalars.tsv");
 
-    fn read(word: &str) -> Result<Scalar<'static>, &'static str> {
+    fn read(word: &str) -> Result<YamlScalar<'static>, &'static str> {
         let (tag, rest) = match word.strip_prefix("!!") {
             Some(tagged) => {
                 let (tag, rest) = tagged.split_once(' ').unwrap_or((tagged, ""));
-                (Some(Tag::of_suffix(tag)), rest)
+                (Some(YamlTag::from_suffix(tag)), rest)
             }
             None => match word.strip_prefix('!') {
-                Some(own) => (Some(Tag::Other), own.split_once(' ').unwrap().1),
+                Some(own) => (Some(YamlTag::Other), own.split_once(' ').unwrap().1),
                 None => (None, word),
             },
         };
         let unquoted = rest.trim_matches(['"', '\'']);
-        let scalar = resolve(unquoted, unquoted.len() == rest.len(), tag)?;
+        let scalar = resolve_scalar(unquoted, unquoted.len() == rest.len(), tag)?;
         Ok(match scalar {
-            Scalar::Text(text) => Scalar::Text(Cow::Owned(text.into_owned())),
-            Scalar::Null => Scalar::Null,
-            Scalar::Bool(flag) => Scalar::Bool(flag),
-            Scalar::Int(int) => Scalar::Int(int),
-            Scalar::Uint(int) => Scalar::Uint(int),
-            Scalar::Float(float) => Scalar::Float(float),
+            YamlScalar::Text(text) => YamlScalar::Text(Cow::Owned(text.into_owned())),
+            YamlScalar::Null => YamlScalar::Null,
+            YamlScalar::Bool(flag) => YamlScalar::Bool(flag),
+            YamlScalar::Int(int) => YamlScalar::Int(int),
+            YamlScalar::Uint(int) => YamlScalar::Uint(int),
+            YamlScalar::Float(float) => YamlScalar::Float(float),
         })
     }
 
@@ -262,25 +262,27 @@ mod tests {
                 continue;
             };
             match (&scalar, serde_json::from_str(json)) {
-                (Scalar::Null, Ok(Value::Null)) => {}
-                (Scalar::Bool(flag), Ok(Value::Bool(expected))) => assert_eq!(*flag, expected),
-                (Scalar::Int(int), Ok(Value::Number(number))) => {
+                (YamlScalar::Null, Ok(Value::Null)) => {}
+                (YamlScalar::Bool(flag), Ok(Value::Bool(expected))) => assert_eq!(*flag, expected),
+                (YamlScalar::Int(int), Ok(Value::Number(number))) => {
                     assert!(
                         (*int as f64 - number.as_f64().unwrap()).abs() < 1e4,
                         "{word:?}"
                     );
                 }
-                (Scalar::Uint(int), Ok(Value::Number(number))) => {
+                (YamlScalar::Uint(int), Ok(Value::Number(number))) => {
                     assert!(
                         (*int as f64 - number.as_f64().unwrap()).abs() < 1e4,
                         "{word:?}"
                     );
                 }
-                (Scalar::Float(float), Ok(Value::Number(number))) => {
+                (YamlScalar::Float(float), Ok(Value::Number(number))) => {
                     assert_eq!(*float, number.as_f64().unwrap(), "{word:?}");
                 }
-                (Scalar::Float(float), Err(_)) => assert!(!float.is_finite(), "{word:?}"),
-                (Scalar::Text(text), Ok(Value::String(expected))) => assert_eq!(*text, expected),
+                (YamlScalar::Float(float), Err(_)) => assert!(!float.is_finite(), "{word:?}"),
+                (YamlScalar::Text(text), Ok(Value::String(expected))) => {
+                    assert_eq!(*text, expected)
+                }
                 (scalar, expected) => panic!("{word:?}: {scalar:?}, expected {expected:?}"),
             }
             assert_eq!(scalar.into_text(), text, "{word:?}");

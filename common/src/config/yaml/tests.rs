@@ -38,8 +38,10 @@ fn is_zero(int: &i64) -> bool {
 }
 
 fn remarks(text: &str) -> Vec<String> {
-    let tree = tree("f", text, Trust::Operator).unwrap();
-    let document = typed::<Sample>("f", tree.as_ref(), GoType::Lenient, Trust::Operator).unwrap();
+    let tree = parse_tree("f", text, DocumentTrust::Operator).unwrap();
+    let document =
+        deserialize_tree::<Sample>("f", tree.as_ref(), GoType::Lenient, DocumentTrust::Operator)
+            .unwrap();
     document.remarks.iter().map(ToString::to_string).collect()
 }
 
@@ -54,7 +56,7 @@ fn documents_are_understood_as_in_go() {
     for line in include_str!("documents.tsv").lines() {
         let (document, expected) = line.split_once('\t').unwrap();
         let text: String = serde_json::from_str(document).unwrap();
-        let ours = parse::<Sample>("f", &text).ok();
+        let ours = parse_yaml::<Sample>("f", &text).ok();
         let theirs: Option<Sample> = serde_json::from_str(expected).ok();
         if ours != theirs && !MORE_THAN_IN_GO.contains(&text.as_str()) {
             differences.push(format!("{document}: {ours:?}, in Go {theirs:?}"));
@@ -106,7 +108,10 @@ fn says_where_what_was_found_and_what_was_expected() {
             "f:1:7: flag: found 1, expected true or false\nf:2:6: int: found \"x\", expected a whole number",
         ),
     ] {
-        assert_eq!(parse::<Sample>("f", text).unwrap_err().to_string(), message);
+        assert_eq!(
+            parse_yaml::<Sample>("f", text).unwrap_err().to_string(),
+            message
+        );
     }
 }
 
@@ -146,7 +151,7 @@ fn a_bomb_ends_early() {
         let below = format!("*a{}, ", level - 1).repeat(9);
         bomb.push_str(&format!("- &a{level} [{below}]\n"));
     }
-    let error = parse::<Sample>("f", &bomb).unwrap_err();
+    let error = parse_yaml::<Sample>("f", &bomb).unwrap_err();
     assert_eq!(
         error.to_string(),
         "f: aliases make more than 1000000 values of this file"
@@ -156,5 +161,5 @@ fn a_bomb_ends_early() {
         let below = format!("*a{}, ", level - 1).repeat(9);
         merges.push_str(&format!("- &a{level} {{<<: [{below}]}}\n"));
     }
-    assert!(parse::<Sample>("f", &merges).is_err());
+    assert!(parse_yaml::<Sample>("f", &merges).is_err());
 }

@@ -7,11 +7,15 @@
 use anyhow::anyhow;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 
-use super::Answer;
+use super::GithubResponse;
 
 /// Path and query where `answer` sends a request of `method`; `None` when it is no redirect, or
 /// one that is not gone after: to another host it would carry the token there.
-pub(super) fn target(base: &Uri, method: &Method, answer: &Answer) -> Option<String> {
+pub(super) fn redirect_target(
+    base: &Uri,
+    method: &Method,
+    answer: &GithubResponse,
+) -> Option<String> {
     let keeps_method = matches!(
         answer.status,
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
@@ -24,12 +28,12 @@ pub(super) fn target(base: &Uri, method: &Method, answer: &Answer) -> Option<Str
     if !may_follow {
         return None;
     }
-    below(base, location(&answer.headers)?)
+    path_below_base(base, location_header(&answer.headers)?)
 }
 
 /// Why a redirect is an error, and what to do about it.
-pub(super) fn refusal(what: &str, status: StatusCode, headers: &HeaderMap) -> anyhow::Error {
-    let to = location(headers).unwrap_or("nowhere");
+pub(super) fn redirect_error(what: &str, status: StatusCode, headers: &HeaderMap) -> anyhow::Error {
+    let to = location_header(headers).unwrap_or("nowhere");
     anyhow!(
         "{what}: GitHub answered {status} to {to:?}, where this request is not sent: if GitHub's \
          API moved, give its new address by --github-endpoint; if the repository moved, its new \
@@ -37,12 +41,12 @@ pub(super) fn refusal(what: &str, status: StatusCode, headers: &HeaderMap) -> an
     )
 }
 
-fn location(headers: &HeaderMap) -> Option<&str> {
+fn location_header(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::LOCATION)?.to_str().ok()
 }
 
 /// The path and query of `location` where it lies below `base`.
-fn below(base: &Uri, location: &str) -> Option<String> {
+fn path_below_base(base: &Uri, location: &str) -> Option<String> {
     let uri: Uri = location.parse().ok()?;
     let same = match uri.authority() {
         Some(authority) => Some(authority) == base.authority() && uri.scheme() == base.scheme(),
@@ -84,7 +88,7 @@ mod tests {
             (enterprise, "https://ghe.example/login", None),
             (enterprise, "https://ghe.example/api/v3evil", None),
         ] {
-            let found = below(&base.parse().unwrap(), location);
+            let found = path_below_base(&base.parse().unwrap(), location);
             assert_eq!(found.as_deref(), path, "{location} of {base}");
         }
     }

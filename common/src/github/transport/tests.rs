@@ -11,7 +11,7 @@ use http::{StatusCode, header};
 use tokio::net::TcpListener;
 
 use crate::{
-    github::{Client, Error, Options},
+    github::{GithubClient, GithubError, GithubOptions},
     service::flags,
 };
 
@@ -34,7 +34,9 @@ impl Server {
             asked: Arc::default(),
             answer: Arc::new(answer),
         };
-        let router = Router::new().fallback(hear).with_state(server.clone());
+        let router = Router::new()
+            .fallback(record_request)
+            .with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         server
     }
@@ -44,7 +46,7 @@ impl Server {
     }
 }
 
-async fn hear(State(server): State<Server>, request: Request) -> Response {
+async fn record_request(State(server): State<Server>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let what = format!("{} {}", parts.method, parts.uri);
@@ -60,14 +62,14 @@ async fn hear(State(server): State<Server>, request: Request) -> Response {
     (server.answer)(nth, &what)
 }
 
-fn client(args: &[&str]) -> Client {
+fn client(args: &[&str]) -> GithubClient {
     crate::service::install_crypto();
     let args = args.iter().chain(&["--github-client.initial-delay=1ms"]);
-    let options: Options = flags::parse("test", args.map(Into::into)).unwrap();
-    Client::new(&options, "test").unwrap()
+    let options: GithubOptions = flags::parse_flags("test", args.map(Into::into)).unwrap();
+    GithubClient::new(&options, "test").unwrap()
 }
 
-fn client_of(server: &Server) -> Client {
+fn client_of(server: &Server) -> GithubClient {
     client(&[&format!("--github-endpoint={}", server.url)])
 }
 
@@ -163,12 +165,16 @@ async fn a_read_goes_after_a_renamed_repository_and_no_further() {
     .await;
     let client = client_of(&server);
     assert_eq!(
-        client.pull_request("o", "renamed", 7).await.unwrap().number,
+        client
+            .get_pull_request("o", "renamed", 7)
+            .await
+            .unwrap()
+            .number,
         7
     );
     for repo in ["far", "round"] {
-        let error = client.pull_request("o", repo, 7).await.unwrap_err();
-        assert!(matches!(error, Error::Other(_)), "{repo}: {error}");
+        let error = client.get_pull_request("o", repo, 7).await.unwrap_err();
+        assert!(matches!(error, GithubError::Other(_)), "{repo}: {error}");
     }
     assert_eq!(
         elsewhere.asked(),
@@ -246,7 +252,7 @@ async fn a_secondary_limit_is_waited_for_and_never_a_refusal() {
     let client = client(&[&url, "--github-client.backoff-timeout=1s"]);
     let now = jiff::Timestamp::now();
     match client.create_comment("o", "r", 7, "hi").await {
-        Err(Error::RateLimited { reset }) => {
+        Err(GithubError::RateLimited { reset }) => {
             assert!(
                 reset.duration_since(now).as_secs() >= 59,
                 "{reset} after {now}"

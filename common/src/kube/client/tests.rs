@@ -19,7 +19,7 @@ const HEAD: &str =
 const HALF_A_LIST: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"metadata\":{\"resourceVersion\":\"1\"}";
 
 /// Answers the n-th connection with the n-th text, and holds it open. All later ones as the last.
-async fn api(answers: &'static [&'static str], timeouts: Timeouts) -> Client {
+async fn api(answers: &'static [&'static str], timeouts: KubernetesTimeouts) -> Client {
     crate::service::install_crypto();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -34,15 +34,15 @@ async fn api(answers: &'static [&'static str], timeouts: Timeouts) -> Client {
             open.push(stream);
         }
     });
-    client(Config::new(url.parse().unwrap()), timeouts).unwrap()
+    build_client(Config::new(url.parse().unwrap()), timeouts).unwrap()
 }
 
 fn maps(client: Client) -> Api<ConfigMap> {
     Api::namespaced(client, "default")
 }
 
-fn timeouts(request_ms: i64, watch_ms: i64) -> Timeouts {
-    Timeouts {
+fn timeouts(request_ms: i64, watch_ms: i64) -> KubernetesTimeouts {
+    KubernetesTimeouts {
         request: GoDuration::from_nanos(request_ms * 1_000_000),
         watch: GoDuration::from_nanos(watch_ms * 1_000_000),
     }
@@ -108,7 +108,7 @@ async fn too_many_requests_is_asked_again_when_the_server_says() {
     let busy = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let found = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
     let answers: &'static [&'static str] = vec![busy, found].leak();
-    let client = api(answers, Timeouts::default()).await;
+    let client = api(answers, KubernetesTimeouts::default()).await;
     let begin = Instant::now();
     maps(client).get("m").await.unwrap();
     assert!(begin.elapsed() >= Duration::from_secs(1));
@@ -123,9 +123,11 @@ async fn a_change_is_not_repeated_where_the_first_may_have_been_made() {
     let done = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
     for (first, change) in [(lost, Some(504)), (away, Some(503)), (busy, None)] {
         let answers: &'static [&'static str] = vec![first, done].leak();
-        let reading = maps(api(answers, Timeouts::default()).await).get("m").await;
+        let reading = maps(api(answers, KubernetesTimeouts::default()).await)
+            .get("m")
+            .await;
         assert!(reading.is_ok(), "{first}: {reading:?}");
-        let client = api(answers, Timeouts::default()).await;
+        let client = api(answers, KubernetesTimeouts::default()).await;
         let map = ConfigMap::default();
         let made = maps(client).create(&PostParams::default(), &map).await;
         let code = match made {

@@ -14,10 +14,10 @@ pub(in crate::kube) fn kubeconfig(names: &[&str], current: &str) -> String {
     )
 }
 
-fn in_folder(folder: &Path) -> Options {
-    Options {
+fn in_folder(folder: &Path) -> KubernetesOptions {
+    KubernetesOptions {
         kubeconfig_dir: Some(folder.into()),
-        ..Options::default()
+        ..KubernetesOptions::default()
     }
 }
 
@@ -27,11 +27,11 @@ fn every_context_of_every_file_counts_and_none_twice() {
     let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
     write("a.yaml", kubeconfig(&["a", "b"], "a"));
     write("..data", "not yaml: [".into());
-    let contexts = Contexts::read(&in_folder(folder.path())).unwrap();
+    let contexts = KubeconfigContexts::read_kubeconfigs(&in_folder(folder.path())).unwrap();
     assert_eq!(contexts.all.keys().collect::<Vec<_>>(), ["a", "b"]);
 
     write("b.yaml", kubeconfig(&["b"], "b"));
-    let refusal = Contexts::read(&in_folder(folder.path())).unwrap_err();
+    let refusal = KubeconfigContexts::read_kubeconfigs(&in_folder(folder.path())).unwrap_err();
     let refusal = refusal.to_string();
     assert!(refusal.contains("context b is defined twice"), "{refusal}");
 }
@@ -43,17 +43,22 @@ fn files_that_nobody_named_are_one_to_kubectl() {
     std::fs::write(path("1"), kubeconfig(&["a", "b"], "b")).unwrap();
     let second = kubeconfig(&["b", "default"], "default").replace("127.0.0.1:1", "127.0.0.1:2");
     std::fs::write(path("2"), second).unwrap();
-    let contexts = Contexts::merged(&[path("1"), path("2")]).unwrap();
+    let contexts = KubeconfigContexts::merge_kubeconfigs(&[path("1"), path("2")]).unwrap();
     let names: Vec<_> = contexts.all.keys().collect();
     assert_eq!(names, ["a", "b", "default"]);
-    let current = contexts.current(&[]).unwrap().unwrap();
+    let current = contexts.current_context(&[]).unwrap().unwrap();
     assert_eq!(
-        (&*current.name, current.server()),
+        (&*current.name, current.server_url()),
         ("b", Some("http://127.0.0.1:1"))
     );
-    assert!(Contexts::merged(&[]).unwrap().all.is_empty());
+    assert!(
+        KubeconfigContexts::merge_kubeconfigs(&[])
+            .unwrap()
+            .all
+            .is_empty()
+    );
     std::fs::write(path("2"), "contexts: [").unwrap();
-    let error = Contexts::merged(&[path("1"), path("2")]).unwrap_err();
+    let error = KubeconfigContexts::merge_kubeconfigs(&[path("1"), path("2")]).unwrap_err();
     assert!(error.to_string().contains("reading kubeconfig"), "{error}");
 }
 
@@ -64,10 +69,10 @@ fn the_infrastructure_is_the_last_files_current_context_that_is_not_disabled() {
     write("1.yaml", kubeconfig(&["z", "y"], "z"));
     write("2.yaml", kubeconfig(&["a"], "a"));
     write("3.yaml", kubeconfig(&["b"], "''"));
-    let contexts = Contexts::read(&in_folder(folder.path())).unwrap();
+    let contexts = KubeconfigContexts::read_kubeconfigs(&in_folder(folder.path())).unwrap();
     let current = |disabled: &[&str]| {
         let disabled: Vec<_> = disabled.iter().map(|it| (*it).to_owned()).collect();
-        let current = contexts.current(&disabled).unwrap();
+        let current = contexts.current_context(&disabled).unwrap();
         current.map(|context| context.name.clone())
     };
     assert_eq!(current(&[]).as_deref(), Some("a"));
@@ -75,8 +80,8 @@ fn the_infrastructure_is_the_last_files_current_context_that_is_not_disabled() {
     assert_eq!(current(&["a", "z"]), None);
 
     write("4.yaml", kubeconfig(&["c"], "nowhere"));
-    let contexts = Contexts::read(&in_folder(folder.path())).unwrap();
-    let error = contexts.current(&[]).unwrap_err().to_string();
+    let contexts = KubeconfigContexts::read_kubeconfigs(&in_folder(folder.path())).unwrap();
+    let error = contexts.current_context(&[]).unwrap_err().to_string();
     assert!(error.contains("current-context nowhere"), "{error}");
 }
 
@@ -91,11 +96,11 @@ fn another_token_or_certificate_is_another_origin_and_nothing_else_is() {
             kubeconfig(&["a"], "a").replace("{cluster: a}", "{cluster: a, user: u}")
         );
         std::fs::write(&path, text).unwrap();
-        let options = Options {
+        let options = KubernetesOptions {
             kubeconfig: Some(path.clone()),
-            ..Options::default()
+            ..KubernetesOptions::default()
         };
-        Contexts::read(&options).unwrap().all["a"].origin()
+        KubeconfigContexts::read_kubeconfigs(&options).unwrap().all["a"].compute_fingerprint()
     };
     let first = origin("t", "k", "a");
     assert_eq!(origin("t", "k", "b"), first, "another context's change");

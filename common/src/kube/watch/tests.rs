@@ -15,7 +15,7 @@ fn refused(code: u16) -> watcher::Error {
 #[tokio::test]
 async fn only_a_version_that_is_gone_starts_a_watch_anew() {
     let starts = Cell::new(0);
-    let watch = restarting(|| {
+    let watch = relist_when_gone(|| {
         starts.set(starts.get() + 1);
         let then = if starts.get() == 1 { 410 } else { 500 };
         stream::iter([Ok(starts.get()), Err(refused(then)), Ok(10)])
@@ -26,7 +26,7 @@ async fn only_a_version_that_is_gone_starts_a_watch_anew() {
 
 #[test]
 fn pauses_grow_to_ten_seconds_and_begin_anew_after_a_success() {
-    let mut pauses = Pauses { failures: 0 };
+    let mut pauses = WatchBackoff { failures: 0 };
     let mut last = Duration::ZERO;
     for _ in 0..50 {
         let pause = pauses.next().unwrap();

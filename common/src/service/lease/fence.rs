@@ -17,7 +17,7 @@ use tower::BoxError;
 /// Whether this process may still act as leader. Made for one term of leadership: what is left
 /// over from a term that ended stays refused, even when the same process leads again.
 #[derive(Clone, Debug)]
-pub struct Fence(Option<watch::Receiver<Renewed>>);
+pub struct LeaderFence(Option<watch::Receiver<LeaseRenewal>>);
 
 /// Nothing is sent: this process does not lead, or no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,49 +27,49 @@ pub struct NotLeading;
 /// When the last renewal was begun. By the wall clock too: the other one stands still while a
 /// virtual machine is suspended.
 #[derive(Clone, Copy, Debug)]
-struct Renewed {
+struct LeaseRenewal {
     at: Instant,
     wall: Timestamp,
     /// How long after that it ends.
     deadline: Duration,
 }
 
-impl Renewed {
-    fn holds(self, now: Instant, wall: Timestamp) -> bool {
+impl LeaseRenewal {
+    fn is_in_force(self, now: Instant, wall: Timestamp) -> bool {
         let deadline = SignedDuration::try_from(self.deadline).unwrap_or(SignedDuration::MAX);
         now.duration_since(self.at) < self.deadline && wall.duration_since(self.wall) < deadline
     }
 }
 
 /// One term of leadership; it ends when this is dropped.
-pub(super) struct Term(watch::Sender<Renewed>);
+pub(super) struct LeaderTerm(watch::Sender<LeaseRenewal>);
 
-impl Term {
+impl LeaderTerm {
     /// A term that was acquired by a write begun at `begun`; it ends this long after its last
     /// renewal.
-    pub(super) fn begin(begun: Instant, deadline: Duration) -> (Self, Fence) {
-        let (sender, receiver) = watch::channel(renewed(begun, deadline));
-        (Self(sender), Fence(Some(receiver)))
+    pub(super) fn begin_term(begun: Instant, deadline: Duration) -> (Self, LeaderFence) {
+        let (sender, receiver) = watch::channel(new_renewal(begun, deadline));
+        (Self(sender), LeaderFence(Some(receiver)))
     }
 
-    pub(super) fn extend(&self, begun: Instant) {
+    pub(super) fn extend_term(&self, begun: Instant) {
         let deadline = self.0.borrow().deadline;
-        self.0.send_replace(renewed(begun, deadline));
+        self.0.send_replace(new_renewal(begun, deadline));
     }
 
-    pub(super) fn renewed(&self) -> Instant {
+    pub(super) fn last_renewal(&self) -> Instant {
         self.0.borrow().at
     }
 
-    pub(super) fn deadline(&self) -> Instant {
+    pub(super) fn term_deadline(&self) -> Instant {
         let renewed = *self.0.borrow();
         renewed.at + renewed.deadline
     }
 }
 
-fn renewed(begun: Instant, deadline: Duration) -> Renewed {
+fn new_renewal(begun: Instant, deadline: Duration) -> LeaseRenewal {
     let ago = SignedDuration::try_from(begun.elapsed()).unwrap_or(SignedDuration::MAX);
-    Renewed {
+    LeaseRenewal {
         at: begun,
         wall: Timestamp::now()
             .checked_sub(ago)
@@ -78,9 +78,9 @@ fn renewed(begun: Instant, deadline: Duration) -> Renewed {
     }
 }
 
-impl Fence {
+impl LeaderFence {
     /// One that refuses nothing, where nobody competes.
-    pub fn open() -> Self {
+    pub fn new_open() -> Self {
         Self(None)
     }
 
@@ -89,22 +89,22 @@ impl Fence {
             return true;
         };
         let renewed = *term.borrow();
-        term.has_changed().is_ok() && renewed.holds(Instant::now(), Timestamp::now())
+        term.has_changed().is_ok() && renewed.is_in_force(Instant::now(), Timestamp::now())
     }
 
-    /// Asked before each effect that does not go through [`Fence::client`].
-    pub fn check(&self) -> Result<(), NotLeading> {
+    /// Asked before each effect that does not go through [`LeaderFence::fenced_client`].
+    pub fn check_leading(&self) -> Result<(), NotLeading> {
         self.is_leading().then_some(()).ok_or(NotLeading)
     }
 
     /// Ends when the term does.
-    async fn ended(mut self) {
+    async fn await_term_end(mut self) {
         let Some(term) = &mut self.0 else {
             return std::future::pending().await;
         };
         loop {
             let renewed = *term.borrow_and_update();
-            if !renewed.holds(Instant::now(), Timestamp::now()) {
+            if !renewed.is_in_force(Instant::now(), Timestamp::now()) {
                 return;
             }
             tokio::select! {
@@ -121,7 +121,7 @@ impl Fence {
     /// The same client, which refuses all but reading once the term has ended. A request that is
     /// under way then is dropped, so that it is not tried again.
     #[must_use]
-    pub fn client(&self, client: &Client) -> Client {
+    pub fn fenced_client(&self, client: &Client) -> Client {
         if self.0.is_none() {
             return client.clone();
         }
@@ -129,12 +129,12 @@ impl Fence {
         let (fence, client) = (self.clone(), client.clone());
         let service = tower::service_fn(move |request: Request<Body>| {
             let (fence, client) = (fence.clone(), client.clone());
-            async move { fence.send(&client, request).await }
+            async move { fence.send_fenced(&client, request).await }
         });
         Client::new(service, namespace)
     }
 
-    async fn send(
+    async fn send_fenced(
         self,
         client: &Client,
         request: Request<Body>,
@@ -142,10 +142,10 @@ impl Fence {
         if matches!(*request.method(), Method::GET | Method::HEAD) {
             return Ok(client.send(request).await?);
         }
-        self.check()?;
+        self.check_leading()?;
         tokio::select! {
             biased;
-            () = self.ended() => Err(NotLeading.into()),
+            () = self.await_term_end() => Err(NotLeading.into()),
             response = client.send(request) => Ok(response?),
         }
     }
@@ -163,41 +163,41 @@ mod tests {
 
     #[tokio::test]
     async fn a_term_holds_until_its_deadline_and_longer_with_each_renewal() {
-        let (term, fence) = Term::begin(ago(6), DEADLINE);
-        assert_eq!(fence.check(), Ok(()));
-        term.extend(ago(1));
-        assert!(fence.is_leading() && term.renewed().elapsed() < Duration::from_secs(2));
-        term.extend(ago(7));
-        assert_eq!(fence.check(), Err(NotLeading));
-        fence.ended().await;
+        let (term, fence) = LeaderTerm::begin_term(ago(6), DEADLINE);
+        assert_eq!(fence.check_leading(), Ok(()));
+        term.extend_term(ago(1));
+        assert!(fence.is_leading() && term.last_renewal().elapsed() < Duration::from_secs(2));
+        term.extend_term(ago(7));
+        assert_eq!(fence.check_leading(), Err(NotLeading));
+        fence.await_term_end().await;
     }
 
     #[tokio::test]
     async fn a_term_that_ended_stays_ended() {
-        let (term, fence) = Term::begin(Instant::now(), DEADLINE);
+        let (term, fence) = LeaderTerm::begin_term(Instant::now(), DEADLINE);
         drop(term);
         assert!(!fence.is_leading());
-        let (_next, fresh) = Term::begin(Instant::now(), DEADLINE);
+        let (_next, fresh) = LeaderTerm::begin_term(Instant::now(), DEADLINE);
         assert!(fresh.is_leading() && !fence.is_leading());
-        fence.ended().await;
+        fence.await_term_end().await;
     }
 
     #[test]
     fn a_suspended_machine_has_missed_its_deadline() {
         let (at, wall) = (Instant::now(), Timestamp::now());
         let deadline = DEADLINE;
-        let renewed = Renewed { at, wall, deadline };
+        let renewed = LeaseRenewal { at, wall, deadline };
         let later = |seconds| wall + SignedDuration::from_secs(seconds);
-        assert!(renewed.holds(at, later(6)));
-        assert!(!renewed.holds(at, later(7)));
+        assert!(renewed.is_in_force(at, later(6)));
+        assert!(!renewed.is_in_force(at, later(7)));
         assert!(
-            renewed.holds(at, later(-60)),
+            renewed.is_in_force(at, later(-60)),
             "a clock set back says nothing"
         );
     }
 
     #[test]
     fn an_open_fence_refuses_nothing() {
-        assert!(Fence::open().is_leading());
+        assert!(LeaderFence::new_open().is_leading());
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What a process knows of a lease at one moment, in lengths of its own time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen<'a> {
+pub(super) struct LeaseState<'a> {
     /// Empty when the lease was given up; none when there is no such object.
     pub(super) holder: Option<&'a str>,
     /// How long the record promises to hold without a renewal.
@@ -18,7 +18,7 @@ pub(super) struct Seen<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum LeaseStep {
     /// Write this process's identity into it.
     Acquire,
     /// Write that it is still held.
@@ -29,18 +29,18 @@ pub(super) enum Step {
     Lost,
 }
 
-pub(super) fn step(seen: &Seen<'_>, own: &str) -> Step {
+pub(super) fn next_step(seen: &LeaseState<'_>, own: &str) -> LeaseStep {
     match (seen.renewed, seen.holder) {
-        (Some(renewed), _) if renewed >= seen.deadline => Step::Lost,
+        (Some(renewed), _) if renewed >= seen.deadline => LeaseStep::Lost,
         // Deleted by hand: made anew, unless another was faster.
-        (Some(_), None) => Step::Renew,
-        (Some(_), Some(holder)) if holder == own => Step::Renew,
-        (Some(_), Some(_)) => Step::Lost,
-        (None, None) => Step::Acquire,
+        (Some(_), None) => LeaseStep::Renew,
+        (Some(_), Some(holder)) if holder == own => LeaseStep::Renew,
+        (Some(_), Some(_)) => LeaseStep::Lost,
+        (None, None) => LeaseStep::Acquire,
         // Its own: the answer to the write that got it was lost, or a restart under one identity.
-        (None, Some(holder)) if holder.is_empty() || holder == own => Step::Acquire,
-        (None, Some(_)) if seen.unchanged >= seen.duration => Step::Acquire,
-        (None, Some(_)) => Step::Wait,
+        (None, Some(holder)) if holder.is_empty() || holder == own => LeaseStep::Acquire,
+        (None, Some(_)) if seen.unchanged >= seen.duration => LeaseStep::Acquire,
+        (None, Some(_)) => LeaseStep::Wait,
     }
 }
 
@@ -49,27 +49,50 @@ mod tests {
     use super::*;
 
     /// The step of "a"; times in seconds.
-    fn decide(holder: Option<&str>, duration: u64, unchanged: u64, renewed: Option<u64>) -> Step {
-        let seen = Seen {
+    fn decide(
+        holder: Option<&str>,
+        duration: u64,
+        unchanged: u64,
+        renewed: Option<u64>,
+    ) -> LeaseStep {
+        let seen = LeaseState {
             holder,
             duration: Duration::from_secs(duration),
             unchanged: Duration::from_secs(unchanged),
             renewed: renewed.map(Duration::from_secs),
             deadline: Duration::from_secs(7),
         };
-        step(&seen, "a")
+        next_step(&seen, "a")
     }
 
     #[test]
     fn of_a_standby() {
         for (what, holder, duration, unchanged, expected) in [
-            ("no lease is made", None, 10, 0, Step::Acquire),
-            ("given up, it is taken", Some(""), 1, 0, Step::Acquire),
-            ("another's is waited for", Some("b"), 10, 9, Step::Wait),
-            ("unchanged, it expires", Some("b"), 10, 10, Step::Acquire),
-            ("the holder's promise counts", Some("b"), 15, 12, Step::Wait),
-            ("a promise of nothing", Some("b"), 0, 0, Step::Acquire),
-            ("its own is taken back", Some("a"), 10, 0, Step::Acquire),
+            ("no lease is made", None, 10, 0, LeaseStep::Acquire),
+            ("given up, it is taken", Some(""), 1, 0, LeaseStep::Acquire),
+            ("another's is waited for", Some("b"), 10, 9, LeaseStep::Wait),
+            (
+                "unchanged, it expires",
+                Some("b"),
+                10,
+                10,
+                LeaseStep::Acquire,
+            ),
+            (
+                "the holder's promise counts",
+                Some("b"),
+                15,
+                12,
+                LeaseStep::Wait,
+            ),
+            ("a promise of nothing", Some("b"), 0, 0, LeaseStep::Acquire),
+            (
+                "its own is taken back",
+                Some("a"),
+                10,
+                0,
+                LeaseStep::Acquire,
+            ),
         ] {
             assert_eq!(
                 decide(holder, duration, unchanged, None),
@@ -82,13 +105,13 @@ mod tests {
     #[test]
     fn of_a_leader() {
         for (what, holder, renewed, expected) in [
-            ("it renews", Some("a"), 2, Step::Renew),
-            ("late, too", Some("a"), 6, Step::Renew),
-            ("not after the deadline", Some("a"), 7, Step::Lost),
-            ("taken away", Some("b"), 2, Step::Lost),
-            ("emptied by hand", Some(""), 2, Step::Lost),
-            ("deleted by hand, made anew", None, 2, Step::Renew),
-            ("not after the deadline", None, 8, Step::Lost),
+            ("it renews", Some("a"), 2, LeaseStep::Renew),
+            ("late, too", Some("a"), 6, LeaseStep::Renew),
+            ("not after the deadline", Some("a"), 7, LeaseStep::Lost),
+            ("taken away", Some("b"), 2, LeaseStep::Lost),
+            ("emptied by hand", Some(""), 2, LeaseStep::Lost),
+            ("deleted by hand, made anew", None, 2, LeaseStep::Renew),
+            ("not after the deadline", None, 8, LeaseStep::Lost),
         ] {
             assert_eq!(decide(holder, 10, 0, Some(renewed)), expected, "{what}");
         }

@@ -10,7 +10,7 @@ use crate::duration::GoDuration;
 /// as those of Kubernetes' own components.
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(skip)]
-pub struct Timing {
+pub struct LeaderElectionOptions {
     /// How long a standby waits for a leader that does not renew. Whole seconds. Not Prow's.
     #[arg(
         long = "leader-elect-lease-duration",
@@ -34,7 +34,7 @@ pub struct Timing {
     pub retry_period: GoDuration,
 }
 
-impl Default for Timing {
+impl Default for LeaderElectionOptions {
     fn default() -> Self {
         Self {
             lease_duration: GoDuration::from_secs(15),
@@ -44,10 +44,10 @@ impl Default for Timing {
     }
 }
 
-impl Timing {
+impl LeaderElectionOptions {
     /// An error where two could lead at once, or nobody for long.
-    pub fn check(&self) -> anyhow::Result<()> {
-        let (lease, deadline) = (self.duration(), self.deadline());
+    pub fn validate_flags(&self) -> anyhow::Result<()> {
+        let (lease, deadline) = (self.lease_duration(), self.renew_deadline());
         ensure!(
             lease > deadline && lease.as_secs() >= 1 && lease.subsec_nanos() == 0,
             "--leader-elect-lease-duration={}: must be whole seconds, and more than \
@@ -56,8 +56,8 @@ impl Timing {
             self.renew_deadline
         );
         ensure!(
-            !self.retry().is_zero() && deadline > self.retry().mul_f64(JITTER),
-            "--leader-elect-renew-deadline={}: must be more than {JITTER} times \
+            !self.retry_period().is_zero() && deadline > self.retry_period().mul_f64(JITTER_FACTOR),
+            "--leader-elect-renew-deadline={}: must be more than {JITTER_FACTOR} times \
              --leader-elect-retry-period={}, which must be more than 0",
             self.renew_deadline,
             self.retry_period
@@ -65,45 +65,49 @@ impl Timing {
         Ok(())
     }
 
-    pub(super) fn duration(&self) -> Duration {
+    pub(super) fn lease_duration(&self) -> Duration {
         self.lease_duration.to_std()
     }
 
-    pub(super) fn deadline(&self) -> Duration {
+    pub(super) fn renew_deadline(&self) -> Duration {
         self.renew_deadline.to_std()
     }
 
-    pub(super) fn retry(&self) -> Duration {
+    pub(super) fn retry_period(&self) -> Duration {
         self.retry_period.to_std()
     }
 
     /// Bound on one look or renewal, so that a stalled one leaves time for another.
-    pub(super) fn patience(&self) -> Duration {
-        self.deadline().saturating_sub(self.retry()) / 2
+    pub(super) fn request_timeout(&self) -> Duration {
+        self.renew_deadline().saturating_sub(self.retry_period()) / 2
     }
 }
 
 /// client-go's bound on how much of the deadline a retry may take.
-const JITTER: f64 = 1.2;
+const JITTER_FACTOR: f64 = 1.2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::service::flags;
 
-    fn read(line: &str) -> Timing {
-        flags::parse("plank", line.split_whitespace().map(Into::into)).unwrap()
+    fn read(line: &str) -> LeaderElectionOptions {
+        flags::parse_flags("plank", line.split_whitespace().map(Into::into)).unwrap()
     }
 
     #[test]
     fn the_defaults_are_controller_runtimes() {
         let timing = read("");
-        let seconds = [timing.duration(), timing.deadline(), timing.retry()];
+        let seconds = [
+            timing.lease_duration(),
+            timing.renew_deadline(),
+            timing.retry_period(),
+        ];
         assert_eq!(seconds.map(|it| it.as_secs()), [15, 10, 2]);
-        timing.check().unwrap();
+        timing.validate_flags().unwrap();
         let read = read("--leader-elect-lease-duration=60s -leader-elect-renew-deadline 40s");
-        assert_eq!(read.duration().as_secs(), 60);
-        read.check().unwrap();
+        assert_eq!(read.lease_duration().as_secs(), 60);
+        read.validate_flags().unwrap();
     }
 
     #[test]
@@ -114,7 +118,7 @@ mod tests {
             ("--leader-elect-retry-period=9s", "renew-deadline=10s"),
             ("--leader-elect-retry-period=0s", "more than 0"),
         ] {
-            let error = read(line).check().unwrap_err().to_string();
+            let error = read(line).validate_flags().unwrap_err().to_string();
             assert!(error.contains(word), "{line}: {error}");
         }
     }

@@ -1,28 +1,30 @@
 //! What stores and file systems say, as what a caller can react to.
 
-use crate::causes::causes;
-use crate::storage::Error;
+use crate::error_chain::format_error_chain;
+use crate::storage::StorageError;
 
-pub(in crate::storage) fn error(key: &str, error: object_store::Error) -> Error {
+pub(in crate::storage) fn storage_error(key: &str, error: object_store::Error) -> StorageError {
     use object_store::Error as E;
     match error {
-        E::NotFound { .. } => Error::NotFound(key.to_owned()),
+        E::NotFound { .. } => StorageError::NotFound(key.to_owned()),
         E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
-            Error::Forbidden(format!("{key} ({})", causes(&error)))
+            StorageError::Forbidden(format!("{key} ({})", format_error_chain(&error)))
         }
         E::NotSupported { .. } | E::NotImplemented { .. } => {
-            Error::Refused(key.to_owned(), causes(&error))
+            StorageError::Refused(key.to_owned(), format_error_chain(&error))
         }
-        E::InvalidPath { .. } => Error::InvalidKey(key.to_owned(), "the store does not take it"),
+        E::InvalidPath { .. } => {
+            StorageError::InvalidKey(key.to_owned(), "the store does not take it")
+        }
         other => {
-            let said = io_kind(&other).and_then(|kind| of_kind(key, kind));
-            said.unwrap_or_else(|| Error::other(other))
+            let said = io_kind(&other).and_then(|kind| error_of_kind(key, kind));
+            said.unwrap_or_else(|| StorageError::other(other))
         }
     }
 }
 
-pub(in crate::storage) fn io_error(key: &str, error: std::io::Error) -> Error {
-    of_kind(key, error.kind()).unwrap_or_else(|| Error::other(error))
+pub(in crate::storage) fn io_error(key: &str, error: std::io::Error) -> StorageError {
+    error_of_kind(key, error.kind()).unwrap_or_else(|| StorageError::other(error))
 }
 
 /// The kind of the file system's error that led to this one, if one did.
@@ -38,16 +40,16 @@ fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKi
 }
 
 /// What a caller can react to.
-fn of_kind(key: &str, kind: std::io::ErrorKind) -> Option<Error> {
+fn error_of_kind(key: &str, kind: std::io::ErrorKind) -> Option<StorageError> {
     use std::io::ErrorKind as K;
     match kind {
-        K::StorageFull | K::QuotaExceeded => Some(Error::Full(key.to_owned())),
+        K::StorageFull | K::QuotaExceeded => Some(StorageError::Full(key.to_owned())),
         // A folder cannot hold `a` and `a/b`.
-        K::IsADirectory | K::NotADirectory => Some(Error::InvalidKey(
+        K::IsADirectory | K::NotADirectory => Some(StorageError::InvalidKey(
             key.to_owned(),
             "there is a folder of that name, or an object where its folder would be",
         )),
-        K::InvalidFilename => Some(Error::InvalidKey(
+        K::InvalidFilename => Some(StorageError::InvalidKey(
             key.to_owned(),
             "a segment of it is too long for a file's name",
         )),
@@ -79,10 +81,10 @@ mod tests {
             (K::TimedOut, false, true),
         ] {
             for error in [
-                error("k", generic(kind)),
+                storage_error("k", generic(kind)),
                 io_error("k", io::Error::from(kind)),
             ] {
-                assert_eq!(matches!(error, Error::Full(_)), full, "{error}");
+                assert_eq!(matches!(error, StorageError::Full(_)), full, "{error}");
                 assert_eq!(error.is_transient(), transient, "{error}");
             }
         }

@@ -15,7 +15,7 @@ use object_store::gcp::{
 };
 use tokio::sync::OnceCell;
 
-use crate::storage::Credentials;
+use crate::storage::StorageCredentials;
 
 /// Below a home: what `gcloud auth application-default login` leaves.
 const GCLOUD_FILE: &str = ".config/gcloud/application_default_credentials.json";
@@ -25,9 +25,9 @@ const MACHINE_NAME_FILE: &str = "/sys/class/dmi/id/product_name";
 /// The metadata server is on the machine itself: it answers at once or is not there.
 const METADATA_WAIT: Duration = Duration::from_secs(1);
 
-pub(super) fn open(
+pub(super) fn open_google_bucket(
     bucket: &str,
-    credentials: &Credentials,
+    credentials: &StorageCredentials,
 ) -> Result<GoogleCloudStorage, object_store::Error> {
     if let Some(file) = &credentials.gcs_credentials_file {
         return GoogleCloudStorageBuilder::new()
@@ -37,19 +37,19 @@ pub(super) fn open(
     }
     let builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket);
     let home = std::env::var_os("HOME").unwrap_or_default();
-    if is_named(&builder, Path::new(&home)) {
+    if has_configured_credentials(&builder, Path::new(&home)) {
         return builder.build();
     }
     let machine = builder.clone().build()?.credentials().clone();
-    let ambient = Arc::new(Ambient {
+    let ambient = Arc::new(AmbientCredentials {
         machine,
-        is_known: is_of_google,
+        is_known: detect_google_machine,
     });
     builder.with_credentials(ambient).build()
 }
 
 /// Whether the environment or a file of `gcloud` says who we are.
-fn is_named(builder: &GoogleCloudStorageBuilder, home: &Path) -> bool {
+fn has_configured_credentials(builder: &GoogleCloudStorageBuilder, home: &Path) -> bool {
     [
         GoogleConfigKey::ServiceAccount,
         GoogleConfigKey::ServiceAccountKey,
@@ -61,20 +61,20 @@ fn is_named(builder: &GoogleCloudStorageBuilder, home: &Path) -> bool {
 }
 
 /// The machine's account, if it has one.
-struct Ambient {
+struct AmbientCredentials {
     machine: GcpCredentialProvider,
-    is_known: fn() -> Found,
+    is_known: fn() -> GoogleDetection,
 }
 
-type Found = Pin<Box<dyn Future<Output = bool> + Send>>;
+type GoogleDetection = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-impl std::fmt::Debug for Ambient {
+impl std::fmt::Debug for AmbientCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Ambient")
     }
 }
 
-impl CredentialProvider for Ambient {
+impl CredentialProvider for AmbientCredentials {
     type Credential = GcpCredential;
 
     fn get_credential<'a, 'b>(
@@ -96,14 +96,16 @@ impl CredentialProvider for Ambient {
 }
 
 /// Whether this is a machine of Google's; found out once.
-fn is_of_google() -> Found {
+fn detect_google_machine() -> GoogleDetection {
     static FOUND: OnceCell<bool> = OnceCell::const_new();
     Box::pin(async {
         *FOUND
             .get_or_init(|| async {
                 let named = std::env::var("GCE_METADATA_HOST").is_ok_and(|host| !host.is_empty());
                 let machine = std::fs::read_to_string(MACHINE_NAME_FILE).unwrap_or_default();
-                let found = named || is_googles_name(&machine) || answers(METADATA_SERVER).await;
+                let found = named
+                    || is_google_product_name(&machine)
+                    || is_google_metadata_server(METADATA_SERVER).await;
                 if !found {
                     tracing::info!("no Google credentials were found: gs:// is read without");
                 }
@@ -114,12 +116,12 @@ fn is_of_google() -> Found {
 }
 
 /// Its metadata server may need some seconds before it answers to a new pod.
-fn is_googles_name(machine: &str) -> bool {
+fn is_google_product_name(machine: &str) -> bool {
     ["Google", "Google Compute Engine"].contains(&machine.trim())
 }
 
 /// Whether a metadata server of Google's answers there.
-async fn answers(host: &str) -> bool {
+async fn is_google_metadata_server(host: &str) -> bool {
     crate::service::install_crypto();
     let client = reqwest::Client::builder()
         .timeout(METADATA_WAIT)
@@ -159,14 +161,14 @@ mod tests {
     #[tokio::test]
     async fn a_metadata_server_is_told_from_others_and_not_waited_for() {
         let google = Router::new().fallback(|| async { [("Metadata-Flavor", "Google")] });
-        assert!(answers(&listen(google).await).await);
+        assert!(is_google_metadata_server(&listen(google).await).await);
         // Amazon's is at the same address.
-        assert!(!answers(&listen(Router::new()).await).await);
-        assert!(!answers("127.0.0.1:1").await);
+        assert!(!is_google_metadata_server(&listen(Router::new()).await).await);
+        assert!(!is_google_metadata_server("127.0.0.1:1").await);
 
         let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let start = Instant::now();
-        assert!(!answers(&silent.local_addr().unwrap().to_string()).await);
+        assert!(!is_google_metadata_server(&silent.local_addr().unwrap().to_string()).await);
         assert!(start.elapsed() < 3 * METADATA_WAIT);
     }
 
@@ -178,7 +180,7 @@ mod tests {
             ("", false),
             ("Standard PC (Q35 + ICH9, 2009)", false),
         ] {
-            assert_eq!(is_googles_name(name), is, "{name}");
+            assert_eq!(is_google_product_name(name), is, "{name}");
         }
     }
 
@@ -186,19 +188,19 @@ mod tests {
     fn a_file_or_a_variable_says_who_we_are() {
         let home = tempfile::tempdir().unwrap();
         let builder = GoogleCloudStorageBuilder::new;
-        assert!(!is_named(&builder(), home.path()));
-        assert!(is_named(
+        assert!(!has_configured_credentials(&builder(), home.path()));
+        assert!(has_configured_credentials(
             &builder().with_application_credentials("/key.json"),
             home.path()
         ));
-        assert!(is_named(
+        assert!(has_configured_credentials(
             &builder().with_service_account_key("{}"),
             home.path()
         ));
         let file = home.path().join(GCLOUD_FILE);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, "{}").unwrap();
-        assert!(is_named(&builder(), home.path()));
+        assert!(has_configured_credentials(&builder(), home.path()));
     }
 
     #[tokio::test]
@@ -217,7 +219,7 @@ mod tests {
         let bearer = "machine".to_owned();
         for (is_known, expected) in [
             (
-                (|| -> Found { Box::pin(async { false }) }) as fn() -> Found,
+                (|| -> GoogleDetection { Box::pin(async { false }) }) as fn() -> GoogleDetection,
                 None,
             ),
             (|| Box::pin(async { true }), Some("Bearer machine")),
@@ -230,7 +232,7 @@ mod tests {
                 .with_bucket_name("b")
                 .with_base_url(&format!("http://{host}"))
                 .with_client_options(ClientOptions::new().with_allow_http(true))
-                .with_credentials(Arc::new(Ambient { machine, is_known }))
+                .with_credentials(Arc::new(AmbientCredentials { machine, is_known }))
                 .build()
                 .unwrap();
             let object = store.get(&"logs/j/1/build-log.txt".into()).await.unwrap();

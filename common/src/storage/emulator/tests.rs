@@ -96,7 +96,7 @@ async fn list(State(objects): State<Objects>, Query(parameters): Parameters) -> 
     }
 }
 
-async fn emulator(url: &str) -> Emulator {
+async fn emulator(url: &str) -> EmulatorBackend {
     let router = Router::new()
         .route("/upload/storage/v1/b/{bucket}/o", post(upload))
         .route("/storage/v1/b/{bucket}/o", get(list))
@@ -108,29 +108,32 @@ async fn emulator(url: &str) -> Emulator {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    Emulator::open(&host, &Bucket::parse(url).unwrap()).unwrap()
+    EmulatorBackend::open_at_host(&host, &Bucket::parse_url(url).unwrap()).unwrap()
 }
 
-async fn text(emulator: &Emulator, key: &str, range: ReadRange) -> String {
-    let object = emulator.read(key, range).await.unwrap();
-    String::from_utf8(object.bytes(1 << 20).await.unwrap().to_vec()).unwrap()
+async fn text(emulator: &EmulatorBackend, key: &str, range: ReadRange) -> String {
+    let object = emulator.read_object(key, range).await.unwrap();
+    String::from_utf8(object.read_bytes(1 << 20).await.unwrap().to_vec()).unwrap()
 }
 
 #[tokio::test]
 async fn objects_go_there_and_back() {
     for url in ["gs://b", "b/root/folder"] {
         let emulator = emulator(url).await;
-        let attributes = Attributes {
+        let attributes = ObjectAttributes {
             metadata: BTreeMap::from([("link".into(), "x/y".into())]),
-            ..Attributes::of_type("text/plain")
+            ..ObjectAttributes::of_type("text/plain")
         };
         let stream = futures::stream::iter([Ok(Bytes::from("01234")), Ok(Bytes::from("56789"))]);
         let key = "logs/a b%23/1";
         emulator
-            .put(key, Body::stream(stream), &attributes)
+            .put_object(key, ObjectBody::from_stream(stream), &attributes)
             .await
             .unwrap();
-        let object = emulator.read(key, ReadRange::Bounded(0..0)).await.unwrap();
+        let object = emulator
+            .read_object(key, ReadRange::Bounded(0..0))
+            .await
+            .unwrap();
         assert_eq!((object.size, object.range), (10, 0..0));
         assert_eq!(object.attributes, attributes);
         assert_eq!(object.modified.unwrap().to_string(), "2026-01-01T00:00:00Z");
@@ -147,7 +150,7 @@ async fn objects_go_there_and_back() {
             );
         }
 
-        let none = Attributes::default();
+        let none = ObjectAttributes::default();
         for (key, new) in [
             (key, false),
             ("logs/z", true),
@@ -157,32 +160,35 @@ async fn objects_go_there_and_back() {
             let put = emulator.put_if_absent(key, "x".into(), &none).await;
             assert_eq!(put.unwrap(), new, "{key}");
         }
-        let keys = |listing: Listing| -> Vec<String> {
+        let keys = |listing: ObjectListing| -> Vec<String> {
             listing
                 .objects
                 .into_iter()
                 .map(|object| object.key)
                 .collect()
         };
-        let all = emulator.list("", false).await.unwrap();
+        let all = emulator.list_objects("", false).await.unwrap();
         assert_eq!(keys(all), ["l", key, "logs/z"]);
-        let logs = emulator.list("logs", true).await.unwrap();
+        let logs = emulator.list_objects("logs", true).await.unwrap();
         assert_eq!(logs.prefixes, ["logs/a b%23"]);
         assert_eq!(keys(logs), ["logs/z"]);
 
-        emulator.delete("logs/z").await.unwrap();
+        emulator.delete_object("logs/z").await.unwrap();
         for gone in [
-            emulator.delete("logs/z").await.unwrap_err(),
-            emulator.read("logs/z", ReadRange::All).await.unwrap_err(),
+            emulator.delete_object("logs/z").await.unwrap_err(),
+            emulator
+                .read_object("logs/z", ReadRange::All)
+                .await
+                .unwrap_err(),
         ] {
-            assert!(matches!(gone, Error::NotFound(_)), "{gone}");
+            assert!(matches!(gone, StorageError::NotFound(_)), "{gone}");
         }
     }
 }
 
 #[test]
 fn a_host_is_an_address_with_or_without_a_scheme() {
-    let bucket = Bucket::parse("b").unwrap();
+    let bucket = Bucket::parse_url("b").unwrap();
     for (host, expected) in [
         (
             "localhost:4443",
@@ -192,8 +198,8 @@ fn a_host_is_an_address_with_or_without_a_scheme() {
         ("://", None),
         ("a b", None),
     ] {
-        let emulator = Emulator::open(host, &bucket).ok();
-        let url = emulator.map(|emulator| emulator.url(&[], Some("a/b")).to_string());
+        let emulator = EmulatorBackend::open_at_host(host, &bucket).ok();
+        let url = emulator.map(|emulator| emulator.object_url(&[], Some("a/b")).to_string());
         assert_eq!(url.as_deref(), expected, "{host}");
     }
 }

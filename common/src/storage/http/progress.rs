@@ -13,37 +13,37 @@ use futures::stream::{self, BoxStream, StreamExt};
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, sleep_until};
 
-use crate::storage::object::Body;
+use crate::storage::object::ObjectBody;
 
 /// Bytes that count as a step. On a slow line a larger one would look like none.
-const STEP: usize = 16 << 10;
+const PROGRESS_CHUNK_SIZE: usize = 16 << 10;
 
 /// When bytes were last taken from a body.
 #[derive(Debug, Clone)]
-pub(in crate::storage) struct Progress(Arc<Mutex<Instant>>);
+pub(in crate::storage) struct UploadProgress(Arc<Mutex<Instant>>);
 
-impl Progress {
-    fn last(&self) -> Instant {
+impl UploadProgress {
+    fn last_progress(&self) -> Instant {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn made(&self) {
+    fn record_progress(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// What `sending` gives; `None` once nothing has moved for `stall`.
-    pub(in crate::storage) async fn guard<T>(
+    pub(in crate::storage) async fn await_unless_stalled<T>(
         &self,
         stall: Duration,
         sending: impl Future<Output = T>,
     ) -> Option<T> {
         let mut sending = std::pin::pin!(sending);
         loop {
-            let last = self.last();
+            let last = self.last_progress();
             let stalled = std::pin::pin!(sleep_until(last + stall));
             match select(sending.as_mut(), stalled).await {
                 Either::Left((done, _)) => return Some(done),
-                Either::Right(_) if self.last() == last => return None,
+                Either::Right(_) if self.last_progress() == last => return None,
                 Either::Right(_) => {}
             }
         }
@@ -51,21 +51,21 @@ impl Progress {
 }
 
 /// A body in small steps, each of which is progress.
-pub(in crate::storage) struct Watched {
+pub(in crate::storage) struct ProgressBody {
     /// Never locked: it makes the body `Sync`, which reqwest asks for.
     chunks: Mutex<BoxStream<'static, io::Result<Bytes>>>,
     chunk: Bytes,
     /// Bytes left, where that is known.
     left: Option<u64>,
-    progress: Progress,
+    progress: UploadProgress,
 }
 
-impl Watched {
-    pub(in crate::storage) fn new(body: Body) -> (Self, Progress) {
-        let progress = Progress(Arc::new(Mutex::new(Instant::now())));
+impl ProgressBody {
+    pub(in crate::storage) fn new(body: ObjectBody) -> (Self, UploadProgress) {
+        let progress = UploadProgress(Arc::new(Mutex::new(Instant::now())));
         let (chunks, chunk, left) = match body {
-            Body::Stream(chunks) => (chunks, Bytes::new(), None),
-            Body::Bytes(bytes) => {
+            ObjectBody::Stream(chunks) => (chunks, Bytes::new(), None),
+            ObjectBody::Bytes(bytes) => {
                 let length = bytes.len() as u64;
                 (stream::empty().boxed(), bytes, Some(length))
             }
@@ -80,7 +80,7 @@ impl Watched {
     }
 }
 
-impl http_body::Body for Watched {
+impl http_body::Body for ProgressBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -97,8 +97,8 @@ impl http_body::Body for Watched {
                 None => return Poll::Ready(None),
             }
         }
-        self.progress.made();
-        let step = self.chunk.len().min(STEP);
+        self.progress.record_progress();
+        let step = self.chunk.len().min(PROGRESS_CHUNK_SIZE);
         let step = self.chunk.split_to(step);
         self.left = self.left.map(|left| left - step.len() as u64);
         Poll::Ready(Some(Ok(Frame::data(step))))

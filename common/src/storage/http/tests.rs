@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use reqwest::header::{CONTENT_RANGE, HeaderMap};
 
 use super::*;
-use crate::storage::Storage;
+use crate::storage::ObjectStorage;
 
 type Objects = Arc<Mutex<BTreeMap<String, (HeaderMap, Bytes)>>>;
 
@@ -53,7 +53,7 @@ async fn serve(State(objects): State<Objects>, request: Request) -> Response {
         })
         .collect();
     let size = body.len() as u64;
-    let Some(range) = header(&head.headers, "range") else {
+    let Some(range) = header_text(&head.headers, "range") else {
         return (kept, body).into_response();
     };
     let range = range.strip_prefix("bytes=").unwrap();
@@ -89,23 +89,23 @@ async fn server() -> (String, Objects) {
     (listen(router).await, objects)
 }
 
-fn open(url: &str, token: &str) -> Storage {
-    let credentials = Credentials {
+fn open(url: &str, token: &str) -> ObjectStorage {
+    let credentials = StorageCredentials {
         storage_token: Some(token.to_owned().into()),
-        ..Credentials::default()
+        ..StorageCredentials::default()
     };
-    Storage::open(url, &credentials).unwrap()
+    ObjectStorage::open_bucket(url, &credentials).unwrap()
 }
 
-async fn text(object: Object) -> String {
-    String::from_utf8(object.bytes(1 << 20).await.unwrap().to_vec()).unwrap()
+async fn text(object: BucketObject) -> String {
+    String::from_utf8(object.read_bytes(1 << 20).await.unwrap().to_vec()).unwrap()
 }
 
 #[tokio::test]
 async fn objects_and_attributes_go_there_and_back() {
     let (url, objects) = server().await;
     let storage = open(&url, "t0ken");
-    let attributes = Attributes {
+    let attributes = ObjectAttributes {
         content_type: Some("text/plain".into()),
         content_encoding: Some("gzip".into()),
         cache_control: None,
@@ -113,7 +113,7 @@ async fn objects_and_attributes_go_there_and_back() {
     };
     let stream = futures::stream::iter([Ok(Bytes::from("01234")), Ok(Bytes::from("56789"))]);
     storage
-        .put("a/b %23?", Body::stream(stream), &attributes)
+        .put_object("a/b %23?", ObjectBody::from_stream(stream), &attributes)
         .await
         .unwrap();
     assert!(
@@ -124,16 +124,16 @@ async fn objects_and_attributes_go_there_and_back() {
         "a key is escaped by segment"
     );
 
-    let object = storage.get("a/b %23?").await.unwrap();
+    let object = storage.get_object("a/b %23?").await.unwrap();
     assert_eq!((object.size, &object.attributes), (10, &attributes));
     assert_eq!(text(object).await, "0123456789");
     for (object, range, expected) in [
         (storage.get_range("a/b %23?", 2..4).await, 2..4, "23"),
         (storage.get_range("a/b %23?", 8..99).await, 8..10, "89"),
         (storage.get_range("a/b %23?", 50..99).await, 10..10, ""),
-        (storage.tail("a/b %23?", 3).await, 7..10, "789"),
-        (storage.tail("a/b %23?", 30).await, 0..10, "0123456789"),
-        (storage.head("a/b %23?").await, 0..0, ""),
+        (storage.get_tail("a/b %23?", 3).await, 7..10, "789"),
+        (storage.get_tail("a/b %23?", 30).await, 0..10, "0123456789"),
+        (storage.head_object("a/b %23?").await, 0..0, ""),
     ] {
         let object = object.unwrap();
         assert_eq!((object.size, object.range.clone()), (10, range));
@@ -147,44 +147,51 @@ async fn the_first_of_two_stays() {
     let storage = open(&url, "t0ken");
     assert!(
         storage
-            .put_if_absent("k", "one", &Attributes::default())
+            .put_if_absent("k", "one", &ObjectAttributes::default())
             .await
             .unwrap()
     );
     assert!(
         !storage
-            .put_if_absent("k", "two", &Attributes::default())
+            .put_if_absent("k", "two", &ObjectAttributes::default())
             .await
             .unwrap()
     );
-    assert_eq!(text(storage.get("k").await.unwrap()).await, "one");
+    assert_eq!(text(storage.get_object("k").await.unwrap()).await, "one");
 }
 
 #[tokio::test]
 async fn refusals_are_told_apart() {
     let (url, objects) = server().await;
     let storage = open(&url, "t0ken");
-    assert!(matches!(storage.get("none").await, Err(Error::NotFound(_))));
+    assert!(matches!(
+        storage.get_object("none").await,
+        Err(StorageError::NotFound(_))
+    ));
     assert!(matches!(
         open(&url, "bad")
-            .put("k", "v", &Attributes::default())
+            .put_object("k", "v", &ObjectAttributes::default())
             .await,
-        Err(Error::Forbidden(_))
+        Err(StorageError::Forbidden(_))
     ));
     let large = storage
-        .put("k", vec![0; (1 << 21) + 1], &Attributes::default())
+        .put_object("k", vec![0; (1 << 21) + 1], &ObjectAttributes::default())
         .await
         .unwrap_err();
     assert!(!large.is_transient(), "{large}");
     let torn = futures::stream::iter([Ok(Bytes::from("half")), Err(std::io::Error::other("torn"))]);
     assert!(
         storage
-            .put("k", Body::stream(torn), &Attributes::default())
+            .put_object(
+                "k",
+                ObjectBody::from_stream(torn),
+                &ObjectAttributes::default()
+            )
             .await
             .is_err()
     );
     assert!(objects.lock().unwrap().is_empty());
-    assert!(storage.list("", true).await.is_err());
+    assert!(storage.list_objects("", true).await.is_err());
 }
 
 #[tokio::test]
@@ -199,7 +206,7 @@ async fn an_error_tells_its_innermost_cause_and_whether_to_try_again() {
         });
         listen(router).await
     };
-    let (forged, plain) = (open(&url, "t0ken"), Attributes::default());
+    let (forged, plain) = (open(&url, "t0ken"), ObjectAttributes::default());
     for (what, url, transient, told) in [
         (
             "nobody listens",
@@ -241,40 +248,44 @@ async fn an_error_tells_its_innermost_cause_and_whether_to_try_again() {
         ("starting", refusing(503, "Soon.").await, true, "Soon."),
     ] {
         let storage = open(&url, "t0ken");
-        let put = storage.put("k", "v", &plain).await;
+        let put = storage.put_object("k", "v", &plain).await;
         let error = put.unwrap_err();
         let text = error.to_string();
         assert!(text.contains(told), "{what}: {text}");
         assert!(!text.contains("more"), "{what}: {text}");
         assert_eq!(error.is_transient(), transient, "{what}: {text}");
     }
-    let attributes = Attributes::of_type("text/\u{7}");
-    let error = forged.put("k", "v", &attributes).await.unwrap_err();
+    let attributes = ObjectAttributes::of_type("text/\u{7}");
+    let error = forged.put_object("k", "v", &attributes).await.unwrap_err();
     assert!(!error.is_transient(), "{error}");
 }
 
 /// With less patience than a person has.
-fn impatient(url: &str, stall: Duration) -> Http {
-    let credentials = Credentials {
+fn with_short_stall(url: &str, stall: Duration) -> HttpBackend {
+    let credentials = StorageCredentials {
         storage_token: Some("t0ken".to_owned().into()),
-        ..Credentials::default()
+        ..StorageCredentials::default()
     };
-    Http {
+    HttpBackend {
         stall,
-        ..Http::open(&Bucket::parse(url).unwrap(), &credentials).unwrap()
+        ..HttpBackend::open_bucket(&Bucket::parse_url(url).unwrap(), &credentials).unwrap()
     }
 }
 
 #[tokio::test]
 async fn an_upload_may_take_long_as_long_as_bytes_flow() {
     let (url, objects) = server().await;
-    let storage = impatient(&url, Duration::from_millis(400));
+    let storage = with_short_stall(&url, Duration::from_millis(400));
     let drops = futures::stream::unfold(0, |n| async move {
         tokio::time::sleep(Duration::from_millis(100)).await;
         (n < 10).then(|| (Ok(Bytes::from_static(b"drop")), n + 1))
     });
     storage
-        .put("k", Body::stream(drops), &Attributes::default())
+        .put_object(
+            "k",
+            ObjectBody::from_stream(drops),
+            &ObjectAttributes::default(),
+        )
         .await
         .expect("a second in all, and never still for longer than a tenth");
     assert_eq!(objects.lock().unwrap()["/storage/k"].1.len(), 40);
@@ -284,13 +295,13 @@ async fn an_upload_may_take_long_as_long_as_bytes_flow() {
 async fn an_upload_that_stands_still_is_given_up() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/storage", listener.local_addr().unwrap());
-    let storage = impatient(&url, Duration::from_millis(200));
+    let storage = with_short_stall(&url, Duration::from_millis(200));
     let endless = futures::stream::repeat_with(|| Ok(Bytes::from(vec![b'x'; 64 << 10])));
-    let small = Body::Bytes(Bytes::from_static(b"x"));
+    let small = ObjectBody::Bytes(Bytes::from_static(b"x"));
     // The system takes the connection, and nobody reads it.
-    for body in [Body::stream(endless), small] {
+    for body in [ObjectBody::from_stream(endless), small] {
         let error = storage
-            .put("k", body, &Attributes::default())
+            .put_object("k", body, &ObjectAttributes::default())
             .await
             .unwrap_err();
         assert!(error.is_transient());
@@ -303,7 +314,7 @@ async fn a_body_in_memory_has_its_length_told() {
     let (url, objects) = server().await;
     let large = vec![b'x'; 100_000];
     open(&url, "t0ken")
-        .put("k", large.clone(), &Attributes::default())
+        .put_object("k", large.clone(), &ObjectAttributes::default())
         .await
         .unwrap();
     let (headers, body) = objects.lock().unwrap()["/storage/k"].clone();
@@ -331,9 +342,9 @@ async fn a_listing_comes_page_by_page_and_has_an_end() {
     }
     let url = listen(Router::new().fallback(pages)).await;
     let storage = open(&url, "t0ken");
-    let listing = storage.list("d", true).await.unwrap();
+    let listing = storage.list_objects("d", true).await.unwrap();
     let keys: Vec<_> = listing.objects.iter().map(|o| o.key.as_str()).collect();
     assert_eq!(keys, ["d/1", "d/2"]);
-    let error = storage.list("e", true).await.unwrap_err();
+    let error = storage.list_objects("e", true).await.unwrap_err();
     assert!(error.to_string().contains("same page"), "{error}");
 }

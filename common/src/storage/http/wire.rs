@@ -7,26 +7,26 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode};
 use url::Url;
 
-use crate::storage::object::Attributes;
-use crate::storage::{Error, ReadRange};
+use crate::storage::object::ObjectAttributes;
+use crate::storage::{ReadRange, StorageError};
 
 /// What a metadata header's name begins with.
-const METADATA: &str = "x-object-meta-";
+const METADATA_PREFIX: &str = "x-object-meta-";
 /// Bytes of a refusal that are read for the server's reason, and shown.
 const REASON_BYTES: usize = 4 << 10;
 const REASON_CHARS: usize = 300;
 
 /// The size of the object, and the part of it that the response holds.
-pub(super) fn extent(
+pub(super) fn response_range(
     status: StatusCode,
     headers: &HeaderMap,
     asked: ReadRange,
-) -> Result<(u64, std::ops::Range<u64>), Error> {
-    let length = || header(headers, "content-length").and_then(|l| l.parse::<u64>().ok());
-    let unclear = || Error::other("the storage did not tell the size of the object");
+) -> Result<(u64, std::ops::Range<u64>), StorageError> {
+    let length = || header_text(headers, "content-length").and_then(|l| l.parse::<u64>().ok());
+    let unclear = || StorageError::other("the storage did not tell the size of the object");
     match status {
         StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
-            let content_range = header(headers, CONTENT_RANGE.as_str()).ok_or_else(unclear)?;
+            let content_range = header_text(headers, CONTENT_RANGE.as_str()).ok_or_else(unclear)?;
             parse_content_range(&content_range).ok_or_else(unclear)
         }
         // A server that knows no ranges sends all of it; an empty object has no part to send.
@@ -36,7 +36,7 @@ pub(super) fn extent(
                 ReadRange::Bounded(range) if range.is_empty() => Ok((size, 0..0)),
                 ReadRange::All => Ok((size, 0..size)),
                 _ if size == 0 => Ok((0, 0..0)),
-                _ => Err(Error::other(
+                _ => Err(StorageError::other(
                     "the storage does not serve parts of an object",
                 )),
             }
@@ -55,14 +55,17 @@ fn parse_content_range(text: &str) -> Option<(u64, std::ops::Range<u64>)> {
     Some((size, start.parse().ok()?..last.parse::<u64>().ok()? + 1))
 }
 
-pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn header_text(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
-pub(super) fn headers(key: &str, attributes: &Attributes) -> Result<HeaderMap, Error> {
+pub(super) fn attribute_headers(
+    key: &str,
+    attributes: &ObjectAttributes,
+) -> Result<HeaderMap, StorageError> {
     let no_header = |name: &str| {
         let why = format!("its attribute {name} cannot be a header");
-        Error::Refused(key.to_owned(), why)
+        StorageError::Refused(key.to_owned(), why)
     };
     let mut headers = HeaderMap::new();
     for (name, value) in [
@@ -76,7 +79,7 @@ pub(super) fn headers(key: &str, attributes: &Attributes) -> Result<HeaderMap, E
         }
     }
     for (name, value) in &attributes.metadata {
-        let header = format!("{METADATA}{name}").parse::<HeaderName>();
+        let header = format!("{METADATA_PREFIX}{name}").parse::<HeaderName>();
         let (Ok(header), Ok(value)) = (header, value.parse()) else {
             return Err(no_header(name));
         };
@@ -87,11 +90,11 @@ pub(super) fn headers(key: &str, attributes: &Attributes) -> Result<HeaderMap, E
 
 /// The status of a refusal, and the first line of what it says.
 /// The response, unless it says that the request went wrong.
-pub(in crate::storage) async fn checked(
+pub(in crate::storage) async fn check_response(
     key: &str,
     server: &Url,
     response: Response,
-) -> Result<Response, Error> {
+) -> Result<Response, StorageError> {
     let status = response.status();
     if status.is_success()
         || [
@@ -103,25 +106,25 @@ pub(in crate::storage) async fn checked(
         return Ok(response);
     }
     if status == StatusCode::NOT_FOUND {
-        return Err(Error::NotFound(key.to_owned()));
+        return Err(StorageError::NotFound(key.to_owned()));
     }
-    let answer = answer(response).await;
+    let answer = refusal_text(response).await;
     Err(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Error::Forbidden(format!("{key} ({answer})"))
+            StorageError::Forbidden(format!("{key} ({answer})"))
         }
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-            Error::other(format!("{} answered {answer}", server))
+            StorageError::other(format!("{} answered {answer}", server))
         }
         // Too large, say, or moved: the same request will not go better.
         status if status.is_client_error() || status.is_redirection() => {
-            Error::Refused(key.to_owned(), answer)
+            StorageError::Refused(key.to_owned(), answer)
         }
-        _ => Error::other(format!("{} answered {answer}", server)),
+        _ => StorageError::other(format!("{} answered {answer}", server)),
     })
 }
 
-async fn answer(response: Response) -> String {
+async fn refusal_text(response: Response) -> String {
     let status = response.status();
     let mut body = response.bytes_stream();
     let mut text = Vec::new();
@@ -143,16 +146,16 @@ async fn answer(response: Response) -> String {
     }
 }
 
-pub(super) fn attributes(headers: &HeaderMap) -> Attributes {
-    Attributes {
-        content_type: header(headers, CONTENT_TYPE.as_str()),
-        content_encoding: header(headers, CONTENT_ENCODING.as_str()),
-        cache_control: header(headers, CACHE_CONTROL.as_str()),
+pub(super) fn parse_attributes(headers: &HeaderMap) -> ObjectAttributes {
+    ObjectAttributes {
+        content_type: header_text(headers, CONTENT_TYPE.as_str()),
+        content_encoding: header_text(headers, CONTENT_ENCODING.as_str()),
+        cache_control: header_text(headers, CACHE_CONTROL.as_str()),
         metadata: headers
             .iter()
             .filter_map(|(name, value)| {
                 Some((
-                    name.as_str().strip_prefix(METADATA)?.to_owned(),
+                    name.as_str().strip_prefix(METADATA_PREFIX)?.to_owned(),
                     value.to_str().ok()?.to_owned(),
                 ))
             })

@@ -6,14 +6,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::storage::object::Attributes;
+use crate::storage::object::ObjectAttributes;
 
 /// Versions that are kept: a reader may still be at an older one.
-const KEPT: usize = 8;
+const MAX_VERSIONS: usize = 8;
 
 /// What tells an object from the one it replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Version {
+pub(super) struct FileVersion {
     /// Nanoseconds since 1970.
     pub(super) modified: i64,
     /// In bytes.
@@ -21,26 +21,26 @@ pub(super) struct Version {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(super) struct VersionAttributes {
     #[serde(flatten)]
-    version: Version,
-    attributes: Attributes,
+    version: FileVersion,
+    attributes: ObjectAttributes,
 }
 
 /// The file of attributes. Newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Record {
+pub(super) enum AttributeRecord {
     Versions {
-        versions: Vec<Entry>,
+        versions: Vec<VersionAttributes>,
     },
     /// As it was before versions: they hold for whatever is there.
-    Whole(Attributes),
+    Whole(ObjectAttributes),
 }
 
-impl Record {
+impl AttributeRecord {
     /// What holds for the object of this version.
-    pub(super) fn of(&self, version: Version) -> Option<&Attributes> {
+    pub(super) fn attributes_of(&self, version: FileVersion) -> Option<&ObjectAttributes> {
         match self {
             Self::Whole(attributes) => Some(attributes),
             Self::Versions { versions } => versions
@@ -51,7 +51,7 @@ impl Record {
     }
 
     /// What holds for a file that was copied here and lost its time.
-    pub(super) fn newest(&self) -> Option<&Attributes> {
+    pub(super) fn newest_attributes(&self) -> Option<&ObjectAttributes> {
         match self {
             Self::Whole(attributes) => Some(attributes),
             Self::Versions { versions } => versions.first().map(|entry| &entry.attributes),
@@ -59,27 +59,27 @@ impl Record {
     }
 
     /// With the version that comes next; `current` is the one that is there now.
-    pub(super) fn with(
+    pub(super) fn with_next_version(
         old: Option<Self>,
-        next: (Version, Attributes),
-        current: Option<(Version, Attributes)>,
+        next: (FileVersion, ObjectAttributes),
+        current: Option<(FileVersion, ObjectAttributes)>,
     ) -> Self {
         let older = match old {
             Some(Self::Versions { versions }) => versions,
             Some(Self::Whole(_)) | None => Vec::new(),
         };
         let new = [Some(next), current].into_iter().flatten();
-        let new = new.map(|(version, attributes)| Entry {
+        let new = new.map(|(version, attributes)| VersionAttributes {
             version,
             attributes,
         });
-        let mut versions: Vec<Entry> = Vec::new();
+        let mut versions: Vec<VersionAttributes> = Vec::new();
         for entry in new.chain(older) {
             if versions.iter().all(|known| known.version != entry.version) {
                 versions.push(entry);
             }
         }
-        versions.truncate(KEPT);
+        versions.truncate(MAX_VERSIONS);
         Self::Versions { versions }
     }
 }
@@ -88,49 +88,63 @@ impl Record {
 mod tests {
     use super::*;
 
-    fn version(modified: i64) -> Version {
-        Version { modified, size: 7 }
+    fn version(modified: i64) -> FileVersion {
+        FileVersion { modified, size: 7 }
     }
 
-    fn entry(modified: i64) -> (Version, Attributes) {
+    fn entry(modified: i64) -> (FileVersion, ObjectAttributes) {
         (
             version(modified),
-            Attributes::of_type(&format!("type/{modified}")),
+            ObjectAttributes::of_type(&format!("type/{modified}")),
         )
     }
 
-    fn type_of(record: &Record, modified: i64) -> &str {
-        let attributes = record.of(version(modified)).unwrap();
+    fn type_of(record: &AttributeRecord, modified: i64) -> &str {
+        let attributes = record.attributes_of(version(modified)).unwrap();
         attributes.content_type.as_deref().unwrap()
     }
 
     #[test]
     fn each_version_has_its_own() {
-        let mut record = Record::with(None, entry(2), Some(entry(1)));
+        let mut record = AttributeRecord::with_next_version(None, entry(2), Some(entry(1)));
         assert_eq!(
             (type_of(&record, 1), type_of(&record, 2)),
             ("type/1", "type/2")
         );
         for next in 3..12 {
-            record = Record::with(Some(record), entry(next), Some(entry(next - 1)));
+            record = AttributeRecord::with_next_version(
+                Some(record),
+                entry(next),
+                Some(entry(next - 1)),
+            );
         }
         assert_eq!(
             (type_of(&record, 11), type_of(&record, 4)),
             ("type/11", "type/4")
         );
-        assert_eq!(record.of(version(3)), None, "forgotten");
-        assert_eq!(record.newest(), record.of(version(11)));
+        assert_eq!(record.attributes_of(version(3)), None, "forgotten");
+        assert_eq!(
+            record.newest_attributes(),
+            record.attributes_of(version(11))
+        );
         let json = serde_json::to_string(&record).unwrap();
-        assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+        assert_eq!(
+            serde_json::from_str::<AttributeRecord>(&json).unwrap(),
+            record
+        );
     }
 
     #[test]
     fn a_file_from_before_holds_for_all() {
         let json = r#"{"content_encoding":"gzip"}"#;
-        let record: Record = serde_json::from_str(json).unwrap();
-        let gzip = record.of(version(1)).unwrap().clone();
+        let record: AttributeRecord = serde_json::from_str(json).unwrap();
+        let gzip = record.attributes_of(version(1)).unwrap().clone();
         assert_eq!(gzip.content_encoding.as_deref(), Some("gzip"));
-        let record = Record::with(Some(record), entry(2), Some((version(1), gzip.clone())));
-        assert_eq!(record.of(version(1)), Some(&gzip));
+        let record = AttributeRecord::with_next_version(
+            Some(record),
+            entry(2),
+            Some((version(1), gzip.clone())),
+        );
+        assert_eq!(record.attributes_of(version(1)), Some(&gzip));
     }
 }

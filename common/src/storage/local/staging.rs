@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// What a write left that never ended is removed after this.
-const LEFTOVER: Duration = Duration::from_secs(24 * 60 * 60);
+const LEFTOVER_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file that is removed unless it is moved into its place.
 #[derive(Debug)]
-pub(super) struct Staged {
+pub(super) struct StagedFile {
     path: Option<PathBuf>,
 }
 
-impl Staged {
+impl StagedFile {
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path: Some(path) }
     }
 
     /// Gives it a time of its own, later than `other`; its time and size, once they are on the disk.
-    pub(super) fn sync(&self, other: Option<SystemTime>) -> io::Result<(SystemTime, u64)> {
+    pub(super) fn sync_file(&self, other: Option<SystemTime>) -> io::Result<(SystemTime, u64)> {
         let path = self.path.as_ref().ok_or(io::ErrorKind::NotFound)?;
         let file = File::options().write(true).open(path)?;
         // The file system's own clock has ticks that two writes may share.
@@ -33,7 +33,7 @@ impl Staged {
     }
 
     /// Moves it to `to`; `false` if something is there and must stay.
-    pub(super) fn publish(mut self, to: &Path, replace: bool) -> io::Result<bool> {
+    pub(super) fn publish_file(mut self, to: &Path, replace: bool) -> io::Result<bool> {
         let from = self.path.clone().ok_or(io::ErrorKind::NotFound)?;
         let parent = to.parent().unwrap_or(Path::new("/"));
         create_folders(parent)?;
@@ -52,7 +52,7 @@ impl Staged {
     }
 }
 
-impl Drop for Staged {
+impl Drop for StagedFile {
     fn drop(&mut self) {
         if let Some(path) = self.path.take() {
             let _ = fs::remove_file(path);
@@ -83,7 +83,7 @@ pub(super) fn remove_leftovers(folder: &Path) {
     for entry in entries.flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
         let age = modified.map(|modified| modified.elapsed().unwrap_or_default());
-        if age.is_ok_and(|age| age > LEFTOVER) {
+        if age.is_ok_and(|age| age > LEFTOVER_AGE) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -112,9 +112,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
         fs::write(&path, "x").unwrap();
-        let staged = Staged::new(path.clone());
-        let (first, size) = staged.sync(None).unwrap();
-        let (second, _) = staged.sync(Some(first)).unwrap();
+        let staged = StagedFile::new(path.clone());
+        let (first, size) = staged.sync_file(None).unwrap();
+        let (second, _) = staged.sync_file(Some(first)).unwrap();
         assert_ne!(first, second);
         assert_eq!(size, 1);
         drop(staged);

@@ -2,87 +2,87 @@ use futures::StreamExt;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use crate::storage::{Credentials, ObjectInfo, Storage};
+use crate::storage::{ObjectInfo, ObjectStorage, StorageCredentials};
 
 use super::*;
 
-fn folder() -> (TempDir, Storage) {
+fn folder() -> (TempDir, ObjectStorage) {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("file://{}", dir.path().join("new/folder").display());
-    let storage = Storage::open(&url, &Credentials::default()).unwrap();
+    let storage = ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap();
     (dir, storage)
 }
 
-async fn text(object: Object) -> String {
-    String::from_utf8(object.bytes(1 << 20).await.unwrap().to_vec()).unwrap()
+async fn text(object: BucketObject) -> String {
+    String::from_utf8(object.read_bytes(1 << 20).await.unwrap().to_vec()).unwrap()
 }
 
 #[tokio::test]
 async fn what_is_put_comes_back_with_its_attributes() {
     let (_dir, storage) = folder();
-    let attributes = Attributes {
+    let attributes = ObjectAttributes {
         content_type: Some("text/plain".into()),
         content_encoding: Some("gzip".into()),
         cache_control: None,
         metadata: BTreeMap::from([("link".into(), "gs://b/x".into())]),
     };
     storage
-        .put("logs/j/1/x", "body", &attributes)
+        .put_object("logs/j/1/x", "body", &attributes)
         .await
         .unwrap();
-    let object = storage.get("logs/j/1/x").await.unwrap();
+    let object = storage.get_object("logs/j/1/x").await.unwrap();
     assert_eq!((object.size, &object.attributes), (4, &attributes));
     assert!(object.modified.is_some());
     assert_eq!(text(object).await, "body");
 
     storage
-        .put("logs/j/1/x", "again", &Attributes::default())
+        .put_object("logs/j/1/x", "again", &ObjectAttributes::default())
         .await
         .unwrap();
-    let object = storage.get("logs/j/1/x").await.unwrap();
-    assert_eq!(object.attributes, Attributes::default());
+    let object = storage.get_object("logs/j/1/x").await.unwrap();
+    assert_eq!(object.attributes, ObjectAttributes::default());
     assert_eq!(text(object).await, "again");
 }
 
 #[tokio::test]
 async fn what_is_deleted_is_gone_with_its_attributes_and_its_folder() {
     let (dir, storage) = folder();
-    let attributes = Attributes::of_type("a/b");
+    let attributes = ObjectAttributes::of_type("a/b");
     for key in ["run/x", "run/live/1", "run/live/2", "k"] {
-        storage.put(key, "body", &attributes).await.unwrap();
+        storage.put_object(key, "body", &attributes).await.unwrap();
     }
-    storage.delete("run/live/1").await.unwrap();
-    storage.delete("run/live/1").await.unwrap();
-    assert!(storage.get("run/live/2").await.is_ok());
-    storage.delete("run/live/2").await.unwrap();
-    storage.delete("k").await.unwrap();
-    let listing = storage.list("", false).await.unwrap();
+    storage.delete_object("run/live/1").await.unwrap();
+    storage.delete_object("run/live/1").await.unwrap();
+    assert!(storage.get_object("run/live/2").await.is_ok());
+    storage.delete_object("run/live/2").await.unwrap();
+    storage.delete_object("k").await.unwrap();
+    let listing = storage.list_objects("", false).await.unwrap();
     assert_eq!(listing.objects.len(), 1);
     for gone in ["run/live", ".attributes/run/live"] {
         assert!(!dir.path().join("new/folder").join(gone).exists(), "{gone}");
     }
     storage
-        .put("k", "again", &Attributes::default())
+        .put_object("k", "again", &ObjectAttributes::default())
         .await
         .unwrap();
-    let again = storage.get("k").await.unwrap();
-    assert_eq!(again.attributes, Attributes::default());
+    let again = storage.get_object("k").await.unwrap();
+    assert_eq!(again.attributes, ObjectAttributes::default());
 }
 
 #[tokio::test]
 async fn a_name_tells_its_type_without_a_file() {
     let (dir, storage) = folder();
     storage
-        .put(
+        .put_object(
             "a.txt",
             "",
-            &Attributes::of_type("text/plain; charset=utf-8"),
+            &ObjectAttributes::of_type("text/plain; charset=utf-8"),
         )
         .await
         .unwrap();
     assert_eq!(
         storage
-            .head("a.txt")
+            .head_object("a.txt")
             .await
             .unwrap()
             .attributes
@@ -97,26 +97,34 @@ async fn a_name_tells_its_type_without_a_file() {
 async fn parts_are_read_and_ends_are_no_error() {
     let (_dir, storage) = folder();
     storage
-        .put("k", "0123456789", &Attributes::default())
+        .put_object("k", "0123456789", &ObjectAttributes::default())
         .await
         .unwrap();
     for (object, range, expected) in [
         (storage.get_range("k", 2..4).await, 2..4, "23"),
         (storage.get_range("k", 8..99).await, 8..10, "89"),
         (storage.get_range("k", 50..99).await, 10..10, ""),
-        (storage.tail("k", 3).await, 7..10, "789"),
-        (storage.tail("k", 30).await, 0..10, "0123456789"),
-        (storage.head("k").await, 0..0, ""),
+        (storage.get_tail("k", 3).await, 7..10, "789"),
+        (storage.get_tail("k", 30).await, 0..10, "0123456789"),
+        (storage.head_object("k").await, 0..0, ""),
     ] {
         let object = object.unwrap();
         assert_eq!((object.size, object.range.clone()), (10, range));
         assert_eq!(text(object).await, expected);
     }
     assert!(matches!(
-        storage.tail("none", 1).await,
-        Err(Error::NotFound(_))
+        storage.get_tail("none", 1).await,
+        Err(StorageError::NotFound(_))
     ));
-    assert!(storage.get("k").await.unwrap().bytes(9).await.is_err());
+    assert!(
+        storage
+            .get_object("k")
+            .await
+            .unwrap()
+            .read_bytes(9)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -125,38 +133,41 @@ async fn a_large_stream_arrives_whole_and_a_broken_one_not_at_all() {
     let chunk = Bytes::from(vec![b'x'; 1 << 20]);
     let chunks: Vec<std::io::Result<Bytes>> = (0..20).map(|_| Ok(chunk.clone())).collect();
     storage
-        .put(
+        .put_object(
             "big",
-            Body::stream(futures::stream::iter(chunks)),
-            &Attributes::default(),
+            ObjectBody::from_stream(futures::stream::iter(chunks)),
+            &ObjectAttributes::default(),
         )
         .await
         .unwrap();
-    assert_eq!(storage.head("big").await.unwrap().size, 20 << 20);
+    assert_eq!(storage.head_object("big").await.unwrap().size, 20 << 20);
 
     for good in [1, 20] {
         let chunks: Vec<std::io::Result<Bytes>> = (0..good)
             .map(|_| Ok(chunk.clone()))
             .chain([Err(std::io::Error::other("torn"))])
             .collect();
-        let body = Body::stream(futures::stream::iter(chunks));
+        let body = ObjectBody::from_stream(futures::stream::iter(chunks));
         assert!(
             storage
-                .put("torn", body, &Attributes::default())
+                .put_object("torn", body, &ObjectAttributes::default())
                 .await
                 .is_err()
         );
-        assert!(matches!(storage.get("torn").await, Err(Error::NotFound(_))));
+        assert!(matches!(
+            storage.get_object("torn").await,
+            Err(StorageError::NotFound(_))
+        ));
     }
     storage
-        .put(
+        .put_object(
             "empty",
-            Body::stream(futures::stream::empty().boxed()),
-            &Attributes::default(),
+            ObjectBody::from_stream(futures::stream::empty().boxed()),
+            &ObjectAttributes::default(),
         )
         .await
         .unwrap();
-    assert_eq!(storage.head("empty").await.unwrap().size, 0);
+    assert_eq!(storage.head_object("empty").await.unwrap().size, 0);
 }
 
 #[tokio::test]
@@ -164,39 +175,42 @@ async fn the_first_of_two_stays() {
     let (_dir, storage) = folder();
     assert!(
         storage
-            .put_if_absent("k", "one", &Attributes::default())
+            .put_if_absent("k", "one", &ObjectAttributes::default())
             .await
             .unwrap()
     );
     assert!(
         !storage
-            .put_if_absent("k", "two", &Attributes::default())
+            .put_if_absent("k", "two", &ObjectAttributes::default())
             .await
             .unwrap()
     );
-    assert_eq!(text(storage.get("k").await.unwrap()).await, "one");
+    assert_eq!(text(storage.get_object("k").await.unwrap()).await, "one");
 }
 
 #[tokio::test]
 async fn lists_folders_without_its_own_files() {
     let (_dir, storage) = folder();
-    let attributes = Attributes::of_type("x/y");
+    let attributes = ObjectAttributes::of_type("x/y");
     for key in ["logs/j/1/a", "logs/j/2/a", "logs/j/latest", "top"] {
-        storage.put(key, "z", &attributes).await.unwrap();
+        storage.put_object(key, "z", &attributes).await.unwrap();
     }
     let keys = |objects: &[ObjectInfo]| objects.iter().map(|o| o.key.clone()).collect::<Vec<_>>();
-    let listing = storage.list("logs/j/", true).await.unwrap();
+    let listing = storage.list_objects("logs/j/", true).await.unwrap();
     assert_eq!(listing.prefixes, ["logs/j/1", "logs/j/2"]);
     assert_eq!(keys(&listing.objects), ["logs/j/latest"]);
-    let listing = storage.list("", true).await.unwrap();
+    let listing = storage.list_objects("", true).await.unwrap();
     assert_eq!(
         (listing.prefixes, keys(&listing.objects)),
         (vec!["logs".to_owned()], vec!["top".to_owned()])
     );
-    assert_eq!(storage.list("", false).await.unwrap().objects.len(), 4);
     assert_eq!(
-        storage.list("nothing/here", true).await.unwrap(),
-        Listing::default()
+        storage.list_objects("", false).await.unwrap().objects.len(),
+        4
+    );
+    assert_eq!(
+        storage.list_objects("nothing/here", true).await.unwrap(),
+        ObjectListing::default()
     );
 }
 
@@ -204,15 +218,22 @@ async fn lists_folders_without_its_own_files() {
 async fn reading_makes_no_folder() {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("file://{}/new/folder", dir.path().display());
-    let storage = Storage::open(&url, &Credentials::default()).unwrap();
-    let missing = |got: Result<Object, Error>| matches!(got, Err(Error::NotFound(_)));
-    assert!(missing(storage.get("a").await) && missing(storage.head("a").await));
-    assert_eq!(storage.list("", false).await.unwrap(), Listing::default());
+    let storage = ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap();
+    let missing =
+        |got: Result<BucketObject, StorageError>| matches!(got, Err(StorageError::NotFound(_)));
+    assert!(missing(storage.get_object("a").await) && missing(storage.head_object("a").await));
+    assert_eq!(
+        storage.list_objects("", false).await.unwrap(),
+        ObjectListing::default()
+    );
     drop(storage);
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-    let storage = Storage::open(&url, &Credentials::default()).unwrap();
-    storage.put("a", "x", &Attributes::default()).await.unwrap();
-    assert_eq!(text(storage.get("a").await.unwrap()).await, "x");
+    let storage = ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap();
+    storage
+        .put_object("a", "x", &ObjectAttributes::default())
+        .await
+        .unwrap();
+    assert_eq!(text(storage.get_object("a").await.unwrap()).await, "x");
 }
 
 #[tokio::test]
@@ -226,40 +247,46 @@ async fn nothing_leads_out_of_the_folder() {
         ".attributes/x",
     ] {
         assert!(
-            matches!(storage.get(key).await, Err(Error::InvalidKey(..))),
+            matches!(
+                storage.get_object(key).await,
+                Err(StorageError::InvalidKey(..))
+            ),
             "{key}"
         );
         assert!(
-            storage.put(key, "x", &Attributes::default()).await.is_err(),
+            storage
+                .put_object(key, "x", &ObjectAttributes::default())
+                .await
+                .is_err(),
             "{key}"
         );
     }
     assert!(matches!(
-        storage.get("%2e%2e/%2e%2e/secret").await,
-        Err(Error::NotFound(_))
+        storage.get_object("%2e%2e/%2e%2e/secret").await,
+        Err(StorageError::NotFound(_))
     ));
 }
 
 /// What a reader sees: the bytes, and the attributes they came with.
-async fn seen(storage: &Storage) -> Option<(String, Option<String>)> {
-    match storage.get("k").await {
+async fn seen(storage: &ObjectStorage) -> Option<(String, Option<String>)> {
+    match storage.get_object("k").await {
         Ok(object) => {
             let attributes = object.attributes.content_type.clone();
             Some((text(object).await, attributes))
         }
-        Err(Error::NotFound(_)) => None,
+        Err(StorageError::NotFound(_)) => None,
         Err(e) => panic!("{e}"),
     }
 }
 
 /// An object that says in its bytes what its attributes should be; all are of one length.
-fn version(n: u32) -> (String, Attributes) {
+fn version(n: u32) -> (String, ObjectAttributes) {
     let name = format!("type/{n:03}");
     // Every other one has the attributes that its name implies.
     let attributes = if n.is_multiple_of(2) {
-        Attributes::of_type(&name)
+        ObjectAttributes::of_type(&name)
     } else {
-        Attributes::default()
+        ObjectAttributes::default()
     };
     (name, attributes)
 }
@@ -292,17 +319,18 @@ async fn wherever_a_write_is_killed_the_object_is_the_old_or_the_new() {
                 let (_dir, storage) = folder();
                 if let Some(first) = first {
                     let (bytes, attributes) = version(first);
-                    storage.put("k", bytes, &attributes).await.unwrap();
+                    storage.put_object("k", bytes, &attributes).await.unwrap();
                 }
                 let (bytes, attributes) = version(next);
-                let body = Body::stream(futures::stream::iter([
+                let body = ObjectBody::from_stream(futures::stream::iter([
                     Ok(Bytes::from(bytes[..4].to_owned())),
                     Ok(Bytes::from(bytes[4..].to_owned())),
                 ]));
-                let done = killed_after(steps, storage.put("k", body, &attributes)).await;
+                let done = killed_after(steps, storage.put_object("k", body, &attributes)).await;
                 // As after a restart: nothing is known but what is on the disk.
                 let url = storage.bucket().url().to_owned();
-                let again = Storage::open(&url, &Credentials::default()).unwrap();
+                let again =
+                    ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap();
                 let what = format!("{first:?} to {next}, {steps} steps");
                 match seen(&again).await {
                     None => assert!(first.is_none() && done.is_none(), "{what}"),
@@ -313,9 +341,12 @@ async fn wherever_a_write_is_killed_the_object_is_the_old_or_the_new() {
                 }
                 // And it can be written again.
                 let (bytes, attributes) = version(6);
-                again.put("k", bytes, &attributes).await.unwrap();
+                again.put_object("k", bytes, &attributes).await.unwrap();
                 assert!(is_whole(&seen(&again).await.unwrap()), "{what}");
-                assert_eq!(again.list("", false).await.unwrap().objects.len(), 1);
+                assert_eq!(
+                    again.list_objects("", false).await.unwrap().objects.len(),
+                    1
+                );
                 if done.is_some() {
                     break;
                 }
@@ -330,14 +361,14 @@ async fn wherever_a_write_is_killed_the_object_is_the_old_or_the_new() {
 async fn readers_and_writers_at_once_see_whole_objects() {
     let (_dir, storage) = folder();
     let (bytes, attributes) = version(0);
-    storage.put("k", bytes, &attributes).await.unwrap();
+    storage.put_object("k", bytes, &attributes).await.unwrap();
     let writers: Vec<_> = (0..3)
         .map(|writer| {
             let storage = storage.clone();
             tokio::spawn(async move {
                 for n in 0..40 {
                     let (bytes, attributes) = version(writer * 300 + n);
-                    storage.put("k", bytes, &attributes).await.unwrap();
+                    storage.put_object("k", bytes, &attributes).await.unwrap();
                 }
             })
         })
@@ -345,7 +376,7 @@ async fn readers_and_writers_at_once_see_whole_objects() {
     while writers.iter().any(|writer| !writer.is_finished()) {
         let object = seen(&storage).await.unwrap();
         assert!(is_whole(&object), "{object:?}");
-        let end = storage.tail("k", 3).await.unwrap();
+        let end = storage.get_tail("k", 3).await.unwrap();
         assert_eq!(end.range, 5..8);
         text(end).await;
     }
@@ -358,21 +389,24 @@ async fn readers_and_writers_at_once_see_whole_objects() {
 #[tokio::test]
 async fn what_can_never_be_stored_is_no_reason_to_try_again() {
     let (_dir, storage) = folder();
-    let plain = Attributes::default();
-    storage.put("a/b", "x", &plain).await.unwrap();
-    storage.put("c", "x", &plain).await.unwrap();
+    let plain = ObjectAttributes::default();
+    storage.put_object("a/b", "x", &plain).await.unwrap();
+    storage.put_object("c", "x", &plain).await.unwrap();
     let too_long = "x".repeat(300);
     for key in ["a", "c/d", "e/f:", "g|", &too_long] {
-        let error = storage.put(key, "x", &plain).await.unwrap_err();
-        assert!(matches!(error, Error::InvalidKey(..)), "{key}: {error}");
+        let error = storage.put_object(key, "x", &plain).await.unwrap_err();
+        assert!(
+            matches!(error, StorageError::InvalidKey(..)),
+            "{key}: {error}"
+        );
     }
     let longest = "x".repeat(255);
-    storage.put(&longest, "x", &plain).await.unwrap();
+    storage.put_object(&longest, "x", &plain).await.unwrap();
     let names = |dir: &std::path::Path| {
         let entries = std::fs::read_dir(dir).unwrap();
         entries.count()
     };
-    let staging = std::path::Path::new(storage.bucket().path()).join(STAGING);
+    let staging = std::path::Path::new(storage.bucket().path()).join(STAGING_FOLDER);
     assert_eq!(names(&staging), 0, "nothing half is left behind");
 }
 
@@ -385,12 +419,12 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (dir, storage) = folder();
         let listed = runtime.block_on(async {
-            if storage.put(&key, "x", &Attributes::of_type("a/b")).await.is_err() {
+            if storage.put_object(&key, "x", &ObjectAttributes::of_type("a/b")).await.is_err() {
                 return Vec::new();
             }
-            let object = storage.get(&key).await.unwrap();
-            assert_eq!(object.attributes, Attributes::of_type("a/b"));
-            storage.list("", false).await.unwrap().objects
+            let object = storage.get_object(&key).await.unwrap();
+            assert_eq!(object.attributes, ObjectAttributes::of_type("a/b"));
+            storage.list_objects("", false).await.unwrap().objects
         });
         if let [object] = listed.as_slice() {
             prop_assert_eq!(&object.key, &key);

@@ -2,7 +2,7 @@
 //!
 //! A folder is read from its end: build id, job, and what stands before them, because its
 //! beginning is a `path_prefix`, which may hold anything. A key goes on below its folder, with
-//! names that the run chose, so it can be read in several ways; [`runs`] gives them all. The
+//! names that the run chose, so it can be read in several ways; [`find_runs`] gives them all. The
 //! first is the run that wrote the key, as [`super::job_dir`] makes no folder inside another.
 
 /// Where in the layout a run's folder is.
@@ -37,7 +37,7 @@ pub struct RunKey<'a> {
 
 /// A key beside the folders: a presubmit's alias, or a job's newest build id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BesideKey<'a> {
+pub struct PointerKey<'a> {
     /// Empty for runs whose job has no name.
     pub job: &'a str,
     /// Of an alias; `None` for `latest-build.txt`, which all runs of the job share.
@@ -48,11 +48,11 @@ pub struct BesideKey<'a> {
 
 /// Every run that the key may belong to, the outermost folder first; empty if it is in none.
 #[must_use]
-pub fn runs(key: &str) -> Vec<RunKey<'_>> {
+pub fn find_runs(key: &str) -> Vec<RunKey<'_>> {
     let ends = key.match_indices('/').map(|(at, _)| at);
     ends.chain([key.len()])
         .filter_map(|end| {
-            let run = run(&key[..end])?;
+            let run = parse_run_folder(&key[..end])?;
             let rest = key[end..].trim_start_matches('/');
             let is_a_jobs = run.job.is_empty() && is_below_a_job(rest);
             (!is_a_jobs).then_some(RunKey { rest, ..run })
@@ -63,12 +63,12 @@ pub fn runs(key: &str) -> Vec<RunKey<'_>> {
 /// What looks like the folder of a run without a job's name is that of a job with a number for
 /// its name, if this is below it.
 fn is_below_a_job(rest: &str) -> bool {
-    rest == super::LATEST || rest.split('/').next().is_some_and(is_number)
+    rest == super::LATEST_BUILD || rest.split('/').next().is_some_and(is_number)
 }
 
 /// The run whose folder this is, to the end.
 #[must_use]
-pub fn run(folder: &str) -> Option<RunKey<'_>> {
+pub fn parse_run_folder(folder: &str) -> Option<RunKey<'_>> {
     let mut segments = folder.rsplit('/');
     let build_id = segments.next().filter(|id| is_number(id))?;
     let before: [Option<&str>; 5] = std::array::from_fn(|_| segments.next());
@@ -111,7 +111,7 @@ pub fn run(folder: &str) -> Option<RunKey<'_>> {
 
 /// What a key beside the folders is about. These have no prefix, whatever the folders have.
 #[must_use]
-pub fn beside(key: &str) -> Option<BesideKey<'_>> {
+pub fn parse_pointer_key(key: &str) -> Option<PointerKey<'_>> {
     let segments: Vec<&str> = key.split('/').collect();
     let (job, name, segment) = match segments.as_slice() {
         ["logs", "", ..] | ["pr-logs", "directory", "", ..] => return None,
@@ -122,20 +122,20 @@ pub fn beside(key: &str) -> Option<BesideKey<'_>> {
             (*job, *name, Some(*segment))
         }
         // Without a job's name its segment is not there.
-        ["logs", name @ super::LATEST] => ("", *name, None),
+        ["logs", name @ super::LATEST_BUILD] => ("", *name, None),
         ["pr-logs", "directory", name] => ("", *name, None),
-        ["pr-logs", "pull", segment, pull, name @ super::LATEST] if is_number(pull) => {
+        ["pr-logs", "pull", segment, pull, name @ super::LATEST_BUILD] if is_number(pull) => {
             ("", *name, Some(*segment))
         }
         _ => return None,
     };
     let alias = || name.strip_suffix(".txt").filter(|id| is_number(id));
-    let build_id = match (name == super::LATEST, segments[1]) {
+    let build_id = match (name == super::LATEST_BUILD, segments[1]) {
         (true, _) => None,
         (false, "directory") => Some(alias()?),
         (false, _) => return None,
     };
-    Some(BesideKey {
+    Some(PointerKey {
         job,
         build_id,
         segment,

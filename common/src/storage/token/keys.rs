@@ -23,7 +23,7 @@ const PREVIOUS: &str = ".previous";
 
 /// Why there is no key to sign or check with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
+pub enum StorageKeyError {
     /// Nobody has filled it yet.
     #[error("there is no storage key yet: Deck makes it at its first start")]
     Missing,
@@ -35,15 +35,15 @@ pub enum KeyError {
 
 /// One key that signs, and those that open.
 #[derive(Clone, Debug)]
-pub struct Keys {
+pub struct StorageKeys {
     signing: SecretSlice<u8>,
     previous: Option<SecretSlice<u8>>,
 }
 
-impl Keys {
+impl StorageKeys {
     /// The key and the one before it, as they were read: white space around them is none of
     /// theirs. While there is only the one before, it signs.
-    pub fn new(key: Option<&[u8]>, previous: Option<&[u8]>) -> Result<Self, KeyError> {
+    pub fn new(key: Option<&[u8]>, previous: Option<&[u8]>) -> Result<Self, StorageKeyError> {
         let (key, previous) = (
             key.map(<[u8]>::trim_ascii),
             previous.map(<[u8]>::trim_ascii),
@@ -52,7 +52,7 @@ impl Keys {
             .into_iter()
             .flatten()
             .filter(|key| !key.is_empty());
-        let signing = given.next().ok_or(KeyError::Missing)?;
+        let signing = given.next().ok_or(StorageKeyError::Missing)?;
         let previous = given.next();
         let lengths = MIN_KEY..=MAX_KEY;
         if [Some(signing), previous]
@@ -60,7 +60,7 @@ impl Keys {
             .flatten()
             .any(|key| !lengths.contains(&key.len()))
         {
-            return Err(KeyError::BadLength);
+            return Err(StorageKeyError::BadLength);
         }
         let secret = |key: &[u8]| SecretSlice::from(key.to_vec());
         Ok(Self {
@@ -69,14 +69,14 @@ impl Keys {
         })
     }
 
-    /// A token of these keys: see [`super::sign`].
+    /// A token of these keys: see [`super::sign_token`].
     #[must_use]
-    pub fn sign(&self, folder: &str, expiry: Timestamp) -> String {
-        super::sign(self.signing.expose_secret(), folder, expiry)
+    pub fn sign_token(&self, folder: &str, expiry: Timestamp) -> String {
+        super::sign_token(self.signing.expose_secret(), folder, expiry)
     }
 
     /// Every key that opens, the signing one first.
-    pub(super) fn each(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn verifying_keys(&self) -> impl Iterator<Item = &[u8]> {
         let previous = self.previous.iter();
         [&self.signing]
             .into_iter()
@@ -85,31 +85,31 @@ impl Keys {
     }
 }
 
-impl PartialEq for Keys {
+impl PartialEq for StorageKeys {
     fn eq(&self, other: &Self) -> bool {
-        self.each().eq(other.each())
+        self.verifying_keys().eq(other.verifying_keys())
     }
 }
 
 /// A new key, as text.
 #[must_use]
-pub fn generate() -> String {
+pub fn generate_key() -> String {
     let bytes: [u8; 32] = rand::random();
     STANDARD_NO_PAD.encode(bytes)
 }
 
 /// What the key before is called, of a file or of a Secret's field.
 #[must_use]
-pub fn previous_name(name: &str) -> String {
+pub fn previous_key_name(name: &str) -> String {
     format!("{name}{PREVIOUS}")
 }
 
 /// The file with the key, read whenever it is asked for: it may be filled or rotated while a
 /// service runs.
 #[derive(Clone, Debug)]
-pub struct KeyFile(PathBuf);
+pub struct StorageKeyFile(PathBuf);
 
-impl KeyFile {
+impl StorageKeyFile {
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self(path)
@@ -121,24 +121,27 @@ impl KeyFile {
     }
 
     /// The keys as they are now.
-    pub fn read(&self) -> Result<Keys, KeyError> {
-        let (key, previous) = (content(&self.0)?, content(&self.previous())?);
-        Keys::new(key.as_deref(), previous.as_deref())
+    pub fn read_keys(&self) -> Result<StorageKeys, StorageKeyError> {
+        let (key, previous) = (
+            read_key_file(&self.0)?,
+            read_key_file(&self.previous_key_path())?,
+        );
+        StorageKeys::new(key.as_deref(), previous.as_deref())
     }
 
     /// The same, with a new key where there is none.
-    pub fn fill(&self) -> Result<Keys, KeyError> {
-        if content(&self.0)?.is_none() {
-            self.create().map_err(|error| {
+    pub fn read_or_create_keys(&self) -> Result<StorageKeys, StorageKeyError> {
+        if read_key_file(&self.0)?.is_none() {
+            self.create_key().map_err(|error| {
                 tracing::error!(file = %self.0.display(), %error, "no storage key could be made");
-                KeyError::Unreadable
+                StorageKeyError::Unreadable
             })?;
         }
-        self.read()
+        self.read_keys()
     }
 
     /// Whole or not at all: another process may do the same.
-    fn create(&self) -> io::Result<()> {
+    fn create_key(&self) -> io::Result<()> {
         let parent = self.0.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(parent)?;
         let staged = self
@@ -150,7 +153,7 @@ impl KeyFile {
             .mode(0o600)
             .open(&staged)?;
         let written = file
-            .write_all(generate().as_bytes())
+            .write_all(generate_key().as_bytes())
             .and_then(|()| file.sync_all())
             .and_then(|()| fs::hard_link(&staged, &self.0));
         fs::remove_file(&staged)?;
@@ -160,7 +163,7 @@ impl KeyFile {
         }
     }
 
-    fn previous(&self) -> PathBuf {
+    fn previous_key_path(&self) -> PathBuf {
         let mut name = self.0.clone().into_os_string();
         name.push(PREVIOUS);
         name.into()
@@ -168,42 +171,42 @@ impl KeyFile {
 }
 
 /// `None`: there is no such file.
-fn content(path: &Path) -> Result<Option<Vec<u8>>, KeyError> {
+fn read_key_file(path: &Path) -> Result<Option<Vec<u8>>, StorageKeyError> {
     match fs::read(path) {
         Ok(content) => Ok(Some(content)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
             tracing::error!(file = %path.display(), %error, "the storage key cannot be read");
-            Err(KeyError::Unreadable)
+            Err(StorageKeyError::Unreadable)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{TokenError, verify};
+    use super::super::{TokenError, verify_token};
     use super::*;
 
     const DIR: &str = "logs/unit/7";
     const OLD: &[u8] = b"old-old-old-old-old";
     const NEW: &[u8] = b"new-new-new-new-new";
 
-    fn opens(keys: &Keys, token: &str) -> Result<(), TokenError> {
-        verify(keys, token, Timestamp::UNIX_EPOCH).map(drop)
+    fn opens(keys: &StorageKeys, token: &str) -> Result<(), TokenError> {
+        verify_token(keys, token, Timestamp::UNIX_EPOCH).map(drop)
     }
 
     #[test]
     fn rotation_overlaps() {
-        let keys = |key, previous| Keys::new(key, previous).unwrap();
+        let keys = |key, previous| StorageKeys::new(key, previous).unwrap();
         let hour = Timestamp::from_second(3600).unwrap();
         let before = keys(Some(OLD), None);
         let moved = keys(None, Some(OLD));
         let both = keys(Some(NEW), Some(OLD));
         let after = keys(Some(NEW), None);
-        let old = before.sign(DIR, hour);
-        assert_eq!(moved.sign(DIR, hour), old, "until there is a new one");
-        let new = both.sign(DIR, hour);
-        assert_eq!(after.sign(DIR, hour), new);
+        let old = before.sign_token(DIR, hour);
+        assert_eq!(moved.sign_token(DIR, hour), old, "until there is a new one");
+        let new = both.sign_token(DIR, hour);
+        assert_eq!(after.sign_token(DIR, hour), new);
         for (keys, opens_old, opens_new) in [
             (&before, true, false),
             (&moved, true, false),
@@ -217,14 +220,14 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_told_apart() {
-        let of = |key: Option<&[u8]>| Keys::new(key, None).map(drop);
-        assert_eq!(of(None), Err(KeyError::Missing));
-        assert_eq!(of(Some(b" \n")), Err(KeyError::Missing));
-        assert_eq!(of(Some(b"short")), Err(KeyError::BadLength));
-        assert_eq!(of(Some(&[b'x'; 5000])), Err(KeyError::BadLength));
-        let both = Keys::new(Some(NEW), Some(b"short")).map(drop);
-        assert_eq!(both, Err(KeyError::BadLength));
-        let shown = format!("{:?}", Keys::new(Some(NEW), None));
+        let of = |key: Option<&[u8]>| StorageKeys::new(key, None).map(drop);
+        assert_eq!(of(None), Err(StorageKeyError::Missing));
+        assert_eq!(of(Some(b" \n")), Err(StorageKeyError::Missing));
+        assert_eq!(of(Some(b"short")), Err(StorageKeyError::BadLength));
+        assert_eq!(of(Some(&[b'x'; 5000])), Err(StorageKeyError::BadLength));
+        let both = StorageKeys::new(Some(NEW), Some(b"short")).map(drop);
+        assert_eq!(both, Err(StorageKeyError::BadLength));
+        let shown = format!("{:?}", StorageKeys::new(Some(NEW), None));
         assert!(!shown.contains("new"), "{shown}");
     }
 
@@ -232,18 +235,18 @@ mod tests {
     fn a_file_is_filled_once_and_then_followed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data/key");
-        let file = KeyFile::new(path.clone());
-        assert_eq!(file.read().unwrap_err(), KeyError::Missing);
-        let keys = file.fill().unwrap();
-        assert_eq!(file.fill().unwrap(), keys);
-        assert_eq!(file.read().unwrap(), keys);
+        let file = StorageKeyFile::new(path.clone());
+        assert_eq!(file.read_keys().unwrap_err(), StorageKeyError::Missing);
+        let keys = file.read_or_create_keys().unwrap();
+        assert_eq!(file.read_or_create_keys().unwrap(), keys);
+        assert_eq!(file.read_keys().unwrap(), keys);
         let names = fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(names, 1, "nothing is left beside it");
         fs::rename(&path, folder.path().join("data/key.previous")).unwrap();
-        assert_eq!(file.read().unwrap(), keys);
-        let rotated = file.fill().unwrap();
+        assert_eq!(file.read_keys().unwrap(), keys);
+        let rotated = file.read_or_create_keys().unwrap();
         assert_ne!(rotated, keys);
         let hour = Timestamp::from_second(3600).unwrap();
-        assert!(opens(&rotated, &keys.sign(DIR, hour)).is_ok());
+        assert!(opens(&rotated, &keys.sign_token(DIR, hour)).is_ok());
     }
 }

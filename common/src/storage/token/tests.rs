@@ -9,12 +9,12 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn keys() -> Keys {
-    Keys::new(Some(KEY), None).unwrap()
+fn keys() -> StorageKeys {
+    StorageKeys::new(Some(KEY), None).unwrap()
 }
 
-fn grant(folder: &str) -> Grant {
-    verify(&keys(), &sign(KEY, folder, at(1000)), at(999)).unwrap()
+fn grant(folder: &str) -> StorageGrant {
+    verify_token(&keys(), &sign_token(KEY, folder, at(1000)), at(999)).unwrap()
 }
 
 #[test]
@@ -22,17 +22,17 @@ fn opens_its_own_run_and_no_other() {
     let other = Err(TokenError::OtherRun);
     for name in ["build-log.txt", "artifacts/a/b"] {
         let key = format!("{DIR}/{name}");
-        assert_eq!(grant(DIR).reach(&key), Ok(Reach::Inside(name)));
+        assert_eq!(grant(DIR).check_key(&key), Ok(GrantedKey::Inside(name)));
     }
     for (key, expected) in [
-        ("pr-logs/directory/unit/1234.txt", Ok(Reach::Alias)),
+        ("pr-logs/directory/unit/1234.txt", Ok(GrantedKey::Alias)),
         (
             "pr-logs/directory/unit/latest-build.txt",
-            Ok(Reach::LatestBuild),
+            Ok(GrantedKey::LatestBuild),
         ),
         (
             "pr-logs/pull/o_r/7/unit/latest-build.txt",
-            Ok(Reach::LatestBuild),
+            Ok(GrantedKey::LatestBuild),
         ),
         (DIR, other),
         ("pr-logs/pull/o_r/7/unit/12345/x", other),
@@ -43,7 +43,7 @@ fn opens_its_own_run_and_no_other() {
         ("logs/unit/latest-build.txt", other),
         ("", other),
     ] {
-        assert_eq!(grant(DIR).reach(key), expected, "{key}");
+        assert_eq!(grant(DIR).check_key(key), expected, "{key}");
     }
     assert_eq!(grant(DIR).build_id(), "1234");
 }
@@ -53,18 +53,21 @@ fn a_run_without_a_jobs_name_reaches_no_run_of_a_job_with_a_number_for_its_name(
     let nameless = grant("logs/12");
     let other = Err(TokenError::OtherRun);
     for (key, expected) in [
-        ("logs/12/build-log.txt", Ok(Reach::Inside("build-log.txt"))),
-        ("logs/12/artifacts/7", Ok(Reach::Inside("artifacts/7"))),
-        ("logs/latest-build.txt", Ok(Reach::LatestBuild)),
+        (
+            "logs/12/build-log.txt",
+            Ok(GrantedKey::Inside("build-log.txt")),
+        ),
+        ("logs/12/artifacts/7", Ok(GrantedKey::Inside("artifacts/7"))),
+        ("logs/latest-build.txt", Ok(GrantedKey::LatestBuild)),
         ("logs/12/7", other),
         ("logs/12/7/build-log.txt", other),
         ("logs/12/latest-build.txt", other),
         ("logs/13/build-log.txt", other),
     ] {
-        assert_eq!(nameless.reach(key), expected, "{key}");
+        assert_eq!(nameless.check_key(key), expected, "{key}");
     }
-    assert!(grant("logs/12/7").reach("logs/12/7/x").is_ok());
-    assert!(grant("logs/12/7").reach("logs/12/x").is_err());
+    assert!(grant("logs/12/7").check_key("logs/12/7/x").is_ok());
+    assert!(grant("logs/12/7").check_key("logs/12/x").is_err());
 }
 
 #[test]
@@ -87,17 +90,20 @@ fn lists_its_own_folder_and_no_other() {
 
 #[test]
 fn ends_in_time() {
-    let token = sign(KEY, DIR, at(1000));
-    assert_eq!(verify(&keys(), &token, at(1000)), Err(TokenError::Expired));
+    let token = sign_token(KEY, DIR, at(1000));
+    assert_eq!(
+        verify_token(&keys(), &token, at(1000)),
+        Err(TokenError::Expired)
+    );
 }
 
 #[test]
 fn a_changed_token_is_worth_nothing() {
-    let check = |token: &str| verify(&keys(), token, at(1)).map(drop);
+    let check = |token: &str| verify_token(&keys(), token, at(1)).map(drop);
     let bad = Err(TokenError::BadSignature);
-    let token = sign(KEY, DIR, at(1000));
-    let stranger = Keys::new(Some(b"another key of 16 bytes"), None).unwrap();
-    assert_eq!(verify(&stranger, &token, at(1)).map(drop), bad);
+    let token = sign_token(KEY, DIR, at(1000));
+    let stranger = StorageKeys::new(Some(b"another key of 16 bytes"), None).unwrap();
+    assert_eq!(verify_token(&stranger, &token, at(1)).map(drop), bad);
     assert_eq!(check(&token.replacen("v1.1000", "v1.9999", 1)), bad);
     let own_mac = token.rsplit_once('.').unwrap().1;
     let folder = URL_SAFE_NO_PAD.encode("logs/victim/1");
@@ -128,7 +134,7 @@ fn a_folder_that_is_no_runs_or_inside_anothers_opens_nothing() {
             "logs/victim/1/artifacts/x".to_owned(),
         ] {
             assert_eq!(
-                grant.reach(&key),
+                grant.check_key(&key),
                 Err(TokenError::OtherRun),
                 "{folder}: {key}"
             );
@@ -136,7 +142,7 @@ fn a_folder_that_is_no_runs_or_inside_anothers_opens_nothing() {
         assert!(grant.check_listing(folder).is_err(), "{folder}");
     }
     let tenant = grant("tenant/logs/unit/7");
-    assert!(tenant.reach("tenant/logs/unit/7/x").is_ok());
+    assert!(tenant.check_key("tenant/logs/unit/7/x").is_ok());
 }
 
 proptest! {
@@ -153,8 +159,8 @@ proptest! {
         };
         let (mine, other) = (folder(&prefix, &job, 1), folder(&other_prefix, "j", 2));
         let key = format!("{mine}/{name}");
-        if mine != other && grant(&mine).reach(&key).is_ok() {
-            let foreign = grant(&other).reach(&key).is_ok();
+        if mine != other && grant(&mine).check_key(&key).is_ok() {
+            let foreign = grant(&other).check_key(&key).is_ok();
             prop_assert!(!foreign, "{other} reaches {key}");
         }
     }

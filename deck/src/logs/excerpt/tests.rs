@@ -3,24 +3,24 @@ use futures::{StreamExt, stream};
 
 use super::*;
 
-fn window(text: &str) -> Window {
-    let mut window = Window::counting();
+fn window(text: &str) -> LogWindow {
+    let mut window = LogWindow::new_counting();
     for chunk in text.as_bytes().chunks(10_007) {
-        window.push(chunk);
+        window.push_chunk(chunk);
     }
     window
 }
 
-fn shown(window: &Window, complete: bool) -> Excerpt {
-    let html = Ends::of(window, complete).into_html(None, &Markup::default());
-    Excerpt::of(window, complete, html)
+fn shown(window: &LogWindow, complete: bool) -> LogExcerpt {
+    let html = ExcerptEnds::from_window(window, complete).into_html(None, &LogMarkup::default());
+    LogExcerpt::from_window(window, complete, html)
 }
 
 fn lines(count: u64) -> String {
     (1..=count).map(|n| format!("line {n}\n")).collect()
 }
 
-fn excerpt(count: u64, end: &str, complete: bool) -> Excerpt {
+fn excerpt(count: u64, end: &str, complete: bool) -> LogExcerpt {
     shown(&window(&(lines(count) + end)), complete)
 }
 
@@ -115,14 +115,16 @@ async fn a_line_in_the_middle_is_shown_with_what_is_around_it() {
     let text = lines(400_000);
     let window = window(&text);
     for (line, from, to) in [(200_000, 199_950, 200_949), (1_010, 1_001, 2_000)] {
-        let ends = Ends::of(&window, true);
-        let first = ends.missing(line).unwrap();
+        let ends = ExcerptEnds::from_window(&window, true);
+        let first = ends.first_missing(line).unwrap();
         let (at, before) = window.before_line(first);
         let log = text.as_bytes()[usize::try_from(at).unwrap()..].chunks(4_099);
         let log: Vec<_> = log.map(|c| Ok(Bytes::copy_from_slice(c))).collect();
         let log = stream::iter(log).boxed();
-        let middle = Middle::read(log, before, first, &ends).await.unwrap();
-        let html = ends.into_html(middle, &Markup::default());
+        let middle = ExcerptMiddle::read_lines(log, before, first, &ends)
+            .await
+            .unwrap();
+        let html = ends.into_html(middle, &LogMarkup::default());
         for (number, shown) in [
             (from - 1, from == 1_001),
             (from, true),
@@ -136,9 +138,9 @@ async fn a_line_in_the_middle_is_shown_with_what_is_around_it() {
         assert!(html.contains(&format!(">line {line}</span>")));
         assert!(html.contains("id=\"L1\"") && html.contains("id=\"L400000\""));
     }
-    let ends = Ends::of(&window, true);
+    let ends = ExcerptEnds::from_window(&window, true);
     for line in [1, 1_000, 396_001, 400_000, 400_001, 0] {
-        assert_eq!(ends.missing(line), None, "{line}");
+        assert_eq!(ends.first_missing(line), None, "{line}");
     }
 }
 
@@ -146,11 +148,13 @@ async fn a_line_in_the_middle_is_shown_with_what_is_around_it() {
 async fn just_before_the_end_nothing_is_shown_twice() {
     let text = lines(400_000);
     let window = window(&text);
-    let ends = Ends::of(&window, true);
-    let first = ends.missing(395_990).unwrap();
+    let ends = ExcerptEnds::from_window(&window, true);
+    let first = ends.first_missing(395_990).unwrap();
     let log = stream::iter([Ok(Bytes::from(text))]).boxed();
-    let middle = Middle::read(log, 0, first, &ends).await.unwrap();
-    let html = ends.into_html(middle, &Markup::default());
+    let middle = ExcerptMiddle::read_lines(log, 0, first, &ends)
+        .await
+        .unwrap();
+    let html = ends.into_html(middle, &LogMarkup::default());
     assert_eq!(html.matches("id=\"L396001\"").count(), 1);
     assert!(html.contains("id=\"L396000\""));
     assert_eq!(html.matches("class=\"gap\"").count(), 1, "before it alone");
@@ -163,7 +167,7 @@ fn of_a_log_that_is_being_counted_both_ends_are_shown() {
         &text.as_bytes()[..64 << 10],
         &text.as_bytes()[text.len() - (256 << 10)..],
     );
-    let window = Window::of_ends(head.to_vec(), tail.to_vec(), text.len() as u64);
+    let window = LogWindow::of_ends(head.to_vec(), tail.to_vec(), text.len() as u64);
     let page = shown(&window, true);
     assert!(page.counting);
     assert!(page.html.contains("id=\"L1\"") && page.html.contains(">line 100000</span>"));

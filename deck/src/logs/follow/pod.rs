@@ -5,45 +5,45 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use tokio::time::timeout;
 
-use super::{FIRST, Follower, GLANCE, changed};
-use crate::logs::overlap::Overlap;
-use crate::logs::{Error, LogStream, pod};
+use super::{FIRST_PAUSE, RECHECK_INTERVAL, RunLogFollower, wait_for_change};
+use crate::logs::overlap::LogOverlap;
+use crate::logs::{LogError, LogStream, pod};
 
 /// How long a log that is read again may be silent before its known part is over; and one of a
 /// run that is over before nothing more comes.
 const SILENCE: Duration = Duration::from_secs(5);
 
-impl Follower {
+impl RunLogFollower {
     /// Tells what the container prints until its log ends or breaks off; whether the run is over
     /// by then, and was `complete` before.
-    pub(super) async fn printed(&mut self, complete: bool) -> Result<bool, Error> {
+    pub(super) async fn follow_pod(&mut self, complete: bool) -> Result<bool, LogError> {
         let delivered = self.delivered_of_file().await?;
-        let log = pod::open(&self.app, &self.job, &self.container, true).await?;
-        let fresh = self.copy(log, delivered).await?;
+        let log = pod::open_pod_log(&self.app, &self.job, &self.container, true).await?;
+        let fresh = self.send_fresh(log, delivered).await?;
         if complete {
             return Ok(true);
         }
         if fresh {
-            self.pause = FIRST;
+            self.pause = FIRST_PAUSE;
         }
         Ok(false)
     }
 
     /// How much of the container's newest file was delivered.
-    async fn delivered_of_file(&self) -> Result<u64, Error> {
+    async fn delivered_of_file(&self) -> Result<u64, LogError> {
         if self.delivered.total() == 0 {
             return Ok(0);
         }
-        let mut log = pod::open(&self.app, &self.job, &self.container, false).await?;
-        let mut overlap = Overlap::new(&self.delivered);
+        let mut log = pod::open_pod_log(&self.app, &self.job, &self.container, false).await?;
+        let mut overlap = LogOverlap::new(&self.delivered);
         while let Some(chunk) = log.try_next().await? {
-            overlap.push(&chunk);
+            overlap.push_chunk(&chunk);
         }
-        Ok(overlap.delivered())
+        Ok(overlap.delivered_bytes())
     }
 
     /// Sends all but the first `skip` bytes; whether there were any.
-    async fn copy(&mut self, mut log: LogStream, mut skip: u64) -> Result<bool, Error> {
+    async fn send_fresh(&mut self, mut log: LogStream, mut skip: u64) -> Result<bool, LogError> {
         let mut fresh = false;
         loop {
             let next = if skip > 0 {
@@ -52,7 +52,7 @@ impl Follower {
             } else {
                 tokio::select! {
                     next = log.try_next() => next,
-                    () = self.silent_end() => Ok(None),
+                    () = self.wait_for_silence() => Ok(None),
                 }
             };
             let Some(mut chunk) = next? else {
@@ -64,19 +64,19 @@ impl Follower {
             let rest = chunk.split_off(usize::try_from(known).unwrap_or(usize::MAX));
             if !rest.is_empty() {
                 fresh = true;
-                self.send(rest).await?;
+                self.send_chunk(rest).await?;
             }
         }
     }
 
     /// The run is over and its log as silent as if it were: a connection may be lost unnoticed.
-    async fn silent_end(&self) {
+    async fn wait_for_silence(&self) {
         loop {
-            let job = self.app.index.by_name(&self.job.name);
+            let job = self.app.index.find_by_name(&self.job.name);
             if job.is_none_or(|job| job.is_complete()) {
                 return tokio::time::sleep(SILENCE).await;
             }
-            changed(&self.app, &self.job.name, GLANCE).await;
+            wait_for_change(&self.app, &self.job.name, RECHECK_INTERVAL).await;
         }
     }
 }

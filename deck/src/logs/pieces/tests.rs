@@ -1,31 +1,31 @@
 use std::io::Write;
 use std::path::Path;
 
-use common::storage::{Attributes, Credentials, Storage, live, paths};
+use common::storage::{ObjectAttributes, ObjectStorage, StorageCredentials, live, paths};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 
 use super::*;
-use crate::buckets::Place;
+use crate::buckets::StorageLocation;
 
 const KEY: &str = "logs/unit/1";
 
 /// A run's folder on disk.
 struct Folder {
     dir: tempfile::TempDir,
-    storage: Storage,
+    storage: ObjectStorage,
 }
 
 impl Folder {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let url = format!("file://{}", dir.path().display());
-        let storage = Storage::open(&url, &Credentials::default()).unwrap();
+        let storage = ObjectStorage::open_bucket(&url, &StorageCredentials::default()).unwrap();
         Self { dir, storage }
     }
 
     fn log(&self) -> StoredLog {
-        let place = Place {
+        let place = StorageLocation {
             storage: self.storage.clone(),
             key: KEY.into(),
             bucket: "storage".into(),
@@ -41,12 +41,15 @@ impl Folder {
         } else {
             (bytes, None)
         };
-        let attributes = Attributes {
+        let attributes = ObjectAttributes {
             content_encoding: encoding,
-            ..Attributes::default()
+            ..ObjectAttributes::default()
         };
         let key = format!("{KEY}/{name}");
-        self.storage.put(&key, bytes, &attributes).await.unwrap();
+        self.storage
+            .put_object(&key, bytes, &attributes)
+            .await
+            .unwrap();
     }
 
     fn remove(&self, name: &str) {
@@ -57,7 +60,7 @@ impl Folder {
 
 /// What is there by now.
 async fn read(pieces: &mut LogPieces, into: &mut Vec<u8>) {
-    while let Some(chunk) = pieces.next().await.unwrap() {
+    while let Some(chunk) = pieces.next_chunk().await.unwrap() {
         into.extend_from_slice(&chunk);
     }
 }
@@ -66,8 +69,8 @@ async fn read(pieces: &mut LogPieces, into: &mut Vec<u8>) {
 async fn of_nothing_there_is_no_log() {
     let folder = Folder::new();
     let mut pieces = LogPieces::new(folder.log());
-    assert!(pieces.next().await.unwrap().is_none() && !pieces.ended());
-    assert!(matches!(pieces.into_stream().await, Err(Error::Absent)));
+    assert!(pieces.next_chunk().await.unwrap().is_none() && !pieces.ended());
+    assert!(matches!(pieces.into_stream().await, Err(LogError::Absent)));
 }
 
 proptest! {

@@ -8,18 +8,18 @@ use serde_json::json;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::super::{finish, table};
+use super::super::{add_layers, route_table};
 use super::*;
-use crate::settings::Present;
+use crate::settings::CurrentSettings;
 
 const RUN: &str = "/artifact/gs/b/logs/unit/7/";
 
-fn hosts(config: Config) -> Arc<Hosts> {
+fn hosts(config: Config) -> Arc<AllowedHosts> {
     let (_sender, receiver) = watch::channel(Arc::new(config));
-    Arc::new(Hosts {
+    Arc::new(AllowedHosts {
         loopback: true,
         allowed: Vec::new(),
-        present: Arc::new(Present::new(receiver)),
+        present: Arc::new(CurrentSettings::new(receiver)),
     })
 }
 
@@ -45,7 +45,9 @@ async fn answer(request: Request) -> Response {
         "script-src *".parse().unwrap(),
     );
     headers.insert(RESOURCE_POLICY, "cross-origin".parse().unwrap());
-    response.extensions_mut().insert(SameRun(RUN.to_owned()));
+    response
+        .extensions_mut()
+        .insert(RunFolderPath(RUN.to_owned()));
     response
 }
 
@@ -65,11 +67,11 @@ async fn ask(router: &Router, method: &str, path: &str, extra: &[(&str, &str)]) 
 }
 
 /// The table with other handlers, so that each route gives every status.
-fn router(hosts: &Arc<Hosts>) -> Router {
-    let router = table::routes().fold(Router::new(), |router, route| {
+fn router(hosts: &Arc<AllowedHosts>) -> Router {
+    let router = route_table::list_routes().fold(Router::new(), |router, route| {
         router.route(route.path, any(answer))
     });
-    finish(router, hosts)
+    add_layers(router, hosts)
 }
 
 /// A path that the route matches.
@@ -87,7 +89,7 @@ const STATUSES: [u16; 17] = [
 #[tokio::test]
 async fn every_route_wears_its_headers_at_every_status() {
     let router = router(&hosts(Config::default()));
-    for route in table::routes() {
+    for route in route_table::list_routes() {
         for status in STATUSES.into_iter().chain([0]) {
             let answer = ask(
                 &router,
@@ -122,7 +124,7 @@ async fn every_route_wears_its_headers_at_every_status() {
                 .find(|part| part.starts_with("script-src"));
             let resource_policy = header("cross-origin-resource-policy");
             match route.dress {
-                Dress::Page => {
+                SecurityPolicy::Page => {
                     assert_eq!(
                         scripts,
                         Some("script-src http://localhost:8080/static/"),
@@ -133,7 +135,7 @@ async fn every_route_wears_its_headers_at_every_status() {
                 dress => {
                     assert_eq!(scripts, None, "{what}");
                     assert!(policy.starts_with("sandbox; "), "{what}: {policy}");
-                    let elsewhere = dress == Dress::Picture;
+                    let elsewhere = dress == SecurityPolicy::Picture;
                     assert_eq!(resource_policy == "cross-origin", elsewhere, "{what}");
                 }
             }
@@ -224,17 +226,19 @@ fn no_address_breaks_out_of_a_policy() {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, host.parse().unwrap());
         assert!(
-            hosts.addresses(&"/".parse().unwrap(), &headers).is_empty(),
+            hosts
+                .own_addresses(&"/".parse().unwrap(), &headers)
+                .is_empty(),
             "{host}"
         );
     }
-    let run = policy(
-        Dress::Artifact,
+    let run = content_security_policy(
+        SecurityPolicy::Artifact,
         &["localhost".to_owned()],
         Some("/storage/a,b/"),
     );
     assert!(run.contains("http://localhost/storage/a%2Cb/;"), "{run}");
-    let page = policy(Dress::Page, &[], None);
+    let page = content_security_policy(SecurityPolicy::Page, &[], None);
     assert!(
         page.contains("script-src 'none'; style-src 'none';"),
         "{page}"
@@ -245,10 +249,10 @@ fn no_address_breaks_out_of_a_policy() {
 #[tokio::test]
 async fn a_method_that_is_not_there_is_dressed_too() {
     let hosts = hosts(Config::default());
-    let wardrobe = Arc::new(Wardrobe::new(hosts));
+    let wardrobe = Arc::new(RoutePolicies::new(hosts));
     let router: Router = Router::new()
         .route("/artifact/{*path}", axum::routing::get(answer))
-        .layer(from_fn_with_state(wardrobe, dress));
+        .layer(from_fn_with_state(wardrobe, set_security_headers));
     let answer = ask(&router, "POST", "/artifact/a/b", &[]).await;
     assert_eq!(answer.status(), 405);
     let policy = answer.headers()["content-security-policy"]

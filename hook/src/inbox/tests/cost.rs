@@ -25,7 +25,7 @@ async fn backlog(total: i64, lanes: i64) -> Inbox {
 }
 
 /// Instructions of one write, which is then taken back.
-async fn cost(inbox: &Inbox, write: &impl Write) -> u64 {
+async fn cost(inbox: &Inbox, write: &impl InboxWrite) -> u64 {
     let count = Arc::new(AtomicU64::new(0));
     // The first time prepares the statements, which counts, too.
     for _ in 0..2 {
@@ -38,7 +38,7 @@ async fn cost(inbox: &Inbox, write: &impl Write) -> u64 {
             true
         });
         drop(handle);
-        write.apply(&mut transaction).await.unwrap();
+        write.apply_write(&mut transaction).await.unwrap();
         let mut handle = transaction.lock_handle().await.unwrap();
         handle.remove_progress_handler();
         drop(handle);
@@ -51,14 +51,14 @@ async fn cost(inbox: &Inbox, write: &impl Write) -> u64 {
 async fn costs(total: i64, lanes: i64) -> [u64; 4] {
     let inbox = backlog(total, lanes).await;
     let now = at(100);
-    let claim = cost(&inbox, &Claim { now, limit: 1 }).await;
-    let accept = cost(&inbox, &Accept(new("new", "lane-1", 100))).await;
-    let fresh = cost(&inbox, &Accept(new("new", "another", 100))).await;
-    let claimed = inbox.claim(now, 1).await.unwrap();
-    let finish = Finish {
+    let claim = cost(&inbox, &ClaimDeliveries { now, limit: 1 }).await;
+    let accept = cost(&inbox, &AcceptDelivery(new("new", "lane-1", 100))).await;
+    let fresh = cost(&inbox, &AcceptDelivery(new("new", "another", 100))).await;
+    let claimed = inbox.claim_deliveries(now, 1).await.unwrap();
+    let finish = FinishDelivery {
         id: claimed[0].id,
         attempt: 1,
-        outcome: Outcome::Done,
+        outcome: DeliveryOutcome::Done,
         reasons: Vec::new(),
         now,
     };
@@ -87,18 +87,18 @@ async fn twenty_thousand_lanes_cost_what_ten_do() {
 async fn a_lane_that_waits_for_its_next_attempt_is_not_walked() {
     let waiting = async |total| {
         let inbox = backlog(total, 1).await;
-        let delivery = inbox.claim(at(1), 1).await.unwrap().remove(0);
-        let retry = Outcome::Retry {
+        let delivery = inbox.claim_deliveries(at(1), 1).await.unwrap().remove(0);
+        let retry = DeliveryOutcome::Retry {
             at: at(1000),
             error: "later".into(),
         };
         end(&inbox, &delivery, retry, 2).await;
         assert_eq!(inbox.next_due(at(3)).await.unwrap(), Some(at(1000)));
-        let claim = Claim {
+        let claim = ClaimDeliveries {
             now: at(3),
             limit: 32,
         };
-        assert!(inbox.claim(at(3), 32).await.unwrap().is_empty());
+        assert!(inbox.claim_deliveries(at(3), 32).await.unwrap().is_empty());
         cost(&inbox, &claim).await
     };
     assert_eq!(waiting(20_000).await, waiting(10).await);

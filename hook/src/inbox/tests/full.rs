@@ -16,8 +16,8 @@ async fn allow(inbox: &Inbox, more: i64) {
         .unwrap();
 }
 
-fn large(guid: &str) -> NewDelivery {
-    NewDelivery {
+fn large(guid: &str) -> VerifiedDelivery {
+    VerifiedDelivery {
         body: Bytes::from(vec![b'x'; 100_000]),
         ..new(guid, guid, 1)
     }
@@ -26,18 +26,24 @@ fn large(guid: &str) -> NewDelivery {
 #[tokio::test]
 async fn a_full_disk_refuses_and_room_is_noticed() {
     let inbox = Inbox::open(None).await.unwrap();
-    inbox.accept(new("before", "l", 1)).await.unwrap();
+    inbox.accept_delivery(new("before", "l", 1)).await.unwrap();
     allow(&inbox, 1).await;
-    let error = inbox.accept(large("full")).await.unwrap_err();
+    let error = inbox.accept_delivery(large("full")).await.unwrap_err();
     assert!(error.to_string().contains("full"), "{error}");
-    assert!(!inbox.knows("full").await.unwrap(), "nothing is half there");
+    assert!(
+        !inbox.knows_delivery("full").await.unwrap(),
+        "nothing is half there"
+    );
 
     // What was stored is worked off meanwhile.
     let delivery = claim(&inbox, 1).await.remove(0);
-    end(&inbox, &delivery, Outcome::Done, 2).await;
+    end(&inbox, &delivery, DeliveryOutcome::Done, 2).await;
 
     allow(&inbox, 1000).await;
-    assert_eq!(inbox.accept(large("full")).await.unwrap(), Accepted::New);
+    assert_eq!(
+        inbox.accept_delivery(large("full")).await.unwrap(),
+        AcceptOutcome::New
+    );
     assert_eq!(guids(&inbox, 3).await, ["full"]);
 }
 
@@ -47,25 +53,28 @@ async fn one_that_has_no_room_takes_no_other_with_it() {
     allow(&inbox, 3).await;
     // What is asked for at once goes into one transaction.
     let (small, too_large, other) = tokio::join!(
-        inbox.accept(new("small", "a", 1)),
-        inbox.accept(large("too large")),
-        inbox.accept(new("other", "b", 1)),
+        inbox.accept_delivery(new("small", "a", 1)),
+        inbox.accept_delivery(large("too large")),
+        inbox.accept_delivery(new("other", "b", 1)),
     );
-    assert_eq!(small.unwrap(), Accepted::New);
+    assert_eq!(small.unwrap(), AcceptOutcome::New);
     assert!(too_large.is_err());
-    assert_eq!(other.unwrap(), Accepted::New);
+    assert_eq!(other.unwrap(), AcceptOutcome::New);
     assert_eq!(guids(&inbox, 1).await, ["small", "other"]);
-    assert!(!inbox.knows("too large").await.unwrap());
+    assert!(!inbox.knows_delivery("too large").await.unwrap());
 }
 
 #[tokio::test]
 async fn room_that_was_swept_is_used_again() {
     let inbox = Inbox::open(None).await.unwrap();
-    inbox.accept(large("first")).await.unwrap();
+    inbox.accept_delivery(large("first")).await.unwrap();
     allow(&inbox, 1).await;
     let delivery = claim(&inbox, 1).await.remove(0);
-    end(&inbox, &delivery, Outcome::Done, 2).await;
-    assert!(inbox.accept(large("second")).await.is_err());
-    inbox.sweep(at(3), 0).await.unwrap();
-    assert_eq!(inbox.accept(large("second")).await.unwrap(), Accepted::New);
+    end(&inbox, &delivery, DeliveryOutcome::Done, 2).await;
+    assert!(inbox.accept_delivery(large("second")).await.is_err());
+    inbox.sweep_deliveries(at(3), 0).await.unwrap();
+    assert_eq!(
+        inbox.accept_delivery(large("second")).await.unwrap(),
+        AcceptOutcome::New
+    );
 }

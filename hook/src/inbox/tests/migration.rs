@@ -38,14 +38,16 @@ async fn open(path: &Path) -> Inbox {
 async fn a_database_of_the_first_schema_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("hook.db");
-    let db = db::open(Some(&path), &MIGRATIONS[..1]).await.unwrap();
+    let db = db::open_database(Some(&path), &MIGRATIONS[..1])
+        .await
+        .unwrap();
     sqlx::raw_sql(OLD).execute(&*db).await.unwrap();
     db.close().await;
     drop(db);
 
     let inbox = open(&path).await;
     let now = Timestamp::now();
-    let claimed = inbox.claim(now, 10).await.unwrap();
+    let claimed = inbox.claim_deliveries(now, 10).await.unwrap();
     let found: Vec<_> = claimed
         .iter()
         .map(|delivery| {
@@ -64,25 +66,29 @@ async fn a_database_of_the_first_schema_goes_on() {
     );
     for delivery in &claimed {
         inbox
-            .finish(delivery, Outcome::Done, Vec::new(), now)
+            .finish_delivery(delivery, DeliveryOutcome::Done, Vec::new(), now)
             .await
             .unwrap();
     }
-    let next = inbox.claim(now, 10).await.unwrap();
+    let next = inbox.claim_deliveries(now, 10).await.unwrap();
     let next: Vec<_> = next.iter().map(|delivery| &delivery.guid).collect();
     assert_eq!(next, ["second", "overtook"]);
 
     for (guid, accepted) in [
-        ("done", Accepted::Known),
-        ("swept", Accepted::Known),
-        ("failed", Accepted::Revived),
-        ("dead", Accepted::Revived),
+        ("done", AcceptOutcome::Known),
+        ("swept", AcceptOutcome::Known),
+        ("failed", AcceptOutcome::Revived),
+        ("dead", AcceptOutcome::Revived),
     ] {
-        let delivery = NewDelivery {
+        let delivery = VerifiedDelivery {
             event: "push".into(),
             ..new(guid, "z", 10)
         };
-        assert_eq!(inbox.accept(delivery).await.unwrap(), accepted, "{guid}");
+        assert_eq!(
+            inbox.accept_delivery(delivery).await.unwrap(),
+            accepted,
+            "{guid}"
+        );
     }
     let reasons: Vec<String> = sqlx::query_scalar("SELECT reason FROM decisions")
         .fetch_all(&*inbox.db)

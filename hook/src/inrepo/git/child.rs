@@ -12,17 +12,17 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use super::Printed;
+use super::GitOutput;
 
 /// What is kept of standard error.
-const MAX_ERRORS: usize = 64 << 10;
+const MAX_STDERR: usize = 64 << 10;
 
 /// A running git, in a process group of its own: `git fetch` has helpers, which would outlive it.
 /// Ends with its handle.
-pub(in super::super) struct Running(Child);
+pub(in super::super) struct GitProcess(Child);
 
-impl Running {
-    pub(super) fn start(command: &mut Command) -> anyhow::Result<Self> {
+impl GitProcess {
+    pub(super) fn spawn_git(command: &mut Command) -> anyhow::Result<Self> {
         let child = command.process_group(0).kill_on_drop(true).spawn();
         Ok(Self(
             child.context("git cannot be started: is it installed?")?,
@@ -30,17 +30,17 @@ impl Running {
     }
 
     /// Standard input and output of one that converses.
-    pub(in super::super) fn pipes(&mut self) -> (ChildStdin, ChildStdout) {
+    pub(in super::super) fn take_pipes(&mut self) -> (ChildStdin, ChildStdout) {
         let stdin = self.0.stdin.take().expect("stdin is piped");
         let stdout = self.0.stdout.take().expect("stdout is piped");
         (stdin, stdout)
     }
 
     /// Reads until git ends. What prints more than `limit` bytes is ended.
-    pub(super) async fn read(&mut self, limit: usize) -> anyhow::Result<Printed> {
+    pub(super) async fn read_output(&mut self, limit: usize) -> anyhow::Result<GitOutput> {
         let stdout = self.0.stdout.take().expect("stdout is piped");
         let stderr = self.0.stderr.take().expect("stderr is piped");
-        let group = self.group();
+        let group = self.process_group();
         let print = async {
             let mut bytes = Vec::new();
             let mut pipe = stdout.take(limit as u64 + 1);
@@ -48,17 +48,17 @@ impl Running {
             let truncated = bytes.len() > limit;
             if truncated {
                 bytes.truncate(limit);
-                kill(group);
+                kill_group(group);
             }
             Ok((bytes, truncated))
         };
-        let ((stdout, truncated), stderr) = tokio::try_join!(print, drain(stderr))?;
+        let ((stdout, truncated), stderr) = tokio::try_join!(print, drain_pipe(stderr))?;
         let status = self.0.wait().await?;
         if status.signal().is_some() {
             // Whoever killed it may have spared its helpers.
-            kill(group);
+            kill_group(group);
         }
-        Ok(Printed {
+        Ok(GitOutput {
             stdout,
             truncated,
             stderr: String::from_utf8_lossy(&stderr).trim().to_owned(),
@@ -67,27 +67,27 @@ impl Running {
     }
 
     /// Ends it, and waits until it is gone.
-    pub(super) async fn end(&mut self) {
-        kill(self.group());
+    pub(super) async fn kill_and_wait(&mut self) {
+        kill_group(self.process_group());
         if let Err(error) = self.0.wait().await {
             tracing::warn!("git could not be waited for: {error}");
         }
     }
 
     /// `None` once it was waited for: the number may be another's.
-    fn group(&self) -> Option<Pid> {
+    fn process_group(&self) -> Option<Pid> {
         let id = self.0.id()?;
         Some(Pid::from_raw(i32::try_from(id).ok()?))
     }
 }
 
-impl Drop for Running {
+impl Drop for GitProcess {
     fn drop(&mut self) {
-        kill(self.group());
+        kill_group(self.process_group());
     }
 }
 
-fn kill(group: Option<Pid>) {
+fn kill_group(group: Option<Pid>) {
     if let Some(group) = group {
         // It may have ended by itself.
         let _ = killpg(group, Signal::SIGKILL);
@@ -95,7 +95,7 @@ fn kill(group: Option<Pid>) {
 }
 
 /// Reads to the end, and keeps the beginning: a child that waits for its reader would never end.
-async fn drain(mut pipe: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
+async fn drain_pipe(mut pipe: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
     let mut kept = Vec::new();
     let mut buffer = [0; 8 << 10];
     loop {
@@ -103,7 +103,7 @@ async fn drain(mut pipe: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
         if read == 0 {
             return Ok(kept);
         }
-        let room = MAX_ERRORS.saturating_sub(kept.len());
+        let room = MAX_STDERR.saturating_sub(kept.len());
         kept.extend_from_slice(&buffer[..read.min(room)]);
     }
 }
@@ -145,8 +145,8 @@ mod tests {
     #[tokio::test]
     async fn what_prints_without_end_is_ended_at_the_limit() {
         for script in ["yes", "yes & yes >&2"] {
-            let mut running = Running::start(&mut shell(script)).unwrap();
-            let printed = running.read(1000).await.unwrap();
+            let mut running = GitProcess::spawn_git(&mut shell(script)).unwrap();
+            let printed = running.read_output(1000).await.unwrap();
             assert!(printed.truncated, "{script}");
             assert_eq!(printed.stdout.len(), 1000, "{script}");
         }
@@ -155,13 +155,13 @@ mod tests {
     #[tokio::test]
     async fn errors_without_end_do_not_stop_the_output() {
         let script = "head -c 1000000 /dev/zero >&2; echo done";
-        let mut running = Running::start(&mut shell(script)).unwrap();
-        let printed = running.read(1000).await.unwrap();
+        let mut running = GitProcess::spawn_git(&mut shell(script)).unwrap();
+        let printed = running.read_output(1000).await.unwrap();
         assert_eq!(
             (printed.stdout, printed.code),
             (b"done\n".to_vec(), Some(0))
         );
-        assert!(printed.stderr.len() <= MAX_ERRORS);
+        assert!(printed.stderr.len() <= MAX_STDERR);
     }
 
     #[tokio::test]
@@ -173,8 +173,8 @@ mod tests {
             file.display()
         );
         for is_dropped in [true, false] {
-            let mut running = Running::start(&mut shell(&script)).unwrap();
-            let reading = tokio::time::timeout(Duration::from_secs(60), running.read(1000));
+            let mut running = GitProcess::spawn_git(&mut shell(&script)).unwrap();
+            let reading = tokio::time::timeout(Duration::from_secs(60), running.read_output(1000));
             tokio::select! {
                 _ = reading => panic!("the script waits"),
                 () = async { while !file.exists() { tokio::task::yield_now().await } } => {}
@@ -184,7 +184,7 @@ mod tests {
             if is_dropped {
                 drop(running);
             } else {
-                running.end().await;
+                running.kill_and_wait().await;
             }
             assert!(gone(helper.trim()).await, "dropped: {is_dropped}");
             std::fs::remove_file(&file).unwrap();

@@ -52,15 +52,15 @@ impl Repository {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    async fn merge(&self, limit: Duration) -> anyhow::Result<Merge> {
-        let git = Git {
+    async fn merge(&self, limit: Duration) -> anyhow::Result<MergeOutcome> {
+        let git = MirrorGit {
             dir: self.0.path().to_owned(),
             url: "http://127.0.0.1:1/o/r.git",
             credentials: None,
             gits: &Arc::default(),
         };
         let [base, head] = ["one", "other"].map(|name| self.run(&["rev-parse", name], ""));
-        merge(&git, &base, &head, limit).await
+        merge_tree(&git, &base, &head, limit).await
     }
 }
 
@@ -69,8 +69,11 @@ async fn conflicts_beyond_the_limit_are_conflicts() {
     let files: Vec<_> = (0..6_000)
         .map(|n| format!("{n:04}-{}", "x".repeat(200)))
         .collect();
-    let merged = Repository::new(&files).merge(TRUSTED.merge).await.unwrap();
-    let Merge::Conflict(named) = merged else {
+    let merged = Repository::new(&files)
+        .merge(TRUSTED_TIMEOUTS.merge)
+        .await
+        .unwrap();
+    let MergeOutcome::Conflict(named) = merged else {
         panic!("{merged:?}");
     };
     assert_eq!(named, files[..MAX_CONFLICTS]);
@@ -79,14 +82,17 @@ async fn conflicts_beyond_the_limit_are_conflicts() {
 #[tokio::test]
 async fn a_conflict_names_its_files() {
     let files = ["a b.txt", "dir/b"].map(str::to_owned);
-    let merged = Repository::new(&files).merge(TRUSTED.merge).await.unwrap();
-    assert_eq!(merged, Merge::Conflict(files.to_vec()));
+    let merged = Repository::new(&files)
+        .merge(TRUSTED_TIMEOUTS.merge)
+        .await
+        .unwrap();
+    assert_eq!(merged, MergeOutcome::Conflict(files.to_vec()));
 }
 
 #[tokio::test]
 async fn nobody_else_may_read_it() {
     let folder = tempfile::tempdir().unwrap();
-    let git = Git {
+    let git = MirrorGit {
         dir: folder.path().join("o/r.git"),
         url: "http://127.0.0.1:1/o/r.git",
         credentials: None,
@@ -94,7 +100,7 @@ async fn nobody_else_may_read_it() {
     };
     let mode = || std::fs::metadata(&git.dir).unwrap().permissions().mode() & 0o777;
     for time in ["new", "from before"] {
-        bring(&git, &mut Present::new(), &"0".repeat(40), None)
+        fetch_base_and_head(&git, &mut FetchedCommits::new(), &"0".repeat(40), None)
             .await
             .unwrap_err();
         assert_eq!(mode(), 0o700, "{time}");
@@ -107,7 +113,7 @@ async fn what_takes_too_long_is_unreadable() {
     // Whoever connects waits for ever.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let repository = Repository::new(&["a".to_owned()]);
-    let git = Git {
+    let git = MirrorGit {
         dir: repository.0.path().to_owned(),
         url: &format!("http://{}/o/r.git", silent.local_addr().unwrap()),
         credentials: None,
@@ -115,9 +121,9 @@ async fn what_takes_too_long_is_unreadable() {
     };
     let wanted = vec![("one", "refs/prow/base".to_owned())];
     let limit = Duration::from_millis(100);
-    let fetched = fetch(&git, &mut Present::new(), wanted, limit).await;
+    let fetched = fetch_commits(&git, &mut FetchedCommits::new(), wanted, limit).await;
     let error = fetched.unwrap_err();
-    let Some(Unreadable { told, .. }) = error.downcast_ref() else {
+    let Some(UnreadableRepository { told, .. }) = error.downcast_ref() else {
         panic!("{error:#}");
     };
     assert!(told.contains("git fetch took longer than"), "{told}");
@@ -187,13 +193,13 @@ async fn a_fetch_that_is_ended_at_its_limit_leaves_nothing_half_written() {
     let url = serve(origin.0.path(), 1 << 20).await;
 
     let mirror = tempfile::tempdir().unwrap();
-    let git = Git {
+    let git = MirrorGit {
         dir: mirror.path().to_owned(),
         url: &url,
         credentials: None,
         gits: &Arc::default(),
     };
-    git.run(&["init", "--quiet", "--bare"], LOOK_LIMIT)
+    git.run_git(&["init", "--quiet", "--bare"], LOCAL_TIMEOUT)
         .await
         .unwrap();
     let half = || {
@@ -202,8 +208,8 @@ async fn a_fetch_that_is_ended_at_its_limit_leaves_nothing_half_written() {
         names.filter(|name| name.starts_with("tmp_")).count()
     };
     let wanted = vec![(sha.as_str(), "refs/prow/base".to_owned())];
-    let mut present = Present::new();
-    let fetching = fetch(&git, &mut present, wanted, Duration::from_secs(5));
+    let mut present = FetchedCommits::new();
+    let fetching = fetch_commits(&git, &mut present, wanted, Duration::from_secs(5));
     let seen = async {
         while half() == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -229,19 +235,22 @@ fn names_of_files_in_conflict_are_read() {
         ("0123\0a\0cut o", &["a"]),
         (&many, &["f"; MAX_CONFLICTS]),
     ] {
-        assert_eq!(conflicts(printed.as_bytes()), names, "{printed:?}");
+        assert_eq!(parse_conflicts(printed.as_bytes()), names, "{printed:?}");
     }
 }
 
 #[test]
 fn a_head_nobody_vouches_for_gets_less_time() {
-    let head = |trusted| Head {
+    let head = |trusted| PullRequestHead {
         number: 7,
         sha: String::new(),
         trusted,
     };
-    let strict = Limits::of(Some(&head(false)));
-    for generous in [Limits::of(Some(&head(true))), Limits::of(None)] {
+    let strict = GitTimeouts::for_head(Some(&head(false)));
+    for generous in [
+        GitTimeouts::for_head(Some(&head(true))),
+        GitTimeouts::for_head(None),
+    ] {
         assert!(strict.fetch < generous.fetch);
         assert!(strict.merge < generous.merge);
         assert!(strict.files < generous.files);

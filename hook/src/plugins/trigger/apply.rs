@@ -2,25 +2,29 @@
 //! on twice has its effects once.
 
 use common::{
-    github::{IssueComment, Status},
-    prowjob::{Identity as JobIdentity, ProwJob, event_name, new_prowjob},
+    github::{CommitStatus, IssueComment},
+    prowjob::{JobKey, ProwJob, event_name, new_prowjob},
 };
 use futures::future::join_all;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Error, Handled,
-    decision::{Decision, Effect, Report, Run, Verdict},
-    texts,
+    PluginError, PluginOutcome,
+    decision::{
+        InRepoConfigReport, InRepoConfigStatus, NewProwJob, TriggerDecision, TriggerEffect,
+    },
+    messages,
 };
-use crate::{Shared, inbox::Delivery, prowjobs::PullOf, webhook::Identity};
+use crate::{
+    DispatchContext, inbox::ClaimedDelivery, prowjobs::PullRequestKey, webhook::RepositoryRef,
+};
 
 /// What effects are about.
 #[derive(Clone, Copy)]
-pub(super) struct Target<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) delivery: &'a Delivery,
+pub(super) struct EffectTarget<'a> {
+    pub(super) shared: &'a DispatchContext,
+    pub(super) delivery: &'a ClaimedDelivery,
     /// Tells the events of one delivery apart.
     pub(super) event: &'static str,
     /// Of the pull request.
@@ -28,33 +32,36 @@ pub(super) struct Target<'a> {
 }
 
 /// Jobs started at once.
-const STARTS: usize = 16;
+const MAX_CONCURRENT_STARTS: usize = 16;
 
 /// Applies the effects in their order, jobs side by side. One that fails does not keep the
 /// others from being tried.
-pub(super) async fn apply(decision: Decision, target: Target<'_>) -> Handled {
-    let mut handled = Handled {
+pub(super) async fn apply_decision(
+    decision: TriggerDecision,
+    target: EffectTarget<'_>,
+) -> PluginOutcome {
+    let mut handled = PluginOutcome {
         reasons: decision.reasons,
-        ..Handled::default()
+        ..PluginOutcome::default()
     };
     if target.shared.settings.dry_run {
         for effect in &decision.effects {
             let delivery = &target.delivery.guid;
-            tracing::info!(delivery, "dry run, not done: {}", describe(effect));
+            tracing::info!(delivery, "dry run, not done: {}", describe_effect(effect));
         }
         return handled;
     }
-    let is_run = |effect: &Effect| matches!(effect, Effect::Run(_));
+    let is_run = |effect: &TriggerEffect| matches!(effect, TriggerEffect::Run(_));
     let steps = decision.effects.chunk_by(|a, b| is_run(a) && is_run(b));
-    for step in steps.flat_map(|step| step.chunks(STARTS)) {
+    for step in steps.flat_map(|step| step.chunks(MAX_CONCURRENT_STARTS)) {
         handled.acted = true;
         let mut tries = Vec::new();
         for effect in step {
-            tries.push(target.apply(effect));
+            tries.push(target.apply_effect(effect));
         }
         for error in join_all(tries).await.into_iter().filter_map(Result::err) {
             handled.error = Some(match handled.error {
-                Some(earlier) => earlier.or(error),
+                Some(earlier) => earlier.most_retryable(error),
                 None => error,
             });
         }
@@ -63,52 +70,54 @@ pub(super) async fn apply(decision: Decision, target: Target<'_>) -> Handled {
 }
 
 /// One line for a dry run.
-fn describe(effect: &Effect) -> String {
+fn describe_effect(effect: &TriggerEffect) -> String {
     match effect {
-        Effect::Abort => "abort the unfinished jobs of the pull request".into(),
-        Effect::AddLabel(label) => format!("add the label {label}"),
-        Effect::RemoveLabel(label) => format!("remove the label {label}"),
-        Effect::Run(run) => format!("start {}", run.spec.job),
-        Effect::PruneHelp => "remove earlier help comments".into(),
-        Effect::Comment(text) => format!("comment {text:?}"),
-        Effect::Report(report) if report.mistakes.is_some() => {
+        TriggerEffect::Abort => "abort the unfinished jobs of the pull request".into(),
+        TriggerEffect::AddLabel(label) => format!("add the label {label}"),
+        TriggerEffect::RemoveLabel(label) => format!("remove the label {label}"),
+        TriggerEffect::Run(run) => format!("start {}", run.spec.job),
+        TriggerEffect::PruneHelp => "remove earlier help comments".into(),
+        TriggerEffect::Comment(text) => format!("comment {text:?}"),
+        TriggerEffect::Report(report) if report.mistakes.is_some() => {
             "tell what is wrong with the in-repo configuration".into()
         }
-        Effect::Report(_) => "tell that the in-repo configuration can be used".into(),
+        TriggerEffect::Report(_) => "tell that the in-repo configuration can be used".into(),
     }
 }
 
-impl Target<'_> {
-    async fn apply(self, effect: &Effect) -> Result<(), Error> {
-        let Identity { org, repo } = &self.delivery.identity;
+impl EffectTarget<'_> {
+    async fn apply_effect(self, effect: &TriggerEffect) -> Result<(), PluginError> {
+        let RepositoryRef { org, repo } = &self.delivery.identity;
         let github = &self.shared.github;
         match effect {
-            Effect::Abort => {
-                let pull = PullOf {
+            TriggerEffect::Abort => {
+                let pull = PullRequestKey {
                     org,
                     repo,
                     number: self.number,
                 };
                 self.shared
                     .prowjobs
-                    .abort(pull, &self.delivery.guid)
+                    .abort_presubmits(pull, &self.delivery.guid)
                     .await?;
             }
-            Effect::AddLabel(label) => github.add_label(org, repo, self.number, label).await?,
-            Effect::RemoveLabel(label) => {
+            TriggerEffect::AddLabel(label) => {
+                github.add_label(org, repo, self.number, label).await?
+            }
+            TriggerEffect::RemoveLabel(label) => {
                 github.remove_label(org, repo, self.number, label).await?;
             }
-            Effect::Run(run) => self.start(run).await?,
-            Effect::PruneHelp => self.prune_help().await?,
-            Effect::Comment(text) => self.comment(text).await?,
-            Effect::Report(report) => self.report(report).await?,
+            TriggerEffect::Run(run) => self.start_job(run).await?,
+            TriggerEffect::PruneHelp => self.prune_help_comments().await?,
+            TriggerEffect::Comment(text) => self.comment_once(text).await?,
+            TriggerEffect::Report(report) => self.report_in_repo_config(report).await?,
         }
         Ok(())
     }
 
-    async fn start(self, run: &Run) -> Result<(), Error> {
-        let job = self.prowjob(run, Timestamp::now());
-        self.shared.prowjobs.create(&job).await?;
+    async fn start_job(self, run: &NewProwJob) -> Result<(), PluginError> {
+        let job = self.build_prowjob(run, Timestamp::now());
+        self.shared.prowjobs.create_prowjob(&job).await?;
         tracing::info!(
             prowjob = job.metadata.name,
             job = job.spec.job,
@@ -121,9 +130,9 @@ impl Target<'_> {
         Ok(())
     }
 
-    fn prowjob(self, run: &Run, now: Timestamp) -> ProwJob {
-        let Identity { org, repo } = &self.delivery.identity;
-        let name = event_name(&JobIdentity {
+    fn build_prowjob(self, run: &NewProwJob, now: Timestamp) -> ProwJob {
+        let RepositoryRef { org, repo } = &self.delivery.identity;
+        let name = event_name(&JobKey {
             installation: self.shared.installation,
             delivery: &self.delivery.guid,
             job_type: run.spec.job_type,
@@ -143,13 +152,13 @@ impl Target<'_> {
     }
 
     /// Comments once an event: a hidden mark says which one this is for.
-    async fn comment(self, text: &str) -> Result<(), Error> {
-        let Identity { org, repo } = &self.delivery.identity;
+    async fn comment_once(self, text: &str) -> Result<(), PluginError> {
+        let RepositoryRef { org, repo } = &self.delivery.identity;
         // The id is the sender's text; a UUID made of it cannot end the HTML comment.
         let delivery = Uuid::new_v5(&Uuid::NAMESPACE_URL, self.delivery.guid.as_bytes());
         let mark = format!("<!-- prow: {} of {delivery} -->", self.event);
         if self
-            .own_comments()
+            .bot_comments()
             .await?
             .iter()
             .any(|own| own.body.ends_with(&mark))
@@ -162,10 +171,10 @@ impl Target<'_> {
         Ok(())
     }
 
-    async fn prune_help(self) -> Result<(), Error> {
-        let Identity { org, repo } = &self.delivery.identity;
-        for comment in self.own_comments().await? {
-            if comment.body.contains(texts::HELP_MARKER) {
+    async fn prune_help_comments(self) -> Result<(), PluginError> {
+        let RepositoryRef { org, repo } = &self.delivery.identity;
+        for comment in self.bot_comments().await? {
+            if comment.body.contains(messages::HELP_MARKER) {
                 let github = &self.shared.github;
                 github.delete_comment(org, repo, comment.id).await?;
             }
@@ -175,28 +184,28 @@ impl Target<'_> {
 
     /// Keeps the one comment about the repository's own configuration up to date, and the status
     /// that leads to it.
-    async fn report(self, report: &Report) -> Result<(), Error> {
-        let comment = self.keep_comment(report.mistakes.as_deref()).await?;
+    async fn report_in_repo_config(self, report: &InRepoConfigReport) -> Result<(), PluginError> {
+        let comment = self.update_comment(report.mistakes.as_deref()).await?;
         match &report.verdict {
-            Some(verdict) => self.keep_status(verdict, comment).await,
+            Some(verdict) => self.update_status(verdict, comment).await,
             None => Ok(()),
         }
     }
 
     /// The comment's id, if there is one.
-    async fn keep_comment(self, mistakes: Option<&str>) -> Result<Option<u64>, Error> {
-        let Identity { org, repo } = &self.delivery.identity;
+    async fn update_comment(self, mistakes: Option<&str>) -> Result<Option<u64>, PluginError> {
+        let RepositoryRef { org, repo } = &self.delivery.identity;
         let github = &self.shared.github;
         let there = self
-            .own_comments()
+            .bot_comments()
             .await?
             .into_iter()
-            .find(|own| own.body.starts_with(texts::REPORT_MARKER));
+            .find(|own| own.body.starts_with(messages::REPORT_MARKER));
         match (there, mistakes) {
             (None, None) => Ok(None),
             (None, Some(text)) => Ok(github.create_comment(org, repo, self.number, text).await?),
             (Some(there), mistakes) => {
-                let text = mistakes.map_or_else(texts::in_repo_mended, str::to_owned);
+                let text = mistakes.map_or_else(messages::in_repo_mended, str::to_owned);
                 if there.body.trim() != text.trim() {
                     github.edit_comment(org, repo, there.id, &text).await?;
                 }
@@ -206,10 +215,14 @@ impl Target<'_> {
     }
 
     /// Sets the status unless the commit has it already: GitHub takes a thousand a context.
-    async fn keep_status(self, verdict: &Verdict, comment: Option<u64>) -> Result<(), Error> {
-        let Identity { org, repo } = &self.delivery.identity;
+    async fn update_status(
+        self,
+        verdict: &InRepoConfigStatus,
+        comment: Option<u64>,
+    ) -> Result<(), PluginError> {
+        let RepositoryRef { org, repo } = &self.delivery.identity;
         let github = &self.shared.github;
-        let all = github.combined_status(org, repo, &verdict.sha).await?;
+        let all = github.get_combined_status(org, repo, &verdict.sha).await?;
         let known = all
             .iter()
             .find(|known| known.context == verdict.status.context);
@@ -221,7 +234,7 @@ impl Target<'_> {
             return Ok(());
         }
         let target_url = comment.map(|id| format!("{}#issuecomment-{id}", verdict.page));
-        let status = Status {
+        let status = CommitStatus {
             target_url: target_url.unwrap_or_default(),
             ..verdict.status.clone()
         };
@@ -231,11 +244,11 @@ impl Target<'_> {
         Ok(())
     }
 
-    async fn own_comments(self) -> Result<Vec<IssueComment>, Error> {
-        let Identity { org, repo } = &self.delivery.identity;
+    async fn bot_comments(self) -> Result<Vec<IssueComment>, PluginError> {
+        let RepositoryRef { org, repo } = &self.delivery.identity;
         let github = &self.shared.github;
         let bot = github.bot_login().await?;
-        let mut comments = github.comments(org, repo, self.number).await?;
+        let mut comments = github.list_comments(org, repo, self.number).await?;
         comments.retain(|comment| comment.user.login.eq_ignore_ascii_case(&bot));
         Ok(comments)
     }

@@ -9,7 +9,7 @@ use regex::Regex;
 
 /// The commands of a comment that every repository knows. Jobs' own triggers are theirs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Commands {
+pub(crate) struct TriggerCommands {
     pub(crate) test_all: bool,
     pub(crate) retest: bool,
     pub(crate) retest_required: bool,
@@ -34,9 +34,9 @@ macro_rules! pattern {
     }};
 }
 
-impl Commands {
+impl TriggerCommands {
     /// Reads a text whose fenced blocks are already gone.
-    pub(crate) fn parse(text: &str) -> Self {
+    pub(crate) fn parse_commands(text: &str) -> Self {
         let has = |pattern: &Regex| pattern.is_match(text);
         // `[\t\n\f\r ]` is what Go's `\s` means.
         Self {
@@ -53,7 +53,7 @@ impl Commands {
         }
     }
 
-    pub(crate) fn any(self) -> bool {
+    pub(crate) fn has_any(self) -> bool {
         self != Self::default()
     }
 
@@ -72,18 +72,18 @@ impl Commands {
 
 /// The text without its fenced code blocks (three or more backticks or tildes), with plain
 /// line ends. A block that is never closed reaches to the end, as GitHub shows it.
-pub(crate) fn outside_fences(text: &str) -> String {
+pub(crate) fn strip_code_fences(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut open: Option<Fence> = None;
+    let mut open: Option<CodeFence> = None;
     for line in text.lines() {
         let line = line.strip_suffix('\r').unwrap_or(line);
-        match (&open, Fence::of(line)) {
+        match (&open, CodeFence::parse_line(line)) {
             (None, Some(fence)) if fence.opens => open = Some(fence),
             (None, _) => {
                 out.push_str(line);
                 out.push('\n');
             }
-            (Some(outer), Some(fence)) if fence.closes(outer) => open = None,
+            (Some(outer), Some(fence)) if fence.closes_fence(outer) => open = None,
             (Some(_), _) => {}
         }
     }
@@ -91,7 +91,7 @@ pub(crate) fn outside_fences(text: &str) -> String {
 }
 
 /// A line that begins with a run of fence characters.
-struct Fence {
+struct CodeFence {
     character: char,
     length: usize,
     /// Backticks may not be followed by more of them on the line: that is code in a line.
@@ -100,8 +100,8 @@ struct Fence {
     bare: bool,
 }
 
-impl Fence {
-    fn of(line: &str) -> Option<Self> {
+impl CodeFence {
+    fn parse_line(line: &str) -> Option<Self> {
         let text = line.trim_start_matches(' ');
         if line.len() - text.len() > 3 {
             return None;
@@ -117,7 +117,7 @@ impl Fence {
         })
     }
 
-    fn closes(&self, outer: &Self) -> bool {
+    fn closes_fence(&self, outer: &Self) -> bool {
         self.bare && self.character == outer.character && self.length >= outer.length
     }
 }
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     #[expect(clippy::too_many_lines, reason = "one table")]
     fn commands_are_whole_lines() {
-        let none = Commands::default();
+        let none = TriggerCommands::default();
         for (text, expected) in [
             ("hello", none),
             ("say /retest", none),
@@ -138,14 +138,14 @@ mod tests {
             ("/retesting", none),
             (
                 "/retest",
-                Commands {
+                TriggerCommands {
                     retest: true,
                     ..none
                 },
             ),
             (
                 "first\r\n/retest \r\nlast",
-                Commands {
+                TriggerCommands {
                     retest: true,
                     ..none
                 },
@@ -153,35 +153,35 @@ mod tests {
             ("/retest\u{a0}", none),
             (
                 "/retest unit",
-                Commands {
+                TriggerCommands {
                     retest_named: true,
                     ..none
                 },
             ),
             (
                 "/retest-required",
-                Commands {
+                TriggerCommands {
                     retest_required: true,
                     ..none
                 },
             ),
             (
                 "/test-manual-required",
-                Commands {
+                TriggerCommands {
                     test_manual_required: true,
                     ..none
                 },
             ),
             (
                 "/test",
-                Commands {
+                TriggerCommands {
                     bare_test: true,
                     ..none
                 },
             ),
             (
                 "/test ?",
-                Commands {
+                TriggerCommands {
                     ask_help: true,
                     test_named: true,
                     ..none
@@ -189,21 +189,21 @@ mod tests {
             ),
             (
                 "/test?",
-                Commands {
+                TriggerCommands {
                     ask_help: true,
                     ..none
                 },
             ),
             (
                 "/test unit",
-                Commands {
+                TriggerCommands {
                     test_named: true,
                     ..none
                 },
             ),
             (
                 "/test all",
-                Commands {
+                TriggerCommands {
                     test_all: true,
                     test_named: true,
                     ..none
@@ -211,7 +211,7 @@ mod tests {
             ),
             (
                 "/test all, please",
-                Commands {
+                TriggerCommands {
                     test_all: true,
                     test_named: true,
                     ..none
@@ -219,14 +219,14 @@ mod tests {
             ),
             (
                 "/test allofit",
-                Commands {
+                TriggerCommands {
                     test_named: true,
                     ..none
                 },
             ),
             (
                 "/ok-to-test",
-                Commands {
+                TriggerCommands {
                     ok_to_test: true,
                     ..none
                 },
@@ -234,13 +234,13 @@ mod tests {
             ("/ok-to-test please", none),
             (
                 "/ok-to-test cancel",
-                Commands {
+                TriggerCommands {
                     ok_to_test_cancel: true,
                     ..none
                 },
             ),
         ] {
-            assert_eq!(Commands::parse(text), expected, "{text:?}");
+            assert_eq!(TriggerCommands::parse_commands(text), expected, "{text:?}");
         }
     }
 
@@ -266,7 +266,7 @@ mod tests {
             ("indented as code", "    ```\n/b", "    ```\n/b\n"),
             ("in a line", "```/a``` x\n/b", "```/a``` x\n/b\n"),
         ] {
-            assert_eq!(outside_fences(text), left, "{name}");
+            assert_eq!(strip_code_fences(text), left, "{name}");
         }
     }
 }

@@ -5,159 +5,184 @@
 
 use std::sync::Arc;
 
-use common::{config::Presubmit, github::PullRequest};
+use common::{config::Presubmit, github::GithubPullRequest};
 
 use super::{
-    commands::{self, Commands},
-    decision::{Decision, Effect},
-    facts::{Facts, Need, Scene},
-    jobs::{self, Candidates},
-    select::{self, Filter},
-    texts::{self, HelpNote},
+    commands::{self, TriggerCommands},
+    decision::{TriggerDecision, TriggerEffect},
+    jobs::{self, CandidatePresubmits},
+    lookups::{MissingLookup, TriggerContext, TriggerLookups},
+    messages::{self, HelpNote},
+    select::{self, PresubmitFilter},
     trust::{self, NEEDS_OK_TO_TEST, OK_TO_TEST},
 };
-use crate::event::{Comment, CommentAction};
+use crate::event::{CommentAction, GenericCommentEvent};
 
-pub(crate) fn decide(comment: &Comment, scene: Scene<'_>, facts: &Facts) -> Result<Decision, Need> {
+pub(crate) fn decide_comment(
+    comment: &GenericCommentEvent,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<TriggerDecision, MissingLookup> {
     if comment.number == 0 {
-        return Ok(Decision::nothing("the payload names no pull request"));
+        return Ok(TriggerDecision::without_effects(
+            "the payload names no pull request",
+        ));
     }
     if comment.action != CommentAction::Created || !comment.is_pull || !comment.is_open {
-        return Ok(Decision::nothing(
+        return Ok(TriggerDecision::without_effects(
             "only new comments on open pull requests count",
         ));
     }
     if trust::is_bot(&comment.author.login, facts)? {
-        return Ok(Decision::nothing("the bot does not obey itself"));
+        return Ok(TriggerDecision::without_effects(
+            "the bot does not obey itself",
+        ));
     }
-    let text = commands::outside_fences(&comment.body);
+    let text = commands::strip_code_fences(&comment.body);
     if text.trim().is_empty() {
-        return Ok(Decision::nothing("nothing was said"));
+        return Ok(TriggerDecision::without_effects("nothing was said"));
     }
-    let commands = Commands::parse(&text);
+    let commands = TriggerCommands::parse_commands(&text);
     let asked_for = |jobs: &[Arc<Presubmit>]| jobs.iter().any(|job| job.trigger_matches(&text));
     let central = scene.config.presubmits_for(&scene.org_repo());
-    let known = commands.any() || asked_for(central);
+    let known = commands.has_any() || asked_for(central);
     if !known && !scene.in_repo_enabled() {
-        return Ok(Decision::nothing("the comment holds no command"));
+        return Ok(TriggerDecision::without_effects(
+            "the comment holds no command",
+        ));
     }
-    let pull = facts.pull(comment.number)?;
+    let pull = facts.pull_request(comment.number)?;
     if pull.state == "closed" {
-        return Ok(Decision::nothing("the pull request is closed by now"));
+        return Ok(TriggerDecision::without_effects(
+            "the pull request is closed by now",
+        ));
     }
-    let pull_trust = trust::of_pull(pull, scene, facts)?;
-    if !known && !asked_for(&jobs::candidates(pull, pull_trust.granted, scene, facts)?.jobs) {
-        return Ok(Decision::nothing("the comment holds no command"));
+    let pull_trust = trust::trusted_pull_request(pull, scene, facts)?;
+    if !known
+        && !asked_for(&jobs::candidate_presubmits(pull, pull_trust.granted, scene, facts)?.jobs)
+    {
+        return Ok(TriggerDecision::without_effects(
+            "the comment holds no command",
+        ));
     }
-    let asked = Asked {
+    let asked = CommentRequest {
         comment,
         text,
         commands,
         context: None,
     };
-    answer(asked, pull, scene, facts)
+    answer_request(asked, pull, scene, facts)
 }
 
 /// What somebody asks for on an open pull request, in words or by a button.
-pub(super) struct Asked<'a> {
+pub(super) struct CommentRequest<'a> {
     /// What an answer refers to.
-    pub(super) comment: &'a Comment,
+    pub(super) comment: &'a GenericCommentEvent,
     /// Of the comment, without its fenced blocks.
     pub(super) text: String,
-    pub(super) commands: Commands,
+    pub(super) commands: TriggerCommands,
     /// The context of one job, whatever the text says.
     pub(super) context: Option<String>,
 }
 
 /// Decides about what is known to ask for something.
-pub(super) fn answer(
-    asked: Asked<'_>,
-    pull: &PullRequest,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<Decision, Need> {
+pub(super) fn answer_request(
+    asked: CommentRequest<'_>,
+    pull: &GithubPullRequest,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<TriggerDecision, MissingLookup> {
     let (comment, commands) = (asked.comment, asked.commands);
-    let pull_trust = trust::of_pull(pull, scene, facts)?;
-    let commenter = trust::of_user(&comment.author.login, scene, facts)?;
+    let pull_trust = trust::trusted_pull_request(pull, scene, facts)?;
+    let commenter = trust::trusted_user(&comment.author.login, scene, facts)?;
     let vouched = commenter.granted && commands.ok_to_test && !scene.trigger.ignore_ok_to_test;
-    let candidates = jobs::candidates(pull, pull_trust.granted || vouched, scene, facts)?;
+    let candidates = jobs::candidate_presubmits(pull, pull_trust.granted || vouched, scene, facts)?;
 
-    let mut decision = Decision::nothing(commenter.why.as_str());
-    decision.because(format!("of the pull request: {}", pull_trust.why));
+    let mut decision = TriggerDecision::without_effects(commenter.why.as_str());
+    decision.add_reason(format!("of the pull request: {}", pull_trust.why));
     decision.reasons.extend(candidates.missing.clone());
-    let request = Request {
+    let request = TriggerRequest {
         asked,
         pull,
         candidates: &candidates,
         vouched,
     };
     if !commenter.granted && !pull_trust.granted {
-        decision.because("neither commenter nor pull request is trusted");
-        decision.push(Effect::Comment(texts::refused(comment, scene)));
+        decision.add_reason("neither commenter nor pull request is trusted");
+        decision.push_effect(TriggerEffect::Comment(messages::untrusted_comment(
+            comment, scene,
+        )));
     } else if commands.ok_to_test_cancel && !scene.trigger.ignore_ok_to_test {
-        request.cancel(&mut decision, commenter.granted);
+        request.cancel_ok_to_test(&mut decision, commenter.granted);
     } else {
-        request.label(&mut decision);
-        request.start(&mut decision, scene, facts)?;
+        request.update_labels(&mut decision);
+        request.start_jobs(&mut decision, scene, facts)?;
     }
     Ok(decision)
 }
 
 /// What may start something.
-struct Request<'a> {
-    asked: Asked<'a>,
-    pull: &'a PullRequest,
-    candidates: &'a Candidates,
+struct TriggerRequest<'a> {
+    asked: CommentRequest<'a>,
+    pull: &'a GithubPullRequest,
+    candidates: &'a CandidatePresubmits,
     /// A trusted user said `/ok-to-test`, and that counts here.
     vouched: bool,
 }
 
-impl Request<'_> {
+impl TriggerRequest<'_> {
     /// `/ok-to-test cancel`: the next push runs nothing. What runs goes on.
-    fn cancel(&self, decision: &mut Decision, trusted: bool) {
+    fn cancel_ok_to_test(&self, decision: &mut TriggerDecision, trusted: bool) {
         if !trusted {
-            decision.because("only a trusted user takes /ok-to-test back");
-            decision.push(Effect::Comment(texts::cannot_cancel(self.asked.comment)));
+            decision.add_reason("only a trusted user takes /ok-to-test back");
+            decision.push_effect(TriggerEffect::Comment(messages::cannot_cancel(
+                self.asked.comment,
+            )));
             return;
         }
-        decision.because("/ok-to-test is taken back");
+        decision.add_reason("/ok-to-test is taken back");
         if trust::has_label(self.pull, OK_TO_TEST) {
-            decision.push(Effect::RemoveLabel(OK_TO_TEST));
+            decision.push_effect(TriggerEffect::RemoveLabel(OK_TO_TEST));
         }
-        decision.push(Effect::AddLabel(NEEDS_OK_TO_TEST));
+        decision.push_effect(TriggerEffect::AddLabel(NEEDS_OK_TO_TEST));
     }
 
-    fn label(&self, decision: &mut Decision) {
+    fn update_labels(&self, decision: &mut TriggerDecision) {
         let labelled = trust::has_label(self.pull, OK_TO_TEST);
         if self.vouched && !labelled {
-            decision.push(Effect::AddLabel(OK_TO_TEST));
+            decision.push_effect(TriggerEffect::AddLabel(OK_TO_TEST));
         }
         if (self.vouched || labelled) && trust::has_label(self.pull, NEEDS_OK_TO_TEST) {
-            decision.push(Effect::RemoveLabel(NEEDS_OK_TO_TEST));
+            decision.push_effect(TriggerEffect::RemoveLabel(NEEDS_OK_TO_TEST));
         }
     }
 
-    fn start(&self, decision: &mut Decision, scene: Scene<'_>, facts: &Facts) -> Result<(), Need> {
+    fn start_jobs(
+        &self,
+        decision: &mut TriggerDecision,
+        scene: TriggerContext<'_>,
+        facts: &TriggerLookups,
+    ) -> Result<(), MissingLookup> {
         let commands = self.asked.commands;
         if let Some(files) = &self.candidates.conflict {
             self.tell_conflict(files, decision, scene, facts);
             return Ok(());
         }
-        let filters = self.filters(scene, facts)?;
-        let selected = jobs::choose(&self.candidates.jobs, &filters, self.pull, facts)?;
+        let filters = self.build_filters(scene, facts)?;
+        let selected = jobs::choose_presubmits(&self.candidates.jobs, &filters, self.pull, facts)?;
         if commands.asks_for_tests() || self.triggers_a_job() {
-            decision.push(Effect::PruneHelp);
+            decision.push_effect(TriggerEffect::PruneHelp);
         }
-        if let Some(note) = self.help(selected.is_empty()) {
-            decision.because("the comment gets help instead of a run");
-            decision.push(self.list_jobs(note.text(), scene, facts));
+        if let Some(note) = self.choose_help_note(selected.is_empty()) {
+            decision.add_reason("the comment gets help instead of a run");
+            decision.push_effect(self.list_jobs(note.note_text(), scene, facts));
             return Ok(());
         }
         if selected.is_empty() {
-            decision.because("no job is chosen");
+            decision.add_reason("no job is chosen");
         }
         let retest = commands.retest || commands.retest_required;
-        jobs::start(decision, &selected, retest, self.pull, scene, facts)
+        jobs::start_presubmits(decision, &selected, retest, self.pull, scene, facts)
     }
 
     /// Nothing runs on a pull request in conflict. Whoever asks for a run is told why, and
@@ -165,27 +190,27 @@ impl Request<'_> {
     fn tell_conflict(
         &self,
         files: &[String],
-        decision: &mut Decision,
-        scene: Scene<'_>,
-        facts: &Facts,
+        decision: &mut TriggerDecision,
+        scene: TriggerContext<'_>,
+        facts: &TriggerLookups,
     ) {
-        decision.because(jobs::why_conflict(files, self.pull));
+        decision.add_reason(jobs::why_conflict(files, self.pull));
         if !self.asks_for_a_run(scene) {
             return;
         }
         let commands = self.asked.commands;
         if commands.asks_for_tests() {
-            decision.push(Effect::PruneHelp);
+            decision.push_effect(TriggerEffect::PruneHelp);
         }
-        let text = texts::conflict(&self.pull.base.git_ref, files);
-        decision.push(if commands.ask_help || commands.bare_test {
+        let text = messages::conflict_message(&self.pull.base.git_ref, files);
+        decision.push_effect(if commands.ask_help || commands.bare_test {
             self.list_jobs(&text, scene, facts)
         } else {
-            Effect::Comment(texts::answer(self.asked.comment, &text))
+            TriggerEffect::Comment(messages::replaceable_answer(self.asked.comment, &text))
         });
     }
 
-    fn asks_for_a_run(&self, scene: Scene<'_>) -> bool {
+    fn asks_for_a_run(&self, scene: TriggerContext<'_>) -> bool {
         let commands = self.asked.commands;
         commands.asks_for_tests()
             || self.asked.context.is_some()
@@ -199,8 +224,13 @@ impl Request<'_> {
         jobs.any(|job| job.trigger_matches(&self.asked.text))
     }
 
-    fn list_jobs(&self, note: &str, scene: Scene<'_>, facts: &Facts) -> Effect {
-        Effect::Comment(texts::help(
+    fn list_jobs(
+        &self,
+        note: &str,
+        scene: TriggerContext<'_>,
+        facts: &TriggerLookups,
+    ) -> TriggerEffect {
+        TriggerEffect::Comment(messages::help_comment(
             note,
             self.asked.comment,
             &self.candidates.jobs,
@@ -210,30 +240,34 @@ impl Request<'_> {
         ))
     }
 
-    fn filters(&self, scene: Scene<'_>, facts: &Facts) -> Result<Vec<Filter>, Need> {
+    fn build_filters(
+        &self,
+        scene: TriggerContext<'_>,
+        facts: &TriggerLookups,
+    ) -> Result<Vec<PresubmitFilter>, MissingLookup> {
         let commands = self.asked.commands;
-        let mut filters = vec![Filter::Command(self.asked.text.clone())];
-        filters.extend(self.asked.context.clone().map(Filter::Context));
+        let mut filters = vec![PresubmitFilter::Command(self.asked.text.clone())];
+        filters.extend(self.asked.context.clone().map(PresubmitFilter::Context));
         if commands.retest || commands.retest_required {
-            let contexts = select::contexts(facts.statuses(&self.pull.head.sha)?);
+            let contexts = select::status_contexts(facts.commit_statuses(&self.pull.head.sha)?);
             if commands.retest {
-                filters.push(Filter::Retest(Arc::clone(&contexts)));
+                filters.push(PresubmitFilter::Retest(Arc::clone(&contexts)));
             }
             if commands.retest_required {
-                filters.push(Filter::RetestRequired(contexts));
+                filters.push(PresubmitFilter::RetestRequired(contexts));
             }
         }
         if commands.test_manual_required {
-            filters.push(Filter::ManualRequired);
+            filters.push(PresubmitFilter::ManualRequired);
         }
         // On a pull request that is trusted already, whoever says it means `/test all`.
         if commands.test_all || (commands.ok_to_test && !scene.trigger.ignore_ok_to_test) {
-            filters.push(Filter::Auto);
+            filters.push(PresubmitFilter::Auto);
         }
         Ok(filters)
     }
 
-    fn help(&self, nothing_selected: bool) -> Option<HelpNote> {
+    fn choose_help_note(&self, nothing_selected: bool) -> Option<HelpNote> {
         let commands = self.asked.commands;
         if commands.ask_help {
             Some(HelpNote::Asked)

@@ -1,43 +1,43 @@
 //! What trigger wants done, as values. [`super::apply`] is the one place that does it.
 
 use common::{
-    github::Status,
+    github::CommitStatus,
     prowjob::{ProwJobSpec, StringMap},
 };
 
 /// What to do about an event, and why.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Decision {
+pub(crate) struct TriggerDecision {
     /// In the order they are applied: what may be repeated without harm goes first.
-    pub(crate) effects: Vec<Effect>,
+    pub(crate) effects: Vec<TriggerEffect>,
     pub(crate) reasons: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Effect {
+pub(crate) enum TriggerEffect {
     /// Ends the unfinished presubmits of the pull request that earlier events started.
     Abort,
     AddLabel(&'static str),
     RemoveLabel(&'static str),
     /// Starts a job, once a delivery.
-    Run(Box<Run>),
+    Run(Box<NewProwJob>),
     /// Removes the bot's earlier help comments.
     PruneHelp,
     Comment(String),
     /// How the repository's own configuration stands.
-    Report(Box<Report>),
+    Report(Box<InRepoConfigReport>),
 }
 
 /// What there is to tell about the repository's own configuration.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Report {
+pub(crate) struct InRepoConfigReport {
     /// What is wrong; nothing when it is mended.
     pub(crate) mistakes: Option<String>,
     /// Where the operator wants one.
-    pub(crate) verdict: Option<Verdict>,
+    pub(crate) verdict: Option<InRepoConfigStatus>,
 }
 
-impl Report {
+impl InRepoConfigReport {
     /// Whether a pull request that was never told of anything hears of it.
     pub(crate) fn is_news(&self) -> bool {
         self.mistakes.is_some() || self.verdict.as_ref().is_some_and(|verdict| verdict.is_due)
@@ -46,10 +46,10 @@ impl Report {
 
 /// The configuration as a commit status, which leads to the comment about it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Verdict {
+pub(crate) struct InRepoConfigStatus {
     pub(crate) sha: String,
     /// Leads nowhere: that is the comment's to say.
-    pub(crate) status: Status,
+    pub(crate) status: CommitStatus,
     /// The page that the comment is on.
     pub(crate) page: String,
     /// Whether it is set also where none was before.
@@ -58,7 +58,7 @@ pub(crate) struct Verdict {
 
 /// A job to start.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Run {
+pub(crate) struct NewProwJob {
     pub(crate) spec: ProwJobSpec,
     pub(crate) labels: StringMap,
     pub(crate) annotations: StringMap,
@@ -67,19 +67,19 @@ pub(crate) struct Run {
     pub(crate) subject: String,
 }
 
-impl Decision {
+impl TriggerDecision {
     /// Nothing is to be done.
-    pub(crate) fn nothing(reason: impl Into<String>) -> Self {
+    pub(crate) fn without_effects(reason: impl Into<String>) -> Self {
         let mut decision = Self::default();
-        decision.because(reason);
+        decision.add_reason(reason);
         decision
     }
 
-    pub(crate) fn because(&mut self, reason: impl Into<String>) {
+    pub(crate) fn add_reason(&mut self, reason: impl Into<String>) {
         self.reasons.push(reason.into());
     }
 
-    pub(crate) fn push(&mut self, effect: Effect) {
+    pub(crate) fn push_effect(&mut self, effect: TriggerEffect) {
         self.effects.push(effect);
     }
 }

@@ -5,21 +5,20 @@ use std::sync::Arc;
 
 use common::{
     config::Presubmit,
-    github::{PullRequest, Status, StatusState},
+    github::{CommitStatus, GithubPullRequest, StatusState},
 };
 
 use super::{
-    decision::{Decision, Effect, Report, Verdict},
-    facts::{Facts, Need, Scene},
-    runs,
-    select::{self, Filter},
-    texts,
+    decision::{InRepoConfigReport, InRepoConfigStatus, TriggerDecision, TriggerEffect},
+    lookups::{MissingLookup, TriggerContext, TriggerLookups},
+    messages, new_prowjobs,
+    select::{self, PresubmitFilter},
 };
-use crate::inrepo::Problem;
+use crate::inrepo::InRepoConfigError;
 
 /// The presubmits that an event may choose from.
 #[derive(Debug, Default)]
-pub(crate) struct Candidates {
+pub(crate) struct CandidatePresubmits {
     pub(crate) jobs: Vec<Arc<Presubmit>>,
     /// The pull request cannot be merged into its base: the files in conflict, as far as they
     /// are known.
@@ -28,13 +27,13 @@ pub(crate) struct Candidates {
     pub(crate) missing: Option<String>,
 }
 
-impl Candidates {
+impl CandidatePresubmits {
     /// Whether there is nothing to choose from, which is a reason to do nothing. Of a pull
     /// request in conflict nobody knows what its own jobs are.
-    pub(crate) fn are_none(&self, decision: &mut Decision) -> bool {
+    pub(crate) fn are_none(&self, decision: &mut TriggerDecision) -> bool {
         let none = self.jobs.is_empty() && self.conflict.is_none();
         if none {
-            decision.because("the repository has no presubmits");
+            decision.add_reason("the repository has no presubmits");
         }
         none
     }
@@ -42,13 +41,13 @@ impl Candidates {
 
 /// The presubmits of a pull request. Of an untrusted one's head nothing is used: its
 /// repository's own jobs are those of the base commit.
-pub(crate) fn candidates(
-    pull: &PullRequest,
+pub(crate) fn candidate_presubmits(
+    pull: &GithubPullRequest,
     trusted: bool,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<Candidates, Need> {
-    let mut candidates = Candidates {
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<CandidatePresubmits, MissingLookup> {
+    let mut candidates = CandidatePresubmits {
         jobs: scene.config.presubmits_for(&scene.org_repo()).to_vec(),
         // GitHub says no more than that.
         conflict: (pull.mergeable == Some(false)).then(Vec::new),
@@ -58,13 +57,13 @@ pub(crate) fn candidates(
         return Ok(candidates);
     }
     let own = if trusted {
-        facts.own_merged(pull, trusted)?
+        facts.in_repo_merged(pull, trusted)?
     } else {
-        facts.own_at(facts.base_sha(&pull.base.git_ref)?)?
+        facts.in_repo_at(facts.base_sha(&pull.base.git_ref)?)?
     };
     match own {
         Ok(own) => candidates.jobs.extend(own.presubmits.iter().cloned()),
-        Err(Problem::Conflict(files)) => candidates.conflict = Some(files.clone()),
+        Err(InRepoConfigError::Conflict(files)) => candidates.conflict = Some(files.clone()),
         Err(problem) => {
             candidates.missing = Some(format!("the repository's own jobs are not used: {problem}"));
         }
@@ -74,76 +73,79 @@ pub(crate) fn candidates(
 
 /// What is to be told about the repository's own configuration as the pull request would leave
 /// it, whoever its author is. Reading it runs nothing of it.
-pub(crate) fn report(
-    pull: &PullRequest,
+pub(crate) fn in_repo_report(
+    pull: &GithubPullRequest,
     trusted: bool,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<Option<Effect>, Need> {
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<Option<TriggerEffect>, MissingLookup> {
     if !scene.in_repo_enabled() {
         return Ok(None);
     }
     let name = scene.org_repo();
-    let (mistakes, state, description, is_due) = match facts.own_merged(pull, trusted)? {
+    let (mistakes, state, description, is_due) = match facts.in_repo_merged(pull, trusted)? {
         Ok(own) => {
             let has_jobs = !own.presubmits.is_empty() || !own.postsubmits.is_empty();
             (
                 None,
                 StatusState::Success,
-                texts::USABLE.to_owned(),
+                messages::USABLE.to_owned(),
                 has_jobs,
             )
         }
-        Err(Problem::Invalid(errors)) => (
-            Some(texts::in_repo_errors(&name, errors)),
+        Err(InRepoConfigError::Invalid(errors)) => (
+            Some(messages::in_repo_errors(&name, errors)),
             StatusState::Failure,
-            texts::first_mistake(errors),
+            messages::first_mistake(errors),
             true,
         ),
-        Err(Problem::Unreadable(why)) => (
-            Some(texts::in_repo_unreadable(&name, why)),
+        Err(InRepoConfigError::Unreadable(why)) => (
+            Some(messages::in_repo_unreadable(&name, why)),
             StatusState::Error,
-            texts::UNREADABLE.to_owned(),
+            messages::UNREADABLE.to_owned(),
             true,
         ),
         // GitHub tells of a conflict itself, and whoever asks for a job is answered.
-        Err(Problem::Conflict(_)) => return Ok(None),
+        Err(InRepoConfigError::Conflict(_)) => return Ok(None),
     };
-    let verdict = scene.status_context.map(|context| Verdict {
+    let verdict = scene.status_context.map(|context| InRepoConfigStatus {
         sha: pull.head.sha.clone(),
-        status: Status {
+        status: CommitStatus {
             state,
             context: context.to_owned(),
             description,
             target_url: String::new(),
         },
-        page: runs::pull_link(pull, scene),
+        page: new_prowjobs::pull_link(pull, scene),
         is_due,
     });
-    Ok(Some(Effect::Report(Box::new(Report { mistakes, verdict }))))
+    Ok(Some(TriggerEffect::Report(Box::new(InRepoConfigReport {
+        mistakes,
+        verdict,
+    }))))
 }
 
 /// Starts what starts by itself, unless the pull request cannot be merged.
 pub(crate) fn start_auto(
-    decision: &mut Decision,
-    candidates: &Candidates,
-    pull: &PullRequest,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<(), Need> {
+    decision: &mut TriggerDecision,
+    candidates: &CandidatePresubmits,
+    pull: &GithubPullRequest,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<(), MissingLookup> {
     if let Some(files) = &candidates.conflict {
-        decision.because(why_conflict(files, pull));
+        decision.add_reason(why_conflict(files, pull));
         return Ok(());
     }
-    let selected = choose(&candidates.jobs, &[Filter::Auto], pull, facts)?;
+    let selected = choose_presubmits(&candidates.jobs, &[PresubmitFilter::Auto], pull, facts)?;
     if selected.is_empty() {
-        decision.because("no job starts by itself on these changes");
+        decision.add_reason("no job starts by itself on these changes");
     }
-    start(decision, &selected, false, pull, scene, facts)
+    start_presubmits(decision, &selected, false, pull, scene, facts)
 }
 
 /// Why nothing runs on a pull request that cannot be merged.
-pub(crate) fn why_conflict(files: &[String], pull: &PullRequest) -> String {
+pub(crate) fn why_conflict(files: &[String], pull: &GithubPullRequest) -> String {
     let base = &pull.base.git_ref;
     let whereabouts = match files {
         [] => String::new(),
@@ -153,34 +155,34 @@ pub(crate) fn why_conflict(files: &[String], pull: &PullRequest) -> String {
 }
 
 /// The jobs that `filters` choose for a pull request.
-pub(crate) fn choose(
+pub(crate) fn choose_presubmits(
     jobs: &[Arc<Presubmit>],
-    filters: &[Filter],
-    pull: &PullRequest,
-    facts: &Facts,
-) -> Result<Vec<Arc<Presubmit>>, Need> {
-    select::select(jobs, filters, &pull.base.git_ref, || {
+    filters: &[PresubmitFilter],
+    pull: &GithubPullRequest,
+    facts: &TriggerLookups,
+) -> Result<Vec<Arc<Presubmit>>, MissingLookup> {
+    select::filter_presubmits(jobs, filters, &pull.base.git_ref, || {
         facts.changed_files(pull.number)
     })
 }
 
 /// Starts jobs on a pull request that can be merged.
-pub(crate) fn start(
-    decision: &mut Decision,
+pub(crate) fn start_presubmits(
+    decision: &mut TriggerDecision,
     jobs: &[Arc<Presubmit>],
     retest: bool,
-    pull: &PullRequest,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<(), Need> {
+    pull: &GithubPullRequest,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<(), MissingLookup> {
     if jobs.is_empty() {
         return Ok(());
     }
     let base_sha = facts.base_sha(&pull.base.git_ref)?;
     for job in jobs {
-        decision.because(format!("{} runs", job.base.name));
-        let run = runs::presubmit(job, pull, base_sha, retest, scene);
-        decision.push(Effect::Run(Box::new(run)));
+        decision.add_reason(format!("{} runs", job.base.name));
+        let run = new_prowjobs::new_presubmit(job, pull, base_sha, retest, scene);
+        decision.push_effect(TriggerEffect::Run(Box::new(run)));
     }
     Ok(())
 }

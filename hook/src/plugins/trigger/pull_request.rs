@@ -1,13 +1,13 @@
 //! What a change of a pull request starts and ends.
 
-use common::github::PullRequest;
+use common::github::GithubPullRequest;
 
 use super::{
-    decision::{Decision, Effect},
-    facts::{Facts, Need, Scene},
-    jobs::{self, Candidates},
-    now::Now,
-    texts,
+    current_pull::CurrentPull,
+    decision::{TriggerDecision, TriggerEffect},
+    jobs::{self, CandidatePresubmits},
+    lookups::{MissingLookup, TriggerContext, TriggerLookups},
+    messages,
     trust::{self, NEEDS_OK_TO_TEST, OK_TO_TEST},
 };
 use crate::event::PullRequestEvent;
@@ -21,97 +21,107 @@ pub(super) fn may_start(event: &PullRequestEvent) -> bool {
     }
 }
 
-pub(crate) fn decide(
+pub(crate) fn decide_pull_request(
     event: &PullRequestEvent,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<Decision, Need> {
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<TriggerDecision, MissingLookup> {
     if event.pull_request.number == 0 {
-        return Ok(Decision::nothing("the payload names no pull request"));
+        return Ok(TriggerDecision::without_effects(
+            "the payload names no pull request",
+        ));
     }
-    let now = || Now::of(&event.pull_request, facts);
-    let mut decision = Decision::default();
+    let now = || CurrentPull::from_lookups(&event.pull_request, facts);
+    let mut decision = TriggerDecision::default();
     match event.action.as_str() {
-        "opened" => opened(&mut decision, &now()?, scene, facts)?,
+        "opened" => handle_opened(&mut decision, &now()?, scene, facts)?,
         "synchronize" => {
             let now = now()?;
             // What runs on the newest commit was not started by an earlier one.
             if !now.moved_on {
-                abort(&mut decision, "the pull request has new commits");
+                abort_jobs(&mut decision, "the pull request has new commits");
             }
-            restarted(&mut decision, &now, scene, facts)?;
+            handle_restarted(&mut decision, &now, scene, facts)?;
         }
-        _ if may_start(event) => restarted(&mut decision, &now()?, scene, facts)?,
-        "labeled" => labelled(&mut decision, event, scene, facts)?,
+        _ if may_start(event) => handle_restarted(&mut decision, &now()?, scene, facts)?,
+        "labeled" => handle_labeled(&mut decision, event, scene, facts)?,
         "closed" => {
             let now = now()?;
             if now.is_later && now.pull.state == "open" {
-                decision.because("the pull request was reopened since");
+                decision.add_reason("the pull request was reopened since");
             } else {
-                abort(&mut decision, "the pull request is closed");
+                abort_jobs(&mut decision, "the pull request is closed");
             }
         }
         "converted_to_draft" => {
             let now = now()?;
             if now.is_later && !now.pull.draft {
-                decision.because("the pull request is no draft any more");
+                decision.add_reason("the pull request is no draft any more");
             } else {
-                abort(&mut decision, "the pull request is a draft now");
+                abort_jobs(&mut decision, "the pull request is a draft now");
             }
         }
-        action => decision.because(format!("{action} changes nothing for jobs")),
+        action => decision.add_reason(format!("{action} changes nothing for jobs")),
     }
     Ok(decision)
 }
 
-fn abort(decision: &mut Decision, why: &str) {
-    decision.because(format!("unfinished jobs are aborted: {why}"));
-    decision.push(Effect::Abort);
+fn abort_jobs(decision: &mut TriggerDecision, why: &str) {
+    decision.add_reason(format!("unfinished jobs are aborted: {why}"));
+    decision.push_effect(TriggerEffect::Abort);
 }
 
-fn opened(decision: &mut Decision, now: &Now, scene: Scene<'_>, facts: &Facts) -> Result<(), Need> {
+fn handle_opened(
+    decision: &mut TriggerDecision,
+    now: &CurrentPull,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<(), MissingLookup> {
     // Later commits have events of their own, but only this one greets a stranger.
     let over = now.is_over().filter(|_| !now.moved_on);
     if let Some(over) = over {
-        decision.because(over);
+        decision.add_reason(over);
         return Ok(());
     }
     let pull = &now.pull;
-    let author = trust::of_user(&pull.user.login, scene, facts)?;
-    decision.because(author.why.as_str());
+    let author = trust::trusted_user(&pull.user.login, scene, facts)?;
+    decision.add_reason(author.why.as_str());
     greet_or_start(decision, now, author.granted, scene, facts)?;
     if !now.moved_on {
         // Nothing was told yet that could be mended.
-        let report = jobs::report(pull, author.granted, scene, facts)?;
-        let news = report.filter(|report| matches!(report, Effect::Report(it) if it.is_news()));
+        let report = jobs::in_repo_report(pull, author.granted, scene, facts)?;
+        let news =
+            report.filter(|report| matches!(report, TriggerEffect::Report(it) if it.is_news()));
         decision.effects.extend(news);
     }
     Ok(())
 }
 
 fn greet_or_start(
-    decision: &mut Decision,
-    now: &Now,
+    decision: &mut TriggerDecision,
+    now: &CurrentPull,
     trusted: bool,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<(), Need> {
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<(), MissingLookup> {
     let pull = &now.pull;
-    let candidates = candidates(decision, pull, trusted, scene, facts)?;
+    let candidates = candidates_with_reason(decision, pull, trusted, scene, facts)?;
     if candidates.are_none(decision) {
         return Ok(());
     }
     if !trusted {
         let waits = !trust::has_label(pull, OK_TO_TEST) && !scene.trigger.ignore_ok_to_test;
         if waits {
-            decision.push(Effect::AddLabel(NEEDS_OK_TO_TEST));
+            decision.push_effect(TriggerEffect::AddLabel(NEEDS_OK_TO_TEST));
         }
-        decision.push(Effect::Comment(texts::welcome(pull, scene)));
+        decision.push_effect(TriggerEffect::Comment(messages::welcome_comment(
+            pull, scene,
+        )));
     } else if pull.draft {
-        decision.because("drafts run nothing by themselves");
-        decision.push(Effect::Comment(texts::draft(pull)));
+        decision.add_reason("drafts run nothing by themselves");
+        decision.push_effect(TriggerEffect::Comment(messages::draft_comment(pull)));
     } else if let Some(over) = now.is_over() {
-        decision.because(over);
+        decision.add_reason(over);
     } else {
         jobs::start_auto(decision, &candidates, pull, scene, facts)?;
     }
@@ -119,113 +129,113 @@ fn greet_or_start(
 }
 
 /// The code, its base or its state changed: what runs by itself runs again.
-fn restarted(
-    decision: &mut Decision,
-    now: &Now,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<(), Need> {
+fn handle_restarted(
+    decision: &mut TriggerDecision,
+    now: &CurrentPull,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<(), MissingLookup> {
     if let Some(over) = now.is_over() {
-        decision.because(over);
+        decision.add_reason(over);
         return Ok(());
     }
     let pull = &now.pull;
-    let trusted = trust::of_pull(pull, scene, facts)?;
-    decision.because(trusted.why.as_str());
+    let trusted = trust::trusted_pull_request(pull, scene, facts)?;
+    decision.add_reason(trusted.why.as_str());
     run_again(decision, pull, trusted.granted, scene, facts)?;
-    let report = jobs::report(pull, trusted.granted, scene, facts)?;
+    let report = jobs::in_repo_report(pull, trusted.granted, scene, facts)?;
     decision.effects.extend(report);
     Ok(())
 }
 
 fn run_again(
-    decision: &mut Decision,
-    pull: &PullRequest,
+    decision: &mut TriggerDecision,
+    pull: &GithubPullRequest,
     trusted: bool,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<(), Need> {
-    let candidates = candidates(decision, pull, trusted, scene, facts)?;
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<(), MissingLookup> {
+    let candidates = candidates_with_reason(decision, pull, trusted, scene, facts)?;
     if candidates.are_none(decision) {
         return Ok(());
     }
     if !trusted {
-        decision.because("the pull request waits for /ok-to-test");
+        decision.add_reason("the pull request waits for /ok-to-test");
         return Ok(());
     }
     if trust::has_label(pull, NEEDS_OK_TO_TEST) {
-        decision.push(Effect::RemoveLabel(NEEDS_OK_TO_TEST));
+        decision.push_effect(TriggerEffect::RemoveLabel(NEEDS_OK_TO_TEST));
     }
-    unless_draft(decision, &candidates, pull, scene, facts)
+    start_unless_draft(decision, &candidates, pull, scene, facts)
 }
 
-fn labelled(
-    decision: &mut Decision,
+fn handle_labeled(
+    decision: &mut TriggerDecision,
     event: &PullRequestEvent,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<(), Need> {
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<(), MissingLookup> {
     let label = event.label.as_ref().map_or("", |label| label.name.as_str());
     let is_lgtm = label.eq_ignore_ascii_case("lgtm");
     if !is_lgtm && !label.eq_ignore_ascii_case(OK_TO_TEST) {
-        decision.because(format!("the label {label} starts nothing"));
+        decision.add_reason(format!("the label {label} starts nothing"));
         return Ok(());
     }
-    let now = Now::of(&event.pull_request, facts)?;
+    let now = CurrentPull::from_lookups(&event.pull_request, facts)?;
     if let Some(over) = now.is_over() {
-        decision.because(over);
+        decision.add_reason(over);
         return Ok(());
     }
     let pull = &now.pull;
     if now.is_later && !trust::has_label(pull, label) {
-        decision.because(format!("the label {label} is gone again"));
+        decision.add_reason(format!("the label {label} is gone again"));
         return Ok(());
     }
     let sender = event.sender.clone().unwrap_or_default().login;
     if is_lgtm {
-        let trusted = trust::of_pull(pull, scene, facts)?;
-        decision.because(trusted.why.as_str());
+        let trusted = trust::trusted_pull_request(pull, scene, facts)?;
+        decision.add_reason(trusted.why.as_str());
         if trusted.granted {
-            decision.because("a trusted pull request runs without lgtm");
+            decision.add_reason("a trusted pull request runs without lgtm");
             return Ok(());
         }
     } else if trust::is_bot(&sender, facts)? {
-        decision.because("the comment that led to the label has started the jobs");
+        decision.add_reason("the comment that led to the label has started the jobs");
         return Ok(());
     }
     // Who may label may be no more than a triager, or somebody else's workflow.
-    let labeller = trust::of_user(&sender, scene, facts)?;
-    decision.because(labeller.why);
+    let labeller = trust::trusted_user(&sender, scene, facts)?;
+    decision.add_reason(labeller.why);
     if !labeller.granted {
-        decision.because(format!("the label {label} starts nothing by their hand"));
+        decision.add_reason(format!("the label {label} starts nothing by their hand"));
         return Ok(());
     }
-    let candidates = candidates(decision, pull, !is_lgtm, scene, facts)?;
-    unless_draft(decision, &candidates, pull, scene, facts)
+    let candidates = candidates_with_reason(decision, pull, !is_lgtm, scene, facts)?;
+    start_unless_draft(decision, &candidates, pull, scene, facts)
 }
 
 /// The jobs that count, with the reason when the repository's own are missing.
-fn candidates(
-    decision: &mut Decision,
-    pull: &PullRequest,
+fn candidates_with_reason(
+    decision: &mut TriggerDecision,
+    pull: &GithubPullRequest,
     trusted: bool,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<Candidates, Need> {
-    let candidates = jobs::candidates(pull, trusted, scene, facts)?;
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<CandidatePresubmits, MissingLookup> {
+    let candidates = jobs::candidate_presubmits(pull, trusted, scene, facts)?;
     decision.reasons.extend(candidates.missing.clone());
     Ok(candidates)
 }
 
-fn unless_draft(
-    decision: &mut Decision,
-    candidates: &Candidates,
-    pull: &PullRequest,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<(), Need> {
+fn start_unless_draft(
+    decision: &mut TriggerDecision,
+    candidates: &CandidatePresubmits,
+    pull: &GithubPullRequest,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<(), MissingLookup> {
     if pull.draft {
-        decision.because("drafts run nothing by themselves");
+        decision.add_reason("drafts run nothing by themselves");
         return Ok(());
     }
     jobs::start_auto(decision, candidates, pull, scene, facts)

@@ -2,57 +2,61 @@
 
 use std::sync::Arc;
 
-use common::config::{Changes, Postsubmit};
+use common::config::{ChangedFiles, Postsubmit};
 
 use super::{
-    decision::{Decision, Effect},
-    facts::{Facts, Need, Scene},
-    runs,
+    decision::{TriggerDecision, TriggerEffect},
+    lookups::{MissingLookup, TriggerContext, TriggerLookups},
+    new_prowjobs,
 };
 use crate::event::PushEvent;
 
-pub(crate) fn decide(push: &PushEvent, scene: Scene<'_>, facts: &Facts) -> Result<Decision, Need> {
+pub(crate) fn decide_push(
+    push: &PushEvent,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<TriggerDecision, MissingLookup> {
     if push.deleted || push.after.bytes().all(|b| b == b'0') {
-        return Ok(Decision::nothing("the ref was deleted"));
+        return Ok(TriggerDecision::without_effects("the ref was deleted"));
     }
     let Some(branch) = ["refs/heads/", "refs/tags/"]
         .iter()
         .find_map(|prefix| push.git_ref.strip_prefix(prefix))
     else {
-        return Ok(Decision::nothing(format!(
+        return Ok(TriggerDecision::without_effects(format!(
             "{} is neither a branch nor a tag",
             push.git_ref
         )));
     };
-    let mut decision = Decision::default();
+    let mut decision = TriggerDecision::default();
     let files = changed_files(push);
-    let changes = Changes::new(&files);
-    for job in &postsubmits(&mut decision, push, scene, facts)? {
+    let changes = ChangedFiles::new(&files);
+    for job in &candidate_postsubmits(&mut decision, push, scene, facts)? {
         if job.should_run(branch, &changes) {
-            decision.because(format!("{} runs", job.base.name));
-            let run = runs::postsubmit(job, push, branch, scene);
-            decision.push(Effect::Run(Box::new(run)));
+            decision.add_reason(format!("{} runs", job.base.name));
+            let run = new_prowjobs::new_postsubmit(job, push, branch, scene);
+            decision.push_effect(TriggerEffect::Run(Box::new(run)));
         }
     }
     if decision.effects.is_empty() {
-        decision.because("no postsubmit runs on this push");
+        decision.add_reason("no postsubmit runs on this push");
     }
     Ok(decision)
 }
 
 /// The central postsubmits and the repository's own as of the pushed commit.
-fn postsubmits(
-    decision: &mut Decision,
+fn candidate_postsubmits(
+    decision: &mut TriggerDecision,
     push: &PushEvent,
-    scene: Scene<'_>,
-    facts: &Facts,
-) -> Result<Vec<Arc<Postsubmit>>, Need> {
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<Vec<Arc<Postsubmit>>, MissingLookup> {
     let mut jobs = scene.config.postsubmits_for(&scene.org_repo()).to_vec();
     if scene.in_repo_enabled() {
-        match facts.own_at(push.commit_sha())? {
+        match facts.in_repo_at(push.commit_sha())? {
             Ok(own) => jobs.extend(own.postsubmits.iter().cloned()),
             Err(problem) => {
-                decision.because(format!("the repository's own jobs are not used: {problem}"))
+                decision.add_reason(format!("the repository's own jobs are not used: {problem}"))
             }
         }
     }

@@ -2,34 +2,42 @@
 //! the same trust and the same refusals.
 
 use super::{
-    commands::Commands,
-    comment::{self, Asked},
-    decision::Decision,
-    facts::{Facts, Need, Scene},
+    commands::TriggerCommands,
+    comment::{self, CommentRequest},
+    decision::TriggerDecision,
+    lookups::{MissingLookup, TriggerContext, TriggerLookups},
 };
-use crate::event::{Comment, CommentAction, Rerun};
+use crate::event::{CommentAction, GenericCommentEvent, RerunEvent};
 
-pub(crate) fn decide(rerun: &Rerun, scene: Scene<'_>, facts: &Facts) -> Result<Decision, Need> {
-    let bot = facts.bot()?;
+pub(crate) fn decide_rerun(
+    rerun: &RerunEvent,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<TriggerDecision, MissingLookup> {
+    let bot = facts.bot_login()?;
     if bot.strip_suffix("[bot]") != Some(rerun.app.as_str()) {
-        return Ok(Decision::nothing("the check run is another App's"));
+        return Ok(TriggerDecision::without_effects(
+            "the check run is another App's",
+        ));
     }
     // GitHub leaves pull requests from forks out.
     let number = match rerun.pulls.first() {
         Some(number) => Some(*number),
-        None => facts.pull_at(rerun)?,
+        None => facts.pull_number_at(rerun)?,
     };
     let Some(number) = number else {
-        return Ok(Decision::nothing(
+        return Ok(TriggerDecision::without_effects(
             "no pull request of the check run's commit is known",
         ));
     };
-    let pull = facts.pull(number)?;
+    let pull = facts.pull_request(number)?;
     if pull.state != "open" {
-        return Ok(Decision::nothing("the pull request is closed"));
+        return Ok(TriggerDecision::without_effects(
+            "the pull request is closed",
+        ));
     }
     if pull.head.sha != rerun.head_sha {
-        return Ok(Decision::nothing(
+        return Ok(TriggerDecision::without_effects(
             "the pull request has moved on from the check run's commit",
         ));
     }
@@ -37,8 +45,8 @@ pub(crate) fn decide(rerun: &Rerun, scene: Scene<'_>, facts: &Facts) -> Result<D
         Some(context) => format!("Re-run of {context}"),
         None => "Re-run of all checks".to_owned(),
     };
-    let asked = Asked {
-        comment: &Comment {
+    let asked = CommentRequest {
+        comment: &GenericCommentEvent {
             action: CommentAction::Created,
             number,
             is_pull: true,
@@ -48,11 +56,11 @@ pub(crate) fn decide(rerun: &Rerun, scene: Scene<'_>, facts: &Facts) -> Result<D
             author: rerun.sender.clone(),
         },
         text: String::new(),
-        commands: Commands {
+        commands: TriggerCommands {
             retest: rerun.context.is_none(),
-            ..Commands::default()
+            ..TriggerCommands::default()
         },
         context: rerun.context.clone(),
     };
-    comment::answer(asked, pull, scene, facts)
+    comment::answer_request(asked, pull, scene, facts)
 }

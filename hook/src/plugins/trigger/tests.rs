@@ -4,22 +4,22 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use common::{
     config::{
-        Brancher, Config, Errors, JobBase, Pattern, Postsubmit, Presubmit, Problem as Mistake,
-        RegexpChangeMatcher, inrepo::InRepo,
+        Brancher, Config, ConfigErrors, Diagnostic, GoRegexp, JobBase, Postsubmit, Presubmit,
+        RegexpChangeMatcher, inrepo::InRepoJobs,
     },
-    github::{Branch, PullRequest, Status, StatusState, User},
+    github::{CommitStatus, GithubPullRequest, GithubUser, PullRequestBranch, StatusState},
 };
 use serde_json::json;
 
 use super::{
-    decision::{Effect, Run},
-    facts::Own,
+    decision::{NewProwJob, TriggerEffect},
+    lookups::InRepoResult,
     *,
 };
 use crate::{
-    event::{Comment, CommentAction, PullRequestEvent, PushEvent},
-    inrepo::{Head, Problem},
-    webhook::Identity,
+    event::{CommentAction, GenericCommentEvent, PullRequestEvent, PushEvent},
+    inrepo::{InRepoConfigError, PullRequestHead},
+    webhook::RepositoryRef,
 };
 
 mod comments;
@@ -39,13 +39,13 @@ fn presubmits() -> Vec<Presubmit> {
             name: name.into(),
             ..JobBase::default()
         },
-        trigger: Pattern::new(&format!(r"(?m)^/test( | .* ){name},?($|\s.*)")).unwrap(),
+        trigger: GoRegexp::new(&format!(r"(?m)^/test( | .* ){name},?($|\s.*)")).unwrap(),
         rerun_command: format!("/test {name}"),
         context: name.into(),
         ..Presubmit::default()
     };
     let if_changed = |pattern: &str| RegexpChangeMatcher {
-        run_if_changed: Some(Pattern::new(pattern).unwrap()),
+        run_if_changed: Some(GoRegexp::new(pattern).unwrap()),
         ..RegexpChangeMatcher::default()
     };
     vec![
@@ -69,7 +69,7 @@ fn presubmits() -> Vec<Presubmit> {
         Presubmit {
             always_run: true,
             brancher: Brancher {
-                branches: vec![Pattern::new("^release$").unwrap()],
+                branches: vec![GoRegexp::new("^release$").unwrap()],
                 ..Brancher::default()
             },
             ..job("B")
@@ -86,10 +86,10 @@ struct Case {
     statuses: Vec<(&'static str, StatusState)>,
     presubmits: Vec<Presubmit>,
     postsubmits: Vec<Postsubmit>,
-    trigger: Trigger,
+    trigger: TriggerConfig,
     status_context: Option<&'static str>,
     /// Whether in-repo configuration is on, with what is found at the base and in the merge.
-    own: Option<(Own, Own)>,
+    own: Option<(InRepoResult, InRepoResult)>,
 }
 
 impl Default for Case {
@@ -102,7 +102,7 @@ impl Default for Case {
             statuses: Vec::new(),
             presubmits: presubmits(),
             postsubmits: Vec::new(),
-            trigger: Trigger::default(),
+            trigger: TriggerConfig::default(),
             status_context: None,
             own: None,
         }
@@ -124,8 +124,8 @@ impl Case {
         }
     }
 
-    fn pull(&self) -> PullRequest {
-        PullRequest {
+    fn pull(&self) -> GithubPullRequest {
+        GithubPullRequest {
             number: 7,
             title: "t".into(),
             state: "open".into(),
@@ -136,7 +136,7 @@ impl Case {
             base: branch("main", "base-then"),
             head: branch("topic", "head"),
             html_url: "https://gh/o/r/pull/7".into(),
-            ..PullRequest::default()
+            ..GithubPullRequest::default()
         }
     }
 
@@ -153,11 +153,11 @@ impl Case {
         config
     }
 
-    fn facts(&self) -> Facts {
+    fn facts(&self) -> TriggerLookups {
         let is = |user: &str, is| (("o".to_owned(), user.to_owned()), is);
         let (at_base, merged) = self.own.clone().unzip();
         let head = |trusted| {
-            Some(Head {
+            Some(PullRequestHead {
                 number: 7,
                 sha: "head".into(),
                 trusted,
@@ -168,7 +168,7 @@ impl Case {
             (head(true), merged.clone()),
             (head(false), merged),
         ];
-        Facts {
+        TriggerLookups {
             bot: Some("prow[bot]".into()),
             members: [
                 is("ann", true),
@@ -186,7 +186,7 @@ impl Case {
             statuses: Some(
                 self.statuses
                     .iter()
-                    .map(|(context, state)| Status {
+                    .map(|(context, state)| CommitStatus {
                         state: *state,
                         context: (*context).into(),
                         description: String::new(),
@@ -201,24 +201,24 @@ impl Case {
         }
     }
 
-    fn decide(&self, event: &Event) -> Decision {
+    fn decide(&self, event: &WebhookEvent) -> TriggerDecision {
         self.decide_with(event, &self.facts())
     }
 
-    fn decide_with(&self, event: &Event, facts: &Facts) -> Decision {
-        let identity = Identity {
+    fn decide_with(&self, event: &WebhookEvent, facts: &TriggerLookups) -> TriggerDecision {
+        let identity = RepositoryRef {
             org: "o".into(),
             repo: "r".into(),
         };
         let config = self.config();
-        let scene = Scene {
+        let scene = TriggerContext {
             identity: &identity,
             guid: "guid",
             config: &config,
             trigger: &self.trigger,
             status_context: self.status_context,
         };
-        decide(event, scene, facts).expect("every fact is given")
+        decide_event(event, scene, facts).expect("every fact is given")
     }
 
     /// What a change of the pull request leads to, in short.
@@ -231,32 +231,32 @@ impl Case {
             json!({"number": 7, "base": {"ref": "x", "sha": ""}, "head": {"ref": "x", "sha": ""}});
         let mut event: PullRequestEvent = serde_json::from_value(event).unwrap();
         event.pull_request = self.pull();
-        short(&self.decide(&Event::PullRequest(Box::new(event))))
+        short(&self.decide(&WebhookEvent::PullRequest(Box::new(event))))
     }
 
     /// What a comment leads to, in short.
     fn says(&self, user: &str, body: &str) -> String {
-        short(&self.decide(&Event::Comment(comment(user, body))))
+        short(&self.decide(&WebhookEvent::Comment(comment(user, body))))
     }
 }
 
-fn user(login: &str) -> User {
-    User {
+fn user(login: &str) -> GithubUser {
+    GithubUser {
         login: login.into(),
-        ..User::default()
+        ..GithubUser::default()
     }
 }
 
-fn branch(git_ref: &str, sha: &str) -> Branch {
-    Branch {
+fn branch(git_ref: &str, sha: &str) -> PullRequestBranch {
+    PullRequestBranch {
         git_ref: git_ref.into(),
         sha: sha.into(),
         repo: None,
     }
 }
 
-fn comment(user_name: &str, body: &str) -> Comment {
-    Comment {
+fn comment(user_name: &str, body: &str) -> GenericCommentEvent {
+    GenericCommentEvent {
         action: CommentAction::Created,
         number: 7,
         is_pull: true,
@@ -268,7 +268,7 @@ fn comment(user_name: &str, body: &str) -> Comment {
 }
 
 /// Effects as one line: `+label`, `-label`, `run JOB`, `abort`, `say <first words>`.
-fn short(decision: &Decision) -> String {
+fn short(decision: &TriggerDecision) -> String {
     let says = [
         ("Thanks for your pull request", "welcome"),
         ("is a draft", "draft"),
@@ -276,7 +276,7 @@ fn short(decision: &Decision) -> String {
         ("Only members of", "refused"),
         ("take `/ok-to-test` back", "cannot cancel"),
         ("it conflicts with `main`", "conflict"),
-        (texts::HELP_MARKER, "help"),
+        (messages::HELP_MARKER, "help"),
     ];
     assert!(!decision.reasons.is_empty(), "every decision has a reason");
     let effects: Vec<_> = decision
@@ -284,16 +284,16 @@ fn short(decision: &Decision) -> String {
         .iter()
         .filter_map(|effect| {
             Some(match effect {
-                Effect::Abort => "abort".to_owned(),
-                Effect::AddLabel(label) => format!("+{label}"),
-                Effect::RemoveLabel(label) => format!("-{label}"),
-                Effect::Run(run) => format!("run {}", run.spec.job),
-                Effect::PruneHelp => return None,
-                Effect::Comment(text) => {
+                TriggerEffect::Abort => "abort".to_owned(),
+                TriggerEffect::AddLabel(label) => format!("+{label}"),
+                TriggerEffect::RemoveLabel(label) => format!("-{label}"),
+                TriggerEffect::Run(run) => format!("run {}", run.spec.job),
+                TriggerEffect::PruneHelp => return None,
+                TriggerEffect::Comment(text) => {
                     let said = says.iter().find(|(part, _)| text.contains(part));
                     format!("say {}", said.expect("a text of ours").1)
                 }
-                Effect::Report(report) => {
+                TriggerEffect::Report(report) => {
                     let verdict = report.verdict.as_ref();
                     let state = verdict.map_or(String::new(), |verdict| {
                         format!(" {:?}", verdict.status.state).to_lowercase()
@@ -307,11 +307,11 @@ fn short(decision: &Decision) -> String {
 }
 
 /// The jobs a decision starts.
-fn runs(decision: &Decision) -> Vec<&Run> {
+fn runs(decision: &TriggerDecision) -> Vec<&NewProwJob> {
     let effects = decision.effects.iter();
     effects
         .filter_map(|effect| match effect {
-            Effect::Run(run) => Some(&**run),
+            TriggerEffect::Run(run) => Some(&**run),
             _ => None,
         })
         .collect()

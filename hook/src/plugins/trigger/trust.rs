@@ -1,15 +1,15 @@
 //! Who may have code run.
 
-use common::github::PullRequest;
+use common::github::GithubPullRequest;
 
-use super::facts::{Facts, Need, Scene};
+use super::lookups::{MissingLookup, TriggerContext, TriggerLookups};
 
 pub(crate) const OK_TO_TEST: &str = "ok-to-test";
 pub(crate) const NEEDS_OK_TO_TEST: &str = "needs-ok-to-test";
 
 /// Whether somebody, or a pull request, is trusted, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trust {
+pub(crate) struct TrustDecision {
     pub(crate) granted: bool,
     pub(crate) why: String,
 }
@@ -17,11 +17,15 @@ pub(crate) struct Trust {
 /// A user is trusted who is the bot itself, a member of the organisation, a collaborator of the
 /// repository (unless only members count), a listed App, or a member of the trusted
 /// organisation.
-pub(crate) fn of_user(login: &str, scene: Scene<'_>, facts: &Facts) -> Result<Trust, Need> {
+pub(crate) fn trusted_user(
+    login: &str,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<TrustDecision, MissingLookup> {
     let org = scene.identity.org.as_str();
     let settings = scene.trigger;
     let yes = |why: &str| {
-        Ok(Trust {
+        Ok(TrustDecision {
             granted: true,
             why: format!("{login} is {why}"),
         })
@@ -57,25 +61,29 @@ pub(crate) fn of_user(login: &str, scene: Scene<'_>, facts: &Facts) -> Result<Tr
         }
         missing.push(format!("no member of {friends}"));
     }
-    Ok(Trust {
+    Ok(TrustDecision {
         granted: false,
         why: format!("{login} is {}", missing.join(", ")),
     })
 }
 
 /// A pull request is trusted when its author is, or when it carries `ok-to-test`.
-pub(crate) fn of_pull(pull: &PullRequest, scene: Scene<'_>, facts: &Facts) -> Result<Trust, Need> {
-    let author = of_user(&pull.user.login, scene, facts)?;
+pub(crate) fn trusted_pull_request(
+    pull: &GithubPullRequest,
+    scene: TriggerContext<'_>,
+    facts: &TriggerLookups,
+) -> Result<TrustDecision, MissingLookup> {
+    let author = trusted_user(&pull.user.login, scene, facts)?;
     if author.granted || !has_label(pull, OK_TO_TEST) {
         return Ok(author);
     }
-    Ok(Trust {
+    Ok(TrustDecision {
         granted: true,
         why: format!("it has the label {OK_TO_TEST}"),
     })
 }
 
-pub(crate) fn has_label(pull: &PullRequest, label: &str) -> bool {
+pub(crate) fn has_label(pull: &GithubPullRequest, label: &str) -> bool {
     pull.labels
         .iter()
         .any(|have| have.eq_ignore_ascii_case(label))
@@ -83,20 +91,20 @@ pub(crate) fn has_label(pull: &PullRequest, label: &str) -> bool {
 
 /// Whether a login is the one this service acts under. A person who is called like the App is
 /// not: the App's own login ends in `[bot]`, which no person's can.
-pub(crate) fn is_bot(login: &str, facts: &Facts) -> Result<bool, Need> {
-    Ok(facts.bot()?.eq_ignore_ascii_case(login))
+pub(crate) fn is_bot(login: &str, facts: &TriggerLookups) -> Result<bool, MissingLookup> {
+    Ok(facts.bot_login()?.eq_ignore_ascii_case(login))
 }
 
 #[cfg(test)]
 mod tests {
-    use common::config::{Config, plugins::Trigger};
+    use common::config::{Config, plugins::TriggerConfig};
 
     use super::*;
-    use crate::webhook::Identity;
+    use crate::webhook::RepositoryRef;
 
     #[test]
     fn trust_is_asked_for_in_order() {
-        let facts = Facts {
+        let facts = TriggerLookups {
             bot: Some("prow[bot]".into()),
             members: [("o", "ann", true), ("friends", "fay", true)]
                 .into_iter()
@@ -133,14 +141,14 @@ mod tests {
                 )
                 .map(|(user, is)| (user.to_owned(), is))
                 .collect(),
-            ..Facts::default()
+            ..TriggerLookups::default()
         };
-        let open = Trigger {
+        let open = TriggerConfig {
             trusted_apps: vec!["dependabot".into()],
             trusted_org: "friends".into(),
-            ..Trigger::default()
+            ..TriggerConfig::default()
         };
-        let members_only = Trigger {
+        let members_only = TriggerConfig {
             only_org_members: true,
             ..open.clone()
         };
@@ -168,20 +176,20 @@ mod tests {
             ("a stranger", "eve", &open, false),
         ] {
             let (identity, config) = (
-                Identity {
+                RepositoryRef {
                     org: "o".into(),
                     repo: "r".into(),
                 },
                 Config::default(),
             );
-            let scene = Scene {
+            let scene = TriggerContext {
                 identity: &identity,
                 guid: "g",
                 config: &config,
                 trigger,
                 status_context: None,
             };
-            let trust = of_user(user, scene, &facts).unwrap();
+            let trust = trusted_user(user, scene, &facts).unwrap();
             assert_eq!(trust.granted, granted, "{name}: {}", trust.why);
         }
     }

@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::super::object::meta;
-use super::super::status::{Cause, Failure, Result};
+use super::super::object::metadata_field;
+use super::super::status::{StatusCause, StatusError, StatusResult};
 
-const APPROVED: &str = "api-approved.kubernetes.io";
+const APPROVAL_ANNOTATION: &str = "api-approved.kubernetes.io";
 
-pub(super) fn validate(crd: &Value) -> Result<Vec<Cause>> {
+pub(super) fn validate_crd(crd: &Value) -> StatusResult<Vec<StatusCause>> {
     let spec = &crd["spec"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut causes = Vec::new();
     let mut require = |value: &Value, field: &str| {
         if value.as_str().is_none_or(str::is_empty) {
-            causes.push(Cause::required(field, ""));
+            causes.push(StatusCause::required_value(field, ""));
         }
     };
     require(&spec["group"], "spec.group");
@@ -25,18 +25,18 @@ pub(super) fn validate(crd: &Value) -> Result<Vec<Cause>> {
         text(&spec["group"])
     );
     if is_protected(&text(&spec["group"]))
-        && !is_approved(&crd["metadata"]["annotations"][APPROVED])
+        && !is_approved(&crd["metadata"]["annotations"][APPROVAL_ANNOTATION])
     {
         let detail = "protected groups must have approval annotation \"api-approved.kubernetes.io\", \
              see https://github.com/kubernetes/enhancements/pull/1111";
-        causes.push(Cause::required(
-            format!("metadata.annotations[{APPROVED}]"),
+        causes.push(StatusCause::required_value(
+            format!("metadata.annotations[{APPROVAL_ANNOTATION}]"),
             detail,
         ));
     }
-    if meta(crd, "name") != expected {
+    if metadata_field(crd, "name") != expected {
         let detail = "must be spec.names.plural+\".\"+spec.group";
-        causes.push(Cause::invalid(
+        causes.push(StatusCause::invalid_value(
             "metadata.name",
             &crd["metadata"]["name"],
             detail,
@@ -47,7 +47,11 @@ pub(super) fn validate(crd: &Value) -> Result<Vec<Cause>> {
         .any(|scope| spec["scope"] == *scope)
     {
         let allowed = ["\"Cluster\"", "\"Namespaced\""].map(str::to_owned);
-        causes.push(Cause::unsupported("spec.scope", &spec["scope"], &allowed));
+        causes.push(StatusCause::unsupported_value(
+            "spec.scope",
+            &spec["scope"],
+            &allowed,
+        ));
     }
     let versions = spec["versions"]
         .as_array()
@@ -60,7 +64,7 @@ pub(super) fn validate(crd: &Value) -> Result<Vec<Cause>> {
         != 1
     {
         let detail = "must have exactly one version marked as storage version";
-        causes.push(Cause::invalid(
+        causes.push(StatusCause::invalid_value(
             "spec.versions",
             &json!(versions.len()),
             detail,
@@ -69,9 +73,9 @@ pub(super) fn validate(crd: &Value) -> Result<Vec<Cause>> {
     for (index, version) in versions.iter().enumerate() {
         if !version["schema"]["openAPIV3Schema"].is_object() {
             let field = format!("spec.versions[{index}].schema.openAPIV3Schema");
-            causes.push(Cause::required(field, "schemas are required"));
+            causes.push(StatusCause::required_value(field, "schemas are required"));
         }
-        refuse_what_is_not_built(version)?;
+        refuse_unsupported(version)?;
     }
     if spec["conversion"]["strategy"]
         .as_str()
@@ -82,7 +86,7 @@ pub(super) fn validate(crd: &Value) -> Result<Vec<Cause>> {
             .count()
             > 1
     {
-        return Err(Failure::not_built(
+        return Err(StatusError::not_built(
             "conversion between versions of a custom kind",
         ));
     }
@@ -106,12 +110,14 @@ fn is_approved(annotation: &Value) -> bool {
     })
 }
 
-fn refuse_what_is_not_built(version: &Value) -> Result<()> {
+fn refuse_unsupported(version: &Value) -> StatusResult<()> {
     if names_key(&version["schema"], "x-kubernetes-validations") {
-        return Err(Failure::not_built("x-kubernetes-validations (CEL rules)"));
+        return Err(StatusError::not_built(
+            "x-kubernetes-validations (CEL rules)",
+        ));
     }
     if version["subresources"]["scale"].is_object() {
-        return Err(Failure::not_built("the scale subresource"));
+        return Err(StatusError::not_built("the scale subresource"));
     }
     Ok(())
 }
@@ -127,7 +133,7 @@ fn names_key(value: &Value, key: &str) -> bool {
 }
 
 /// A definition that is accepted is served from its commit on.
-pub(super) fn set_status(crd: &mut Value, now: &Value) {
+pub(super) fn set_crd_status(crd: &mut Value, now: &Value) {
     let spec = &crd["spec"];
     let mut names = spec["names"].clone();
     if names["singular"].as_str().is_none_or(str::is_empty) {

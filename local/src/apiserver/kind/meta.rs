@@ -2,43 +2,59 @@
 
 use serde_json::{Value, json};
 
-use super::super::object::meta;
-use super::super::resource::Resource;
-use super::super::status::Cause;
+use super::super::object::metadata_field;
+use super::super::resource::ServedResource;
+use super::super::status::StatusCause;
 use super::names;
 
 /// All annotations of an object together.
 const ANNOTATION_BYTES: usize = 256 << 10;
 
-pub(super) fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut causes: Vec<Cause> = old
-        .and_then(|old| late_finalizers(object, old))
+pub(super) fn validate_metadata(
+    resource: &ServedResource,
+    object: &Value,
+    old: Option<&Value>,
+) -> Vec<StatusCause> {
+    let mut causes: Vec<StatusCause> = old
+        .and_then(|old| check_new_finalizers(object, old))
         .into_iter()
         .collect();
-    let name = meta(object, "name");
+    let name = metadata_field(object, "name");
     if name.is_empty() {
-        causes.push(Cause::required(
+        causes.push(StatusCause::required_value(
             "metadata.name",
             "name or generateName is required",
         ));
     } else {
         let wrong = match (&*resource.group, &*resource.plural) {
             // Roles may be called `system:node`.
-            ("rbac.authorization.k8s.io", _) => names::path_segment(name),
-            ("", "namespaces" | "services") => names::label(name),
-            _ => names::subdomain(name),
+            ("rbac.authorization.k8s.io", _) => names::check_path_segment(name),
+            ("", "namespaces" | "services") => names::check_dns_label(name),
+            _ => names::check_dns_subdomain(name),
         };
-        causes.extend(Cause::each("metadata.name", &json!(name), &wrong));
+        causes.extend(StatusCause::invalid_values(
+            "metadata.name",
+            &json!(name),
+            &wrong,
+        ));
     }
     for (key, value) in object["metadata"]["labels"]
         .as_object()
         .into_iter()
         .flatten()
     {
-        let wrong = names::label_key(key);
-        causes.extend(Cause::each("metadata.labels", &json!(key), &wrong));
-        let wrong = names::label_value(value.as_str().unwrap_or_default());
-        causes.extend(Cause::each("metadata.labels", value, &wrong));
+        let wrong = names::check_label_key(key);
+        causes.extend(StatusCause::invalid_values(
+            "metadata.labels",
+            &json!(key),
+            &wrong,
+        ));
+        let wrong = names::check_label_value(value.as_str().unwrap_or_default());
+        causes.extend(StatusCause::invalid_values(
+            "metadata.labels",
+            value,
+            &wrong,
+        ));
     }
     let mut size = 0;
     for (key, value) in object["metadata"]["annotations"]
@@ -47,11 +63,15 @@ pub(super) fn validate(resource: &Resource, object: &Value, old: Option<&Value>)
         .flatten()
     {
         size += key.len() + value.as_str().map_or(0, str::len);
-        let wrong = names::label_key(&key.to_lowercase());
-        causes.extend(Cause::each("metadata.annotations", &json!(key), &wrong));
+        let wrong = names::check_label_key(&key.to_lowercase());
+        causes.extend(StatusCause::invalid_values(
+            "metadata.annotations",
+            &json!(key),
+            &wrong,
+        ));
     }
     if size > ANNOTATION_BYTES {
-        causes.push(Cause {
+        causes.push(StatusCause {
             reason: "FieldValueTooLong",
             field: "metadata.annotations".to_owned(),
             message: format!("Too long: may not be more than {ANNOTATION_BYTES} bytes"),
@@ -65,7 +85,7 @@ pub(super) fn validate(resource: &Resource, object: &Value, old: Option<&Value>)
     {
         for field in ["apiVersion", "kind", "name", "uid"] {
             if owner[field].as_str().is_none_or(str::is_empty) {
-                causes.push(Cause::required(
+                causes.push(StatusCause::required_value(
                     format!("metadata.ownerReferences[{index}].{field}"),
                     "must not be empty",
                 ));
@@ -76,7 +96,7 @@ pub(super) fn validate(resource: &Resource, object: &Value, old: Option<&Value>)
 }
 
 /// What is going may only be held by those who held it before.
-fn late_finalizers(object: &Value, old: &Value) -> Option<Cause> {
+fn check_new_finalizers(object: &Value, old: &Value) -> Option<StatusCause> {
     if !old["metadata"]["deletionTimestamp"].is_string() {
         return None;
     }
@@ -94,5 +114,5 @@ fn late_finalizers(object: &Value, old: &Value) -> Option<Cause> {
         "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         late.join(", ")
     );
-    (!late.is_empty()).then(|| Cause::forbidden("metadata.finalizers", &detail))
+    (!late.is_empty()).then(|| StatusCause::forbidden_field("metadata.finalizers", &detail))
 }

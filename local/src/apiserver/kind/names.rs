@@ -20,29 +20,33 @@ const MAX_LABEL: usize = 63;
 const MAX_SUBDOMAIN: usize = 253;
 
 /// Of a name that is a DNS label, such as a container's.
-pub(super) fn label(name: &str) -> Vec<String> {
-    let mut errors = too_long(name, MAX_LABEL);
+pub(super) fn check_dns_label(name: &str) -> Vec<String> {
+    let mut errors = check_length(name, MAX_LABEL);
     if !is_label(name) {
         errors.push(if is_subdomain(name) {
             "must not contain dots".to_owned()
         } else {
-            broken(LABEL_RULE, LABEL_REGEX, &["my-name", "123-abc"])
+            regex_error(LABEL_RULE, LABEL_REGEX, &["my-name", "123-abc"])
         });
     }
     errors
 }
 
 /// Of a name that is a DNS subdomain, such as most objects'.
-pub(super) fn subdomain(name: &str) -> Vec<String> {
-    let mut errors = too_long(name, MAX_SUBDOMAIN);
+pub(super) fn check_dns_subdomain(name: &str) -> Vec<String> {
+    let mut errors = check_length(name, MAX_SUBDOMAIN);
     if !is_subdomain(name) {
-        errors.push(broken(SUBDOMAIN_RULE, SUBDOMAIN_REGEX, &["example.com"]));
+        errors.push(regex_error(
+            SUBDOMAIN_RULE,
+            SUBDOMAIN_REGEX,
+            &["example.com"],
+        ));
     }
     errors
 }
 
 /// Of an object's name that need only be a segment of a path, such as a role's.
-pub(super) fn path_segment(name: &str) -> Vec<String> {
+pub(super) fn check_path_segment(name: &str) -> Vec<String> {
     if [".", ".."].contains(&name) {
         return vec![format!("may not be '{name}'")];
     }
@@ -53,7 +57,7 @@ pub(super) fn path_segment(name: &str) -> Vec<String> {
 }
 
 /// Of the key of a label: `[prefix/]name`.
-pub(super) fn label_key(key: &str) -> Vec<String> {
+pub(super) fn check_label_key(key: &str) -> Vec<String> {
     let examples = ["MyName", "my.name", "123-abc"];
     let mut errors = Vec::new();
     let mut parts: Vec<&str> = key.split('/').collect();
@@ -62,11 +66,11 @@ pub(super) fn label_key(key: &str) -> Vec<String> {
         [] => {}
         [""] => errors.push("prefix part must be non-empty".to_owned()),
         [prefix] => {
-            let wrong = subdomain(prefix).into_iter();
+            let wrong = check_dns_subdomain(prefix).into_iter();
             errors.extend(wrong.map(|it| format!("prefix part {it}")));
         }
         _ => {
-            let rule = broken(KEY_RULE, KEY_REGEX, &examples);
+            let rule = regex_error(KEY_RULE, KEY_REGEX, &examples);
             let prefix =
                 "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
             return vec![format!("a valid label key {rule} {prefix}")];
@@ -75,39 +79,39 @@ pub(super) fn label_key(key: &str) -> Vec<String> {
     if name.is_empty() {
         errors.push("name part must be non-empty".to_owned());
     }
-    let long = too_long(name, MAX_LABEL).into_iter();
+    let long = check_length(name, MAX_LABEL).into_iter();
     errors.extend(long.map(|it| format!("name part {it}")));
     if !is_key_name(name) {
-        let rule = broken(KEY_RULE, KEY_REGEX, &examples);
+        let rule = regex_error(KEY_RULE, KEY_REGEX, &examples);
         errors.push(format!("name part {rule}"));
     }
     errors
 }
 
 /// Of a label's value.
-pub(super) fn label_value(value: &str) -> Vec<String> {
-    let mut errors = too_long(value, MAX_LABEL);
+pub(super) fn check_label_value(value: &str) -> Vec<String> {
+    let mut errors = check_length(value, MAX_LABEL);
     if !value.is_empty() && !is_key_name(value) {
         let examples = ["MyValue", "my_value", "12345"];
-        errors.push(broken(VALUE_RULE, VALUE_REGEX, &examples));
+        errors.push(regex_error(VALUE_RULE, VALUE_REGEX, &examples));
     }
     errors
 }
 
-fn too_long(text: &str, max: usize) -> Vec<String> {
+fn check_length(text: &str, max: usize) -> Vec<String> {
     let is_long = text.len() > max;
     let error = is_long.then(|| format!("must be no more than {max} bytes"));
     error.into_iter().collect()
 }
 
-fn broken(rule: &str, regex: &str, examples: &[&str]) -> String {
+fn regex_error(rule: &str, regex: &str, examples: &[&str]) -> String {
     let examples: Vec<String> = examples.iter().map(|it| format!("'{it}', ")).collect();
     let examples = examples.join(" or ");
     format!("{rule} (e.g. {examples}regex used for validation is '{regex}')")
 }
 
 fn is_label(name: &str) -> bool {
-    words(name, |c| matches!(c, b'-' | b'a'..=b'z' | b'0'..=b'9'))
+    has_allowed_chars(name, |c| matches!(c, b'-' | b'a'..=b'z' | b'0'..=b'9'))
 }
 
 fn is_subdomain(name: &str) -> bool {
@@ -116,11 +120,11 @@ fn is_subdomain(name: &str) -> bool {
 
 fn is_key_name(name: &str) -> bool {
     let allowed = |c: u8| matches!(c, b'-' | b'_' | b'.') || c.is_ascii_alphanumeric();
-    words(name, allowed)
+    has_allowed_chars(name, allowed)
 }
 
 /// Not empty, of `allowed` characters, with letters or digits at both ends.
-fn words(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
+fn has_allowed_chars(text: &str, allowed: impl Fn(u8) -> bool) -> bool {
     let bytes = text.as_bytes();
     let ends = [bytes.first(), bytes.last()];
     bytes.iter().all(|byte| allowed(*byte))
@@ -155,13 +159,13 @@ mod tests {
                 &["must be no more than 253 bytes", SUBDOMAIN],
             ),
         ] {
-            assert_eq!(label(name), of_label, "{name:?}");
-            assert_eq!(subdomain(name), of_subdomain, "{name:?}");
+            assert_eq!(check_dns_label(name), of_label, "{name:?}");
+            assert_eq!(check_dns_subdomain(name), of_subdomain, "{name:?}");
         }
-        assert_eq!(path_segment("system:node"), [""; 0]);
-        assert_eq!(path_segment(".."), ["may not be '..'"]);
+        assert_eq!(check_path_segment("system:node"), [""; 0]);
+        assert_eq!(check_path_segment(".."), ["may not be '..'"]);
         assert_eq!(
-            path_segment("a%/b"),
+            check_path_segment("a%/b"),
             ["may not contain '/'", "may not contain '%'"]
         );
     }
@@ -187,7 +191,7 @@ mod tests {
                 &["name part must be no more than 63 bytes"],
             ),
         ] {
-            assert_eq!(label_key(key), errors, "{key:?}");
+            assert_eq!(check_label_key(key), errors, "{key:?}");
         }
         for (value, errors) in [
             ("", &[][..]),
@@ -198,7 +202,7 @@ mod tests {
             // Bytes, not characters.
             (&"ü".repeat(32), &["must be no more than 63 bytes", VALUE]),
         ] {
-            assert_eq!(label_value(value), errors, "{value:?}");
+            assert_eq!(check_label_value(value), errors, "{value:?}");
         }
     }
 }

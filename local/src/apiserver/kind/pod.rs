@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::super::object::child;
-use super::super::status::Cause;
+use super::super::object::ensure_child_object;
+use super::super::status::StatusCause;
 use super::names;
 
 /// Defaults that runners and clients read, and the first status.
-pub(super) fn prepare(pod: &mut Value) {
-    let spec = child(pod, "spec");
+pub(super) fn set_pod_defaults(pod: &mut Value) {
+    let spec = ensure_child_object(pod, "spec");
     for (field, value) in [
         ("restartPolicy", json!("Always")),
         ("terminationGracePeriodSeconds", json!(30)),
@@ -28,13 +28,13 @@ pub(super) fn prepare(pod: &mut Value) {
             .into_iter()
             .flatten()
         {
-            prepare_container(container);
+            set_container_defaults(container);
         }
     }
     pod["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
 }
 
-fn prepare_container(container: &mut Value) {
+fn set_container_defaults(container: &mut Value) {
     let image = container["image"].as_str().unwrap_or_default();
     let tag = image.rsplit('/').next().unwrap_or_default();
     let latest = !image.contains('@') && (!tag.contains(':') || tag.ends_with(":latest"));
@@ -54,22 +54,22 @@ fn prepare_container(container: &mut Value) {
     }
 }
 
-pub(super) fn validate(pod: &Value) -> Vec<Cause> {
+pub(super) fn validate_pod(pod: &Value) -> Vec<StatusCause> {
     let mut causes = Vec::new();
     let spec = &pod["spec"];
     let volumes = validate_volumes(spec, &mut causes);
     let mut taken = BTreeSet::new();
     if spec["containers"].as_array().is_none_or(Vec::is_empty) {
-        causes.push(Cause::required("spec.containers", ""));
+        causes.push(StatusCause::required_value("spec.containers", ""));
     }
     for list in ["initContainers", "containers"] {
         for (index, container) in spec[list].as_array().into_iter().flatten().enumerate() {
             let path = format!("spec.{list}[{index}]");
             let name = container["name"].as_str().unwrap_or_default();
             if name.is_empty() {
-                causes.push(Cause::required(format!("{path}.name"), ""));
+                causes.push(StatusCause::required_value(format!("{path}.name"), ""));
             } else {
-                causes.extend(wrong_name(&format!("{path}.name"), name, &mut taken));
+                causes.extend(check_name(&format!("{path}.name"), name, &mut taken));
             }
             validate_container(&path, container, &volumes, &mut causes);
         }
@@ -80,14 +80,18 @@ pub(super) fn validate(pod: &Value) -> Vec<Cause> {
         .any(|one| policy == one)
     {
         let allowed = ["\"Always\"", "\"OnFailure\"", "\"Never\""].map(str::to_owned);
-        causes.push(Cause::unsupported("spec.restartPolicy", policy, &allowed));
+        causes.push(StatusCause::unsupported_value(
+            "spec.restartPolicy",
+            policy,
+            &allowed,
+        ));
     }
     if spec["activeDeadlineSeconds"]
         .as_i64()
         .is_some_and(|seconds| seconds < 1)
     {
         let detail = "must be between 1 and 2147483647, inclusive";
-        causes.push(Cause::invalid(
+        causes.push(StatusCause::invalid_value(
             "spec.activeDeadlineSeconds",
             &spec["activeDeadlineSeconds"],
             detail,
@@ -96,26 +100,26 @@ pub(super) fn validate(pod: &Value) -> Vec<Cause> {
     causes
 }
 
-fn validate_volumes<'a>(spec: &'a Value, causes: &mut Vec<Cause>) -> BTreeSet<&'a str> {
+fn validate_volumes<'a>(spec: &'a Value, causes: &mut Vec<StatusCause>) -> BTreeSet<&'a str> {
     let mut taken = BTreeSet::new();
     for (index, volume) in spec["volumes"].as_array().into_iter().flatten().enumerate() {
         let path = format!("spec.volumes[{index}].name");
         let name = volume["name"].as_str().unwrap_or_default();
         if name.is_empty() {
-            causes.push(Cause::required(path, ""));
+            causes.push(StatusCause::required_value(path, ""));
         } else {
-            causes.extend(wrong_name(&path, name, &mut taken));
+            causes.extend(check_name(&path, name, &mut taken));
         }
     }
     taken
 }
 
 /// A label, and nobody else's.
-fn wrong_name<'a>(field: &str, name: &'a str, taken: &mut BTreeSet<&'a str>) -> Vec<Cause> {
+fn check_name<'a>(field: &str, name: &'a str, taken: &mut BTreeSet<&'a str>) -> Vec<StatusCause> {
     let value = json!(name);
-    let mut wrong = Cause::each(field, &value, &names::label(name));
+    let mut wrong = StatusCause::invalid_values(field, &value, &names::check_dns_label(name));
     if wrong.is_empty() && !taken.insert(name) {
-        wrong.push(Cause::duplicate(field, &value));
+        wrong.push(StatusCause::duplicate_value(field, &value));
     }
     wrong
 }
@@ -124,10 +128,10 @@ fn validate_container(
     path: &str,
     container: &Value,
     volumes: &BTreeSet<&str>,
-    causes: &mut Vec<Cause>,
+    causes: &mut Vec<StatusCause>,
 ) {
     if container["image"].as_str().is_none_or(str::is_empty) {
-        causes.push(Cause::required(format!("{path}.image"), ""));
+        causes.push(StatusCause::required_value(format!("{path}.image"), ""));
     }
     for (index, variable) in container["env"]
         .as_array()
@@ -136,7 +140,10 @@ fn validate_container(
         .enumerate()
     {
         if variable["name"].as_str().is_none_or(str::is_empty) {
-            causes.push(Cause::required(format!("{path}.env[{index}].name"), ""));
+            causes.push(StatusCause::required_value(
+                format!("{path}.env[{index}].name"),
+                "",
+            ));
         }
     }
     let mut mounted = BTreeSet::new();
@@ -148,17 +155,18 @@ fn validate_container(
     {
         let path = format!("{path}.volumeMounts[{index}]");
         match mount["name"].as_str().unwrap_or_default() {
-            "" => causes.push(Cause::required(format!("{path}.name"), "")),
-            name if !volumes.contains(name) => {
-                causes.push(Cause::not_found(format!("{path}.name"), &mount["name"]))
-            }
+            "" => causes.push(StatusCause::required_value(format!("{path}.name"), "")),
+            name if !volumes.contains(name) => causes.push(StatusCause::not_found(
+                format!("{path}.name"),
+                &mount["name"],
+            )),
             _ => {}
         }
         match mount["mountPath"].as_str().unwrap_or_default() {
-            "" => causes.push(Cause::required(format!("{path}.mountPath"), "")),
+            "" => causes.push(StatusCause::required_value(format!("{path}.mountPath"), "")),
             at if !mounted.insert(at) => {
                 let detail = "must be unique";
-                causes.push(Cause::invalid(
+                causes.push(StatusCause::invalid_value(
                     format!("{path}.mountPath"),
                     &mount["mountPath"],
                     detail,
@@ -170,17 +178,17 @@ fn validate_container(
 }
 
 /// Of a running pod's spec little may change.
-pub(super) fn validate_update(old: &Value, new: &Value) -> Vec<Cause> {
-    if fixed_part(&old["spec"]) == fixed_part(&new["spec"]) {
+pub(super) fn validate_pod_update(old: &Value, new: &Value) -> Vec<StatusCause> {
+    if immutable_fields(&old["spec"]) == immutable_fields(&new["spec"]) {
         return Vec::new();
     }
     let detail = "pod updates may not change fields other than `spec.containers[*].image`, \
          `spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to existing \
          tolerations), `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
-    vec![Cause::forbidden("spec", detail)]
+    vec![StatusCause::forbidden_field("spec", detail)]
 }
 
-fn fixed_part(spec: &Value) -> Value {
+fn immutable_fields(spec: &Value) -> Value {
     let mut spec = spec.clone();
     if let Some(map) = spec.as_object_mut() {
         map.remove("activeDeadlineSeconds");
@@ -263,8 +271,8 @@ mod tests {
         ];
         for (name, spec, expected) in cases {
             let mut pod = json!({"spec": spec});
-            prepare(&mut pod);
-            let fields: Vec<String> = validate(&pod)
+            set_pod_defaults(&mut pod);
+            let fields: Vec<String> = validate_pod(&pod)
                 .into_iter()
                 .map(|cause| cause.field)
                 .collect();
@@ -277,8 +285,8 @@ mod tests {
         let old = json!({"spec": {"containers": [{"name": "c", "image": "a"}]}});
         let mut new = old.clone();
         new["spec"]["containers"][0]["image"] = json!("b");
-        assert!(validate_update(&old, &new).is_empty());
+        assert!(validate_pod_update(&old, &new).is_empty());
         new["spec"]["nodeName"] = json!("elsewhere");
-        assert_eq!(validate_update(&old, &new)[0].field, "spec");
+        assert_eq!(validate_pod_update(&old, &new)[0].field, "spec");
     }
 }

@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 use serde_json::{Map, Value};
 
-use super::super::status::{Failure, Result};
+use super::super::status::{StatusError, StatusResult};
 
 /// Which key tells the elements of a list apart, by the list's field name. What is not here is replaced as a whole.
 /// `ports` has two: a container's and a service's; the one its elements carry is taken.
@@ -37,24 +37,28 @@ const RETAIN: &str = "$retainKeys";
 const ORDER: &str = "$setElementOrder/";
 const DELETE: &str = "$deleteFromPrimitiveList/";
 
-pub(crate) fn strategic_merge_patch(object: &Value, body: &Bytes) -> Result<Value> {
-    let Value::Object(patch) = super::parse(body)? else {
-        return Err(Failure::bad_request("a strategic merge patch is an object"));
+pub(crate) fn strategic_merge_patch(object: &Value, body: &Bytes) -> StatusResult<Value> {
+    let Value::Object(patch) = super::parse_patch(body)? else {
+        return Err(StatusError::bad_request(
+            "a strategic merge patch is an object",
+        ));
     };
     let mut patched = object.clone();
-    let target = patched.as_object_mut().ok_or_else(Failure::internal)?;
+    let target = patched
+        .as_object_mut()
+        .ok_or_else(StatusError::internal_error)?;
     merge_map(target, &patch)?;
     Ok(patched)
 }
 
-fn merge_map(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<()> {
+fn merge_map(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> StatusResult<()> {
     match patch
         .get(DIRECTIVE)
         .map(|directive| directive.as_str().unwrap_or_default())
     {
         None | Some("merge") => {}
         Some("replace") => {
-            *target = plain(patch);
+            *target = without_directives(patch);
             return Ok(());
         }
         Some("delete") => {
@@ -62,7 +66,7 @@ fn merge_map(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Res
             return Ok(());
         }
         Some(other) => {
-            return Err(Failure::bad_request(format!(
+            return Err(StatusError::bad_request(format!(
                 "unknown patch directive {other:?}"
             )));
         }
@@ -70,7 +74,7 @@ fn merge_map(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Res
     if let Some(kept) = patch.get(RETAIN).and_then(Value::as_array) {
         target.retain(|name, _| kept.iter().any(|one| one == name));
     }
-    for (name, doomed) in directives(patch, DELETE) {
+    for (name, doomed) in list_directives(patch, DELETE) {
         if let Some(list) = target.get_mut(name).and_then(Value::as_array_mut) {
             list.retain(|one| !doomed.contains(one));
         }
@@ -78,7 +82,7 @@ fn merge_map(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Res
     for (name, change) in patch.iter().filter(|(name, _)| !name.starts_with('$')) {
         merge_field(target, name, change)?;
     }
-    for (name, order) in directives(patch, ORDER) {
+    for (name, order) in list_directives(patch, ORDER) {
         if let Some(list) = target.get_mut(name).and_then(Value::as_array_mut) {
             let in_patch = patch
                 .get(name)
@@ -91,7 +95,7 @@ fn merge_map(target: &mut Map<String, Value>, patch: &Map<String, Value>) -> Res
     Ok(())
 }
 
-fn directives<'a>(
+fn list_directives<'a>(
     patch: &'a Map<String, Value>,
     prefix: &'static str,
 ) -> impl Iterator<Item = (&'a str, &'a Vec<Value>)> {
@@ -100,7 +104,7 @@ fn directives<'a>(
         .filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_array()?)))
 }
 
-fn merge_field(target: &mut Map<String, Value>, name: &str, change: &Value) -> Result<()> {
+fn merge_field(target: &mut Map<String, Value>, name: &str, change: &Value) -> StatusResult<()> {
     match change {
         Value::Null => {
             target.remove(name);
@@ -129,7 +133,7 @@ fn merge_field(target: &mut Map<String, Value>, name: &str, change: &Value) -> R
     Ok(())
 }
 
-fn merge_list(target: &mut Map<String, Value>, name: &str, patch: &[Value]) -> Result<()> {
+fn merge_list(target: &mut Map<String, Value>, name: &str, patch: &[Value]) -> StatusResult<()> {
     let empty = || Value::Array(Vec::new());
     let replaces = patch.iter().any(|one| one[DIRECTIVE] == "replace");
     let key = merge_key(name, patch);
@@ -158,12 +162,12 @@ fn merge_list(target: &mut Map<String, Value>, name: &str, patch: &[Value]) -> R
     };
     for one in patch {
         let Value::Object(change) = one else {
-            return Err(Failure::bad_request(format!(
+            return Err(StatusError::bad_request(format!(
                 "{name}: the elements of the patch must be objects"
             )));
         };
         let Some(id) = change.get(key) else {
-            return Err(Failure::bad_request(format!(
+            return Err(StatusError::bad_request(format!(
                 "map: {one} does not contain declared merge key: {key}"
             )));
         };
@@ -216,7 +220,7 @@ fn set_order(list: &mut [Value], order: &[Value], key: Option<&'static str>, in_
     }
 }
 
-fn plain(patch: &Map<String, Value>) -> Map<String, Value> {
+fn without_directives(patch: &Map<String, Value>) -> Map<String, Value> {
     patch
         .iter()
         .filter(|(name, _)| !name.starts_with('$'))

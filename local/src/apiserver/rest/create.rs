@@ -8,77 +8,82 @@ use rand::Rng;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::decoding::decode_object;
 use super::super::kind;
 use super::super::lifecycle::{self, whole_seconds};
-use super::super::managed::{self, Manager};
-use super::super::object::{Key, Object, child, meta};
-use super::super::render::Render;
-use super::super::resource::Resource;
-use super::super::shape::shape;
-use super::super::status::{Failure, Result};
+use super::super::managed_fields::{self, FieldManager};
+use super::super::object::{ApiObject, ObjectKey, ensure_child_object, metadata_field};
+use super::super::render::ResponseFormat;
+use super::super::resource::ServedResource;
+use super::super::status::{StatusError, StatusResult};
 use super::super::store::Txn;
-use super::{Call, json_response};
+use super::{ResourceRequest, json_response};
 
 /// What a generated name ends with: no vowels, so no words.
-const SUFFIX: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX_CHARS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
-pub(super) async fn create(call: Call) -> Result<Response> {
-    let render = Render::of(&call.headers, &call.params)?;
+pub(super) async fn create_resource(call: ResourceRequest) -> StatusResult<Response> {
+    let render = ResponseFormat::negotiate_format(&call.headers, &call.params)?;
     // Before the body is read: kubectl sends some of these in a form that is not known here.
-    kind::refuse_new(&call.resource)?;
-    let mut object = call.body()?;
-    let mut warnings = shape(&call.resource, &mut object, call.strictness()?)?;
-    warnings.extend(kind::warn_new(&call.resource));
-    let manager = Manager::update(&call.manager(), "");
-    let name = name_it(&mut object);
-    let key = Key::new(call.resource.id(), &namespace(&call, &object)?, &name);
+    kind::refuse_unrunnable(&call.resource)?;
+    let mut object = call.read_body()?;
+    let mut warnings = decode_object(&call.resource, &mut object, call.field_validation()?)?;
+    warnings.extend(kind::warn_unrunnable(&call.resource));
+    let manager = FieldManager::for_update(&call.field_manager_name(), "");
+    let name = ensure_name(&mut object);
+    let key = ObjectKey::new(
+        call.resource.id(),
+        &target_namespace(&call, &object)?,
+        &name,
+    );
     let dry_run = call.params.dry_run()?;
     let resource = call.resource.clone();
-    let write = move |txn: &mut Txn<'_>| insert(txn, &resource, key, object, &manager);
-    let created = call.store().write(call.now, dry_run, write).await?;
-    let text = render.one(&call.resource, &created, call.now);
+    let write = move |txn: &mut Txn<'_>| insert_object(txn, &resource, key, object, &manager);
+    let created = call.store().submit_write(call.now, dry_run, write).await?;
+    let text = render.render_object(&call.resource, &created, call.now);
     Ok(json_response(StatusCode::CREATED, text, &warnings))
 }
 
-fn namespace(call: &Call, object: &Value) -> Result<String> {
-    let given = meta(object, "namespace");
+fn target_namespace(call: &ResourceRequest, object: &Value) -> StatusResult<String> {
+    let given = metadata_field(object, "namespace");
     if call.resource.namespaced && call.namespace.is_empty() {
-        return Err(Failure::method_not_allowed());
+        return Err(StatusError::method_not_allowed());
     }
     if !given.is_empty() && given != call.namespace {
         let why =
             "the namespace of the provided object does not match the namespace sent on the request";
-        return Err(Failure::bad_request(why));
+        return Err(StatusError::bad_request(why));
     }
     Ok(call.namespace.clone())
 }
 
-fn name_it(object: &mut Value) -> String {
-    let prefix = meta(object, "generateName").to_owned();
-    if meta(object, "name").is_empty() && !prefix.is_empty() {
+fn ensure_name(object: &mut Value) -> String {
+    let prefix = metadata_field(object, "generateName").to_owned();
+    if metadata_field(object, "name").is_empty() && !prefix.is_empty() {
         let mut random = rand::rng();
-        let suffix = (0..5).map(|_| char::from(SUFFIX[random.random_range(0..SUFFIX.len())]));
+        let suffix =
+            (0..5).map(|_| char::from(SUFFIX_CHARS[random.random_range(0..SUFFIX_CHARS.len())]));
         // Kubernetes cuts the prefix so that the whole is a label.
         let name: String = prefix.chars().take(58).chain(suffix).collect();
         object["metadata"]["name"] = json!(name);
     }
-    meta(object, "name").to_owned()
+    metadata_field(object, "name").to_owned()
 }
 
 /// Writes a new object, completed and checked. Also what server-side apply does with one that is not there.
-pub(super) fn insert(
+pub(super) fn insert_object(
     txn: &mut Txn<'_>,
-    resource: &Arc<Resource>,
-    key: Key,
+    resource: &Arc<ServedResource>,
+    key: ObjectKey,
     mut object: Value,
-    manager: &Manager,
-) -> Result<Arc<Object>> {
+    manager: &FieldManager,
+) -> StatusResult<Arc<ApiObject>> {
     check_namespace(txn, resource, &key)?;
     if txn.get(&key).is_some() {
-        return Err(Failure::already_exists(resource, &key.name));
+        return Err(StatusError::already_exists(resource, &key.name));
     }
     let now = whole_seconds(txn.now());
-    let fields = child(&mut object, "metadata");
+    let fields = ensure_child_object(&mut object, "metadata");
     for decided in [
         "resourceVersion",
         "deletionTimestamp",
@@ -98,29 +103,33 @@ pub(super) fn insert(
     }
     kind::prepare_create(resource, &mut object);
     kind::prepare_write(resource, &mut object, &now);
-    kind::validate(resource, &object, None)?;
-    managed::record(resource, None, &mut object, manager, &now);
-    let created = txn.put(key, object)?;
+    kind::validate_object(resource, &object, None)?;
+    managed_fields::update_managed_fields(resource, None, &mut object, manager, &now);
+    let created = txn.put_object(key, object)?;
     lifecycle::collect_if_orphaned(txn, resource, &created)?;
     Ok(created)
 }
 
-fn check_namespace(txn: &Txn<'_>, resource: &Resource, key: &Key) -> Result<()> {
+fn check_namespace(txn: &Txn<'_>, resource: &ServedResource, key: &ObjectKey) -> StatusResult<()> {
     let registry = txn.registry();
     if registry
-        .find(&resource.group, &resource.version, &resource.plural)
+        .find_resource(&resource.group, &resource.version, &resource.plural)
         .is_none()
     {
-        return Err(Failure::no_route());
+        return Err(StatusError::no_route());
     }
     if !resource.namespaced {
         return Ok(());
     }
-    let at = Key::new(&Arc::from("namespaces"), "", &key.namespace);
+    let at = ObjectKey::new(&Arc::from("namespaces"), "", &key.namespace);
     let namespaces = registry.by_id("namespaces").expect("a built-in kind");
-    let namespace = super::existing(txn, namespaces, &at)?;
+    let namespace = super::get_existing_object(txn, namespaces, &at)?;
     if namespace.deleting {
-        return Err(Failure::terminating(resource, &key.name, &key.namespace));
+        return Err(StatusError::namespace_terminating(
+            resource,
+            &key.name,
+            &key.namespace,
+        ));
     }
     Ok(())
 }

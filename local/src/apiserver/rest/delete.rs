@@ -6,22 +6,22 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::json;
 
-use super::super::lifecycle::{self, Deleted};
-use super::super::object::Object;
-use super::super::status::{Failure, Result};
+use super::super::lifecycle::{self, DeletionOutcome};
+use super::super::object::ApiObject;
+use super::super::status::{StatusError, StatusResult};
 use super::super::store::Txn;
-use super::{Call, existing, json_response};
+use super::{ResourceRequest, get_existing_object, json_response};
 
-pub(super) async fn delete(call: Call) -> Result<Response> {
+pub(super) async fn delete_resource(call: ResourceRequest) -> StatusResult<Response> {
     let (options, dry_run) = call.params.delete_options(&call.optional_body()?)?;
-    let (resource, key) = (call.resource.clone(), call.key());
+    let (resource, key) = (call.resource.clone(), call.object_key());
     let write = move |txn: &mut Txn<'_>| {
-        let object = existing(txn, &resource, &key)?;
-        lifecycle::delete(txn, &resource, &object, &options)
+        let object = get_existing_object(txn, &resource, &key)?;
+        lifecycle::delete_object(txn, &resource, &object, &options)
     };
-    let text = match call.store().write(call.now, dry_run, write).await? {
-        Deleted::Going(object) => object.text.clone(),
-        Deleted::Gone(object) => {
+    let text = match call.store().submit_write(call.now, dry_run, write).await? {
+        DeletionOutcome::Going(object) => object.text.clone(),
+        DeletionOutcome::Gone(object) => {
             let mut details =
                 json!({"name": call.name, "kind": call.resource.plural, "uid": object.uid});
             if !call.resource.group.is_empty() {
@@ -34,30 +34,30 @@ pub(super) async fn delete(call: Call) -> Result<Response> {
     Ok(json_response(StatusCode::OK, text, &[]))
 }
 
-pub(super) async fn delete_collection(call: Call) -> Result<Response> {
+pub(super) async fn delete_collection(call: ResourceRequest) -> StatusResult<Response> {
     let (options, dry_run) = call.params.delete_options(&call.optional_body()?)?;
-    let selector = call.params.selector()?;
+    let selector = call.params.parse_selector()?;
     selector.check_fields(call.resource.id())?;
     if call.resource.namespaced && call.namespace.is_empty() {
-        return Err(Failure::method_not_allowed());
+        return Err(StatusError::method_not_allowed());
     }
     let (resource, namespace) = (call.resource.clone(), call.namespace.clone());
     let write = move |txn: &mut Txn<'_>| {
         let namespace = Some(namespace.as_str()).filter(|namespace| !namespace.is_empty());
-        let objects: Vec<Arc<Object>> = txn
-            .scan(resource.id(), namespace)
+        let objects: Vec<Arc<ApiObject>> = txn
+            .list_objects(resource.id(), namespace)
             .into_iter()
-            .filter(|object| selector.matches(object))
+            .filter(|object| selector.matches_object(object))
             .collect();
         for key in objects.iter().map(|object| &object.key) {
             // An earlier one may have taken this one along.
             if let Some(object) = txn.get(key) {
-                lifecycle::delete(txn, &resource, &object, &options)?;
+                lifecycle::delete_object(txn, &resource, &object, &options)?;
             }
         }
         Ok(())
     };
-    call.store().write(call.now, dry_run, write).await?;
+    call.store().submit_write(call.now, dry_run, write).await?;
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
     Ok(json_response(
         StatusCode::OK,

@@ -8,37 +8,39 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::super::lifecycle::whole_seconds;
-use super::super::logs::{LogOptions, LogSource};
-use super::super::status::{Failure, Result};
+use super::super::logs::{LogSource, PodLogOptions};
+use super::super::status::{StatusError, StatusResult};
 use super::super::store::Txn;
-use super::{Call, existing, json_response};
+use super::{ResourceRequest, get_existing_object, json_response};
 
 /// Assigns a pod to a node; a pod is assigned once.
-pub(super) async fn bind(call: Call) -> Result<Response> {
-    let binding = call.body()?;
+pub(super) async fn bind_pod(call: ResourceRequest) -> StatusResult<Response> {
+    let binding = call.read_body()?;
     let Some(node) = binding["target"]["name"]
         .as_str()
         .filter(|node| !node.is_empty())
         .map(str::to_owned)
     else {
-        return Err(Failure::bad_request("binding: target.name: Required value"));
+        return Err(StatusError::bad_request(
+            "binding: target.name: Required value",
+        ));
     };
-    let (resource, key) = (call.resource.clone(), call.key());
+    let (resource, key) = (call.resource.clone(), call.object_key());
     let write = move |txn: &mut Txn<'_>| {
-        let mut pod = existing(txn, &resource, &key)?.value();
+        let mut pod = get_existing_object(txn, &resource, &key)?.to_value();
         if pod["metadata"]["deletionTimestamp"].is_string() {
             let why = format!(
                 "pod {} is being deleted, cannot be assigned to a host",
                 key.name
             );
-            return Err(Failure::conflict(&resource, &key.name, &why));
+            return Err(StatusError::operation_conflict(&resource, &key.name, &why));
         }
         if let Some(bound) = pod["spec"]["nodeName"]
             .as_str()
             .filter(|bound| !bound.is_empty())
         {
             let why = format!("pod {} is already assigned to node {bound:?}", key.name);
-            return Err(Failure::conflict(&resource, &key.name, &why));
+            return Err(StatusError::operation_conflict(&resource, &key.name, &why));
         }
         pod["spec"]["nodeName"] = json!(node);
         let scheduled = json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": whole_seconds(txn.now())});
@@ -46,10 +48,10 @@ pub(super) async fn bind(call: Call) -> Result<Response> {
             Some(conditions) => conditions.push(scheduled),
             None => pod["status"]["conditions"] = json!([scheduled]),
         }
-        txn.put(key, pod).map(|_| ())
+        txn.put_object(key, pod).map(|_| ())
     };
     call.store()
-        .write(call.now, call.params.dry_run()?, write)
+        .submit_write(call.now, call.params.dry_run()?, write)
         .await?;
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(json_response(
@@ -60,15 +62,15 @@ pub(super) async fn bind(call: Call) -> Result<Response> {
 }
 
 /// The output of one container.
-pub(super) fn log(call: &Call) -> Result<Response> {
-    let options = LogOptions::parse(&call.params, &call.name, call.now)?;
-    let object = call.store().read().get(&call.key()).cloned();
-    let object = object.ok_or_else(|| Failure::not_found(&call.resource, &call.name))?;
-    let pod = object.value();
+pub(super) fn read_pod_log(call: &ResourceRequest) -> StatusResult<Response> {
+    let options = PodLogOptions::parse_params(&call.params, &call.name, call.now)?;
+    let object = call.store().read_state().get(&call.object_key()).cloned();
+    let object = object.ok_or_else(|| StatusError::not_found(&call.resource, &call.name))?;
+    let pod = object.to_value();
     let container = choose_container(&pod, call)?;
     let source = LogSource::new(call.api.logs(), &call.namespace, &object.uid, &container);
     let source = if options.previous {
-        source.previous()
+        source.previous_log()
     } else {
         source
     };
@@ -77,27 +79,27 @@ pub(super) fn log(call: &Call) -> Result<Response> {
             let name = &call.name;
             format!("previous terminated container {container:?} in pod {name:?} not found")
         } else {
-            no_log(&pod, &call.name, &container)
+            explain_missing_log(&pod, &call.name, &container)
         };
-        return Err(Failure::bad_request(why));
+        return Err(StatusError::bad_request(why));
     }
-    let (api, key, uid) = (call.api.clone(), call.key(), object.uid.clone());
-    let run = restarts(&pod, &container);
+    let (api, key, uid) = (call.api.clone(), call.object_key(), object.uid.clone());
+    let run = restart_count(&pod, &container);
     let ended = move || {
-        let now = api.store().read().get(&key).map(Arc::clone);
+        let now = api.store().read_state().get(&key).map(Arc::clone);
         options.previous
             || now.is_none_or(|object| {
-                object.uid != uid || has_ended(&object.value(), &container, run)
+                object.uid != uid || has_ended(&object.to_value(), &container, run)
             })
     };
-    let mut response = Response::new(Body::from_stream(source.stream(options, ended)));
+    let mut response = Response::new(Body::from_stream(source.stream_log(options, ended)));
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     Ok(response)
 }
 
-fn choose_container(pod: &Value, call: &Call) -> Result<String> {
+fn choose_container(pod: &Value, call: &ResourceRequest) -> StatusResult<String> {
     let names = |list: &str| -> Vec<&str> {
         pod["spec"][list]
             .as_array()
@@ -107,10 +109,10 @@ fn choose_container(pod: &Value, call: &Call) -> Result<String> {
             .collect()
     };
     let (containers, init) = (names("containers"), names("initContainers"));
-    let asked = call.params.text("container");
+    let asked = call.params.get_text("container");
     match (asked, containers.as_slice()) {
         ("", [only]) => Ok((*only).to_owned()),
-        ("", _) => Err(Failure::bad_request(format!(
+        ("", _) => Err(StatusError::bad_request(format!(
             "a container name must be specified for pod {}, choose one of: [{}]{}",
             call.name,
             containers.join(" "),
@@ -121,14 +123,14 @@ fn choose_container(pod: &Value, call: &Call) -> Result<String> {
             },
         ))),
         (asked, _) if containers.contains(&asked) || init.contains(&asked) => Ok(asked.to_owned()),
-        (asked, _) => Err(Failure::bad_request(format!(
+        (asked, _) => Err(StatusError::bad_request(format!(
             "container {asked} is not valid for pod {}",
             call.name
         ))),
     }
 }
 
-fn status_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
+fn container_status<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
     let all =
         ["containerStatuses", "initContainerStatuses"].map(|list| pod["status"][list].as_array());
     all.into_iter()
@@ -138,7 +140,7 @@ fn status_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
 }
 
 /// Why a container has printed nothing yet, or never will.
-fn no_log(pod: &Value, name: &str, container: &str) -> String {
+fn explain_missing_log(pod: &Value, name: &str, container: &str) -> String {
     let said = |said: &Value, otherwise: &str| {
         let text = |field: &str| said[field].as_str().filter(|text| !text.is_empty());
         let reason = text("reason").unwrap_or(otherwise);
@@ -147,9 +149,9 @@ fn no_log(pod: &Value, name: &str, container: &str) -> String {
             None => reason.to_owned(),
         }
     };
-    let state = status_of(pod, container).map_or(&Value::Null, |status| &status["state"]);
+    let state = container_status(pod, container).map_or(&Value::Null, |status| &status["state"]);
     let subject = format!("container {container:?} in pod {name:?}");
-    if is_over(pod) || state["terminated"].is_object() {
+    if is_terminal(pod) || state["terminated"].is_object() {
         let status = if state["terminated"].is_object() {
             &state["terminated"]
         } else {
@@ -161,14 +163,14 @@ fn no_log(pod: &Value, name: &str, container: &str) -> String {
     format!("{subject} is waiting to start: {why}")
 }
 
-fn is_over(pod: &Value) -> bool {
+fn is_terminal(pod: &Value) -> bool {
     let phase = pod["status"]["phase"].as_str();
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 /// How many runs of the container there were before this one.
-fn restarts(pod: &Value, container: &str) -> Option<i64> {
-    status_of(pod, container).and_then(|status| status["restartCount"].as_i64())
+fn restart_count(pod: &Value, container: &str) -> Option<i64> {
+    container_status(pod, container).and_then(|status| status["restartCount"].as_i64())
 }
 
 /// Whether the run of the container that began after so many others is over.
@@ -178,7 +180,7 @@ fn has_ended(pod: &Value, container: &str, run: Option<i64>) -> bool {
         let rests = state["waiting"].is_object() && last["terminated"].is_object();
         state["terminated"].is_object() || rests
     };
-    is_over(pod)
-        || status_of(pod, container).is_some_and(ended)
-        || run.is_some_and(|run| restarts(pod, container) > Some(run))
+    is_terminal(pod)
+        || container_status(pod, container).is_some_and(ended)
+        || run.is_some_and(|run| restart_count(pod, container) > Some(run))
 }

@@ -9,59 +9,61 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::object::Object;
-use super::super::render::Render;
-use super::super::request::Params;
-use super::super::status::{Failure, Result};
-use super::super::store::State;
-use super::{Call, json_response};
+use super::super::object::ApiObject;
+use super::super::render::ResponseFormat;
+use super::super::request::QueryParams;
+use super::super::status::{StatusError, StatusResult};
+use super::super::store::CommittedState;
+use super::{ResourceRequest, json_response};
 
 /// Where the next page starts, and the version the first page was of: a watch from there misses nothing.
 #[derive(Debug, Serialize, Deserialize)]
-struct Continue {
+struct ContinueToken {
     version: u64,
     namespace: String,
     name: String,
 }
 
-pub(super) fn get(call: &Call) -> Result<Response> {
-    let render = Render::of(&call.headers, &call.params)?;
-    let state = call.store().read();
+pub(super) fn get_resource(call: &ResourceRequest) -> StatusResult<Response> {
+    let render = ResponseFormat::negotiate_format(&call.headers, &call.params)?;
+    let state = call.store().read_state();
     check_version(&call.params, &state)?;
-    let object = state.get(&call.key()).cloned();
+    let object = state.get(&call.object_key()).cloned();
     drop(state);
-    let object = object.ok_or_else(|| Failure::not_found(&call.resource, &call.name))?;
-    let text = render.one(&call.resource, &object, call.now);
+    let object = object.ok_or_else(|| StatusError::not_found(&call.resource, &call.name))?;
+    let text = render.render_object(&call.resource, &object, call.now);
     Ok(json_response(StatusCode::OK, text, &[]))
 }
 
-pub(super) fn list(call: &Call) -> Result<Response> {
-    let render = Render::of(&call.headers, &call.params)?;
-    let selector = call.params.selector()?;
+pub(super) fn list_resource(call: &ResourceRequest) -> StatusResult<Response> {
+    let render = ResponseFormat::negotiate_format(&call.headers, &call.params)?;
+    let selector = call.params.parse_selector()?;
     selector.check_fields(call.resource.id())?;
     let limit = call
         .params
-        .number::<u64>("limit")?
+        .get_number::<u64>("limit")?
         .filter(|limit| *limit > 0);
     let limit = limit
         .and_then(|limit| usize::try_from(limit).ok())
         .unwrap_or(usize::MAX);
-    let from = parse_continue(call.params.text("continue"))?;
+    let from = parse_continue(call.params.get_text("continue"))?;
 
-    let state = call.store().read();
+    let state = call.store().read_state();
     if from.is_none() {
         check_version(&call.params, &state)?;
     }
-    let version = from.as_ref().map_or(state.version(), |from| from.version);
+    let version = from
+        .as_ref()
+        .map_or(state.latest_version(), |from| from.version);
     let after = from
         .as_ref()
         .map(|from| (from.namespace.as_str(), from.name.as_str()));
     let namespace = Some(call.namespace.as_str()).filter(|namespace| !namespace.is_empty());
     let (objects, remaining) = {
         let mut matching = state
-            .scan(call.resource.id(), namespace, after)
-            .filter(|object| selector.matches(object));
-        let objects: Vec<Arc<Object>> = matching.by_ref().take(limit).cloned().collect();
+            .list_objects(call.resource.id(), namespace, after)
+            .filter(|object| selector.matches_object(object));
+        let objects: Vec<Arc<ApiObject>> = matching.by_ref().take(limit).cloned().collect();
         // How many are left is told of whole tables only; looking through the rest of a selection is not worth it.
         let remaining = match selector.is_everything() {
             _ if limit == usize::MAX => 0,
@@ -74,22 +76,22 @@ pub(super) fn list(call: &Call) -> Result<Response> {
 
     let mut meta = json!({"resourceVersion": version.to_string()});
     if let Some(last) = objects.last().filter(|_| remaining > 0) {
-        let next = Continue {
+        let next = ContinueToken {
             version,
             namespace: last.key.namespace.clone(),
             name: last.key.name.clone(),
         };
-        let next = serde_json::to_vec(&next).map_err(|_| Failure::internal())?;
+        let next = serde_json::to_vec(&next).map_err(|_| StatusError::internal_error())?;
         meta["continue"] = Value::String(BASE64_URL_SAFE_NO_PAD.encode(next));
         if selector.is_everything() {
             meta["remainingItemCount"] = json!(remaining);
         }
     }
-    let text: Bytes = render.list(&call.resource, &meta, &objects, call.now);
+    let text: Bytes = render.render_list(&call.resource, &meta, &objects, call.now);
     Ok(json_response(StatusCode::OK, text, &[]))
 }
 
-fn parse_continue(token: &str) -> Result<Option<Continue>> {
+fn parse_continue(token: &str) -> StatusResult<Option<ContinueToken>> {
     if token.is_empty() {
         return Ok(None);
     }
@@ -97,25 +99,25 @@ fn parse_continue(token: &str) -> Result<Option<Continue>> {
     let parsed = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     parsed
         .map(Some)
-        .ok_or_else(|| Failure::bad_request("continue key is not valid"))
+        .ok_or_else(|| StatusError::bad_request("continue key is not valid"))
 }
 
 /// Reads are always of the latest version; a client that needs another one is told.
-pub(super) fn check_version(params: &Params, state: &State) -> Result<()> {
-    let asked = match params.text("resourceVersion") {
+pub(super) fn check_version(params: &QueryParams, state: &CommittedState) -> StatusResult<()> {
+    let asked = match params.get_text("resourceVersion") {
         "" | "0" => return Ok(()),
         text => text.parse::<u64>().map_err(|_| {
-            Failure::bad_request(format!(
+            StatusError::bad_request(format!(
                 "resourceVersion: Invalid value: {text:?}: it is not a version"
             ))
         })?,
     };
-    let latest = state.version();
+    let latest = state.latest_version();
     if asked > latest {
-        return Err(Failure::too_large_version(asked, latest));
+        return Err(StatusError::too_large_resource_version(asked, latest));
     }
-    if params.text("resourceVersionMatch") == "Exact" && asked != latest {
-        return Err(Failure::expired(format!(
+    if params.get_text("resourceVersionMatch") == "Exact" && asked != latest {
+        return Err(StatusError::resource_expired(format!(
             "The resourceVersion for the provided list is too old: {asked} ({latest})"
         )));
     }

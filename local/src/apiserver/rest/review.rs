@@ -5,17 +5,17 @@ use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::super::request::{Place, content_type, parse_body};
-use super::super::status::{Failure, Result};
+use super::super::request::{RequestInfo, content_type, parse_body};
+use super::super::status::{StatusError, StatusResult};
 use super::json_response;
 
 /// The answer to a review; `None` if the request is for something else.
-pub(super) fn answer(
+pub(super) fn answer_review(
     method: &Method,
-    place: &Place,
+    place: &RequestInfo,
     headers: &HeaderMap,
     body: &Bytes,
-) -> Option<Result<Response>> {
+) -> Option<StatusResult<Response>> {
     if (place.group.as_str(), place.version.as_str()) != ("authorization.k8s.io", "v1") {
         return None;
     }
@@ -29,14 +29,14 @@ pub(super) fn answer(
         _ => return None,
     };
     if method != Method::POST {
-        return Some(Err(Failure::method_not_allowed()));
+        return Some(Err(StatusError::method_not_allowed()));
     }
     Some(parse_body(content_type(headers), body).and_then(|review| with_status(review, &status)))
 }
 
-fn with_status(mut review: Value, status: &Value) -> Result<Response> {
+fn with_status(mut review: Value, status: &Value) -> StatusResult<Response> {
     if !review.is_object() {
-        return Err(Failure::bad_request("the body is not an object"));
+        return Err(StatusError::bad_request("the body is not an object"));
     }
     review["status"] = status.clone();
     Ok(json_response(

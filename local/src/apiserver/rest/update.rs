@@ -7,18 +7,18 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::super::decoding::{FieldValidation, decode_object, encode_string_data};
 use super::super::kind;
 use super::super::lifecycle::{self, whole_seconds};
-use super::super::managed::{self, Manager};
-use super::super::object::{Key, Object, child, meta};
+use super::super::managed_fields::{self, FieldManager};
+use super::super::object::{ApiObject, ObjectKey, ensure_child_object, metadata_field};
 use super::super::patch;
-use super::super::render::Render;
+use super::super::render::ResponseFormat;
 use super::super::request::{content_type, parse_body};
-use super::super::resource::Resource;
-use super::super::shape::{Strictness, encode_string_data, shape};
-use super::super::status::{Cause, Failure, Result};
+use super::super::resource::ServedResource;
+use super::super::status::{StatusCause, StatusError, StatusResult};
 use super::super::store::Txn;
-use super::{Call, existing, json_response};
+use super::{ResourceRequest, get_existing_object, json_response};
 
 /// The patches of every kind.
 const PATCHES: [&str; 3] = [JSON, MERGE, APPLY];
@@ -30,223 +30,255 @@ const APPLY: &str = "application/apply-patch+yaml";
 
 /// Which part of an object a request may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum ObjectPart {
     Object,
     Status,
 }
 
 /// What every change carries along.
-struct Change {
-    resource: Arc<Resource>,
-    part: Part,
-    manager: Manager,
-    strictness: Strictness,
+struct UpdateContext {
+    resource: Arc<ServedResource>,
+    part: ObjectPart,
+    manager: FieldManager,
+    strictness: FieldValidation,
 }
 
-type Written = (Arc<Object>, Vec<String>, StatusCode);
+type UpdateOutcome = (Arc<ApiObject>, Vec<String>, StatusCode);
 
-pub(super) async fn put(call: Call, part: Part) -> Result<Response> {
-    let new = call.body()?;
-    let change = Change::of(&call, part, None)?;
-    if change.resource.is_custom() && meta(&new, "resourceVersion").is_empty() {
-        let cause = Cause::invalid(
+pub(super) async fn update_resource(
+    call: ResourceRequest,
+    part: ObjectPart,
+) -> StatusResult<Response> {
+    let new = call.read_body()?;
+    let change = UpdateContext::from_request(&call, part, None)?;
+    if change.resource.is_custom() && metadata_field(&new, "resourceVersion").is_empty() {
+        let cause = StatusCause::invalid_value(
             "metadata.resourceVersion",
             &json!(0),
             "must be specified for an update",
         );
-        return Err(Failure::invalid(&change.resource, &call.name, &[cause]));
+        return Err(StatusError::invalid_object(
+            &change.resource,
+            &call.name,
+            &[cause],
+        ));
     }
-    let key = call.key();
-    write(call, move |txn| {
-        let old = existing(txn, &change.resource, &key)?;
-        let uid = meta(&new, "uid");
+    let key = call.object_key();
+    write_update(call, move |txn| {
+        let old = get_existing_object(txn, &change.resource, &key)?;
+        let uid = metadata_field(&new, "uid");
         if !uid.is_empty() && uid != old.uid {
             let why = format!(
                 "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
                 old.uid
             );
-            return Err(Failure::conflict(&change.resource, &key.name, &why));
+            return Err(StatusError::operation_conflict(
+                &change.resource,
+                &key.name,
+                &why,
+            ));
         }
-        let (object, warnings) = replace(txn, &change, &old, new)?;
+        let (object, warnings) = replace_object(txn, &change, &old, new)?;
         Ok((object, warnings, StatusCode::OK))
     })
     .await
 }
 
-pub(super) async fn patch(call: Call, part: Part) -> Result<Response> {
+pub(super) async fn patch_resource(
+    call: ResourceRequest,
+    part: ObjectPart,
+) -> StatusResult<Response> {
     let media = content_type(&call.headers).to_owned();
-    let key = call.key();
+    let key = call.object_key();
     if media == APPLY {
-        return apply(call, part).await;
+        return apply_resource(call, part).await;
     }
     let body = call.body.clone();
-    let change = Change::of(&call, part, None)?;
+    let change = UpdateContext::from_request(&call, part, None)?;
     let custom = change.resource.is_custom();
-    let patch: fn(&Value, &Bytes) -> Result<Value> = match media.as_str() {
+    let patch: fn(&Value, &Bytes) -> StatusResult<Value> = match media.as_str() {
         MERGE => patch::merge_patch,
         JSON => patch::json_patch,
         STRATEGIC if !custom => patch::strategic_merge_patch,
-        _ if custom => return Err(Failure::unsupported_media(&PATCHES.join(", "))),
+        _ if custom => return Err(StatusError::unsupported_media(&PATCHES.join(", "))),
         _ => {
             let all = [&PATCHES[..], &[STRATEGIC]].concat();
-            return Err(Failure::unsupported_media(&all.join(", ")));
+            return Err(StatusError::unsupported_media(&all.join(", ")));
         }
     };
-    write(call, move |txn| {
-        let old = existing(txn, &change.resource, &key)?;
-        let new = patch(&old.value(), &body)?;
-        let (object, warnings) = replace(txn, &change, &old, new)?;
+    write_update(call, move |txn| {
+        let old = get_existing_object(txn, &change.resource, &key)?;
+        let new = patch(&old.to_value(), &body)?;
+        let (object, warnings) = replace_object(txn, &change, &old, new)?;
         Ok((object, warnings, StatusCode::OK))
     })
     .await
 }
 
 /// Server-side apply: the fields of the body are the manager's, and only those.
-async fn apply(call: Call, part: Part) -> Result<Response> {
+async fn apply_resource(call: ResourceRequest, part: ObjectPart) -> StatusResult<Response> {
     let mut applied = parse_body(APPLY, &call.body)?;
-    let key = call.key();
+    let key = call.object_key();
     check_applied(&call, &applied)?;
     encode_string_data(&call.resource, &mut applied);
     let mut shaped = applied.clone();
-    let warnings = shape(&call.resource, &mut shaped, call.strictness()?)?;
-    patch::keep_only(&mut applied, &shaped);
-    let force = call.params.flag("force")? == Some(true);
-    let change = Change::of(&call, part, Some(&applied))?;
-    write(call, move |txn| {
+    let warnings = decode_object(&call.resource, &mut shaped, call.field_validation()?)?;
+    patch::retain_known_fields(&mut applied, &shaped);
+    let force = call.params.get_flag("force")? == Some(true);
+    let change = UpdateContext::from_request(&call, part, Some(&applied))?;
+    write_update(call, move |txn| {
         let Some(old) = txn.get(&key) else {
-            if change.part == Part::Status {
-                return Err(Failure::not_found(&change.resource, &key.name));
+            if change.part == ObjectPart::Status {
+                return Err(StatusError::not_found(&change.resource, &key.name));
             }
-            kind::refuse_new(&change.resource)?;
+            kind::refuse_unrunnable(&change.resource)?;
             let created =
-                super::create::insert(txn, &change.resource, key, applied, &change.manager)?;
+                super::create::insert_object(txn, &change.resource, key, applied, &change.manager)?;
             return Ok((created, warnings, StatusCode::CREATED));
         };
-        let merged = managed::apply(
+        let merged = managed_fields::server_side_apply(
             &change.resource,
-            &old.value(),
+            &old.to_value(),
             &applied,
             &change.manager,
             force,
         )?;
-        let (object, _) = replace(txn, &change, &old, merged)?;
+        let (object, _) = replace_object(txn, &change, &old, merged)?;
         Ok((object, warnings, StatusCode::OK))
     })
     .await
 }
 
-fn check_applied(call: &Call, applied: &Value) -> Result<()> {
-    if call.params.text("fieldManager").is_empty() {
+fn check_applied(call: &ResourceRequest, applied: &Value) -> StatusResult<()> {
+    if call.params.get_text("fieldManager").is_empty() {
         let why = "fieldManager: Required value: is required for apply patch";
-        return Err(Failure::bad_request(why));
+        return Err(StatusError::bad_request(why));
     }
-    let name = meta(applied, "name");
+    let name = metadata_field(applied, "name");
     if name.is_empty() {
-        return Err(Failure::bad_request(format!(
+        return Err(StatusError::bad_request(format!(
             "the name of the object ({} based on URL) was undeterminable: name must be provided",
             call.name
         )));
     }
     if name != call.name {
         let why = "the name of the object does not match the name on the URL";
-        return Err(Failure::bad_request(why));
+        return Err(StatusError::bad_request(why));
     }
     if !applied["metadata"]["managedFields"].is_null() {
-        return Err(Failure::bad_request("metadata.managedFields must be nil"));
+        return Err(StatusError::bad_request(
+            "metadata.managedFields must be nil",
+        ));
     }
     Ok(())
 }
 
-impl Change {
-    fn of(call: &Call, part: Part, applied: Option<&Value>) -> Result<Self> {
-        let subresource = if part == Part::Status { "status" } else { "" };
-        let name = call.manager();
+impl UpdateContext {
+    fn from_request(
+        call: &ResourceRequest,
+        part: ObjectPart,
+        applied: Option<&Value>,
+    ) -> StatusResult<Self> {
+        let subresource = if part == ObjectPart::Status {
+            "status"
+        } else {
+            ""
+        };
+        let name = call.field_manager_name();
         Ok(Self {
             resource: call.resource.clone(),
             part,
             manager: match applied {
-                Some(applied) => Manager::apply(&name, subresource, &call.resource, applied),
-                None => Manager::update(&name, subresource),
+                Some(applied) => {
+                    FieldManager::for_apply(&name, subresource, &call.resource, applied)
+                }
+                None => FieldManager::for_update(&name, subresource),
             },
-            strictness: call.strictness()?,
+            strictness: call.field_validation()?,
         })
     }
 }
 
-async fn write<F>(call: Call, job: F) -> Result<Response>
+async fn write_update<F>(call: ResourceRequest, job: F) -> StatusResult<Response>
 where
-    F: FnOnce(&mut Txn<'_>) -> Result<Written> + Send + 'static,
+    F: FnOnce(&mut Txn<'_>) -> StatusResult<UpdateOutcome> + Send + 'static,
 {
-    let render = Render::of(&call.headers, &call.params)?;
+    let render = ResponseFormat::negotiate_format(&call.headers, &call.params)?;
     let dry_run = call.params.dry_run()?;
-    let (object, warnings, code) = call.store().write(call.now, dry_run, job).await?;
-    let text = render.one(&call.resource, &object, call.now);
+    let (object, warnings, code) = call.store().submit_write(call.now, dry_run, job).await?;
+    let text = render.render_object(&call.resource, &object, call.now);
     Ok(json_response(code, text, &warnings))
 }
 
 /// Puts `new` in the place of `old`, keeping what the request may not change.
-fn replace(
+fn replace_object(
     txn: &mut Txn<'_>,
-    change: &Change,
-    old: &Arc<Object>,
+    change: &UpdateContext,
+    old: &Arc<ApiObject>,
     new: Value,
-) -> Result<(Arc<Object>, Vec<String>)> {
+) -> StatusResult<(Arc<ApiObject>, Vec<String>)> {
     let resource = &change.resource;
-    let old_value = old.value();
+    let old_value = old.to_value();
     let mut new = new;
-    let warnings = shape(resource, &mut new, change.strictness)?;
+    let warnings = decode_object(resource, &mut new, change.strictness)?;
     check_identity(resource, old, &new)?;
     let now = whole_seconds(txn.now());
-    keep_fixed(&old_value, &mut new);
+    keep_server_fields(&old_value, &mut new);
     keep_other_part(resource, change.part, &old_value, &mut new);
     set_generation(resource, &old_value, &mut new);
     kind::prepare_write(resource, &mut new, &now);
-    kind::validate(resource, &new, Some(&old_value))?;
-    managed::record(resource, Some(&old_value), &mut new, &change.manager, &now);
+    kind::validate_object(resource, &new, Some(&old_value))?;
+    managed_fields::update_managed_fields(
+        resource,
+        Some(&old_value),
+        &mut new,
+        &change.manager,
+        &now,
+    );
     if old_value == new {
         return Ok((old.clone(), warnings));
     }
-    let over = lifecycle::is_over(resource, &new);
-    let written = txn.put(old.key.clone(), new)?;
+    let over = lifecycle::is_deletion_complete(resource, &new);
+    let written = txn.put_object(old.key.clone(), new)?;
     if over {
-        lifecycle::remove(txn, &written)?;
+        lifecycle::remove_with_dependents(txn, &written)?;
     }
     Ok((written, warnings))
 }
 
-fn check_identity(resource: &Resource, old: &Object, new: &Value) -> Result<()> {
-    let Key {
+fn check_identity(resource: &ServedResource, old: &ApiObject, new: &Value) -> StatusResult<()> {
+    let ObjectKey {
         namespace, name, ..
     } = &old.key;
-    if meta(new, "name") != name {
+    if metadata_field(new, "name") != name {
         let why = format!(
             "the name of the object ({}) does not match the name on the URL ({name})",
-            meta(new, "name")
+            metadata_field(new, "name")
         );
-        return Err(Failure::bad_request(why));
+        return Err(StatusError::bad_request(why));
     }
-    let given = meta(new, "namespace");
+    let given = metadata_field(new, "namespace");
     if !given.is_empty() && given != namespace {
-        return Err(Failure::bad_request(format!(
+        return Err(StatusError::bad_request(format!(
             "the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
         )));
     }
-    let version = meta(new, "resourceVersion");
+    let version = metadata_field(new, "resourceVersion");
     if !version.is_empty() && version != "0" && version != old.version.to_string() {
-        return Err(Failure::stale(resource, name));
+        return Err(StatusError::object_modified(resource, name));
     }
-    let uid = meta(new, "uid");
+    let uid = metadata_field(new, "uid");
     if !uid.is_empty() && uid != old.uid {
         // Unlike PUT's, a patch's is no precondition.
-        let cause = Cause::invalid("metadata.uid", &json!(uid), "field is immutable");
-        return Err(Failure::invalid(resource, name, &[cause]));
+        let cause = StatusCause::invalid_value("metadata.uid", &json!(uid), "field is immutable");
+        return Err(StatusError::invalid_object(resource, name, &[cause]));
     }
     Ok(())
 }
 
 /// Fields of the metadata that the server alone writes.
-fn keep_fixed(old: &Value, new: &mut Value) {
-    let fields = child(new, "metadata");
+fn keep_server_fields(old: &Value, new: &mut Value) {
+    let fields = ensure_child_object(new, "metadata");
     for field in [
         "uid",
         "namespace",
@@ -264,18 +296,18 @@ fn keep_fixed(old: &Value, new: &mut Value) {
     }
 }
 
-fn keep_other_part(resource: &Resource, part: Part, old: &Value, new: &mut Value) {
+fn keep_other_part(resource: &ServedResource, part: ObjectPart, old: &Value, new: &mut Value) {
     if !resource.status {
         return;
     }
     match part {
-        Part::Object => match old.get("status") {
+        ObjectPart::Object => match old.get("status") {
             Some(status) => new["status"] = status.clone(),
             None => {
                 new.as_object_mut().map(|map| map.remove("status"));
             }
         },
-        Part::Status => {
+        ObjectPart::Status => {
             let status = new.get("status").cloned();
             new.clone_from(old);
             if let Some(status) = status {
@@ -286,7 +318,7 @@ fn keep_other_part(resource: &Resource, part: Part, old: &Value, new: &mut Value
 }
 
 /// The generation counts changes of what is asked for: not of metadata, and not of a status of its own.
-fn set_generation(resource: &Resource, old: &Value, new: &mut Value) {
+fn set_generation(resource: &ServedResource, old: &Value, new: &mut Value) {
     let Some(generation) = old["metadata"]["generation"].as_i64() else {
         return;
     };

@@ -17,13 +17,13 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::super::ApiServer;
-use super::super::object::Object;
-use super::super::render::Render;
-use super::super::resource::Resource;
-use super::super::selector::Selector;
-use super::super::status::{Failure, Result};
-use super::super::store::Event;
-use super::Call;
+use super::super::object::ApiObject;
+use super::super::render::ResponseFormat;
+use super::super::resource::ServedResource;
+use super::super::selector::ObjectSelector;
+use super::super::status::{StatusError, StatusResult};
+use super::super::store::ObjectChange;
+use super::ResourceRequest;
 
 /// Changes or objects put into one chunk at most.
 const CHUNK: usize = 256;
@@ -31,18 +31,18 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// For clients that set no `timeoutSeconds`.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-struct Watch {
+struct WatchStream {
     api: ApiServer,
-    resource: Arc<Resource>,
+    resource: Arc<ServedResource>,
     namespace: String,
     name: String,
-    selector: Selector,
-    render: Render,
+    selector: ObjectSelector,
+    render: ResponseFormat,
     latest: tokio::sync::watch::Receiver<u64>,
     /// Told up to here.
     version: u64,
     /// Objects that are there at the start, still to be told.
-    initial: VecDeque<Arc<Object>>,
+    initial: VecDeque<Arc<ApiObject>>,
     /// A bookmark marks the end of `initial`.
     mark_initial_end: bool,
     bookmarks: bool,
@@ -51,24 +51,24 @@ struct Watch {
     over: bool,
 }
 
-pub(super) fn watch(call: &Call) -> Result<Response> {
-    let render = Render::of(&call.headers, &call.params)?;
-    let selector = call.params.selector()?;
+pub(super) fn watch_resource(call: &ResourceRequest) -> StatusResult<Response> {
+    let render = ResponseFormat::negotiate_format(&call.headers, &call.params)?;
+    let selector = call.params.parse_selector()?;
     selector.check_fields(call.resource.id())?;
-    let bookmarks = call.params.flag("allowWatchBookmarks")? == Some(true);
-    let send_initial = call.params.flag("sendInitialEvents")?;
+    let bookmarks = call.params.get_flag("allowWatchBookmarks")? == Some(true);
+    let send_initial = call.params.get_flag("sendInitialEvents")?;
     check_initial_events(call, send_initial)?;
-    let asked = call.params.text("resourceVersion");
+    let asked = call.params.get_text("resourceVersion");
     let seconds = call
         .params
-        .number::<u64>("timeoutSeconds")?
+        .get_number::<u64>("timeoutSeconds")?
         .filter(|seconds| *seconds > 0);
     let timeout = seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
 
-    let latest = call.store().latest();
-    let state = call.store().read();
+    let latest = call.store().watch_version();
+    let state = call.store().read_state();
     super::read::check_version(&call.params, &state)?;
-    let mut watch = Watch {
+    let mut watch = WatchStream {
         api: call.api.clone(),
         resource: call.resource.clone(),
         namespace: call.namespace.clone(),
@@ -76,7 +76,7 @@ pub(super) fn watch(call: &Call) -> Result<Response> {
         selector,
         render,
         latest,
-        version: state.version(),
+        version: state.latest_version(),
         initial: VecDeque::new(),
         mark_initial_end: false,
         bookmarks,
@@ -87,9 +87,9 @@ pub(super) fn watch(call: &Call) -> Result<Response> {
     let from_now = matches!(asked, "" | "0");
     if send_initial.unwrap_or(from_now) {
         let namespace = Some(call.namespace.as_str()).filter(|namespace| !namespace.is_empty());
-        let objects = state.scan(call.resource.id(), namespace, None);
+        let objects = state.list_objects(call.resource.id(), namespace, None);
         watch.initial = objects
-            .filter(|object| watch.wants(object))
+            .filter(|object| watch.selects_object(object))
             .cloned()
             .collect();
         watch.mark_initial_end = send_initial == Some(true) && bookmarks;
@@ -100,7 +100,7 @@ pub(super) fn watch(call: &Call) -> Result<Response> {
     }
     drop(state);
     let chunks = stream::unfold(watch, async |mut watch| {
-        let chunk = watch.next().await?;
+        let chunk = watch.next_chunk().await?;
         Some((Ok::<_, Infallible>(chunk), watch))
     });
     let mut response = Response::new(Body::from_stream(chunks));
@@ -111,9 +111,10 @@ pub(super) fn watch(call: &Call) -> Result<Response> {
     Ok(response)
 }
 
-fn check_initial_events(call: &Call, send_initial: Option<bool>) -> Result<()> {
-    let matching = call.params.text("resourceVersionMatch");
-    let refuse = |field: &str, why: &str| Err(Failure::invalid_options("ListOptions", field, why));
+fn check_initial_events(call: &ResourceRequest, send_initial: Option<bool>) -> StatusResult<()> {
+    let matching = call.params.get_text("resourceVersionMatch");
+    let refuse =
+        |field: &str, why: &str| Err(StatusError::invalid_options("ListOptions", field, why));
     match (send_initial, matching) {
         (Some(_), "NotOlderThan") | (None, "") => Ok(()),
         (Some(_), _) => refuse(
@@ -127,25 +128,32 @@ fn check_initial_events(call: &Call, send_initial: Option<bool>) -> Result<()> {
     }
 }
 
-impl Watch {
+impl WatchStream {
     /// The next chunk of events; `None` ends the response.
-    async fn next(&mut self) -> Option<Bytes> {
+    async fn next_chunk(&mut self) -> Option<Bytes> {
         if self.over {
             return None;
         }
-        if let Some(chunk) = self.next_initial() {
+        if let Some(chunk) = self.next_initial_chunk() {
             return Some(chunk);
         }
         loop {
-            let changes = self.api.store().read().changes(self.version, CHUNK);
+            let changes = self
+                .api
+                .store()
+                .read_state()
+                .changes_after(self.version, CHUNK);
             let Some(changes) = changes else {
                 self.over = true;
-                let why = Failure::expired(format!("too old resource version: {}", self.version));
-                return Some(line("ERROR", why.body().to_string().as_bytes()));
+                let why = StatusError::resource_expired(format!(
+                    "too old resource version: {}",
+                    self.version
+                ));
+                return Some(encode_line("ERROR", why.to_status().to_string().as_bytes()));
             };
             if let Some(last) = changes.last() {
                 self.version = last.version;
-                let chunk = self.tell(&changes);
+                let chunk = self.encode_changes(&changes);
                 if !chunk.is_empty() {
                     return Some(chunk.into());
                 }
@@ -155,78 +163,86 @@ impl Watch {
                 changed = self.latest.changed() => changed.ok()?,
                 () = tokio::time::sleep_until(self.ends) => {
                     self.over = true;
-                    return self.bookmarks.then(|| self.bookmark(false));
+                    return self.bookmarks.then(|| self.encode_bookmark(false));
                 }
                 () = tokio::time::sleep_until(self.next_bookmark), if self.bookmarks => {
                     self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
-                    return Some(self.bookmark(false));
+                    return Some(self.encode_bookmark(false));
                 }
             }
         }
     }
 
-    fn next_initial(&mut self) -> Option<Bytes> {
+    fn next_initial_chunk(&mut self) -> Option<Bytes> {
         if self.initial.is_empty() {
-            return std::mem::take(&mut self.mark_initial_end).then(|| self.bookmark(true));
+            return std::mem::take(&mut self.mark_initial_end).then(|| self.encode_bookmark(true));
         }
         let count = self.initial.len().min(CHUNK);
-        let objects: Vec<Arc<Object>> = self.initial.drain(..count).collect();
+        let objects: Vec<Arc<ApiObject>> = self.initial.drain(..count).collect();
         Some(
             objects
                 .iter()
-                .flat_map(|object| self.event("ADDED", object))
+                .flat_map(|object| self.encode_event("ADDED", object))
                 .collect(),
         )
     }
 
-    fn tell(&self, changes: &[Event]) -> Vec<u8> {
+    fn encode_changes(&self, changes: &[ObjectChange]) -> Vec<u8> {
         let mut chunk = Vec::new();
         for change in changes
             .iter()
             .filter(|change| change.key.resource == *self.resource.id())
         {
-            let before = change.old.as_ref().filter(|object| self.wants(object));
-            let after = change.new.as_ref().filter(|object| self.wants(object));
+            let before = change
+                .old
+                .as_ref()
+                .filter(|object| self.selects_object(object));
+            let after = change
+                .new
+                .as_ref()
+                .filter(|object| self.selects_object(object));
             match (before, after) {
-                (None, Some(object)) => chunk.extend(self.event("ADDED", object)),
-                (Some(_), Some(object)) => chunk.extend(self.event("MODIFIED", object)),
+                (None, Some(object)) => chunk.extend(self.encode_event("ADDED", object)),
+                (Some(_), Some(object)) => chunk.extend(self.encode_event("MODIFIED", object)),
                 // Of an object that leaves the selection, its last state inside is told, at the version it left.
                 (Some(object), None) if change.new.is_some() => {
-                    chunk.extend(self.event("DELETED", &object.at_version(change.version)));
+                    chunk.extend(self.encode_event("DELETED", &object.at_version(change.version)));
                 }
-                (Some(object), None) => chunk.extend(self.event("DELETED", object)),
+                (Some(object), None) => chunk.extend(self.encode_event("DELETED", object)),
                 (None, None) => {}
             }
         }
         chunk
     }
 
-    fn wants(&self, object: &Object) -> bool {
+    fn selects_object(&self, object: &ApiObject) -> bool {
         (self.namespace.is_empty() || object.key.namespace == self.namespace)
             && (self.name.is_empty() || object.key.name == self.name)
-            && self.selector.matches(object)
+            && self.selector.matches_object(object)
     }
 
-    fn event(&self, kind: &str, object: &Object) -> Bytes {
-        line(
+    fn encode_event(&self, kind: &str, object: &ApiObject) -> Bytes {
+        encode_line(
             kind,
-            &self.render.one(&self.resource, object, Timestamp::now()),
+            &self
+                .render
+                .render_object(&self.resource, object, Timestamp::now()),
         )
     }
 
     /// An object with nothing but a version: all before it has been told.
-    fn bookmark(&self, end_of_initial: bool) -> Bytes {
+    fn encode_bookmark(&self, end_of_initial: bool) -> Bytes {
         let mut meta =
             json!({"resourceVersion": self.version.to_string(), "creationTimestamp": null});
         if end_of_initial {
             meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
         let object = json!({"kind": self.resource.kind, "apiVersion": self.resource.api_version(), "metadata": meta});
-        line("BOOKMARK", &self.render.bookmark(object))
+        encode_line("BOOKMARK", &self.render.render_bookmark(object))
     }
 }
 
-fn line(kind: &str, object: &[u8]) -> Bytes {
+fn encode_line(kind: &str, object: &[u8]) -> Bytes {
     let mut line = Vec::with_capacity(object.len() + 32);
     line.extend_from_slice(b"{\"type\":\"");
     line.extend_from_slice(kind.as_bytes());

@@ -1,9 +1,9 @@
 use serde_json::{Value, json};
 
-use super::Schema;
+use super::StructuralSchema;
 
-fn schema() -> Schema {
-    Schema::parse(&json!({
+fn schema() -> StructuralSchema {
+    StructuralSchema::parse_schema(&json!({
         "type": "object",
         "properties": {
             "spec": {
@@ -112,7 +112,7 @@ fn what_breaks_the_schema_is_told_by_field() {
     ];
     for (name, object, expected) in cases {
         let fields: Vec<String> = schema()
-            .validate(object)
+            .validate_value(object)
             .into_iter()
             .map(|cause| cause.field)
             .collect();
@@ -131,7 +131,7 @@ fn unknown_fields_fall_away_unless_preserved() {
             "labels": {"any": "thing"},
         },
     });
-    let dropped = schema().prune(&mut object);
+    let dropped = schema().prune_unknown_fields(&mut object);
     assert_eq!(dropped, ["stray", "spec.unknown", "spec.refs[0].extra"]);
     assert_eq!(object["spec"]["pod_spec"]["containers"][0]["image"], "x");
     assert_eq!(object["spec"]["labels"]["any"], "thing");
@@ -141,9 +141,9 @@ fn unknown_fields_fall_away_unless_preserved() {
 #[test]
 fn defaults_are_filled_in() {
     let mut object = json!({"spec": {"job": "a"}});
-    schema().fill(&mut object);
+    schema().fill_defaults(&mut object);
     assert_eq!(object, json!({"spec": {"job": "a", "replicas": 1}}));
     let mut object = json!({"spec": {"job": "a", "replicas": null}});
-    schema().fill(&mut object);
+    schema().fill_defaults(&mut object);
     assert_eq!(object["spec"]["replicas"], 1);
 }

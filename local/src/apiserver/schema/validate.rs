@@ -2,18 +2,18 @@
 
 use serde_json::{Map, Value};
 
-use super::super::status::Cause;
-use super::{ListType, Schema, join};
+use super::super::status::StatusCause;
+use super::{ListType, StructuralSchema, join_path};
 
-impl Schema {
+impl StructuralSchema {
     /// Everything in `value` that breaks the schema.
-    pub(crate) fn validate(&self, value: &Value) -> Vec<Cause> {
+    pub(crate) fn validate_value(&self, value: &Value) -> Vec<StatusCause> {
         let mut causes = Vec::new();
         self.validate_at("", value, &mut causes);
         causes
     }
 
-    fn validate_at(&self, path: &str, value: &Value, causes: &mut Vec<Cause>) {
+    fn validate_at(&self, path: &str, value: &Value, causes: &mut Vec<StatusCause>) {
         if value.is_null() && self.nullable {
             return;
         }
@@ -25,12 +25,12 @@ impl Schema {
             };
             let detail = format!(
                 "{} in body must be of type {expected}: {:?}",
-                here(path),
+                path_or_nil(path),
                 type_name(value)
             );
-            causes.push(Cause {
+            causes.push(StatusCause {
                 reason: "FieldValueTypeInvalid",
-                ..Cause::invalid(here(path), value, &detail)
+                ..StatusCause::invalid_value(path_or_nil(path), value, &detail)
             });
             return;
         }
@@ -63,12 +63,16 @@ impl Schema {
         }
     }
 
-    fn validate_choice(&self, path: &str, value: &Value, causes: &mut Vec<Cause>) {
+    fn validate_choice(&self, path: &str, value: &Value, causes: &mut Vec<StatusCause>) {
         if let Some(allowed) = &self.allowed
             && !allowed.contains(value)
         {
             let allowed: Vec<String> = allowed.iter().map(Value::to_string).collect();
-            causes.push(Cause::unsupported(here(path), value, &allowed));
+            causes.push(StatusCause::unsupported_value(
+                path_or_nil(path),
+                value,
+                &allowed,
+            ));
         }
         let holds = |schema: &Self| {
             let mut found = Vec::new();
@@ -76,10 +80,10 @@ impl Schema {
             found.is_empty()
         };
         let mut broken = |detail: &str| {
-            let detail = format!("{:?} must validate {detail}", here(path));
-            causes.push(Cause {
+            let detail = format!("{:?} must validate {detail}", path_or_nil(path));
+            causes.push(StatusCause {
                 message: format!("Invalid value: {detail}"),
-                ..Cause::invalid(here(path), value, "")
+                ..StatusCause::invalid_value(path_or_nil(path), value, "")
             });
         };
         if !self.any_of.is_empty() && !self.any_of.iter().any(holds) {
@@ -97,38 +101,42 @@ impl Schema {
         }
     }
 
-    fn validate_object(&self, path: &str, map: &Map<String, Value>, causes: &mut Vec<Cause>) {
+    fn validate_object(&self, path: &str, map: &Map<String, Value>, causes: &mut Vec<StatusCause>) {
         for name in self.required.iter().filter(|name| !map.contains_key(*name)) {
-            causes.push(Cause::required(join(path, name), ""));
+            causes.push(StatusCause::required_value(join_path(path, name), ""));
         }
         for (name, one) in map
             .iter()
             .filter(|(name, _)| !(path.is_empty() && *name == "metadata"))
         {
-            if let Some(schema) = self.field(name) {
-                schema.validate_at(&join(path, name), one, causes);
+            if let Some(schema) = self.field_schema(name) {
+                schema.validate_at(&join_path(path, name), one, causes);
             }
         }
     }
 
-    fn validate_list(&self, path: &str, items: &[Value], causes: &mut Vec<Cause>) {
+    fn validate_list(&self, path: &str, items: &[Value], causes: &mut Vec<StatusCause>) {
         let count = items.len() as u64;
         if self.bounds.min_items.is_some_and(|least| count < least) {
             let detail = format!(
                 "{} in body should have at least {} items",
-                here(path),
+                path_or_nil(path),
                 self.bounds.min_items.unwrap_or(0)
             );
-            causes.push(Cause::invalid(here(path), &Value::from(count), &detail));
+            causes.push(StatusCause::invalid_value(
+                path_or_nil(path),
+                &Value::from(count),
+                &detail,
+            ));
         }
         if self.bounds.max_items.is_some_and(|most| count > most) {
             let detail = format!(
                 "must have at most {} items",
                 self.bounds.max_items.unwrap_or(0)
             );
-            causes.push(Cause {
+            causes.push(StatusCause {
                 reason: "FieldValueTooMany",
-                ..Cause::invalid(here(path), &Value::from(count), &detail)
+                ..StatusCause::invalid_value(path_or_nil(path), &Value::from(count), &detail)
             });
         }
         if let Some(schema) = self.items() {
@@ -141,7 +149,10 @@ impl Schema {
                 .iter()
                 .any(|earlier| self.same_element(earlier, one))
             {
-                causes.push(Cause::duplicate(format!("{path}[{index}]"), one));
+                causes.push(StatusCause::duplicate_value(
+                    format!("{path}[{index}]"),
+                    one,
+                ));
             }
         }
     }
@@ -154,13 +165,13 @@ impl Schema {
         }
     }
 
-    fn validate_text(&self, path: &str, value: &Value, text: &str, causes: &mut Vec<Cause>) {
+    fn validate_text(&self, path: &str, value: &Value, text: &str, causes: &mut Vec<StatusCause>) {
         let length = text.chars().count() as u64;
         let mut broken = |detail: String| {
-            causes.push(Cause::invalid(
-                here(path),
+            causes.push(StatusCause::invalid_value(
+                path_or_nil(path),
                 value,
-                &format!("{} in body should {detail}", here(path)),
+                &format!("{} in body should {detail}", path_or_nil(path)),
             ));
         };
         if let Some(least) = self.bounds.min_length.filter(|least| length < *least) {
@@ -181,12 +192,18 @@ impl Schema {
         }
     }
 
-    fn validate_number(&self, path: &str, value: &Value, number: f64, causes: &mut Vec<Cause>) {
+    fn validate_number(
+        &self,
+        path: &str,
+        value: &Value,
+        number: f64,
+        causes: &mut Vec<StatusCause>,
+    ) {
         let mut broken = |detail: String| {
-            causes.push(Cause::invalid(
-                here(path),
+            causes.push(StatusCause::invalid_value(
+                path_or_nil(path),
                 value,
-                &format!("{} in body should be {detail}", here(path)),
+                &format!("{} in body should be {detail}", path_or_nil(path)),
             ));
         };
         if let Some(least) = self.bounds.minimum.filter(|least| number < *least) {
@@ -198,7 +215,7 @@ impl Schema {
     }
 }
 
-fn here(path: &str) -> String {
+fn path_or_nil(path: &str) -> String {
     if path.is_empty() {
         "<nil>".to_owned()
     } else {

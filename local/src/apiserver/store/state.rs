@@ -3,55 +3,55 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::super::object::{Key, Object};
-use super::super::resource::Registry;
-use super::log::{Event, Log};
+use super::super::object::{ApiObject, ObjectKey};
+use super::super::resource::ResourceRegistry;
+use super::change_log::{ChangeLog, ObjectChange};
 
 /// The table whose objects define other tables.
 const CRDS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 #[derive(Debug)]
-pub(crate) struct State {
-    objects: BTreeMap<Key, Arc<Object>>,
-    uids: HashMap<String, Key>,
+pub(crate) struct CommittedState {
+    objects: BTreeMap<ObjectKey, Arc<ApiObject>>,
+    uids: HashMap<String, ObjectKey>,
     /// Keys of the objects that name this UID as an owner.
-    dependents: HashMap<String, BTreeSet<Key>>,
-    registry: Arc<Registry>,
-    log: Log,
+    dependents: HashMap<String, BTreeSet<ObjectKey>>,
+    registry: Arc<ResourceRegistry>,
+    log: ChangeLog,
 }
 
-impl State {
+impl CommittedState {
     /// The state of a database: its objects, and its recent changes in order.
-    pub(super) fn load(
-        objects: impl Iterator<Item = Arc<Object>>,
-        events: impl Iterator<Item = Event>,
+    pub(super) fn load_state(
+        objects: impl Iterator<Item = Arc<ApiObject>>,
+        events: impl Iterator<Item = ObjectChange>,
     ) -> Self {
         let mut state = Self {
             objects: BTreeMap::new(),
             uids: HashMap::new(),
             dependents: HashMap::new(),
             registry: Arc::default(),
-            log: Log::default(),
+            log: ChangeLog::default(),
         };
-        objects.for_each(|object| state.insert(object));
+        objects.for_each(|object| state.insert_object(object));
         events.for_each(|event| state.log.push(event));
-        state.register();
+        state.rebuild_registry();
         state
     }
 
-    pub(super) fn apply(&mut self, event: Event) {
-        self.remove(&event.key);
+    pub(super) fn apply_change(&mut self, event: ObjectChange) {
+        self.remove_object(&event.key);
         if let Some(new) = &event.new {
-            self.insert(new.clone());
+            self.insert_object(new.clone());
         }
         let registers = &*event.key.resource == CRDS;
         self.log.push(event);
         if registers {
-            self.register();
+            self.rebuild_registry();
         }
     }
 
-    fn insert(&mut self, object: Arc<Object>) {
+    fn insert_object(&mut self, object: Arc<ApiObject>) {
         self.uids.insert(object.uid.clone(), object.key.clone());
         for owner in &object.owners {
             self.dependents
@@ -62,7 +62,7 @@ impl State {
         self.objects.insert(object.key.clone(), object);
     }
 
-    fn remove(&mut self, key: &Key) {
+    fn remove_object(&mut self, key: &ObjectKey) {
         let Some(object) = self.objects.remove(key) else {
             return;
         };
@@ -77,46 +77,46 @@ impl State {
         }
     }
 
-    fn register(&mut self) {
+    fn rebuild_registry(&mut self) {
         let crds: Vec<_> = self
-            .scan(&Arc::from(CRDS), None, None)
-            .map(|object| object.value())
+            .list_objects(&Arc::from(CRDS), None, None)
+            .map(|object| object.to_value())
             .collect();
-        self.registry = Arc::new(Registry::new(crds.into_iter()));
+        self.registry = Arc::new(ResourceRegistry::new(crds.into_iter()));
     }
 
-    pub(crate) fn registry(&self) -> Arc<Registry> {
+    pub(crate) fn registry(&self) -> Arc<ResourceRegistry> {
         self.registry.clone()
     }
 
     /// The version of the last change.
-    pub(crate) fn version(&self) -> u64 {
-        self.log.version()
+    pub(crate) fn latest_version(&self) -> u64 {
+        self.log.latest_version()
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<&Arc<Object>> {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Arc<ApiObject>> {
         self.objects.get(key)
     }
 
-    pub(crate) fn by_uid(&self, uid: &str) -> Option<&Arc<Object>> {
+    pub(crate) fn by_uid(&self, uid: &str) -> Option<&Arc<ApiObject>> {
         self.uids.get(uid).and_then(|key| self.objects.get(key))
     }
 
-    pub(crate) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Key> {
+    pub(crate) fn dependent_keys(&self, uid: &str) -> impl Iterator<Item = &ObjectKey> {
         self.dependents.get(uid).into_iter().flatten()
     }
 
     /// The objects of one table in order, of one namespace or all, after `(namespace, name)`.
-    pub(crate) fn scan<'a>(
+    pub(crate) fn list_objects<'a>(
         &'a self,
         resource: &Arc<str>,
         namespace: Option<&'a str>,
         after: Option<(&str, &str)>,
-    ) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
+    ) -> impl Iterator<Item = &'a Arc<ApiObject>> + use<'a> {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let start = match after {
-            Some((namespace, name)) => Excluded(Key::new(resource, namespace, name)),
-            None => Included(Key::new(resource, namespace.unwrap_or_default(), "")),
+            Some((namespace, name)) => Excluded(ObjectKey::new(resource, namespace, name)),
+            None => Included(ObjectKey::new(resource, namespace.unwrap_or_default(), "")),
         };
         let resource = resource.clone();
         self.objects
@@ -129,7 +129,13 @@ impl State {
     }
 
     /// At most `limit` changes after `version`, or `None` when some are gone.
-    pub(crate) fn changes(&self, version: u64, limit: usize) -> Option<Vec<Event>> {
-        Some(self.log.after(version)?.take(limit).cloned().collect())
+    pub(crate) fn changes_after(&self, version: u64, limit: usize) -> Option<Vec<ObjectChange>> {
+        Some(
+            self.log
+                .changes_after(version)?
+                .take(limit)
+                .cloned()
+                .collect(),
+        )
     }
 }

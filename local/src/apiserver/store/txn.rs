@@ -6,42 +6,42 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::super::object::{Key, Object};
-use super::super::resource::Registry;
-use super::super::status::{Failure, Result};
-use super::log::Event;
-use super::state::State;
+use super::super::object::{ApiObject, ObjectKey};
+use super::super::resource::ResourceRegistry;
+use super::super::status::{StatusError, StatusResult};
+use super::change_log::ObjectChange;
+use super::state::CommittedState;
 
 pub(crate) struct Txn<'a> {
-    state: &'a State,
-    changed: BTreeMap<Key, Option<Arc<Object>>>,
+    state: &'a CommittedState,
+    changed: BTreeMap<ObjectKey, Option<Arc<ApiObject>>>,
     /// UID → keys written in this batch that name it as owner; may name too many.
-    dependents: BTreeMap<String, BTreeSet<Key>>,
+    dependents: BTreeMap<String, BTreeSet<ObjectKey>>,
     /// UID → key of objects written in this batch; may name too many.
-    uids: BTreeMap<String, Key>,
-    events: Vec<Event>,
-    undo: Vec<(Key, Option<Option<Arc<Object>>>)>,
+    uids: BTreeMap<String, ObjectKey>,
+    events: Vec<ObjectChange>,
+    undo: Vec<(ObjectKey, Option<Option<Arc<ApiObject>>>)>,
     now: Timestamp,
     /// Removed in this job: what waited for them is looked at when the job ends.
-    removed: Vec<Arc<Object>>,
+    removed: Vec<Arc<ApiObject>>,
 }
 
 /// What a batch amounts to.
 #[derive(Debug)]
-pub(super) struct Changes {
-    pub(super) events: Vec<Event>,
-    pub(super) objects: BTreeMap<Key, Option<Arc<Object>>>,
+pub(super) struct BatchChanges {
+    pub(super) events: Vec<ObjectChange>,
+    pub(super) objects: BTreeMap<ObjectKey, Option<Arc<ApiObject>>>,
 }
 
 /// A place to go back to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark {
+pub(super) struct Savepoint {
     undo: usize,
     events: usize,
 }
 
 impl<'a> Txn<'a> {
-    pub(super) fn new(state: &'a State) -> Self {
+    pub(super) fn new(state: &'a CommittedState) -> Self {
         Self {
             state,
             changed: BTreeMap::new(),
@@ -54,16 +54,16 @@ impl<'a> Txn<'a> {
         }
     }
 
-    pub(super) fn begin(&mut self, now: Timestamp) -> Mark {
+    pub(super) fn begin_job(&mut self, now: Timestamp) -> Savepoint {
         self.now = now;
         self.removed.clear();
-        Mark {
+        Savepoint {
             undo: self.undo.len(),
             events: self.events.len(),
         }
     }
 
-    pub(super) fn undo(&mut self, mark: Mark) {
+    pub(super) fn rollback_job(&mut self, mark: Savepoint) {
         for (key, before) in self.undo.drain(mark.undo..).rev() {
             match before {
                 Some(before) => self.changed.insert(key, before),
@@ -73,8 +73,8 @@ impl<'a> Txn<'a> {
         self.events.truncate(mark.events);
     }
 
-    pub(super) fn into_changes(self) -> Changes {
-        Changes {
+    pub(super) fn into_changes(self) -> BatchChanges {
+        BatchChanges {
             events: self.events,
             objects: self.changed,
         }
@@ -85,18 +85,18 @@ impl<'a> Txn<'a> {
         self.now
     }
 
-    pub(crate) fn registry(&self) -> Arc<Registry> {
+    pub(crate) fn registry(&self) -> Arc<ResourceRegistry> {
         self.state.registry()
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Object>> {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<ApiObject>> {
         match self.changed.get(key) {
             Some(changed) => changed.clone(),
             None => self.state.get(key).cloned(),
         }
     }
 
-    pub(crate) fn by_uid(&self, uid: &str) -> Option<Arc<Object>> {
+    pub(crate) fn by_uid(&self, uid: &str) -> Option<Arc<ApiObject>> {
         let written = self.uids.get(uid).and_then(|key| self.get(key));
         let stored = || {
             self.state
@@ -107,9 +107,9 @@ impl<'a> Txn<'a> {
     }
 
     /// The objects that name `uid` as an owner.
-    pub(crate) fn dependents(&self, uid: &str) -> Vec<Arc<Object>> {
+    pub(crate) fn list_dependents(&self, uid: &str) -> Vec<Arc<ApiObject>> {
         let written = self.dependents.get(uid).into_iter().flatten();
-        let keys: BTreeSet<&Key> = self.state.dependents(uid).chain(written).collect();
+        let keys: BTreeSet<&ObjectKey> = self.state.dependent_keys(uid).chain(written).collect();
         let objects = keys.into_iter().filter_map(|key| self.get(key));
         objects
             .filter(|object| object.owners.iter().any(|owner| owner == uid))
@@ -117,13 +117,17 @@ impl<'a> Txn<'a> {
     }
 
     /// The objects of one table, of one namespace or all.
-    pub(crate) fn scan(&self, resource: &Arc<str>, namespace: Option<&str>) -> Vec<Arc<Object>> {
+    pub(crate) fn list_objects(
+        &self,
+        resource: &Arc<str>,
+        namespace: Option<&str>,
+    ) -> Vec<Arc<ApiObject>> {
         let stored = self
             .state
-            .scan(resource, namespace, None)
+            .list_objects(resource, namespace, None)
             .filter(|one| !self.changed.contains_key(&one.key));
-        let first = Key::new(resource, namespace.unwrap_or_default(), "");
-        let within = |key: &Key| {
+        let first = ObjectKey::new(resource, namespace.unwrap_or_default(), "");
+        let within = |key: &ObjectKey| {
             key.resource == *resource && namespace.is_none_or(|name| key.namespace == name)
         };
         let written = self
@@ -138,8 +142,8 @@ impl<'a> Txn<'a> {
 
     /// Whether the namespace holds anything of this table.
     pub(crate) fn has_any(&self, resource: &Arc<str>, namespace: Option<&str>) -> bool {
-        let first = Key::new(resource, namespace.unwrap_or_default(), "");
-        let within = |key: &Key| {
+        let first = ObjectKey::new(resource, namespace.unwrap_or_default(), "");
+        let within = |key: &ObjectKey| {
             key.resource == *resource && namespace.is_none_or(|name| key.namespace == name)
         };
         let mut written = self
@@ -149,17 +153,22 @@ impl<'a> Txn<'a> {
         written.any(|(_, one)| one.is_some())
             || self
                 .state
-                .scan(resource, namespace, None)
+                .list_objects(resource, namespace, None)
                 .any(|one| !self.changed.contains_key(&one.key))
     }
 
     /// Writes an object under the next version.
-    pub(crate) fn put(&mut self, key: Key, mut value: Value) -> Result<Arc<Object>> {
+    pub(crate) fn put_object(
+        &mut self,
+        key: ObjectKey,
+        mut value: Value,
+    ) -> StatusResult<Arc<ApiObject>> {
         let version = self.next_version();
         value["metadata"]["resourceVersion"] = Value::String(version.to_string());
-        let object = Object::parse(key.clone(), value.to_string().into()).map_err(|error| {
-            Failure::bad_request(format!("the object's metadata cannot be read: {error}"))
-        })?;
+        let object =
+            ApiObject::parse_json(key.clone(), value.to_string().into()).map_err(|error| {
+                StatusError::bad_request(format!("the object's metadata cannot be read: {error}"))
+            })?;
         let object = Arc::new(object);
         let old = self.get(&key);
         for owner in &object.owners {
@@ -169,7 +178,7 @@ impl<'a> Txn<'a> {
                 .insert(key.clone());
         }
         self.uids.insert(object.uid.clone(), key.clone());
-        self.change(Event {
+        self.record_change(ObjectChange {
             version,
             key,
             old,
@@ -179,10 +188,10 @@ impl<'a> Txn<'a> {
     }
 
     /// Takes an object away; returns it as watchers are told, with the deletion's version.
-    pub(crate) fn remove(&mut self, object: &Object) -> Arc<Object> {
+    pub(crate) fn remove_object(&mut self, object: &ApiObject) -> Arc<ApiObject> {
         let version = self.next_version();
         let last = Arc::new(object.at_version(version));
-        self.change(Event {
+        self.record_change(ObjectChange {
             version,
             key: object.key.clone(),
             old: Some(last.clone()),
@@ -193,18 +202,18 @@ impl<'a> Txn<'a> {
     }
 
     /// What this job has removed since this was last asked.
-    pub(crate) fn take_removed(&mut self) -> Vec<Arc<Object>> {
+    pub(crate) fn take_removed(&mut self) -> Vec<Arc<ApiObject>> {
         std::mem::take(&mut self.removed)
     }
 
     fn next_version(&self) -> u64 {
         self.events
             .last()
-            .map_or(self.state.version(), |event| event.version)
+            .map_or(self.state.latest_version(), |event| event.version)
             + 1
     }
 
-    fn change(&mut self, event: Event) {
+    fn record_change(&mut self, event: ObjectChange) {
         let before = self.changed.insert(event.key.clone(), event.new.clone());
         self.undo.push((event.key.clone(), before));
         self.events.push(event);

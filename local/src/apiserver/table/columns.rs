@@ -3,55 +3,55 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::resource::{self, Resource};
+use super::super::resource::{self, ServedResource};
 use super::jsonpath;
 
 mod event;
 mod node;
 
 /// One column: where its cells come from.
-pub(super) struct Column {
+pub(super) struct TableColumn {
     pub(super) name: String,
     pub(super) kind: String,
     pub(super) description: String,
     /// 0 is always shown, 1 with `-o wide`.
     pub(super) priority: i64,
-    source: Source,
+    source: ColumnSource,
     /// Where an object has nothing to show.
     absent: Value,
 }
 
-enum Source {
+enum ColumnSource {
     Path(String),
     Code(fn(&Value, Timestamp) -> Value),
 }
 
-impl Column {
-    fn path(name: &str, kind: &str, priority: i64, path: &str) -> Self {
+impl TableColumn {
+    fn from_path(name: &str, kind: &str, priority: i64, path: &str) -> Self {
         let (name, kind) = (name.to_owned(), kind.to_owned());
         Self {
             name,
             kind,
             description: String::new(),
             priority,
-            source: Source::Path(path.to_owned()),
+            source: ColumnSource::Path(path.to_owned()),
             absent: Value::Null,
         }
     }
 
-    fn code(name: &str, code: fn(&Value, Timestamp) -> Value) -> Self {
+    fn from_fn(name: &str, code: fn(&Value, Timestamp) -> Value) -> Self {
         let (name, kind) = (name.to_owned(), "string".to_owned());
         Self {
             name,
             kind,
             description: String::new(),
             priority: 0,
-            source: Source::Code(code),
+            source: ColumnSource::Code(code),
             absent: Value::Null,
         }
     }
 
-    fn wide(self) -> Self {
+    fn in_wide_output(self) -> Self {
         let priority = 1;
         Self { priority, ..self }
     }
@@ -61,11 +61,11 @@ impl Column {
         Self { absent, ..self }
     }
 
-    fn custom(column: &resource::Column) -> Self {
+    fn from_printer_column(column: &resource::PrinterColumn) -> Self {
         let description = column.description.clone();
         Self {
             description,
-            ..Self::path(&column.name, &column.kind, column.priority, &column.path)
+            ..Self::from_path(&column.name, &column.kind, column.priority, &column.path)
         }
     }
 
@@ -74,16 +74,16 @@ impl Column {
         if self.name == "Name" { "name" } else { "" }
     }
 
-    pub(super) fn cell(&self, object: &Value, now: Timestamp) -> Value {
+    pub(super) fn render_cell(&self, object: &Value, now: Timestamp) -> Value {
         let path = match &self.source {
-            Source::Code(code) => return code(object, now),
-            Source::Path(path) => path,
+            ColumnSource::Code(code) => return code(object, now),
+            ColumnSource::Path(path) => path,
         };
-        let Some(found) = jsonpath::find(object, path) else {
+        let Some(found) = jsonpath::find_path(object, path) else {
             return self.absent.clone();
         };
         match (self.kind.as_str(), found) {
-            ("date", found) => since(found, now),
+            ("date", found) => format_age(found, now),
             (_, Value::Object(_) | Value::Array(_)) => Value::String(found.to_string()),
             ("string", Value::String(_)) => found.clone(),
             ("string", other) => Value::String(other.to_string()),
@@ -92,43 +92,43 @@ impl Column {
     }
 }
 
-pub(super) fn of(resource: &Resource) -> Vec<Column> {
-    let name = Column::path("Name", "string", 0, ".metadata.name");
-    let age = || Column::path("Age", "date", 0, ".metadata.creationTimestamp");
-    let text = |name: &str, path: &str| Column::path(name, "string", 0, path);
-    let wide = |name: &str, path: &str| Column::path(name, "string", 1, path);
+pub(super) fn table_columns(resource: &ServedResource) -> Vec<TableColumn> {
+    let name = TableColumn::from_path("Name", "string", 0, ".metadata.name");
+    let age = || TableColumn::from_path("Age", "date", 0, ".metadata.creationTimestamp");
+    let text = |name: &str, path: &str| TableColumn::from_path(name, "string", 0, path);
+    let wide = |name: &str, path: &str| TableColumn::from_path(name, "string", 1, path);
     let mut columns = match &**resource.id() {
         "pods" => vec![
-            Column::code("Ready", pod_ready),
-            Column::code("Status", pod_status),
-            Column::code("Restarts", pod_restarts),
+            TableColumn::from_fn("Ready", pod_ready),
+            TableColumn::from_fn("Status", pod_status),
+            TableColumn::from_fn("Restarts", pod_restarts),
             age(),
             wide("IP", ".status.podIP").or_none(),
             wide("Node", ".spec.nodeName").or_none(),
             wide("Nominated Node", ".status.nominatedNodeName").or_none(),
-            Column::code("Readiness Gates", |_, _| json!("<none>")).wide(),
+            TableColumn::from_fn("Readiness Gates", |_, _| json!("<none>")).in_wide_output(),
         ],
-        "nodes" => node::columns(age()),
+        "nodes" => node::node_columns(age()),
         "namespaces" => vec![text("Status", ".status.phase"), age()],
         "secrets" => vec![
             text("Type", ".type"),
-            Column::code("Data", data_count),
+            TableColumn::from_fn("Data", data_count),
             age(),
         ],
-        "configmaps" => vec![Column::code("Data", data_count), age()],
+        "configmaps" => vec![TableColumn::from_fn("Data", data_count), age()],
         "services" => vec![
-            Column::code("Type", |service, _| {
-                or(&service["spec"]["type"], "ClusterIP")
+            TableColumn::from_fn("Type", |service, _| {
+                text_or_default(&service["spec"]["type"], "ClusterIP")
             }),
-            Column::code("Cluster-IP", |service, _| {
-                or(&service["spec"]["clusterIP"], "<none>")
+            TableColumn::from_fn("Cluster-IP", |service, _| {
+                text_or_default(&service["spec"]["clusterIP"], "<none>")
             }),
-            Column::code("External-IP", |_, _| json!("<none>")),
-            Column::code("Port(s)", service_ports),
+            TableColumn::from_fn("External-IP", |_, _| json!("<none>")),
+            TableColumn::from_fn("Port(s)", service_ports),
             age(),
         ],
         "deployments.apps" => vec![
-            Column::code("Ready", |deployment, _| {
+            TableColumn::from_fn("Ready", |deployment, _| {
                 let count = |value: &Value| value.as_i64().unwrap_or_default();
                 let wanted = deployment["spec"]["replicas"].as_i64().unwrap_or(1);
                 json!(format!(
@@ -136,17 +136,21 @@ pub(super) fn of(resource: &Resource) -> Vec<Column> {
                     count(&deployment["status"]["readyReplicas"])
                 ))
             }),
-            Column::path("Up-to-date", "integer", 0, ".status.updatedReplicas"),
-            Column::path("Available", "integer", 0, ".status.availableReplicas"),
+            TableColumn::from_path("Up-to-date", "integer", 0, ".status.updatedReplicas"),
+            TableColumn::from_path("Available", "integer", 0, ".status.availableReplicas"),
             age(),
         ],
-        "events" => event::columns(),
+        "events" => event::event_columns(),
         "leases.coordination.k8s.io" => vec![text("Holder", ".spec.holderIdentity"), age()],
         "customresourcedefinitions.apiextensions.k8s.io" => {
             vec![text("Created At", ".metadata.creationTimestamp")]
         }
         _ if resource.columns.is_empty() => vec![age()],
-        _ => resource.columns.iter().map(Column::custom).collect(),
+        _ => resource
+            .columns
+            .iter()
+            .map(TableColumn::from_printer_column)
+            .collect(),
     };
     // Events are known by what happened, not by their names.
     if &**resource.id() != "events" {
@@ -155,7 +159,7 @@ pub(super) fn of(resource: &Resource) -> Vec<Column> {
     columns
 }
 
-fn or(value: &Value, default: &str) -> Value {
+fn text_or_default(value: &Value, default: &str) -> Value {
     json!(
         value
             .as_str()
@@ -189,7 +193,7 @@ fn service_ports(service: &Value, _: Timestamp) -> Value {
     })
 }
 
-fn statuses(pod: &Value) -> impl DoubleEndedIterator<Item = &Value> {
+fn container_statuses(pod: &Value) -> impl DoubleEndedIterator<Item = &Value> {
     pod["status"]["containerStatuses"]
         .as_array()
         .into_iter()
@@ -197,7 +201,7 @@ fn statuses(pod: &Value) -> impl DoubleEndedIterator<Item = &Value> {
 }
 
 fn pod_ready(pod: &Value, _: Timestamp) -> Value {
-    let ready = statuses(pod)
+    let ready = container_statuses(pod)
         .filter(|status| status["ready"] == true)
         .count();
     let all = pod["spec"]["containers"].as_array().map_or(0, Vec::len);
@@ -206,17 +210,17 @@ fn pod_ready(pod: &Value, _: Timestamp) -> Value {
 
 /// How often containers were started again, and when the last of them had ended.
 fn pod_restarts(pod: &Value, now: Timestamp) -> Value {
-    let counts = statuses(pod).filter_map(|status| status["restartCount"].as_i64());
+    let counts = container_statuses(pod).filter_map(|status| status["restartCount"].as_i64());
     let count = counts.sum::<i64>();
     let ended = |status: &Value| {
         let finished = status["lastState"]["terminated"]["finishedAt"].as_str()?;
         finished.parse::<Timestamp>().ok()
     };
-    let last = statuses(pod).filter_map(ended).max();
+    let last = container_statuses(pod).filter_map(ended).max();
     json!(match last.filter(|_| count > 0) {
         Some(last) => format!(
             "{count} ({} ago)",
-            human(now.duration_since(last).as_secs())
+            human_duration(now.duration_since(last).as_secs())
         ),
         None => count.to_string(),
     })
@@ -251,7 +255,7 @@ fn pod_status(pod: &Value, _: Timestamp) -> Value {
         );
     } else {
         // As in Kubernetes, the first container has the last word.
-        for status in statuses(pod).rev() {
+        for status in container_statuses(pod).rev() {
             let state = &status["state"];
             if let Some(reason) =
                 text(&state["waiting"]["reason"]).or_else(|| text(&state["terminated"]["reason"]))
@@ -260,7 +264,7 @@ fn pod_status(pod: &Value, _: Timestamp) -> Value {
             }
         }
         if shown == "Completed"
-            && statuses(pod).any(|status| status["state"]["running"].is_object())
+            && container_statuses(pod).any(|status| status["state"]["running"].is_object())
         {
             shown = "NotReady".to_owned();
         }
@@ -274,14 +278,14 @@ fn pod_status(pod: &Value, _: Timestamp) -> Value {
 }
 
 /// A time as kubectl tells it: how long ago, in the one or two units that matter.
-fn since(time: &Value, now: Timestamp) -> Value {
+fn format_age(time: &Value, now: Timestamp) -> Value {
     let Some(at) = time.as_str().and_then(|at| at.parse::<Timestamp>().ok()) else {
         return json!("<unknown>");
     };
-    json!(human(now.duration_since(at).as_secs()))
+    json!(human_duration(now.duration_since(at).as_secs()))
 }
 
-fn human(seconds: i64) -> String {
+fn human_duration(seconds: i64) -> String {
     let two = |large: i64, unit: &str, small: i64, second: &str| {
         if small == 0 {
             format!("{large}{unit}")
@@ -323,7 +327,7 @@ mod tests {
             (864_000, "10d"),
             (70_000_000, "2y80d"),
         ] {
-            assert_eq!(human(seconds), expected, "{seconds}");
+            assert_eq!(human_duration(seconds), expected, "{seconds}");
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The first value the path leads to.
-pub(super) fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
+pub(super) fn find_path<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     let mut at = object;
     let mut rest = path
         .trim_start_matches('{')
@@ -12,7 +12,7 @@ pub(super) fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
     while !rest.is_empty() {
         if let Some(inside) = rest.strip_prefix('[') {
             let (index, after) = inside.split_once(']')?;
-            at = element(at, index)?;
+            at = find_element(at, index)?;
             rest = after;
         } else {
             let (field, after) = take_field(rest.strip_prefix('.').unwrap_or(rest));
@@ -37,7 +37,7 @@ fn take_field(text: &str) -> (String, &str) {
     (name, "")
 }
 
-fn element<'a>(at: &'a Value, index: &str) -> Option<&'a Value> {
+fn find_element<'a>(at: &'a Value, index: &str) -> Option<&'a Value> {
     if let Some(filter) = index
         .strip_prefix("?(@.")
         .and_then(|filter| filter.strip_suffix(')'))
@@ -47,7 +47,7 @@ fn element<'a>(at: &'a Value, index: &str) -> Option<&'a Value> {
         return at
             .as_array()?
             .iter()
-            .find(|one| find(one, path.trim()).is_some_and(|found| found == value));
+            .find(|one| find_path(one, path.trim()).is_some_and(|found| found == value));
     }
     let quoted = index.trim_matches(['"', '\'']);
     if quoted.len() != index.len() {
@@ -91,7 +91,7 @@ mod tests {
             (".status.gone", None),
             (".nothing.here", None),
         ] {
-            assert_eq!(find(&object, path), expected.as_ref(), "{path}");
+            assert_eq!(find_path(&object, path), expected.as_ref(), "{path}");
         }
     }
 }

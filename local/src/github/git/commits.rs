@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Context as _;
 
-use super::{Git, command, finish};
+use super::{BareRepo, git_command, run_to_end};
 
 #[derive(Clone, Debug)]
-pub(crate) struct Person {
+pub(crate) struct GitSignature {
     pub(crate) name: String,
     pub(crate) email: String,
     /// RFC 3339, with the zone it was written in.
@@ -15,41 +15,45 @@ pub(crate) struct Person {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Commit {
+pub(crate) struct GitCommit {
     pub(crate) sha: String,
     pub(crate) tree: String,
     pub(crate) parents: Vec<String>,
-    pub(crate) author: Person,
-    pub(crate) committer: Person,
+    pub(crate) author: GitSignature,
+    pub(crate) committer: GitSignature,
     pub(crate) message: String,
 }
 
 /// Ten fields a commit, each ended by NUL, which no commit can contain.
-const FORMAT: &str =
+const LOG_FORMAT: &str =
     "--format=tformat:%H%x00%T%x00%P%x00%an%x00%ae%x00%aI%x00%cn%x00%ce%x00%cI%x00%B";
-const FIELDS: usize = 10;
+const FIELDS_PER_COMMIT: usize = 10;
 
-impl Git {
+impl BareRepo {
     /// Commits of a range as `a..b` or of one hash, newest first, at most `limit`.
-    pub(crate) async fn log(&self, range: &str, limit: usize) -> anyhow::Result<Vec<Commit>> {
+    pub(crate) async fn list_commits(
+        &self,
+        range: &str,
+        limit: usize,
+    ) -> anyhow::Result<Vec<GitCommit>> {
         let limit = format!("--max-count={limit}");
-        Ok(parse(
+        Ok(parse_commits(
             &self
-                .run(&["log", "-z", FORMAT, &limit, "--end-of-options", range])
+                .run_git(&["log", "-z", LOG_FORMAT, &limit, "--end-of-options", range])
                 .await?,
         ))
     }
 
-    pub(crate) async fn commit(&self, sha: &str) -> anyhow::Result<Commit> {
-        self.log(sha, 1)
+    pub(crate) async fn read_commit(&self, sha: &str) -> anyhow::Result<GitCommit> {
+        self.list_commits(sha, 1)
             .await?
             .pop()
             .with_context(|| format!("no commit {sha}"))
     }
 
-    pub(crate) async fn count(&self, range: &str) -> anyhow::Result<i64> {
+    pub(crate) async fn count_commits(&self, range: &str) -> anyhow::Result<i64> {
         let text = self
-            .run(&["rev-list", "--count", "--end-of-options", range])
+            .run_git(&["rev-list", "--count", "--end-of-options", range])
             .await?;
         text.trim()
             .parse()
@@ -62,9 +66,9 @@ impl Git {
         tree: &str,
         parents: &[&str],
         message: &str,
-        author: &Person,
+        author: &GitSignature,
     ) -> anyhow::Result<String> {
-        let mut git = command();
+        let mut git = git_command();
         git.arg("--git-dir")
             .arg(self.dir())
             .args(["commit-tree", tree]);
@@ -77,35 +81,35 @@ impl Git {
             .env("GIT_COMMITTER_NAME", &author.name)
             .env("GIT_COMMITTER_EMAIL", &author.email)
             .env("GIT_COMMITTER_DATE", &author.date);
-        let output = finish(&mut git, Some(message.as_bytes())).await?;
+        let output = run_to_end(&mut git, Some(message.as_bytes())).await?;
         Ok(String::from_utf8_lossy(&output).trim().to_owned())
     }
 
     /// What a push brought to a branch, oldest first, at most `limit`; `before` is `None` for a new branch.
-    pub(crate) async fn pushed(
+    pub(crate) async fn list_pushed_commits(
         &self,
         branch: &str,
         before: Option<&str>,
         after: &str,
         limit: usize,
-    ) -> anyhow::Result<Vec<Commit>> {
+    ) -> anyhow::Result<Vec<GitCommit>> {
         let limit = format!("--max-count={limit}");
         let exclude = format!("--exclude={branch}");
-        let mut args = vec!["log", "-z", FORMAT, &limit, after, "--not"];
+        let mut args = vec!["log", "-z", LOG_FORMAT, &limit, after, "--not"];
         match before {
             Some(before) => args.push(before),
             None => args.extend([exclude.as_str(), "--branches"]),
         }
-        let mut commits = parse(&self.run(&args).await?);
+        let mut commits = parse_commits(&self.run_git(&args).await?);
         commits.reverse();
         Ok(commits)
     }
 
     /// The paths each of these commits added, removed and modified against its first parent.
-    pub(crate) async fn touched(
+    pub(crate) async fn list_changed_paths(
         &self,
-        commits: &[Commit],
-    ) -> anyhow::Result<HashMap<String, Touched>> {
+        commits: &[GitCommit],
+    ) -> anyhow::Result<HashMap<String, ChangedPaths>> {
         // One named twice would be answered twice.
         let hashes: BTreeSet<&str> = commits.iter().map(|commit| commit.sha.as_str()).collect();
         let input: String = hashes.iter().map(|sha| format!("{sha}\n")).collect();
@@ -119,21 +123,21 @@ impl Git {
             "--name-status",
             "--diff-merges=first-parent",
         ];
-        let output = self.run_bytes(&args, Some(input.as_bytes())).await?;
-        Ok(parse_touched(&String::from_utf8_lossy(&output)))
+        let output = self.run_git_bytes(&args, Some(input.as_bytes())).await?;
+        Ok(parse_changed_paths(&String::from_utf8_lossy(&output)))
     }
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Touched {
+pub(crate) struct ChangedPaths {
     pub(crate) added: Vec<String>,
     pub(crate) removed: Vec<String>,
     pub(crate) modified: Vec<String>,
 }
 
 /// `hash\0` and then `STATUS\0path\0` for each path of that commit.
-fn parse_touched(text: &str) -> HashMap<String, Touched> {
-    let mut commits: HashMap<String, Touched> = HashMap::new();
+fn parse_changed_paths(text: &str) -> HashMap<String, ChangedPaths> {
+    let mut commits: HashMap<String, ChangedPaths> = HashMap::new();
     let mut current = String::new();
     let mut words = text.split('\0').map(|word| word.trim_start_matches('\n'));
     while let Some(word) = words.next() {
@@ -152,24 +156,26 @@ fn parse_touched(text: &str) -> HashMap<String, Touched> {
     commits
 }
 
-fn parse(text: &str) -> Vec<Commit> {
+fn parse_commits(text: &str) -> Vec<GitCommit> {
     let fields: Vec<&str> = text.split('\0').collect();
-    let commits = fields.chunks_exact(FIELDS).map(|field| Commit {
-        sha: field[0].to_owned(),
-        tree: field[1].to_owned(),
-        parents: field[2].split_whitespace().map(str::to_owned).collect(),
-        author: Person {
-            name: field[3].to_owned(),
-            email: field[4].to_owned(),
-            date: field[5].to_owned(),
-        },
-        committer: Person {
-            name: field[6].to_owned(),
-            email: field[7].to_owned(),
-            date: field[8].to_owned(),
-        },
-        message: field[9].trim_end_matches('\n').to_owned(),
-    });
+    let commits = fields
+        .chunks_exact(FIELDS_PER_COMMIT)
+        .map(|field| GitCommit {
+            sha: field[0].to_owned(),
+            tree: field[1].to_owned(),
+            parents: field[2].split_whitespace().map(str::to_owned).collect(),
+            author: GitSignature {
+                name: field[3].to_owned(),
+                email: field[4].to_owned(),
+                date: field[5].to_owned(),
+            },
+            committer: GitSignature {
+                name: field[6].to_owned(),
+                email: field[7].to_owned(),
+                date: field[8].to_owned(),
+            },
+            message: field[9].trim_end_matches('\n').to_owned(),
+        });
     commits.collect()
 }
 
@@ -180,7 +186,7 @@ mod tests {
     #[test]
     fn commits_are_told_apart() {
         let one = "h\0t\0p q\0A\0a@x\0d1\0C\0c@x\0d2\0subject\n\nbody\n\0";
-        let commits = parse(&one.repeat(2));
+        let commits = parse_commits(&one.repeat(2));
         assert_eq!(commits.len(), 2);
         assert_eq!(commits[1].parents, ["p", "q"]);
         assert_eq!(commits[1].message, "subject\n\nbody");

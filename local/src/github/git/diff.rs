@@ -1,7 +1,7 @@
 //! What changed between two commits, file by file.
 
-use super::Git;
-use crate::github::store::Sizes;
+use super::BareRepo;
+use crate::github::store::PullStats;
 
 /// GitHub leaves a longer patch out.
 const LARGEST_PATCH: usize = 100_000;
@@ -20,14 +20,14 @@ pub(crate) struct FileChange {
 }
 
 /// How a head stands to a base.
-pub(crate) struct Comparison {
+pub(crate) struct CommitComparison {
     pub(crate) merge_base: String,
     pub(crate) ahead: i64,
     pub(crate) behind: i64,
 }
 
-impl Comparison {
-    pub(crate) fn status(&self) -> &'static str {
+impl CommitComparison {
+    pub(crate) fn status_name(&self) -> &'static str {
         match (self.ahead, self.behind) {
             (0, 0) => "identical",
             (_, 0) => "ahead",
@@ -37,9 +37,9 @@ impl Comparison {
     }
 }
 
-impl Git {
+impl BareRepo {
     /// The files that differ between two commits; renames are found.
-    pub(crate) async fn changes(&self, old: &str, new: &str) -> anyhow::Result<Vec<FileChange>> {
+    pub(crate) async fn diff_files(&self, old: &str, new: &str) -> anyhow::Result<Vec<FileChange>> {
         let common = [
             "diff",
             "--no-ext-diff",
@@ -49,13 +49,13 @@ impl Git {
             "-M",
         ];
         let list = self
-            .run(&[&common[..], &["--raw", "--abbrev=40", "-z", old, new]].concat())
+            .run_git(&[&common[..], &["--raw", "--abbrev=40", "-z", old, new]].concat())
             .await?;
         let numbers = self
-            .run(&[&common[..], &["--numstat", "-z", old, new]].concat())
+            .run_git(&[&common[..], &["--numstat", "-z", old, new]].concat())
             .await?;
         let patches = self
-            .run(&[&common[..], &["--patch", old, new]].concat())
+            .run_git(&[&common[..], &["--patch", old, new]].concat())
             .await?;
         let mut files = parse_raw(&list);
         for (file, (additions, deletions)) in files.iter_mut().zip(parse_numstat(&numbers)) {
@@ -69,17 +69,17 @@ impl Git {
     }
 
     /// `None` where the two have no common history.
-    pub(crate) async fn compare(
+    pub(crate) async fn compare_commits(
         &self,
         base: &str,
         head: &str,
-    ) -> anyhow::Result<Option<Comparison>> {
-        let Some(merge_base) = self.merge_base(base, head).await? else {
+    ) -> anyhow::Result<Option<CommitComparison>> {
+        let Some(merge_base) = self.find_merge_base(base, head).await? else {
             return Ok(None);
         };
-        let ahead = self.count(&format!("{base}..{head}")).await?;
-        let behind = self.count(&format!("{head}..{base}")).await?;
-        Ok(Some(Comparison {
+        let ahead = self.count_commits(&format!("{base}..{head}")).await?;
+        let behind = self.count_commits(&format!("{head}..{base}")).await?;
+        Ok(Some(CommitComparison {
             merge_base,
             ahead,
             behind,
@@ -87,13 +87,17 @@ impl Git {
     }
 
     /// What a pull request shows as its size.
-    pub(crate) async fn sizes(&self, base: &str, head: &str) -> anyhow::Result<Sizes> {
+    pub(crate) async fn compute_pull_stats(
+        &self,
+        base: &str,
+        head: &str,
+    ) -> anyhow::Result<PullStats> {
         let from = self
-            .merge_base(base, head)
+            .find_merge_base(base, head)
             .await?
             .unwrap_or_else(|| base.to_owned());
         let numbers = self
-            .run(&[
+            .run_git(&[
                 "diff",
                 "--no-ext-diff",
                 "--numstat",
@@ -104,8 +108,8 @@ impl Git {
             ])
             .await?;
         let files = parse_numstat(&numbers);
-        Ok(Sizes {
-            commits: self.count(&format!("{base}..{head}")).await?,
+        Ok(PullStats {
+            commits: self.count_commits(&format!("{base}..{head}")).await?,
             additions: files.iter().map(|(added, _)| added).sum(),
             deletions: files.iter().map(|(_, removed)| removed).sum(),
             changed_files: i64::try_from(files.len()).unwrap_or(i64::MAX),

@@ -3,16 +3,16 @@
 use askama::Template;
 use axum::extract::{Path, State};
 
-use super::{Frame, home_of, markdown, public, short, show};
+use super::{PageLayout, find_public_repo, markdown, render_page, repo_home_path, short_sha};
 use crate::github::{
-    Context,
-    answer::{Error, Reply},
-    routes::latest,
-    store::{CheckRun, Repo, Status},
+    FakeGithubContext,
+    response::{RestError, RestResult},
+    routes::latest_by_context,
+    store::{StoredCheckRun, StoredRepo, StoredStatus},
 };
 
 /// A line of the list.
-pub(super) struct Check {
+pub(super) struct CheckRow {
     pub(super) class: &'static str,
     pub(super) sign: &'static str,
     pub(super) state: String,
@@ -21,8 +21,8 @@ pub(super) struct Check {
     pub(super) href: Option<String>,
 }
 
-impl Check {
-    fn new(state: &str, name: &str, description: Option<&str>, href: Option<&String>) -> Check {
+impl CheckRow {
+    fn new(state: &str, name: &str, description: Option<&str>, href: Option<&String>) -> CheckRow {
         let (sign, class) = match state {
             "success" => ("✓", "success"),
             "failure" | "error" | "timed_out" | "action_required" | "startup_failure" => {
@@ -31,7 +31,7 @@ impl Check {
             "pending" | "queued" | "in_progress" | "waiting" | "requested" => ("●", "pending"),
             _ => ("–", "quiet"),
         };
-        Check {
+        CheckRow {
             class,
             sign,
             state: state.replace('_', " "),
@@ -48,9 +48,9 @@ impl Check {
     }
 }
 
-impl From<&Status> for Check {
-    fn from(status: &Status) -> Check {
-        Check::new(
+impl From<&StoredStatus> for CheckRow {
+    fn from(status: &StoredStatus) -> CheckRow {
+        CheckRow::new(
             &status.state,
             &status.context,
             status.description.as_deref(),
@@ -59,10 +59,10 @@ impl From<&Status> for Check {
     }
 }
 
-impl From<&CheckRun> for Check {
-    fn from(run: &CheckRun) -> Check {
+impl From<&StoredCheckRun> for CheckRow {
+    fn from(run: &StoredCheckRun) -> CheckRow {
         let fields = &run.fields;
-        Check::new(
+        CheckRow::new(
             fields.conclusion.as_deref().unwrap_or(&fields.status),
             &fields.name,
             fields.title.as_deref(),
@@ -72,11 +72,15 @@ impl From<&CheckRun> for Check {
 }
 
 /// The newest of each name on a commit. A check run leads to its own page, which leads on.
-pub(super) async fn of(context: &Context, repo: &Repo, sha: &str) -> Result<Vec<Check>, Error> {
-    let statuses = latest(context.store.statuses(repo.id, sha).await?);
-    let mut checks: Vec<Check> = statuses.iter().map(Check::from).collect();
-    let mut runs: Vec<CheckRun> = Vec::new();
-    for run in context.store.check_runs(repo.id, sha).await? {
+pub(super) async fn list_check_rows(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    sha: &str,
+) -> Result<Vec<CheckRow>, RestError> {
+    let statuses = latest_by_context(context.store.list_statuses(repo.id, sha).await?);
+    let mut checks: Vec<CheckRow> = statuses.iter().map(CheckRow::from).collect();
+    let mut runs: Vec<StoredCheckRun> = Vec::new();
+    for run in context.store.list_check_runs(repo.id, sha).await? {
         if !runs
             .iter()
             .any(|newer| newer.fields.name == run.fields.name)
@@ -84,9 +88,9 @@ pub(super) async fn of(context: &Context, repo: &Repo, sha: &str) -> Result<Vec<
             runs.push(run);
         }
     }
-    checks.extend(runs.iter().map(|run| Check {
-        href: Some(format!("{}/runs/{}", home_of(repo), run.id)),
-        ..Check::from(run)
+    checks.extend(runs.iter().map(|run| CheckRow {
+        href: Some(format!("{}/runs/{}", repo_home_path(repo), run.id)),
+        ..CheckRow::from(run)
     }));
     checks.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(checks)
@@ -94,31 +98,31 @@ pub(super) async fn of(context: &Context, repo: &Repo, sha: &str) -> Result<Vec<
 
 #[derive(Template)]
 #[template(path = "run.html")]
-struct RunPage {
-    frame: Frame,
+struct CheckRunPage {
+    frame: PageLayout,
     home: String,
-    check: Check,
+    check: CheckRow,
     sha: String,
     title: String,
     texts: Vec<String>,
 }
 
-pub(super) async fn run(
-    State(context): State<Context>,
+pub(super) async fn show_check_run(
+    State(context): State<FakeGithubContext>,
     Path((owner, name, id)): Path<(String, String, i64)>,
-) -> Reply {
-    let (repo, _) = public(&context, &owner, &name).await?;
+) -> RestResult {
+    let (repo, _) = find_public_repo(&context, &owner, &name).await?;
     let run = context
         .store
-        .check_run(repo.id, id)
+        .find_check_run(repo.id, id)
         .await?
-        .ok_or(Error::NotFound)?;
+        .ok_or(RestError::NotFound)?;
     let fields = &run.fields;
     let texts = [&fields.summary, &fields.text];
-    show(&RunPage {
-        frame: Frame::within(&repo),
-        home: home_of(&repo),
-        check: Check::from(&run),
+    render_page(&CheckRunPage {
+        frame: PageLayout::for_repo(&repo),
+        home: repo_home_path(&repo),
+        check: CheckRow::from(&run),
         sha: fields.head_sha.clone(),
         title: fields.title.clone().unwrap_or_default(),
         texts: texts

@@ -3,13 +3,16 @@
 use askama::Template;
 use axum::extract::{Path, State};
 
-use super::{Frame, Link, checks, count, home_of, public, redirect, short, show, when};
+use super::{
+    HtmlLink, PageLayout, checks, find_public_repo, format_time, pluralize_count, redirect_to,
+    render_page, repo_home_path, short_sha,
+};
 use crate::github::{
-    Context,
-    answer::{Error, Reply},
-    git::{Commit, FileChange, Git},
+    FakeGithubContext,
+    git::{BareRepo, FileChange, GitCommit},
     render::DEFAULT_BRANCH,
-    store::Repo,
+    response::{RestError, RestResult},
+    store::StoredRepo,
 };
 
 /// As many as a page shows of each.
@@ -29,12 +32,12 @@ pub(super) fn line_class(line: &str) -> &'static str {
 }
 
 /// What differs between two commits, as far as a page shows it, and how many files do.
-pub(super) async fn changes(
-    git: &Git,
+pub(super) async fn diff_files_for_page(
+    git: &BareRepo,
     old: &str,
     new: &str,
-) -> Result<(Vec<FileChange>, i64), Error> {
-    let mut changes = git.changes(old, new).await?;
+) -> Result<(Vec<FileChange>, i64), RestError> {
+    let mut changes = git.diff_files(old, new).await?;
     let total = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     changes.truncate(MOST_FILES);
     Ok((changes, total))
@@ -42,27 +45,27 @@ pub(super) async fn changes(
 
 #[derive(Template)]
 #[template(path = "commits.html")]
-struct History {
-    frame: Frame,
+struct CommitHistoryPage {
+    frame: PageLayout,
     home: String,
     rev: String,
-    commits: Vec<Commit>,
+    commits: Vec<GitCommit>,
 }
 
-pub(super) async fn default_history(Path((owner, name)): Path<(String, String)>) -> Reply {
-    redirect(&format!("/{owner}/{name}/commits/{DEFAULT_BRANCH}"))
+pub(super) async fn redirect_to_history(Path((owner, name)): Path<(String, String)>) -> RestResult {
+    redirect_to(&format!("/{owner}/{name}/commits/{DEFAULT_BRANCH}"))
 }
 
-pub(super) async fn history(
-    State(context): State<Context>,
+pub(super) async fn show_history(
+    State(context): State<FakeGithubContext>,
     Path((owner, name, rev)): Path<(String, String, String)>,
-) -> Reply {
-    let (repo, git) = public(&context, &owner, &name).await?;
-    let sha = git.resolve(&rev).await?.ok_or(Error::NotFound)?;
-    show(&History {
-        frame: Frame::within(&repo),
-        home: home_of(&repo),
-        commits: git.log(&sha, MOST_COMMITS).await?,
+) -> RestResult {
+    let (repo, git) = find_public_repo(&context, &owner, &name).await?;
+    let sha = git.resolve_commit(&rev).await?.ok_or(RestError::NotFound)?;
+    render_page(&CommitHistoryPage {
+        frame: PageLayout::for_repo(&repo),
+        home: repo_home_path(&repo),
+        commits: git.list_commits(&sha, MOST_COMMITS).await?,
         rev,
     })
 }
@@ -70,45 +73,50 @@ pub(super) async fn history(
 #[derive(Template)]
 #[template(path = "commit.html")]
 struct CommitPage {
-    frame: Frame,
+    frame: PageLayout,
     home: String,
-    commit: Commit,
+    commit: GitCommit,
     subject: String,
     text: String,
-    parents: Vec<Link>,
-    checks: Vec<checks::Check>,
+    parents: Vec<HtmlLink>,
+    checks: Vec<checks::CheckRow>,
     changes: Vec<FileChange>,
     total: i64,
 }
 
-pub(super) async fn one(
-    State(context): State<Context>,
+pub(super) async fn show_commit_page(
+    State(context): State<FakeGithubContext>,
     Path((owner, name, sha)): Path<(String, String, String)>,
-) -> Reply {
-    let (repo, git) = public(&context, &owner, &name).await?;
+) -> RestResult {
+    let (repo, git) = find_public_repo(&context, &owner, &name).await?;
     show_commit(&context, &repo, &git, &sha).await
 }
 
-pub(super) async fn show_commit(context: &Context, repo: &Repo, git: &Git, rev: &str) -> Reply {
-    let sha = git.resolve(rev).await?.ok_or(Error::NotFound)?;
-    let commit = git.commit(&sha).await?;
-    let home = home_of(repo);
+pub(super) async fn show_commit(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    git: &BareRepo,
+    rev: &str,
+) -> RestResult {
+    let sha = git.resolve_commit(rev).await?.ok_or(RestError::NotFound)?;
+    let commit = git.read_commit(&sha).await?;
+    let home = repo_home_path(repo);
     let before = commit.parents.first().map_or(EMPTY_TREE, String::as_str);
-    let (changes, total) = changes(git, before, &sha).await?;
+    let (changes, total) = diff_files_for_page(git, before, &sha).await?;
     let (subject, text) = commit
         .message
         .split_once('\n')
         .unwrap_or((&commit.message, ""));
-    show(&CommitPage {
-        frame: Frame::within(repo),
+    render_page(&CommitPage {
+        frame: PageLayout::for_repo(repo),
         subject: subject.to_owned(),
         text: text.trim().to_owned(),
         parents: commit
             .parents
             .iter()
-            .map(|parent| Link::new(short(parent), format!("{home}/commit/{parent}")))
+            .map(|parent| HtmlLink::new(short_sha(parent), format!("{home}/commit/{parent}")))
             .collect(),
-        checks: checks::of(context, repo, &sha).await?,
+        checks: checks::list_check_rows(context, repo, &sha).await?,
         changes,
         total,
         commit,
@@ -118,22 +126,22 @@ pub(super) async fn show_commit(context: &Context, repo: &Repo, git: &Git, rev: 
 
 #[derive(Template)]
 #[template(path = "compare.html")]
-struct Compare {
-    frame: Frame,
+struct ComparePage {
+    frame: PageLayout,
     home: String,
     title: String,
-    commits: Vec<Commit>,
+    commits: Vec<GitCommit>,
     changes: Vec<FileChange>,
     total: i64,
 }
 
 /// `A...B` as a push names it: a new branch has no `A`, one that is gone no `B`. One name alone is
 /// held against the default branch.
-pub(super) async fn compare(
-    State(context): State<Context>,
+pub(super) async fn show_comparison(
+    State(context): State<FakeGithubContext>,
     Path((owner, name, range)): Path<(String, String, String)>,
-) -> Reply {
-    let (repo, git) = public(&context, &owner, &name).await?;
+) -> RestResult {
+    let (repo, git) = find_public_repo(&context, &owner, &name).await?;
     let (from, to) = range.split_once("...").unwrap_or((DEFAULT_BRANCH, &range));
     let is_none = |rev: &str| rev.len() >= 12 && rev.bytes().all(|byte| byte == b'0');
     let (from, to) = match (is_none(from), is_none(to)) {
@@ -141,21 +149,23 @@ pub(super) async fn compare(
         (_, true) => (None, from),
         _ => (Some(from), to),
     };
-    let head = git.resolve(to).await?.ok_or(Error::NotFound)?;
+    let head = git.resolve_commit(to).await?.ok_or(RestError::NotFound)?;
     let Some(from) = from else {
         return show_commit(&context, &repo, &git, &head).await;
     };
-    let base = git.resolve(from).await?.ok_or(Error::NotFound)?;
+    let base = git.resolve_commit(from).await?.ok_or(RestError::NotFound)?;
     let old = git
-        .merge_base(&base, &head)
+        .find_merge_base(&base, &head)
         .await?
         .unwrap_or_else(|| base.clone());
-    let (changes, total) = changes(&git, &old, &head).await?;
-    show(&Compare {
-        frame: Frame::within(&repo),
-        home: home_of(&repo),
+    let (changes, total) = diff_files_for_page(&git, &old, &head).await?;
+    render_page(&ComparePage {
+        frame: PageLayout::for_repo(&repo),
+        home: repo_home_path(&repo),
         title: format!("{from}...{to}"),
-        commits: git.log(&format!("{base}..{head}"), MOST_COMMITS).await?,
+        commits: git
+            .list_commits(&format!("{base}..{head}"), MOST_COMMITS)
+            .await?,
         changes,
         total,
     })

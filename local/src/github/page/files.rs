@@ -6,33 +6,36 @@ use axum::{
     response::IntoResponse as _,
 };
 
-use super::{Frame, Link, home_of, plain, public, redirect, show};
+use super::{
+    HtmlLink, PageLayout, find_public_repo, plain_text_response, redirect_to, render_page,
+    repo_home_path,
+};
 use crate::github::{
-    Context,
-    answer::{Error, Reply},
-    git::{Git, TreeEntry},
-    render::in_url,
-    store::Repo,
+    FakeGithubContext,
+    git::{BareRepo, TreeEntry},
+    render::encode_url_path,
+    response::{RestError, RestResult},
+    store::StoredRepo,
 };
 
 /// A longer file is there raw.
 pub(super) const LONGEST_TEXT: u64 = 512 << 10;
 
-type Place = Path<(String, String, String)>;
+type FilePagePath = Path<(String, String, String)>;
 
 #[derive(Template)]
 #[template(path = "folder.html")]
-struct Folder {
-    frame: Frame,
+struct FolderPage {
+    frame: PageLayout,
     path: String,
     rev: String,
-    files: Vec<Link>,
+    files: Vec<HtmlLink>,
 }
 
 #[derive(Template)]
 #[template(path = "file.html")]
-struct File {
-    frame: Frame,
+struct FilePage {
+    frame: PageLayout,
     path: String,
     rev: String,
     raw: String,
@@ -40,57 +43,71 @@ struct File {
 }
 
 /// A revision and a path in it: of the ways to cut the two apart, the first that names a commit.
-async fn split(git: &Git, rest: &str) -> Result<(String, String, String), Error> {
+async fn split_rev_and_path(
+    git: &BareRepo,
+    rest: &str,
+) -> Result<(String, String, String), RestError> {
     let rest = rest.trim_end_matches('/');
     let ends = rest
         .match_indices('/')
         .map(|(at, _)| at)
         .chain([rest.len()]);
     for end in ends {
-        if let Some(commit) = git.resolve(&rest[..end]).await? {
+        if let Some(commit) = git.resolve_commit(&rest[..end]).await? {
             let path = rest[end..].trim_start_matches('/');
             return Ok((rest[..end].to_owned(), commit, path.to_owned()));
         }
     }
-    Err(Error::NotFound)
+    Err(RestError::NotFound)
 }
 
 /// Links to what is in a folder, folders first.
-pub(super) fn links(repo: &Repo, rev: &str, mut entries: Vec<TreeEntry>) -> Vec<Link> {
+pub(super) fn link_entries(
+    repo: &StoredRepo,
+    rev: &str,
+    mut entries: Vec<TreeEntry>,
+) -> Vec<HtmlLink> {
     entries.sort_by(|a, b| (a.kind != "tree", &a.path).cmp(&(b.kind != "tree", &b.path)));
     let link = |entry: &TreeEntry| {
         let is_folder = entry.kind == "tree";
         let name = entry.path.rsplit('/').next().unwrap_or_default();
         let what = if is_folder { "tree" } else { "blob" };
-        Link::new(
+        HtmlLink::new(
             format!("{name}{}", if is_folder { "/" } else { "" }),
             format!(
                 "{}/{what}/{}/{}",
-                home_of(repo),
-                in_url(rev),
-                in_url(&entry.path)
+                repo_home_path(repo),
+                encode_url_path(rev),
+                encode_url_path(&entry.path)
             ),
         )
     };
     entries.iter().map(link).collect()
 }
 
-pub(super) async fn tree(
-    State(context): State<Context>,
-    Path((owner, name, rest)): Place,
-) -> Reply {
-    let (repo, git) = public(&context, &owner, &name).await?;
-    let (rev, commit, path) = split(&git, &rest).await?;
+pub(super) async fn show_folder(
+    State(context): State<FakeGithubContext>,
+    Path((owner, name, rest)): FilePagePath,
+) -> RestResult {
+    let (repo, git) = find_public_repo(&context, &owner, &name).await?;
+    let (rev, commit, path) = split_rev_and_path(&git, &rest).await?;
     if !path.is_empty() {
-        let entry = git.entry(&commit, &path).await?.ok_or(Error::NotFound)?;
+        let entry = git
+            .find_entry(&commit, &path)
+            .await?
+            .ok_or(RestError::NotFound)?;
         if entry.kind != "tree" {
-            return redirect(&format!("{}/blob/{}", home_of(&repo), in_url(&rest)));
+            return redirect_to(&format!(
+                "{}/blob/{}",
+                repo_home_path(&repo),
+                encode_url_path(&rest)
+            ));
         }
     }
-    let entries = git.folder(&commit, &path).await?;
-    show(&Folder {
-        frame: Frame::within(&repo),
-        files: links(&repo, &rev, entries),
+    let entries = git.list_folder(&commit, &path).await?;
+    render_page(&FolderPage {
+        frame: PageLayout::for_repo(&repo),
+        files: link_entries(&repo, &rev, entries),
         path: if path.is_empty() {
             repo.full_name()
         } else {
@@ -100,42 +117,48 @@ pub(super) async fn tree(
     })
 }
 
-async fn find_file(git: &Git, rest: &str) -> Result<(String, TreeEntry), Error> {
-    let (rev, commit, path) = split(git, rest).await?;
+async fn find_file(git: &BareRepo, rest: &str) -> Result<(String, TreeEntry), RestError> {
+    let (rev, commit, path) = split_rev_and_path(git, rest).await?;
     // Of no path git makes a mistake, not nothing.
     if path.is_empty() {
-        return Err(Error::NotFound);
+        return Err(RestError::NotFound);
     }
-    let entry = git.entry(&commit, &path).await?;
+    let entry = git.find_entry(&commit, &path).await?;
     let file = entry.filter(|entry| entry.kind == "blob");
-    Ok((rev, file.ok_or(Error::NotFound)?))
+    Ok((rev, file.ok_or(RestError::NotFound)?))
 }
 
-pub(super) async fn blob(
-    State(context): State<Context>,
-    Path((owner, name, rest)): Place,
-) -> Reply {
-    let (repo, git) = public(&context, &owner, &name).await?;
+pub(super) async fn show_file(
+    State(context): State<FakeGithubContext>,
+    Path((owner, name, rest)): FilePagePath,
+) -> RestResult {
+    let (repo, git) = find_public_repo(&context, &owner, &name).await?;
     let (rev, file) = find_file(&git, &rest).await?;
-    show(&File {
-        frame: Frame::within(&repo),
-        raw: format!("{}/raw/{}", home_of(&repo), in_url(&rest)),
-        text: text(&git, &file).await?,
+    render_page(&FilePage {
+        frame: PageLayout::for_repo(&repo),
+        raw: format!("{}/raw/{}", repo_home_path(&repo), encode_url_path(&rest)),
+        text: read_text(&git, &file).await?,
         path: file.path,
         rev,
     })
 }
 
 /// What a file holds, if a page can show it.
-pub(super) async fn text(git: &Git, file: &TreeEntry) -> Result<Option<String>, Error> {
+pub(super) async fn read_text(
+    git: &BareRepo,
+    file: &TreeEntry,
+) -> Result<Option<String>, RestError> {
     if file.size > LONGEST_TEXT {
         return Ok(None);
     }
-    Ok(String::from_utf8(git.blob(&file.sha).await?).ok())
+    Ok(String::from_utf8(git.read_blob(&file.sha).await?).ok())
 }
 
-pub(super) async fn raw(State(context): State<Context>, Path((owner, name, rest)): Place) -> Reply {
-    let (_, git) = public(&context, &owner, &name).await?;
+pub(super) async fn show_raw_file(
+    State(context): State<FakeGithubContext>,
+    Path((owner, name, rest)): FilePagePath,
+) -> RestResult {
+    let (_, git) = find_public_repo(&context, &owner, &name).await?;
     let (_, file) = find_file(&git, &rest).await?;
-    Ok(plain(git.blob(&file.sha).await?).into_response())
+    Ok(plain_text_response(git.read_blob(&file.sha).await?).into_response())
 }

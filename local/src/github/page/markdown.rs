@@ -1,6 +1,6 @@
 //! Markdown as GitHub shows it, and nothing in it that a page would obey.
 //!
-//! Of HTML within it the [`TAGS`] come through, without attributes and always closed; comments
+//! Of HTML within it the [`ALLOWED_TAGS`] come through, without attributes and always closed; comments
 //! vanish, all else is text. A link leads to `http`, `https` or `mailto`; an image is a link.
 
 use std::{fmt::Write as _, mem};
@@ -10,7 +10,7 @@ use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 /// GitHub's limit of a comment; a description may be as long.
 const LONGEST: usize = 65_536;
 
-const TAGS: [&str; 29] = [
+const ALLOWED_TAGS: [&str; 29] = [
     "b",
     "blockquote",
     "br",
@@ -43,14 +43,14 @@ const TAGS: [&str; 29] = [
 ];
 
 /// Tags that nothing can stand in.
-const VOID: [&str; 2] = ["br", "hr"];
+const VOID_TAGS: [&str; 2] = ["br", "hr"];
 
 pub(super) fn to_html(text: &str) -> String {
     let end = text
         .char_indices()
         .nth(LONGEST)
         .map_or(text.len(), |(end, _)| end);
-    let mut markup = Markup::default();
+    let mut markup = HtmlSanitizer::default();
     // The HTML of one block comes line by line.
     let mut block: Option<String> = None;
     let mut events = Vec::new();
@@ -60,15 +60,17 @@ pub(super) fn to_html(text: &str) -> String {
             Event::Start(Tag::HtmlBlock) => block = Some(String::new()),
             Event::End(TagEnd::HtmlBlock) => {
                 let html = block.take().unwrap_or_default();
-                events.push(Event::Html(markup.admit(&html).into()));
+                events.push(Event::Html(markup.sanitize_html(&html).into()));
             }
             Event::Html(part) => match &mut block {
                 Some(block) => block.push_str(&part),
-                None => events.push(Event::Html(markup.admit(&part).into())),
+                None => events.push(Event::Html(markup.sanitize_html(&part).into())),
             },
-            Event::InlineHtml(part) => events.push(Event::InlineHtml(markup.admit(&part).into())),
+            Event::InlineHtml(part) => {
+                events.push(Event::InlineHtml(markup.sanitize_html(&part).into()))
+            }
             Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
-                events.push(Event::InlineHtml(anchor(&dest_url)));
+                events.push(Event::InlineHtml(anchor_tag(&dest_url)));
             }
             Event::End(TagEnd::Link | TagEnd::Image) => {
                 events.push(Event::InlineHtml("</a>".into()));
@@ -80,12 +82,12 @@ pub(super) fn to_html(text: &str) -> String {
     }
     let mut page = String::new();
     html::push_html(&mut page, events.into_iter());
-    page.push_str(&markup.close());
+    page.push_str(&markup.close_open_tags());
     page
 }
 
 /// Without `href` where the target is none to follow.
-fn anchor(target: &str) -> CowStr<'static> {
+fn anchor_tag(target: &str) -> CowStr<'static> {
     let lower = target.trim().to_ascii_lowercase();
     let is_known = ["http://", "https://", "mailto:", "#"]
         .iter()
@@ -94,19 +96,19 @@ fn anchor(target: &str) -> CowStr<'static> {
         return "<a>".into();
     }
     let mut tag = String::from("<a rel=\"nofollow noreferrer\" href=\"");
-    escape(target.trim(), &mut tag);
+    escape_attribute(target.trim(), &mut tag);
     tag.push_str("\">");
     tag.into()
 }
 
 /// The tags of an author that are open.
 #[derive(Default)]
-struct Markup {
+struct HtmlSanitizer {
     open: Vec<&'static str>,
 }
 
-impl Markup {
-    fn admit(&mut self, html: &str) -> String {
+impl HtmlSanitizer {
+    fn sanitize_html(&mut self, html: &str) -> String {
         let mut admitted = String::with_capacity(html.len());
         let mut rest = html;
         while let Some(start) = rest.find('<') {
@@ -117,7 +119,7 @@ impl Markup {
                 continue;
             }
             let tag = rest.find('>').map(|end| &rest[1..end]);
-            match tag.and_then(|tag| self.admit_tag(tag)) {
+            match tag.and_then(|tag| self.sanitize_tag(tag)) {
                 Some(known) => {
                     admitted.push_str(&known);
                     rest = &rest[tag.map_or(0, str::len) + 2..];
@@ -133,7 +135,7 @@ impl Markup {
     }
 
     /// What stands in the place of `<tag>`; `None` for one that is not known.
-    fn admit_tag(&mut self, tag: &str) -> Option<String> {
+    fn sanitize_tag(&mut self, tag: &str) -> Option<String> {
         let (closes, tag) = match tag.strip_prefix('/') {
             Some(tag) => (true, tag),
             None => (false, tag),
@@ -142,8 +144,8 @@ impl Markup {
             .find(|letter: char| !letter.is_ascii_alphanumeric())
             .unwrap_or(tag.len());
         let name = tag[..end].to_ascii_lowercase();
-        let name = *TAGS.iter().find(|known| **known == name)?;
-        if VOID.contains(&name) {
+        let name = *ALLOWED_TAGS.iter().find(|known| **known == name)?;
+        if VOID_TAGS.contains(&name) {
             return Some(format!("<{name}>"));
         }
         if !closes {
@@ -157,7 +159,7 @@ impl Markup {
         Some(end_tags(self.open.split_off(at)))
     }
 
-    fn close(&mut self) -> String {
+    fn close_open_tags(&mut self) -> String {
         end_tags(mem::take(&mut self.open))
     }
 }
@@ -180,7 +182,7 @@ fn escape_text(text: &str, into: &mut String) {
     }
 }
 
-fn escape(text: &str, into: &mut String) {
+fn escape_attribute(text: &str, into: &mut String) {
     for letter in text.chars() {
         match letter {
             '&' => into.push_str("&amp;"),

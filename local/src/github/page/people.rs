@@ -3,38 +3,41 @@
 use askama::Template;
 use axum::extract::{Path, State};
 
-use super::{Frame, count, in_url, redirect, show};
+use super::{PageLayout, encode_url_path, pluralize_count, redirect_to, render_page};
 use crate::github::{
-    Context,
-    answer::{Error, Reply},
-    store::{Account, App, Installation, Kind, Repo},
+    FakeGithubContext,
+    response::{RestError, RestResult},
+    store::{AccountKind, StoredAccount, StoredApp, StoredInstallation, StoredRepo},
 };
 
 #[derive(Template)]
 #[template(path = "home.html")]
-struct Home {
-    frame: Frame,
-    repos: Vec<Repo>,
-    accounts: Vec<Account>,
-    apps: Vec<App>,
+struct HomePage {
+    frame: PageLayout,
+    repos: Vec<StoredRepo>,
+    accounts: Vec<StoredAccount>,
+    apps: Vec<StoredApp>,
 }
 
-pub(super) async fn home(State(context): State<Context>) -> Reply {
-    let accounts = context.store.accounts().await?;
+pub(super) async fn show_home(State(context): State<FakeGithubContext>) -> RestResult {
+    let accounts = context.store.list_accounts().await?;
     let mut repos = Vec::new();
     for account in &accounts {
-        repos.extend(public_repos(&context, account).await?);
+        repos.extend(list_public_repos(&context, account).await?);
     }
-    show(&Home {
-        frame: Frame::new(Vec::new()),
+    render_page(&HomePage {
+        frame: PageLayout::new(Vec::new()),
         repos,
         accounts,
-        apps: context.store.apps().await?,
+        apps: context.store.list_apps().await?,
     })
 }
 
-async fn public_repos(context: &Context, owner: &Account) -> Result<Vec<Repo>, Error> {
-    let mut repos = context.store.repos_of(owner.id).await?;
+async fn list_public_repos(
+    context: &FakeGithubContext,
+    owner: &StoredAccount,
+) -> Result<Vec<StoredRepo>, RestError> {
+    let mut repos = context.store.list_repos_of(owner.id).await?;
     repos.retain(|repo| !repo.private);
     Ok(repos)
 }
@@ -42,35 +45,41 @@ async fn public_repos(context: &Context, owner: &Account) -> Result<Vec<Repo>, E
 #[derive(Template)]
 #[template(path = "account.html")]
 struct AccountPage {
-    frame: Frame,
-    account: Account,
+    frame: PageLayout,
+    account: StoredAccount,
     /// What it belongs to, or who belongs to it.
     tied: &'static str,
-    ties: Vec<Account>,
+    ties: Vec<StoredAccount>,
     token: Option<String>,
-    repos: Vec<Repo>,
+    repos: Vec<StoredRepo>,
 }
 
-pub(super) async fn account(State(context): State<Context>, Path(login): Path<String>) -> Reply {
-    let Some(account) = context.store.account_by_login(&login).await? else {
+pub(super) async fn show_account(
+    State(context): State<FakeGithubContext>,
+    Path(login): Path<String>,
+) -> RestResult {
+    let Some(account) = context.store.find_account_by_login(&login).await? else {
         // No account, so perhaps a part of the API that is not there.
-        return Err(Error::Unbuilt(format!("GET /{login}")));
+        return Err(RestError::Unbuilt(format!("GET /{login}")));
     };
-    if let (Kind::Bot, Some(slug)) = (account.kind, account.login.strip_suffix("[bot]")) {
-        return redirect(&format!("/apps/{slug}"));
+    if let (AccountKind::Bot, Some(slug)) = (account.kind, account.login.strip_suffix("[bot]")) {
+        return redirect_to(&format!("/apps/{slug}"));
     }
     let (tied, ties) = match account.kind {
-        Kind::Organization => ("Members", context.store.members(account.id).await?),
-        _ => ("Member of", context.store.organizations(account.id).await?),
+        AccountKind::Organization => ("Members", context.store.list_members(account.id).await?),
+        _ => (
+            "Member of",
+            context.store.list_organizations(account.id).await?,
+        ),
     };
-    show(&AccountPage {
-        frame: Frame::new(Vec::new()),
+    render_page(&AccountPage {
+        frame: PageLayout::new(Vec::new()),
         tied,
         ties,
         token: context
-            .token_file(&account.login)
+            .find_token_file(&account.login)
             .map(|file| file.display().to_string()),
-        repos: public_repos(&context, &account).await?,
+        repos: list_public_repos(&context, &account).await?,
         account,
     })
 }
@@ -78,39 +87,45 @@ pub(super) async fn account(State(context): State<Context>, Path(login): Path<St
 #[derive(Template)]
 #[template(path = "app.html")]
 struct AppPage {
-    frame: Frame,
-    app: App,
-    installations: Vec<Installation>,
+    frame: PageLayout,
+    app: StoredApp,
+    installations: Vec<StoredInstallation>,
 }
 
-pub(super) async fn app(State(context): State<Context>, Path(slug): Path<String>) -> Reply {
+pub(super) async fn show_app_by_slug(
+    State(context): State<FakeGithubContext>,
+    Path(slug): Path<String>,
+) -> RestResult {
     let app = context
         .store
-        .app_by_slug(&slug)
+        .find_app_by_slug(&slug)
         .await?
-        .ok_or(Error::NotFound)?;
+        .ok_or(RestError::NotFound)?;
     show_app(&context, app).await
 }
 
-async fn show_app(context: &Context, app: App) -> Reply {
-    show(&AppPage {
-        frame: Frame::new(Vec::new()),
-        installations: context.store.installations_of_app(app.id).await?,
+async fn show_app(context: &FakeGithubContext, app: StoredApp) -> RestResult {
+    render_page(&AppPage {
+        frame: PageLayout::new(Vec::new()),
+        installations: context.store.list_installations_of_app(app.id).await?,
         app,
     })
 }
 
 /// The page of its App, which lists it.
-pub(super) async fn installation(State(context): State<Context>, Path(id): Path<i64>) -> Reply {
+pub(super) async fn show_installation(
+    State(context): State<FakeGithubContext>,
+    Path(id): Path<i64>,
+) -> RestResult {
     let installation = context
         .store
-        .installation(id)
+        .find_installation(id)
         .await?
-        .ok_or(Error::NotFound)?;
+        .ok_or(RestError::NotFound)?;
     let app = context
         .store
-        .app(installation.app)
+        .find_app(installation.app)
         .await?
-        .ok_or(Error::NotFound)?;
+        .ok_or(RestError::NotFound)?;
     show_app(&context, app).await
 }

@@ -7,20 +7,21 @@ use axum::{
 };
 
 use super::{
-    Frame, Link, checks,
+    HtmlLink, PageLayout, checks,
     commit::{self, line_class},
-    count, home_of, in_url, markdown, plain, public, redirect, short, show, when,
+    encode_url_path, find_public_repo, format_time, markdown, plain_text_response, pluralize_count,
+    redirect_to, render_page, repo_home_path, short_sha,
 };
 use crate::github::{
-    Context, access,
-    answer::{Error, Reply},
-    git::{Commit, FileChange, Git},
+    FakeGithubContext, access,
+    git::{BareRepo, FileChange, GitCommit},
     pulls,
-    store::{self, Account, Kind, Pull, PullState, Repo},
+    response::{RestError, RestResult},
+    store::{self, AccountKind, PullState, StoredAccount, StoredPull, StoredRepo},
 };
 
-pub(super) fn state(pull: &Pull) -> &'static str {
-    match (pull.merged(), pull.state, pull.draft) {
+pub(super) fn pull_state_label(pull: &StoredPull) -> &'static str {
+    match (pull.is_merged(), pull.state, pull.draft) {
         (true, ..) => "Merged",
         (_, PullState::Closed, _) => "Closed",
         (_, _, true) => "Draft",
@@ -29,46 +30,46 @@ pub(super) fn state(pull: &Pull) -> &'static str {
 }
 
 /// The three pages of a pull request.
-fn tabs(pull: &Pull, here: &str) -> Vec<Link> {
+fn build_tabs(pull: &StoredPull, here: &str) -> Vec<HtmlLink> {
     vec![
-        Link::new("Conversation", here),
-        Link::new(
-            count(pull.sizes.commits, "commit"),
+        HtmlLink::new("Conversation", here),
+        HtmlLink::new(
+            pluralize_count(pull.sizes.commits, "commit"),
             format!("{here}/commits"),
         ),
-        Link::new(
-            count(pull.sizes.changed_files, "file"),
+        HtmlLink::new(
+            pluralize_count(pull.sizes.changed_files, "file"),
             format!("{here}/files"),
         ),
     ]
 }
 
 /// What every page of a pull request begins with.
-struct Head {
-    frame: Frame,
+struct PullPageHead {
+    frame: PageLayout,
     home: String,
     here: String,
-    tabs: Vec<Link>,
-    pull: Pull,
+    tabs: Vec<HtmlLink>,
+    pull: StoredPull,
 }
 
-async fn find(
-    context: &Context,
+async fn load_pull_page(
+    context: &FakeGithubContext,
     owner: &str,
     name: &str,
     number: &str,
-) -> Result<(Head, Repo, Git), Error> {
-    let (repo, git) = public(context, owner, name).await?;
-    let number = number.parse().map_err(|_| Error::NotFound)?;
-    let pull = pulls::load(context, repo.id, number).await?;
-    let home = home_of(&repo);
+) -> Result<(PullPageHead, StoredRepo, BareRepo), RestError> {
+    let (repo, git) = find_public_repo(context, owner, name).await?;
+    let number = number.parse().map_err(|_| RestError::NotFound)?;
+    let pull = pulls::load_pull(context, repo.id, number).await?;
+    let home = repo_home_path(&repo);
     let here = format!("{home}/pull/{number}");
-    let mut frame = Frame::within(&repo);
+    let mut frame = PageLayout::for_repo(&repo);
     frame
         .above
-        .push(Link::new("Pull requests", format!("{home}/pulls")));
-    let tabs = tabs(&pull, &here);
-    let head = Head {
+        .push(HtmlLink::new("Pull requests", format!("{home}/pulls")));
+    let tabs = build_tabs(&pull, &here);
+    let head = PullPageHead {
         frame,
         home,
         here,
@@ -78,25 +79,25 @@ async fn find(
     Ok((head, repo, git))
 }
 
-type Place = Path<(String, String, String)>;
+type PullPagePath = Path<(String, String, String)>;
 
 #[derive(Template)]
 #[template(path = "pull.html")]
-struct Conversation {
-    frame: Frame,
+struct ConversationPage {
+    frame: PageLayout,
     home: String,
     here: String,
-    tabs: Vec<Link>,
+    tabs: Vec<HtmlLink>,
     current: String,
-    pull: Pull,
+    pull: StoredPull,
     body: Option<String>,
-    checks: Vec<checks::Check>,
+    checks: Vec<checks::CheckRow>,
     merge: Option<&'static str>,
-    comments: Vec<Comment>,
-    voices: Vec<Voice>,
+    comments: Vec<CommentView>,
+    voices: Vec<TerminalCommenter>,
 }
 
-struct Comment {
+struct CommentView {
     id: i64,
     author: String,
     role: Option<String>,
@@ -104,57 +105,57 @@ struct Comment {
     body: String,
 }
 
-impl From<&store::Comment> for Comment {
-    fn from(comment: &store::Comment) -> Comment {
+impl From<&store::StoredComment> for CommentView {
+    fn from(comment: &store::StoredComment) -> CommentView {
         let role = Some(comment.association).filter(|role| *role != "NONE");
-        Comment {
+        CommentView {
             id: comment.id,
             author: comment.author.login.clone(),
             role: role.map(str::to_lowercase),
-            time: when(&comment.created_at),
+            time: format_time(&comment.created_at),
             body: markdown::to_html(&comment.body),
         }
     }
 }
 
 /// Somebody in whose name a person at a terminal may comment.
-struct Voice {
+struct TerminalCommenter {
     login: String,
     role: String,
     line: String,
 }
 
-pub(super) async fn conversation(
-    State(context): State<Context>,
-    Path((owner, name, number)): Place,
-) -> Reply {
+pub(super) async fn show_conversation(
+    State(context): State<FakeGithubContext>,
+    Path((owner, name, number)): PullPagePath,
+) -> RestResult {
     for form in ["diff", "patch"] {
         if let Some(number) = number
             .strip_suffix(form)
             .and_then(|rest| rest.strip_suffix('.'))
         {
-            return as_text(&context, (&owner, &name, number), form).await;
+            return show_raw_diff(&context, (&owner, &name, number), form).await;
         }
     }
-    let (head, repo, _) = find(&context, &owner, &name, &number).await?;
+    let (head, repo, _) = load_pull_page(&context, &owner, &name, &number).await?;
     let pull = head.pull;
-    let comments = context.store.comments(&repo, pull.number).await?;
+    let comments = context.store.list_comments(&repo, pull.number).await?;
     let is_open = pull.state == PullState::Open;
-    show(&Conversation {
+    render_page(&ConversationPage {
         frame: head.frame,
         body: pull
             .body
             .as_deref()
             .filter(|body| !body.is_empty())
             .map(markdown::to_html),
-        checks: checks::of(&context, &repo, &pull.head_sha).await?,
+        checks: checks::list_check_rows(&context, &repo, &pull.head_sha).await?,
         merge: match (is_open, pull.mergeable) {
             (true, Some(true)) => Some("It can be merged: git finds no conflict with its base."),
             (true, Some(false)) => Some("It conflicts with its base."),
             _ => None,
         },
-        comments: comments.iter().map(Comment::from).collect(),
-        voices: voices(&context, &repo, pull.number).await?,
+        comments: comments.iter().map(CommentView::from).collect(),
+        voices: list_terminal_commenters(&context, &repo, pull.number).await?,
         current: "Conversation".to_owned(),
         home: head.home,
         here: head.here,
@@ -164,18 +165,22 @@ pub(super) async fn conversation(
 }
 
 /// Everybody whose token is in a file, with what makes them say something.
-async fn voices(context: &Context, repo: &Repo, number: i64) -> Result<Vec<Voice>, Error> {
+async fn list_terminal_commenters(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    number: i64,
+) -> Result<Vec<TerminalCommenter>, RestError> {
     let mut voices = Vec::new();
-    for account in context.store.accounts().await? {
-        let Some(file) = context.token_file(&account.login) else {
+    for account in context.store.list_accounts().await? {
+        let Some(file) = context.find_token_file(&account.login) else {
             continue;
         };
         let comments = format!(
             "{}/issues/{number}/comments",
-            context.render().repo_url(repo)
+            context.json_renderer().repo_url(repo)
         );
-        voices.push(Voice {
-            role: role(context, repo, &account).await?,
+        voices.push(TerminalCommenter {
+            role: describe_role(context, repo, &account).await?,
             line: format!(
                 "curl -H \"Authorization: Bearer $(cat '{}')\" -d '{{\"body\": \"/test all\"}}' {comments}",
                 file.display().to_string().replace('\'', "'\\''")
@@ -187,17 +192,21 @@ async fn voices(context: &Context, repo: &Repo, number: i64) -> Result<Vec<Voice
 }
 
 /// What an account is to a repository, in words.
-async fn role(context: &Context, repo: &Repo, account: &Account) -> Result<String, Error> {
+async fn describe_role(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    account: &StoredAccount,
+) -> Result<String, RestError> {
     let owner = &repo.owner;
     let tie = if owner.id == account.id {
         "owner".to_owned()
-    } else if owner.kind == Kind::Organization
+    } else if owner.kind == AccountKind::Organization
         && context.store.is_member(owner.id, account.id).await?
     {
         format!("member of {}", owner.login)
     } else if context
         .store
-        .collaborator(repo.id, account.id)
+        .find_collaborator_permission(repo.id, account.id)
         .await?
         .is_some()
     {
@@ -205,53 +214,63 @@ async fn role(context: &Context, repo: &Repo, account: &Account) -> Result<Strin
     } else {
         format!("no member of {}", owner.login)
     };
-    let may = access::role(&context.store, repo, account).await?.name();
+    let may = access::find_repo_role(&context.store, repo, account)
+        .await?
+        .as_str();
     Ok(format!("{tie}, permission {may}"))
 }
 
 /// Where the commits and files of a pull request begin.
-async fn start(git: &Git, pull: &Pull) -> Result<String, Error> {
-    let base = git.merge_base(&pull.base_sha, &pull.head_sha).await?;
+async fn find_diff_base(git: &BareRepo, pull: &StoredPull) -> Result<String, RestError> {
+    let base = git.find_merge_base(&pull.base_sha, &pull.head_sha).await?;
     Ok(base.unwrap_or_else(|| pull.base_sha.clone()))
 }
 
 /// The change as git writes it.
-async fn as_text(
-    context: &Context,
+async fn show_raw_diff(
+    context: &FakeGithubContext,
     (owner, name, number): (&str, &str, &str),
     form: &str,
-) -> Reply {
-    let (head, _, git) = find(context, owner, name, number).await?;
-    let range = format!("{}..{}", start(&git, &head.pull).await?, head.pull.head_sha);
+) -> RestResult {
+    let (head, _, git) = load_pull_page(context, owner, name, number).await?;
+    let range = format!(
+        "{}..{}",
+        find_diff_base(&git, &head.pull).await?,
+        head.pull.head_sha
+    );
     let bytes = match form {
         "diff" => git.diff_text(&range).await?,
         _ => git.patch_text(&range).await?,
     };
-    Ok(plain(bytes).into_response())
+    Ok(plain_text_response(bytes).into_response())
 }
 
 #[derive(Template)]
 #[template(path = "pull_commits.html")]
-struct CommitsPage {
-    frame: Frame,
+struct PullCommitsPage {
+    frame: PageLayout,
     home: String,
     here: String,
-    tabs: Vec<Link>,
+    tabs: Vec<HtmlLink>,
     current: String,
-    pull: Pull,
-    commits: Vec<Commit>,
+    pull: StoredPull,
+    commits: Vec<GitCommit>,
 }
 
-pub(super) async fn commits(
-    State(context): State<Context>,
-    Path((owner, name, number)): Place,
-) -> Reply {
-    let (head, _, git) = find(&context, &owner, &name, &number).await?;
-    let range = format!("{}..{}", start(&git, &head.pull).await?, head.pull.head_sha);
-    show(&CommitsPage {
+pub(super) async fn show_pull_commits(
+    State(context): State<FakeGithubContext>,
+    Path((owner, name, number)): PullPagePath,
+) -> RestResult {
+    let (head, _, git) = load_pull_page(&context, &owner, &name, &number).await?;
+    let range = format!(
+        "{}..{}",
+        find_diff_base(&git, &head.pull).await?,
+        head.pull.head_sha
+    );
+    render_page(&PullCommitsPage {
         frame: head.frame,
         current: head.tabs[1].label.clone(),
-        commits: git.log(&range, commit::MOST_COMMITS).await?,
+        commits: git.list_commits(&range, commit::MOST_COMMITS).await?,
         home: head.home,
         here: head.here,
         tabs: head.tabs,
@@ -261,25 +280,25 @@ pub(super) async fn commits(
 
 #[derive(Template)]
 #[template(path = "pull_files.html")]
-struct FilesPage {
-    frame: Frame,
+struct PullFilesPage {
+    frame: PageLayout,
     home: String,
     here: String,
-    tabs: Vec<Link>,
+    tabs: Vec<HtmlLink>,
     current: String,
-    pull: Pull,
+    pull: StoredPull,
     changes: Vec<FileChange>,
     total: i64,
 }
 
-pub(super) async fn files(
-    State(context): State<Context>,
-    Path((owner, name, number)): Place,
-) -> Reply {
-    let (head, _, git) = find(&context, &owner, &name, &number).await?;
-    let from = start(&git, &head.pull).await?;
-    let (changes, total) = commit::changes(&git, &from, &head.pull.head_sha).await?;
-    show(&FilesPage {
+pub(super) async fn show_pull_files(
+    State(context): State<FakeGithubContext>,
+    Path((owner, name, number)): PullPagePath,
+) -> RestResult {
+    let (head, _, git) = load_pull_page(&context, &owner, &name, &number).await?;
+    let from = find_diff_base(&git, &head.pull).await?;
+    let (changes, total) = commit::diff_files_for_page(&git, &from, &head.pull.head_sha).await?;
+    render_page(&PullFilesPage {
         frame: head.frame,
         current: head.tabs[2].label.clone(),
         changes,
@@ -292,15 +311,15 @@ pub(super) async fn files(
 }
 
 /// A commit of a pull request, also after it was pushed away.
-pub(super) async fn commit(
-    State(context): State<Context>,
+pub(super) async fn show_pull_commit(
+    State(context): State<FakeGithubContext>,
     Path((owner, name, number, sha)): Path<(String, String, String, String)>,
-) -> Reply {
-    let (_, repo, git) = find(&context, &owner, &name, &number).await?;
+) -> RestResult {
+    let (_, repo, git) = load_pull_page(&context, &owner, &name, &number).await?;
     commit::show_commit(&context, &repo, &git, &sha).await
 }
 
 /// Every issue here is a pull request.
-pub(super) async fn issue(Path((owner, name, number)): Place) -> Reply {
-    redirect(&format!("/{owner}/{name}/pull/{number}"))
+pub(super) async fn redirect_issue(Path((owner, name, number)): PullPagePath) -> RestResult {
+    redirect_to(&format!("/{owner}/{name}/pull/{number}"))
 }

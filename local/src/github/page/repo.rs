@@ -3,52 +3,55 @@
 use askama::Template;
 use axum::extract::{Path, State};
 
-use super::{Frame, Link, count, files, home_of, in_url, markdown, public, pull::state, show};
+use super::{
+    HtmlLink, PageLayout, encode_url_path, files, find_public_repo, markdown, pluralize_count,
+    pull::pull_state_label, render_page, repo_home_path,
+};
 use crate::github::{
-    Context,
-    answer::Reply,
+    FakeGithubContext,
     git::GitRef,
     render::DEFAULT_BRANCH,
-    store::{Pull, Repo},
+    response::RestResult,
+    store::{StoredPull, StoredRepo},
 };
 
-type Place = Path<(String, String)>;
+type RepoPagePath = Path<(String, String)>;
 
 #[derive(Template)]
 #[template(path = "repo.html")]
 struct RepoPage {
-    frame: Frame,
+    frame: PageLayout,
     home: String,
     url: String,
     parent: Option<String>,
-    files: Vec<Link>,
+    files: Vec<HtmlLink>,
     readme: Option<String>,
-    repo: Repo,
+    repo: StoredRepo,
 }
 
-pub(super) async fn repository(
-    State(context): State<Context>,
-    Path((owner, name)): Place,
-) -> Reply {
+pub(super) async fn show_repo(
+    State(context): State<FakeGithubContext>,
+    Path((owner, name)): RepoPagePath,
+) -> RestResult {
     // GitHub leads from what is cloned to the page.
-    let (repo, git) = public(&context, &owner, name.trim_end_matches(".git")).await?;
-    let tip = git.branch(DEFAULT_BRANCH).await?;
+    let (repo, git) = find_public_repo(&context, &owner, name.trim_end_matches(".git")).await?;
+    let tip = git.find_branch_tip(DEFAULT_BRANCH).await?;
     let (mut files, mut readme) = (Vec::new(), None);
     if let Some(tip) = tip {
-        files = files::links(&repo, DEFAULT_BRANCH, git.folder(&tip, "").await?);
-        if let Some(file) = git.entry(&tip, "README.md").await? {
-            let text = files::text(&git, &file).await?;
+        files = files::link_entries(&repo, DEFAULT_BRANCH, git.list_folder(&tip, "").await?);
+        if let Some(file) = git.find_entry(&tip, "README.md").await? {
+            let text = files::read_text(&git, &file).await?;
             readme = text.map(|text| markdown::to_html(&text));
         }
     }
     let parent = match repo.fork_of {
-        Some(parent) => Some(context.store.repo(parent).await?.full_name()),
+        Some(parent) => Some(context.store.get_repo(parent).await?.full_name()),
         None => None,
     };
-    show(&RepoPage {
-        frame: Frame::within(&repo),
-        home: home_of(&repo),
-        url: context.render().repo_page(&repo),
+    render_page(&RepoPage {
+        frame: PageLayout::for_repo(&repo),
+        home: repo_home_path(&repo),
+        url: context.json_renderer().repo_html_url(&repo),
         parent,
         files,
         readme,
@@ -59,48 +62,60 @@ pub(super) async fn repository(
 #[derive(Template)]
 #[template(path = "refs.html")]
 struct RefsPage {
-    frame: Frame,
+    frame: PageLayout,
     name: String,
-    groups: [(&'static str, Vec<Link>); 2],
+    groups: [(&'static str, Vec<HtmlLink>); 2],
 }
 
-pub(super) async fn branches(State(context): State<Context>, Path((owner, name)): Place) -> Reply {
-    let (repo, git) = public(&context, &owner, &name).await?;
-    let links = |refs: Vec<GitRef>, prefix: &str| -> Vec<Link> {
+pub(super) async fn show_branches(
+    State(context): State<FakeGithubContext>,
+    Path((owner, name)): RepoPagePath,
+) -> RestResult {
+    let (repo, git) = find_public_repo(&context, &owner, &name).await?;
+    let links = |refs: Vec<GitRef>, prefix: &str| -> Vec<HtmlLink> {
         let link = |found: &GitRef| {
             let name = found.name.trim_start_matches(prefix);
-            Link::new(name, format!("{}/tree/{}", home_of(&repo), in_url(name)))
+            HtmlLink::new(
+                name,
+                format!("{}/tree/{}", repo_home_path(&repo), encode_url_path(name)),
+            )
         };
         refs.iter().map(link).collect()
     };
-    show(&RefsPage {
-        frame: Frame::within(&repo),
+    render_page(&RefsPage {
+        frame: PageLayout::for_repo(&repo),
         name: repo.full_name(),
         groups: [
             (
                 "Branches",
-                links(git.refs("refs/heads/").await?, "refs/heads/"),
+                links(git.list_refs("refs/heads/").await?, "refs/heads/"),
             ),
-            ("Tags", links(git.refs("refs/tags/").await?, "refs/tags/")),
+            (
+                "Tags",
+                links(git.list_refs("refs/tags/").await?, "refs/tags/"),
+            ),
         ],
     })
 }
 
 #[derive(Template)]
 #[template(path = "pulls.html")]
-struct Pulls {
-    frame: Frame,
+struct PullsPage {
+    frame: PageLayout,
     name: String,
     home: String,
-    pulls: Vec<Pull>,
+    pulls: Vec<StoredPull>,
 }
 
-pub(super) async fn pulls(State(context): State<Context>, Path((owner, name)): Place) -> Reply {
-    let (repo, _) = public(&context, &owner, &name).await?;
-    show(&Pulls {
-        frame: Frame::within(&repo),
+pub(super) async fn show_pulls(
+    State(context): State<FakeGithubContext>,
+    Path((owner, name)): RepoPagePath,
+) -> RestResult {
+    let (repo, _) = find_public_repo(&context, &owner, &name).await?;
+    render_page(&PullsPage {
+        frame: PageLayout::for_repo(&repo),
         name: repo.full_name(),
-        home: home_of(&repo),
-        pulls: context.store.pulls(repo.id).await?,
+        home: repo_home_path(&repo),
+        pulls: context.store.list_pulls(repo.id).await?,
     })
 }

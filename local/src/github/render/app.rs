@@ -2,14 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::{Render, node_id};
+use super::{JsonRenderer, node_id};
 use crate::github::{
-    access::Permissions,
-    store::{App, CheckRun, DeliveryRow, Installation, Kind, Repo},
+    access::AppPermissions,
+    store::{
+        AccountKind, StoredApp, StoredCheckRun, StoredDelivery, StoredInstallation, StoredRepo,
+    },
 };
 
 /// What an App hears of: all that the stand-in sends beside `ping` and `installation`.
-pub(crate) const EVENTS: &[&str] = &[
+pub(crate) const APP_EVENTS: &[&str] = &[
     "check_run",
     "create",
     "delete",
@@ -19,36 +21,40 @@ pub(crate) const EVENTS: &[&str] = &[
     "status",
 ];
 
-impl Render<'_> {
-    pub(crate) fn app(&self, app: &App) -> Value {
+impl JsonRenderer<'_> {
+    pub(crate) fn render_app(&self, app: &StoredApp) -> Value {
         let page = format!("{}/apps/{}", self.url, app.slug);
         json!({
             "id": app.id,
             "slug": app.slug,
             "node_id": node_id("App", app.id),
-            "owner": self.user(&app.bot),
+            "owner": self.render_user(&app.bot),
             "name": app.slug,
             "description": "",
             "external_url": page,
             "html_url": page,
             "created_at": app.created_at,
             "updated_at": app.created_at,
-            "permissions": Permissions::default().to_value(),
-            "events": EVENTS,
+            "permissions": AppPermissions::default().to_value(),
+            "events": APP_EVENTS,
         })
     }
 
-    pub(crate) fn installation(&self, app: &App, installation: &Installation) -> Value {
+    pub(crate) fn render_installation(
+        &self,
+        app: &StoredApp,
+        installation: &StoredInstallation,
+    ) -> Value {
         let id = installation.id;
         let account = &installation.account;
-        let kind = if account.kind == Kind::Organization {
+        let kind = if account.kind == AccountKind::Organization {
             "Organization"
         } else {
             "User"
         };
         json!({
             "id": id,
-            "account": self.user(account),
+            "account": self.render_user(account),
             "repository_selection": "all",
             "access_tokens_url": format!("{}/app/installations/{id}/access_tokens", self.url),
             "repositories_url": format!("{}/installation/repositories", self.url),
@@ -58,7 +64,7 @@ impl Render<'_> {
             "target_id": account.id,
             "target_type": kind,
             "permissions": installation.permissions.to_value(),
-            "events": EVENTS,
+            "events": APP_EVENTS,
             "created_at": installation.created_at,
             "updated_at": installation.created_at,
             "single_file_name": null,
@@ -69,10 +75,10 @@ impl Render<'_> {
         })
     }
 
-    pub(crate) fn check_run(&self, repo: &Repo, run: &CheckRun) -> Value {
+    pub(crate) fn render_check_run(&self, repo: &StoredRepo, run: &StoredCheckRun) -> Value {
         let fields = &run.fields;
         let url = format!("{}/check-runs/{}", self.repo_url(repo), run.id);
-        let page = format!("{}/runs/{}", self.repo_page(repo), run.id);
+        let page = format!("{}/runs/{}", self.repo_html_url(repo), run.id);
         json!({
             "id": run.id,
             "head_sha": fields.head_sha,
@@ -94,15 +100,19 @@ impl Render<'_> {
             },
             "name": fields.name,
             "check_suite": { "id": run.id },
-            "app": self.app(&run.app),
+            "app": self.render_app(&run.app),
             "pull_requests": [],
         })
     }
 
     /// A check run as webhooks show it: its suite is spelt out.
-    pub(crate) fn sent_check_run(&self, repo: &Repo, run: &CheckRun) -> Value {
+    pub(crate) fn render_webhook_check_run(
+        &self,
+        repo: &StoredRepo,
+        run: &StoredCheckRun,
+    ) -> Value {
         let fields = &run.fields;
-        let mut value = self.check_run(repo, run);
+        let mut value = self.render_check_run(repo, run);
         value["check_suite"] = json!({
             "id": run.id,
             "node_id": node_id("CheckSuite", run.id),
@@ -114,7 +124,7 @@ impl Render<'_> {
             "before": null,
             "after": fields.head_sha,
             "pull_requests": [],
-            "app": self.app(&run.app),
+            "app": self.render_app(&run.app),
             "created_at": fields.started_at,
             "updated_at": fields.completed_at.as_ref().unwrap_or(&fields.started_at),
         });
@@ -122,7 +132,7 @@ impl Render<'_> {
     }
 
     /// One entry of the list of deliveries; `None` while unsent.
-    pub(crate) fn delivery(&self, row: &DeliveryRow) -> Option<Value> {
+    pub(crate) fn render_delivery(&self, row: &StoredDelivery) -> Option<Value> {
         let answer = row.answer.as_ref()?;
         let seconds =
             std::time::Duration::from_millis(answer.duration_ms.unsigned_abs()).as_secs_f64();
@@ -143,9 +153,9 @@ impl Render<'_> {
     }
 
     /// A delivery with what was sent and answered.
-    pub(crate) fn full_delivery(&self, row: &DeliveryRow) -> Option<Value> {
+    pub(crate) fn render_full_delivery(&self, row: &StoredDelivery) -> Option<Value> {
         let answer = row.answer.as_ref()?;
-        let mut value = self.delivery(row)?;
+        let mut value = self.render_delivery(row)?;
         let json = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
         value["url"] = "".into();
         value["request"] =

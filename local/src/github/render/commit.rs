@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{Render, in_url, node_id};
+use super::{JsonRenderer, encode_url_path, node_id};
 use crate::github::{
-    git::{Commit, FileChange, Person},
-    store::{Repo, Status},
+    git::{FileChange, GitCommit, GitSignature},
+    store::{StoredRepo, StoredStatus},
 };
 
-impl Render<'_> {
+impl JsonRenderer<'_> {
     /// The form of REST. Accounts are not looked up: an address in a commit proves nothing.
-    pub(crate) fn commit(&self, repo: &Repo, commit: &Commit) -> Value {
+    pub(crate) fn render_commit(&self, repo: &StoredRepo, commit: &GitCommit) -> Value {
         let api = self.repo_url(repo);
-        let page = self.repo_page(repo);
-        let person = |person: &Person| json!({"name": person.name, "email": person.email, "date": person.date});
+        let page = self.repo_html_url(repo);
+        let person = |person: &GitSignature| json!({"name": person.name, "email": person.email, "date": person.date});
         let parents = commit.parents.iter().map(|sha| {
             json!({"sha": sha, "url": format!("{api}/commits/{sha}"), "html_url": format!("{page}/commit/{sha}")})
         });
@@ -31,7 +31,7 @@ impl Render<'_> {
                 "message": commit.message,
                 "comment_count": 0,
                 "tree": { "sha": commit.tree, "url": format!("{api}/git/trees/{}", commit.tree) },
-                "verification": unsigned(),
+                "verification": unsigned_verification(),
             },
             "author": null,
             "committer": null,
@@ -40,8 +40,8 @@ impl Render<'_> {
     }
 
     /// The form of `git/commits`.
-    pub(crate) fn git_commit(&self, repo: &Repo, commit: &Commit) -> Value {
-        let mut value = self.commit(repo, commit);
+    pub(crate) fn render_git_commit(&self, repo: &StoredRepo, commit: &GitCommit) -> Value {
+        let mut value = self.render_commit(repo, commit);
         let inner = value["commit"].take();
         json!({
             "sha": commit.sha,
@@ -57,9 +57,9 @@ impl Render<'_> {
         })
     }
 
-    pub(crate) fn file(&self, repo: &Repo, head: &str, file: &FileChange) -> Value {
-        let page = self.repo_page(repo);
-        let path = in_url(&file.path);
+    pub(crate) fn render_file(&self, repo: &StoredRepo, head: &str, file: &FileChange) -> Value {
+        let page = self.repo_html_url(repo);
+        let path = encode_url_path(&file.path);
         let mut value = json!({
             "sha": file.sha,
             "filename": file.path,
@@ -81,7 +81,12 @@ impl Render<'_> {
     }
 
     /// A status in a combined answer; with its creator it is the long form.
-    pub(crate) fn status(&self, repo: &Repo, status: &Status, with_creator: bool) -> Value {
+    pub(crate) fn render_status(
+        &self,
+        repo: &StoredRepo,
+        status: &StoredStatus,
+        with_creator: bool,
+    ) -> Value {
         let mut value = json!({
             "url": format!("{}/statuses/{}", self.repo_url(repo), status.sha),
             "avatar_url": format!("{}/avatars/{}", self.url, status.creator.id),
@@ -95,12 +100,12 @@ impl Render<'_> {
             "updated_at": status.created_at,
         });
         if with_creator {
-            value["creator"] = self.user(&status.creator);
+            value["creator"] = self.render_user(&status.creator);
         }
         value
     }
 }
 
-fn unsigned() -> Value {
+fn unsigned_verification() -> Value {
     json!({"verified": false, "reason": "unsigned", "signature": null, "payload": null, "verified_at": null})
 }

@@ -2,28 +2,28 @@
 
 use serde_json::{Value, json};
 
-use super::{Render, extend, in_url, node_id};
-use crate::github::store::{Comment, Label, Pull, Repo};
+use super::{JsonRenderer, encode_url_path, extend_object, node_id};
+use crate::github::store::{StoredComment, StoredLabel, StoredPull, StoredRepo};
 
-impl Render<'_> {
-    pub(crate) fn pull_page(&self, pull: &Pull) -> String {
-        format!("{}/pull/{}", self.repo_page(&pull.repo), pull.number)
+impl JsonRenderer<'_> {
+    pub(crate) fn pull_html_url(&self, pull: &StoredPull) -> String {
+        format!("{}/pull/{}", self.repo_html_url(&pull.repo), pull.number)
     }
 
     /// The form of lists.
-    pub(crate) fn simple_pull(&self, pull: &Pull) -> Value {
+    pub(crate) fn render_simple_pull(&self, pull: &StoredPull) -> Value {
         let api = self.repo_url(&pull.repo);
         let url = format!("{api}/pulls/{}", pull.number);
         let issue = format!("{api}/issues/{}", pull.number);
-        let page = self.pull_page(pull);
+        let page = self.pull_html_url(pull);
         let statuses = format!("{api}/statuses/{}", pull.head_sha);
-        let side = |repo: &Repo, name: &str, sha: &str| {
+        let side = |repo: &StoredRepo, name: &str, sha: &str| {
             json!({
                 "label": format!("{}:{name}", repo.owner.login),
                 "ref": name,
                 "sha": sha,
-                "user": self.user(&repo.owner),
-                "repo": self.repo(repo),
+                "user": self.render_user(&repo.owner),
+                "repo": self.render_repo(repo),
             })
         };
         let link = |href: &str| json!({ "href": href });
@@ -53,13 +53,13 @@ impl Render<'_> {
         });
         let mut value = json!({
             "number": pull.number,
-            "state": pull.state.name(),
+            "state": pull.state.as_str(),
             "locked": false,
             "active_lock_reason": null,
             "title": pull.title,
-            "user": self.user(&pull.author),
+            "user": self.render_user(&pull.author),
             "body": pull.body,
-            "labels": self.labels(&pull.repo, &pull.labels),
+            "labels": self.render_labels(&pull.repo, &pull.labels),
             "milestone": null,
             "created_at": pull.created_at,
             "updated_at": pull.updated_at,
@@ -76,12 +76,12 @@ impl Render<'_> {
             "author_association": pull.association,
             "auto_merge": null,
         });
-        extend(&mut value, links);
+        extend_object(&mut value, links);
         value
     }
 
-    pub(crate) fn pull(&self, pull: &Pull) -> Value {
-        let mut value = self.simple_pull(pull);
+    pub(crate) fn render_pull(&self, pull: &StoredPull) -> Value {
+        let mut value = self.render_simple_pull(pull);
         let state = match pull.mergeable {
             None => "unknown",
             Some(false) => "dirty",
@@ -89,11 +89,11 @@ impl Render<'_> {
             Some(true) => "clean",
         };
         let more = json!({
-            "merged": pull.merged(),
+            "merged": pull.is_merged(),
             "mergeable": pull.mergeable,
             "rebaseable": pull.mergeable,
             "mergeable_state": state,
-            "merged_by": pull.merged_by.as_ref().map(|account| self.user(account)),
+            "merged_by": pull.merged_by.as_ref().map(|account| self.render_user(account)),
             "comments": pull.comments,
             "review_comments": 0,
             "maintainer_can_modify": false,
@@ -102,15 +102,15 @@ impl Render<'_> {
             "deletions": pull.sizes.deletions,
             "changed_files": pull.sizes.changed_files,
         });
-        extend(&mut value, more);
+        extend_object(&mut value, more);
         value
     }
 
     /// The pull request as the issue it is too.
-    pub(crate) fn issue(&self, pull: &Pull) -> Value {
+    pub(crate) fn render_issue(&self, pull: &StoredPull) -> Value {
         let api = self.repo_url(&pull.repo);
         let url = format!("{api}/issues/{}", pull.number);
-        let page = self.pull_page(pull);
+        let page = self.pull_html_url(pull);
         json!({
             "url": url,
             "repository_url": api,
@@ -123,9 +123,9 @@ impl Render<'_> {
             "node_id": node_id("PullRequest", pull.id),
             "number": pull.number,
             "title": pull.title,
-            "user": self.user(&pull.author),
-            "labels": self.labels(&pull.repo, &pull.labels),
-            "state": pull.state.name(),
+            "user": self.render_user(&pull.author),
+            "labels": self.render_labels(&pull.repo, &pull.labels),
+            "state": pull.state.as_str(),
             "state_reason": null,
             "locked": false,
             "active_lock_reason": null,
@@ -146,17 +146,17 @@ impl Render<'_> {
                 "patch_url": format!("{page}.patch"),
                 "merged_at": pull.merged_at,
             },
-            "reactions": reactions(&url),
+            "reactions": empty_reactions(&url),
             "performed_via_github_app": null,
         })
     }
 
-    pub(crate) fn comment(&self, repo: &Repo, comment: &Comment) -> Value {
+    pub(crate) fn render_comment(&self, repo: &StoredRepo, comment: &StoredComment) -> Value {
         let api = self.repo_url(repo);
         let url = format!("{api}/issues/comments/{}", comment.id);
         let page = format!(
             "{}/pull/{}#issuecomment-{}",
-            self.repo_page(repo),
+            self.repo_html_url(repo),
             comment.number,
             comment.id
         );
@@ -166,21 +166,21 @@ impl Render<'_> {
             "issue_url": format!("{api}/issues/{}", comment.number),
             "id": comment.id,
             "node_id": node_id("IssueComment", comment.id),
-            "user": self.user(&comment.author),
+            "user": self.render_user(&comment.author),
             "created_at": comment.created_at,
             "updated_at": comment.updated_at,
             "author_association": comment.association,
             "body": comment.body,
-            "reactions": reactions(&url),
+            "reactions": empty_reactions(&url),
             "performed_via_github_app": null,
         })
     }
 
-    pub(crate) fn label(&self, repo: &Repo, label: &Label) -> Value {
+    pub(crate) fn render_label(&self, repo: &StoredRepo, label: &StoredLabel) -> Value {
         json!({
             "id": label.id,
             "node_id": node_id("Label", label.id),
-            "url": format!("{}/labels/{}", self.repo_url(repo), in_url(&label.name)),
+            "url": format!("{}/labels/{}", self.repo_url(repo), encode_url_path(&label.name)),
             "name": label.name,
             "description": label.description.as_deref().unwrap_or_default(),
             "color": label.color,
@@ -188,12 +188,15 @@ impl Render<'_> {
         })
     }
 
-    pub(crate) fn labels(&self, repo: &Repo, labels: &[Label]) -> Value {
-        labels.iter().map(|label| self.label(repo, label)).collect()
+    pub(crate) fn render_labels(&self, repo: &StoredRepo, labels: &[StoredLabel]) -> Value {
+        labels
+            .iter()
+            .map(|label| self.render_label(repo, label))
+            .collect()
     }
 }
 
-fn reactions(url: &str) -> Value {
+fn empty_reactions(url: &str) -> Value {
     json!({
         "url": format!("{url}/reactions"),
         "total_count": 0, "+1": 0, "-1": 0, "laugh": 0, "hooray": 0,

@@ -3,18 +3,18 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use super::{Render, extend, in_url, node_id};
+use super::{JsonRenderer, encode_url_path, extend_object, node_id};
 use crate::github::{
-    access::Role,
+    access::RepoRole,
     git::{GitRef, TreeEntry},
-    store::{Kind, Repo},
+    store::{AccountKind, StoredRepo},
 };
 
 /// Branch a repository begins with, and the stand-in's only default.
 pub(crate) const DEFAULT_BRANCH: &str = "main";
 
 /// `keys` below, each an address under the repository's own.
-const LINKS: &[(&str, &str)] = &[
+const REPO_URL_TEMPLATES: &[(&str, &str)] = &[
     ("archive_url", "/{archive_format}{/ref}"),
     ("assignees_url", "/assignees{/user}"),
     ("blobs_url", "/git/blobs{/sha}"),
@@ -56,40 +56,40 @@ const LINKS: &[(&str, &str)] = &[
     ("trees_url", "/git/trees{/sha}"),
 ];
 
-impl Render<'_> {
-    pub(crate) fn repo_url(&self, repo: &Repo) -> String {
+impl JsonRenderer<'_> {
+    pub(crate) fn repo_url(&self, repo: &StoredRepo) -> String {
         format!("{}/repos/{}", self.url, repo.full_name())
     }
 
-    pub(crate) fn repo_page(&self, repo: &Repo) -> String {
+    pub(crate) fn repo_html_url(&self, repo: &StoredRepo) -> String {
         format!("{}/{}", self.url, repo.full_name())
     }
 
     /// The short form, without counts.
-    pub(crate) fn simple_repo(&self, repo: &Repo) -> Value {
+    pub(crate) fn render_simple_repo(&self, repo: &StoredRepo) -> Value {
         let api = self.repo_url(repo);
         let mut value = json!({
             "id": repo.id,
             "node_id": node_id("Repository", repo.id),
             "name": repo.name,
             "full_name": repo.full_name(),
-            "owner": self.user(&repo.owner),
+            "owner": self.render_user(&repo.owner),
             "private": repo.private,
-            "html_url": self.repo_page(repo),
+            "html_url": self.repo_html_url(repo),
             "description": null,
             "fork": repo.fork_of.is_some(),
             "url": api,
         });
-        for (key, path) in LINKS {
+        for (key, path) in REPO_URL_TEMPLATES {
             value[*key] = format!("{api}{path}").into();
         }
         value
     }
 
     /// The long form, with exactly the keys that REST and webhooks both know.
-    pub(crate) fn repo(&self, repo: &Repo) -> Value {
-        let page = self.repo_page(repo);
-        let mut value = self.simple_repo(repo);
+    pub(crate) fn render_repo(&self, repo: &StoredRepo) -> Value {
+        let page = self.repo_html_url(repo);
+        let mut value = self.render_simple_repo(repo);
         let more = json!({
             "git_url": format!("{}.git", page.replacen("http://", "git://", 1)),
             "ssh_url": format!("{page}.git"),
@@ -126,39 +126,44 @@ impl Render<'_> {
             "updated_at": repo.pushed_at,
             "pushed_at": repo.pushed_at,
         });
-        extend(&mut value, more);
+        extend_object(&mut value, more);
         value
     }
 
     /// What `GET /repos/{owner}/{repo}` gives to a caller of that role.
-    pub(crate) fn full_repo(&self, repo: &Repo, parent: Option<&Repo>, role: Role) -> Value {
-        let mut value = self.repo(repo);
+    pub(crate) fn render_full_repo(
+        &self,
+        repo: &StoredRepo,
+        parent: Option<&StoredRepo>,
+        role: RepoRole,
+    ) -> Value {
+        let mut value = self.render_repo(repo);
         let more = json!({
             "subscribers_count": 0,
             "network_count": repo.forks,
             "permissions": {
-                "admin": role >= Role::Admin,
-                "push": role >= Role::Write,
-                "pull": role >= Role::Read,
+                "admin": role >= RepoRole::Admin,
+                "push": role >= RepoRole::Write,
+                "pull": role >= RepoRole::Read,
             },
             "allow_merge_commit": true,
             "allow_squash_merge": true,
             "allow_rebase_merge": false,
         });
-        extend(&mut value, more);
-        if repo.owner.kind == Kind::Organization {
-            value["organization"] = self.user(&repo.owner);
+        extend_object(&mut value, more);
+        if repo.owner.kind == AccountKind::Organization {
+            value["organization"] = self.render_user(&repo.owner);
         }
         if let Some(parent) = parent {
-            value["parent"] = self.repo(parent);
-            value["source"] = self.repo(parent);
+            value["parent"] = self.render_repo(parent);
+            value["source"] = self.render_repo(parent);
         }
         value
     }
 
     /// A push's repository: its owner is a person with name, and times are numbers.
-    pub(crate) fn pushed_repo(&self, repo: &Repo) -> Value {
-        let mut value = self.repo(repo);
+    pub(crate) fn render_pushed_repo(&self, repo: &StoredRepo) -> Value {
+        let mut value = self.render_repo(repo);
         let seconds = |time: &str| {
             time.parse::<jiff::Timestamp>()
                 .map_or(0, jiff::Timestamp::as_second)
@@ -168,18 +173,18 @@ impl Render<'_> {
         value["pushed_at"] = seconds(&repo.pushed_at).into();
         value["stargazers"] = 0.into();
         value["master_branch"] = DEFAULT_BRANCH.into();
-        if repo.owner.kind == Kind::Organization {
+        if repo.owner.kind == AccountKind::Organization {
             value["organization"] = repo.owner.login.clone().into();
         }
         value
     }
 
-    pub(crate) fn git_ref(&self, repo: &Repo, found: &GitRef) -> Value {
+    pub(crate) fn render_git_ref(&self, repo: &StoredRepo, found: &GitRef) -> Value {
         let api = self.repo_url(repo);
         json!({
             "ref": found.name,
             "node_id": node_id("Ref", format!("{}:{}", repo.id, found.name)),
-            "url": format!("{api}/git/{}", in_url(&found.name)),
+            "url": format!("{api}/git/{}", encode_url_path(&found.name)),
             "object": {
                 "sha": found.sha,
                 "type": found.kind,
@@ -188,7 +193,7 @@ impl Render<'_> {
         })
     }
 
-    pub(crate) fn short_branch(&self, repo: &Repo, found: &GitRef) -> Value {
+    pub(crate) fn render_short_branch(&self, repo: &StoredRepo, found: &GitRef) -> Value {
         json!({
             "name": found.name.trim_start_matches("refs/heads/"),
             "commit": { "sha": found.sha, "url": format!("{}/commits/{}", self.repo_url(repo), found.sha) },
@@ -197,16 +202,16 @@ impl Render<'_> {
     }
 
     /// An entry of a folder; with `content`, the file itself.
-    pub(crate) fn content(
+    pub(crate) fn render_content(
         &self,
-        repo: &Repo,
+        repo: &StoredRepo,
         rev: &str,
         entry: &TreeEntry,
         content: Option<&[u8]>,
     ) -> Value {
         let api = self.repo_url(repo);
-        let page = self.repo_page(repo);
-        let (path, rev) = (in_url(&entry.path), in_url(rev));
+        let page = self.repo_html_url(repo);
+        let (path, rev) = (encode_url_path(&entry.path), encode_url_path(rev));
         let kind = match (entry.kind.as_str(), entry.mode.as_str()) {
             ("tree", _) => "dir",
             ("commit", _) => "submodule",
@@ -231,14 +236,14 @@ impl Render<'_> {
         });
         if let Some(content) = content {
             value["encoding"] = "base64".into();
-            value["content"] = wrap(&BASE64_STANDARD.encode(content)).into();
+            value["content"] = wrap_base64(&BASE64_STANDARD.encode(content)).into();
         }
         value
     }
 }
 
 /// GitHub breaks base64 after 60 characters, and readers must bear it.
-fn wrap(text: &str) -> String {
+fn wrap_base64(text: &str) -> String {
     let mut wrapped = String::with_capacity(text.len() + text.len() / 60 + 1);
     for line in text.as_bytes().chunks(60) {
         wrapped.push_str(&String::from_utf8_lossy(line));

@@ -10,104 +10,123 @@ use jiff::{SignedDuration, Timestamp, Unit};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Input;
+use super::JsonBody;
 use crate::github::{
-    Context,
-    access::Permissions,
-    answer::{Error, Reply, created, no_content, ok},
-    caller::{Caller, hash},
-    deliver,
-    paging::Paging,
-    store::{App, DeliveryRow, Installation, NewDelivery},
+    FakeGithubContext,
+    access::AppPermissions,
+    caller::{Caller, hash_token},
+    pagination::Pagination,
+    response::{RestError, RestResult, reply_created, reply_json, reply_no_content},
+    store::{OutgoingDelivery, StoredApp, StoredDelivery, StoredInstallation},
+    webhook_sender,
 };
 
-pub(super) async fn app(State(context): State<Context>, caller: Caller) -> Reply {
-    ok(context.render().app(caller.app()?))
+pub(super) async fn get_app(
+    State(context): State<FakeGithubContext>,
+    caller: Caller,
+) -> RestResult {
+    reply_json(context.json_renderer().render_app(caller.require_app()?))
 }
 
-pub(super) async fn installations(
-    State(context): State<Context>,
+pub(super) async fn list_installations(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    paging: Paging,
-) -> Reply {
-    let app = caller.app()?;
-    let installations = context.store.installations_of_app(app.id).await?;
-    paging.reply(installations, |installation| {
-        context.render().installation(app, installation)
+    paging: Pagination,
+) -> RestResult {
+    let app = caller.require_app()?;
+    let installations = context.store.list_installations_of_app(app.id).await?;
+    paging.reply_with_page(installations, |installation| {
+        context
+            .json_renderer()
+            .render_installation(app, installation)
     })
 }
 
-pub(super) async fn installation(
-    State(context): State<Context>,
+pub(super) async fn get_installation(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path(id): Path<i64>,
-) -> Reply {
-    let app = caller.app()?;
-    let installation = own(&context, app, id).await?;
-    ok(context.render().installation(app, &installation))
+) -> RestResult {
+    let app = caller.require_app()?;
+    let installation = find_own_installation(&context, app, id).await?;
+    reply_json(
+        context
+            .json_renderer()
+            .render_installation(app, &installation),
+    )
 }
 
-pub(super) async fn account_installation(
-    State(context): State<Context>,
+pub(super) async fn get_account_installation(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path(login): Path<String>,
-) -> Reply {
-    on_account(&context, caller.app()?, &login).await
+) -> RestResult {
+    reply_account_installation(&context, caller.require_app()?, &login).await
 }
 
-pub(super) async fn repo_installation(
-    State(context): State<Context>,
+pub(super) async fn get_repo_installation(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
-) -> Reply {
-    let app = caller.app()?;
+) -> RestResult {
+    let app = caller.require_app()?;
     context
         .store
-        .repo_by_name(&owner, &name)
+        .find_repo_by_name(&owner, &name)
         .await?
-        .ok_or(Error::NotFound)?;
-    on_account(&context, app, &owner).await
+        .ok_or(RestError::NotFound)?;
+    reply_account_installation(&context, app, &owner).await
 }
 
-async fn on_account(context: &Context, app: &App, login: &str) -> Reply {
-    let installations = context.store.installations_of_app(app.id).await?;
+async fn reply_account_installation(
+    context: &FakeGithubContext,
+    app: &StoredApp,
+    login: &str,
+) -> RestResult {
+    let installations = context.store.list_installations_of_app(app.id).await?;
     let found = installations
         .iter()
         .find(|found| found.account.login.eq_ignore_ascii_case(login));
-    ok(context
-        .render()
-        .installation(app, found.ok_or(Error::NotFound)?))
+    reply_json(
+        context
+            .json_renderer()
+            .render_installation(app, found.ok_or(RestError::NotFound)?),
+    )
 }
 
-async fn own(context: &Context, app: &App, id: i64) -> Result<Installation, Error> {
+async fn find_own_installation(
+    context: &FakeGithubContext,
+    app: &StoredApp,
+    id: i64,
+) -> Result<StoredInstallation, RestError> {
     context
         .store
-        .installation(id)
+        .find_installation(id)
         .await?
         .filter(|found| found.app == app.id)
-        .ok_or(Error::NotFound)
+        .ok_or(RestError::NotFound)
 }
 
 #[derive(Deserialize)]
-pub(super) struct TokenWish {
+pub(super) struct AccessTokenBody {
     permissions: Option<Value>,
     repositories: Option<Vec<String>>,
     repository_ids: Option<Vec<i64>>,
 }
 
-pub(super) async fn access_token(
-    State(context): State<Context>,
+pub(super) async fn create_access_token(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path(id): Path<i64>,
-    Input(wish): Input<TokenWish>,
-) -> Reply {
-    let app = caller.app()?;
-    let installation = own(&context, app, id).await?;
+    JsonBody(wish): JsonBody<AccessTokenBody>,
+) -> RestResult {
+    let app = caller.require_app()?;
+    let installation = find_own_installation(&context, app, id).await?;
     let permissions = match &wish.permissions {
         None => installation.permissions.clone(),
-        Some(wanted) => narrowed(wanted, &installation.permissions)?,
+        Some(wanted) => narrow_permissions(wanted, &installation.permissions)?,
     };
-    let repositories = chosen(&context, &installation, &wish).await?;
+    let repositories = choose_repositories(&context, &installation, &wish).await?;
     let ids: Option<Vec<i64>> = repositories
         .as_ref()
         .map(|repos| repos.iter().map(|repo| repo.id).collect());
@@ -118,7 +137,7 @@ pub(super) async fn access_token(
     context
         .store
         .add_installation_token(
-            &hash(&token),
+            &hash_token(&token),
             id,
             &permissions,
             ids.as_deref(),
@@ -134,30 +153,30 @@ pub(super) async fn access_token(
     if let Some(repositories) = repositories {
         body["repositories"] = repositories
             .iter()
-            .map(|repo| context.render().repo(repo))
+            .map(|repo| context.json_renderer().render_repo(repo))
             .collect();
     }
-    created(body)
+    reply_created(body)
 }
 
-fn narrowed(wanted: &Value, have: &Permissions) -> Result<Permissions, Error> {
-    let wanted = Permissions::from_value(wanted).ok_or_else(|| {
-        Error::Unprocessable("Invalid request. Permissions are read or write.".to_owned())
+fn narrow_permissions(wanted: &Value, have: &AppPermissions) -> Result<AppPermissions, RestError> {
+    let wanted = AppPermissions::from_value(wanted).ok_or_else(|| {
+        RestError::Unprocessable("Invalid request. Permissions are read or write.".to_owned())
     })?;
-    if have.contains(&wanted) {
+    if have.covers_permissions(&wanted) {
         Ok(wanted)
     } else {
         let message = "The permissions requested are not granted to this installation.";
-        Err(Error::Unprocessable(message.to_owned()))
+        Err(RestError::Unprocessable(message.to_owned()))
     }
 }
 
 /// The repositories a token is narrowed to; `None` for all.
-async fn chosen(
-    context: &Context,
-    installation: &Installation,
-    wish: &TokenWish,
-) -> Result<Option<Vec<crate::github::store::Repo>>, Error> {
+async fn choose_repositories(
+    context: &FakeGithubContext,
+    installation: &StoredInstallation,
+    wish: &AccessTokenBody,
+) -> Result<Option<Vec<crate::github::store::StoredRepo>>, RestError> {
     if wish.repositories.is_none() && wish.repository_ids.is_none() {
         return Ok(None);
     }
@@ -165,14 +184,14 @@ async fn chosen(
         wish.repositories.as_deref().unwrap_or_default(),
         wish.repository_ids.as_deref().unwrap_or_default(),
     );
-    let all = context.store.repos_of(installation.account.id).await?;
+    let all = context.store.list_repos_of(installation.account.id).await?;
     let known = names
         .iter()
         .all(|name| all.iter().any(|repo| repo.name.eq_ignore_ascii_case(name)))
         && ids.iter().all(|id| all.iter().any(|repo| repo.id == *id));
     if !known {
         let message = "There is at least one repository that does not exist or is not accessible to the parent installation.";
-        return Err(Error::Unprocessable(message.to_owned()));
+        return Err(RestError::Unprocessable(message.to_owned()));
     }
     let named = |name: &str| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
     Ok(Some(
@@ -182,45 +201,48 @@ async fn chosen(
     ))
 }
 
-pub(super) async fn revoke(State(context): State<Context>, caller: Caller) -> Reply {
+pub(super) async fn revoke_access_token(
+    State(context): State<FakeGithubContext>,
+    caller: Caller,
+) -> RestResult {
     let Caller::Installation(token) = caller else {
-        return Err(Error::AuthenticationRequired);
+        return Err(RestError::AuthenticationRequired);
     };
-    context.store.revoke(&token.hash).await?;
-    no_content()
+    context.store.delete_token(&token.hash).await?;
+    reply_no_content()
 }
 
-pub(super) async fn repositories(
-    State(context): State<Context>,
+pub(super) async fn list_accessible_repos(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    paging: Paging,
-) -> Reply {
+    paging: Pagination,
+) -> RestResult {
     let Caller::Installation(token) = caller else {
-        return Err(Error::AuthenticationRequired);
+        return Err(RestError::AuthenticationRequired);
     };
-    let mut repos = context.store.repos_of(token.account.id).await?;
-    repos.retain(|repo| token.covers(repo));
+    let mut repos = context.store.list_repos_of(token.account.id).await?;
+    repos.retain(|repo| token.covers_repo(repo));
     let total = repos.len();
     let page: Vec<Value> = paging
-        .cut(repos)
+        .take_page(repos)
         .iter()
-        .map(|repo| context.render().repo(repo))
+        .map(|repo| context.json_renderer().render_repo(repo))
         .collect();
-    paging.wrap(total, json!({"total_count": total, "repositories": page}))
+    paging.reply_with_links(total, json!({"total_count": total, "repositories": page}))
 }
 
 /// Pages by `cursor`, the id before which to go on.
-pub(super) async fn deliveries(
-    State(context): State<Context>,
+pub(super) async fn list_deliveries(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    paging: Paging,
-) -> Reply {
-    let app = caller.app()?;
-    let before = match paging.parameter("cursor") {
+    paging: Pagination,
+) -> RestResult {
+    let app = caller.require_app()?;
+    let before = match paging.query_parameter("cursor") {
         Some(cursor) => Some(
             cursor
                 .parse()
-                .map_err(|_| Error::Unprocessable("Invalid cursor.".to_owned()))?,
+                .map_err(|_| RestError::Unprocessable("Invalid cursor.".to_owned()))?,
         ),
         None => None,
     };
@@ -228,19 +250,19 @@ pub(super) async fn deliveries(
     let limit = i64::try_from(paging.per_page)
         .unwrap_or(i64::MAX)
         .saturating_add(1);
-    let mut rows = context.store.deliveries(app.id, before, limit).await?;
+    let mut rows = context.store.list_deliveries(app.id, before, limit).await?;
     let more = rows.len() > paging.per_page;
     rows.truncate(paging.per_page);
     let next = rows.last().filter(|_| more).map(|row| row.id);
     let page: Vec<Value> = rows
         .iter()
-        .filter_map(|row| context.render().delivery(row))
+        .filter_map(|row| context.json_renderer().render_delivery(row))
         .collect();
     let mut response = Json(page).into_response();
     if let Some(next) = next {
         let link = format!(
             "<{}>; rel=\"next\"",
-            paging.address("cursor", &next.to_string())
+            paging.url_with_parameter("cursor", &next.to_string())
         );
         response.headers_mut().insert(
             header::LINK,
@@ -250,34 +272,40 @@ pub(super) async fn deliveries(
     Ok(response)
 }
 
-pub(super) async fn delivery(
-    State(context): State<Context>,
+pub(super) async fn get_delivery(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path(id): Path<i64>,
-) -> Reply {
-    let row = sent(&context, &caller, id).await?;
-    ok(context
-        .render()
-        .full_delivery(&row)
-        .ok_or(Error::NotFound)?)
+) -> RestResult {
+    let row = find_own_delivery(&context, &caller, id).await?;
+    reply_json(
+        context
+            .json_renderer()
+            .render_full_delivery(&row)
+            .ok_or(RestError::NotFound)?,
+    )
 }
 
-async fn sent(context: &Context, caller: &Caller, id: i64) -> Result<DeliveryRow, Error> {
+async fn find_own_delivery(
+    context: &FakeGithubContext,
+    caller: &Caller,
+    id: i64,
+) -> Result<StoredDelivery, RestError> {
     context
         .store
-        .delivery(caller.app()?.id, id)
+        .find_delivery(caller.require_app()?.id, id)
         .await?
-        .ok_or(Error::NotFound)
+        .ok_or(RestError::NotFound)
 }
 
 /// Sends the same payload under the same delivery id once more.
-pub(super) async fn redeliver(
-    State(context): State<Context>,
+pub(super) async fn redeliver_delivery(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path(id): Path<i64>,
-) -> Reply {
-    let row = sent(&context, &caller, id).await?;
-    let delivery = NewDelivery {
+) -> RestResult {
+    let row = find_own_delivery(&context, &caller, id).await?;
+    let delivery = OutgoingDelivery {
         guid: &row.guid,
         app: row.app,
         installation: row.installation,
@@ -287,6 +315,6 @@ pub(super) async fn redeliver(
         payload: &row.payload,
         redelivery: true,
     };
-    deliver::enqueue(&context, &delivery).await?;
+    webhook_sender::enqueue_delivery(&context, &delivery).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({}))).into_response())
 }

@@ -9,19 +9,19 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Input;
+use super::JsonBody;
 use crate::github::{
-    Context,
-    access::{CHECKS, Need},
-    answer::{Error, Reply, created, ok},
+    FakeGithubContext,
+    access::{CHECKS, RequiredPermission},
     caller::Caller,
     events,
-    paging::Paging,
-    store::{App, CheckRun, NewCheckRun, Repo, now},
+    pagination::Pagination,
+    response::{RestError, RestResult, reply_created, reply_json},
+    store::{CheckRunFields, StoredApp, StoredCheckRun, StoredRepo, current_timestamp},
 };
 
 #[derive(Deserialize)]
-pub(super) struct Wish {
+pub(super) struct CheckRunBody {
     name: Option<String>,
     head_sha: Option<String>,
     status: Option<String>,
@@ -30,21 +30,21 @@ pub(super) struct Wish {
     external_id: Option<String>,
     started_at: Option<String>,
     completed_at: Option<String>,
-    output: Option<Output>,
+    output: Option<CheckOutputBody>,
 }
 
 #[derive(Deserialize)]
-struct Output {
+struct CheckOutputBody {
     title: Option<String>,
     summary: Option<String>,
     text: Option<String>,
     #[serde(default)]
-    annotations: Vec<Annotation>,
+    annotations: Vec<CheckAnnotationBody>,
 }
 
 /// A remark on lines of a file. GitHub keeps adding those of each request.
 #[derive(Deserialize, Serialize)]
-struct Annotation {
+struct CheckAnnotationBody {
     path: String,
     start_line: u64,
     end_line: u64,
@@ -60,16 +60,20 @@ struct Annotation {
 const MOST_ANNOTATIONS: usize = 50;
 const LONGEST_TEXT: usize = 65_535;
 
-impl Output {
-    fn check(&self) -> Result<(), Error> {
-        let wrong = |field| Err(Error::field("CheckRun", field, "invalid"));
+impl CheckOutputBody {
+    fn validate_output(&self) -> Result<(), RestError> {
+        let wrong = |field| Err(RestError::field_error("CheckRun", field, "invalid"));
         let too_long =
             |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > LONGEST_TEXT);
         if self.title.is_none() {
-            return Err(Error::field("CheckRun", "title", "missing_field"));
+            return Err(RestError::field_error("CheckRun", "title", "missing_field"));
         }
         if self.summary.is_none() {
-            return Err(Error::field("CheckRun", "summary", "missing_field"));
+            return Err(RestError::field_error(
+                "CheckRun",
+                "summary",
+                "missing_field",
+            ));
         }
         if too_long(&self.summary) {
             return wrong("summary");
@@ -78,7 +82,7 @@ impl Output {
             return wrong("text");
         }
         let levels = ["notice", "warning", "failure"];
-        let fits = |one: &Annotation| {
+        let fits = |one: &CheckAnnotationBody| {
             levels.contains(&one.annotation_level.as_str())
                 && !one.path.is_empty()
                 && one.start_line > 0
@@ -91,8 +95,8 @@ impl Output {
     }
 }
 
-impl Wish {
-    fn check(&self) -> Result<(), Error> {
+impl CheckRunBody {
+    fn validate_body(&self) -> Result<(), RestError> {
         let status = self.status.as_deref().unwrap_or("queued");
         if ![
             "queued",
@@ -104,7 +108,7 @@ impl Wish {
         ]
         .contains(&status)
         {
-            return Err(Error::field("CheckRun", "status", "invalid"));
+            return Err(RestError::field_error("CheckRun", "status", "invalid"));
         }
         let conclusions = [
             "success",
@@ -121,21 +125,27 @@ impl Wish {
             .as_deref()
             .is_some_and(|conclusion| !conclusions.contains(&conclusion))
         {
-            return Err(Error::field("CheckRun", "conclusion", "invalid"));
+            return Err(RestError::field_error("CheckRun", "conclusion", "invalid"));
         }
         if self.status.as_deref() == Some("completed") && self.conclusion.is_none() {
-            return Err(Error::field("CheckRun", "conclusion", "missing_field"));
+            return Err(RestError::field_error(
+                "CheckRun",
+                "conclusion",
+                "missing_field",
+            ));
         }
-        self.output.as_ref().map_or(Ok(()), Output::check)
+        self.output
+            .as_ref()
+            .map_or(Ok(()), CheckOutputBody::validate_output)
     }
 
     /// Lays what is given over what is there.
-    fn apply(self, fields: &mut NewCheckRun) {
+    fn apply_to_fields(self, fields: &mut CheckRunFields) {
         // A conclusion completes a run even when nobody says so.
         if self.conclusion.is_some() {
             fields.status = "completed".to_owned();
             fields.conclusion = self.conclusion;
-            fields.completed_at = Some(self.completed_at.unwrap_or_else(now));
+            fields.completed_at = Some(self.completed_at.unwrap_or_else(current_timestamp));
         } else if let Some(status) = self.status {
             fields.status = status;
             fields.conclusion = None;
@@ -161,122 +171,144 @@ impl Wish {
     }
 }
 
-fn app_of(caller: &Caller) -> Result<&App, Error> {
+fn require_installation_app(caller: &Caller) -> Result<&StoredApp, RestError> {
     match caller {
         Caller::Installation(token) => Ok(&token.app),
-        Caller::Anonymous => Err(Error::AuthenticationRequired),
-        _ => Err(Error::Forbidden(
+        Caller::Anonymous => Err(RestError::AuthenticationRequired),
+        _ => Err(RestError::Forbidden(
             "You must authenticate via a GitHub App.".to_owned(),
         )),
     }
 }
 
-pub(super) async fn create(
-    State(context): State<Context>,
+pub(super) async fn create_check_run(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
-    Input(wish): Input<Wish>,
-) -> Reply {
+    JsonBody(wish): JsonBody<CheckRunBody>,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::write(CHECKS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_write(CHECKS),
+        )
         .await?;
-    let app = app_of(&caller)?;
-    wish.check()?;
+    let app = require_installation_app(&caller)?;
+    wish.validate_body()?;
     if wish.name.is_none() {
-        return Err(Error::field("CheckRun", "name", "missing_field"));
+        return Err(RestError::field_error("CheckRun", "name", "missing_field"));
     }
     let wanted = wish
         .head_sha
         .as_deref()
-        .ok_or_else(|| Error::field("CheckRun", "head_sha", "missing_field"))?;
+        .ok_or_else(|| RestError::field_error("CheckRun", "head_sha", "missing_field"))?;
     let known = context
-        .git(&repo)
-        .resolve(wanted)
+        .open_bare_repo(&repo)
+        .resolve_commit(wanted)
         .await?
         .filter(|found| found == wanted);
-    let head_sha =
-        known.ok_or_else(|| Error::Unprocessable(format!("No commit found for SHA: {wanted}")))?;
-    let mut fields = NewCheckRun {
+    let head_sha = known
+        .ok_or_else(|| RestError::Unprocessable(format!("No commit found for SHA: {wanted}")))?;
+    let mut fields = CheckRunFields {
         head_sha,
         status: "queued".to_owned(),
-        started_at: now(),
-        ..NewCheckRun::default()
+        started_at: current_timestamp(),
+        ..CheckRunFields::default()
     };
-    wish.apply(&mut fields);
+    wish.apply_to_fields(&mut fields);
     let id = context
         .store
         .add_check_run(repo.id, app.id, &fields)
         .await?;
-    let run = find(&context, &repo, id).await?;
-    events::check_run(&context, &repo, &run, &app.bot, "created").await?;
+    let run = find_check_run(&context, &repo, id).await?;
+    events::emit_check_run(&context, &repo, &run, &app.bot, "created").await?;
     if run.fields.conclusion.is_some() {
-        events::check_run(&context, &repo, &run, &app.bot, "completed").await?;
+        events::emit_check_run(&context, &repo, &run, &app.bot, "completed").await?;
     }
-    created(context.render().check_run(&repo, &run))
+    reply_created(context.json_renderer().render_check_run(&repo, &run))
 }
 
-async fn find(context: &Context, repo: &Repo, id: i64) -> Result<CheckRun, Error> {
+async fn find_check_run(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    id: i64,
+) -> Result<StoredCheckRun, RestError> {
     context
         .store
-        .check_run(repo.id, id)
+        .find_check_run(repo.id, id)
         .await?
-        .ok_or(Error::NotFound)
+        .ok_or(RestError::NotFound)
 }
 
-pub(super) async fn get(
-    State(context): State<Context>,
+pub(super) async fn get_check_run(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, id)): Path<(String, String, i64)>,
-) -> Reply {
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(CHECKS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(CHECKS),
+        )
         .await?;
-    ok(context
-        .render()
-        .check_run(&repo, &find(&context, &repo, id).await?))
+    reply_json(
+        context
+            .json_renderer()
+            .render_check_run(&repo, &find_check_run(&context, &repo, id).await?),
+    )
 }
 
-pub(super) async fn update(
-    State(context): State<Context>,
+pub(super) async fn update_check_run(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, id)): Path<(String, String, i64)>,
-    Input(wish): Input<Wish>,
-) -> Reply {
+    JsonBody(wish): JsonBody<CheckRunBody>,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::write(CHECKS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_write(CHECKS),
+        )
         .await?;
-    let app = app_of(&caller)?;
-    wish.check()?;
-    let mut run = find(&context, &repo, id).await?;
+    let app = require_installation_app(&caller)?;
+    wish.validate_body()?;
+    let mut run = find_check_run(&context, &repo, id).await?;
     if run.app.id != app.id {
-        return Err(Error::NotByIntegration);
+        return Err(RestError::NotByIntegration);
     }
     let completes = run.fields.conclusion.is_none() && wish.conclusion.is_some();
-    wish.apply(&mut run.fields);
+    wish.apply_to_fields(&mut run.fields);
     context.store.save_check_run(&run).await?;
     if completes {
-        events::check_run(&context, &repo, &run, &app.bot, "completed").await?;
+        events::emit_check_run(&context, &repo, &run, &app.bot, "completed").await?;
     }
-    ok(context.render().check_run(&repo, &run))
+    reply_json(context.json_renderer().render_check_run(&repo, &run))
 }
 
-pub(super) async fn annotations(
-    State(context): State<Context>,
+pub(super) async fn list_annotations(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, id)): Path<(String, String, i64)>,
-    paging: Paging,
-) -> Reply {
+    paging: Pagination,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(CHECKS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(CHECKS),
+        )
         .await?;
-    let run = find(&context, &repo, id).await?;
+    let run = find_check_run(&context, &repo, id).await?;
     let page = format!(
         "{}/{}/blob/{}",
         context.url,
         repo.full_name(),
         run.fields.head_sha
     );
-    paging.reply(run.fields.annotations, |one| {
+    paging.reply_with_page(run.fields.annotations, |one| {
         let mut one = one.clone();
         one["blob_href"] = format!("{page}/{}", one["path"].as_str().unwrap_or_default()).into();
         one
@@ -284,36 +316,52 @@ pub(super) async fn annotations(
 }
 
 /// What the button "Re-run" does: the App is told, nothing else happens.
-pub(super) async fn rerequest(
-    State(context): State<Context>,
+pub(super) async fn rerequest_check_run(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, id)): Path<(String, String, i64)>,
-) -> Reply {
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::write(CHECKS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_write(CHECKS),
+        )
         .await?;
-    let run = find(&context, &repo, id).await?;
+    let run = find_check_run(&context, &repo, id).await?;
     if run.fields.status != "completed" {
-        return Err(Error::Unprocessable(
+        return Err(RestError::Unprocessable(
             "This check run is not completed".to_owned(),
         ));
     }
-    events::check_run(&context, &repo, &run, caller.account()?, "rerequested").await?;
+    events::emit_check_run(
+        &context,
+        &repo,
+        &run,
+        caller.require_account()?,
+        "rerequested",
+    )
+    .await?;
     Ok((StatusCode::CREATED, Json(json!({}))).into_response())
 }
 
-pub(super) async fn list(context: &Context, repo: &Repo, sha: &str, paging: &Paging) -> Reply {
-    let mut runs = context.store.check_runs(repo.id, sha).await?;
-    if let Some(name) = paging.parameter("check_name") {
+pub(super) async fn list_check_runs(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    sha: &str,
+    paging: &Pagination,
+) -> RestResult {
+    let mut runs = context.store.list_check_runs(repo.id, sha).await?;
+    if let Some(name) = paging.query_parameter("check_name") {
         runs.retain(|run| run.fields.name == name);
     }
-    if let Some(app) = paging.parameter("app_id") {
+    if let Some(app) = paging.query_parameter("app_id") {
         runs.retain(|run| run.app.id.to_string() == app);
     }
-    if let Some(status) = paging.parameter("status") {
+    if let Some(status) = paging.query_parameter("status") {
         runs.retain(|run| run.fields.status == status);
     }
-    if paging.parameter("filter") != Some("all") {
+    if paging.query_parameter("filter") != Some("all") {
         let mut seen: Vec<(i64, String)> = Vec::new();
         runs.retain(|run| {
             let key = (run.app.id, run.fields.name.clone());
@@ -324,9 +372,9 @@ pub(super) async fn list(context: &Context, repo: &Repo, sha: &str, paging: &Pag
     }
     let total = runs.len();
     let page: Vec<Value> = paging
-        .cut(runs)
+        .take_page(runs)
         .iter()
-        .map(|run| context.render().check_run(repo, run))
+        .map(|run| context.json_renderer().render_check_run(repo, run))
         .collect();
-    paging.wrap(total, json!({"total_count": total, "check_runs": page}))
+    paging.reply_with_links(total, json!({"total_count": total, "check_runs": page}))
 }

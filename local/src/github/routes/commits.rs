@@ -5,88 +5,97 @@ use serde_json::{Value, json};
 
 use super::{checks, statuses};
 use crate::github::{
-    Context,
-    access::{CHECKS, CONTENTS, Need, STATUSES},
-    answer::{Error, Reply, ok},
+    FakeGithubContext,
+    access::{CHECKS, CONTENTS, RequiredPermission, STATUSES},
     caller::Caller,
-    git::Git,
-    paging::Paging,
-    render::{DEFAULT_BRANCH, in_url},
-    store::Repo,
+    git::BareRepo,
+    pagination::Pagination,
+    render::{DEFAULT_BRANCH, encode_url_path},
+    response::{RestError, RestResult, reply_json},
+    store::StoredRepo,
 };
 
 /// GitHub's own bounds.
 const MOST_COMMITS: usize = 10_000;
 const MOST_FILES: usize = 300;
 
-pub(super) async fn list(
-    State(context): State<Context>,
+pub(super) async fn list_commits(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
-    paging: Paging,
-) -> Reply {
+    paging: Pagination,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(CONTENTS),
+        )
         .await?;
     for narrower in ["path", "author", "committer", "since", "until"] {
-        if paging.parameter(narrower).is_some() {
-            return Err(Error::Unbuilt(format!("listing commits by {narrower}")));
+        if paging.query_parameter(narrower).is_some() {
+            return Err(RestError::Unbuilt(format!("listing commits by {narrower}")));
         }
     }
-    let git = context.git(&repo);
+    let git = context.open_bare_repo(&repo);
     let sha = git
-        .resolve(paging.parameter("sha").unwrap_or(DEFAULT_BRANCH))
+        .resolve_commit(paging.query_parameter("sha").unwrap_or(DEFAULT_BRANCH))
         .await?
-        .ok_or(Error::NotFound)?;
-    paging.reply(git.log(&sha, MOST_COMMITS).await?, |commit| {
-        context.render().commit(&repo, commit)
+        .ok_or(RestError::NotFound)?;
+    paging.reply_with_page(git.list_commits(&sha, MOST_COMMITS).await?, |commit| {
+        context.json_renderer().render_commit(&repo, commit)
     })
 }
 
 /// `commits/{ref}` and what may follow it; a ref may have slashes.
-pub(super) async fn of(
-    State(context): State<Context>,
+pub(super) async fn get_commit_resource(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, rest)): Path<(String, String, String)>,
-    paging: Paging,
-) -> Reply {
-    let (rev, what) = split(&rest);
+    paging: Pagination,
+) -> RestResult {
+    let (rev, what) = split_commit_path(&rest);
     let need = match what {
-        Some("status" | "statuses") => Need::read(STATUSES),
-        Some("check-runs") => Need::read(CHECKS),
-        _ => Need::read(CONTENTS),
+        Some("status" | "statuses") => RequiredPermission::to_read(STATUSES),
+        Some("check-runs") => RequiredPermission::to_read(CHECKS),
+        _ => RequiredPermission::to_read(CONTENTS),
     };
-    let repo = context.repo(&caller, (&owner, &name), need).await?;
-    let git = context.git(&repo);
-    let missing = || Error::Unprocessable(format!("No commit found for SHA: {rev}"));
-    let sha = git.resolve(rev).await?.ok_or_else(missing)?;
+    let repo = context.find_repo(&caller, (&owner, &name), need).await?;
+    let git = context.open_bare_repo(&repo);
+    let missing = || RestError::Unprocessable(format!("No commit found for SHA: {rev}"));
+    let sha = git.resolve_commit(rev).await?.ok_or_else(missing)?;
     match what {
-        Some("status") => statuses::combined(&context, &repo, &sha, &paging).await,
-        Some("statuses") => statuses::list(&context, &repo, &sha, &paging).await,
-        Some("check-runs") => checks::list(&context, &repo, &sha, &paging).await,
-        _ => commit(&context, &repo, &git, &sha).await,
+        Some("status") => statuses::get_combined_status(&context, &repo, &sha, &paging).await,
+        Some("statuses") => statuses::list_statuses(&context, &repo, &sha, &paging).await,
+        Some("check-runs") => checks::list_check_runs(&context, &repo, &sha, &paging).await,
+        _ => reply_with_commit(&context, &repo, &git, &sha).await,
     }
 }
 
-fn split(rest: &str) -> (&str, Option<&str>) {
+fn split_commit_path(rest: &str) -> (&str, Option<&str>) {
     match rest.rsplit_once('/') {
         Some((rev, what @ ("status" | "statuses" | "check-runs"))) => (rev, Some(what)),
         _ => (rest, None),
     }
 }
 
-async fn commit(context: &Context, repo: &Repo, git: &Git, sha: &str) -> Reply {
-    let render = context.render();
-    let commit = git.commit(sha).await?;
+async fn reply_with_commit(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    git: &BareRepo,
+    sha: &str,
+) -> RestResult {
+    let render = context.json_renderer();
+    let commit = git.read_commit(sha).await?;
     let files = match commit.parents.first() {
-        Some(parent) => git.changes(parent, sha).await?,
+        Some(parent) => git.diff_files(parent, sha).await?,
         // git's own empty tree: a first commit adds everything.
         None => {
-            git.changes("4b825dc642cb6eb9a060e54bf8d69288fbee4904", sha)
+            git.diff_files("4b825dc642cb6eb9a060e54bf8d69288fbee4904", sha)
                 .await?
         }
     };
-    let mut body = render.commit(repo, &commit);
+    let mut body = render.render_commit(repo, &commit);
     let (additions, deletions) = files.iter().fold((0, 0), |(added, removed), file| {
         (added + file.additions, removed + file.deletions)
     });
@@ -95,76 +104,101 @@ async fn commit(context: &Context, repo: &Repo, git: &Git, sha: &str) -> Reply {
     body["files"] = files
         .iter()
         .take(MOST_FILES)
-        .map(|file| render.file(repo, sha, file))
+        .map(|file| render.render_file(repo, sha, file))
         .collect();
-    ok(body)
+    reply_json(body)
 }
 
-pub(super) async fn git_commit(
-    State(context): State<Context>,
+pub(super) async fn get_git_commit(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, sha)): Path<(String, String, String)>,
-) -> Reply {
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(CONTENTS),
+        )
         .await?;
-    let git = context.git(&repo);
+    let git = context.open_bare_repo(&repo);
     let found = git
-        .resolve(&sha)
+        .resolve_commit(&sha)
         .await?
         .filter(|found| *found == sha)
-        .ok_or(Error::NotFound)?;
-    ok(context
-        .render()
-        .git_commit(&repo, &git.commit(&found).await?))
+        .ok_or(RestError::NotFound)?;
+    reply_json(
+        context
+            .json_renderer()
+            .render_git_commit(&repo, &git.read_commit(&found).await?),
+    )
 }
 
 /// `base...head`.
-pub(super) async fn compare(
-    State(context): State<Context>,
+pub(super) async fn compare_commits(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, range)): Path<(String, String, String)>,
-    paging: Paging,
-) -> Reply {
+    paging: Pagination,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(CONTENTS),
+        )
         .await?;
-    let git = context.git(&repo);
-    let (base_rev, head_rev) = range.split_once("...").ok_or(Error::NotFound)?;
+    let git = context.open_bare_repo(&repo);
+    let (base_rev, head_rev) = range.split_once("...").ok_or(RestError::NotFound)?;
     if range.contains(':') {
-        return Err(Error::Unbuilt("comparing with a fork".to_owned()));
+        return Err(RestError::Unbuilt("comparing with a fork".to_owned()));
     }
-    let base = git.resolve(base_rev).await?.ok_or(Error::NotFound)?;
-    let head = git.resolve(head_rev).await?.ok_or(Error::NotFound)?;
-    let comparison = git.compare(&base, &head).await?.ok_or(Error::NotFound)?;
-    let render = context.render();
-    let mut commits = git.log(&format!("{base}..{head}"), MOST_COMMITS).await?;
+    let base = git
+        .resolve_commit(base_rev)
+        .await?
+        .ok_or(RestError::NotFound)?;
+    let head = git
+        .resolve_commit(head_rev)
+        .await?
+        .ok_or(RestError::NotFound)?;
+    let comparison = git
+        .compare_commits(&base, &head)
+        .await?
+        .ok_or(RestError::NotFound)?;
+    let render = context.json_renderer();
+    let mut commits = git
+        .list_commits(&format!("{base}..{head}"), MOST_COMMITS)
+        .await?;
     commits.reverse();
     let total = commits.len();
     let commits: Vec<Value> = paging
-        .cut(commits)
+        .take_page(commits)
         .iter()
-        .map(|commit| render.commit(&repo, commit))
+        .map(|commit| render.render_commit(&repo, commit))
         .collect();
-    let files = git.changes(&comparison.merge_base, &head).await?;
-    let names = format!("{}...{}", in_url(base_rev), in_url(head_rev));
-    let page = format!("{}/compare/{names}", render.repo_page(&repo));
+    let files = git.diff_files(&comparison.merge_base, &head).await?;
+    let names = format!(
+        "{}...{}",
+        encode_url_path(base_rev),
+        encode_url_path(head_rev)
+    );
+    let page = format!("{}/compare/{names}", render.repo_html_url(&repo));
     let body = json!({
         "url": format!("{}/compare/{names}", render.repo_url(&repo)),
         "html_url": page,
-        "permalink_url": format!("{}/compare/{base}...{head}", render.repo_page(&repo)),
+        "permalink_url": format!("{}/compare/{base}...{head}", render.repo_html_url(&repo)),
         "diff_url": format!("{page}.diff"),
         "patch_url": format!("{page}.patch"),
-        "base_commit": render.commit(&repo, &git.commit(&base).await?),
-        "merge_base_commit": render.commit(&repo, &git.commit(&comparison.merge_base).await?),
-        "status": comparison.status(),
+        "base_commit": render.render_commit(&repo, &git.read_commit(&base).await?),
+        "merge_base_commit": render.render_commit(&repo, &git.read_commit(&comparison.merge_base).await?),
+        "status": comparison.status_name(),
         "ahead_by": comparison.ahead,
         "behind_by": comparison.behind,
         "total_commits": total,
         "commits": commits,
-        "files": files.iter().take(MOST_FILES).map(|file| render.file(&repo, &head, file)).collect::<Vec<_>>(),
+        "files": files.iter().take(MOST_FILES).map(|file| render.render_file(&repo, &head, file)).collect::<Vec<_>>(),
     });
-    paging.wrap(total, body)
+    paging.reply_with_links(total, body)
 }
 
 #[cfg(test)]
@@ -179,7 +213,7 @@ mod tests {
             ("feature/x/status", ("feature/x", Some("status"))),
             ("main/statuses", ("main", Some("statuses"))),
         ] {
-            assert_eq!(split(rest), expected);
+            assert_eq!(split_commit_path(rest), expected);
         }
     }
 }

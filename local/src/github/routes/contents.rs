@@ -9,25 +9,25 @@ use http::{HeaderMap, header};
 use serde_json::Value;
 
 use crate::github::{
-    Context,
-    access::{CONTENTS, Need},
-    answer::{Error, Reply, ok},
+    FakeGithubContext,
+    access::{CONTENTS, RequiredPermission},
     caller::Caller,
-    paging::Paging,
+    pagination::Pagination,
     render::DEFAULT_BRANCH,
+    response::{RestError, RestResult, reply_json},
 };
 
 /// GitHub gives larger files raw only.
 const LARGEST_JSON: u64 = 1024 * 1024;
 
-pub(super) async fn root(
-    context: State<Context>,
+pub(super) async fn get_root_content(
+    context: State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
     headers: HeaderMap,
-    paging: Paging,
-) -> Reply {
-    get(
+    paging: Pagination,
+) -> RestResult {
+    get_content(
         context,
         caller,
         Path((owner, name, String::new())),
@@ -37,37 +37,47 @@ pub(super) async fn root(
     .await
 }
 
-pub(super) async fn get(
-    State(context): State<Context>,
+pub(super) async fn get_content(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, path)): Path<(String, String, String)>,
     headers: HeaderMap,
-    paging: Paging,
-) -> Reply {
+    paging: Pagination,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(CONTENTS),
+        )
         .await?;
-    let git = context.git(&repo);
-    let rev = paging.parameter("ref").unwrap_or(DEFAULT_BRANCH);
-    let commit = git.resolve(rev).await?.ok_or(Error::NotFound)?;
+    let git = context.open_bare_repo(&repo);
+    let rev = paging.query_parameter("ref").unwrap_or(DEFAULT_BRANCH);
+    let commit = git.resolve_commit(rev).await?.ok_or(RestError::NotFound)?;
     let path = path.trim_matches('/');
     let entry = if path.is_empty() {
         None
     } else {
-        Some(git.entry(&commit, path).await?.ok_or(Error::NotFound)?)
+        Some(
+            git.find_entry(&commit, path)
+                .await?
+                .ok_or(RestError::NotFound)?,
+        )
     };
-    let render = context.render();
+    let render = context.json_renderer();
     let Some(file) = entry.filter(|entry| entry.kind != "tree") else {
-        let entries = git.folder(&commit, path).await?;
-        return ok(entries
-            .iter()
-            .map(|entry| render.content(&repo, rev, entry, None))
-            .collect::<Value>());
+        let entries = git.list_folder(&commit, path).await?;
+        return reply_json(
+            entries
+                .iter()
+                .map(|entry| render.render_content(&repo, rev, entry, None))
+                .collect::<Value>(),
+        );
     };
     if file.kind == "commit" {
-        return Err(Error::Unbuilt("contents of a submodule".to_owned()));
+        return Err(RestError::Unbuilt("contents of a submodule".to_owned()));
     }
-    let blob = git.blob(&file.sha).await?;
+    let blob = git.read_blob(&file.sha).await?;
     let accepts = headers
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok())
@@ -79,11 +89,11 @@ pub(super) async fn get(
         );
         return response
             .body(Body::from(blob))
-            .map_err(|error| Error::Internal(error.into()));
+            .map_err(|error| RestError::Internal(error.into()));
     }
     if file.size > LARGEST_JSON {
         let message = "This API returns blobs up to 1 MB in size. The requested blob is too large to fetch via the API.";
-        return Err(Error::Forbidden(message.to_owned()));
+        return Err(RestError::Forbidden(message.to_owned()));
     }
-    ok(render.content(&repo, rev, &file, Some(&blob)))
+    reply_json(render.render_content(&repo, rev, &file, Some(&blob)))
 }

@@ -4,65 +4,86 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Input;
+use super::JsonBody;
 use crate::github::{
-    Context,
-    access::{self, ISSUES, Need},
-    answer::{Error, Reply, created, no_content, ok},
+    FakeGithubContext,
+    access::{self, ISSUES, RequiredPermission},
     caller::Caller,
     events,
-    paging::Paging,
+    pagination::Pagination,
     pulls,
-    store::{Comment, Pull, Repo},
+    response::{RestError, RestResult, reply_created, reply_json, reply_no_content},
+    store::{StoredComment, StoredPull, StoredRepo},
 };
 
 /// GitHub's limit in characters.
 const LONGEST_BODY: usize = 65_536;
 
-type Target = Path<(String, String, i64)>;
+type IssueRoutePath = Path<(String, String, i64)>;
 
-async fn find(
-    context: &Context,
+async fn find_issue(
+    context: &FakeGithubContext,
     caller: &Caller,
-    target: &Target,
-    need: Need,
-) -> Result<(Repo, Pull), Error> {
+    target: &IssueRoutePath,
+    need: RequiredPermission,
+) -> Result<(StoredRepo, StoredPull), RestError> {
     let Path((owner, name, number)) = target;
-    let repo = context.repo(caller, (owner, name), need).await?;
-    let pull = pulls::load(context, repo.id, *number).await?;
+    let repo = context.find_repo(caller, (owner, name), need).await?;
+    let pull = pulls::load_pull(context, repo.id, *number).await?;
     Ok((repo, pull))
 }
 
-pub(super) async fn get(State(context): State<Context>, caller: Caller, target: Target) -> Reply {
-    let (_, pull) = find(&context, &caller, &target, Need::read(ISSUES)).await?;
-    ok(context.render().issue(&pull))
+pub(super) async fn get_issue(
+    State(context): State<FakeGithubContext>,
+    caller: Caller,
+    target: IssueRoutePath,
+) -> RestResult {
+    let (_, pull) = find_issue(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_read(ISSUES),
+    )
+    .await?;
+    reply_json(context.json_renderer().render_issue(&pull))
 }
 
-pub(super) async fn comments(
-    State(context): State<Context>,
+pub(super) async fn list_comments(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-    paging: Paging,
-) -> Reply {
-    let (repo, pull) = find(&context, &caller, &target, Need::read(ISSUES)).await?;
-    if paging.parameter("since").is_some() {
-        return Err(Error::Unbuilt("listing comments since a time".to_owned()));
+    target: IssueRoutePath,
+    paging: Pagination,
+) -> RestResult {
+    let (repo, pull) = find_issue(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_read(ISSUES),
+    )
+    .await?;
+    if paging.query_parameter("since").is_some() {
+        return Err(RestError::Unbuilt(
+            "listing comments since a time".to_owned(),
+        ));
     }
-    let comments = context.store.comments(&repo, pull.number).await?;
-    paging.reply(comments, |comment| context.render().comment(&repo, comment))
+    let comments = context.store.list_comments(&repo, pull.number).await?;
+    paging.reply_with_page(comments, |comment| {
+        context.json_renderer().render_comment(&repo, comment)
+    })
 }
 
 #[derive(Deserialize)]
-pub(super) struct Text {
+pub(super) struct CommentBody {
     body: Option<String>,
 }
 
-impl Text {
-    fn check(self) -> Result<String, Error> {
+impl CommentBody {
+    fn validate_body(self) -> Result<String, RestError> {
         let body = self.body.filter(|body| !body.trim().is_empty());
-        let body = body.ok_or_else(|| Error::field("IssueComment", "body", "missing_field"))?;
+        let body =
+            body.ok_or_else(|| RestError::field_error("IssueComment", "body", "missing_field"))?;
         if body.chars().count() > LONGEST_BODY {
-            return Err(Error::custom(
+            return Err(RestError::custom_error(
                 "IssueComment",
                 "body is too long (maximum is 65536 characters)",
             ));
@@ -71,130 +92,179 @@ impl Text {
     }
 }
 
-pub(super) async fn add_comment(
-    State(context): State<Context>,
+pub(super) async fn create_comment(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-    Input(text): Input<Text>,
-) -> Reply {
-    let (repo, pull) = find(&context, &caller, &target, Need::take_part(ISSUES)).await?;
-    let author = caller.account()?;
+    target: IssueRoutePath,
+    JsonBody(text): JsonBody<CommentBody>,
+) -> RestResult {
+    let (repo, pull) = find_issue(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_participate(ISSUES),
+    )
+    .await?;
+    let author = caller.require_account()?;
     let id = context
         .store
-        .add_comment(repo.id, pull.number, author.id, &text.check()?)
+        .add_comment(repo.id, pull.number, author.id, &text.validate_body()?)
         .await?;
     let comment = context
         .store
-        .comment(&repo, id)
+        .find_comment(&repo, id)
         .await?
-        .ok_or(Error::NotFound)?;
-    let pull = pulls::load(&context, repo.id, pull.number).await?;
-    events::issue_comment(&context, &pull, &comment, author, "created", json!({})).await?;
-    created(context.render().comment(&repo, &comment))
+        .ok_or(RestError::NotFound)?;
+    let pull = pulls::load_pull(&context, repo.id, pull.number).await?;
+    events::emit_issue_comment(&context, &pull, &comment, author, "created", json!({})).await?;
+    reply_created(context.json_renderer().render_comment(&repo, &comment))
 }
 
 async fn find_comment(
-    context: &Context,
+    context: &FakeGithubContext,
     caller: &Caller,
-    target: &Target,
-    need: Need,
-) -> Result<(Repo, Comment), Error> {
+    target: &IssueRoutePath,
+    need: RequiredPermission,
+) -> Result<(StoredRepo, StoredComment), RestError> {
     let Path((owner, name, id)) = target;
-    let repo = context.repo(caller, (owner, name), need).await?;
+    let repo = context.find_repo(caller, (owner, name), need).await?;
     let comment = context
         .store
-        .comment(&repo, *id)
+        .find_comment(&repo, *id)
         .await?
-        .ok_or(Error::NotFound)?;
+        .ok_or(RestError::NotFound)?;
     Ok((repo, comment))
 }
 
 /// One's own comment, or anybody's for who can push.
 async fn own_comment(
-    context: &Context,
+    context: &FakeGithubContext,
     caller: &Caller,
-    target: &Target,
-) -> Result<(Repo, Comment), Error> {
-    let (repo, comment) = find_comment(context, caller, target, Need::take_part(ISSUES)).await?;
-    if caller.account()?.id != comment.author.id {
-        access::check(&context.store, caller, &repo, Need::write(ISSUES)).await?;
+    target: &IssueRoutePath,
+) -> Result<(StoredRepo, StoredComment), RestError> {
+    let (repo, comment) = find_comment(
+        context,
+        caller,
+        target,
+        RequiredPermission::to_participate(ISSUES),
+    )
+    .await?;
+    if caller.require_account()?.id != comment.author.id {
+        access::check_access(
+            &context.store,
+            caller,
+            &repo,
+            RequiredPermission::to_write(ISSUES),
+        )
+        .await?;
     }
     Ok((repo, comment))
 }
 
-pub(super) async fn comment(
-    State(context): State<Context>,
+pub(super) async fn get_comment(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-) -> Reply {
-    let (repo, comment) = find_comment(&context, &caller, &target, Need::read(ISSUES)).await?;
-    ok(context.render().comment(&repo, &comment))
+    target: IssueRoutePath,
+) -> RestResult {
+    let (repo, comment) = find_comment(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_read(ISSUES),
+    )
+    .await?;
+    reply_json(context.json_renderer().render_comment(&repo, &comment))
 }
 
-pub(super) async fn edit_comment(
-    State(context): State<Context>,
+pub(super) async fn update_comment(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-    Input(text): Input<Text>,
-) -> Reply {
+    target: IssueRoutePath,
+    JsonBody(text): JsonBody<CommentBody>,
+) -> RestResult {
     let (repo, old) = own_comment(&context, &caller, &target).await?;
-    context.store.edit_comment(old.id, &text.check()?).await?;
+    context
+        .store
+        .edit_comment(old.id, &text.validate_body()?)
+        .await?;
     let comment = context
         .store
-        .comment(&repo, old.id)
+        .find_comment(&repo, old.id)
         .await?
-        .ok_or(Error::NotFound)?;
-    let pull = pulls::load(&context, repo.id, comment.number).await?;
+        .ok_or(RestError::NotFound)?;
+    let pull = pulls::load_pull(&context, repo.id, comment.number).await?;
     let more = json!({"changes": {"body": {"from": old.body}}});
-    events::issue_comment(&context, &pull, &comment, caller.account()?, "edited", more).await?;
-    ok(context.render().comment(&repo, &comment))
-}
-
-pub(super) async fn delete_comment(
-    State(context): State<Context>,
-    caller: Caller,
-    target: Target,
-) -> Reply {
-    let (repo, comment) = own_comment(&context, &caller, &target).await?;
-    context.store.delete_comment(comment.id).await?;
-    let pull = pulls::load(&context, repo.id, comment.number).await?;
-    events::issue_comment(
+    events::emit_issue_comment(
         &context,
         &pull,
         &comment,
-        caller.account()?,
+        caller.require_account()?,
+        "edited",
+        more,
+    )
+    .await?;
+    reply_json(context.json_renderer().render_comment(&repo, &comment))
+}
+
+pub(super) async fn delete_comment(
+    State(context): State<FakeGithubContext>,
+    caller: Caller,
+    target: IssueRoutePath,
+) -> RestResult {
+    let (repo, comment) = own_comment(&context, &caller, &target).await?;
+    context.store.delete_comment(comment.id).await?;
+    let pull = pulls::load_pull(&context, repo.id, comment.number).await?;
+    events::emit_issue_comment(
+        &context,
+        &pull,
+        &comment,
+        caller.require_account()?,
         "deleted",
         json!({}),
     )
     .await?;
-    no_content()
+    reply_no_content()
 }
 
-pub(super) async fn repo_labels(
-    State(context): State<Context>,
+pub(super) async fn list_repo_labels(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
-    paging: Paging,
-) -> Reply {
+    paging: Pagination,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(ISSUES))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(ISSUES),
+        )
         .await?;
-    let labels = context.store.labels_of_repo(repo.id).await?;
-    paging.reply(labels, |label| context.render().label(&repo, label))
+    let labels = context.store.list_labels_of_repo(repo.id).await?;
+    paging.reply_with_page(labels, |label| {
+        context.json_renderer().render_label(&repo, label)
+    })
 }
 
-pub(super) async fn labels(
-    State(context): State<Context>,
+pub(super) async fn list_issue_labels(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-    paging: Paging,
-) -> Reply {
-    let (repo, pull) = find(&context, &caller, &target, Need::read(ISSUES)).await?;
-    paging.reply(pull.labels, |label| context.render().label(&repo, label))
+    target: IssueRoutePath,
+    paging: Pagination,
+) -> RestResult {
+    let (repo, pull) = find_issue(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_read(ISSUES),
+    )
+    .await?;
+    paging.reply_with_page(pull.labels, |label| {
+        context.json_renderer().render_label(&repo, label)
+    })
 }
 
 /// `{"labels": [..]}` or the bare list; a label is a name or `{"name": ..}`.
-fn names(input: &Value) -> Option<Vec<String>> {
+fn parse_label_names(input: &Value) -> Option<Vec<String>> {
     let list = input.get("labels").unwrap_or(input).as_array()?;
     list.iter()
         .map(|label| {
@@ -207,47 +277,55 @@ fn names(input: &Value) -> Option<Vec<String>> {
 }
 
 pub(super) async fn add_labels(
-    State(context): State<Context>,
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-    Input(input): Input<Value>,
-) -> Reply {
-    let (repo, pull) = find(&context, &caller, &target, Need::write(ISSUES)).await?;
-    let names = names(&input).ok_or_else(|| Error::field("Label", "labels", "missing_field"))?;
+    target: IssueRoutePath,
+    JsonBody(input): JsonBody<Value>,
+) -> RestResult {
+    let (repo, pull) = find_issue(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_write(ISSUES),
+    )
+    .await?;
+    let names = parse_label_names(&input)
+        .ok_or_else(|| RestError::field_error("Label", "labels", "missing_field"))?;
     for name in names {
         let label = context.store.ensure_label(repo.id, &name).await?;
         if context.store.add_label(pull.id, label.id).await? {
-            let pull = pulls::load(&context, repo.id, pull.number).await?;
-            let more = json!({"label": context.render().label(&repo, &label)});
-            events::pull_request(&context, &pull, caller.account()?, "labeled", more).await?;
+            let pull = pulls::load_pull(&context, repo.id, pull.number).await?;
+            let more = json!({"label": context.json_renderer().render_label(&repo, &label)});
+            events::emit_pull_request(&context, &pull, caller.require_account()?, "labeled", more)
+                .await?;
         }
     }
-    let labels = context.store.labels_of_pull(pull.id).await?;
-    ok(context.render().labels(&repo, &labels))
+    let labels = context.store.list_labels_of_pull(pull.id).await?;
+    reply_json(context.json_renderer().render_labels(&repo, &labels))
 }
 
 pub(super) async fn remove_label(
-    State(context): State<Context>,
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, number, label)): Path<(String, String, i64, String)>,
-) -> Reply {
-    let (repo, pull) = find(
+) -> RestResult {
+    let (repo, pull) = find_issue(
         &context,
         &caller,
         &Path((owner, name, number)),
-        Need::write(ISSUES),
+        RequiredPermission::to_write(ISSUES),
     )
     .await?;
     let found = pull
         .labels
         .iter()
         .find(|found| found.name.eq_ignore_ascii_case(&label))
-        .ok_or(Error::NotFound)?;
+        .ok_or(RestError::NotFound)?;
     context.store.remove_label(pull.id, found.id).await?;
-    let now = pulls::load(&context, repo.id, pull.number).await?;
-    let more = json!({"label": context.render().label(&repo, found)});
-    events::pull_request(&context, &now, caller.account()?, "unlabeled", more).await?;
-    ok(context.render().labels(&repo, &now.labels))
+    let now = pulls::load_pull(&context, repo.id, pull.number).await?;
+    let more = json!({"label": context.json_renderer().render_label(&repo, found)});
+    events::emit_pull_request(&context, &now, caller.require_account()?, "unlabeled", more).await?;
+    reply_json(context.json_renderer().render_labels(&repo, &now.labels))
 }
 
 #[cfg(test)]
@@ -262,9 +340,13 @@ mod tests {
             json!([{"name": "a"}]),
             json!({"labels": [{"name": "a"}]}),
         ] {
-            assert_eq!(names(&input), Some(vec!["a".to_owned()]), "{input}");
+            assert_eq!(
+                parse_label_names(&input),
+                Some(vec!["a".to_owned()]),
+                "{input}"
+            );
         }
-        assert_eq!(names(&json!({"labels": "a"})), None);
-        assert_eq!(names(&json!([1])), None);
+        assert_eq!(parse_label_names(&json!({"labels": "a"})), None);
+        assert_eq!(parse_label_names(&json!([1])), None);
     }
 }

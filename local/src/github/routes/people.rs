@@ -8,21 +8,24 @@ use http::{StatusCode, header};
 use serde_json::json;
 
 use crate::github::{
-    Context,
-    access::Level,
-    answer::{Error, Reply, no_content, ok},
+    FakeGithubContext,
+    access::PermissionLevel,
     caller::Caller,
-    render::extend,
-    store::{Account, Kind},
+    render::extend_object,
+    response::{RestError, RestResult, reply_json, reply_no_content},
+    store::{AccountKind, StoredAccount},
 };
 
-pub(super) async fn me(State(context): State<Context>, caller: Caller) -> Reply {
+pub(super) async fn get_authenticated_user(
+    State(context): State<FakeGithubContext>,
+    caller: Caller,
+) -> RestResult {
     let Caller::User(user) = &caller else {
-        caller.account()?;
-        return Err(Error::NotByIntegration);
+        caller.require_account()?;
+        return Err(RestError::NotByIntegration);
     };
-    let repos = context.store.repos_of(user.id).await?.len();
-    let mut body = context.render().full_user(user, repos);
+    let repos = context.store.list_repos_of(user.id).await?.len();
+    let mut body = context.json_renderer().render_full_user(user, repos);
     let private = json!({
         "private_gists": 0,
         "total_private_repos": 0,
@@ -31,47 +34,58 @@ pub(super) async fn me(State(context): State<Context>, caller: Caller) -> Reply 
         "collaborators": 0,
         "two_factor_authentication": false,
     });
-    extend(&mut body, private);
-    ok(body)
+    extend_object(&mut body, private);
+    reply_json(body)
 }
 
-pub(super) async fn user(State(context): State<Context>, Path(login): Path<String>) -> Reply {
+pub(super) async fn get_user(
+    State(context): State<FakeGithubContext>,
+    Path(login): Path<String>,
+) -> RestResult {
     let account = context
         .store
-        .account_by_login(&login)
+        .find_account_by_login(&login)
         .await?
-        .ok_or(Error::NotFound)?;
-    let repos = context.store.repos_of(account.id).await?.len();
-    ok(context.render().full_user(&account, repos))
+        .ok_or(RestError::NotFound)?;
+    let repos = context.store.list_repos_of(account.id).await?.len();
+    reply_json(context.json_renderer().render_full_user(&account, repos))
 }
 
-async fn org(context: &Context, login: &str) -> Result<Account, Error> {
-    let account = context.store.account_by_login(login).await?;
+async fn find_org(context: &FakeGithubContext, login: &str) -> Result<StoredAccount, RestError> {
+    let account = context.store.find_account_by_login(login).await?;
     account
-        .filter(|account| account.kind == Kind::Organization)
-        .ok_or(Error::NotFound)
+        .filter(|account| account.kind == AccountKind::Organization)
+        .ok_or(RestError::NotFound)
 }
 
-pub(super) async fn organization(
-    State(context): State<Context>,
+pub(super) async fn get_org(
+    State(context): State<FakeGithubContext>,
     Path(login): Path<String>,
-) -> Reply {
-    let account = org(&context, &login).await?;
-    let repos = context.store.repos_of(account.id).await?.len();
-    ok(context.render().full_organization(&account, repos))
+) -> RestResult {
+    let account = find_org(&context, &login).await?;
+    let repos = context.store.list_repos_of(account.id).await?.len();
+    reply_json(
+        context
+            .json_renderer()
+            .render_full_organization(&account, repos),
+    )
 }
 
 /// 204 for a member, 404 for none; who may not know is sent to the public list.
-pub(super) async fn member(
-    State(context): State<Context>,
+pub(super) async fn check_membership(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((org_login, login)): Path<(String, String)>,
-) -> Reply {
-    let org = org(&context, &org_login).await?;
+) -> RestResult {
+    let org = find_org(&context, &org_login).await?;
     let may_know = match &caller {
         Caller::Installation(token) => {
-            if token.account.id != org.id || !token.permissions.allows("members", Level::Read) {
-                return Err(Error::NotByIntegration);
+            if token.account.id != org.id
+                || !token
+                    .permissions
+                    .allows_level("members", PermissionLevel::Read)
+            {
+                return Err(RestError::NotByIntegration);
             }
             true
         }
@@ -84,17 +98,17 @@ pub(super) async fn member(
     }
     let account = context
         .store
-        .account_by_login(&login)
+        .find_account_by_login(&login)
         .await?
-        .ok_or(Error::NotFound)?;
+        .ok_or(RestError::NotFound)?;
     if context.store.is_member(org.id, account.id).await? {
-        no_content()
+        reply_no_content()
     } else {
-        Err(Error::NotFound)
+        Err(RestError::NotFound)
     }
 }
 
 /// Nobody shows a membership to the public here.
-pub(super) async fn public_member() -> Error {
-    Error::NotFound
+pub(super) async fn check_public_membership() -> RestError {
+    RestError::NotFound
 }

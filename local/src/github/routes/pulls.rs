@@ -4,67 +4,73 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Input;
+use super::JsonBody;
 use crate::github::{
-    Context,
-    access::{CONTENTS, Need, PULLS},
-    answer::{Error, Reply, created, no_content, ok},
+    FakeGithubContext,
+    access::{CONTENTS, PULLS, RequiredPermission},
     caller::Caller,
     events, merge as merging,
-    paging::Paging,
-    pulls::{self, Proposal},
-    store::{Pull, Repo},
+    pagination::Pagination,
+    pulls::{self, PullProposal},
+    response::{RestError, RestResult, reply_created, reply_json, reply_no_content},
+    store::{StoredPull, StoredRepo},
 };
 
 /// GitHub shows no more files and commits of a pull request.
 const MOST_FILES: usize = 3000;
 const MOST_COMMITS: usize = 250;
 
-type Target = Path<(String, String, i64)>;
+type PullRoutePath = Path<(String, String, i64)>;
 
-async fn find(
-    context: &Context,
+async fn find_pull(
+    context: &FakeGithubContext,
     caller: &Caller,
-    target: &Target,
-    need: Need,
-) -> Result<(Repo, Pull), Error> {
+    target: &PullRoutePath,
+    need: RequiredPermission,
+) -> Result<(StoredRepo, StoredPull), RestError> {
     let Path((owner, name, number)) = target;
-    let repo = context.repo(caller, (owner, name), need).await?;
-    let pull = pulls::load(context, repo.id, *number).await?;
+    let repo = context.find_repo(caller, (owner, name), need).await?;
+    let pull = pulls::load_pull(context, repo.id, *number).await?;
     Ok((repo, pull))
 }
 
-pub(super) async fn list(
-    State(context): State<Context>,
+pub(super) async fn list_pulls(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
-    paging: Paging,
-) -> Reply {
+    paging: Pagination,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(PULLS))
+        .find_repo(&caller, (&owner, &name), RequiredPermission::to_read(PULLS))
         .await?;
-    let mut found = context.store.pulls(repo.id).await?;
-    let state = paging.parameter("state").unwrap_or("open");
-    found.retain(|pull| state == "all" || pull.state.name() == state);
-    if let Some(base) = paging.parameter("base") {
+    let mut found = context.store.list_pulls(repo.id).await?;
+    let state = paging.query_parameter("state").unwrap_or("open");
+    found.retain(|pull| state == "all" || pull.state.as_str() == state);
+    if let Some(base) = paging.query_parameter("base") {
         found.retain(|pull| pull.base_ref == base);
     }
-    if let Some(head) = paging.parameter("head") {
+    if let Some(head) = paging.query_parameter("head") {
         found.retain(|pull| format!("{}:{}", pull.head_repo.owner.login, pull.head_ref) == head);
     }
-    match paging.parameter("sort").unwrap_or("created") {
+    match paging.query_parameter("sort").unwrap_or("created") {
         "created" => {}
         "updated" => found.sort_by(|a, b| b.updated_at.cmp(&a.updated_at)),
-        other => return Err(Error::Unbuilt(format!("listing pull requests by {other}"))),
+        other => {
+            return Err(RestError::Unbuilt(format!(
+                "listing pull requests by {other}"
+            )));
+        }
     }
-    if paging.parameter("direction") == Some("asc") {
+    if paging.query_parameter("direction") == Some("asc") {
         found.reverse();
     }
-    paging.reply(found, |pull| context.render().simple_pull(pull))
+    paging.reply_with_page(found, |pull| {
+        context.json_renderer().render_simple_pull(pull)
+    })
 }
 
 #[derive(Deserialize)]
-pub(super) struct New {
+pub(super) struct CreatePullBody {
     title: Option<String>,
     body: Option<String>,
     head: Option<String>,
@@ -73,17 +79,21 @@ pub(super) struct New {
     draft: bool,
 }
 
-pub(super) async fn create(
-    State(context): State<Context>,
+pub(super) async fn create_pull(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
-    Input(new): Input<New>,
-) -> Reply {
+    JsonBody(new): JsonBody<CreatePullBody>,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::take_part(PULLS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_participate(PULLS),
+        )
         .await?;
-    let missing = |field: &str| Error::field("PullRequest", field, "missing_field");
-    let proposal = Proposal {
+    let missing = |field: &str| RestError::field_error("PullRequest", field, "missing_field");
+    let proposal = PullProposal {
         title: new
             .title
             .as_deref()
@@ -94,17 +104,27 @@ pub(super) async fn create(
         head: new.head.as_deref().ok_or_else(|| missing("head"))?,
         base: new.base.as_deref().ok_or_else(|| missing("base"))?,
     };
-    let pull = pulls::open(&context, &repo, caller.account()?, &proposal).await?;
-    created(context.render().pull(&pull))
+    let pull = pulls::open_pull(&context, &repo, caller.require_account()?, &proposal).await?;
+    reply_created(context.json_renderer().render_pull(&pull))
 }
 
-pub(super) async fn get(State(context): State<Context>, caller: Caller, target: Target) -> Reply {
-    let (_, pull) = find(&context, &caller, &target, Need::read(PULLS)).await?;
-    ok(context.render().pull(&pull))
+pub(super) async fn get_pull(
+    State(context): State<FakeGithubContext>,
+    caller: Caller,
+    target: PullRoutePath,
+) -> RestResult {
+    let (_, pull) = find_pull(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_read(PULLS),
+    )
+    .await?;
+    reply_json(context.json_renderer().render_pull(&pull))
 }
 
 #[derive(Deserialize)]
-pub(super) struct Change {
+pub(super) struct UpdatePullBody {
     title: Option<String>,
     body: Option<String>,
     state: Option<String>,
@@ -112,42 +132,60 @@ pub(super) struct Change {
 }
 
 /// The author may change what is theirs; for everything else one needs to be able to push.
-async fn check_author(context: &Context, caller: &Caller, target: &Target) -> Result<Pull, Error> {
-    let (repo, pull) = find(context, caller, target, Need::take_part(PULLS)).await?;
-    if caller.account()?.id != pull.author.id {
-        crate::github::access::check(&context.store, caller, &repo, Need::write(PULLS)).await?;
+async fn check_author(
+    context: &FakeGithubContext,
+    caller: &Caller,
+    target: &PullRoutePath,
+) -> Result<StoredPull, RestError> {
+    let (repo, pull) = find_pull(
+        context,
+        caller,
+        target,
+        RequiredPermission::to_participate(PULLS),
+    )
+    .await?;
+    if caller.require_account()?.id != pull.author.id {
+        crate::github::access::check_access(
+            &context.store,
+            caller,
+            &repo,
+            RequiredPermission::to_write(PULLS),
+        )
+        .await?;
     }
     Ok(pull)
 }
 
-pub(super) async fn update(
-    State(context): State<Context>,
+pub(super) async fn update_pull(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-    Input(change): Input<Change>,
-) -> Reply {
+    target: PullRoutePath,
+    JsonBody(change): JsonBody<UpdatePullBody>,
+) -> RestResult {
     let pull = check_author(&context, &caller, &target).await?;
     let (repo, number) = (pull.repo.id, pull.number);
-    let sender = caller.account()?;
-    let pull = edit(&context, pull, &change, sender).await?;
-    match (change.state.as_deref(), pull.state.name()) {
-        (Some("closed"), "open") => pulls::close(&context, pull, sender).await?,
-        (Some("open"), "closed") => pulls::reopen(&context, pull, sender).await?,
+    let sender = caller.require_account()?;
+    let pull = edit_pull(&context, pull, &change, sender).await?;
+    match (change.state.as_deref(), pull.state.as_str()) {
+        (Some("closed"), "open") => pulls::close_pull(&context, pull, sender).await?,
+        (Some("open"), "closed") => pulls::reopen_pull(&context, pull, sender).await?,
         (None | Some("open" | "closed"), _) => {}
-        (Some(_), _) => return Err(Error::field("PullRequest", "state", "invalid")),
+        (Some(_), _) => return Err(RestError::field_error("PullRequest", "state", "invalid")),
     }
-    ok(context
-        .render()
-        .pull(&pulls::load(&context, repo, number).await?))
+    reply_json(
+        context
+            .json_renderer()
+            .render_pull(&pulls::load_pull(&context, repo, number).await?),
+    )
 }
 
 /// Title, body and base; Apps are told of what was there before.
-async fn edit(
-    context: &Context,
-    mut pull: Pull,
-    change: &Change,
-    sender: &crate::github::store::Account,
-) -> Result<Pull, Error> {
+async fn edit_pull(
+    context: &FakeGithubContext,
+    mut pull: StoredPull,
+    change: &UpdatePullBody,
+    sender: &crate::github::store::StoredAccount,
+) -> Result<StoredPull, RestError> {
     let mut changes = json!({});
     if let Some(title) = change.title.as_ref().filter(|title| **title != pull.title) {
         changes["title"] = json!({"from": std::mem::replace(&mut pull.title, title.clone())});
@@ -160,20 +198,23 @@ async fn edit(
         changes["body"] = json!({"from": pull.body.replace(body.clone()).unwrap_or_default()});
     }
     if let Some(base) = change.base.as_ref().filter(|base| **base != pull.base_ref) {
-        let tip = context.git(&pull.repo).branch(base).await?;
-        let tip = tip.ok_or_else(|| Error::field("PullRequest", "base", "invalid"))?;
+        let tip = context
+            .open_bare_repo(&pull.repo)
+            .find_branch_tip(base)
+            .await?;
+        let tip = tip.ok_or_else(|| RestError::field_error("PullRequest", "base", "invalid"))?;
         let base_ref = std::mem::replace(&mut pull.base_ref, base.clone());
         let base_sha = std::mem::replace(&mut pull.base_sha, tip);
         changes["base"] = json!({"ref": {"from": base_ref}, "sha": {"from": base_sha}});
-        pulls::refresh(context, &mut pull).await?;
+        pulls::refresh_pull(context, &mut pull).await?;
     }
     if changes
         .as_object()
         .is_some_and(|changes| !changes.is_empty())
     {
         context.store.save_pull(&pull).await?;
-        pull = pulls::load(context, pull.repo.id, pull.number).await?;
-        events::pull_request(
+        pull = pulls::load_pull(context, pull.repo.id, pull.number).await?;
+        events::emit_pull_request(
             context,
             &pull,
             sender,
@@ -185,69 +226,106 @@ async fn edit(
     Ok(pull)
 }
 
-pub(super) async fn files(
-    State(context): State<Context>,
+pub(super) async fn list_pull_files(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-    paging: Paging,
-) -> Reply {
-    let (repo, pull) = find(&context, &caller, &target, Need::read(PULLS)).await?;
-    let git = context.git(&repo);
+    target: PullRoutePath,
+    paging: Pagination,
+) -> RestResult {
+    let (repo, pull) = find_pull(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_read(PULLS),
+    )
+    .await?;
+    let git = context.open_bare_repo(&repo);
     let from = git
-        .merge_base(&pull.base_sha, &pull.head_sha)
+        .find_merge_base(&pull.base_sha, &pull.head_sha)
         .await?
         .unwrap_or_else(|| pull.base_sha.clone());
-    let mut files = git.changes(&from, &pull.head_sha).await?;
+    let mut files = git.diff_files(&from, &pull.head_sha).await?;
     files.truncate(MOST_FILES);
-    paging.reply(files, |file| {
-        context.render().file(&repo, &pull.head_sha, file)
+    paging.reply_with_page(files, |file| {
+        context
+            .json_renderer()
+            .render_file(&repo, &pull.head_sha, file)
     })
 }
 
-pub(super) async fn commits(
-    State(context): State<Context>,
+pub(super) async fn list_pull_commits(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-    paging: Paging,
-) -> Reply {
-    let (repo, pull) = find(&context, &caller, &target, Need::read(PULLS)).await?;
+    target: PullRoutePath,
+    paging: Pagination,
+) -> RestResult {
+    let (repo, pull) = find_pull(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_read(PULLS),
+    )
+    .await?;
     let range = format!("{}..{}", pull.base_sha, pull.head_sha);
-    let mut commits = context.git(&repo).log(&range, MOST_COMMITS).await?;
+    let mut commits = context
+        .open_bare_repo(&repo)
+        .list_commits(&range, MOST_COMMITS)
+        .await?;
     commits.reverse();
-    paging.reply(commits, |commit| context.render().commit(&repo, commit))
+    paging.reply_with_page(commits, |commit| {
+        context.json_renderer().render_commit(&repo, commit)
+    })
 }
 
 /// Nobody can review here, so there is none to show.
-pub(super) async fn reviews(
-    State(context): State<Context>,
+pub(super) async fn list_reviews(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-    paging: Paging,
-) -> Reply {
-    find(&context, &caller, &target, Need::read(PULLS)).await?;
-    paging.reply(Vec::<()>::new(), |()| json!({}))
+    target: PullRoutePath,
+    paging: Pagination,
+) -> RestResult {
+    find_pull(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_read(PULLS),
+    )
+    .await?;
+    paging.reply_with_page(Vec::<()>::new(), |()| json!({}))
 }
 
-pub(super) async fn is_merged(
-    State(context): State<Context>,
+pub(super) async fn check_if_merged(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-) -> Reply {
-    let (_, pull) = find(&context, &caller, &target, Need::read(PULLS)).await?;
-    if pull.merged() {
-        no_content()
+    target: PullRoutePath,
+) -> RestResult {
+    let (_, pull) = find_pull(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_read(PULLS),
+    )
+    .await?;
+    if pull.is_merged() {
+        reply_no_content()
     } else {
-        Err(Error::NotFound)
+        Err(RestError::NotFound)
     }
 }
 
-pub(super) async fn merge(
-    State(context): State<Context>,
+pub(super) async fn merge_pull(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
-    target: Target,
-    Input(wish): Input<merging::Wish>,
-) -> Reply {
-    let (_, pull) = find(&context, &caller, &target, Need::write(CONTENTS)).await?;
-    let sha = merging::merge(&context, pull, caller.account()?, &wish).await?;
-    ok(json!({"sha": sha, "merged": true, "message": "Pull Request successfully merged"}))
+    target: PullRoutePath,
+    JsonBody(wish): JsonBody<merging::MergePullBody>,
+) -> RestResult {
+    let (_, pull) = find_pull(
+        &context,
+        &caller,
+        &target,
+        RequiredPermission::to_write(CONTENTS),
+    )
+    .await?;
+    let sha = merging::merge_pull(&context, pull, caller.require_account()?, &wish).await?;
+    reply_json(json!({"sha": sha, "merged": true, "message": "Pull Request successfully merged"}))
 }

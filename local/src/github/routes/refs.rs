@@ -4,201 +4,260 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Input;
+use super::JsonBody;
 use crate::github::{
-    Context,
-    access::{CONTENTS, Need},
-    answer::{Error, Reply, created, no_content, ok},
+    FakeGithubContext,
+    access::{CONTENTS, RequiredPermission},
     caller::Caller,
     git::GitRef,
-    paging::Paging,
+    pagination::Pagination,
     push,
-    render::in_url,
-    store::Repo,
+    render::encode_url_path,
+    response::{RestError, RestResult, reply_created, reply_json, reply_no_content},
+    store::StoredRepo,
 };
 
-pub(super) async fn branches(
-    State(context): State<Context>,
+pub(super) async fn list_branches(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
-    paging: Paging,
-) -> Reply {
+    paging: Pagination,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(CONTENTS),
+        )
         .await?;
-    let refs = context.git(&repo).refs("refs/heads/").await?;
-    paging.reply(refs, |found| context.render().short_branch(&repo, found))
+    let refs = context
+        .open_bare_repo(&repo)
+        .list_refs("refs/heads/")
+        .await?;
+    paging.reply_with_page(refs, |found| {
+        context.json_renderer().render_short_branch(&repo, found)
+    })
 }
 
-pub(super) async fn branch(
-    State(context): State<Context>,
+pub(super) async fn get_branch(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, branch)): Path<(String, String, String)>,
-) -> Reply {
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(CONTENTS),
+        )
         .await?;
-    let git = context.git(&repo);
-    let sha = git.branch(&branch).await?.ok_or(Error::NotFound)?;
-    let render = context.render();
-    let in_url = in_url(&branch);
+    let git = context.open_bare_repo(&repo);
+    let sha = git
+        .find_branch_tip(&branch)
+        .await?
+        .ok_or(RestError::NotFound)?;
+    let render = context.json_renderer();
+    let in_url = encode_url_path(&branch);
     let api = format!("{}/branches/{in_url}", render.repo_url(&repo));
-    ok(json!({
+    reply_json(json!({
         "name": branch,
-        "commit": render.commit(&repo, &git.commit(&sha).await?),
-        "_links": { "self": api, "html": format!("{}/tree/{in_url}", render.repo_page(&repo)) },
+        "commit": render.render_commit(&repo, &git.read_commit(&sha).await?),
+        "_links": { "self": api, "html": format!("{}/tree/{in_url}", render.repo_html_url(&repo)) },
         "protected": false,
         "protection": { "enabled": false },
         "protection_url": format!("{api}/protection"),
     }))
 }
 
-pub(super) async fn get(
-    State(context): State<Context>,
+pub(super) async fn get_ref(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, found)): Path<(String, String, String)>,
-) -> Reply {
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(CONTENTS),
+        )
         .await?;
-    let found = find(&context, &repo, &found).await?;
-    ok(context.render().git_ref(&repo, &found))
+    let found = find_ref(&context, &repo, &found).await?;
+    reply_json(context.json_renderer().render_git_ref(&repo, &found))
 }
 
 /// `heads/x` or `refs/heads/x`.
-fn full_name(name: &str) -> String {
+fn full_ref_name(name: &str) -> String {
     format!("refs/{}", name.trim_start_matches("refs/"))
 }
 
-async fn find(context: &Context, repo: &Repo, name: &str) -> Result<GitRef, Error> {
+async fn find_ref(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    name: &str,
+) -> Result<GitRef, RestError> {
     context
-        .git(repo)
-        .find_ref(&full_name(name))
+        .open_bare_repo(repo)
+        .find_ref(&full_ref_name(name))
         .await?
-        .ok_or(Error::NotFound)
+        .ok_or(RestError::NotFound)
 }
 
-pub(super) async fn matching(
-    State(context): State<Context>,
+pub(super) async fn list_matching_refs(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, prefix)): Path<(String, String, String)>,
-    paging: Paging,
-) -> Reply {
+    paging: Pagination,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(CONTENTS),
+        )
         .await?;
-    let refs = context.git(&repo).refs(&full_name(&prefix)).await?;
-    paging.reply(refs, |found| context.render().git_ref(&repo, found))
+    let refs = context
+        .open_bare_repo(&repo)
+        .list_refs(&full_ref_name(&prefix))
+        .await?;
+    paging.reply_with_page(refs, |found| {
+        context.json_renderer().render_git_ref(&repo, found)
+    })
 }
 
 #[derive(Deserialize)]
-pub(super) struct NewRef {
+pub(super) struct CreateRefBody {
     r#ref: Option<String>,
     sha: Option<String>,
 }
 
-pub(super) async fn create(
-    State(context): State<Context>,
+pub(super) async fn create_ref(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
-    Input(new): Input<NewRef>,
-) -> Reply {
+    JsonBody(new): JsonBody<CreateRefBody>,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::write(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_write(CONTENTS),
+        )
         .await?;
-    let git = context.git(&repo);
+    let git = context.open_bare_repo(&repo);
     let name = new
         .r#ref
-        .ok_or_else(|| Error::field("Reference", "ref", "missing_field"))?;
+        .ok_or_else(|| RestError::field_error("Reference", "ref", "missing_field"))?;
     if !(name.starts_with("refs/heads/") || name.starts_with("refs/tags/"))
-        || !git.valid_ref(&name).await?
+        || !git.is_valid_ref(&name).await?
     {
-        return Err(Error::Unprocessable(
+        return Err(RestError::Unprocessable(
             "Reference name is not valid".to_owned(),
         ));
     }
     if git.find_ref(&name).await?.is_some() {
-        return Err(Error::Unprocessable("Reference already exists".to_owned()));
+        return Err(RestError::Unprocessable(
+            "Reference already exists".to_owned(),
+        ));
     }
-    let sha = commit(&context, &repo, new.sha.as_deref()).await?;
-    let before = git.refs("refs/").await?;
+    let sha = require_commit(&context, &repo, new.sha.as_deref()).await?;
+    let before = git.list_refs("refs/").await?;
     git.set_ref(&name, &sha).await?;
-    push::follow(&context, &repo, &before, caller.account()?).await?;
-    created(
+    push::process_ref_updates(&context, &repo, &before, caller.require_account()?).await?;
+    reply_created(
         context
-            .render()
-            .git_ref(&repo, &find(&context, &repo, &name).await?),
+            .json_renderer()
+            .render_git_ref(&repo, &find_ref(&context, &repo, &name).await?),
     )
 }
 
-async fn commit(context: &Context, repo: &Repo, sha: Option<&str>) -> Result<String, Error> {
-    let sha = sha.ok_or_else(|| Error::field("Reference", "sha", "missing_field"))?;
+async fn require_commit(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    sha: Option<&str>,
+) -> Result<String, RestError> {
+    let sha = sha.ok_or_else(|| RestError::field_error("Reference", "sha", "missing_field"))?;
     let known = context
-        .git(repo)
-        .resolve(sha)
+        .open_bare_repo(repo)
+        .resolve_commit(sha)
         .await?
         .filter(|found| found == sha);
-    known.ok_or_else(|| Error::Unprocessable("Object does not exist".to_owned()))
+    known.ok_or_else(|| RestError::Unprocessable("Object does not exist".to_owned()))
 }
 
 #[derive(Deserialize)]
-pub(super) struct Change {
+pub(super) struct UpdateRefBody {
     sha: Option<String>,
     #[serde(default)]
     force: bool,
 }
 
-pub(super) async fn update(
-    State(context): State<Context>,
+pub(super) async fn update_ref(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, found)): Path<(String, String, String)>,
-    Input(change): Input<Change>,
-) -> Reply {
+    JsonBody(change): JsonBody<UpdateRefBody>,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::write(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_write(CONTENTS),
+        )
         .await?;
-    let git = context.git(&repo);
-    let found = writable(&context, &repo, &found).await?;
-    let sha = commit(&context, &repo, change.sha.as_deref()).await?;
+    let git = context.open_bare_repo(&repo);
+    let found = find_writable_ref(&context, &repo, &found).await?;
+    let sha = require_commit(&context, &repo, change.sha.as_deref()).await?;
     if !change.force && !git.is_ancestor(&found.sha, &sha).await? {
-        return Err(Error::Unprocessable(
+        return Err(RestError::Unprocessable(
             "Update is not a fast forward".to_owned(),
         ));
     }
-    let before = git.refs("refs/").await?;
+    let before = git.list_refs("refs/").await?;
     git.set_ref(&found.name, &sha).await?;
-    push::follow(&context, &repo, &before, caller.account()?).await?;
-    ok(context.render().git_ref(&repo, &GitRef { sha, ..found }))
+    push::process_ref_updates(&context, &repo, &before, caller.require_account()?).await?;
+    reply_json(
+        context
+            .json_renderer()
+            .render_git_ref(&repo, &GitRef { sha, ..found }),
+    )
 }
 
-pub(super) async fn delete(
-    State(context): State<Context>,
+pub(super) async fn delete_ref(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, found)): Path<(String, String, String)>,
-) -> Reply {
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::write(CONTENTS))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_write(CONTENTS),
+        )
         .await?;
-    let git = context.git(&repo);
-    let found = writable(&context, &repo, &found).await?;
-    let before = git.refs("refs/").await?;
+    let git = context.open_bare_repo(&repo);
+    let found = find_writable_ref(&context, &repo, &found).await?;
+    let before = git.list_refs("refs/").await?;
     git.delete_ref(&found.name).await?;
-    push::follow(&context, &repo, &before, caller.account()?).await?;
-    no_content()
+    push::process_ref_updates(&context, &repo, &before, caller.require_account()?).await?;
+    reply_no_content()
 }
 
 /// Branches and tags only: those of pull requests are the server's.
-async fn writable(context: &Context, repo: &Repo, name: &str) -> Result<GitRef, Error> {
-    let found = find(context, repo, name)
+async fn find_writable_ref(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    name: &str,
+) -> Result<GitRef, RestError> {
+    let found = find_ref(context, repo, name)
         .await
         .map_err(|error| match error {
-            Error::NotFound => Error::Unprocessable("Reference does not exist".to_owned()),
+            RestError::NotFound => RestError::Unprocessable("Reference does not exist".to_owned()),
             other => other,
         })?;
     if found.name.starts_with("refs/heads/") || found.name.starts_with("refs/tags/") {
         Ok(found)
     } else {
-        Err(Error::Unprocessable(
+        Err(RestError::Unprocessable(
             "Reference cannot be updated".to_owned(),
         ))
     }

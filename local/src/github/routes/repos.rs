@@ -8,87 +8,104 @@ use axum::{
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::Input;
+use super::JsonBody;
 use crate::github::{
-    Context,
-    access::{self, METADATA, Need, Role},
-    answer::{Error, Reply, no_content, ok},
+    FakeGithubContext,
+    access::{self, METADATA, RepoRole, RequiredPermission},
     caller::Caller,
-    render::extend,
-    store::Repo,
+    render::extend_object,
+    response::{RestError, RestResult, reply_json, reply_no_content},
+    store::StoredRepo,
 };
 
-pub(super) async fn get(
-    State(context): State<Context>,
+pub(super) async fn get_repo(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
-) -> Reply {
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(METADATA))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(METADATA),
+        )
         .await?;
-    ok(full(&context, &repo, &caller).await?)
+    reply_json(render_repo_for_caller(&context, &repo, &caller).await?)
 }
 
-async fn full(context: &Context, repo: &Repo, caller: &Caller) -> Result<serde_json::Value, Error> {
+async fn render_repo_for_caller(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    caller: &Caller,
+) -> Result<serde_json::Value, RestError> {
     let parent = match repo.fork_of {
-        Some(parent) => Some(context.store.repo(parent).await?),
+        Some(parent) => Some(context.store.get_repo(parent).await?),
         None => None,
     };
     let role = match caller {
-        Caller::User(user) => access::role(&context.store, repo, user).await?,
-        _ => Role::Read,
+        Caller::User(user) => access::find_repo_role(&context.store, repo, user).await?,
+        _ => RepoRole::Read,
     };
-    Ok(context.render().full_repo(repo, parent.as_ref(), role))
+    Ok(context
+        .json_renderer()
+        .render_full_repo(repo, parent.as_ref(), role))
 }
 
 #[derive(Deserialize)]
-pub(super) struct ForkWish {
+pub(super) struct CreateForkBody {
     organization: Option<String>,
     name: Option<String>,
 }
 
 /// A copy under the caller's own name. A fork that is there already is the answer, as at GitHub.
-pub(super) async fn fork(
-    State(context): State<Context>,
+pub(super) async fn create_fork(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name)): Path<(String, String)>,
-    Input(wish): Input<ForkWish>,
-) -> Reply {
+    JsonBody(wish): JsonBody<CreateForkBody>,
+) -> RestResult {
     let source = context
-        .repo(&caller, (&owner, &name), Need::read(METADATA))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(METADATA),
+        )
         .await?;
     let Caller::User(user) = &caller else {
-        caller.account()?;
-        return Err(Error::NotByIntegration);
+        caller.require_account()?;
+        return Err(RestError::NotByIntegration);
     };
     let target = match &wish.organization {
         None => user.clone(),
         Some(org) => context
             .store
-            .account_by_login(org)
+            .find_account_by_login(org)
             .await?
-            .ok_or(Error::NotFound)?,
+            .ok_or(RestError::NotFound)?,
     };
     if target.id != user.id && !context.store.is_member(target.id, user.id).await? {
-        return Err(Error::Forbidden(
+        return Err(RestError::Forbidden(
             "You may not fork into this organization.".to_owned(),
         ));
     }
     if target.id == source.owner.id {
-        return Err(Error::Forbidden(
+        return Err(RestError::Forbidden(
             "A repository cannot be forked by its owner.".to_owned(),
         ));
     }
     let fork_name = wish.name.as_deref().unwrap_or(&source.name);
-    if !crate::github::seed::is_name(fork_name) {
-        return Err(Error::field("Repository", "name", "invalid"));
+    if !crate::github::seed::is_valid_name(fork_name) {
+        return Err(RestError::field_error("Repository", "name", "invalid"));
     }
-    let there = context.store.repo_by_name(&target.login, fork_name).await?;
+    let there = context
+        .store
+        .find_repo_by_name(&target.login, fork_name)
+        .await?;
     if there
         .as_ref()
         .is_some_and(|there| there.fork_of != Some(source.id))
     {
-        return Err(Error::custom(
+        return Err(RestError::custom_error(
             "Repository",
             "name already exists on this account",
         ));
@@ -98,68 +115,78 @@ pub(super) async fn fork(
         .ensure_repo(target.id, fork_name, source.private, Some(source.id))
         .await?;
     context
-        .git_of(id)
-        .create(Some(&context.git(&source)))
+        .open_bare_repo_by_id(id)
+        .init_or_clone(Some(&context.open_bare_repo(&source)))
         .await?;
-    let fork = context.store.repo(id).await?;
-    let body = full(&context, &fork, &caller).await?;
+    let fork = context.store.get_repo(id).await?;
+    let body = render_repo_for_caller(&context, &fork, &caller).await?;
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
 
 /// 204 for who has more than everybody, 404 for others.
-pub(super) async fn collaborator(
-    State(context): State<Context>,
+pub(super) async fn check_collaborator(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, login)): Path<(String, String, String)>,
-) -> Reply {
-    caller.account()?;
+) -> RestResult {
+    caller.require_account()?;
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(METADATA))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(METADATA),
+        )
         .await?;
     let account = context
         .store
-        .account_by_login(&login)
+        .find_account_by_login(&login)
         .await?
-        .ok_or(Error::NotFound)?;
+        .ok_or(RestError::NotFound)?;
     let invited = context
         .store
-        .collaborator(repo.id, account.id)
+        .find_collaborator_permission(repo.id, account.id)
         .await?
         .is_some();
-    let role = access::role(&context.store, &repo, &account).await?;
-    if invited || role >= Role::Write {
-        no_content()
+    let role = access::find_repo_role(&context.store, &repo, &account).await?;
+    if invited || role >= RepoRole::Write {
+        reply_no_content()
     } else {
-        Err(Error::NotFound)
+        Err(RestError::NotFound)
     }
 }
 
-pub(super) async fn permission(
-    State(context): State<Context>,
+pub(super) async fn get_collaborator_permission(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, login)): Path<(String, String, String)>,
-) -> Reply {
-    caller.account()?;
+) -> RestResult {
+    caller.require_account()?;
     let repo = context
-        .repo(&caller, (&owner, &name), Need::read(METADATA))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_read(METADATA),
+        )
         .await?;
     let account = context
         .store
-        .account_by_login(&login)
+        .find_account_by_login(&login)
         .await?
-        .ok_or(Error::NotFound)?;
-    let role = access::role(&context.store, &repo, &account).await?;
-    let mut user = context.render().user(&account);
+        .ok_or(RestError::NotFound)?;
+    let role = access::find_repo_role(&context.store, &repo, &account).await?;
+    let mut user = context.json_renderer().render_user(&account);
     let more = serde_json::json!({
-        "role_name": role.name(),
+        "role_name": role.as_str(),
         "permissions": {
-            "admin": role >= Role::Admin,
-            "maintain": role >= Role::Admin,
-            "push": role >= Role::Write,
-            "triage": role >= Role::Write,
-            "pull": role >= Role::Read,
+            "admin": role >= RepoRole::Admin,
+            "maintain": role >= RepoRole::Admin,
+            "push": role >= RepoRole::Write,
+            "triage": role >= RepoRole::Write,
+            "pull": role >= RepoRole::Read,
         },
     });
-    extend(&mut user, more);
-    ok(serde_json::json!({"permission": role.name(), "role_name": role.name(), "user": user}))
+    extend_object(&mut user, more);
+    reply_json(
+        serde_json::json!({"permission": role.as_str(), "role_name": role.as_str(), "user": user}),
+    )
 }

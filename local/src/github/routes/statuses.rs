@@ -4,15 +4,15 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Input;
+use super::JsonBody;
 use crate::github::{
-    Context,
-    access::{Need, STATUSES},
-    answer::{Error, Reply, created},
+    FakeGithubContext,
+    access::{RequiredPermission, STATUSES},
     caller::Caller,
     events,
-    paging::Paging,
-    store::{NewStatus, Repo, Status},
+    pagination::Pagination,
+    response::{RestError, RestResult, reply_created},
+    store::{NewStatus, StoredRepo, StoredStatus},
 };
 
 /// GitHub's limits: characters, and statuses of one context on one commit.
@@ -20,26 +20,26 @@ const LONGEST_DESCRIPTION: usize = 140;
 const MOST_STATUSES: i64 = 1000;
 
 #[derive(Deserialize)]
-pub(super) struct Wish {
+pub(super) struct CreateStatusBody {
     state: Option<String>,
     description: Option<String>,
     target_url: Option<String>,
     context: Option<String>,
 }
 
-impl Wish {
-    fn check(&self) -> Result<(), Error> {
+impl CreateStatusBody {
+    fn validate_body(&self) -> Result<(), RestError> {
         match self.state.as_deref() {
             Some("error" | "failure" | "pending" | "success") => {}
-            Some(_) => return Err(Error::field("Status", "state", "invalid")),
-            None => return Err(Error::field("Status", "state", "missing_field")),
+            Some(_) => return Err(RestError::field_error("Status", "state", "invalid")),
+            None => return Err(RestError::field_error("Status", "state", "missing_field")),
         }
         if self
             .description
             .as_ref()
             .is_some_and(|text| text.chars().count() > LONGEST_DESCRIPTION)
         {
-            return Err(Error::custom(
+            return Err(RestError::custom_error(
                 "Status",
                 "description is too long (maximum is 140 characters)",
             ));
@@ -48,7 +48,7 @@ impl Wish {
             url.is_empty() || url.starts_with("http://") || url.starts_with("https://")
         };
         if self.target_url.as_ref().is_some_and(|url| !is_web(url)) {
-            return Err(Error::custom(
+            return Err(RestError::custom_error(
                 "Status",
                 "target_url must use http(s) scheme",
             ));
@@ -57,31 +57,35 @@ impl Wish {
     }
 }
 
-pub(super) async fn create(
-    State(context): State<Context>,
+pub(super) async fn create_status(
+    State(context): State<FakeGithubContext>,
     caller: Caller,
     Path((owner, name, sha)): Path<(String, String, String)>,
-    Input(wish): Input<Wish>,
-) -> Reply {
+    JsonBody(wish): JsonBody<CreateStatusBody>,
+) -> RestResult {
     let repo = context
-        .repo(&caller, (&owner, &name), Need::write(STATUSES))
+        .find_repo(
+            &caller,
+            (&owner, &name),
+            RequiredPermission::to_write(STATUSES),
+        )
         .await?;
-    wish.check()?;
+    wish.validate_body()?;
     let known = context
-        .git(&repo)
-        .resolve(&sha)
+        .open_bare_repo(&repo)
+        .resolve_commit(&sha)
         .await?
         .filter(|found| *found == sha);
     let sha =
-        known.ok_or_else(|| Error::Unprocessable(format!("No commit found for SHA: {sha}")))?;
+        known.ok_or_else(|| RestError::Unprocessable(format!("No commit found for SHA: {sha}")))?;
     let name = wish.context.as_deref().unwrap_or("default");
-    if context.store.status_count(repo.id, &sha, name).await? >= MOST_STATUSES {
-        return Err(Error::custom(
+    if context.store.count_statuses(repo.id, &sha, name).await? >= MOST_STATUSES {
+        return Err(RestError::custom_error(
             "Status",
             "This SHA and context has reached the maximum number of statuses.",
         ));
     }
-    let author = caller.account()?;
+    let author = caller.require_account()?;
     let new = NewStatus {
         sha: &sha,
         context: name,
@@ -91,27 +95,37 @@ pub(super) async fn create(
         creator: author.id,
     };
     let status = context.store.add_status(repo.id, &new).await?;
-    events::status(&context, &repo, &status, author).await?;
-    created(context.render().status(&repo, &status, true))
+    events::emit_status(&context, &repo, &status, author).await?;
+    reply_created(context.json_renderer().render_status(&repo, &status, true))
 }
 
-pub(super) async fn list(context: &Context, repo: &Repo, sha: &str, paging: &Paging) -> Reply {
-    let statuses = context.store.statuses(repo.id, sha).await?;
-    paging.reply(statuses, |status| {
-        context.render().status(repo, status, true)
+pub(super) async fn list_statuses(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    sha: &str,
+    paging: &Pagination,
+) -> RestResult {
+    let statuses = context.store.list_statuses(repo.id, sha).await?;
+    paging.reply_with_page(statuses, |status| {
+        context.json_renderer().render_status(repo, status, true)
     })
 }
 
 /// The newest of each context, and what they amount to.
-pub(super) async fn combined(context: &Context, repo: &Repo, sha: &str, paging: &Paging) -> Reply {
-    let latest = latest(context.store.statuses(repo.id, sha).await?);
-    let render = context.render();
-    let state = sum(latest.iter().map(|status| status.state.as_str()));
+pub(super) async fn get_combined_status(
+    context: &FakeGithubContext,
+    repo: &StoredRepo,
+    sha: &str,
+    paging: &Pagination,
+) -> RestResult {
+    let latest = latest_by_context(context.store.list_statuses(repo.id, sha).await?);
+    let render = context.json_renderer();
+    let state = combine_states(latest.iter().map(|status| status.state.as_str()));
     let total = latest.len();
     let page: Vec<Value> = paging
-        .cut(latest)
+        .take_page(latest)
         .iter()
-        .map(|status| render.status(repo, status, false))
+        .map(|status| render.render_status(repo, status, false))
         .collect();
     let api = render.repo_url(repo);
     let body = json!({
@@ -119,16 +133,16 @@ pub(super) async fn combined(context: &Context, repo: &Repo, sha: &str, paging: 
         "statuses": page,
         "sha": sha,
         "total_count": total,
-        "repository": render.simple_repo(repo),
+        "repository": render.render_simple_repo(repo),
         "commit_url": format!("{api}/commits/{sha}"),
         "url": format!("{api}/commits/{sha}/status"),
     });
-    paging.wrap(total, body)
+    paging.reply_with_links(total, body)
 }
 
 /// The newest of each context, from a list with the newest first.
-pub(crate) fn latest(statuses: Vec<Status>) -> Vec<Status> {
-    let mut latest: Vec<Status> = Vec::new();
+pub(crate) fn latest_by_context(statuses: Vec<StoredStatus>) -> Vec<StoredStatus> {
+    let mut latest: Vec<StoredStatus> = Vec::new();
     for status in statuses {
         if !latest
             .iter()
@@ -140,7 +154,7 @@ pub(crate) fn latest(statuses: Vec<Status>) -> Vec<Status> {
     latest
 }
 
-fn sum<'a>(states: impl Iterator<Item = &'a str>) -> &'static str {
+fn combine_states<'a>(states: impl Iterator<Item = &'a str>) -> &'static str {
     let states: Vec<&str> = states.collect();
     let any = |wanted: &[&str]| states.iter().any(|state| wanted.contains(state));
     if any(&["failure", "error"]) {
@@ -164,7 +178,7 @@ mod tests {
             (&["success", "pending"], "pending"),
             (&["pending", "error"], "failure"),
         ] {
-            assert_eq!(sum(states.iter().copied()), expected);
+            assert_eq!(combine_states(states.iter().copied()), expected);
         }
     }
 }

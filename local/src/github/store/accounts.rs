@@ -2,111 +2,118 @@
 
 use sqlx::SqliteConnection;
 
-use super::{Store, now};
+use super::{GithubStore, current_timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum AccountKind {
     User,
     Organization,
     Bot,
 }
 
-impl Kind {
-    pub(crate) fn name(self) -> &'static str {
+impl AccountKind {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Kind::User => "User",
-            Kind::Organization => "Organization",
-            Kind::Bot => "Bot",
+            AccountKind::User => "User",
+            AccountKind::Organization => "Organization",
+            AccountKind::Bot => "Bot",
         }
     }
 
-    fn parse(name: &str) -> Kind {
+    fn parse_kind(name: &str) -> AccountKind {
         match name {
-            "Organization" => Kind::Organization,
-            "Bot" => Kind::Bot,
-            _ => Kind::User,
+            "Organization" => AccountKind::Organization,
+            "Bot" => AccountKind::Bot,
+            _ => AccountKind::User,
         }
     }
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Account {
+pub(crate) struct StoredAccount {
     pub(crate) id: i64,
     pub(crate) login: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: AccountKind,
     pub(crate) created_at: String,
 }
 
-type Row = (i64, String, String, String);
+type AccountRow = (i64, String, String, String);
 
-impl From<Row> for Account {
-    fn from((id, login, kind, created_at): Row) -> Account {
-        Account {
+impl From<AccountRow> for StoredAccount {
+    fn from((id, login, kind, created_at): AccountRow) -> StoredAccount {
+        StoredAccount {
             id,
             login,
-            kind: Kind::parse(&kind),
+            kind: AccountKind::parse_kind(&kind),
             created_at,
         }
     }
 }
 
-impl Store {
+impl GithubStore {
     /// The account of that login; a new one where there is none.
-    pub(crate) async fn ensure_account(&self, login: &str, kind: Kind) -> sqlx::Result<Account> {
+    pub(crate) async fn ensure_account(
+        &self,
+        login: &str,
+        kind: AccountKind,
+    ) -> sqlx::Result<StoredAccount> {
         sqlx::query("INSERT INTO accounts (login, kind, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
             .bind(login)
-            .bind(kind.name())
-            .bind(now())
+            .bind(kind.as_str())
+            .bind(current_timestamp())
             .execute(&*self.db)
             .await?;
-        self.account_by_login(login)
+        self.find_account_by_login(login)
             .await?
             .ok_or(sqlx::Error::RowNotFound)
     }
 
-    pub(crate) async fn account_by_login(&self, login: &str) -> sqlx::Result<Option<Account>> {
-        let row: Option<Row> =
+    pub(crate) async fn find_account_by_login(
+        &self,
+        login: &str,
+    ) -> sqlx::Result<Option<StoredAccount>> {
+        let row: Option<AccountRow> =
             sqlx::query_as("SELECT id, login, kind, created_at FROM accounts WHERE login = $1")
                 .bind(login)
                 .fetch_optional(&*self.db)
                 .await?;
-        Ok(row.map(Account::from))
+        Ok(row.map(StoredAccount::from))
     }
 
     /// Everybody, oldest first.
-    pub(crate) async fn accounts(&self) -> sqlx::Result<Vec<Account>> {
-        let rows: Vec<Row> =
+    pub(crate) async fn list_accounts(&self) -> sqlx::Result<Vec<StoredAccount>> {
+        let rows: Vec<AccountRow> =
             sqlx::query_as("SELECT id, login, kind, created_at FROM accounts ORDER BY id")
                 .fetch_all(&*self.db)
                 .await?;
-        Ok(rows.into_iter().map(Account::from).collect())
+        Ok(rows.into_iter().map(StoredAccount::from).collect())
     }
 
-    pub(crate) async fn members(&self, org: i64) -> sqlx::Result<Vec<Account>> {
-        let rows: Vec<Row> = sqlx::query_as(
+    pub(crate) async fn list_members(&self, org: i64) -> sqlx::Result<Vec<StoredAccount>> {
+        let rows: Vec<AccountRow> = sqlx::query_as(
             "SELECT id, login, kind, created_at FROM accounts
              JOIN members ON member = id WHERE org = $1 ORDER BY id",
         )
         .bind(org)
         .fetch_all(&*self.db)
         .await?;
-        Ok(rows.into_iter().map(Account::from).collect())
+        Ok(rows.into_iter().map(StoredAccount::from).collect())
     }
 
     /// What somebody is a member of.
-    pub(crate) async fn organizations(&self, member: i64) -> sqlx::Result<Vec<Account>> {
-        let rows: Vec<Row> = sqlx::query_as(
+    pub(crate) async fn list_organizations(&self, member: i64) -> sqlx::Result<Vec<StoredAccount>> {
+        let rows: Vec<AccountRow> = sqlx::query_as(
             "SELECT id, login, kind, created_at FROM accounts
              JOIN members ON org = id WHERE member = $1 ORDER BY id",
         )
         .bind(member)
         .fetch_all(&*self.db)
         .await?;
-        Ok(rows.into_iter().map(Account::from).collect())
+        Ok(rows.into_iter().map(StoredAccount::from).collect())
     }
 
-    pub(crate) async fn account(&self, id: i64) -> sqlx::Result<Account> {
-        account(&mut *self.db.acquire().await?, id).await
+    pub(crate) async fn get_account(&self, id: i64) -> sqlx::Result<StoredAccount> {
+        read_account(&mut *self.db.acquire().await?, id).await
     }
 
     pub(crate) async fn add_member(&self, org: i64, member: i64) -> sqlx::Result<()> {
@@ -139,10 +146,14 @@ impl Store {
     }
 }
 
-pub(super) async fn account(connection: &mut SqliteConnection, id: i64) -> sqlx::Result<Account> {
-    let row: Row = sqlx::query_as("SELECT id, login, kind, created_at FROM accounts WHERE id = $1")
-        .bind(id)
-        .fetch_one(connection)
-        .await?;
+pub(super) async fn read_account(
+    connection: &mut SqliteConnection,
+    id: i64,
+) -> sqlx::Result<StoredAccount> {
+    let row: AccountRow =
+        sqlx::query_as("SELECT id, login, kind, created_at FROM accounts WHERE id = $1")
+            .bind(id)
+            .fetch_one(connection)
+            .await?;
     Ok(row.into())
 }

@@ -1,14 +1,14 @@
 //! GitHub Apps, where they are installed, and the tokens of their installations.
 
-use super::{Account, Store, accounts, now};
-use crate::github::access::Permissions;
+use super::{GithubStore, StoredAccount, accounts, current_timestamp};
+use crate::github::access::AppPermissions;
 
 #[derive(Clone, Debug)]
-pub(crate) struct App {
+pub(crate) struct StoredApp {
     pub(crate) id: i64,
     pub(crate) slug: String,
     /// The account `<slug>[bot]` in whose name the App writes.
-    pub(crate) bot: Account,
+    pub(crate) bot: StoredAccount,
     pub(crate) webhook_url: String,
     pub(crate) secret: String,
     pub(crate) private_key: String,
@@ -17,21 +17,21 @@ pub(crate) struct App {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Installation {
+pub(crate) struct StoredInstallation {
     pub(crate) id: i64,
     pub(crate) app: i64,
-    pub(crate) account: Account,
-    pub(crate) permissions: Permissions,
+    pub(crate) account: StoredAccount,
+    pub(crate) permissions: AppPermissions,
     pub(crate) created_at: String,
 }
 
 /// What a token stands for.
 #[derive(Clone, Debug)]
-pub(crate) enum Grant {
+pub(crate) enum TokenGrant {
     User(i64),
     Installation {
         id: i64,
-        permissions: Permissions,
+        permissions: AppPermissions,
         repositories: Option<Vec<i64>>,
         expires_at: i64,
     },
@@ -47,11 +47,11 @@ type TokenRow = (
     Option<i64>,
 );
 
-const APP: &str = "SELECT id, slug, bot, webhook_url, secret, private_key, public_key, created_at FROM apps WHERE id = $1";
-const APP_BY_SLUG: &str = "SELECT id, slug, bot, webhook_url, secret, private_key, public_key, created_at FROM apps WHERE slug = $1";
+const SELECT_APP_BY_ID: &str = "SELECT id, slug, bot, webhook_url, secret, private_key, public_key, created_at FROM apps WHERE id = $1";
+const SELECT_APP_BY_SLUG: &str = "SELECT id, slug, bot, webhook_url, secret, private_key, public_key, created_at FROM apps WHERE slug = $1";
 
-impl Store {
-    pub(crate) async fn add_app(&self, app: &App) -> sqlx::Result<()> {
+impl GithubStore {
+    pub(crate) async fn add_app(&self, app: &StoredApp) -> sqlx::Result<()> {
         sqlx::query(
             "INSERT INTO apps (slug, bot, webhook_url, secret, private_key, public_key, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -78,40 +78,40 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) async fn apps(&self) -> sqlx::Result<Vec<App>> {
+    pub(crate) async fn list_apps(&self) -> sqlx::Result<Vec<StoredApp>> {
         let ids: Vec<(i64,)> = sqlx::query_as("SELECT id FROM apps ORDER BY id")
             .fetch_all(&*self.db)
             .await?;
         let mut apps = Vec::with_capacity(ids.len());
         for (id,) in ids {
-            apps.extend(self.app(id).await?);
+            apps.extend(self.find_app(id).await?);
         }
         Ok(apps)
     }
 
-    pub(crate) async fn app(&self, id: i64) -> sqlx::Result<Option<App>> {
-        let row: Option<AppRow> = sqlx::query_as(APP)
+    pub(crate) async fn find_app(&self, id: i64) -> sqlx::Result<Option<StoredApp>> {
+        let row: Option<AppRow> = sqlx::query_as(SELECT_APP_BY_ID)
             .bind(id)
             .fetch_optional(&*self.db)
             .await?;
-        self.with_bot(row).await
+        self.build_app(row).await
     }
 
-    pub(crate) async fn app_by_slug(&self, slug: &str) -> sqlx::Result<Option<App>> {
-        let row: Option<AppRow> = sqlx::query_as(APP_BY_SLUG)
+    pub(crate) async fn find_app_by_slug(&self, slug: &str) -> sqlx::Result<Option<StoredApp>> {
+        let row: Option<AppRow> = sqlx::query_as(SELECT_APP_BY_SLUG)
             .bind(slug)
             .fetch_optional(&*self.db)
             .await?;
-        self.with_bot(row).await
+        self.build_app(row).await
     }
 
-    async fn with_bot(&self, row: Option<AppRow>) -> sqlx::Result<Option<App>> {
+    async fn build_app(&self, row: Option<AppRow>) -> sqlx::Result<Option<StoredApp>> {
         let Some((id, slug, bot, webhook_url, secret, private_key, public_key, created_at)) = row
         else {
             return Ok(None);
         };
-        let bot = self.account(bot).await?;
-        Ok(Some(App {
+        let bot = self.get_account(bot).await?;
+        Ok(Some(StoredApp {
             id,
             slug,
             bot,
@@ -124,11 +124,11 @@ impl Store {
     }
 
     /// Installs, or changes the permissions of an installation that is there. True when it is new.
-    pub(crate) async fn install(
+    pub(crate) async fn upsert_installation(
         &self,
         app: i64,
         account: i64,
-        permissions: &Permissions,
+        permissions: &AppPermissions,
     ) -> sqlx::Result<(i64, bool)> {
         let known: Option<(i64,)> =
             sqlx::query_as("SELECT id FROM installations WHERE app = $1 AND account = $2")
@@ -143,50 +143,62 @@ impl Store {
         .bind(app)
         .bind(account)
         .bind(permissions.to_json())
-        .bind(now())
+        .bind(current_timestamp())
         .fetch_one(&*self.db)
         .await?;
         Ok((id, known.is_none()))
     }
 
-    pub(crate) async fn installation(&self, id: i64) -> sqlx::Result<Option<Installation>> {
+    pub(crate) async fn find_installation(
+        &self,
+        id: i64,
+    ) -> sqlx::Result<Option<StoredInstallation>> {
         let rows = sqlx::query_as(
             "SELECT id, app, account, permissions, created_at FROM installations WHERE id = $1",
         )
         .bind(id)
         .fetch_all(&*self.db)
         .await?;
-        Ok(self.with_accounts(rows).await?.pop())
+        Ok(self.build_installations(rows).await?.pop())
     }
 
-    pub(crate) async fn installations_of_app(&self, app: i64) -> sqlx::Result<Vec<Installation>> {
+    pub(crate) async fn list_installations_of_app(
+        &self,
+        app: i64,
+    ) -> sqlx::Result<Vec<StoredInstallation>> {
         let rows = sqlx::query_as(
             "SELECT id, app, account, permissions, created_at FROM installations WHERE app = $1 ORDER BY id",
         )
         .bind(app)
         .fetch_all(&*self.db)
         .await?;
-        self.with_accounts(rows).await
+        self.build_installations(rows).await
     }
 
     /// The Apps that see what happens in an account's repositories.
-    pub(crate) async fn installations_on(&self, account: i64) -> sqlx::Result<Vec<Installation>> {
+    pub(crate) async fn list_installations_on(
+        &self,
+        account: i64,
+    ) -> sqlx::Result<Vec<StoredInstallation>> {
         let rows = sqlx::query_as(
             "SELECT id, app, account, permissions, created_at FROM installations WHERE account = $1 ORDER BY id",
         )
         .bind(account)
         .fetch_all(&*self.db)
         .await?;
-        self.with_accounts(rows).await
+        self.build_installations(rows).await
     }
 
-    async fn with_accounts(&self, rows: Vec<InstallationRow>) -> sqlx::Result<Vec<Installation>> {
+    async fn build_installations(
+        &self,
+        rows: Vec<InstallationRow>,
+    ) -> sqlx::Result<Vec<StoredInstallation>> {
         let mut connection = self.db.acquire().await?;
         let mut installations = Vec::with_capacity(rows.len());
         for (id, app, account, permissions, created_at) in rows {
-            let account = accounts::account(&mut connection, account).await?;
-            let permissions = Permissions::from_json(&permissions);
-            installations.push(Installation {
+            let account = accounts::read_account(&mut connection, account).await?;
+            let permissions = AppPermissions::from_json(&permissions);
+            installations.push(StoredInstallation {
                 id,
                 app,
                 account,
@@ -201,7 +213,7 @@ impl Store {
         &self,
         hash: &str,
         installation: i64,
-        permissions: &Permissions,
+        permissions: &AppPermissions,
         repositories: Option<&[i64]>,
         expires_at: i64,
     ) -> sqlx::Result<()> {
@@ -220,7 +232,7 @@ impl Store {
     }
 
     /// What the token with this hash stands for, expired or not.
-    pub(crate) async fn grant(&self, hash: &str) -> sqlx::Result<Option<Grant>> {
+    pub(crate) async fn find_token_grant(&self, hash: &str) -> sqlx::Result<Option<TokenGrant>> {
         let row: Option<TokenRow> = sqlx::query_as(
             "SELECT account, installation, permissions, repositories, expires_at FROM tokens WHERE hash = $1",
         )
@@ -228,11 +240,11 @@ impl Store {
         .fetch_optional(&*self.db)
         .await?;
         Ok(match row {
-            Some((Some(account), ..)) => Some(Grant::User(account)),
+            Some((Some(account), ..)) => Some(TokenGrant::User(account)),
             Some((None, Some(id), permissions, repositories, expires_at)) => {
-                Some(Grant::Installation {
+                Some(TokenGrant::Installation {
                     id,
-                    permissions: Permissions::from_json(&permissions.unwrap_or_default()),
+                    permissions: AppPermissions::from_json(&permissions.unwrap_or_default()),
                     repositories: repositories.and_then(|ids| serde_json::from_str(&ids).ok()),
                     expires_at: expires_at.unwrap_or_default(),
                 })
@@ -241,7 +253,7 @@ impl Store {
         })
     }
 
-    pub(crate) async fn revoke(&self, hash: &str) -> sqlx::Result<()> {
+    pub(crate) async fn delete_token(&self, hash: &str) -> sqlx::Result<()> {
         sqlx::query("DELETE FROM tokens WHERE hash = $1")
             .bind(hash)
             .execute(&*self.db)

@@ -3,18 +3,18 @@
 use serde_json::{Value, json};
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{App, Store};
+use super::{GithubStore, StoredApp};
 
 #[derive(Clone, Debug)]
-pub(crate) struct CheckRun {
+pub(crate) struct StoredCheckRun {
     pub(crate) id: i64,
-    pub(crate) app: App,
-    pub(crate) fields: NewCheckRun,
+    pub(crate) app: StoredApp,
+    pub(crate) fields: CheckRunFields,
 }
 
 /// What a check run says, without who says it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct NewCheckRun {
+pub(crate) struct CheckRunFields {
     pub(crate) head_sha: String,
     pub(crate) name: String,
     pub(crate) status: String,
@@ -29,12 +29,12 @@ pub(crate) struct NewCheckRun {
     pub(crate) annotations: Vec<Value>,
 }
 
-impl Store {
+impl GithubStore {
     pub(crate) async fn add_check_run(
         &self,
         repo: i64,
         app: i64,
-        new: &NewCheckRun,
+        new: &CheckRunFields,
     ) -> sqlx::Result<i64> {
         let (id,): (i64,) = sqlx::query_as(
             "INSERT INTO check_runs (repo, app, head_sha, name, status, conclusion, details_url, external_id, title,
@@ -60,7 +60,7 @@ impl Store {
         Ok(id)
     }
 
-    pub(crate) async fn save_check_run(&self, run: &CheckRun) -> sqlx::Result<()> {
+    pub(crate) async fn save_check_run(&self, run: &StoredCheckRun) -> sqlx::Result<()> {
         let fields = &run.fields;
         sqlx::query(
             "UPDATE check_runs SET name = $2, status = $3, conclusion = $4, details_url = $5, external_id = $6,
@@ -84,20 +84,28 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) async fn check_run(&self, repo: i64, id: i64) -> sqlx::Result<Option<CheckRun>> {
+    pub(crate) async fn find_check_run(
+        &self,
+        repo: i64,
+        id: i64,
+    ) -> sqlx::Result<Option<StoredCheckRun>> {
         let row = sqlx::query("SELECT * FROM check_runs WHERE repo = $1 AND id = $2")
             .bind(repo)
             .bind(id)
             .fetch_optional(&*self.db)
             .await?;
         match row {
-            Some(row) => Ok(Some(self.check_run_of(row).await?)),
+            Some(row) => Ok(Some(self.build_check_run(row).await?)),
             None => Ok(None),
         }
     }
 
     /// Of one commit, newest first.
-    pub(crate) async fn check_runs(&self, repo: i64, sha: &str) -> sqlx::Result<Vec<CheckRun>> {
+    pub(crate) async fn list_check_runs(
+        &self,
+        repo: i64,
+        sha: &str,
+    ) -> sqlx::Result<Vec<StoredCheckRun>> {
         let rows = sqlx::query(
             "SELECT * FROM check_runs WHERE repo = $1 AND head_sha = $2 ORDER BY id DESC",
         )
@@ -107,20 +115,20 @@ impl Store {
         .await?;
         let mut runs = Vec::with_capacity(rows.len());
         for row in rows {
-            runs.push(self.check_run_of(row).await?);
+            runs.push(self.build_check_run(row).await?);
         }
         Ok(runs)
     }
 
-    async fn check_run_of(&self, row: SqliteRow) -> sqlx::Result<CheckRun> {
+    async fn build_check_run(&self, row: SqliteRow) -> sqlx::Result<StoredCheckRun> {
         let app = self
-            .app(row.try_get("app")?)
+            .find_app(row.try_get("app")?)
             .await?
             .ok_or(sqlx::Error::RowNotFound)?;
-        Ok(CheckRun {
+        Ok(StoredCheckRun {
             id: row.try_get("id")?,
             app,
-            fields: NewCheckRun {
+            fields: CheckRunFields {
                 head_sha: row.try_get("head_sha")?,
                 name: row.try_get("name")?,
                 status: row.try_get("status")?,

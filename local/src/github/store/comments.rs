@@ -1,12 +1,12 @@
 //! Comments and labels of pull requests.
 
-use super::{Account, Repo, Store, now};
+use super::{GithubStore, StoredAccount, StoredRepo, current_timestamp};
 
 #[derive(Clone, Debug)]
-pub(crate) struct Comment {
+pub(crate) struct StoredComment {
     pub(crate) id: i64,
     pub(crate) number: i64,
-    pub(crate) author: Account,
+    pub(crate) author: StoredAccount,
     pub(crate) association: &'static str,
     pub(crate) body: String,
     pub(crate) created_at: String,
@@ -14,7 +14,7 @@ pub(crate) struct Comment {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Label {
+pub(crate) struct StoredLabel {
     pub(crate) id: i64,
     pub(crate) name: String,
     pub(crate) color: String,
@@ -24,9 +24,9 @@ pub(crate) struct Label {
 type CommentRow = (i64, i64, i64, String, String, String);
 type LabelRow = (i64, String, String, Option<String>);
 
-impl From<LabelRow> for Label {
-    fn from((id, name, color, description): LabelRow) -> Label {
-        Label {
+impl From<LabelRow> for StoredLabel {
+    fn from((id, name, color, description): LabelRow) -> StoredLabel {
+        StoredLabel {
             id,
             name,
             color,
@@ -35,7 +35,7 @@ impl From<LabelRow> for Label {
     }
 }
 
-impl Store {
+impl GithubStore {
     pub(crate) async fn add_comment(
         &self,
         repo: i64,
@@ -51,13 +51,17 @@ impl Store {
         .bind(number)
         .bind(author)
         .bind(body)
-        .bind(now())
+        .bind(current_timestamp())
         .fetch_one(&*self.db)
         .await?;
         Ok(id)
     }
 
-    pub(crate) async fn comment(&self, repo: &Repo, id: i64) -> sqlx::Result<Option<Comment>> {
+    pub(crate) async fn find_comment(
+        &self,
+        repo: &StoredRepo,
+        id: i64,
+    ) -> sqlx::Result<Option<StoredComment>> {
         let rows = sqlx::query_as(
             "SELECT id, number, author, body, created_at, updated_at FROM comments WHERE repo = $1 AND id = $2",
         )
@@ -65,11 +69,15 @@ impl Store {
         .bind(id)
         .fetch_all(&*self.db)
         .await?;
-        Ok(self.with_authors(repo, rows).await?.pop())
+        Ok(self.build_comments(repo, rows).await?.pop())
     }
 
     /// Oldest first.
-    pub(crate) async fn comments(&self, repo: &Repo, number: i64) -> sqlx::Result<Vec<Comment>> {
+    pub(crate) async fn list_comments(
+        &self,
+        repo: &StoredRepo,
+        number: i64,
+    ) -> sqlx::Result<Vec<StoredComment>> {
         let rows = sqlx::query_as(
             "SELECT id, number, author, body, created_at, updated_at FROM comments
              WHERE repo = $1 AND number = $2 ORDER BY id",
@@ -78,15 +86,19 @@ impl Store {
         .bind(number)
         .fetch_all(&*self.db)
         .await?;
-        self.with_authors(repo, rows).await
+        self.build_comments(repo, rows).await
     }
 
-    async fn with_authors(&self, repo: &Repo, rows: Vec<CommentRow>) -> sqlx::Result<Vec<Comment>> {
+    async fn build_comments(
+        &self,
+        repo: &StoredRepo,
+        rows: Vec<CommentRow>,
+    ) -> sqlx::Result<Vec<StoredComment>> {
         let mut comments = Vec::with_capacity(rows.len());
         for (id, number, author, body, created_at, updated_at) in rows {
-            let author = self.account(author).await?;
-            let association = self.association(repo, &author).await?;
-            comments.push(Comment {
+            let author = self.get_account(author).await?;
+            let association = self.author_association(repo, &author).await?;
+            comments.push(StoredComment {
                 id,
                 number,
                 author,
@@ -99,7 +111,7 @@ impl Store {
         Ok(comments)
     }
 
-    pub(crate) async fn comment_count(&self, repo: i64, number: i64) -> sqlx::Result<i64> {
+    pub(crate) async fn count_comments(&self, repo: i64, number: i64) -> sqlx::Result<i64> {
         let (count,): (i64,) =
             sqlx::query_as("SELECT count(*) FROM comments WHERE repo = $1 AND number = $2")
                 .bind(repo)
@@ -113,7 +125,7 @@ impl Store {
         sqlx::query("UPDATE comments SET body = $2, updated_at = $3 WHERE id = $1")
             .bind(id)
             .bind(body)
-            .bind(now())
+            .bind(current_timestamp())
             .execute(&*self.db)
             .await?;
         Ok(())
@@ -128,7 +140,7 @@ impl Store {
     }
 
     /// The repository's label of that name; a grey one is made where there is none, as GitHub does.
-    pub(crate) async fn ensure_label(&self, repo: i64, name: &str) -> sqlx::Result<Label> {
+    pub(crate) async fn ensure_label(&self, repo: i64, name: &str) -> sqlx::Result<StoredLabel> {
         sqlx::query("INSERT INTO labels (repo, name, color) VALUES ($1, $2, 'ededed') ON CONFLICT DO NOTHING")
             .bind(repo)
             .bind(name)
@@ -144,17 +156,17 @@ impl Store {
         Ok(row.into())
     }
 
-    pub(crate) async fn labels_of_repo(&self, repo: i64) -> sqlx::Result<Vec<Label>> {
+    pub(crate) async fn list_labels_of_repo(&self, repo: i64) -> sqlx::Result<Vec<StoredLabel>> {
         let rows: Vec<LabelRow> = sqlx::query_as(
             "SELECT id, name, color, description FROM labels WHERE repo = $1 ORDER BY id",
         )
         .bind(repo)
         .fetch_all(&*self.db)
         .await?;
-        Ok(rows.into_iter().map(Label::from).collect())
+        Ok(rows.into_iter().map(StoredLabel::from).collect())
     }
 
-    pub(crate) async fn labels_of_pull(&self, pull: i64) -> sqlx::Result<Vec<Label>> {
+    pub(crate) async fn list_labels_of_pull(&self, pull: i64) -> sqlx::Result<Vec<StoredLabel>> {
         let rows: Vec<LabelRow> = sqlx::query_as(
             "SELECT l.id, l.name, l.color, l.description FROM labels l
              JOIN pull_labels p ON p.label = l.id WHERE p.pull = $1 ORDER BY p.rowid",
@@ -162,7 +174,7 @@ impl Store {
         .bind(pull)
         .fetch_all(&*self.db)
         .await?;
-        Ok(rows.into_iter().map(Label::from).collect())
+        Ok(rows.into_iter().map(StoredLabel::from).collect())
     }
 
     /// True when it was not there before.

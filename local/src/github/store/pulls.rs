@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, sqlite::SqliteRow};
 
-use super::{Account, Label, Repo, Store, now};
+use super::{GithubStore, StoredAccount, StoredLabel, StoredRepo, current_timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PullState {
@@ -11,7 +11,7 @@ pub(crate) enum PullState {
 }
 
 impl PullState {
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             PullState::Open => "open",
             PullState::Closed => "closed",
@@ -21,7 +21,7 @@ impl PullState {
 
 /// How much a pull request changes, from the merge base to its head.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Sizes {
+pub(crate) struct PullStats {
     pub(crate) commits: i64,
     pub(crate) additions: i64,
     pub(crate) deletions: i64,
@@ -29,36 +29,36 @@ pub(crate) struct Sizes {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Pull {
+pub(crate) struct StoredPull {
     pub(crate) id: i64,
-    pub(crate) repo: Repo,
+    pub(crate) repo: StoredRepo,
     pub(crate) number: i64,
-    pub(crate) author: Account,
+    pub(crate) author: StoredAccount,
     pub(crate) title: String,
     pub(crate) body: Option<String>,
     pub(crate) state: PullState,
     pub(crate) draft: bool,
     pub(crate) base_ref: String,
     pub(crate) base_sha: String,
-    pub(crate) head_repo: Repo,
+    pub(crate) head_repo: StoredRepo,
     pub(crate) head_ref: String,
     pub(crate) head_sha: String,
     /// The test merge while open, what landed once merged.
     pub(crate) merge_sha: Option<String>,
     pub(crate) mergeable: Option<bool>,
-    pub(crate) sizes: Sizes,
+    pub(crate) sizes: PullStats,
     pub(crate) created_at: String,
     pub(crate) updated_at: String,
     pub(crate) closed_at: Option<String>,
     pub(crate) merged_at: Option<String>,
-    pub(crate) merged_by: Option<Account>,
-    pub(crate) labels: Vec<Label>,
+    pub(crate) merged_by: Option<StoredAccount>,
+    pub(crate) labels: Vec<StoredLabel>,
     pub(crate) comments: i64,
     pub(crate) association: &'static str,
 }
 
-impl Pull {
-    pub(crate) fn merged(&self) -> bool {
+impl StoredPull {
+    pub(crate) fn is_merged(&self) -> bool {
         self.merged_at.is_some()
     }
 }
@@ -76,7 +76,7 @@ pub(crate) struct NewPull<'a> {
     pub(crate) head_sha: &'a str,
 }
 
-impl Store {
+impl GithubStore {
     /// Creates it under the next free number, which is returned.
     pub(crate) async fn add_pull(&self, new: &NewPull<'_>) -> sqlx::Result<i64> {
         let (number,): (i64,) = sqlx::query_as(
@@ -95,53 +95,57 @@ impl Store {
         .bind(new.head_repo)
         .bind(new.head_ref)
         .bind(new.head_sha)
-        .bind(now())
+        .bind(current_timestamp())
         .fetch_one(&*self.db)
         .await?;
         Ok(number)
     }
 
-    pub(crate) async fn pull(&self, repo: i64, number: i64) -> sqlx::Result<Option<Pull>> {
+    pub(crate) async fn find_pull(
+        &self,
+        repo: i64,
+        number: i64,
+    ) -> sqlx::Result<Option<StoredPull>> {
         let row = sqlx::query("SELECT * FROM pulls WHERE repo = $1 AND number = $2")
             .bind(repo)
             .bind(number)
             .fetch_optional(&*self.db)
             .await?;
         match row {
-            Some(row) => Ok(Some(self.assemble(row).await?)),
+            Some(row) => Ok(Some(self.build_pull(row).await?)),
             None => Ok(None),
         }
     }
 
     /// All of a repository's, newest first.
-    pub(crate) async fn pulls(&self, repo: i64) -> sqlx::Result<Vec<Pull>> {
+    pub(crate) async fn list_pulls(&self, repo: i64) -> sqlx::Result<Vec<StoredPull>> {
         let rows = sqlx::query("SELECT * FROM pulls WHERE repo = $1 ORDER BY number DESC")
             .bind(repo)
             .fetch_all(&*self.db)
             .await?;
-        self.assemble_all(rows).await
+        self.build_pulls(rows).await
     }
 
     /// The open ones whose head is this branch.
-    pub(crate) async fn open_pulls_from(
+    pub(crate) async fn list_open_pulls_from(
         &self,
         head_repo: i64,
         head_ref: &str,
-    ) -> sqlx::Result<Vec<Pull>> {
+    ) -> sqlx::Result<Vec<StoredPull>> {
         let rows = sqlx::query("SELECT * FROM pulls WHERE head_repo = $1 AND head_ref = $2 AND state = 'open' ORDER BY id")
             .bind(head_repo)
             .bind(head_ref)
             .fetch_all(&*self.db)
             .await?;
-        self.assemble_all(rows).await
+        self.build_pulls(rows).await
     }
 
     /// The open ones that want to go into this branch.
-    pub(crate) async fn open_pulls_into(
+    pub(crate) async fn list_open_pulls_into(
         &self,
         repo: i64,
         base_ref: &str,
-    ) -> sqlx::Result<Vec<Pull>> {
+    ) -> sqlx::Result<Vec<StoredPull>> {
         let rows = sqlx::query(
             "SELECT * FROM pulls WHERE repo = $1 AND base_ref = $2 AND state = 'open' ORDER BY id",
         )
@@ -149,28 +153,28 @@ impl Store {
         .bind(base_ref)
         .fetch_all(&*self.db)
         .await?;
-        self.assemble_all(rows).await
+        self.build_pulls(rows).await
     }
 
-    async fn assemble_all(&self, rows: Vec<SqliteRow>) -> sqlx::Result<Vec<Pull>> {
+    async fn build_pulls(&self, rows: Vec<SqliteRow>) -> sqlx::Result<Vec<StoredPull>> {
         let mut pulls = Vec::with_capacity(rows.len());
         for row in rows {
-            pulls.push(self.assemble(row).await?);
+            pulls.push(self.build_pull(row).await?);
         }
         Ok(pulls)
     }
 
-    async fn assemble(&self, row: SqliteRow) -> sqlx::Result<Pull> {
+    async fn build_pull(&self, row: SqliteRow) -> sqlx::Result<StoredPull> {
         let id: i64 = row.try_get("id")?;
         let number: i64 = row.try_get("number")?;
-        let repo = self.repo(row.try_get("repo")?).await?;
-        let author = self.account(row.try_get("author")?).await?;
+        let repo = self.get_repo(row.try_get("repo")?).await?;
+        let author = self.get_account(row.try_get("author")?).await?;
         let merged_by = match row.try_get::<Option<i64>, _>("merged_by")? {
-            Some(account) => Some(self.account(account).await?),
+            Some(account) => Some(self.get_account(account).await?),
             None => None,
         };
         let state: String = row.try_get("state")?;
-        Ok(Pull {
+        Ok(StoredPull {
             id,
             number,
             title: row.try_get("title")?,
@@ -183,12 +187,12 @@ impl Store {
             draft: row.try_get("draft")?,
             base_ref: row.try_get("base_ref")?,
             base_sha: row.try_get("base_sha")?,
-            head_repo: self.repo(row.try_get("head_repo")?).await?,
+            head_repo: self.get_repo(row.try_get("head_repo")?).await?,
             head_ref: row.try_get("head_ref")?,
             head_sha: row.try_get("head_sha")?,
             merge_sha: row.try_get("merge_sha")?,
             mergeable: row.try_get("mergeable")?,
-            sizes: Sizes {
+            sizes: PullStats {
                 commits: row.try_get("commits")?,
                 additions: row.try_get("additions")?,
                 deletions: row.try_get("deletions")?,
@@ -198,9 +202,9 @@ impl Store {
             updated_at: row.try_get("updated_at")?,
             closed_at: row.try_get("closed_at")?,
             merged_at: row.try_get("merged_at")?,
-            labels: self.labels_of_pull(id).await?,
-            comments: self.comment_count(repo.id, number).await?,
-            association: self.association(&repo, &author).await?,
+            labels: self.list_labels_of_pull(id).await?,
+            comments: self.count_comments(repo.id, number).await?,
+            association: self.author_association(&repo, &author).await?,
             repo,
             author,
             merged_by,
@@ -208,7 +212,7 @@ impl Store {
     }
 
     /// Writes back what may change in a pull request, and moves `updated_at`.
-    pub(crate) async fn save_pull(&self, pull: &Pull) -> sqlx::Result<()> {
+    pub(crate) async fn save_pull(&self, pull: &StoredPull) -> sqlx::Result<()> {
         sqlx::query(
             "UPDATE pulls SET title = $2, body = $3, state = $4, draft = $5, base_ref = $6, base_sha = $7,
                 head_sha = $8, merge_sha = $9, mergeable = $10, commits = $11, additions = $12, deletions = $13,
@@ -218,7 +222,7 @@ impl Store {
         .bind(pull.id)
         .bind(&pull.title)
         .bind(&pull.body)
-        .bind(pull.state.name())
+        .bind(pull.state.as_str())
         .bind(pull.draft)
         .bind(&pull.base_ref)
         .bind(&pull.base_sha)
@@ -232,17 +236,17 @@ impl Store {
         .bind(&pull.closed_at)
         .bind(&pull.merged_at)
         .bind(pull.merged_by.as_ref().map(|account| account.id))
-        .bind(now())
+        .bind(current_timestamp())
         .execute(&*self.db)
         .await?;
         Ok(())
     }
 
     /// What GitHub calls `author_association`.
-    pub(crate) async fn association(
+    pub(crate) async fn author_association(
         &self,
-        repo: &Repo,
-        account: &Account,
+        repo: &StoredRepo,
+        account: &StoredAccount,
     ) -> sqlx::Result<&'static str> {
         if repo.owner.id == account.id {
             return Ok("OWNER");
@@ -250,7 +254,11 @@ impl Store {
         if self.is_member(repo.owner.id, account.id).await? {
             return Ok("MEMBER");
         }
-        if self.collaborator(repo.id, account.id).await?.is_some() {
+        if self
+            .find_collaborator_permission(repo.id, account.id)
+            .await?
+            .is_some()
+        {
             return Ok("COLLABORATOR");
         }
         let merged: Option<(i64,)> = sqlx::query_as(

@@ -1,11 +1,11 @@
 //! Repositories and who may do what in them beside their owners.
 
-use super::{Account, Store, now};
+use super::{GithubStore, StoredAccount, current_timestamp};
 
 #[derive(Clone, Debug)]
-pub(crate) struct Repo {
+pub(crate) struct StoredRepo {
     pub(crate) id: i64,
-    pub(crate) owner: Account,
+    pub(crate) owner: StoredAccount,
     pub(crate) name: String,
     pub(crate) private: bool,
     pub(crate) fork_of: Option<i64>,
@@ -15,13 +15,13 @@ pub(crate) struct Repo {
     pub(crate) open_pulls: i64,
 }
 
-impl Repo {
+impl StoredRepo {
     pub(crate) fn full_name(&self) -> String {
         format!("{}/{}", self.owner.login, self.name)
     }
 }
 
-type Row = (
+type RepoRow = (
     i64,
     i64,
     String,
@@ -33,14 +33,14 @@ type Row = (
     i64,
 );
 
-const BY_ID: &str = "SELECT id, owner, name, private, fork_of, created_at, pushed_at,
+const SELECT_REPO_BY_ID: &str = "SELECT id, owner, name, private, fork_of, created_at, pushed_at,
     (SELECT count(*) FROM repos f WHERE f.fork_of = r.id),
     (SELECT count(*) FROM pulls p WHERE p.repo = r.id AND p.state = 'open')
     FROM repos r WHERE id = $1";
-const BY_NAME: &str =
+const SELECT_REPO_BY_NAME: &str =
     "SELECT id FROM repos WHERE name = $2 AND owner = (SELECT id FROM accounts WHERE login = $1)";
 
-impl Store {
+impl GithubStore {
     /// The repository's id; a new one where there is none.
     pub(crate) async fn ensure_repo(
         &self,
@@ -49,7 +49,7 @@ impl Store {
         private: bool,
         fork_of: Option<i64>,
     ) -> sqlx::Result<i64> {
-        let now = now();
+        let now = current_timestamp();
         sqlx::query(
             "INSERT INTO repos (owner, name, private, fork_of, created_at, pushed_at)
              VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (owner, name) DO UPDATE SET private = excluded.private",
@@ -69,23 +69,30 @@ impl Store {
         Ok(id)
     }
 
-    pub(crate) async fn repo_by_name(&self, owner: &str, name: &str) -> sqlx::Result<Option<Repo>> {
-        let id: Option<(i64,)> = sqlx::query_as(BY_NAME)
+    pub(crate) async fn find_repo_by_name(
+        &self,
+        owner: &str,
+        name: &str,
+    ) -> sqlx::Result<Option<StoredRepo>> {
+        let id: Option<(i64,)> = sqlx::query_as(SELECT_REPO_BY_NAME)
             .bind(owner)
             .bind(name)
             .fetch_optional(&*self.db)
             .await?;
         match id {
-            Some((id,)) => Ok(Some(self.repo(id).await?)),
+            Some((id,)) => Ok(Some(self.get_repo(id).await?)),
             None => Ok(None),
         }
     }
 
-    pub(crate) async fn repo(&self, id: i64) -> sqlx::Result<Repo> {
-        let row: Row = sqlx::query_as(BY_ID).bind(id).fetch_one(&*self.db).await?;
+    pub(crate) async fn get_repo(&self, id: i64) -> sqlx::Result<StoredRepo> {
+        let row: RepoRow = sqlx::query_as(SELECT_REPO_BY_ID)
+            .bind(id)
+            .fetch_one(&*self.db)
+            .await?;
         let (id, owner, name, private, fork_of, created_at, pushed_at, forks, open_pulls) = row;
-        let owner = self.account(owner).await?;
-        Ok(Repo {
+        let owner = self.get_account(owner).await?;
+        Ok(StoredRepo {
             id,
             owner,
             name,
@@ -98,14 +105,14 @@ impl Store {
         })
     }
 
-    pub(crate) async fn repos_of(&self, owner: i64) -> sqlx::Result<Vec<Repo>> {
+    pub(crate) async fn list_repos_of(&self, owner: i64) -> sqlx::Result<Vec<StoredRepo>> {
         let ids: Vec<(i64,)> = sqlx::query_as("SELECT id FROM repos WHERE owner = $1 ORDER BY id")
             .bind(owner)
             .fetch_all(&*self.db)
             .await?;
         let mut repos = Vec::with_capacity(ids.len());
         for (id,) in ids {
-            repos.push(self.repo(id).await?);
+            repos.push(self.get_repo(id).await?);
         }
         Ok(repos)
     }
@@ -113,7 +120,7 @@ impl Store {
     pub(crate) async fn touch_repo(&self, id: i64) -> sqlx::Result<()> {
         sqlx::query("UPDATE repos SET pushed_at = $2 WHERE id = $1")
             .bind(id)
-            .bind(now())
+            .bind(current_timestamp())
             .execute(&*self.db)
             .await?;
         Ok(())
@@ -137,7 +144,7 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) async fn collaborator(
+    pub(crate) async fn find_collaborator_permission(
         &self,
         repo: i64,
         account: i64,

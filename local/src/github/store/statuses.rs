@@ -1,16 +1,16 @@
 //! Commit statuses.
 
-use super::{Account, Store, now};
+use super::{GithubStore, StoredAccount, current_timestamp};
 
 #[derive(Clone, Debug)]
-pub(crate) struct Status {
+pub(crate) struct StoredStatus {
     pub(crate) id: i64,
     pub(crate) sha: String,
     pub(crate) context: String,
     pub(crate) state: String,
     pub(crate) description: Option<String>,
     pub(crate) target_url: Option<String>,
-    pub(crate) creator: Account,
+    pub(crate) creator: StoredAccount,
     pub(crate) created_at: String,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct NewStatus<'a> {
     pub(crate) creator: i64,
 }
 
-type Row = (
+type StatusRow = (
     i64,
     String,
     String,
@@ -34,8 +34,12 @@ type Row = (
     String,
 );
 
-impl Store {
-    pub(crate) async fn add_status(&self, repo: i64, new: &NewStatus<'_>) -> sqlx::Result<Status> {
+impl GithubStore {
+    pub(crate) async fn add_status(
+        &self,
+        repo: i64,
+        new: &NewStatus<'_>,
+    ) -> sqlx::Result<StoredStatus> {
         let (id,): (i64,) = sqlx::query_as(
             "INSERT INTO statuses (repo, sha, context, state, description, target_url, creator, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id",
@@ -47,10 +51,10 @@ impl Store {
         .bind(new.description)
         .bind(new.target_url)
         .bind(new.creator)
-        .bind(now())
+        .bind(current_timestamp())
         .fetch_one(&*self.db)
         .await?;
-        let statuses = self.statuses(repo, new.sha).await?;
+        let statuses = self.list_statuses(repo, new.sha).await?;
         statuses
             .into_iter()
             .find(|status| status.id == id)
@@ -58,8 +62,12 @@ impl Store {
     }
 
     /// Every status ever set on a commit, newest first.
-    pub(crate) async fn statuses(&self, repo: i64, sha: &str) -> sqlx::Result<Vec<Status>> {
-        let rows: Vec<Row> = sqlx::query_as(
+    pub(crate) async fn list_statuses(
+        &self,
+        repo: i64,
+        sha: &str,
+    ) -> sqlx::Result<Vec<StoredStatus>> {
+        let rows: Vec<StatusRow> = sqlx::query_as(
             "SELECT id, sha, context, state, description, target_url, creator, created_at FROM statuses
              WHERE repo = $1 AND sha = $2 ORDER BY id DESC",
         )
@@ -69,8 +77,8 @@ impl Store {
         .await?;
         let mut statuses = Vec::with_capacity(rows.len());
         for (id, sha, context, state, description, target_url, creator, created_at) in rows {
-            let creator = self.account(creator).await?;
-            statuses.push(Status {
+            let creator = self.get_account(creator).await?;
+            statuses.push(StoredStatus {
                 id,
                 sha,
                 context,
@@ -84,7 +92,7 @@ impl Store {
         Ok(statuses)
     }
 
-    pub(crate) async fn status_count(
+    pub(crate) async fn count_statuses(
         &self,
         repo: i64,
         sha: &str,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// How a top folder of the machine appears in a container.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Treatment {
+pub(super) enum FolderTreatment {
     /// The machine's files, with the container's own changes over them.
     Layered,
     /// A new and empty one.
@@ -17,15 +17,15 @@ pub(super) enum Treatment {
 }
 
 /// The treatment of the folder `name` below `/`.
-pub(super) fn treatment(name: &str) -> Treatment {
+pub(super) fn folder_treatment(name: &str) -> FolderTreatment {
     match name {
-        "dev" => Treatment::Dev,
-        "proc" => Treatment::Proc,
-        "sys" => Treatment::Sys,
+        "dev" => FolderTreatment::Dev,
+        "proc" => FolderTreatment::Proc,
+        "sys" => FolderTreatment::Sys,
         // /tmp is the container's own and bound later; in /run are the sockets of the machine's services.
-        "tmp" | "run" => Treatment::Fresh,
-        "lost+found" | "boot" => Treatment::Absent,
-        _ => Treatment::Layered,
+        "tmp" | "run" => FolderTreatment::Fresh,
+        "lost+found" | "boot" => FolderTreatment::Absent,
+        _ => FolderTreatment::Layered,
     }
 }
 
@@ -36,11 +36,11 @@ pub(super) fn is_home(name: &str) -> bool {
 
 /// The outermost mount points strictly below `top`, from the text of `/proc/self/mountinfo`. Layers show the file
 /// system below a mount point instead of what is mounted there, so these are bound one by one.
-pub(super) fn nested(mountinfo: &str, top: &Path, staging: &Path) -> Vec<PathBuf> {
+pub(super) fn list_nested_mounts(mountinfo: &str, top: &Path, staging: &Path) -> Vec<PathBuf> {
     let points = mountinfo
         .lines()
         .filter_map(|line| line.split(' ').nth(4))
-        .map(unescape);
+        .map(unescape_path);
     let mut points: Vec<PathBuf> = points
         .filter(|point| point != top && point.starts_with(top))
         .collect();
@@ -51,7 +51,7 @@ pub(super) fn nested(mountinfo: &str, top: &Path, staging: &Path) -> Vec<PathBuf
 }
 
 /// Blanks and the like stand in mountinfo as `\040`.
-fn unescape(text: &str) -> PathBuf {
+fn unescape_path(text: &str) -> PathBuf {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
@@ -90,7 +90,8 @@ mod tests {
 7 3 0:4 / /var/state/root rw - tmpfs t rw
 8 1 0:5 / /variant/x rw - tmpfs t rw
 ";
-        let nested = |top: &str| nested(info, Path::new(top), Path::new("/var/state/root"));
+        let nested =
+            |top: &str| list_nested_mounts(info, Path::new(top), Path::new("/var/state/root"));
         assert_eq!(nested("/etc"), [Path::new("/etc/hosts")]);
         assert_eq!(
             nested("/var"),

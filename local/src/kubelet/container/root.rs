@@ -16,8 +16,8 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{chdir, getegid, geteuid, pivot_root, sethostname};
 
-use super::mounts::{Treatment, is_home, nested, treatment};
-use crate::kubelet::launch::{Bind, Root, User};
+use super::mounts::{FolderTreatment, folder_treatment, is_home, list_nested_mounts};
+use crate::kubelet::launch::{BindMount, ContainerRoot, ContainerUser};
 
 const NONE: Option<&str> = None;
 /// Devices every container has.
@@ -36,16 +36,16 @@ pub(super) fn enter_namespaces() -> io::Result<()> {
             other => return Ok(other?),
         }
     }
-    let user = User {
+    let user = ContainerUser {
         uid: geteuid().as_raw(),
         gid: getegid().as_raw(),
     };
     unshare(flags | CloneFlags::CLONE_NEWUSER)?;
-    map_user(User { uid: 0, gid: 0 }, user)
+    map_user(ContainerUser { uid: 0, gid: 0 }, user)
 }
 
 /// Says who the user `outside` is inside the user namespace just entered.
-fn map_user(inside: User, outside: User) -> io::Result<()> {
+fn map_user(inside: ContainerUser, outside: ContainerUser) -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write(
         "/proc/self/uid_map",
@@ -58,21 +58,21 @@ fn map_user(inside: User, outside: User) -> io::Result<()> {
 }
 
 /// Builds `root` and moves into it. Called as the first process of the namespaces.
-pub(super) fn build(root: &Root) -> anyhow::Result<()> {
+pub(super) fn build_root(root: &ContainerRoot) -> anyhow::Result<()> {
     // It is only a name to print.
     let _ = sethostname(&root.hostname);
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)
         .context("private mounts")?;
     let staging = &root.staging;
-    tmpfs(staging, 0o700).context("the place to build in")?;
+    mount_tmpfs(staging, 0o700).context("the place to build in")?;
     let layers = staging.join("layers");
     let new = staging.join("root");
     fs::create_dir(&layers)?;
     fs::create_dir(&new)?;
-    tmpfs(&new, 0o755)?;
-    top_folders(
+    mount_tmpfs(&new, 0o755)?;
+    mount_top_folders(
         &new,
-        &Layers {
+        &OverlayLayers {
             dir: layers,
             own_attributes: in_user_namespace(),
         },
@@ -82,12 +82,12 @@ pub(super) fn build(root: &Root) -> anyhow::Result<()> {
         bind_volume(bound, &new).with_context(|| format!("mount at {}", bound.target.display()))?;
     }
     for hidden in &root.hidden {
-        let path = below(&new, hidden);
+        let path = resolve_in_root(&new, hidden);
         if path.is_dir() {
-            tmpfs(&path, 0o700).context("hide the runner's folders")?;
+            mount_tmpfs(&path, 0o700).context("hide the runner's folders")?;
         }
     }
-    move_into(&new)?;
+    pivot_into(&new)?;
     match root.user {
         Some(user) => become_user(user).context("become the user who runs this"),
         None => Ok(()),
@@ -95,13 +95,13 @@ pub(super) fn build(root: &Root) -> anyhow::Result<()> {
 }
 
 /// Where the changes of a container go.
-struct Layers {
+struct OverlayLayers {
     dir: PathBuf,
     /// Whether the kernel's notes on them must be attributes that an ordinary user may set.
     own_attributes: bool,
 }
 
-fn top_folders(new: &Path, layers: &Layers, staging: &Path) -> anyhow::Result<()> {
+fn mount_top_folders(new: &Path, layers: &OverlayLayers, staging: &Path) -> anyhow::Result<()> {
     let mountinfo = fs::read_to_string("/proc/self/mountinfo")?;
     for entry in fs::read_dir("/")? {
         let entry = entry?;
@@ -114,30 +114,40 @@ fn top_folders(new: &Path, layers: &Layers, staging: &Path) -> anyhow::Result<()
         let Some(name) = name.to_str().filter(|_| kind.is_dir()) else {
             continue;
         };
-        let treatment = treatment(name);
-        if treatment == Treatment::Absent {
+        let treatment = folder_treatment(name);
+        if treatment == FolderTreatment::Absent {
             continue;
         }
         fs::create_dir(&target)?;
         match treatment {
-            Treatment::Layered => {
-                layered(&path, &target, layers, &nested(&mountinfo, &path, staging))?
+            FolderTreatment::Layered => mount_overlay(
+                &path,
+                &target,
+                layers,
+                &list_nested_mounts(&mountinfo, &path, staging),
+            )?,
+            FolderTreatment::Fresh => {
+                fs::set_permissions(&target, fs::Permissions::from_mode(0o1777))?
             }
-            Treatment::Fresh => fs::set_permissions(&target, fs::Permissions::from_mode(0o1777))?,
-            Treatment::Dev => dev(&target).context("/dev")?,
-            Treatment::Proc => proc(&target).context("/proc")?,
-            Treatment::Sys => {
-                bind(&path, &target).context("/sys")?;
+            FolderTreatment::Dev => mount_dev(&target).context("/dev")?,
+            FolderTreatment::Proc => mount_proc(&target).context("/proc")?,
+            FolderTreatment::Sys => {
+                bind_mount(&path, &target).context("/sys")?;
                 let _ = make_read_only(&target);
             }
-            Treatment::Absent => {}
+            FolderTreatment::Absent => {}
         }
     }
-    name_server(new)
+    mount_resolv_conf(new)
 }
 
 /// The machine's folder `from` at `to`, with a layer over it; else to read only; else, for homes, an empty one.
-fn layered(from: &Path, to: &Path, layers: &Layers, nested: &[PathBuf]) -> anyhow::Result<()> {
+fn mount_overlay(
+    from: &Path,
+    to: &Path,
+    layers: &OverlayLayers,
+    nested: &[PathBuf],
+) -> anyhow::Result<()> {
     if fs::read_dir(from).is_err() {
         // Nothing of it is this user's to see (`/root`): an empty one takes at least what is written there.
         return Ok(());
@@ -152,9 +162,9 @@ fn layered(from: &Path, to: &Path, layers: &Layers, nested: &[PathBuf]) -> anyho
     }
     let data = format!(
         "lowerdir={},upperdir={},workdir={}",
-        option(from),
-        option(&upper),
-        option(&work)
+        escape_overlay_option(from),
+        escape_overlay_option(&upper),
+        escape_overlay_option(&work)
     );
     let overlay = |data: &str| {
         mount(
@@ -176,18 +186,18 @@ fn layered(from: &Path, to: &Path, layers: &Layers, nested: &[PathBuf]) -> anyho
         for point in nested {
             let inside = to.join(point.strip_prefix(from).expect("a nested mount is below"));
             // One that this user cannot see or that is gone is left out, like on the machine itself.
-            if inside.exists() && bind(point, &inside).is_ok() {
+            if inside.exists() && bind_mount(point, &inside).is_ok() {
                 let _ = make_read_only(&inside);
             }
         }
-    } else if !is_home && bind(from, to).is_ok() {
+    } else if !is_home && bind_mount(from, to).is_ok() {
         make_read_only(to).with_context(|| format!("make {} read-only", from.display()))?;
     }
     Ok(())
 }
 
 /// A path as part of an overlay's options, where commas and colons separate.
-fn option(path: &Path) -> String {
+fn escape_overlay_option(path: &Path) -> String {
     let escape = |c: char| {
         if matches!(c, ',' | ':' | '\\') {
             vec!['\\', c]
@@ -198,12 +208,12 @@ fn option(path: &Path) -> String {
     path.to_string_lossy().chars().flat_map(escape).collect()
 }
 
-fn dev(target: &Path) -> anyhow::Result<()> {
-    tmpfs(target, 0o755)?;
+fn mount_dev(target: &Path) -> anyhow::Result<()> {
+    mount_tmpfs(target, 0o755)?;
     for device in DEVICES {
         let node = target.join(device);
         fs::write(&node, "")?;
-        bind(&Path::new("/dev").join(device), &node).with_context(|| device.to_owned())?;
+        bind_mount(&Path::new("/dev").join(device), &node).with_context(|| device.to_owned())?;
     }
     for (name, to) in [
         ("fd", "/proc/self/fd"),
@@ -216,7 +226,7 @@ fn dev(target: &Path) -> anyhow::Result<()> {
     }
     let (shm, pts) = (target.join("shm"), target.join("pts"));
     fs::create_dir(&shm)?;
-    tmpfs(&shm, 0o1777)?;
+    mount_tmpfs(&shm, 0o1777)?;
     fs::create_dir(&pts)?;
     // Without one only programs that open a terminal fail.
     let _ = mount(
@@ -230,19 +240,19 @@ fn dev(target: &Path) -> anyhow::Result<()> {
 }
 
 /// The processes of the container; of the machine where the kernel shows no other.
-fn proc(target: &Path) -> nix::Result<()> {
+fn mount_proc(target: &Path) -> nix::Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), target, Some("proc"), flags, NONE)
-        .or_else(|_| bind(Path::new("/proc"), target))
+        .or_else(|_| bind_mount(Path::new("/proc"), target))
 }
 
 /// `/etc/resolv.conf` often leads into `/run`, which is empty here.
-fn name_server(new: &Path) -> anyhow::Result<()> {
+fn mount_resolv_conf(new: &Path) -> anyhow::Result<()> {
     let Ok(file) = fs::canonicalize("/etc/resolv.conf") else {
         return Ok(());
     };
     if file.starts_with("/run") {
-        let bound = Bind {
+        let bound = BindMount {
             target: file.clone(),
             source: file,
             read_only: true,
@@ -252,8 +262,8 @@ fn name_server(new: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn bind_volume(bound: &Bind, new: &Path) -> anyhow::Result<()> {
-    let target = below(new, &bound.target);
+fn bind_volume(bound: &BindMount, new: &Path) -> anyhow::Result<()> {
+    let target = resolve_in_root(new, &bound.target);
     if !bound.source.exists() {
         // A sub path that is not there yet is made, as kubelet does.
         fs::create_dir_all(&bound.source)?;
@@ -267,7 +277,7 @@ fn bind_volume(bound: &Bind, new: &Path) -> anyhow::Result<()> {
             .create(true)
             .open(&target)?;
     }
-    bind(&bound.source, &target)?;
+    bind_mount(&bound.source, &target)?;
     if bound.read_only {
         make_read_only(&target)?;
     }
@@ -276,7 +286,7 @@ fn bind_volume(bound: &Bind, new: &Path) -> anyhow::Result<()> {
 
 /// The path `inside` of the root that is built at `new`. Links on the way (`/bin`, `/var/run`) are followed as the
 /// container will: to its own root, not to the machine's.
-fn below(new: &Path, inside: &Path) -> PathBuf {
+fn resolve_in_root(new: &Path, inside: &Path) -> PathBuf {
     let mut at = new.to_owned();
     for part in inside
         .components()
@@ -284,8 +294,8 @@ fn below(new: &Path, inside: &Path) -> PathBuf {
     {
         let next = at.join(part);
         at = match fs::read_link(&next) {
-            Ok(link) if link.is_absolute() => below(new, &link),
-            Ok(link) => below(
+            Ok(link) if link.is_absolute() => resolve_in_root(new, &link),
+            Ok(link) => resolve_in_root(
                 new,
                 &at.strip_prefix(new)
                     .expect("never leaves the root")
@@ -297,7 +307,7 @@ fn below(new: &Path, inside: &Path) -> PathBuf {
     at
 }
 
-fn move_into(new: &Path) -> anyhow::Result<()> {
+fn pivot_into(new: &Path) -> anyhow::Result<()> {
     chdir(new)?;
     pivot_root(".", ".").context("pivot_root")?;
     // The old root lies over the new one now; taking it away leaves nothing of it in reach.
@@ -306,7 +316,7 @@ fn move_into(new: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tmpfs(target: &Path, mode: u32) -> nix::Result<()> {
+fn mount_tmpfs(target: &Path, mode: u32) -> nix::Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
     mount(
         Some("tmpfs"),
@@ -317,7 +327,7 @@ fn tmpfs(target: &Path, mode: u32) -> nix::Result<()> {
     )
 }
 
-fn bind(source: &Path, target: &Path) -> nix::Result<()> {
+fn bind_mount(source: &Path, target: &Path) -> nix::Result<()> {
     mount(
         Some(source),
         target,
@@ -358,7 +368,7 @@ fn in_user_namespace() -> bool {
 }
 
 /// Ends being root, which the mounts were for: programs like tar and initdb act differently as root.
-fn become_user(user: User) -> io::Result<()> {
+fn become_user(user: ContainerUser) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER)?;
-    map_user(user, User { uid: 0, gid: 0 })
+    map_user(user, ContainerUser { uid: 0, gid: 0 })
 }

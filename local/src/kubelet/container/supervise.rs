@@ -10,18 +10,18 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
-use crate::kubelet::process::end_below;
+use crate::kubelet::process::kill_descendants;
 
-fn signals() -> SigSet {
+fn supervised_signals() -> SigSet {
     let mut set = SigSet::empty();
     set.add(Signal::SIGTERM);
     set.add(Signal::SIGCHLD);
     set
 }
 
-/// Keeps SIGTERM and SIGCHLD until [`run`] takes them, so that none is lost before.
+/// Keeps SIGTERM and SIGCHLD until [`supervise_command`] takes them, so that none is lost before.
 pub(super) fn block_signals() -> io::Result<()> {
-    Ok(signals().thread_block()?)
+    Ok(supervised_signals().thread_block()?)
 }
 
 /// Makes this process the parent of what its descendants leave behind.
@@ -36,20 +36,20 @@ pub(super) fn die_with_parent() -> io::Result<()> {
 
 /// Starts `command`, calls `started`, passes SIGTERM on, reaps whatever ends, and returns when the command has ended:
 /// its exit code, or 128 and the number of the signal that ended it.
-pub(super) fn run(
+pub(super) fn supervise_command(
     command: &mut Command,
     started: impl FnOnce() -> io::Result<()>,
 ) -> io::Result<u8> {
     let child = Pid::from_raw(command.spawn()?.id().cast_signed());
     started()?;
     loop {
-        match signals().wait()? {
+        match supervised_signals().wait()? {
             Signal::SIGTERM => {
                 // It may have ended just now, and SIGCHLD is on its way.
                 let _ = kill(child, Signal::SIGTERM);
             }
             _ => {
-                if let Some(code) = reap(child) {
+                if let Some(code) = reap_children(child) {
                     return Ok(code);
                 }
             }
@@ -58,7 +58,7 @@ pub(super) fn run(
 }
 
 /// Reaps all that has ended; the exit code of `child` if it is among them.
-fn reap(child: Pid) -> Option<u8> {
+fn reap_children(child: Pid) -> Option<u8> {
     let mut code = None;
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -75,8 +75,8 @@ fn reap(child: Pid) -> Option<u8> {
 }
 
 /// Ends what the child has left behind.
-pub(super) fn end_orphans() {
-    while !end_below(getpid().as_raw()) {
+pub(super) fn kill_orphans() {
+    while !kill_descendants(getpid().as_raw()) {
         while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
             waitpid(None, Some(WaitPidFlag::WNOHANG))
         {}

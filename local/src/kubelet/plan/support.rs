@@ -5,24 +5,24 @@ use std::path::{Component, Path};
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume, VolumeProjection};
 
-use super::Refusal;
-use crate::kubelet::{Utility, env, volume};
+use super::PodRejection;
+use crate::kubelet::{UtilityImage, env, volume};
 
-pub(super) fn unsupported(what: &str) -> Refusal {
-    Refusal {
+pub(super) fn unsupported_pod_spec(what: &str) -> PodRejection {
+    PodRejection {
         reason: "UnsupportedPodSpec",
         message: format!("the local runner does not support {what}"),
     }
 }
 
-pub(super) fn restart_policy(of: &str, policy: &str) -> Refusal {
-    Refusal {
+pub(super) fn unsupported_restart_policy(of: &str, policy: &str) -> PodRejection {
+    PodRejection {
         reason: "UnsupportedRestartPolicy",
         message: format!("the local runner does not know the restartPolicy {policy} of {of}"),
     }
 }
 
-pub(super) fn check_pod(spec: &PodSpec) -> Result<(), Refusal> {
+pub(super) fn check_pod(spec: &PodSpec) -> Result<(), PodRejection> {
     let asked = [
         (
             "shareProcessNamespace",
@@ -49,14 +49,14 @@ pub(super) fn check_pod(spec: &PodSpec) -> Result<(), Refusal> {
         ("a pod without containers", spec.containers.is_empty()),
     ];
     match asked.iter().find(|(_, asked)| *asked) {
-        Some((what, _)) => Err(unsupported(what)),
+        Some((what, _)) => Err(unsupported_pod_spec(what)),
         None => Ok(()),
     }
 }
 
-pub(super) fn check_volume(volume: &Volume) -> Result<(), Refusal> {
+pub(super) fn check_volume(volume: &Volume) -> Result<(), PodRejection> {
     check_name("volume", &volume.name)?;
-    let of = |what: &str| unsupported(&format!("volume {}: {what}", volume.name));
+    let of = |what: &str| unsupported_pod_spec(&format!("volume {}: {what}", volume.name));
     let known = volume.empty_dir.is_some()
         || volume.secret.is_some()
         || volume.config_map.is_some()
@@ -82,13 +82,13 @@ pub(super) fn check_volume(volume: &Volume) -> Result<(), Refusal> {
 pub(super) fn check_container(
     container: &Container,
     pod: &PodSpec,
-    images: &BTreeMap<String, Utility>,
-) -> Result<(), Refusal> {
+    images: &BTreeMap<String, UtilityImage>,
+) -> Result<(), PodRejection> {
     check_name("container", &container.name)?;
-    let of = |what: &str| unsupported(&format!("container {}: {what}", container.name));
+    let of = |what: &str| unsupported_pod_spec(&format!("container {}: {what}", container.name));
     let image = container.image.as_deref().unwrap_or_default();
     if !names_program(container) && !images.contains_key(image) {
-        return Err(Refusal {
+        return Err(PodRejection {
             reason: "UnsupportedImage",
             message: format!(
                 "container {}: images are not pulled by the local runner, so the entry point of {image:?} is not known; set `command` (kubectl run: --command -- PROGRAM ARGUMENT...)",
@@ -144,7 +144,7 @@ pub(super) fn check_container(
         let known = from
             .field_ref
             .as_ref()
-            .map(|field| env::is_field(&field.field_path));
+            .map(|field| env::is_downward_api_field(&field.field_path));
         if known == Some(false)
             || (known.is_none()
                 && from.secret_key_ref.is_none()
@@ -165,10 +165,10 @@ fn names_program(container: &Container) -> bool {
 }
 
 /// Names become names of folders, so they are held to Kubernetes' rule for them even if the API let them pass.
-fn check_name(kind: &str, name: &str) -> Result<(), Refusal> {
+fn check_name(kind: &str, name: &str) -> Result<(), PodRejection> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if name.is_empty() || name.len() > 63 || !name.bytes().all(allowed) {
-        return Err(unsupported(&format!("the {kind} name {name:?}")));
+        return Err(unsupported_pod_spec(&format!("the {kind} name {name:?}")));
     }
     Ok(())
 }

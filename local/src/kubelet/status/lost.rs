@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::condition;
+use super::pod_condition;
 
 /// The status of a pod whose processes were lost with an earlier run of this node: Failed, for a reason by which
 /// whoever watches can tell it from a pod that failed by itself.
-pub(crate) fn lost(mut status: PodStatus, now: Timestamp) -> PodStatus {
+pub(crate) fn lost_pod_status(mut status: PodStatus, now: Timestamp) -> PodStatus {
     status.reason = Some("NodeLost".to_owned());
     status.message =
         Some("the runner was restarted while the pod ran; its processes were ended".to_owned());
@@ -44,7 +44,7 @@ pub(crate) fn lost(mut status: PodStatus, now: Timestamp) -> PodStatus {
             .flatten()
             .filter(|found| found.type_ == type_)
         {
-            *found = condition(type_, Some("PodFailed"), &[], now);
+            *found = pod_condition(type_, Some("PodFailed"), &[], now);
         }
     }
     status
@@ -53,8 +53,10 @@ pub(crate) fn lost(mut status: PodStatus, now: Timestamp) -> PodStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubelet::plan::Role;
-    use crate::kubelet::status::{Earlier, Observed, State, compute, has_run, is_terminal};
+    use crate::kubelet::plan::ContainerRole;
+    use crate::kubelet::status::{
+        EarlierRuns, ObservedContainer, RunState, compute_pod_status, has_run, is_terminal,
+    };
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
@@ -62,18 +64,18 @@ mod tests {
 
     #[test]
     fn a_lost_pod_is_failed_and_its_running_containers_are_over() {
-        let state = State::Running { since: at(1) };
-        let observed = [Observed {
-            role: Role::Main,
+        let state = RunState::Running { since: at(1) };
+        let observed = [ObservedContainer {
+            role: ContainerRole::Main,
             name: "c",
             image: "i",
             id: "1",
             state: &state,
-            earlier: &Earlier::default(),
+            earlier: &EarlierRuns::default(),
         }];
-        let status = compute(&observed, None, at(0), &[], at(1));
+        let status = compute_pod_status(&observed, None, at(0), &[], at(1));
         assert!(has_run(&status));
-        let status = lost(status, at(4));
+        let status = lost_pod_status(status, at(4));
         assert!(is_terminal(&status));
         assert_eq!(status.reason.as_deref(), Some("NodeLost"));
         let ready = status

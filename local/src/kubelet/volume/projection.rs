@@ -3,12 +3,12 @@
 
 use k8s_openapi::api::core::v1::{KeyToPath, Volume};
 
-use crate::kubelet::env::Source;
+use crate::kubelet::env::ConfigObjectRef;
 
 /// One Secret or `ConfigMap` whose keys are files of a volume.
 #[derive(Debug)]
 pub(crate) struct KeyProjection<'a> {
-    pub(crate) source: Source,
+    pub(crate) source: ConfigObjectRef,
     /// The keys that are files; all of them if empty.
     pub(crate) items: &'a [KeyToPath],
     /// Whether the volume can be without it.
@@ -16,7 +16,11 @@ pub(crate) struct KeyProjection<'a> {
 }
 
 impl<'a> KeyProjection<'a> {
-    fn new(source: Source, items: Option<&'a Vec<KeyToPath>>, optional: Option<bool>) -> Self {
+    fn new(
+        source: ConfigObjectRef,
+        items: Option<&'a Vec<KeyToPath>>,
+        optional: Option<bool>,
+    ) -> Self {
         Self {
             source,
             items: items.map_or(&[], Vec::as_slice),
@@ -29,10 +33,10 @@ impl<'a> KeyProjection<'a> {
 /// projected volume lists.
 pub(crate) fn list_projections(volume: &Volume) -> Vec<KeyProjection<'_>> {
     let secret = |name: &str, items, optional| {
-        KeyProjection::new(Source::Secret(name.to_owned()), items, optional)
+        KeyProjection::new(ConfigObjectRef::Secret(name.to_owned()), items, optional)
     };
     let config_map = |name: &str, items, optional| {
-        KeyProjection::new(Source::ConfigMap(name.to_owned()), items, optional)
+        KeyProjection::new(ConfigObjectRef::ConfigMap(name.to_owned()), items, optional)
     };
     let mut all = Vec::new();
     if let Some(it) = &volume.secret {

@@ -24,7 +24,7 @@ async fn objects_versions_and_watches_outlive_a_restart() {
     let (_, _) = send(&api, "POST", PODS, &[JSON], &pod("b").to_string()).await;
     let (_, _) = send(&api, "DELETE", &format!("{PODS}/b"), &[JSON], "{}").await;
     let (_, list) = send(&api, "GET", PODS, &[], "").await;
-    api.close().await;
+    api.close_store().await;
 
     let api = open(Some(&db), folder.path()).await;
     let (_, found) = send(&api, "GET", &format!("{PODS}/a"), &[], "").await;
@@ -74,7 +74,7 @@ async fn a_second_owner_of_the_file_is_told_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let db = folder.path().join("cluster.db");
     let _first = open(Some(&db), folder.path()).await;
-    let options = local::apiserver::Options {
+    let options = local::apiserver::ApiServerOptions {
         db: Some(db),
         logs: folder.path().to_owned(),
     };

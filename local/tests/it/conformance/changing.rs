@@ -180,7 +180,7 @@ async fn kubernetes_own_groups_are_kept_for_who_was_allowed() {
         ("test.prow.k8s.io", Some("unapproved, a test"), true),
         ("test.prow.k8s.io", Some("https://example.com/1"), true),
     ] {
-        let mut crd = prowjob::crd();
+        let mut crd = prowjob::build_prowjob_crd();
         crd.metadata.name = Some(format!("prowjobs.{group}"));
         crd.spec.group = group.into();
         crd.metadata.annotations = annotation

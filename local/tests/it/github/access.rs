@@ -98,7 +98,7 @@ async fn a_stranger_takes_part_but_changes_nothing() {
     let number = world.open_pull("topic").await;
     let sha = world
         .github
-        .pull("acme", "widgets", number)
+        .get_pull("acme", "widgets", number)
         .await
         .unwrap()
         .head_sha;

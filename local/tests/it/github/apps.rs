@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::github::{Level, Options, Permissions};
+use local::github::{AppPermissions, FakeGithubOptions, PermissionLevel};
 use serde_json::json;
 
 use super::{client::Client, world::World};
@@ -101,7 +101,7 @@ async fn a_token_is_as_narrow_as_it_was_asked_for() {
         .unwrap();
     let sha = world
         .github
-        .branch("acme", "widgets", "main")
+        .find_branch_tip("acme", "widgets", "main")
         .await
         .unwrap()
         .unwrap();
@@ -147,9 +147,9 @@ async fn a_token_ends_by_time_or_by_hand() {
         "Bad credentials"
     );
 
-    let options = Options {
+    let options = FakeGithubOptions {
         token_lifetime: Duration::from_secs(1),
-        ..Options::default()
+        ..FakeGithubOptions::default()
     };
     let world = World::with(options).await;
     let client = world.installed(json!({})).await;
@@ -171,7 +171,7 @@ async fn an_app_is_added_once() {
         .unwrap();
     assert_eq!(again.app_id, world.app.app_id);
     assert_eq!(again.private_key_pem, world.app.private_key_pem);
-    let fewer = Permissions::from([("contents", Level::Read)]);
+    let fewer = AppPermissions::from([("contents", PermissionLevel::Read)]);
     let id = world
         .github
         .install_app("prow", "acme", fewer)

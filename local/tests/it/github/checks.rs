@@ -9,7 +9,7 @@ async fn a_check_run_from_queued_to_rerun() {
     let world = World::new().await;
     let sha = world
         .github
-        .branch("acme", "widgets", "main")
+        .find_branch_tip("acme", "widgets", "main")
         .await
         .unwrap()
         .unwrap();

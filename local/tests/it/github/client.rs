@@ -1,7 +1,7 @@
 //! A client of REST, which holds every answer against GitHub's description.
 
 use axum::http::HeaderMap;
-use local::github::Github;
+use local::github::FakeGithub;
 use serde_json::Value;
 
 use super::schema;
@@ -37,14 +37,14 @@ impl Answer {
 }
 
 impl Client {
-    pub(crate) fn new(github: &Github, token: &str) -> Client {
+    pub(crate) fn new(github: &FakeGithub, token: &str) -> Client {
         Client {
             url: github.url().to_owned(),
             token: Some(token.to_owned()),
         }
     }
 
-    pub(crate) fn anonymous(github: &Github) -> Client {
+    pub(crate) fn anonymous(github: &FakeGithub) -> Client {
         Client {
             url: github.url().to_owned(),
             token: None,

@@ -25,7 +25,7 @@ async fn comments_are_written_changed_and_removed() {
     assert_eq!(
         world
             .github
-            .comments("acme", "widgets", number)
+            .list_comments("acme", "widgets", number)
             .await
             .unwrap()[0]
             .body,
@@ -95,7 +95,7 @@ async fn labels_are_put_on_and_taken_off() {
     assert_eq!(
         world
             .github
-            .labels("acme", "widgets", number)
+            .list_labels("acme", "widgets", number)
             .await
             .unwrap(),
         ["ok-to-test"]
@@ -117,7 +117,7 @@ async fn the_newest_status_of_a_context_counts() {
     let number = world.open_pull("topic").await;
     let sha = world
         .github
-        .pull("acme", "widgets", number)
+        .get_pull("acme", "widgets", number)
         .await
         .unwrap()
         .head_sha;
@@ -172,7 +172,7 @@ async fn the_newest_status_of_a_context_counts() {
     .expect(422);
     let statuses = world
         .github
-        .statuses("acme", "widgets", &sha)
+        .list_statuses("acme", "widgets", &sha)
         .await
         .unwrap();
     assert_eq!(

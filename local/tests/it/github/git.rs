@@ -104,7 +104,7 @@ async fn a_push_needs_the_right_to_write() {
     assert_eq!(
         world
             .github
-            .branch("acme", "widgets", "main")
+            .find_branch_tip("acme", "widgets", "main")
             .await
             .unwrap(),
         Some(work.head())
@@ -144,7 +144,11 @@ async fn a_private_repository_is_cloned_with_a_token_only() {
 async fn a_clone_may_be_partial_and_fetch_any_commit() {
     let world = World::new().await;
     let number = world.open_pull("topic").await;
-    let pull = world.github.pull("acme", "widgets", number).await.unwrap();
+    let pull = world
+        .github
+        .get_pull("acme", "widgets", number)
+        .await
+        .unwrap();
     let work = world.clone_as(&world.anonymous(), "acme/widgets");
     let address = world.anonymous().remote("acme/widgets");
     work.git(&[

@@ -1,6 +1,6 @@
 //! What holds for every request.
 
-use local::github::{Github, Options};
+use local::github::{FakeGithub, FakeGithubOptions};
 use reqwest::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -44,12 +44,12 @@ async fn only_this_machine_and_no_web_page() {
 async fn an_address_that_others_reach_is_served_when_it_is_asked_for() {
     common::service::install_crypto();
     let start = async |address: &str, beyond_loopback| {
-        let options = Options {
+        let options = FakeGithubOptions {
             beyond_loopback,
-            ..Options::default()
+            ..FakeGithubOptions::default()
         };
         let listener = TcpListener::bind(address).await.unwrap();
-        Github::start(options, listener, CancellationToken::new()).await
+        FakeGithub::start(options, listener, CancellationToken::new()).await
     };
     // No single address, so nothing that a URL could begin with.
     for asked in [false, true] {
@@ -134,7 +134,7 @@ async fn an_unchanged_answer_is_304() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_built_says_so_and_is_noted() {
     let world = World::new().await;
-    assert_eq!(world.github.unbuilt(), Vec::<String>::new());
+    assert_eq!(world.github.list_unimplemented(), Vec::<String>::new());
     world
         .maria
         .get("/repos/acme/widgets/milestones")
@@ -148,7 +148,7 @@ async fn what_is_not_built_says_so_and_is_noted() {
         .await
         .expect(501);
     assert_eq!(
-        world.github.unbuilt(),
+        world.github.list_unimplemented(),
         [
             "GET /repos/acme/widgets/milestones",
             "DELETE /repos/acme/widgets",
@@ -187,7 +187,7 @@ async fn a_person_sees_the_green_check_and_no_markup_of_others() {
     let number = world.open_pull("topic").await;
     let sha = world
         .github
-        .pull("acme", "widgets", number)
+        .get_pull("acme", "widgets", number)
         .await
         .unwrap()
         .head_sha;

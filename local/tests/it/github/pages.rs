@@ -49,7 +49,7 @@ async fn furnish(world: &World) -> u64 {
     let number = world.open_pull("topic").await;
     let sha = world
         .github
-        .pull("acme", "widgets", number)
+        .get_pull("acme", "widgets", number)
         .await
         .unwrap()
         .head_sha;
@@ -84,7 +84,7 @@ async fn every_link_of_every_page_leads_to_a_page() {
     let pull = format!("/acme/widgets/pull/{number}");
     let sha = world
         .github
-        .pull("acme", "widgets", number)
+        .get_pull("acme", "widgets", number)
         .await
         .unwrap()
         .head_sha;
@@ -169,7 +169,7 @@ async fn every_link_of_every_page_leads_to_a_page() {
             "{part} is not in {seen:?}"
         );
     }
-    assert_eq!(world.github.unbuilt(), Vec::<String>::new());
+    assert_eq!(world.github.list_unimplemented(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,10 +212,10 @@ async fn what_is_not_there_is_a_page_for_people_and_json_for_clients() {
 async fn a_pull_request_shows_its_checks_and_who_may_be_commented_as() {
     let world = World::new().await;
     let number = furnish(&world).await;
-    let maria = world.github.add_person("maria").await.unwrap();
-    world.github.add_person("stan").await.unwrap();
+    let maria = world.github.add_local_user("maria").await.unwrap();
+    world.github.add_local_user("stan").await.unwrap();
     assert_eq!(
-        world.github.add_person("maria").await.unwrap().token,
+        world.github.add_local_user("maria").await.unwrap().token,
         maria.token,
         "it stays the same"
     );

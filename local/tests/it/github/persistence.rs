@@ -1,6 +1,6 @@
 //! A second run on the same data.
 
-use local::github::{Github, Options};
+use local::github::{FakeGithub, FakeGithubOptions};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -9,9 +9,9 @@ use super::world::{World, listener};
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_is_there_again() {
     let data = tempfile::tempdir().unwrap();
-    let options = || Options {
+    let options = || FakeGithubOptions {
         data: Some(data.path().to_owned()),
-        ..Options::default()
+        ..FakeGithubOptions::default()
     };
     let world = World::with(options()).await;
     let number = world.open_pull("topic").await;
@@ -21,8 +21,8 @@ async fn everything_is_there_again() {
         .post(&comments, json!({"body": "still here"}))
         .await
         .expect(201);
-    world.github.settled().await;
-    let refused = Github::start(options(), listener().await, CancellationToken::new()).await;
+    world.github.wait_for_deliveries().await;
+    let refused = FakeGithub::start(options(), listener().await, CancellationToken::new()).await;
     let refusal = format!("{:#}", refused.unwrap_err());
     assert!(
         refusal.contains(&format!("process {}", std::process::id())),
@@ -40,7 +40,7 @@ async fn everything_is_there_again() {
     assert_eq!(
         world
             .github
-            .comments("acme", "widgets", number)
+            .list_comments("acme", "widgets", number)
             .await
             .unwrap()[0]
             .body,

@@ -108,7 +108,7 @@ async fn squashing_leaves_one_commit_and_rebasing_is_not_built() {
         .expect(200);
     assert_eq!(commit["parents"].as_array().map(Vec::len), Some(1));
     assert_eq!(commit["commit"]["message"], "All of it\n\nwhy");
-    assert_eq!(world.github.unbuilt().len(), 1);
+    assert_eq!(world.github.list_unimplemented().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -262,7 +262,7 @@ async fn a_pull_request_closes_with_its_branch() {
     assert_eq!(
         world
             .github
-            .pull("acme", "widgets", number)
+            .get_pull("acme", "widgets", number)
             .await
             .unwrap()
             .state,
@@ -282,7 +282,7 @@ async fn another_base() {
     let number = world.open_pull("topic").await;
     let sha = world
         .github
-        .branch("acme", "widgets", "main")
+        .find_branch_tip("acme", "widgets", "main")
         .await
         .unwrap()
         .unwrap();

@@ -76,7 +76,7 @@ async fn what_nobody_took_is_on_record_and_sent_again_when_asked() {
         .await
         .unwrap();
     let app = world.app_client();
-    world.github.settled().await;
+    world.github.wait_for_deliveries().await;
     let list = app
         .get("/app/hook/deliveries?per_page=100")
         .await
@@ -103,7 +103,7 @@ async fn what_nobody_took_is_on_record_and_sent_again_when_asked() {
     );
     let last = world
         .github
-        .deliveries("prow")
+        .list_deliveries("prow")
         .await
         .unwrap()
         .pop()
@@ -135,7 +135,7 @@ async fn deliveries_are_paged_by_cursor() {
     }
     assert_eq!(
         seen.len(),
-        world.github.deliveries("prow").await.unwrap().len()
+        world.github.list_deliveries("prow").await.unwrap().len()
     );
 }
 

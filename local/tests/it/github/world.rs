@@ -3,7 +3,9 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use local::github::{AppCredentials, Github, Level, Options, Permissions, RepoOptions};
+use local::github::{
+    AppCredentials, AppPermissions, FakeGithub, FakeGithubOptions, PermissionLevel, RepoOptions,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -16,7 +18,7 @@ pub(crate) const SECRET: &str = "webhook-secret";
 /// `acme/widgets` with a first commit on `main`, owned by an organisation of which `maria` is a
 /// member; `stan` is a stranger. The App `prow` is installed on `acme`.
 pub(crate) struct World {
-    pub(crate) github: Github,
+    pub(crate) github: FakeGithub,
     pub(crate) maria: Client,
     pub(crate) stan: Client,
     pub(crate) app: AppCredentials,
@@ -30,8 +32,8 @@ pub(crate) async fn listener() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-pub(crate) fn all_permissions() -> Permissions {
-    Permissions::from(
+pub(crate) fn all_permissions() -> AppPermissions {
+    AppPermissions::from(
         [
             "checks",
             "contents",
@@ -40,15 +42,15 @@ pub(crate) fn all_permissions() -> Permissions {
             "statuses",
             "members",
         ]
-        .map(|scope| (scope, Level::Write)),
+        .map(|scope| (scope, PermissionLevel::Write)),
     )
 }
 
 /// A stand-in that was just stopped may hold its data a moment longer: until its last connection is closed.
-async fn start(options: &Options, shutdown: &CancellationToken) -> Github {
+async fn start(options: &FakeGithubOptions, shutdown: &CancellationToken) -> FakeGithub {
     let mut attempts = 0;
     loop {
-        match Github::start(options.clone(), listener().await, shutdown.clone()).await {
+        match FakeGithub::start(options.clone(), listener().await, shutdown.clone()).await {
             Ok(github) => return github,
             Err(error) if attempts == 100 => panic!("{error:#}"),
             Err(_) => attempts += 1,
@@ -59,10 +61,10 @@ async fn start(options: &Options, shutdown: &CancellationToken) -> Github {
 
 impl World {
     pub(crate) async fn new() -> World {
-        World::with(Options::default()).await
+        World::with(FakeGithubOptions::default()).await
     }
 
-    pub(crate) async fn with(options: Options) -> World {
+    pub(crate) async fn with(options: FakeGithubOptions) -> World {
         let shutdown = CancellationToken::new();
         let github = start(&options, &shutdown).await;
         let receiver = Receiver::start().await;
@@ -89,7 +91,7 @@ impl World {
         let work = world.clone_as(&world.maria, "acme/widgets");
         if world
             .github
-            .branch("acme", "widgets", "main")
+            .find_branch_tip("acme", "widgets", "main")
             .await
             .unwrap()
             .is_none()
@@ -97,7 +99,7 @@ impl World {
             work.commit("README.md", "hello\n", "First");
             work.git(&["push", "--quiet", "origin", "HEAD:main"]);
         }
-        world.github.settled().await;
+        world.github.wait_for_deliveries().await;
         world
     }
 
@@ -163,7 +165,7 @@ impl World {
 
     /// Every webhook so far, as `event` or `event.action`.
     pub(crate) async fn told(&self) -> Vec<String> {
-        self.github.settled().await;
+        self.github.wait_for_deliveries().await;
         self.receiver.names()
     }
 }

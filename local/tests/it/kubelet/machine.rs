@@ -11,7 +11,7 @@ use kube::api::{DeleteParams, LogParams, PostParams};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client};
 use local::apiserver::{self, ApiServer};
-use local::kubelet::{self, Isolation, Utility};
+use local::kubelet::{self, Isolation, UtilityImage};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -33,13 +33,13 @@ impl Machine {
     pub(super) async fn start(isolation: Isolation) -> Self {
         // Not below /tmp, which containers do not see anyway.
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let api = ApiServer::start(apiserver::Options {
+        let api = ApiServer::start(apiserver::ApiServerOptions {
             db: None,
             logs: dir.path().join("logs"),
         })
         .await
         .unwrap();
-        let client = api.client("default");
+        let client = api.in_process_client("default");
         let shutdown = CancellationToken::new();
         let kubelet = run(client.clone(), dir.path(), isolation, shutdown.clone());
         Self {
@@ -178,12 +178,12 @@ fn run(
     isolation: Isolation,
     shutdown: CancellationToken,
 ) -> JoinHandle<anyhow::Result<()>> {
-    let utility = Utility {
+    let utility = UtilityImage {
         binary: PathBuf::from("/bin/sh"),
         argv0: "clonerefs".to_owned(),
     };
-    tokio::spawn(kubelet::run(
-        kubelet::Options {
+    tokio::spawn(kubelet::run_kubelet(
+        kubelet::KubeletOptions {
             client,
             exe: env!("CARGO_BIN_EXE_container").into(),
             images: BTreeMap::from([("registry/clonerefs:1".to_owned(), utility)]),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use common::{
-    digest::{Annotation, Digest, Level},
+    failure_digest::{AnnotationLevel, DigestAnnotation, FailureDigest},
     github::{CheckAnnotation, CheckConclusion, CheckOutput, CheckRunChange, CheckStatus},
-    inert,
     prowjob::{ProwJob, ProwJobState},
+    untrusted_text,
 };
 
 use crate::crier::{digest::markdown, quote::MAX_TEXT};
@@ -16,7 +16,11 @@ const MAX_TITLE: usize = 200;
 
 /// The check run for the job's state, without annotations. `losses` is what was not stored.
 #[must_use]
-pub fn change(job: &ProwJob, digest: Option<&Digest>, losses: &str) -> CheckRunChange {
+pub fn check_run_change(
+    job: &ProwJob,
+    digest: Option<&FailureDigest>,
+    losses: &str,
+) -> CheckRunChange {
     let status = job.status.clone().unwrap_or_default();
     let time = |time: Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
         time.map(|time| time.0.to_string())
@@ -34,7 +38,7 @@ pub fn change(job: &ProwJob, digest: Option<&Digest>, losses: &str) -> CheckRunC
     CheckRunChange {
         status: check,
         conclusion,
-        output: Some(output(
+        output: Some(check_output(
             &status.description,
             status.state,
             &status.url,
@@ -47,11 +51,11 @@ pub fn change(job: &ProwJob, digest: Option<&Digest>, losses: &str) -> CheckRunC
     }
 }
 
-fn output(
+fn check_output(
     description: &str,
     state: ProwJobState,
     url: &str,
-    digest: Option<&Digest>,
+    digest: Option<&FailureDigest>,
     losses: &str,
 ) -> CheckOutput {
     let told = match description.trim() {
@@ -60,25 +64,28 @@ fn output(
     };
     let title = match (state, digest) {
         (ProwJobState::Error, _) => format!("infrastructure: {told}"),
-        (_, Some(digest)) => markdown::title(digest),
+        (_, Some(digest)) => markdown::digest_title(digest),
         (_, None) => told.to_owned(),
     };
     CheckOutput {
-        title: inert::plain(&title, MAX_TITLE),
+        title: untrusted_text::escape_plain(&title, MAX_TITLE),
         summary: format!(
             "{}{}",
-            inert::code(told, MAX_TEXT),
-            markdown::losses(losses)
+            untrusted_text::escape_code_span(told, MAX_TEXT),
+            markdown::render_losses(losses)
         )
         .trim_end()
         .to_owned(),
-        text: digest.map_or_else(String::new, |digest| markdown::whole(url, digest)),
+        text: digest.map_or_else(String::new, |digest| markdown::render_digest(url, digest)),
         annotations: Vec::new(),
     }
 }
 
 /// The same with a batch of annotations.
-pub(super) fn with(change: &CheckRunChange, batch: &[CheckAnnotation]) -> CheckRunChange {
+pub(super) fn with_annotations(
+    change: &CheckRunChange,
+    batch: &[CheckAnnotation],
+) -> CheckRunChange {
     let mut change = change.clone();
     if let Some(output) = &mut change.output {
         output.annotations = batch.to_vec();
@@ -98,34 +105,34 @@ pub(super) fn lacks_permission(refusal: &str) -> bool {
 }
 
 /// A path's folder, empty for the root, and its name.
-pub(super) fn split(path: &str) -> (&str, &str) {
+pub(super) fn split_path(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
 /// The remarks on files that lie in these folders.
-pub(super) fn annotations(
-    remarks: &[Annotation],
+pub(super) fn check_annotations(
+    remarks: &[DigestAnnotation],
     folders: &BTreeMap<&str, Vec<String>>,
 ) -> Vec<CheckAnnotation> {
-    let is_there = |remark: &&Annotation| {
-        let (folder, name) = split(&remark.path);
+    let is_there = |remark: &&DigestAnnotation| {
+        let (folder, name) = split_path(&remark.path);
         let names = folders.get(folder);
         names.is_some_and(|names| names.iter().any(|there| there == name))
     };
-    let annotation = |remark: &Annotation| CheckAnnotation {
+    let annotation = |remark: &DigestAnnotation| CheckAnnotation {
         path: remark.path.clone(),
         start_line: remark.line,
         end_line: remark.line,
         annotation_level: match remark.level {
-            Level::Failure => "failure",
-            Level::Warning => "warning",
-            Level::Notice => "notice",
+            AnnotationLevel::Failure => "failure",
+            AnnotationLevel::Warning => "warning",
+            AnnotationLevel::Notice => "notice",
         }
         .to_owned(),
         // GitHub wants some text.
         message: match remark.message.as_str() {
             "" => "failed here".to_owned(),
-            message => inert::plain(message, MAX_TEXT),
+            message => untrusted_text::escape_plain(message, MAX_TEXT),
         },
     };
     remarks.iter().filter(is_there).map(annotation).collect()
@@ -133,11 +140,15 @@ pub(super) fn annotations(
 
 #[cfg(test)]
 mod tests {
-    use common::{digest::Kind, prowjob::ProwJobStatus};
+    use common::{failure_digest::FailureKind, prowjob::ProwJobStatus};
 
     use super::*;
 
-    fn told(state: ProwJobState, description: &str, digest: Option<&Digest>) -> CheckRunChange {
+    fn told(
+        state: ProwJobState,
+        description: &str,
+        digest: Option<&FailureDigest>,
+    ) -> CheckRunChange {
         let mut job = ProwJob::new("pj", Default::default());
         job.status = Some(ProwJobStatus {
             state,
@@ -145,7 +156,7 @@ mod tests {
             url: "https://deck/7".into(),
             ..ProwJobStatus::default()
         });
-        change(&job, digest, "")
+        check_run_change(&job, digest, "")
     }
 
     #[test]
@@ -192,7 +203,7 @@ mod tests {
             description: "Job succeeded.".into(),
             ..ProwJobStatus::default()
         });
-        let summary = |losses| change(&job, None, losses).output.unwrap().summary;
+        let summary = |losses| check_run_change(&job, None, losses).output.unwrap().summary;
         assert_eq!(
             summary("1 file was not stored: a`@all: no."),
             "`Job succeeded.`\n\nNot everything was stored: ``1 file was not stored: a`@all: no.``"
@@ -202,10 +213,10 @@ mod tests {
 
     #[test]
     fn titles_say_why() {
-        let digest = Digest {
-            kind: Kind::Tests,
+        let digest = FailureDigest {
+            kind: FailureKind::Tests,
             summary: "1 of 3 tests failed: TestFoo".into(),
-            ..Digest::default()
+            ..FailureDigest::default()
         };
         for (state, description, digest, expected) in [
             (
@@ -237,10 +248,10 @@ mod tests {
 
     #[test]
     fn only_files_that_are_there_are_annotated() {
-        let remark = |path: &str| Annotation {
+        let remark = |path: &str| DigestAnnotation {
             path: path.into(),
             line: 3,
-            level: Level::Warning,
+            level: AnnotationLevel::Warning,
             message: String::new(),
         };
         let folders = BTreeMap::from([
@@ -248,7 +259,7 @@ mod tests {
             ("a/b", vec!["c.go".to_owned()]),
         ]);
         let remarks = ["main.go", "a/b/c.go", "a/b/d.go", "x/main.go", "c.go"].map(remark);
-        let told: Vec<_> = annotations(&remarks, &folders)
+        let told: Vec<_> = check_annotations(&remarks, &folders)
             .into_iter()
             .map(|one| format!("{} {}", one.annotation_level, one.path))
             .collect();

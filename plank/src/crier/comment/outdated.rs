@@ -7,43 +7,43 @@ use common::{
     prowjob::{ProwJob, Pull, labels},
 };
 
-use super::{cell, name_of, ours, table};
+use super::{format_cell, own_comments, row_name, table_rows};
 use common::github::IssueComment;
 
 /// Where the jobs of a pull request come from.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
+pub struct PresubmitOrigin<'a> {
     /// Those of the central configuration that run on its base branch.
     pub central: &'a [&'a Presubmit],
     /// There may be others: its repository may have jobs of its own, or crier was given no job files.
     pub may_have_others: bool,
 }
 
-impl Origin<'_> {
-    fn knows(&self, name: &str) -> bool {
+impl PresubmitOrigin<'_> {
+    fn has_central_job(&self, name: &str) -> bool {
         self.central.iter().any(|job| is_named(&job.context, name))
     }
 }
 
 /// Names of rows that may have to go: of no central job, and of another commit than the newest of
 /// `jobs`, which are told now.
-pub fn suspects(
+pub fn find_outdated_candidates(
     comments: &[IssueComment],
     bot: &str,
     jobs: &[&ProwJob],
-    origin: &Origin<'_>,
+    origin: &PresubmitOrigin<'_>,
 ) -> BTreeSet<String> {
-    let newest = jobs.iter().max_by_key(|job| created(job));
-    let Some(head) = newest.and_then(|job| pull(job)) else {
+    let newest = jobs.iter().max_by_key(|job| creation_order(job));
+    let Some(head) = newest.and_then(|job| first_pull(job)) else {
         return BTreeSet::new();
     };
-    let rows = ours(comments, bot).flat_map(|comment| table(&comment.body));
-    let old_rows = rows.filter(|row| commit_of(row).is_some_and(|commit| commit != head.sha));
-    let old_jobs = jobs.iter().filter(|job| !is_at(job, &head.sha));
+    let rows = own_comments(comments, bot).flat_map(|comment| table_rows(&comment.body));
+    let old_rows = rows.filter(|row| row_commit(row).is_some_and(|commit| commit != head.sha));
+    let old_jobs = jobs.iter().filter(|job| !is_at_commit(job, &head.sha));
     old_rows
-        .map(|row| name_of(row).to_owned())
-        .chain(old_jobs.map(|job| cell(&job.spec.context)))
-        .filter(|name| !origin.knows(name))
+        .map(|row| row_name(row).to_owned())
+        .chain(old_jobs.map(|job| format_cell(&job.spec.context)))
+        .filter(|name| !origin.has_central_job(name))
         .collect()
 }
 
@@ -52,34 +52,34 @@ pub fn suspects(
 /// All go where the central configuration has all jobs there are. Else only what ran by itself on
 /// an earlier commit, did not on the newest, and was not asked for there: what somebody asks for is
 /// not expected to run on each commit.
-pub fn outdated(
+pub fn find_outdated_rows(
     suspects: BTreeSet<String>,
     runs: &[ProwJob],
-    origin: &Origin<'_>,
+    origin: &PresubmitOrigin<'_>,
 ) -> BTreeSet<String> {
     if !origin.may_have_others {
         return suspects;
     }
-    let newest = runs.iter().max_by_key(|run| created(run));
-    let Some(head) = newest.and_then(pull).map(|pull| pull.sha.as_str()) else {
+    let newest = runs.iter().max_by_key(|run| creation_order(run));
+    let Some(head) = newest.and_then(first_pull).map(|pull| pull.sha.as_str()) else {
         return BTreeSet::new();
     };
-    let at_head = by_itself(runs, head);
+    let at_head = auto_started_contexts(runs, head);
     let commits: BTreeSet<&str> = runs
         .iter()
-        .filter_map(pull)
+        .filter_map(first_pull)
         .map(|pull| &*pull.sha)
         .collect();
     let before: Vec<BTreeSet<&str>> = commits
         .into_iter()
         .filter(|commit| *commit != head)
-        .map(|commit| by_itself(runs, commit))
+        .map(|commit| auto_started_contexts(runs, commit))
         // Two pushes start something in common, or one of them was none.
         .filter(|contexts| !contexts.is_disjoint(&at_head))
         .collect();
     let has = |contexts: &BTreeSet<&str>, name: &str| contexts.iter().any(|it| is_named(it, name));
     let asked_for = |name: &str| {
-        let mut at_head = runs.iter().filter(|run| is_at(run, head));
+        let mut at_head = runs.iter().filter(|run| is_at_commit(run, head));
         at_head.any(|run| is_named(&run.spec.context, name))
     };
     let mut all = suspects;
@@ -89,39 +89,41 @@ pub fn outdated(
 
 /// The contexts of what the first event of a commit has started: its push, unless nothing runs
 /// before somebody asks.
-fn by_itself<'a>(runs: &'a [ProwJob], commit: &str) -> BTreeSet<&'a str> {
-    let of_event = |run: &&'a ProwJob| is_at(run, commit) && event(run).is_some();
+fn auto_started_contexts<'a>(runs: &'a [ProwJob], commit: &str) -> BTreeSet<&'a str> {
+    let of_event = |run: &&'a ProwJob| is_at_commit(run, commit) && event_guid(run).is_some();
     let all = || runs.iter().filter(of_event);
-    let first = all().min_by_key(|run| created(run)).and_then(event);
-    let started = all().filter(|run| event(run) == first);
+    let first = all()
+        .min_by_key(|run| creation_order(run))
+        .and_then(event_guid);
+    let started = all().filter(|run| event_guid(run) == first);
     started.map(|run| run.spec.context.as_str()).collect()
 }
 
-fn is_at(run: &ProwJob, commit: &str) -> bool {
-    pull(run).is_some_and(|pull| pull.sha == commit)
+fn is_at_commit(run: &ProwJob, commit: &str) -> bool {
+    first_pull(run).is_some_and(|pull| pull.sha == commit)
 }
 
-fn pull(run: &ProwJob) -> Option<&Pull> {
+fn first_pull(run: &ProwJob) -> Option<&Pull> {
     run.spec.refs.as_ref()?.pulls.first()
 }
 
-fn event(run: &ProwJob) -> Option<&str> {
+fn event_guid(run: &ProwJob) -> Option<&str> {
     let labels = run.metadata.labels.as_ref()?;
     labels.get(labels::EVENT_GUID).map(String::as_str)
 }
 
 /// Kubernetes tells the age of objects in seconds; within one, build ids rise.
-fn created(run: &ProwJob) -> Option<(jiff::Timestamp, Option<u64>)> {
+fn creation_order(run: &ProwJob) -> Option<(jiff::Timestamp, Option<u64>)> {
     let time = run.metadata.creation_timestamp.as_ref()?.0;
     let status = run.status.as_ref();
     Some((time, status.and_then(|status| status.build_id.parse().ok())))
 }
 
 fn is_named(context: &str, name: &str) -> bool {
-    context == name || cell(context) == name
+    context == name || format_cell(context) == name
 }
 
-fn commit_of(row: &str) -> Option<&str> {
+fn row_commit(row: &str) -> Option<&str> {
     row.split(super::CELL).nth(1)
 }
 

@@ -1,5 +1,5 @@
 use common::{
-    github::User,
+    github::GithubUser,
     prowjob::{ProwJobStatus, Pull, Refs},
 };
 use insta::assert_snapshot;
@@ -40,9 +40,9 @@ fn job(context: &str, state: ProwJobState) -> ProwJob {
 fn comment(id: u64, login: &str, body: &str) -> IssueComment {
     IssueComment {
         id,
-        user: User {
+        user: GithubUser {
             login: login.into(),
-            ..User::default()
+            ..GithubUser::default()
         },
         body: body.into(),
         html_url: String::new(),
@@ -57,34 +57,35 @@ fn report(id: u64, rows: &[&str]) -> IssueComment {
     comment(id, BOT, &body)
 }
 
-fn told(comments: &[IssueComment], jobs: &[ProwJob], sums_up: bool) -> Vec<Action> {
+fn told(comments: &[IssueComment], jobs: &[ProwJob], sums_up: bool) -> Vec<CommentChange> {
     let jobs: Vec<&ProwJob> = jobs.iter().collect();
-    let report = Report {
+    let report = CommentReport {
         jobs: &jobs,
         sums_up,
         digests: &[],
         note: "",
         outdated: &BTreeSet::new(),
     };
-    plan(comments, BOT, &report)
+    plan_comments(comments, BOT, &report)
 }
 
 /// What is done, with the names in the table.
-fn short(actions: &[Action]) -> Vec<String> {
-    let names = |body: &str| table(body).map(name_of).collect::<Vec<_>>().join(",");
+fn short(actions: &[CommentChange]) -> Vec<String> {
+    let names = |body: &str| table_rows(body).map(row_name).collect::<Vec<_>>().join(",");
     actions
         .iter()
         .map(|action| match action {
-            Action::Create(body) => format!("create {}", names(body)),
-            Action::Edit(id, body) => format!("edit {id} {}", names(body)),
-            Action::Delete(id) => format!("delete {id}"),
+            CommentChange::Create(body) => format!("create {}", names(body)),
+            CommentChange::Edit(id, body) => format!("edit {id} {}", names(body)),
+            CommentChange::Delete(id) => format!("delete {id}"),
         })
         .collect()
 }
 
 #[test]
 fn a_failure_is_a_row_of_prows_table() {
-    let [Action::Create(body)] = &told(&[], &[job("unit", ProwJobState::Failure)], false)[..]
+    let [CommentChange::Create(body)] =
+        &told(&[], &[job("unit", ProwJobState::Failure)], false)[..]
     else {
         panic!("not one new comment");
     };
@@ -205,7 +206,7 @@ fn one_comment_is_kept_up_to_date() {
 #[test]
 fn what_already_stands_there_is_not_written_again() {
     let jobs = [job("unit", ProwJobState::Failure)];
-    let [Action::Create(body)] = &told(&[], &jobs, false)[..] else {
+    let [CommentChange::Create(body)] = &told(&[], &jobs, false)[..] else {
         panic!("not one new comment");
     };
     let there = comment(1, BOT, &body.replace('\n', "\r\n"));
@@ -215,7 +216,7 @@ fn what_already_stands_there_is_not_written_again() {
 #[test]
 fn a_summary_is_there_even_when_all_is_well() {
     let passed = job("unit", ProwJobState::Success);
-    let [Action::Create(body)] = &told(&[], std::slice::from_ref(&passed), true)[..] else {
+    let [CommentChange::Create(body)] = &told(&[], std::slice::from_ref(&passed), true)[..] else {
         panic!("not one new comment");
     };
     assert!(
@@ -248,7 +249,11 @@ fn required_is_what_the_label_says() {
         (None, "unknown"),
     ] {
         job.metadata.labels = label.map(|text| [(labels::IS_OPTIONAL.into(), text.into())].into());
-        assert_eq!(row(&job).split(CELL).nth(3), Some(expected), "{label:?}");
+        assert_eq!(
+            format_row(&job).split(CELL).nth(3),
+            Some(expected),
+            "{label:?}"
+        );
     }
 }
 
@@ -262,10 +267,10 @@ fn a_strangers_text_stays_in_its_cell() {
     evil.status.as_mut().unwrap().url = "http://d/) | [x](y".into();
     evil.spec.refs.as_mut().unwrap().pulls[0].author = "eve @org/all".into();
     let jobs = [evil.clone(), job("unit", ProwJobState::Failure)];
-    let [Action::Create(body)] = &told(&[], &jobs, false)[..] else {
+    let [CommentChange::Create(body)] = &told(&[], &jobs, false)[..] else {
         panic!("not one new comment");
     };
-    let rows: Vec<&str> = table(body).collect();
+    let rows: Vec<&str> = table_rows(body).collect();
     assert_eq!(rows.len(), 2);
     assert_eq!(
         rows[0],
@@ -283,15 +288,15 @@ fn a_strangers_text_stays_in_its_cell() {
 fn a_template_cannot_add_rows_and_a_long_one_is_left_out() {
     let failed = job("unit", ProwJobState::Failure);
     let body = |note: &str| {
-        let report = Report {
+        let report = CommentReport {
             jobs: &[&failed],
             sums_up: false,
             digests: &[],
             note,
             outdated: &BTreeSet::new(),
         };
-        match plan(&[], BOT, &report).pop() {
-            Some(Action::Create(body)) => body,
+        match plan_comments(&[], BOT, &report).pop() {
+            Some(CommentChange::Create(body)) => body,
             other => panic!("{other:?}"),
         }
     };
@@ -300,7 +305,7 @@ fn a_template_cannot_add_rows_and_a_long_one_is_left_out() {
         with_table.contains("`/test unit`\n\nFull PR test history\n"),
         "{with_table}"
     );
-    assert_eq!(table(&with_table).count(), 1);
+    assert_eq!(table_rows(&with_table).count(), 1);
     assert!(body(&"x".repeat(70_000)).len() < 1000);
 }
 
@@ -309,7 +314,7 @@ fn a_table_without_end_is_cut_at_its_old_end() {
     let jobs: Vec<ProwJob> = (0..2000)
         .map(|n| job(&format!("job-{n}"), ProwJobState::Failure))
         .collect();
-    let [Action::Create(body)] = &told(&[], &jobs, false)[..] else {
+    let [CommentChange::Create(body)] = &told(&[], &jobs, false)[..] else {
         panic!("not one new comment");
     };
     assert!(body.len() < 65_536, "{}", body.len());
@@ -340,10 +345,10 @@ fn only_presubmits_of_one_pull_request_are_told() {
         ),
         ("still running", edited(|job| job.status = None), false),
     ] {
-        assert_eq!(is_told(&job, &types), expected, "{name}");
+        assert_eq!(belongs_in_comment(&job, &types), expected, "{name}");
     }
     assert!(
-        !is_told(&edited(|_| ()), &types[1..]),
+        !belongs_in_comment(&edited(|_| ()), &types[1..]),
         "job_types_to_report"
     );
 }

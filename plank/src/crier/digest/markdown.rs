@@ -4,12 +4,12 @@
 //! it, so that no reader of comments takes it for a row of the table above.
 
 use common::{
-    digest::{Digest, Kind, Line, MAX_LINES},
-    inert::{self, code, html},
+    failure_digest::{DigestLine, FailureDigest, FailureKind, MAX_LINES},
+    untrusted_text::{self, escape_code_span, escape_html},
 };
 
 use crate::crier::{
-    comment::cell,
+    comment::format_cell,
     quote::{MAX_TEXT, MAX_URL},
 };
 
@@ -27,60 +27,63 @@ const END: &str = "<!-- end of failure digest -->";
 
 /// What a comment says of one failed job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct DigestBlock {
     /// The job as the table names it.
     pub name: String,
     text: String,
 }
 
-impl Block {
+impl DigestBlock {
     /// `context` is the job's, `url` the run's page, `losses` what was not stored.
     #[must_use]
-    pub fn new(context: &str, url: &str, digest: &Digest, losses: &str) -> Self {
+    pub fn new(context: &str, url: &str, digest: &FailureDigest, losses: &str) -> Self {
         let mut text = format!(
             "<details>\n<summary><code>{}</code> <code>{}</code></summary>\n\n",
-            html(context, MAX_TEXT),
-            html(&digest.summary, MAX_TEXT)
+            escape_html(context, MAX_TEXT),
+            escape_html(&digest.summary, MAX_TEXT)
         );
-        text.push_str(&tests(digest, COMMENT_TESTS));
-        text.push_str(&lines(&digest.best_lines(COMMENT_LINES, COMMENT_BYTES)));
-        text.push_str(self::losses(losses).trim_start());
-        text.push_str(&closing(url, digest));
+        text.push_str(&render_tests(digest, COMMENT_TESTS));
+        text.push_str(&render_lines(
+            &digest.best_lines(COMMENT_LINES, COMMENT_BYTES),
+        ));
+        text.push_str(self::render_losses(losses).trim_start());
+        text.push_str(&render_closing(url, digest));
         text.push_str("\n</details>\n");
         Self {
-            name: cell(context),
+            name: format_cell(context),
             text,
         }
     }
 }
 
 /// The section below a comment's table: the last blocks that fit, each to be found again by
-/// [`blocks`].
+/// [`parse_blocks`].
 #[must_use]
-pub fn digest_section(blocks: &[Block]) -> String {
+pub fn render_digest_section(blocks: &[DigestBlock]) -> String {
     let mut length = 0;
-    let fits = |block: &&Block| {
+    let fits = |block: &&DigestBlock| {
         length += block.text.len() + 2 * BEGIN.len() + block.name.len() + END.len();
         length <= MAX_SECTION
     };
     let count = blocks.iter().rev().take_while(fits).count();
     let shown = &blocks[blocks.len() - count..];
-    let one = |Block { name, text }: &Block| format!("{BEGIN}{name} -->\n{text}{END}\n");
+    let one =
+        |DigestBlock { name, text }: &DigestBlock| format!("{BEGIN}{name} -->\n{text}{END}\n");
     shown.iter().map(one).collect()
 }
 
 /// The blocks of a comment that is there.
 #[must_use]
-pub fn blocks(body: &str) -> Vec<Block> {
+pub fn parse_blocks(body: &str) -> Vec<DigestBlock> {
     let mut blocks = Vec::new();
-    let mut open: Option<Block> = None;
+    let mut open: Option<DigestBlock> = None;
     for line in body.lines() {
         let name = line
             .strip_prefix(BEGIN)
             .and_then(|rest| rest.strip_suffix(" -->"));
         match (name, &mut open) {
             (Some(name), _) => {
-                open = Some(Block {
+                open = Some(DigestBlock {
                     name: name.to_owned(),
                     text: String::new(),
                 });
@@ -98,23 +101,23 @@ pub fn blocks(body: &str) -> Vec<Block> {
 
 /// The long form, for a check run.
 #[must_use]
-pub fn whole(url: &str, digest: &Digest) -> String {
-    let mut text = tests(digest, usize::MAX);
-    text.push_str(&lines(&digest.best_lines(MAX_LINES, usize::MAX)));
-    text.push_str(&closing(url, digest));
+pub fn render_digest(url: &str, digest: &FailureDigest) -> String {
+    let mut text = render_tests(digest, usize::MAX);
+    text.push_str(&render_lines(&digest.best_lines(MAX_LINES, usize::MAX)));
+    text.push_str(&render_closing(url, digest));
     text
 }
 
-fn tests(digest: &Digest, max: usize) -> String {
+fn render_tests(digest: &FailureDigest, max: usize) -> String {
     let mut text = String::new();
     let shown = digest.tests.len().min(max);
     for test in &digest.tests[..shown] {
-        text.push_str(&format!("- {}", code(&test.name, MAX_TEXT)));
+        text.push_str(&format!("- {}", escape_code_span(&test.name, MAX_TEXT)));
         if !test.message.is_empty() {
-            text.push_str(&format!(": {}", code(&test.message, MAX_TEXT)));
+            text.push_str(&format!(": {}", escape_code_span(&test.message, MAX_TEXT)));
         }
         if !test.frame.is_empty() {
-            text.push_str(&format!(" at {}", code(&test.frame, MAX_TEXT)));
+            text.push_str(&format!(" at {}", escape_code_span(&test.frame, MAX_TEXT)));
         }
         text.push('\n');
     }
@@ -129,7 +132,7 @@ fn tests(digest: &Digest, max: usize) -> String {
 }
 
 /// Lines with their numbers.
-fn lines(lines: &[&Line]) -> String {
+fn render_lines(lines: &[&DigestLine]) -> String {
     if lines.is_empty() {
         return String::new();
     }
@@ -145,17 +148,20 @@ fn lines(lines: &[&Line]) -> String {
         }
         before = Some(line.number);
     }
-    inert::fence(&text, MAX_BLOCK) + "\n"
+    untrusted_text::escape_code_block(&text, MAX_BLOCK) + "\n"
 }
 
 /// What is missing, and where there is more.
-fn closing(url: &str, digest: &Digest) -> String {
+fn render_closing(url: &str, digest: &FailureDigest) -> String {
     let mut text = String::new();
     // An unknown failure's summary is its note.
-    if let Some(note) = digest.note.filter(|note| digest.summary != note.text()) {
-        text.push_str(&format!("{}\n\n", note.text()));
+    if let Some(note) = digest
+        .note
+        .filter(|note| digest.summary != note.user_message())
+    {
+        text.push_str(&format!("{}\n\n", note.user_message()));
     }
-    let url = inert::target(url, MAX_URL);
+    let url = untrusted_text::escape_link_target(url, MAX_URL);
     if url.is_empty() {
         return text;
     }
@@ -164,12 +170,13 @@ fn closing(url: &str, digest: &Digest) -> String {
         .iter()
         .filter(|line| line.error && line.number > 0);
     match best.min_by_key(|line| line.rank) {
-        Some(Line { number, .. }) => {
+        Some(DigestLine { number, .. }) => {
             let query = match digest.container.as_str() {
                 "" => String::new(),
                 other => format!("?container={other}"),
             };
-            let line = inert::target(&format!("{url}{query}#L{number}"), MAX_URL);
+            let line =
+                untrusted_text::escape_link_target(&format!("{url}{query}#L{number}"), MAX_URL);
             text.push_str(&format!("[Line {number} of the log]({line})\n"));
         }
         None => text.push_str(&format!("[The run]({url})\n")),
@@ -178,22 +185,22 @@ fn closing(url: &str, digest: &Digest) -> String {
 }
 
 /// What was not stored, as a paragraph of its own; nothing if all was.
-pub(crate) fn losses(losses: &str) -> String {
+pub(crate) fn render_losses(losses: &str) -> String {
     if losses.is_empty() {
         return String::new();
     }
     format!(
         "\n\nNot everything was stored: {}\n\n",
-        code(losses, MAX_TEXT)
+        escape_code_span(losses, MAX_TEXT)
     )
 }
 
 /// A title of at most 150 characters, plain: GitHub shows it as it is.
 #[must_use]
-pub fn title(digest: &Digest) -> String {
+pub fn digest_title(digest: &FailureDigest) -> String {
     match digest.kind {
         // A job that failed did so itself, also where its pod is what tells.
-        Kind::Pod if !digest.summary.starts_with("Job failed") => {
+        FailureKind::Pod if !digest.summary.starts_with("Job failed") => {
             format!("infrastructure: {}", digest.summary)
         }
         _ => digest.summary.clone(),
@@ -202,13 +209,13 @@ pub fn title(digest: &Digest) -> String {
 
 #[cfg(test)]
 mod tests {
-    use common::digest::{FailedTest, Note};
+    use common::failure_digest::{DigestNote, FailedTest};
     use insta::assert_snapshot;
 
     use super::*;
 
-    fn line(number: u64, text: &str, error: bool) -> Line {
-        Line {
+    fn line(number: u64, text: &str, error: bool) -> DigestLine {
+        DigestLine {
             number,
             text: text.into(),
             rank: 0,
@@ -216,9 +223,9 @@ mod tests {
         }
     }
 
-    fn digest() -> Digest {
-        Digest {
-            kind: Kind::Tests,
+    fn digest() -> FailureDigest {
+        FailureDigest {
+            kind: FailureKind::Tests,
             summary: "2 of 431 tests failed: TestFoo, <b>@all</b>".into(),
             total_tests: 431,
             failed_tests: 2,
@@ -238,7 +245,7 @@ mod tests {
                 line(7, "--- FAIL: TestFoo", true),
                 line(9, "```` <!-- end of failure digest -->", false),
             ],
-            ..Digest::default()
+            ..FailureDigest::default()
         }
     }
 
@@ -249,8 +256,8 @@ mod tests {
 
     #[test]
     fn a_block_of_a_comment() {
-        let block = Block::new("unit", "http://deck/view/7", &digest(), "");
-        assert_snapshot!(shown(&digest_section(&[block])), @r"
+        let block = DigestBlock::new("unit", "http://deck/view/7", &digest(), "");
+        assert_snapshot!(shown(&render_digest_section(&[block])), @r"
         <!-- failure digest of unit -->
         <details>
         <summary><code>unit</code> <code>2 of 431 tests failed: TestFoo, &lt;b&gt;@all&lt;/b&gt;</code></summary>
@@ -274,11 +281,13 @@ mod tests {
 
     #[test]
     fn a_block_says_what_was_not_stored() {
-        let digest = Digest {
+        let digest = FailureDigest {
             summary: "exit 1".into(),
-            ..Digest::default()
+            ..FailureDigest::default()
         };
-        let block = |losses| digest_section(&[Block::new("unit", "http://d/7", &digest, losses)]);
+        let block = |losses| {
+            render_digest_section(&[DigestBlock::new("unit", "http://d/7", &digest, losses)])
+        };
         let told = block("1 file was not stored: `a` <!-- end of failure digest --> @all: no.");
         assert_snapshot!(shown(&told), @r"
         <!-- failure digest of unit -->
@@ -292,23 +301,26 @@ mod tests {
         </details>
         <!-- end of failure digest -->
         ");
-        assert_eq!(blocks(&told).len(), 1);
+        assert_eq!(parse_blocks(&told).len(), 1);
         assert!(!block("").contains("stored"));
     }
 
     #[test]
     fn blocks_are_found_again() {
-        let all: Vec<Block> = ["unit", "a --> b", "c"]
+        let all: Vec<DigestBlock> = ["unit", "a --> b", "c"]
             .iter()
-            .map(|name| Block::new(name, "http://deck/1", &digest(), ""))
+            .map(|name| DigestBlock::new(name, "http://deck/1", &digest(), ""))
             .collect();
-        let body = format!("table\n\n{}tail\n", digest_section(&all));
-        assert_eq!(blocks(&body), all);
-        assert_eq!(blocks("no digest\n"), []);
-        assert_eq!(blocks("<!-- failure digest of x -->\nnever closed"), []);
+        let body = format!("table\n\n{}tail\n", render_digest_section(&all));
+        assert_eq!(parse_blocks(&body), all);
+        assert_eq!(parse_blocks("no digest\n"), []);
+        assert_eq!(
+            parse_blocks("<!-- failure digest of x -->\nnever closed"),
+            []
+        );
         let many = vec![all[0].clone(); 200];
-        assert!(digest_section(&many).len() <= MAX_SECTION);
-        assert!(!blocks(&digest_section(&many)).is_empty());
+        assert!(render_digest_section(&many).len() <= MAX_SECTION);
+        assert!(!parse_blocks(&render_digest_section(&many)).is_empty());
     }
 
     #[test]
@@ -318,20 +330,20 @@ mod tests {
             message: "`".repeat(300),
             frame: "`".repeat(200),
         };
-        let longest = Digest {
+        let longest = FailureDigest {
             tests: vec![test; 20],
             lines: (1..=60)
                 .map(|n| line(2 * n, &"`".repeat(300), true))
                 .collect(),
             ..digest()
         };
-        assert!(whole("http://deck/7", &longest).len() < 65_535);
-        let withheld = Digest {
-            note: Some(Note::Uncensored),
+        assert!(render_digest("http://deck/7", &longest).len() < 65_535);
+        let withheld = FailureDigest {
+            note: Some(DigestNote::Uncensored),
             lines: Vec::new(),
             ..digest()
         };
-        let text = whole("", &withheld);
+        let text = render_digest("", &withheld);
         assert!(text.contains("not marked as censored"), "{text}");
     }
 }

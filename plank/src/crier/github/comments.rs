@@ -1,4 +1,4 @@
-//! Makes the comments of a pull request as [`comment::plan`] wants them.
+//! Makes the comments of a pull request as [`comment::plan_comments`] wants them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,42 +7,46 @@ use std::{
 
 use common::{
     config::Config,
-    github::{Error as GitHubError, IssueComment},
+    github::{GithubError, IssueComment},
     kube::DeserializeGuard,
     prowjob::{ProwJob, ProwJobState, labels},
-    template::Template,
+    template::GoTemplate,
 };
 use kube::{Api, ResourceExt, api::ListParams};
 
-use super::GithubReporter;
+use super::GithubJobReporter;
 use crate::crier::{
-    comment::{self, Action},
-    digest::markdown::Block,
-    news::News,
-    pull_queue::Pull,
+    comment::{self, CommentChange},
+    digest::markdown::DigestBlock,
+    pull_queue::PullKey,
     quote,
-    reporter::Error,
+    reporter::ReportError,
+    state_change::JobStateChange,
 };
 
 /// `ProwJob`s of a pull request that are looked at in one answer of the API.
-const PAGE: u32 = 500;
+const PAGE_SIZE: u32 = 500;
 
-impl GithubReporter {
+impl GithubJobReporter {
     /// Tells of all these jobs in one go. What GitHub will never take is given up.
     pub(super) async fn update_comments(
         &self,
-        pull: &Pull,
-        mut all: Vec<Arc<News>>,
-    ) -> Result<(), Error> {
+        pull: &PullKey,
+        mut all: Vec<Arc<JobStateChange>>,
+    ) -> Result<(), ReportError> {
         all.sort_by_key(|news| news.job.creation_timestamp());
         let Some(last) = all.last() else {
             return Ok(());
         };
-        match self.workers.run(self.try_update(pull, &all)).await {
-            Err(Error::GitHub(
-                error @ (GitHubError::NotFound(_)
-                | GitHubError::Forbidden(_)
-                | GitHubError::Invalid(_)),
+        match self
+            .workers
+            .run_limited(self.try_update_comments(pull, &all))
+            .await
+        {
+            Err(ReportError::GitHub(
+                error @ (GithubError::NotFound(_)
+                | GithubError::Forbidden(_)
+                | GithubError::Invalid(_)),
             )) => {
                 tracing::warn!(
                     prowjob = last.job.name_any(),
@@ -58,14 +62,21 @@ impl GithubReporter {
         }
     }
 
-    async fn try_update(&self, pull: &Pull, all: &[Arc<News>]) -> Result<(), Error> {
+    async fn try_update_comments(
+        &self,
+        pull: &PullKey,
+        all: &[Arc<JobStateChange>],
+    ) -> Result<(), ReportError> {
         let Some(first) = all.first() else {
             return Ok(());
         };
         let config = Arc::clone(&self.ctx.config.borrow());
-        let sums_up = config.prow.github_reporter.sums_up(&pull.org, &pull.repo);
+        let sums_up = config
+            .prow
+            .github_reporter
+            .uses_summary_comment(&pull.org, &pull.repo);
         let of_pull = if sums_up {
-            match all_of_pull(self.runs_of_pull(&first.job).await?) {
+            match newest_finished_runs(self.runs_of_pull(&first.job).await?) {
                 Some(jobs) => jobs,
                 // The last one of them sums up.
                 None => return Ok(()),
@@ -82,41 +93,45 @@ impl GithubReporter {
             return Ok(());
         }
         let template = config.prow.plank.report_template_for(&first.job.spec);
-        let note = note(template, first).await?;
+        let note = render_note(template, first).await?;
         let (github, org, repo) = (&self.ctx.github, pull.org.as_str(), pull.repo.as_str());
         let bot = github.bot_login().await?;
-        let comments = github.comments_of(org, repo, pull.number, &bot).await?;
-        let outdated = self.outdated(&config, &comments, &bot, &jobs).await?;
-        let digests = digests(all).await;
-        let report = comment::Report {
+        let comments = github
+            .list_comments_of(org, repo, pull.number, &bot)
+            .await?;
+        let outdated = self
+            .find_outdated_rows(&config, &comments, &bot, &jobs)
+            .await?;
+        let digests = collect_digests(all).await;
+        let report = comment::CommentReport {
             jobs: &jobs,
             digests: &digests,
             sums_up,
             note: &note,
             outdated: &outdated,
         };
-        for action in comment::plan(&comments, &bot, &report) {
-            let (what, number) = (action.name(), pull.number);
+        for action in comment::plan_comments(&comments, &bot, &report) {
+            let (what, number) = (action.describe_change(), pull.number);
             tracing::info!(org, repo, pr = number, jobs = jobs.len(), "{what}");
             match action {
-                Action::Create(body) => {
+                CommentChange::Create(body) => {
                     github.create_comment(org, repo, number, &body).await?;
                 }
-                Action::Edit(id, body) => github.edit_comment(org, repo, id, &body).await?,
-                Action::Delete(id) => github.delete_comment(org, repo, id).await?,
+                CommentChange::Edit(id, body) => github.edit_comment(org, repo, id, &body).await?,
+                CommentChange::Delete(id) => github.delete_comment(org, repo, id).await?,
             }
         }
         Ok(())
     }
 
     /// Names of the rows that nobody could run any more. Most often there is none to look into.
-    async fn outdated(
+    async fn find_outdated_rows(
         &self,
         config: &Config,
         comments: &[IssueComment],
         bot: &str,
         jobs: &[&ProwJob],
-    ) -> Result<BTreeSet<String>, Error> {
+    ) -> Result<BTreeSet<String>, ReportError> {
         let refs = jobs.first().and_then(|job| job.spec.refs.as_ref());
         let refs = refs.cloned().unwrap_or_default();
         let central = config.presubmits_for(&refs.org_repo());
@@ -124,20 +139,20 @@ impl GithubReporter {
         let of_branch = central
             .iter()
             .filter(|job| job.brancher.runs_on(&refs.base_ref));
-        let origin = comment::Origin {
+        let origin = comment::PresubmitOrigin {
             central: &of_branch.map(|job| &**job).collect::<Vec<_>>(),
             may_have_others: central.is_empty() || in_repo.is_enabled(&refs.org, &refs.repo),
         };
-        let suspects = comment::suspects(comments, bot, jobs, &origin);
+        let suspects = comment::find_outdated_candidates(comments, bot, jobs, &origin);
         let runs = match jobs.first() {
             Some(job) if !suspects.is_empty() => self.runs_of_pull(job).await?,
             _ => return Ok(suspects),
         };
-        Ok(comment::outdated(suspects, &runs, &origin))
+        Ok(comment::find_outdated_rows(suspects, &runs, &origin))
     }
 
     /// The runs of the pull request that are there, without what nobody looks at here.
-    async fn runs_of_pull(&self, job: &ProwJob) -> Result<Vec<ProwJob>, Error> {
+    async fn runs_of_pull(&self, job: &ProwJob) -> Result<Vec<ProwJob>, ReportError> {
         let own = |key: &str| job.labels().get(key).map_or("", String::as_str);
         let selector = [labels::ORG, labels::REPO, labels::PULL]
             .map(|key| format!("{key}={}", own(key)))
@@ -145,14 +160,14 @@ impl GithubReporter {
         let namespace = job.namespace().unwrap_or_default();
         let api: Api<DeserializeGuard<ProwJob>> =
             Api::namespaced(self.ctx.clusters.infra().clone(), &namespace);
-        let mut params = ListParams::default().labels(&selector).limit(PAGE);
+        let mut params = ListParams::default().labels(&selector).limit(PAGE_SIZE);
         let mut runs = Vec::new();
         loop {
             let page = api.list(&params).await?;
             let types = &self.ctx.config.borrow().prow.github_reporter;
             for mut job in page.items.into_iter().filter_map(|job| job.0.ok()) {
                 job.spec.pod_spec = None;
-                if comment::is_of_pull(&job, &types.job_types_to_report) {
+                if comment::is_reported_presubmit(&job, &types.job_types_to_report) {
                     runs.push(job);
                 }
             }
@@ -165,7 +180,7 @@ impl GithubReporter {
 }
 
 /// The newest run of each job of the pull request; `None` while one of them runs.
-fn all_of_pull(runs: Vec<ProwJob>) -> Option<Vec<ProwJob>> {
+fn newest_finished_runs(runs: Vec<ProwJob>) -> Option<Vec<ProwJob>> {
     let mut newest: BTreeMap<String, ProwJob> = BTreeMap::new();
     for job in runs {
         if !comment::has_ended(&job) {
@@ -180,32 +195,32 @@ fn all_of_pull(runs: Vec<ProwJob>) -> Option<Vec<ProwJob>> {
 }
 
 /// Why those of them failed that are in the table.
-async fn digests(all: &[Arc<News>]) -> Vec<Block> {
+async fn collect_digests(all: &[Arc<JobStateChange>]) -> Vec<DigestBlock> {
     let mut blocks = Vec::new();
     for news in all {
         let job = &news.job;
         if job.state() != ProwJobState::Failure {
             continue;
         }
-        let prepared = news.prepared().await;
+        let prepared = news.report_details().await;
         if let Some(digest) = &prepared.digest {
             let url = job.status.as_ref().map_or("", |status| &status.url);
             let context = &job.spec.context;
-            blocks.push(Block::new(context, url, digest, &prepared.losses));
+            blocks.push(DigestBlock::new(context, url, digest, &prepared.losses));
         }
     }
     blocks
 }
 
 /// What the installation's template says; nothing when it cannot.
-async fn note(template: &str, news: &News) -> Result<String, Error> {
+async fn render_note(template: &str, news: &JobStateChange) -> Result<String, ReportError> {
     if template.is_empty() {
         return Ok(String::new());
     }
-    let Some(job) = news.whole().await? else {
+    let Some(job) = news.read_full_job().await? else {
         return Ok(String::new());
     };
-    let rendered = Template::parse(template)
+    let rendered = GoTemplate::parse_template(template)
         .and_then(|template| template.render_job_as(&job, quote::for_github));
     Ok(rendered.unwrap_or_else(|error| {
         let job = &news.job;

@@ -18,7 +18,7 @@ const MAX_TEXT: usize = 40_000;
 const DEFAULT_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// Answers that another try will not change; others are about the token, or Slack's own trouble.
-const PERMANENT: [&str; 9] = [
+const PERMANENT_ERRORS: [&str; 9] = [
     "channel_not_found",
     "not_in_channel",
     "is_archived",
@@ -32,7 +32,7 @@ const PERMANENT: [&str; 9] = [
 
 /// Why a message was not written.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub(crate) enum SlackError {
     #[error("no token is given for the Slack host {0:?}: see --additional-slack-token-files")]
     UnknownHost(String),
     #[error("no channel is configured")]
@@ -47,12 +47,12 @@ pub(crate) enum Error {
     Other(#[from] anyhow::Error),
 }
 
-impl Error {
+impl SlackError {
     /// Whether trying again is of no use.
     pub(crate) fn is_permanent(&self) -> bool {
         match self {
             Self::UnknownHost(_) | Self::NoChannel => true,
-            Self::Refused(why) => PERMANENT.contains(&why.as_str()),
+            Self::Refused(why) => PERMANENT_ERRORS.contains(&why.as_str()),
             Self::RateLimited(_) | Self::Other(_) => false,
         }
     }
@@ -60,7 +60,7 @@ impl Error {
 
 /// Workspaces that can be written to.
 #[derive(Clone, Debug)]
-pub struct Slack {
+pub struct SlackClient {
     endpoint: String,
     /// Read for each message, so that a renewed token is used.
     token_files: BTreeMap<String, PathBuf>,
@@ -68,13 +68,13 @@ pub struct Slack {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct SlackResponse {
     ok: bool,
     #[serde(default)]
     error: String,
 }
 
-impl Slack {
+impl SlackClient {
     /// Writes by the API at `endpoint`, with a token file for each host.
     pub fn new(endpoint: &str, token_files: BTreeMap<String, PathBuf>) -> anyhow::Result<Self> {
         let client = reqwest::Client::builder()
@@ -90,12 +90,17 @@ impl Slack {
         })
     }
 
-    pub(super) async fn post(&self, host: &str, channel: &str, text: &str) -> Result<(), Error> {
+    pub(super) async fn post_message(
+        &self,
+        host: &str,
+        channel: &str,
+        text: &str,
+    ) -> Result<(), SlackError> {
         if channel.is_empty() {
-            return Err(Error::NoChannel);
+            return Err(SlackError::NoChannel);
         }
         let file = self.token_files.get(host);
-        let file = file.ok_or_else(|| Error::UnknownHost(host.to_owned()))?;
+        let file = file.ok_or_else(|| SlackError::UnknownHost(host.to_owned()))?;
         let token = tokio::fs::read_to_string(file)
             .await
             .with_context(|| format!("reading {}", file.display()))?;
@@ -121,16 +126,16 @@ impl Slack {
             let wait = response.headers().get(header::RETRY_AFTER);
             let wait = wait.and_then(|wait| wait.to_str().ok()?.parse().ok());
             let wait = wait.map_or(DEFAULT_WAIT, Duration::from_secs);
-            return Err(Error::RateLimited(wait.min(LONGEST_WAIT)));
+            return Err(SlackError::RateLimited(wait.min(LONGEST_WAIT)));
         }
-        let answer: Answer = response
+        let answer: SlackResponse = response
             .json()
             .await
             .with_context(|| format!("Slack answers {status} without its JSON"))?;
         match (answer.ok, answer.error.as_str()) {
             (true, _) => Ok(()),
-            (false, "ratelimited" | "rate_limited") => Err(Error::RateLimited(DEFAULT_WAIT)),
-            (false, _) => Err(Error::Refused(answer.error)),
+            (false, "ratelimited" | "rate_limited") => Err(SlackError::RateLimited(DEFAULT_WAIT)),
+            (false, _) => Err(SlackError::Refused(answer.error)),
         }
     }
 }
@@ -142,12 +147,12 @@ mod tests {
     #[test]
     fn a_channel_that_is_not_there_is_given_up_and_a_bad_token_is_not() {
         for (error, permanent) in [
-            (Error::UnknownHost("x".into()), true),
-            (Error::NoChannel, true),
-            (Error::Refused("channel_not_found".into()), true),
-            (Error::Refused("invalid_auth".into()), false),
-            (Error::Refused("internal_error".into()), false),
-            (Error::RateLimited(DEFAULT_WAIT), false),
+            (SlackError::UnknownHost("x".into()), true),
+            (SlackError::NoChannel, true),
+            (SlackError::Refused("channel_not_found".into()), true),
+            (SlackError::Refused("invalid_auth".into()), false),
+            (SlackError::Refused("internal_error".into()), false),
+            (SlackError::RateLimited(DEFAULT_WAIT), false),
         ] {
             assert_eq!(error.is_permanent(), permanent, "{error}");
         }

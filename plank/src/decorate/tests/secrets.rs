@@ -82,7 +82,8 @@ fn mounted(pod: &Value, name: &str, folders: &[String]) -> Vec<(String, Value)> 
 #[test]
 fn the_sidecar_gets_every_secret_of_the_pods_containers() {
     let pod = make(decorated(every_way(), with_clone_secrets(true))).unwrap();
-    let options: sidecar::Options = options_of(&pod, "sidecar", sidecar::Options::ENV);
+    let options: sidecar::SidecarOptions =
+        options_of(&pod, "sidecar", sidecar::SidecarOptions::ENV);
     assert!(options.censoring_options.every_secret);
     let folders = options.censoring_options.secret_directories;
     let sources = |secrets: Value| json!({"projected": {"sources": secrets}});
@@ -136,7 +137,8 @@ fn the_sidecar_gets_every_secret_of_the_pods_containers() {
 fn the_secrets_of_clonerefs_go_to_initupload_only() {
     let plain = json!({"containers": [{"name": "test", "image": "i", "command": ["make"]}]});
     let pod = make(decorated(plain, with_clone_secrets(true))).unwrap();
-    let options: initupload::Options = options_of(&pod, "initupload", initupload::Options::ENV);
+    let options: initupload::InituploadOptions =
+        options_of(&pod, "initupload", initupload::InituploadOptions::ENV);
     let censoring = options.censoring_options.unwrap();
     let secret = |volume: &Value| volume["secret"]["secretName"].as_str().unwrap().to_owned();
     let known: Vec<String> = mounted(&pod, "initupload", &censoring.secret_directories)
@@ -152,7 +154,8 @@ fn the_secrets_of_clonerefs_go_to_initupload_only() {
             assert_eq!(has(volume), may, "{name} {volume}");
         }
     }
-    let options: sidecar::Options = options_of(&pod, "sidecar", sidecar::Options::ENV);
+    let options: sidecar::SidecarOptions =
+        options_of(&pod, "sidecar", sidecar::SidecarOptions::ENV);
     assert!(options.censoring_options.every_secret);
     assert_eq!(options.censoring_options.secret_directories, [""; 0]);
 }
@@ -167,10 +170,11 @@ fn without_being_asked_the_pod_is_prows() {
             .unwrap()
             .extend(config.as_object().unwrap().clone());
         let pod = make(decorated(every_way(), of_clone)).unwrap();
-        let options: sidecar::Options = options_of(&pod, "sidecar", sidecar::Options::ENV);
+        let options: sidecar::SidecarOptions =
+            options_of(&pod, "sidecar", sidecar::SidecarOptions::ENV);
         assert_eq!(
             options.censoring_options,
-            sidecar::CensoringOptions::default()
+            sidecar::SidecarCensoringOptions::default()
         );
         let text = pod.to_string();
         assert!(
@@ -195,5 +199,5 @@ fn a_spec_that_hides_its_secrets_has_no_pod() {
         "env": [{"name": "A", "valueFrom": {"secretKeyRef": 7}}]}]});
     assert!(make(decorated(odd.clone(), json!({}))).is_ok());
     let error = make(decorated(odd, json!({"censor_secrets": true}))).unwrap_err();
-    assert!(matches!(error, Error::Unreadable(_)), "{error}");
+    assert!(matches!(error, DecorateError::Unreadable(_)), "{error}");
 }

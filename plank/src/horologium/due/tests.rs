@@ -17,8 +17,8 @@ fn periodic(yaml: serde_json::Value) -> Periodic {
 }
 
 /// A run from `started` to `completed` (unfinished when empty), and how it ended.
-fn run(started: &str, completed: &str, ending: &str, attempt: u32) -> Run {
-    Run {
+fn run(started: &str, completed: &str, ending: &str, attempt: u32) -> PeriodicRun {
+    PeriodicRun {
         started: at(started),
         completed: (!completed.is_empty()).then(|| at(completed)),
         failed: ending == "failure",
@@ -26,24 +26,29 @@ fn run(started: &str, completed: &str, ending: &str, attempt: u32) -> Run {
     }
 }
 
-fn history(runs: &[Run]) -> History {
-    let mut history = History::default();
+fn history(runs: &[PeriodicRun]) -> PeriodicHistory {
+    let mut history = PeriodicHistory::default();
     for (index, run) in runs.iter().enumerate() {
-        history.observe(&index.to_string(), run.clone());
+        history.observe_run(&index.to_string(), run.clone());
     }
     history
 }
 
 /// In force since the process began, at noon.
-const START: Since = Since {
+const START: ScheduleSince = ScheduleSince {
     at: Timestamp::constant(1_785_585_600, 0),
     catch_up: true,
 };
 
-fn decide(yaml: serde_json::Value, runs: &[Run], since: Since, now: &str) -> String {
+fn decide(
+    yaml: serde_json::Value,
+    runs: &[PeriodicRun],
+    since: ScheduleSince,
+    now: &str,
+) -> String {
     let periodic = periodic(yaml);
-    let rule = Rule::of(&periodic).unwrap();
-    let found = due(
+    let rule = PeriodicRule::from_periodic(&periodic).unwrap();
+    let found = find_next_run(
         &rule,
         periodic.retry.as_ref(),
         &history(runs),
@@ -52,10 +57,10 @@ fn decide(yaml: serde_json::Value, runs: &[Run], since: Since, now: &str) -> Str
     );
     let time = |at: Timestamp| at.strftime("%H:%M:%S").to_string();
     match found {
-        Due::Now(slot) if slot.attempt == 0 => format!("run {}", time(slot.at)),
-        Due::Now(slot) => format!("retry {} of {}", slot.attempt, time(slot.at)),
-        Due::At(at) => format!("wait {}", time(at)),
-        Due::Waits => "wait".into(),
+        NextRun::Now(slot) if slot.attempt == 0 => format!("run {}", time(slot.at)),
+        NextRun::Now(slot) => format!("retry {} of {}", slot.attempt, time(slot.at)),
+        NextRun::At(at) => format!("wait {}", time(at)),
+        NextRun::Waits => "wait".into(),
     }
 }
 
@@ -65,7 +70,7 @@ fn noon_is_noon() {
 }
 
 /// Decides on one job for each row: runs, the time, what is expected and what that says.
-fn check(job: &serde_json::Value, rows: &[(&[Run], &str, &str, &str)]) {
+fn check(job: &serde_json::Value, rows: &[(&[PeriodicRun], &str, &str, &str)]) {
     for (runs, now, expected, what) in rows {
         assert_eq!(decide(job.clone(), runs, START, now), *expected, "{what}");
     }
@@ -166,7 +171,7 @@ fn calendars() {
 
 #[test]
 fn a_schedule_added_later_has_missed_nothing() {
-    let added = Since {
+    let added = ScheduleSince {
         at: at("12:30:00"),
         catch_up: false,
     };
@@ -177,11 +182,11 @@ fn a_schedule_added_later_has_missed_nothing() {
     }
 }
 
-fn failed(attempt: u32) -> [Run; 1] {
+fn failed(attempt: u32) -> [PeriodicRun; 1] {
     [run("12:00:00", "12:05:00", "failure", attempt)]
 }
 
-fn passed(attempt: u32) -> [Run; 1] {
+fn passed(attempt: u32) -> [PeriodicRun; 1] {
     [run("12:00:00", "12:05:00", "success", attempt)]
 }
 
@@ -261,11 +266,11 @@ fn retries() {
 #[test]
 fn a_run_whose_object_was_deleted_is_not_repeated() {
     let mut history = history(&[run("12:00:00", "", "", 0)]);
-    history.remove("0", at("12:20:00"));
+    history.remove_run("0", at("12:20:00"));
     let job = periodic(serde_json::json!({
         "minimum_interval": "30m", "retry": {"attempts": 3, "interval": "1m"},
     }));
-    let rule = Rule::of(&job).unwrap();
-    let found = due(&rule, job.retry.as_ref(), &history, START, at("12:40:00"));
-    assert_eq!(found, Due::At(at("12:50:00")));
+    let rule = PeriodicRule::from_periodic(&job).unwrap();
+    let found = find_next_run(&rule, job.retry.as_ref(), &history, START, at("12:40:00"));
+    assert_eq!(found, NextRun::At(at("12:50:00")));
 }

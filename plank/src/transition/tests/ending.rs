@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn an_aborted_job() {
-    let running = pod(Phase::Running);
+    let running = pod(PodPhase::Running);
     let ending = PodView {
         deleting: Some(ago(34)),
         ..running.clone()
@@ -17,13 +17,17 @@ fn an_aborted_job() {
         job: None,
         ..running.clone()
     };
-    let completed = Step::Change(Change::Complete {
+    let completed = TransitionStep::Change(ProwJobChange::Complete {
         state: Aborted,
         description: None,
     });
     for (name, pod, step) in [
         ("ends its pod, by its UID", Some(&running), deletes()),
-        ("waits for the pod to end", Some(&ending), Step::Wait),
+        (
+            "waits for the pod to end",
+            Some(&ending),
+            TransitionStep::Wait,
+        ),
         ("is complete without a pod", None, completed.clone()),
         (
             "does not wait for a lost node",
@@ -44,14 +48,14 @@ fn an_aborted_job() {
 fn a_complete_job_never_changes_again() {
     for state in [Success, Failure, Error, Aborted, Pending, Triggered] {
         for phase in [
-            Phase::Pending,
-            Phase::Running,
-            Phase::Succeeded,
-            Phase::Failed,
+            PodPhase::Pending,
+            PodPhase::Running,
+            PodPhase::Succeeded,
+            PodPhase::Failed,
         ] {
             let decision = decide(&complete_job(state), Some(&pod(phase)));
             assert!(
-                !matches!(decision.step, Step::Change(_)),
+                !matches!(decision.step, TransitionStep::Change(_)),
                 "{state} {phase:?}"
             );
         }
@@ -60,26 +64,26 @@ fn a_complete_job_never_changes_again() {
         (
             "a running timeout's pod is deleted",
             Aborted,
-            Phase::Running,
+            PodPhase::Running,
             deletes(),
         ),
         (
             "a pending timeout's pod is deleted",
             Error,
-            Phase::Pending,
+            PodPhase::Pending,
             deletes(),
         ),
         (
             "after an OOM the sidecar goes on uploading",
             Error,
-            Phase::Running,
-            Step::Wait,
+            PodPhase::Running,
+            TransitionStep::Wait,
         ),
         (
             "an ended pod is sinker's",
             Aborted,
-            Phase::Failed,
-            Step::Wait,
+            PodPhase::Failed,
+            TransitionStep::Wait,
         ),
     ] {
         assert_eq!(

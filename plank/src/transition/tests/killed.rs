@@ -46,7 +46,7 @@ fn refused(name: &str) -> ContainerView {
     }
 }
 
-fn with(phase: Phase, containers: Vec<ContainerView>) -> PodView {
+fn with(phase: PodPhase, containers: Vec<ContainerView>) -> PodView {
     PodView {
         containers,
         ..pod(phase)
@@ -84,7 +84,11 @@ fn a_container_that_ended_without_its_marker_ends_the_run() {
             test(137, "Error", 45),
             completes(Error, KILLED),
         ),
-        ("killed just now", test(137, "Error", 44), Step::Wait),
+        (
+            "killed just now",
+            test(137, "Error", 44),
+            TransitionStep::Wait,
+        ),
         (
             "whose options entrypoint could not read",
             test(127, "Error", 45),
@@ -93,17 +97,17 @@ fn a_container_that_ended_without_its_marker_ends_the_run() {
         (
             "that failed and is uploaded",
             test(1, "Error", 3000),
-            Step::Wait,
+            TransitionStep::Wait,
         ),
         (
             "that timed out and is uploaded",
             test(130, "Error", 3000),
-            Step::Wait,
+            TransitionStep::Wait,
         ),
         (
             "that succeeded and is uploaded",
             test(0, "Completed", 3000),
-            Step::Wait,
+            TransitionStep::Wait,
         ),
         (
             "of two, while the other runs",
@@ -112,7 +116,7 @@ fn a_container_that_ended_without_its_marker_ends_the_run() {
                 runs("other"),
                 runs("sidecar"),
             ],
-            Step::Wait,
+            TransitionStep::Wait,
         ),
         (
             "of two, when the other has ended, too",
@@ -131,24 +135,24 @@ fn a_container_that_ended_without_its_marker_ends_the_run() {
         (
             "that ends together with its sidecar",
             vec![runs("test"), exited("sidecar", 0, "Completed", 14)],
-            Step::Wait,
+            TransitionStep::Wait,
         ),
     ] {
-        let pod = with(Phase::Running, containers);
+        let pod = with(PodPhase::Running, containers);
         let decision = decide(&decorated(), Some(&pod));
         assert_eq!(decision.step, step, "a container {name}");
     }
-    let soon = with(Phase::Running, test(137, "Error", 10));
+    let soon = with(PodPhase::Running, test(137, "Error", 10));
     let look = decide(&decorated(), Some(&soon)).look_again_at;
     assert_eq!(
         look,
         Some(now() + 35.seconds()),
         "within a minute of its end"
     );
-    let plain = with(Phase::Running, test(137, "Error", 3000));
+    let plain = with(PodPhase::Running, test(137, "Error", 3000));
     assert_eq!(
         decide(&job(Pending), Some(&plain)).step,
-        Step::Wait,
+        TransitionStep::Wait,
         "no marker is waited for"
     );
 }
@@ -160,12 +164,12 @@ fn a_container_that_left_its_code_is_not_doubted() {
         (
             "killed, whose entrypoint had left the code, and is uploaded",
             vec![marked(exited("test", 137, "Error", 3000)), runs("sidecar")],
-            Step::Wait,
+            TransitionStep::Wait,
         ),
         (
             "that ran into its timeout and is uploaded",
             vec![marked(exited("test", 127, "Error", 3000)), runs("sidecar")],
-            Step::Wait,
+            TransitionStep::Wait,
         ),
         (
             "of two killed ones, of which one left its code",
@@ -182,7 +186,7 @@ fn a_container_that_left_its_code_is_not_doubted() {
             completes(Error, OOM),
         ),
     ] {
-        let pod = with(Phase::Running, containers);
+        let pod = with(PodPhase::Running, containers);
         let decision = decide(&decorated(), Some(&pod));
         assert_eq!(decision.step, step, "a container {name}");
     }
@@ -198,18 +202,22 @@ fn an_upload_that_may_be_under_way_is_not_cut_off() {
         (
             "while the sidecar lives",
             vec![exited("test", 137, "Error", 60), runs("sidecar")],
-            Step::Wait,
+            TransitionStep::Wait,
         ),
         (
             "and a pod that nobody can upload from is ended, not deleted: it has the only log",
             vec![runs("test"), exited("sidecar", 137, "Error", 60)],
-            Step::StopPod { uid: "uid".into() },
+            TransitionStep::StopPod { uid: "uid".into() },
         ),
     ] {
-        let mut pod = with(Phase::Running, containers);
+        let mut pod = with(PodPhase::Running, containers);
         assert_eq!(decide(&ended, Some(&pod)).step, step, "{name}");
         pod.is_told_to_end = true;
-        assert_eq!(decide(&ended, Some(&pod)).step, Step::Wait, "{name}, twice");
+        assert_eq!(
+            decide(&ended, Some(&pod)).step,
+            TransitionStep::Wait,
+            "{name}, twice"
+        );
     }
 }
 
@@ -270,7 +278,7 @@ fn a_pod_that_failed_says_which_container_and_why() {
             failed("Job failed."),
         ),
     ] {
-        let pod = with(Phase::Failed, containers);
+        let pod = with(PodPhase::Failed, containers);
         assert_eq!(
             decide(&job, Some(&pod)).step,
             step,
@@ -281,7 +289,7 @@ fn a_pod_that_failed_says_which_container_and_why() {
     bare.memory_limit.clear();
     let without = "Container test ran out of memory (no limit: its node or pod had no more): give \
                    it a memory request and limit.";
-    let pod = with(Phase::Failed, vec![bare]);
+    let pod = with(PodPhase::Failed, vec![bare]);
     assert_eq!(
         decide(&decorated(), Some(&pod)).step,
         completes(Error, without)

@@ -13,17 +13,17 @@ fn new_job(state: ProwJobState, build_id: &str) -> ProwJob {
 fn pod_of(job_uid: Option<&str>) -> PodView {
     PodView {
         job_uid: job_uid.map(Into::into),
-        ..pod(Phase::Succeeded)
+        ..pod(PodPhase::Succeeded)
     }
 }
 
 #[test]
 fn a_pod_is_a_jobs_by_more_than_its_name() {
-    let adopted = Step::Change(Change::Claim {
+    let adopted = TransitionStep::Change(ProwJobChange::Claim {
         build_id: Some("7".into()),
     });
     let succeeds = completes(Success, "Job succeeded.");
-    let aborted = Step::Change(Change::Complete {
+    let aborted = TransitionStep::Change(ProwJobChange::Complete {
         state: Aborted,
         description: None,
     });
@@ -72,7 +72,7 @@ fn a_pod_of_an_earlier_job_is_waited_for_as_long_as_any() {
         deleting: Some(ago(seconds)),
         ..pod_of(Some("old"))
     };
-    assert_eq!(decide(&job, Some(&ending(34))).step, Step::Wait);
+    assert_eq!(decide(&job, Some(&ending(34))).step, TransitionStep::Wait);
     let lost = "An earlier job of this name left a pod, and its node never confirms that it is gone: run it again";
     assert_eq!(decide(&job, Some(&ending(35))).step, completes(Error, lost));
 }

@@ -1,15 +1,15 @@
 //! From triggered to a pod of its own.
 
-use common::kube::{Missing, Obstacle, Right};
+use common::kube::{ClusterObstacle, ClusterPermission, MissingPermission};
 
 use super::*;
 
 #[test]
 fn a_triggered_job() {
-    let adopted = Step::Change(Change::Claim {
+    let adopted = TransitionStep::Change(ProwJobChange::Claim {
         build_id: Some("7".into()),
     });
-    let mut foreign = pod(Phase::Running);
+    let mut foreign = pod(PodPhase::Running);
     foreign.job = None;
     let mut queued = job(Triggered);
     queued.spec.job_queue_name = "big".into();
@@ -26,7 +26,7 @@ fn a_triggered_job() {
         ),
         (
             "with a pod of its own adopts it with its build id",
-            decide(&job(Triggered), Some(&pod(Phase::Running))),
+            decide(&job(Triggered), Some(&pod(PodPhase::Running))),
             adopted,
         ),
         (
@@ -37,44 +37,50 @@ fn a_triggered_job() {
         (
             "says that it waits for a global slot",
             decide_with(&job(Triggered), None, |s| {
-                s.start = Start::Waits(Limit::Global)
+                s.start = StartPermission::Waits(ReachedLimit::Global)
             }),
             describes("Waiting: plank.max_concurrency is reached."),
         ),
         (
             "says that it waits for a slot of its job",
             decide_with(&job(Triggered), None, |s| {
-                s.start = Start::Waits(Limit::Job)
+                s.start = StartPermission::Waits(ReachedLimit::Job)
             }),
             describes("Waiting: max_concurrency of job unit is reached."),
         ),
         (
             "says that it waits for a slot of its queue",
-            decide_with(&queued, None, |s| s.start = Start::Waits(Limit::Queue)),
+            decide_with(&queued, None, |s| {
+                s.start = StartPermission::Waits(ReachedLimit::Queue)
+            }),
             describes("Waiting: job queue big is full."),
         ),
         (
             "says that nobody knows its queue",
             decide_with(&queued, None, |s| {
-                s.start = Start::Waits(Limit::UnknownQueue)
+                s.start = StartPermission::Waits(ReachedLimit::UnknownQueue)
             }),
             describes("Waiting: job queue big is not in plank.job_queue_capacities."),
         ),
         (
             "says that it waits for a slot of its cluster",
             decide_with(&job(Triggered), None, |s| {
-                s.start = Start::Waits(Limit::Cluster)
+                s.start = StartPermission::Waits(ReachedLimit::Cluster)
             }),
             describes("Waiting: build cluster default is full."),
         ),
         (
             "says it once",
-            decide_with(&told, None, |s| s.start = Start::Waits(Limit::Global)),
-            Step::Wait,
+            decide_with(&told, None, |s| {
+                s.start = StartPermission::Waits(ReachedLimit::Global)
+            }),
+            TransitionStep::Wait,
         ),
         (
             "for an unknown cluster is an error",
-            decide_with(&job(Triggered), None, |s| s.cluster = Cluster::Unknown),
+            decide_with(&job(Triggered), None, |s| {
+                s.cluster = ClusterReadiness::Unknown
+            }),
             completes(
                 Error,
                 "Terminal error: no client for build cluster \"default\".",
@@ -83,14 +89,14 @@ fn a_triggered_job() {
         (
             "for a cluster that is not listed yet waits",
             decide_with(&job(Triggered), None, |s| {
-                s.cluster = Cluster::Unready(ago(9))
+                s.cluster = ClusterReadiness::Unready(ago(9))
             }),
-            Step::Wait,
+            TransitionStep::Wait,
         ),
         (
             "for a cluster that does not answer says so",
             decide_with(&job(Triggered), None, |s| {
-                s.cluster = Cluster::Unready(ago(15))
+                s.cluster = ClusterReadiness::Unready(ago(15))
             }),
             describes("Waiting: build cluster default does not answer."),
         ),
@@ -98,7 +104,7 @@ fn a_triggered_job() {
             "that is superseded never starts, even when its cluster is away",
             decide_with(&job(Triggered), None, |s| {
                 s.superseded_by = Some("newer");
-                s.cluster = Cluster::Unready(now());
+                s.cluster = ClusterReadiness::Unready(now());
             }),
             supersedes(),
         ),
@@ -109,14 +115,14 @@ fn a_triggered_job() {
 
 #[test]
 fn a_job_of_a_cluster_without_a_right_says_which() {
-    let missing = Missing {
-        right: Right::essential("", "pods", &["create"]),
+    let missing = MissingPermission {
+        right: ClusterPermission::essential("", "pods", &["create"]),
         verbs: vec!["create"],
         namespace: "test-pods".into(),
     };
-    let forbidden = Obstacle::Forbidden(vec![missing]);
+    let forbidden = ClusterObstacle::Forbidden(vec![missing]);
     for (seconds, step) in [
-        (14, Step::Wait),
+        (14, TransitionStep::Wait),
         (
             15,
             describes(
@@ -125,7 +131,7 @@ fn a_job_of_a_cluster_without_a_right_says_which() {
         ),
     ] {
         let decision = decide_with(&job(Triggered), None, |s| {
-            s.cluster = Cluster::Unready(ago(seconds));
+            s.cluster = ClusterReadiness::Unready(ago(seconds));
             s.cluster_obstacle = Some(&forbidden);
         });
         assert_eq!(decision.step, step, "after {seconds} s");
@@ -135,8 +141,8 @@ fn a_job_of_a_cluster_without_a_right_says_which() {
 #[test]
 fn a_pending_job_without_its_pod() {
     let unnumbered = with_status(job(Pending), |status| status.build_id.clear());
-    let short = sighting(Kind::Delayed, 599);
-    let long = sighting(Kind::Delayed, 600);
+    let short = sighting(ObstacleKind::Delayed, 599);
+    let long = sighting(ObstacleKind::Delayed, 600);
     // Of the first start: a revival has its own patience.
     let revived = with_status(job(Pending), |status| {
         status.pending_time = Some(Time(ago(5000)));
@@ -147,7 +153,7 @@ fn a_pending_job_without_its_pod() {
         (
             "gets exactly the pod it claimed",
             decide(&job(Pending), None),
-            Step::CreatePod,
+            TransitionStep::CreatePod,
         ),
         (
             "but no build id is claimed anew",
@@ -184,7 +190,9 @@ fn a_pending_job_without_its_pod() {
         ),
         (
             "in an unknown cluster is an error",
-            decide_with(&job(Pending), None, |s| s.cluster = Cluster::Unknown),
+            decide_with(&job(Pending), None, |s| {
+                s.cluster = ClusterReadiness::Unknown
+            }),
             completes(
                 Error,
                 "Terminal error: no client for build cluster \"default\".",
@@ -204,7 +212,7 @@ fn a_pending_job_without_its_pod() {
 fn a_pod_of_another_build() {
     let old = PodView {
         build_id: Some("6".into()),
-        ..pod(Phase::Running)
+        ..pod(PodPhase::Running)
     };
     let ending = PodView {
         deleting: Some(now()),
@@ -225,7 +233,12 @@ fn a_pod_of_another_build() {
             &old,
             replaces(false, false),
         ),
-        ("is waited for while it ends", &revived, &ending, Step::Wait),
+        (
+            "is waited for while it ends",
+            &revived,
+            &ending,
+            TransitionStep::Wait,
+        ),
         (
             "that never ends is not waited for any longer",
             &revived,
@@ -251,24 +264,28 @@ fn a_pod_of_another_build() {
 fn what_is_not_planks_is_left_alone() {
     let mut jenkins = job(Triggered);
     jenkins.spec.agent = ProwJobAgent("jenkins".into());
-    assert_eq!(decide(&jenkins, None).step, Step::Wait);
+    assert_eq!(decide(&jenkins, None).step, TransitionStep::Wait);
     for state in [Success, Failure, Error] {
-        assert_eq!(decide(&job(state), None).step, Step::Wait, "{state}");
+        assert_eq!(
+            decide(&job(state), None).step,
+            TransitionStep::Wait,
+            "{state}"
+        );
     }
 }
 
 #[test]
 fn a_pod_gets_its_storage_secret_while_it_can_use_it() {
-    let secret = Step::CreateToken {
+    let secret = TransitionStep::CreateToken {
         pod_uid: "uid".into(),
     };
     for (phase, step) in [
-        (Phase::Pending, secret),
-        (Phase::Running, Step::Wait),
-        (Phase::Failed, completes(Failure, "Job failed.")),
+        (PodPhase::Pending, secret),
+        (PodPhase::Running, TransitionStep::Wait),
+        (PodPhase::Failed, completes(Failure, "Job failed.")),
     ] {
         let decision = decide_with(&job(Pending), Some(&pod(phase)), |s| {
-            s.token = Token::Missing;
+            s.token = StorageTokenState::Missing;
         });
         assert_eq!(decision.step, step, "{phase:?}");
     }
@@ -276,13 +293,13 @@ fn a_pod_gets_its_storage_secret_while_it_can_use_it() {
 
 #[test]
 fn each_controller_moves_its_own_states_on() {
-    let off = |plank, scheduler| Settings {
-        controllers: Controllers { plank, scheduler },
-        ..Settings::default()
+    let off = |plank, scheduler| TransitionSettings {
+        controllers: EnabledControllers { plank, scheduler },
+        ..TransitionSettings::default()
     };
-    let step = |job: &ProwJob, settings: &Settings| {
-        let seen = Observed::new(job, None);
-        transition(&seen, settings, now()).step
+    let step = |job: &ProwJob, settings: &TransitionSettings| {
+        let seen = ObservedJob::new(job, None);
+        decide_next_step(&seen, settings, now()).step
     };
     let mut jenkins = job(Scheduling);
     jenkins.spec.agent = ProwJobAgent("jenkins".into());
@@ -291,26 +308,31 @@ fn each_controller_moves_its_own_states_on() {
             "scheduler",
             job(Scheduling),
             off(false, true),
-            Step::Schedule,
+            TransitionStep::Schedule,
         ),
         (
             "scheduler, any agent",
             jenkins,
             off(false, true),
-            Step::Schedule,
+            TransitionStep::Schedule,
         ),
-        ("plank alone", job(Scheduling), off(true, false), Step::Wait),
+        (
+            "plank alone",
+            job(Scheduling),
+            off(true, false),
+            TransitionStep::Wait,
+        ),
         (
             "scheduler alone",
             job(Triggered),
             off(false, true),
-            Step::Wait,
+            TransitionStep::Wait,
         ),
         (
             "scheduler alone, and an aborted job",
             job(Aborted),
             off(false, true),
-            Step::Wait,
+            TransitionStep::Wait,
         ),
         ("plank", job(Triggered), off(true, false), claims()),
     ] {

@@ -9,7 +9,7 @@ fn timeouts_fire_at_their_deadline() {
     let unscheduled = |age| PodView {
         started: None,
         created: Some(ago(age)),
-        ..pod(Phase::Pending)
+        ..pod(PodPhase::Pending)
     };
     let aged = |phase, age| PodView {
         started: Some(ago(age)),
@@ -23,7 +23,13 @@ fn timeouts_fire_at_their_deadline() {
     });
     let plain = job(Pending);
     for (name, job, pod, step, left) in [
-        ("unscheduled", &plain, unscheduled(299), Step::Wait, Some(1)),
+        (
+            "unscheduled",
+            &plain,
+            unscheduled(299),
+            TransitionStep::Wait,
+            Some(1),
+        ),
         (
             "unscheduled",
             &plain,
@@ -34,42 +40,42 @@ fn timeouts_fire_at_their_deadline() {
         (
             "pending",
             &plain,
-            aged(Phase::Pending, 590),
-            Step::Wait,
+            aged(PodPhase::Pending, 590),
+            TransitionStep::Wait,
             Some(10),
         ),
         (
             "pending",
             &plain,
-            aged(Phase::Pending, 600),
+            aged(PodPhase::Pending, 600),
             completes(Error, "Pod pending timeout."),
             None,
         ),
         (
             "running",
             &plain,
-            aged(Phase::Running, 47 * hours),
-            Step::Wait,
+            aged(PodPhase::Running, 47 * hours),
+            TransitionStep::Wait,
             Some(hours),
         ),
         (
             "running",
             &plain,
-            aged(Phase::Running, 48 * hours),
+            aged(PodPhase::Running, 48 * hours),
             completes(Aborted, "Pod running timeout."),
             None,
         ),
         (
             "the job's own",
             &quick,
-            aged(Phase::Running, 59),
-            Step::Wait,
+            aged(PodPhase::Running, 59),
+            TransitionStep::Wait,
             Some(1),
         ),
         (
             "the job's own",
             &quick,
-            aged(Phase::Running, 60),
+            aged(PodPhase::Running, 60),
             completes(Aborted, "Pod running timeout."),
             None,
         ),
@@ -85,17 +91,17 @@ fn stuck(reason: &str, message: &str) -> PodView {
     PodView {
         started: Some(ago(90)),
         containers: vec![waiting(reason, message)],
-        ..pod(Phase::Pending)
+        ..pod(PodPhase::Pending)
     }
 }
 
 /// What is decided when this has been in the way for so long.
-fn after(seconds: i64, kind: Kind, pod: &PodView) -> Decision {
+fn after(seconds: i64, kind: ObstacleKind, pod: &PodView) -> TransitionDecision {
     let before = sighting(kind, seconds);
     decide_with(&job(Pending), Some(pod), |s| s.before = Some(&before))
 }
 
-fn could_not_start(why: &str) -> Step {
+fn could_not_start(why: &str) -> TransitionStep {
     completes(Error, &format!("Pod could not start: {why}"))
 }
 
@@ -107,43 +113,58 @@ fn a_pod_that_cannot_start_fails_fast() {
     for (reason, kind, age, step) in [
         (
             "InvalidImageName",
-            Kind::Hopeless,
+            ObstacleKind::Hopeless,
             0,
             error("InvalidImageName"),
         ),
         (
             "ErrImageNeverPull",
-            Kind::Hopeless,
+            ObstacleKind::Hopeless,
             0,
             error("ErrImageNeverPull"),
         ),
-        ("CreateContainerConfigError", Kind::Missing, 9, Step::Wait),
         (
             "CreateContainerConfigError",
-            Kind::Missing,
+            ObstacleKind::Missing,
+            9,
+            TransitionStep::Wait,
+        ),
+        (
+            "CreateContainerConfigError",
+            ObstacleKind::Missing,
             59,
             says("CreateContainerConfigError"),
         ),
         (
             "CreateContainerConfigError",
-            Kind::Missing,
+            ObstacleKind::Missing,
             60,
             error("CreateContainerConfigError"),
         ),
-        ("FailedMount", Kind::Missing, 60, error("FailedMount")),
-        ("ErrImagePull", Kind::Image, 9, Step::Wait),
-        ("ErrImagePull", Kind::Image, 120, says("ErrImagePull")),
+        (
+            "FailedMount",
+            ObstacleKind::Missing,
+            60,
+            error("FailedMount"),
+        ),
+        ("ErrImagePull", ObstacleKind::Image, 9, TransitionStep::Wait),
+        (
+            "ErrImagePull",
+            ObstacleKind::Image,
+            120,
+            says("ErrImagePull"),
+        ),
         // A volume is the pod's, whichever container waits for it.
         (
             "ContainerCreating",
-            Kind::Missing,
+            ObstacleKind::Missing,
             60,
             could_not_start("some detail"),
         ),
         // With init containers, as every decorated pod.
         (
             "PodInitializing",
-            Kind::Missing,
+            ObstacleKind::Missing,
             60,
             could_not_start("some detail"),
         ),
@@ -161,8 +182,8 @@ fn what_is_in_the_way_counts_from_its_first_sight() {
         "failed to sync secret cache: timed out waiting for the condition",
     );
     let first = decide(&job(Pending), Some(&passing));
-    assert_eq!(first.step, Step::Wait);
-    let seen = sighting(Kind::Missing, 0);
+    assert_eq!(first.step, TransitionStep::Wait);
+    let seen = sighting(ObstacleKind::Missing, 0);
     assert_eq!(first.sighting, Some(seen), "it is remembered");
     assert_eq!(first.look_again_at, Some(now() + 10.seconds()), "to say so");
 
@@ -170,26 +191,28 @@ fn what_is_in_the_way_counts_from_its_first_sight() {
         s.before = first.sighting.as_ref();
     });
     assert_eq!(fine.sighting, None, "and forgotten when it has passed");
-    let of_old_run = Sighting {
+    let of_old_run = ObservedObstacle {
         build: "6".into(),
-        ..sighting(Kind::Missing, 600)
+        ..sighting(ObstacleKind::Missing, 600)
     };
     let anew = decide_with(&job(Pending), Some(&passing), |s| {
         s.before = Some(&of_old_run)
     });
-    assert_eq!(anew.step, Step::Wait, "a revival begins anew");
+    assert_eq!(anew.step, TransitionStep::Wait, "a revival begins anew");
 }
 
 #[test]
 fn what_is_told_is_told_once_for_each_kind_and_counts_on_after_a_restart() {
     let pod = stuck("FailedMount", "some detail");
-    let before = sighting(Kind::Missing, 20);
-    let mut seen = Observed::new(&PENDING, Some(&pod));
+    let before = sighting(ObstacleKind::Missing, 20);
+    let mut seen = ObservedJob::new(&PENDING, Some(&pod));
     seen.before = Some(&before);
-    let Step::Change(change) = transition(&seen, &Settings::default(), now()).step else {
+    let TransitionStep::Change(change) =
+        decide_next_step(&seen, &TransitionSettings::default(), now()).step
+    else {
         panic!("it is told");
     };
-    let run = crate::patch::Run {
+    let run = crate::patch::ClaimedRun {
         build_id: String::new(),
         url: String::new(),
     };
@@ -198,18 +221,18 @@ fn what_is_told_is_told_once_for_each_kind_and_counts_on_after_a_restart() {
     told["metadata"]["annotations"] = patch["metadata"]["annotations"].clone();
     told["status"]["description"] = patch["status"]["description"].clone();
     let told: ProwJob = serde_json::from_value(told).unwrap();
-    let persisted = Sighting::persisted(&told);
+    let persisted = ObservedObstacle::from_annotation(&told);
     assert_eq!(persisted, Some(before), "what a restart reads");
 
     let decision = decide_with(&told, Some(&pod), |s| s.before = persisted.as_ref());
-    assert_eq!(decision.step, Step::Wait);
+    assert_eq!(decision.step, TransitionStep::Wait);
     assert_eq!(decision.look_again_at, Some(now() + 40.seconds()));
     let other = PodView {
         unschedulable: "no node".into(),
         containers: Vec::new(),
         ..pod
     };
-    let unscheduled = sighting(Kind::Unscheduled, 20);
+    let unscheduled = sighting(ObstacleKind::Unscheduled, 20);
     let decision = decide_with(&told, Some(&other), |s| s.before = Some(&unscheduled));
     assert_eq!(
         decision.step,
@@ -224,7 +247,7 @@ static PENDING: std::sync::LazyLock<ProwJob> = std::sync::LazyLock::new(|| job(P
 const MISSING: &str = "rpc error: code = NotFound desc = ref: not found";
 
 /// Follows a pod whose image is pulled: seconds, reason and message of what its status says.
-fn pulls(course: &[(i64, &str, &str)]) -> Vec<Step> {
+fn pulls(course: &[(i64, &str, &str)]) -> Vec<TransitionStep> {
     let mut before = None;
     let mut steps = Vec::new();
     for (at, reason, message) in course {
@@ -232,9 +255,10 @@ fn pulls(course: &[(i64, &str, &str)]) -> Vec<Step> {
             started: Some(now()),
             ..stuck(reason, message)
         };
-        let mut seen = Observed::new(&PENDING, Some(&pod));
+        let mut seen = ObservedJob::new(&PENDING, Some(&pod));
         seen.before = before.as_ref();
-        let decision = transition(&seen, &Settings::default(), now() + at.seconds());
+        let decision =
+            decide_next_step(&seen, &TransitionSettings::default(), now() + at.seconds());
         before = decision.sighting.clone();
         steps.push(bare(decision).step);
     }
@@ -332,11 +356,11 @@ fn a_secret_that_only_events_tell_of() {
         started: Some(ago(age)),
         ..stuck("ContainerCreating", "")
     };
-    let asks = Step::ReadEvents {
+    let asks = TransitionStep::ReadEvents {
         pod_uid: "uid".into(),
     };
     let message = r#"MountVolume.SetUp failed for volume "v" : secret "s" not found"#;
-    let missing = |seconds| References::Missing {
+    let missing = |seconds| ReferenceCheck::Missing {
         message,
         since: Some(ago(seconds)),
     };
@@ -344,14 +368,14 @@ fn a_secret_that_only_events_tell_of() {
         (
             "is not asked for at once",
             59,
-            References::NotAsked,
-            Step::Wait,
+            ReferenceCheck::NotAsked,
+            TransitionStep::Wait,
             Some(1),
         ),
         (
             "is asked for after a minute",
             60,
-            References::NotAsked,
+            ReferenceCheck::NotAsked,
             asks,
             Some(540),
         ),
@@ -362,12 +386,18 @@ fn a_secret_that_only_events_tell_of() {
             could_not_start(message),
             None,
         ),
-        ("has its own minute", 100, missing(20), Step::Wait, Some(40)),
+        (
+            "has its own minute",
+            100,
+            missing(20),
+            TransitionStep::Wait,
+            Some(40),
+        ),
         (
             "may be there",
             60,
-            References::NoneMissing,
-            Step::Wait,
+            ReferenceCheck::NoneMissing,
+            TransitionStep::Wait,
             Some(60),
         ),
     ] {
@@ -379,7 +409,11 @@ fn a_secret_that_only_events_tell_of() {
     }
     let plain = stuck("ContainerCreating", "");
     let step = decide(&job(Pending), Some(&plain)).step;
-    assert_eq!(step, Step::Wait, "a pod without any is kubelet's work");
+    assert_eq!(
+        step,
+        TransitionStep::Wait,
+        "a pod without any is kubelet's work"
+    );
 }
 
 #[test]
@@ -388,29 +422,29 @@ fn a_pod_that_no_node_takes_says_so() {
         started: None,
         created: Some(ago(age)),
         unschedulable: "0/3 nodes are available: 3 Insufficient cpu.".into(),
-        ..pod(Phase::Pending)
+        ..pod(PodPhase::Pending)
     };
     let text = "Waiting: no node takes the pod: 0/3 nodes are available: 3 Insufficient cpu.";
     let late = "Pod scheduling timeout. No node takes the pod: 0/3 nodes are available: 3 \
                 Insufficient cpu.";
     for (age, step) in [
-        (9, Step::Wait),
+        (9, TransitionStep::Wait),
         (10, describes(text)),
         (300, completes(Error, late)),
     ] {
-        let step_now = after(age, Kind::Unscheduled, &unschedulable(age)).step;
+        let step_now = after(age, ObstacleKind::Unscheduled, &unschedulable(age)).step;
         assert_eq!(step_now, step, "after {age} s");
     }
     let told = with_status(job(Pending), |status| status.description = text.into());
-    let runs = decide(&told, Some(&pod(Phase::Running)));
+    let runs = decide(&told, Some(&pod(PodPhase::Running)));
     assert_eq!(runs.step, describes("Job triggered."), "until it runs");
 }
 
 #[test]
 fn without_fail_fast_prows_timeouts_are_the_only_ones() {
-    let slow = Settings {
+    let slow = TransitionSettings {
         fail_fast: false,
-        ..Settings::default()
+        ..TransitionSettings::default()
     };
     for pod in [
         stuck("InvalidImageName", ""),
@@ -425,8 +459,8 @@ fn without_fail_fast_prows_timeouts_are_the_only_ones() {
             started: Some(ago(599)),
             ..pod
         };
-        let decision = transition(&Observed::new(&PENDING, Some(&pod)), &slow, now());
-        assert_eq!(decision.step, Step::Wait, "{pod:?}");
+        let decision = decide_next_step(&ObservedJob::new(&PENDING, Some(&pod)), &slow, now());
+        assert_eq!(decision.step, TransitionStep::Wait, "{pod:?}");
         assert_eq!(decision.look_again_at, Some(now() + 1.seconds()));
     }
 }

@@ -5,14 +5,14 @@ use std::{fs, path::Path};
 use clap::Parser as _;
 use common::{
     config::{
-        Brancher, Changes, Config, JobBase, Options, Periodic, Postsubmit, Presubmit, inrepo,
-        periodic_labels, periodic_spec, plugins::Plugins, postsubmit_labels, postsubmit_spec,
-        presubmit_labels, presubmit_spec,
+        Brancher, ChangedFiles, Config, ConfigOptions, JobBase, Periodic, Postsubmit, Presubmit,
+        inrepo, periodic_labels, periodic_spec, plugins::PluginConfiguration, postsubmit_labels,
+        postsubmit_spec, presubmit_labels, presubmit_spec,
     },
     prowjob::{ProwJobSpec, ProwJobState, Pull, Refs, StringMap, labels::EVENT_GUID, new_prowjob},
 };
 use jiff::Timestamp;
-use plank::decorate::{Target, pod};
+use plank::decorate::{PodTarget, build_pod};
 use serde_json::{Map, Value, json};
 
 use super::Input;
@@ -27,7 +27,7 @@ const OWN: &str = "o/r";
 #[derive(clap::Parser)]
 struct Arguments {
     #[command(flatten)]
-    config: Options,
+    config: ConfigOptions,
 }
 
 pub(super) fn answers(inputs: &[Input]) -> Vec<Result<Value, String>> {
@@ -40,7 +40,7 @@ pub(super) fn answers(inputs: &[Input]) -> Vec<Result<Value, String>> {
 
 fn answer(input: &Input, folder: &Path) -> Result<Value, String> {
     if !input.plugins.is_empty() {
-        return match Plugins::parse("plugins.yaml", &input.plugins) {
+        return match PluginConfiguration::parse_file("plugins.yaml", &input.plugins) {
             Ok(_) => Ok(json!({})),
             Err(errors) => Err(errors.to_string()),
         };
@@ -49,7 +49,8 @@ fn answer(input: &Input, folder: &Path) -> Result<Value, String> {
     let mut jobs = Jobs::default();
     if !input.in_repo.is_empty() {
         let files = [(".prow.yaml".to_owned(), input.in_repo.clone())];
-        let own = inrepo::parse(&files, OWN, &config).map_err(|errors| errors.to_string())?;
+        let own = inrepo::parse_in_repo_files(&files, OWN, &config)
+            .map_err(|errors| errors.to_string())?;
         own.presubmits
             .iter()
             .for_each(|job| jobs.presubmit(&config, OWN, job));
@@ -84,7 +85,7 @@ fn load(input: &Input, folder: &Path) -> Result<std::sync::Arc<Config>, String> 
         arguments.extend(["--job-config-path".into(), jobs.into_os_string()]);
     }
     let arguments = Arguments::parse_from(arguments);
-    Config::load(&arguments.config).map_err(|errors| errors.to_string())
+    Config::load_files(&arguments.config).map_err(|errors| errors.to_string())
 }
 
 /// Jobs by kind, repository and name.
@@ -137,7 +138,7 @@ fn bits(all: impl IntoIterator<Item = bool>) -> Value {
 }
 
 /// On which branches and changes a job runs.
-fn runs(should_run: impl Fn(&str, &Changes<'_>) -> bool) -> Value {
+fn runs(should_run: impl Fn(&str, &ChangedFiles<'_>) -> bool) -> Value {
     let changes: [&[&str]; 4] = [&["a.go"], &["docs/x.md"], &["docs/x.md", "a.go"], &[]];
     let changes = changes.map(|files| files.iter().map(|&it| it.to_owned()).collect::<Vec<_>>());
     let mut all = Vec::new();
@@ -145,7 +146,7 @@ fn runs(should_run: impl Fn(&str, &Changes<'_>) -> bool) -> Value {
         all.extend(
             changes
                 .iter()
-                .map(|files| should_run(base, &Changes::new(files))),
+                .map(|files| should_run(base, &ChangedFiles::new(files))),
         );
     }
     bits(all)
@@ -192,11 +193,11 @@ fn form(config: &Config, spec: ProwJobSpec, labels: &StringMap, base: &JobBase) 
     );
     let mut form = json!({ "prowjob": job });
     if job.spec.pod_spec.is_some() {
-        let target = Target {
+        let target = PodTarget {
             namespace: &config.prow.pod_namespace,
             version: "version",
         };
-        form["pod"] = pod(&job, BUILD_ID, &target).unwrap_or_else(|_| "error".into());
+        form["pod"] = build_pod(&job, BUILD_ID, &target).unwrap_or_else(|_| "error".into());
     }
     form
 }

@@ -2,13 +2,13 @@
 
 use std::process::{Command, Stdio};
 
-use entrypoint::marker::{State, look};
+use entrypoint::marker::{MarkerState, read_marker_state};
 use serde_json::json;
 
 use crate::{Pod, eventually};
 
-fn state(pod: &Pod) -> State {
-    look(&pod.dir.path().join("marker-file.txt")).unwrap()
+fn state(pod: &Pod) -> MarkerState {
+    read_marker_state(&pod.dir.path().join("marker-file.txt")).unwrap()
 }
 
 #[test]
@@ -16,9 +16,11 @@ fn a_killed_entrypoint_lets_go_though_its_process_lives_on() {
     let pod = Pod::new("echo $$ > pid; sleep 0.5; kill -9 $PPID; exec sleep 100");
     let mut entrypoint = pod.start();
     let pid = pod.await_file("pid");
-    assert_eq!(state(&pod), State::Open);
+    assert_eq!(state(&pod), MarkerState::Open);
     entrypoint.wait().unwrap();
-    eventually("nobody holds the lock", || state(&pod) == State::Abandoned);
+    eventually("nobody holds the lock", || {
+        state(&pod) == MarkerState::Abandoned
+    });
     assert!(crate::is_running(&pid));
     Command::new("kill")
         .args(["-9", pid.trim()])
@@ -33,7 +35,7 @@ fn a_previous_container_that_was_killed_has_failed() {
     let marker = first.dir.path().join("marker-file.txt");
     let second = Pod::new("echo never").with("previous_marker", marker.to_str().unwrap());
     assert_eq!(second.run().status.code(), Some(106));
-    assert_eq!(state(&second), State::Ended(1130));
+    assert_eq!(state(&second), MarkerState::Ended(1130));
 }
 
 #[test]
@@ -45,7 +47,7 @@ fn options_that_are_no_json_end_with_a_log_and_a_marker() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(127));
-    assert_eq!(state(&pod), State::Ended(127));
+    assert_eq!(state(&pod), MarkerState::Ended(127));
     let log = pod.read("process-log.txt");
     assert!(log.contains("ENTRYPOINT_OPTIONS is not valid"), "{log}");
 }

@@ -14,7 +14,7 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The first bytes of all needles.
 #[derive(Debug)]
-pub(super) struct Heads {
+pub(super) struct NeedleHeads {
     words: BloomFilter,
     /// `None` if no needle is shorter than a word.
     short: Option<ShortHeads>,
@@ -27,13 +27,13 @@ struct ShortHeads {
     bytes: [bool; 256],
 }
 
-impl Heads {
+impl NeedleHeads {
     pub(super) fn new(needles: &[&[u8]]) -> Self {
         let heads = |from: usize, until: usize| {
             let heads = needles
                 .iter()
                 .filter(move |n| (from..until).contains(&n.len()));
-            heads.map(move |needle| number(&needle[..from]))
+            heads.map(move |needle| bytes_to_number(&needle[..from]))
         };
         let words = BloomFilter::new(heads(WORD, usize::MAX));
         let short = needles.iter().any(|needle| needle.len() < WORD).then(|| {
@@ -48,19 +48,19 @@ impl Heads {
     }
 
     /// The next place before `until` where a needle may begin.
-    pub(super) fn next(&self, text: &[u8], from: usize, until: usize) -> Option<usize> {
+    pub(super) fn next_candidate(&self, text: &[u8], from: usize, until: usize) -> Option<usize> {
         // The last few bytes are no whole word: each of them may be one.
         let whole = text.len().saturating_sub(WORD - 1).min(until);
         let mut next = from;
         if from < whole {
             let mut windows = text[from..whole + WORD - 1].windows(WORD);
             let found = match &self.short {
-                None => windows.position(|bytes| self.words.has(word(bytes))),
+                None => windows.position(|bytes| self.words.may_contain(word_to_number(bytes))),
                 Some(short) => windows.position(|bytes| {
-                    let word = word(bytes);
-                    self.words.has(word)
+                    let word = word_to_number(bytes);
+                    self.words.may_contain(word)
                         || short.bytes[usize::from(bytes[0])]
-                        || short.halves.has(word & u64::from(u32::MAX))
+                        || short.halves.may_contain(word & u64::from(u32::MAX))
                 }),
             };
             match found {
@@ -72,7 +72,7 @@ impl Heads {
     }
 
     #[cfg(test)]
-    pub(super) fn heap(&self) -> usize {
+    pub(super) fn heap_size(&self) -> usize {
         let short = self
             .short
             .as_ref()
@@ -82,14 +82,14 @@ impl Heads {
 }
 
 /// The bytes as a number, the first of them lowest.
-fn number(bytes: &[u8]) -> u64 {
+fn bytes_to_number(bytes: &[u8]) -> u64 {
     let mut word = [0; WORD];
     word[..bytes.len()].copy_from_slice(bytes);
     u64::from_le_bytes(word)
 }
 
 /// The same of a whole word, for which no copy has to be made.
-fn word(bytes: &[u8]) -> u64 {
+fn word_to_number(bytes: &[u8]) -> u64 {
     bytes
         .first_chunk::<WORD>()
         .map_or(0, |word| u64::from_le_bytes(*word))
@@ -114,7 +114,7 @@ impl BloomFilter {
         };
         for entry in entries {
             let hash = entry.wrapping_mul(SPREAD);
-            for hash in [hash, second(hash)] {
+            for hash in [hash, second_hash(hash)] {
                 let bit = hash >> filter.shift;
                 filter.bits[bit as usize / 64] |= 1 << (bit % 64);
             }
@@ -122,19 +122,19 @@ impl BloomFilter {
         filter
     }
 
-    fn has(&self, entry: u64) -> bool {
+    fn may_contain(&self, entry: u64) -> bool {
         let hash = entry.wrapping_mul(SPREAD);
-        self.bit(hash) && self.bit(second(hash))
+        self.has_bit(hash) && self.has_bit(second_hash(hash))
     }
 
-    fn bit(&self, hash: u64) -> bool {
+    fn has_bit(&self, hash: u64) -> bool {
         let bit = hash >> self.shift;
         self.bits[bit as usize / 64] >> (bit % 64) & 1 == 1
     }
 }
 
 /// Another hash from the first.
-fn second(hash: u64) -> u64 {
+fn second_hash(hash: u64) -> u64 {
     (hash ^ hash >> 32).wrapping_mul(SPREAD)
 }
 
@@ -147,10 +147,10 @@ mod tests {
         let text = b"abcdefghijklmnop";
         for length in 1..=text.len() {
             for at in 0..=text.len() - length {
-                let heads = Heads::new(&[&text[at..at + length]]);
-                let found = heads.next(text, at, text.len());
+                let heads = NeedleHeads::new(&[&text[at..at + length]]);
+                let found = heads.next_candidate(text, at, text.len());
                 assert_eq!(found, Some(at), "{length}");
-                assert_eq!(heads.next(text, at, at), None);
+                assert_eq!(heads.next_candidate(text, at, at), None);
             }
         }
     }
@@ -161,12 +161,12 @@ mod tests {
             .map(|n| n.wrapping_mul(SPREAD).to_le_bytes())
             .collect();
         let needles: Vec<&[u8]> = needles.iter().map(<[u8; 8]>::as_slice).collect();
-        let heads = Heads::new(&needles);
+        let heads = NeedleHeads::new(&needles);
         let text: Vec<u8> = (0..200_000u32)
             .flat_map(|n| n.wrapping_mul(0x0101_0001).to_be_bytes())
             .collect();
         let (mut from, mut looks) = (0, 0);
-        while let Some(at) = heads.next(&text, from, text.len()) {
+        while let Some(at) = heads.next_candidate(&text, from, text.len()) {
             from = at + 1;
             looks += 1;
         }

@@ -16,7 +16,7 @@ const SHORTEST: usize = 4;
 const COLUMNS: [usize; 2] = [76, 64];
 
 /// All of it, with and without padding, on one line and on several.
-pub(super) fn whole(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
+pub(super) fn collect_whole(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
     for engine in [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD] {
         let encoded = engine.encode(value);
         // Without padding what is short is a word of its own.
@@ -25,24 +25,24 @@ pub(super) fn whole(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
         }
         for columns in COLUMNS {
             if encoded.len() > columns {
-                found.insert(broken(&encoded, columns));
+                found.insert(break_lines(&encoded, columns));
             }
         }
         found.insert(encoded.into_bytes());
     }
 }
 
-fn broken(encoded: &str, columns: usize) -> Vec<u8> {
+fn break_lines(encoded: &str, columns: usize) -> Vec<u8> {
     let lines: Vec<&[u8]> = encoded.as_bytes().chunks(columns).collect();
     lines.join(&b'\n')
 }
 
 /// The characters that the value alone decides, wherever it stands in what is encoded, such as
 /// `user:secret`.
-pub(super) fn within(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
+pub(super) fn collect_within(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
     for before in 0..PERIOD {
         for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-            let characters = decided(value, before, &engine);
+            let characters = decided_characters(value, before, &engine);
             if characters.len() >= SHORTEST {
                 found.insert(characters);
             }
@@ -51,7 +51,7 @@ pub(super) fn within(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
 }
 
 /// Behind `before` bytes.
-fn decided(value: &[u8], before: usize, engine: &GeneralPurpose) -> Vec<u8> {
+fn decided_characters(value: &[u8], before: usize, engine: &GeneralPurpose) -> Vec<u8> {
     let encoded = engine.encode([&[0; PERIOD][..before], value].concat());
     let from = (8 * before).div_ceil(BITS);
     let until = 8 * (before + value.len()) / BITS;
@@ -68,7 +68,7 @@ mod tests {
             for rest in ["", ":", "\n", "--"] {
                 let encoded = STANDARD.encode(format!("{user}secret>?<{rest}"));
                 let mut found = BTreeSet::new();
-                within(b"secret>?<", &mut found);
+                collect_within(b"secret>?<", &mut found);
                 let longest = found
                     .iter()
                     .filter(|f| encoded.contains(std::str::from_utf8(f).unwrap()))
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn lines_are_broken_where_programs_break_them() {
         let mut found = BTreeSet::new();
-        whole(&[b'k'; 100], &mut found);
+        collect_whole(&[b'k'; 100], &mut found);
         for columns in COLUMNS {
             assert!(
                 found.iter().any(|f| f.get(columns) == Some(&b'\n')),

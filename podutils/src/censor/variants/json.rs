@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::escaped;
+use super::replace_chars;
 
 /// How a library writes strings, beyond `\"`, `\\`, and control characters, which all must escape.
-struct Dialect {
+struct JsonDialect {
     /// Written by number although they need not be.
     numbered: &'static [char],
     /// Whatever is not ASCII is written by number.
@@ -17,50 +17,50 @@ struct Dialect {
     short: bool,
 }
 
-const PLAIN: Dialect = Dialect {
+const PLAIN: JsonDialect = JsonDialect {
     numbered: &[],
     ascii: false,
     slash: false,
     short: true,
 };
 /// Go's.
-const GO: Dialect = Dialect {
+const GO: JsonDialect = JsonDialect {
     numbered: &['<', '>', '&', '\u{2028}', '\u{2029}'],
     ..PLAIN
 };
 
-const DIALECTS: [Dialect; 8] = [
+const DIALECTS: [JsonDialect; 8] = [
     // serde, JavaScript's, jq's; Go's without HTML in mind.
     PLAIN,
     GO,
     // Go's v2, and JavaScript that is careful with HTML.
-    Dialect {
+    JsonDialect {
         numbered: &['\u{2028}', '\u{2029}'],
         ..PLAIN
     },
     // Python's and Ruby's.
-    Dialect {
+    JsonDialect {
         ascii: true,
         ..PLAIN
     },
     // PHP's.
-    Dialect {
+    JsonDialect {
         ascii: true,
         slash: true,
         ..PLAIN
     },
     // JavaScript libraries' within HTML.
-    Dialect {
+    JsonDialect {
         slash: true,
         ..PLAIN
     },
     // Gson's.
-    Dialect {
+    JsonDialect {
         numbered: &['<', '>', '&', '=', '\'', '\u{2028}', '\u{2029}'],
         ..PLAIN
     },
     // .NET's.
-    Dialect {
+    JsonDialect {
         numbered: &['<', '>', '&', '\'', '+', '`', '"', '\u{7f}'],
         ascii: true,
         ..PLAIN
@@ -68,32 +68,32 @@ const DIALECTS: [Dialect; 8] = [
 ];
 
 /// Whatever is a control character, by number.
-const BY_NUMBER: Dialect = Dialect {
+const BY_NUMBER: JsonDialect = JsonDialect {
     short: false,
     ..PLAIN
 };
 
-pub(super) fn escapes(text: &str, found: &mut BTreeSet<String>) {
+pub(super) fn collect_escapes(text: &str, found: &mut BTreeSet<String>) {
     for upper in [false, true] {
         for dialect in &DIALECTS {
-            found.insert(string(text, dialect, upper));
+            found.insert(escape_string(text, dialect, upper));
         }
-        found.insert(string(text, &BY_NUMBER, upper));
+        found.insert(escape_string(text, &BY_NUMBER, upper));
     }
 }
 
 /// What is written already, in a string, and that in a string once more.
-pub(super) fn within(written: &str, found: &mut BTreeSet<Vec<u8>>) {
+pub(super) fn collect_nested(written: &str, found: &mut BTreeSet<Vec<u8>>) {
     for dialect in [&PLAIN, &GO] {
-        let once = string(written, dialect, false);
-        found.insert(string(&once, dialect, false).into_bytes());
+        let once = escape_string(written, dialect, false);
+        found.insert(escape_string(&once, dialect, false).into_bytes());
         found.insert(once.into_bytes());
     }
 }
 
-fn string(text: &str, dialect: &Dialect, upper: bool) -> String {
-    escaped(text, |char| match char {
-        _ if dialect.numbered.contains(&char) => Some(numbered(char, upper)),
+fn escape_string(text: &str, dialect: &JsonDialect, upper: bool) -> String {
+    replace_chars(text, |char| match char {
+        _ if dialect.numbered.contains(&char) => Some(escape_by_number(char, upper)),
         '"' => Some("\\\"".to_owned()),
         '\\' => Some("\\\\".to_owned()),
         '\n' if dialect.short => Some("\\n".to_owned()),
@@ -102,14 +102,14 @@ fn string(text: &str, dialect: &Dialect, upper: bool) -> String {
         '\u{8}' if dialect.short => Some("\\b".to_owned()),
         '\u{c}' if dialect.short => Some("\\f".to_owned()),
         '/' if dialect.slash => Some("\\/".to_owned()),
-        '\0'..='\u{1f}' => Some(numbered(char, upper)),
-        _ if dialect.ascii && !char.is_ascii() => Some(numbered(char, upper)),
+        '\0'..='\u{1f}' => Some(escape_by_number(char, upper)),
+        _ if dialect.ascii && !char.is_ascii() => Some(escape_by_number(char, upper)),
         _ => None,
     })
 }
 
 /// As `\u` and four digits, twice of what needs more.
-fn numbered(char: char, upper: bool) -> String {
+fn escape_by_number(char: char, upper: bool) -> String {
     let mut out = String::new();
     for unit in char.encode_utf16(&mut [0; 2]) {
         let written = if upper {

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::escaped;
+use super::replace_chars;
 
 /// What stands instead of some characters.
-type Entities = &'static [(char, &'static str)];
+type EntityTable = &'static [(char, &'static str)];
 
 /// `&` may be written so, or (twice escaped) longer.
-const ALWAYS: Entities = &[('&', "&amp;"), ('<', "&lt;")];
+const ALWAYS: EntityTable = &[('&', "&amp;"), ('<', "&lt;")];
 
 /// Each library has its own way with each of these, and a template may go through two of them: every
 /// choice is met with every other.
-const CHOICES: [&[Entities]; 5] = [
+const CHOICES: [&[EntityTable]; 5] = [
     &[&[('>', "&gt;")]],
     &[&[('"', "&#34;")], &[('"', "&quot;")], &[('"', "&#x22;")]],
     &[&[('\'', "&#39;")], &[('\'', "&apos;")], &[('\'', "&#x27;")]],
@@ -29,13 +29,13 @@ const CHOICES: [&[Entities]; 5] = [
 const ENOUGH: usize = 8;
 
 /// In every way, or only in some.
-pub(super) fn escapes(text: &str, every: bool, found: &mut BTreeSet<String>) {
-    let mut ways: Vec<Vec<Entities>> = vec![vec![ALWAYS]];
+pub(super) fn collect_escapes(text: &str, every: bool, found: &mut BTreeSet<String>) {
+    let mut ways: Vec<Vec<EntityTable>> = vec![vec![ALWAYS]];
     for choice in CHOICES {
         if !every && ways.len() > ENOUGH {
             break;
         }
-        let written = choice.iter().filter(|entities| occurs(entities, text));
+        let written = choice.iter().filter(|entities| any_occurs(entities, text));
         let chosen: Vec<_> = written
             .flat_map(|entities| {
                 ways.iter()
@@ -45,7 +45,7 @@ pub(super) fn escapes(text: &str, every: bool, found: &mut BTreeSet<String>) {
         ways.extend(chosen);
     }
     for way in ways {
-        found.insert(escaped(text, |char| {
+        found.insert(replace_chars(text, |char| {
             let mut all = way.iter().copied().flatten();
             let (_, entity) = all.find(|(of, _)| *of == char)?;
             Some((*entity).to_owned())
@@ -53,6 +53,6 @@ pub(super) fn escapes(text: &str, every: bool, found: &mut BTreeSet<String>) {
     }
 }
 
-fn occurs(entities: Entities, text: &str) -> bool {
+fn any_occurs(entities: EntityTable, text: &str) -> bool {
     entities.iter().any(|(char, _)| text.contains(*char))
 }

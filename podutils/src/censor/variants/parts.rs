@@ -41,7 +41,7 @@ impl SecretPart {
 }
 
 /// The value itself first.
-pub(super) fn parts(value: &[u8]) -> Vec<SecretPart> {
+pub(super) fn split_secret(value: &[u8]) -> Vec<SecretPart> {
     let is_of_small = value.len() <= SMALL;
     let mut found = vec![SecretPart {
         bytes: value.to_vec(),
@@ -55,26 +55,26 @@ pub(super) fn parts(value: &[u8]) -> Vec<SecretPart> {
             is_of_small,
         });
     };
-    lines(value, &mut add);
-    strings(value, DEPTH, &mut add);
+    collect_lines(value, &mut add);
+    collect_json_strings(value, DEPTH, &mut add);
     found
 }
 
-fn lines(value: &[u8], add: &mut impl FnMut(&[u8])) {
+fn collect_lines(value: &[u8], add: &mut impl FnMut(&[u8])) {
     let is_one = !value.contains(&b'\n');
     for line in value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
         if !is_one && stands_alone(line) {
             add(line);
         }
         // Names of clusters and the like stand there as well, so only what is no word.
-        if let Some(named) = named(line).filter(|named| is_mixed(named)) {
+        if let Some(named) = named_value(line).filter(|named| is_mixed(named)) {
             add(named);
         }
     }
 }
 
 /// The value of `NAME=value` and `name: value`, without quotes.
-fn named(line: &[u8]) -> Option<&[u8]> {
+fn named_value(line: &[u8]) -> Option<&[u8]> {
     let end = line
         .windows(2)
         .position(|pair| pair[0] == b'=' || pair == b": ")?;
@@ -86,30 +86,32 @@ fn named(line: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn strings(value: &[u8], depth: u32, add: &mut impl FnMut(&[u8])) {
+fn collect_json_strings(value: &[u8], depth: u32, add: &mut impl FnMut(&[u8])) {
     // A number or a bare string is no document.
     if depth == 0 || !matches!(value.first(), Some(b'{' | b'[')) {
         return;
     }
     if let Ok(document) = serde_json::from_slice(value) {
-        strings_of(&document, depth, add);
+        collect_strings_of(&document, depth, add);
     }
 }
 
-fn strings_of(document: &Value, depth: u32, add: &mut impl FnMut(&[u8])) {
+fn collect_strings_of(document: &Value, depth: u32, add: &mut impl FnMut(&[u8])) {
     match document {
         Value::String(text) => {
             let text = text.as_bytes().trim_ascii();
             if stands_alone(text) || text.contains(&b'\n') {
                 add(text);
             }
-            lines(text, add);
-            strings(text, depth - 1, add);
+            collect_lines(text, add);
+            collect_json_strings(text, depth - 1, add);
         }
-        Value::Array(items) => items.iter().for_each(|item| strings_of(item, depth, add)),
+        Value::Array(items) => items
+            .iter()
+            .for_each(|item| collect_strings_of(item, depth, add)),
         Value::Object(fields) => fields
             .values()
-            .for_each(|item| strings_of(item, depth, add)),
+            .for_each(|item| collect_strings_of(item, depth, add)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -151,7 +153,7 @@ mod tests {
     }
 
     fn texts(value: &str) -> Vec<String> {
-        let parts = parts(value.as_bytes()).into_iter();
+        let parts = split_secret(value.as_bytes()).into_iter();
         parts
             .map(|part| String::from_utf8(part.bytes).unwrap())
             .collect()
@@ -190,7 +192,7 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(
-                named(line.as_bytes()),
+                named_value(line.as_bytes()),
                 expected.map(str::as_bytes),
                 "{line}"
             );

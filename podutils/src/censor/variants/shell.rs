@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::escaped;
+use super::replace_chars;
 
 /// What bash puts a backslash before, if nothing is to be quoted otherwise.
 const SPECIAL: &str = " \t!\"#$&'()*,;<>?[\\]^`{|}~";
@@ -10,9 +10,9 @@ const SPECIAL: &str = " \t!\"#$&'()*,;<>?[\\]^`{|}~";
 const SOMETIMES: &str = "!#,^{}~";
 
 /// Without the quotes around.
-pub(super) fn quotes(text: &str, found: &mut BTreeSet<String>) {
+pub(super) fn collect_quotes(text: &str, found: &mut BTreeSet<String>) {
     let backslash = |special: &str| {
-        escaped(text, |char| {
+        replace_chars(text, |char| {
             special.contains(char).then(|| format!("\\{char}"))
         })
     };
@@ -29,17 +29,17 @@ pub(super) fn quotes(text: &str, found: &mut BTreeSet<String>) {
     found.insert(backslash("\\'"));
     // Within '…': out of it and in again.
     for quote in ["'\\''", "'\"'\"'", "''"] {
-        found.insert(escaped(text, |char| {
+        found.insert(replace_chars(text, |char| {
             (char == '\'').then(|| quote.to_owned())
         }));
     }
     for bytes in [NonAscii::Clear, NonAscii::Octal, NonAscii::Hex] {
         for quote in [true, false] {
-            found.insert(ansi(text, bytes, quote));
+            found.insert(quote_ansi_c(text, bytes, quote));
         }
     }
     // Line by line, as a terminal gets it.
-    found.insert(escaped(text, |char| {
+    found.insert(replace_chars(text, |char| {
         (char == '\n').then(|| "\r\n".to_owned())
     }));
 }
@@ -53,12 +53,12 @@ enum NonAscii {
 }
 
 /// Within bash's `$'…'`, and Python's `repr` of bytes (without a backslash before quotes).
-fn ansi(text: &str, bytes: NonAscii, quote: bool) -> String {
+fn quote_ansi_c(text: &str, bytes: NonAscii, quote: bool) -> String {
     let byte = |byte: u8| match bytes {
         NonAscii::Hex => format!("\\x{byte:02x}"),
         NonAscii::Octal | NonAscii::Clear => format!("\\{byte:03o}"),
     };
-    escaped(text, |char| match char {
+    replace_chars(text, |char| match char {
         '\'' if quote => Some("\\'".to_owned()),
         '\\' => Some("\\\\".to_owned()),
         '\n' => Some("\\n".to_owned()),

@@ -7,7 +7,7 @@ use crate::censor::Censor;
 use super::*;
 
 fn censor(secret: &str) -> Censor {
-    Censor::new(variants(secret.as_bytes(), 0)).unwrap()
+    Censor::new(secret_variants(secret.as_bytes(), 0)).unwrap()
 }
 
 #[test]
@@ -20,10 +20,13 @@ fn what_is_no_secret() {
         ("abc", 4, true),
         ("abc \n", 4, true),
     ] {
-        assert!(variants(raw.as_bytes(), minimum).is_empty(), "{raw:?}");
+        assert!(
+            secret_variants(raw.as_bytes(), minimum).is_empty(),
+            "{raw:?}"
+        );
         assert_eq!(is_too_short(raw.as_bytes(), minimum), too_short, "{raw:?}");
     }
-    assert!(!variants(b"abcd\n", 4).is_empty());
+    assert!(!secret_variants(b"abcd\n", 4).is_empty());
     assert!(!is_too_short(b"abcd\n", 4));
 }
 
@@ -186,7 +189,7 @@ fn a_key_within_json_is_hidden_as_it_is_used() {
 fn short_lines_obey_the_minimum() {
     let secret = b"a longer line\nshort12\n";
     let hidden = |minimum| {
-        let censor = Censor::new(variants(secret, minimum)).unwrap();
+        let censor = Censor::new(secret_variants(secret, minimum)).unwrap();
         censor.mask_text("short12")
     };
     assert_eq!(hidden(7), "XXXXXXX");
@@ -204,7 +207,7 @@ proptest! {
         let trimmed = secret.trim_ascii();
         prop_assume!(trimmed.len() >= 4 && trimmed.len() <= 128 && !is_blank_or_bool(trimmed.as_bytes()));
         let end = if newline { "\n" } else { "" };
-        let censor = Censor::new(variants(format!("{secret}{end}").as_bytes(), 4)).unwrap();
+        let censor = Censor::new(secret_variants(format!("{secret}{end}").as_bytes(), 4)).unwrap();
         let json = serde_json::to_string(trimmed).unwrap();
         for shape in [
             trimmed.to_owned(),
@@ -214,7 +217,7 @@ proptest! {
             url_form(trimmed),
         ] {
             let text = format!("{before}{shape}");
-            let masked = censor.mask(text.clone().into_bytes());
+            let masked = censor.mask_bytes(text.clone().into_bytes());
             prop_assert_eq!(masked.len(), text.len());
             prop_assert!(masked[before.len()..].iter().all(|byte| *byte == b'X'), "{}", shape);
         }

@@ -19,18 +19,18 @@ const KEPT: [&[u8]; 6] = [
 /// What a form leaves as it is; a blank becomes a plus. Java's, browsers', and Go's and Python's.
 const FORMS: [&[u8]; 2] = [b"-._*", b"-._~"];
 
-pub(super) fn escapes(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
+pub(super) fn collect_escapes(value: &[u8], found: &mut BTreeSet<Vec<u8>>) {
     for upper in [true, false] {
         for kept in KEPT {
-            found.insert(escaped(value, kept, None, upper));
+            found.insert(percent_encode(value, kept, None, upper));
         }
         for kept in FORMS {
-            found.insert(escaped(value, kept, Some(b'+'), upper));
+            found.insert(percent_encode(value, kept, Some(b'+'), upper));
         }
     }
 }
 
-fn escaped(value: &[u8], kept: &[u8], blank: Option<u8>, upper: bool) -> Vec<u8> {
+fn percent_encode(value: &[u8], kept: &[u8], blank: Option<u8>, upper: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
     for byte in value {
         match (byte, blank) {

@@ -4,11 +4,11 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use common::storage::Attributes;
+use common::storage::ObjectAttributes;
 use tracing::warn;
 
-use crate::censor::{Censor, Stream};
-use crate::upload::{SourceError as Error, open_below};
+use crate::censor::{Censor, CensorStream};
+use crate::upload::{UploadSourceError, open_below};
 
 /// The largest piece, in bytes: what a job writes faster comes later.
 const PIECE: u64 = 8 << 20;
@@ -17,15 +17,15 @@ const PIECE: u64 = 8 << 20;
 const CONTEXT: u64 = 64 << 10;
 
 /// How a piece is stored.
-pub(super) fn attributes() -> Attributes {
-    Attributes::of_type("text/plain; charset=utf-8")
+pub(super) fn piece_attributes() -> ObjectAttributes {
+    ObjectAttributes::of_type("text/plain; charset=utf-8")
 }
 
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(super) struct LiveLogReader {
     path: PathBuf,
     /// `None` until the secrets are known.
-    stream: Option<Stream>,
+    stream: Option<CensorStream>,
     /// Bytes that the log had at the last look, and at the one before it: only these are read,
     /// since a secret that was replaced this moment may not be known yet.
     length: u64,
@@ -43,7 +43,7 @@ pub(super) struct Follower {
     given_up: bool,
 }
 
-impl Follower {
+impl LiveLogReader {
     pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -60,37 +60,37 @@ impl Follower {
     }
 
     /// Whether there may be something to show.
-    pub(super) async fn look(&mut self) -> bool {
+    pub(super) async fn check_growth(&mut self) -> bool {
         if self.given_up {
             return false;
         }
         let path = self.path.clone();
-        let looked = blocking(move || Ok(open_below(&path, &path)?.metadata()?.len())).await;
+        let looked = run_blocking(move || Ok(open_below(&path, &path)?.metadata()?.len())).await;
         match looked {
             Ok(length) => {
                 self.until = std::mem::replace(&mut self.length, length);
                 if length < self.read {
-                    self.lose("it became shorter");
+                    self.give_up_because("it became shorter");
                 }
             }
             // Its container has not begun.
-            Err(Error::Read(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => self.lose(&error.to_string()),
+            Err(UploadSourceError::Read(error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.give_up_because(&error.to_string()),
         }
         !self.given_up && (self.next.is_some() || self.until > self.read)
     }
 
     /// Masks with this censor from now on.
-    pub(super) fn begin(&mut self, censor: &Censor) {
+    pub(super) fn start_masking(&mut self, censor: &Censor) {
         let start = self.stored.saturating_sub(CONTEXT);
-        self.stream = Some(censor.stream());
+        self.stream = Some(censor.start_stream());
         self.read = start;
         self.skip = self.stored - start;
         self.next = None;
     }
 
     /// The next piece; `None` if there is nothing that can be shown.
-    pub(super) async fn piece(&mut self) -> Option<Bytes> {
+    pub(super) async fn next_piece(&mut self) -> Option<Bytes> {
         if self.given_up {
             return None;
         }
@@ -99,7 +99,7 @@ impl Follower {
         {
             let (path, from) = (self.path.clone(), self.read);
             let length = self.until.saturating_sub(from).min(PIECE);
-            let read = blocking(move || {
+            let read = run_blocking(move || {
                 let mut file = open_below(&path, &path)?;
                 file.seek(SeekFrom::Start(from))?;
                 let mut chunk = Vec::new();
@@ -111,16 +111,16 @@ impl Follower {
                 Ok((read, settled, stream)) => {
                     self.stream = Some(stream);
                     self.read += read;
-                    self.next = self.fresh(settled);
+                    self.next = self.skip_stored(settled);
                 }
-                Err(error) => self.lose(&error.to_string()),
+                Err(error) => self.give_up_because(&error.to_string()),
             }
         }
         self.next.clone()
     }
 
     /// Without what is in stored pieces already.
-    fn fresh(&mut self, settled: Vec<u8>) -> Option<Bytes> {
+    fn skip_stored(&mut self, settled: Vec<u8>) -> Option<Bytes> {
         let settled = Bytes::from(settled);
         let known =
             usize::try_from(self.skip).map_or(settled.len(), |skip| skip.min(settled.len()));
@@ -129,12 +129,12 @@ impl Follower {
     }
 
     /// The number of the next piece.
-    pub(super) fn number(&self) -> u64 {
+    pub(super) fn next_number(&self) -> u64 {
         self.pieces + 1
     }
 
     /// The next piece is where it belongs.
-    pub(super) fn stored(&mut self) {
+    pub(super) fn mark_stored(&mut self) {
         if let Some(piece) = self.next.take() {
             self.stored += piece.len() as u64;
             self.pieces += 1;
@@ -147,16 +147,16 @@ impl Follower {
         self.next = None;
     }
 
-    fn lose(&mut self, why: &str) {
+    fn give_up_because(&mut self, why: &str) {
         warn!(log = %self.path.display(), why, "the log is no longer shown live");
         self.give_up();
     }
 }
 
 /// Work on the file system, away from the runtime.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
+async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, UploadSourceError> + Send + 'static,
+) -> Result<T, UploadSourceError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|e| Err(io::Error::other(e).into()))
 }

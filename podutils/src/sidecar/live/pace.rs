@@ -10,7 +10,7 @@ const OFTEN: u64 = 3_600;
 const MANY: u64 = 20_000;
 
 /// How long to wait after so many pieces of one log.
-pub(super) fn interval(pieces: u64) -> Duration {
+pub(super) fn piece_interval(pieces: u64) -> Duration {
     match pieces {
         0..OFTEN => SECOND,
         OFTEN..MANY => SECOND * 2,
@@ -27,8 +27,8 @@ mod tests {
         let day = Duration::from_hours(24);
         let (mut time, mut pieces) = (Duration::ZERO, 0);
         while time < day {
-            assert!(interval(pieces) >= SECOND);
-            time += interval(pieces);
+            assert!(piece_interval(pieces) >= SECOND);
+            time += piece_interval(pieces);
             pieces += 1;
         }
         assert!(pieces < 30_000, "{pieces}");

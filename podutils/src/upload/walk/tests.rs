@@ -27,7 +27,7 @@ fn names_and_types() {
         (".gz", ".gz", Some("application/gzip"), None),
         ("d/.gz", "d/.gz", Some("application/gzip"), None),
     ] {
-        let (found, attributes) = describe(name, &config);
+        let (found, attributes) = name_and_attributes(name, &config);
         assert_eq!(found, object);
         assert_eq!(attributes.content_type.as_deref(), content_type, "{name}");
         assert_eq!(attributes.content_encoding.as_deref(), encoding, "{name}");
@@ -46,26 +46,26 @@ fn filters_as_the_censoring_options_say() {
         (&["a/**"], &["a/b/**"], "a/b/c", false),
     ] {
         let list = |patterns: &[&str]| patterns.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>();
-        let filter = Filter::new(&list(include), &list(exclude)).unwrap();
-        assert_eq!(filter.applies(Path::new(path)), expected, "{path}");
+        let filter = CensorFilter::new(&list(include), &list(exclude)).unwrap();
+        assert_eq!(filter.applies_to(Path::new(path)), expected, "{path}");
     }
-    assert!(Filter::new(&["[".to_owned()], &[]).is_err());
+    assert!(CensorFilter::new(&["[".to_owned()], &[]).is_err());
 }
 
-fn walk(items: &[&Path]) -> (Vec<String>, Vec<Failure>) {
+fn walk(items: &[&Path]) -> (Vec<String>, Vec<UploadFailure>) {
     let items: Vec<String> = items
         .iter()
         .map(|item| item.to_str().unwrap().to_owned())
         .collect();
-    let plan = Plan {
+    let plan = ArtifactPlan {
         dir: "d".to_owned(),
         config: GcsConfiguration::default(),
-        filter: Filter::default(),
+        filter: CensorFilter::default(),
         censor: Censor::new(["hunter22", "swordfsh"]).unwrap(),
-        passed_over: PassedOver::default(),
+        passed_over: UncensoredFiles::default(),
     };
     let (mut keys, mut failures) = (Vec::new(), Vec::new());
-    for found in Walk::new(&items, plan) {
+    for found in ArtifactWalk::new(&items, plan) {
         match found {
             Ok(upload) => keys.push(upload.key),
             Err(failure) => failures.push(failure),

@@ -116,7 +116,7 @@ async fn a_key_for_its_owner_alone_and_a_known_host_let_it_in() {
         options.host_fingerprints = vec![format!("[127.0.0.1]:1 {host}")];
     })
     .await;
-    let why = podutils::clonerefs::explain(&refused.records).unwrap();
+    let why = podutils::clonerefs::explain_clone_failure(&refused.records).unwrap();
     let why = why.lines.join("\n");
     assert!(why.contains("Host key verification failed"), "{why}");
 }

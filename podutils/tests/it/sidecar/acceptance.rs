@@ -32,7 +32,7 @@ fn line(marked: &str) -> (String, String) {
 }
 
 /// A pod whose Secret has these keys.
-fn pod_with(secrets: &[(&str, &str)]) -> (Pod, Options) {
+fn pod_with(secrets: &[(&str, &str)]) -> (Pod, SidecarOptions) {
     let pod = Pod::new();
     let options = with_secret(&pod, secrets[0].1);
     fs::remove_file(pod.at("secrets/token")).unwrap();
@@ -43,7 +43,7 @@ fn pod_with(secrets: &[(&str, &str)]) -> (Pod, Options) {
 }
 
 /// Prints these lines wherever a job can, and expects them masked wherever they are stored.
-async fn expect_everywhere(pod: &Pod, options: &Options, marked: &[&str]) {
+async fn expect_everywhere(pod: &Pod, options: &SidecarOptions, marked: &[&str]) {
     let lines: Vec<(String, String)> = marked.iter().map(|marked| line(marked)).collect();
     let running = start(options);
     print(pod, &text(&lines));
@@ -71,7 +71,7 @@ fn names(lines: &[(String, String)]) -> impl Iterator<Item = &(String, String)> 
         .filter(|(text, _)| !text.contains(['/', '\n', '\\']) && text.len() < 90)
 }
 
-fn start(options: &Options) -> tokio::task::JoinHandle<ExitCode> {
+fn start(options: &SidecarOptions) -> tokio::task::JoinHandle<ExitCode> {
     let options = options.clone();
     tokio::spawn(async move { finish(&options).await })
 }
@@ -139,7 +139,7 @@ async fn expect_stored(pod: &Pod, lines: &[(String, String)]) {
     let bytes = async |name: &str| {
         pod.object(&artifact(name))
             .await
-            .bytes(64 << 20)
+            .read_bytes(64 << 20)
             .await
             .unwrap()
     };

@@ -30,7 +30,7 @@ async fn no_secret_leaves_the_pod() {
     let packed = pod.object(&format!("{DIR}/artifacts/packed.txt")).await;
     assert_eq!(packed.attributes.content_encoding.as_deref(), Some("gzip"));
     let mut text = String::new();
-    GzDecoder::new(&packed.bytes(1 << 20).await.unwrap()[..])
+    GzDecoder::new(&packed.read_bytes(1 << 20).await.unwrap()[..])
         .read_to_string(&mut text)
         .unwrap();
     assert_eq!(text, "in gz: XXXXXXXX");
@@ -40,7 +40,7 @@ async fn no_secret_leaves_the_pod() {
     );
     for key in pod.keys().await {
         assert!(!key.contains("hunter22"), "{key}");
-        let bytes = pod.object(&key).await.bytes(64 << 20).await.unwrap();
+        let bytes = pod.object(&key).await.read_bytes(64 << 20).await.unwrap();
         assert!(!bytes.windows(8).any(|w| w == b"hunter22"), "{key}");
     }
     assert_eq!(
@@ -121,7 +121,7 @@ async fn what_cannot_be_looked_into_is_left_out_and_named() {
     let log = pod
         .object(&format!("{DIR}/build-log.txt"))
         .await
-        .bytes(1 << 20)
+        .read_bytes(1 << 20)
         .await
         .unwrap();
     assert_eq!(&log[..], b"\x1f\x8b looks packed, is a log: XXXXXXXX");
@@ -186,14 +186,14 @@ async fn an_excluded_folder_is_not_censored() {
 
 #[tokio::test]
 async fn censored_says_what_was_done() {
-    type Change = fn(&Pod, &mut Options);
+    type Change = fn(&Pod, &mut SidecarOptions);
     let cases: [(&str, bool, Change); 8] = [
         ("every secret is known", true, |_, _| {}),
         ("there is no secret", true, |_, options| {
             options.censoring_options.secret_directories.clear();
         }),
         ("nobody asked", false, |_, options| {
-            options.censoring_options = CensoringOptions::default();
+            options.censoring_options = SidecarCensoringOptions::default();
         }),
         ("some are known", false, |_, options| {
             options.censoring_options.every_secret = false;
@@ -248,7 +248,7 @@ async fn what_nobody_asked_to_censor_is_uploaded_as_it_is() {
     finish(&options(&pod)).await;
     for (name, content) in files {
         let object = pod.object(&format!("{DIR}/artifacts/{name}")).await;
-        assert_eq!(object.bytes(1 << 20).await.unwrap(), content, "{name}");
+        assert_eq!(object.read_bytes(1 << 20).await.unwrap(), content, "{name}");
     }
     assert_eq!(
         pod.text(&format!("{DIR}/build-log.txt")).await,

@@ -43,7 +43,7 @@ async fn the_others_are_waited_for() {
     let_go(&pod, "a-");
     pod.write("logs/a-process-log.txt", "a\n");
     pod.write("logs/b-process-log.txt", "b\n");
-    let options = Options {
+    let options = SidecarOptions {
         entries: vec![entry(&pod, "a", "a-"), entry(&pod, "b", "b-")],
         ..options(&pod)
     };
@@ -75,7 +75,9 @@ async fn interrupted_before_anything_began_it_does_not_wait() {
     let pod = Pod::new();
     let options = options(&pod);
     let spec = presubmit("1234");
-    let code = run(sidecar(&options, &spec), async {}).await.unwrap();
+    let code = run_sidecar(sidecar(&options, &spec), async {})
+        .await
+        .unwrap();
     assert_eq!(code, ExitCode::SUCCESS);
     let finished = pod.json(&format!("{DIR}/finished.json")).await;
     assert_eq!(finished["result"], "ABORTED");

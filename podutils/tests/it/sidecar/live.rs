@@ -1,6 +1,6 @@
 //! Pieces of a log, while its job runs.
 
-use common::storage::{Credentials, Storage, live};
+use common::storage::{ObjectStorage, StorageCredentials, live};
 
 use super::*;
 
@@ -48,7 +48,7 @@ fn append(pod: &Pod, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
-fn start(options: &Options) -> tokio::task::JoinHandle<ExitCode> {
+fn start(options: &SidecarOptions) -> tokio::task::JoinHandle<ExitCode> {
     let options = options.clone();
     tokio::spawn(async move { finish(&options).await })
 }
@@ -156,7 +156,9 @@ async fn the_pieces_are_removed_when_the_pod_is_told_to_stop() {
         let interrupted = async {
             let _ = stopped.await;
         };
-        run(sidecar(&options, &spec), interrupted).await.unwrap()
+        run_sidecar(sidecar(&options, &spec), interrupted)
+            .await
+            .unwrap()
     });
     append(&pod, "so far\n");
     shown(&pod, "so far\n").await;
@@ -188,10 +190,15 @@ async fn the_pieces_are_removed_when_the_pod_is_told_to_stop() {
 #[tokio::test]
 async fn a_piece_that_cannot_be_stored_harms_nothing() {
     let pod = Pod::new();
-    let storage = Storage::open(&pod.gcs().config.bucket, &Credentials::default()).unwrap();
+    let storage =
+        ObjectStorage::open_bucket(&pod.gcs().config.bucket, &StorageCredentials::default())
+            .unwrap();
     // Where the folder of the pieces would be, there is an object.
     let key = format!("{DIR}/build-log.live");
-    storage.put(&key, "x", &Default::default()).await.unwrap();
+    storage
+        .put_object(&key, "x", &Default::default())
+        .await
+        .unwrap();
     let running = start(&with_secret(&pod, "hunter22"));
     append(&pod, "one\n");
     tokio::time::sleep(Duration::from_millis(3_500)).await;

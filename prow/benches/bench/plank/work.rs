@@ -17,7 +17,7 @@ use kube::{
     Api, Resource, ResourceExt as _,
     api::{ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
 };
-use local::testing::{Cluster, SCHEDULER};
+use local::testing::{SCHEDULER, TestCluster};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -80,7 +80,7 @@ fn job(
 
 /// Makes `count` runs.
 pub(super) async fn create(
-    cluster: &Cluster,
+    cluster: &TestCluster,
     count: usize,
     prefix: &str,
     state: ProwJobState,
@@ -104,7 +104,7 @@ pub(super) async fn create(
 
 /// Makes a run every so often, `a_second` for `time`; says how many.
 pub(super) fn feed(
-    cluster: &Cluster,
+    cluster: &TestCluster,
     a_second: u32,
     time: Duration,
 ) -> impl Future<Output = anyhow::Result<usize>> + use<> {
@@ -151,7 +151,7 @@ struct Run {
 
 impl Play {
     /// Sees what comes from now on. `ends`: whether pods come to an end.
-    pub(super) async fn start(cluster: &Cluster, ends: bool) -> anyhow::Result<Self> {
+    pub(super) async fn start(cluster: &TestCluster, ends: bool) -> anyhow::Result<Self> {
         let jobs: Api<ProwJob> = Api::default_namespaced(cluster.client.clone());
         let pods: Api<Pod> = Api::default_namespaced(cluster.client.clone());
         let seen = Arc::new(Mutex::new(Seen::default()));

@@ -12,14 +12,14 @@ use axum::{
     routing::post,
 };
 use common::{
-    config::{Agent, Config},
+    config::{Config, ConfigAgent},
     github,
-    kube::Clusters,
-    service::{self, lease::Fence},
-    storage::Credentials,
+    kube::ClusterClients,
+    service::{self, lease::LeaderFence},
+    storage::StorageCredentials,
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use plank::crier::{Buckets, Context, Metrics, Settings, Slack};
+use plank::crier::{BucketOpener, CrierContext, CrierMetrics, CrierSettings, SlackClient};
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, runtime::Runtime};
@@ -41,7 +41,7 @@ impl SlackChannel {
         let messages = Messages::default();
         let runtime = Runtime::new().unwrap();
         let crier = runtime.block_on(crier(kubeconfig, folder, &messages));
-        runtime.spawn(plank::crier::run(crier, CancellationToken::new()));
+        runtime.spawn(plank::crier::run_crier(crier, CancellationToken::new()));
         Self {
             messages,
             _runtime: runtime,
@@ -58,7 +58,7 @@ impl SlackChannel {
     }
 }
 
-async fn crier(kubeconfig: &Path, folder: &Path, messages: &Messages) -> Context {
+async fn crier(kubeconfig: &Path, folder: &Path, messages: &Messages) -> CrierContext {
     let router = Router::new()
         .route("/api/chat.postMessage", post(take))
         .with_state(messages.clone());
@@ -87,19 +87,19 @@ async fn crier(kubeconfig: &Path, folder: &Path, messages: &Messages) -> Context
     let kubernetes = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .unwrap();
-    let github = service::flags::parse("crier", []).unwrap();
-    Context {
-        clusters: Clusters::single(kubernetes.try_into().unwrap()),
-        config: Agent::fixed(config).1,
-        github: github::Client::new(&github, "crier").unwrap(),
-        slack: Slack::new(&url, [("*".to_owned(), token)].into()).unwrap(),
-        buckets: Arc::new(Buckets::new(Credentials::default(), None)),
-        metrics: Metrics::new(&mut Registry::default()),
-        ready: service::Ready::default(),
-        fence: Fence::open(),
-        settings: Settings {
+    let github = service::flags::parse_flags("crier", []).unwrap();
+    CrierContext {
+        clusters: ClusterClients::single_cluster(kubernetes.try_into().unwrap()),
+        config: ConfigAgent::with_fixed_config(config).1,
+        github: github::GithubClient::new(&github, "crier").unwrap(),
+        slack: SlackClient::new(&url, [("*".to_owned(), token)].into()).unwrap(),
+        buckets: Arc::new(BucketOpener::new(StorageCredentials::default(), None)),
+        metrics: CrierMetrics::new(&mut Registry::default()),
+        ready: service::ServiceReadiness::default(),
+        fence: LeaderFence::new_open(),
+        settings: CrierSettings {
             slack_workers: 2,
-            ..Settings::default()
+            ..CrierSettings::default()
         },
     }
 }

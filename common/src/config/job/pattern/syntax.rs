@@ -2,7 +2,7 @@
 //!
 //! What Go refuses is refused in Go's words. Only whether a text matches is kept: groups do not
 //! capture and every repetition is greedy. What is in brackets or behind a backslash is read by
-//! [`class`] and [`escape`].
+//! [`translate_class`] and [`translate_escape`].
 
 mod class;
 mod escape;
@@ -10,7 +10,7 @@ mod unicode;
 
 /// A pattern in Rust's notation.
 #[derive(Debug)]
-pub(super) struct Translated {
+pub(super) struct TranslatedRegexp {
     pub(super) text: String,
     /// Roughly the states of the compiled automaton.
     pub(super) cost: usize,
@@ -20,62 +20,62 @@ pub(super) struct Translated {
 const MAX_DEPTH: usize = 50;
 /// The largest number in `{n,m}`, and the largest product of nested ones.
 const MAX_REPEAT: u32 = 1000;
-const PERL: &str = "invalid or unsupported Perl syntax";
+const INVALID_PERL_SYNTAX: &str = "invalid or unsupported Perl syntax";
 
 /// Reads `source`; the error says what is wrong, without naming the pattern.
-pub(super) fn translate(source: &str) -> Result<Translated, String> {
-    let mut reader = Reader {
+pub(super) fn translate_regexp(source: &str) -> Result<TranslatedRegexp, String> {
+    let mut reader = RegexpTranslator {
         rest: source,
         out: String::with_capacity(source.len() + 16),
         atom: None,
         groups: Vec::new(),
-        size: Size::default(),
+        size: RegexpCost::default(),
         last_repeat: None,
     };
     while !reader.rest.is_empty() {
-        reader.step()?;
+        reader.translate_element()?;
     }
     if !reader.groups.is_empty() {
         return Err("missing closing )".into());
     }
-    Ok(Translated {
+    Ok(TranslatedRegexp {
         text: reader.out,
         cost: reader.size.cost,
     })
 }
 
-struct Reader<'a> {
+struct RegexpTranslator<'a> {
     rest: &'a str,
     out: String,
     /// What a repetition would apply to: none at the beginning of a group or an alternative.
-    atom: Option<Atom>,
+    atom: Option<RegexpAtom>,
     /// The open groups.
-    groups: Vec<Group>,
+    groups: Vec<OpenGroup>,
     /// Of what was read in the innermost open group.
-    size: Size,
+    size: RegexpCost,
     /// The text from a repetition on, directly after it.
     last_repeat: Option<&'a str>,
 }
 
-struct Atom {
+struct RegexpAtom {
     /// In the text that was written.
     end: usize,
-    size: Size,
+    size: RegexpCost,
 }
 
-struct Group {
+struct OpenGroup {
     /// Of what stands before it in the group around it.
-    before: Size,
+    before: RegexpCost,
 }
 
 #[derive(Clone, Copy)]
-struct Size {
+struct RegexpCost {
     cost: usize,
     /// The largest product of nested counted repetitions.
     repeats: u32,
 }
 
-impl Default for Size {
+impl Default for RegexpCost {
     fn default() -> Self {
         Self {
             cost: 0,
@@ -84,103 +84,103 @@ impl Default for Size {
     }
 }
 
-impl Size {
-    fn of(cost: usize) -> Self {
+impl RegexpCost {
+    fn from_states(cost: usize) -> Self {
         Self { cost, repeats: 1 }
     }
 
-    fn add(&mut self, other: Self) {
+    fn add_cost(&mut self, other: Self) {
         self.cost = self.cost.saturating_add(other.cost);
         self.repeats = self.repeats.max(other.repeats);
     }
 }
 
 /// `{min,max}`; without `max` there is no upper bound.
-struct Counted<'a> {
+struct CountedRepeat<'a> {
     min: u32,
     max: Option<u32>,
     after: &'a str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> RegexpTranslator<'a> {
     /// One element.
-    fn step(&mut self) -> Result<(), String> {
+    fn translate_element(&mut self) -> Result<(), String> {
         let before = self.rest;
         let first = before.chars().next().expect("called before the end");
         let mut repeated = None;
         match first {
-            '(' => self.open()?,
-            ')' => self.close()?,
+            '(' => self.translate_open()?,
+            ')' => self.close_group()?,
             '|' => {
-                self.skip(1);
+                self.skip_bytes(1);
                 self.out.push('|');
                 self.atom = None;
             }
             '^' | '$' => {
-                self.skip(1);
-                self.push(first.encode_utf8(&mut [0; 4]), 1);
+                self.skip_bytes(1);
+                self.push_atom(first.encode_utf8(&mut [0; 4]), 1);
             }
             '.' => {
-                self.skip(1);
-                self.push(".", 16);
+                self.skip_bytes(1);
+                self.push_atom(".", 16);
             }
-            '[' => self.class()?,
-            '\\' => self.escape()?,
+            '[' => self.translate_class()?,
+            '\\' => self.translate_escape()?,
             '*' | '+' | '?' => {
-                self.skip(1);
-                self.repeat(before, &before[..1], None)?;
+                self.skip_bytes(1);
+                self.apply_repeat(before, &before[..1], None)?;
                 repeated = Some(before);
             }
-            '{' => match counted(before) {
+            '{' => match parse_counted_repeat(before) {
                 Some(count) => {
                     self.rest = count.after;
-                    let operator = until(before, self.rest);
-                    let Counted { min, max, .. } = count;
+                    let operator = text_before(before, self.rest);
+                    let CountedRepeat { min, max, .. } = count;
                     if min > MAX_REPEAT || max.is_some_and(|max| max > MAX_REPEAT || max < min) {
                         return Err(format!("invalid repeat count: `{operator}`"));
                     }
-                    self.repeat(before, operator, Some((min, max)))?;
+                    self.apply_repeat(before, operator, Some((min, max)))?;
                     repeated = Some(before);
                 }
                 None => {
-                    self.skip(1);
-                    self.literal('{');
+                    self.skip_bytes(1);
+                    self.push_literal('{');
                 }
             },
             literal => {
-                self.skip(literal.len_utf8());
-                self.literal(literal);
+                self.skip_bytes(literal.len_utf8());
+                self.push_literal(literal);
             }
         }
         self.last_repeat = repeated;
         Ok(())
     }
 
-    fn skip(&mut self, bytes: usize) {
+    fn skip_bytes(&mut self, bytes: usize) {
         self.rest = &self.rest[bytes..];
     }
 
     /// Writes one element that a repetition may follow.
-    fn push(&mut self, text: &str, cost: usize) {
+    fn push_atom(&mut self, text: &str, cost: usize) {
         self.out.push_str(text);
-        self.pushed(Size::of(cost));
+        self.mark_atom(RegexpCost::from_states(cost));
     }
 
-    fn pushed(&mut self, size: Size) {
-        self.size.add(size);
-        self.atom = Some(Atom {
+    fn mark_atom(&mut self, size: RegexpCost) {
+        self.size.add_cost(size);
+        self.atom = Some(RegexpAtom {
             end: self.out.len(),
             size,
         });
     }
 
-    fn literal(&mut self, c: char) {
+    fn push_literal(&mut self, c: char) {
         let text = regex::escape(c.encode_utf8(&mut [0; 4]));
-        self.push(&text, if c.is_ascii() { 1 } else { 4 });
+        self.push_atom(&text, if c.is_ascii() { 1 } else { 4 });
     }
 
     /// `before` is the text from the operator on; the lazy `?` after it makes no difference.
-    fn repeat(
+    fn apply_repeat(
         &mut self,
         before: &'a str,
         operator: &str,
@@ -188,11 +188,11 @@ impl<'a> Reader<'a> {
     ) -> Result<(), String> {
         self.rest = self.rest.strip_prefix('?').unwrap_or(self.rest);
         if let Some(last) = self.last_repeat {
-            let both = until(last, self.rest);
+            let both = text_before(last, self.rest);
             return Err(format!("invalid nested repetition operator: `{both}`"));
         }
         let Some(atom) = &mut self.atom else {
-            let what = until(before, self.rest);
+            let what = text_before(before, self.rest);
             return Err(format!("missing argument to repetition operator: `{what}`"));
         };
         self.out.insert_str(atom.end, operator);
@@ -206,14 +206,14 @@ impl<'a> Reader<'a> {
             _ => atom.size.repeats.saturating_mul(times),
         };
         if atom.size.repeats > MAX_REPEAT {
-            let what = until(before, self.rest);
+            let what = text_before(before, self.rest);
             return Err(format!(
                 "invalid repeat count: `{what}` makes more than {MAX_REPEAT} with those inside it"
             ));
         }
         let more = atom.size.cost.saturating_mul(times as usize);
         atom.size.cost = atom.size.cost.saturating_add(more);
-        self.size.add(Size {
+        self.size.add_cost(RegexpCost {
             cost: more,
             ..atom.size
         });
@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `(`, `(?P<name>`, `(?<name>`, `(?flags)` and `(?flags:`.
-    fn open(&mut self) -> Result<(), String> {
+    fn translate_open(&mut self) -> Result<(), String> {
         if let Some(named) = ["(?P<", "(?<"]
             .iter()
             .find_map(|start| self.rest.strip_prefix(start))
@@ -229,9 +229,9 @@ impl<'a> Reader<'a> {
             return self.open_named(named);
         }
         if self.rest.starts_with("(?") {
-            return self.flags();
+            return self.translate_flags();
         }
-        self.skip(1);
+        self.skip_bytes(1);
         self.open_group("(?:")
     }
 
@@ -243,7 +243,7 @@ impl<'a> Reader<'a> {
         }
         self.out.push_str(text);
         let before = std::mem::take(&mut self.size);
-        self.groups.push(Group { before });
+        self.groups.push(OpenGroup { before });
         self.atom = None;
         Ok(())
     }
@@ -251,21 +251,21 @@ impl<'a> Reader<'a> {
     fn open_named(&mut self, named: &'a str) -> Result<(), String> {
         let wrong = |what: &str| Err(format!("invalid named capture: `{what}`"));
         if self.rest.starts_with("(?<=") || self.rest.starts_with("(?<!") {
-            return Err(lookaround("invalid named capture", &self.rest[..4]));
+            return Err(lookaround_error("invalid named capture", &self.rest[..4]));
         }
         let Some((name, after)) = named.split_once('>') else {
             return wrong(self.rest);
         };
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if name.is_empty() || !name.chars().all(plain) {
-            return wrong(until(self.rest, after));
+            return wrong(text_before(self.rest, after));
         }
         self.rest = after;
         self.open_group("(?:")
     }
 
     /// Rust refuses a flag that is there twice, Go does not; the last word counts in both.
-    fn flags(&mut self) -> Result<(), String> {
+    fn translate_flags(&mut self) -> Result<(), String> {
         let (mut on, mut off) = (String::new(), String::new());
         let mut negative = false;
         let mut seen = false;
@@ -280,7 +280,7 @@ impl<'a> Reader<'a> {
                 }
                 '-' if !negative => (negative, seen) = (true, false),
                 ':' | ')' if seen || !negative => {
-                    self.skip(index + 1);
+                    self.skip_bytes(index + 1);
                     on.retain(|flag| !off.contains(flag));
                     let minus = if off.is_empty() { "" } else { "-" };
                     let flags = format!("(?{on}{minus}{off}{c}");
@@ -294,55 +294,55 @@ impl<'a> Reader<'a> {
                     };
                 }
                 '=' | '!' if index == 2 => {
-                    return Err(lookaround(PERL, &self.rest[..3]));
+                    return Err(lookaround_error(INVALID_PERL_SYNTAX, &self.rest[..3]));
                 }
                 other => {
                     let text = &self.rest[..index + other.len_utf8()];
-                    return Err(format!("{PERL}: `{text}`"));
+                    return Err(format!("{INVALID_PERL_SYNTAX}: `{text}`"));
                 }
             }
         }
-        Err(format!("{PERL}: `{}`", self.rest))
+        Err(format!("{INVALID_PERL_SYNTAX}: `{}`", self.rest))
     }
 
-    fn close(&mut self) -> Result<(), String> {
+    fn close_group(&mut self) -> Result<(), String> {
         let Some(group) = self.groups.pop() else {
             return Err("unexpected )".into());
         };
-        self.skip(1);
+        self.skip_bytes(1);
         self.out.push(')');
         let inner = std::mem::replace(&mut self.size, group.before);
-        self.pushed(inner);
+        self.mark_atom(inner);
         Ok(())
     }
 }
 
-fn lookaround(kind: &str, text: &str) -> String {
+fn lookaround_error(kind: &str, text: &str) -> String {
     format!("{kind}: `{text}`: there is no looking ahead or behind")
 }
 
 /// What of `text` stands before `rest`, its end.
-fn until<'a>(text: &'a str, rest: &str) -> &'a str {
+fn text_before<'a>(text: &'a str, rest: &str) -> &'a str {
     &text[..text.len() - rest.len()]
 }
 
 /// `{2}`, `{2,}` or `{2,3}`; anything else is no repetition.
-fn counted(text: &str) -> Option<Counted<'_>> {
-    let (min, rest) = number(text.strip_prefix('{')?)?;
+fn parse_counted_repeat(text: &str) -> Option<CountedRepeat<'_>> {
+    let (min, rest) = parse_number(text.strip_prefix('{')?)?;
     let (max, rest) = match rest.strip_prefix(',') {
         None => (Some(min), rest),
         Some(rest) if rest.starts_with('}') => (None, rest),
         Some(rest) => {
-            let (max, rest) = number(rest)?;
+            let (max, rest) = parse_number(rest)?;
             (Some(max), rest)
         }
     };
     let after = rest.strip_prefix('}')?;
-    Some(Counted { min, max, after })
+    Some(CountedRepeat { min, max, after })
 }
 
 /// A number without leading zeros; what is too large stays too large.
-fn number(text: &str) -> Option<(u32, &str)> {
+fn parse_number(text: &str) -> Option<(u32, &str)> {
     let end = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());

@@ -1,7 +1,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::config::{Presubmit, defaults::MAX_KNOWN};
+use crate::config::{Presubmit, defaults::MAX_UNCHECKED_NAME};
 
 /// What Go 1.26 says: `[pattern, text, matches]`, or `[pattern, error]`. It has every form that
 /// the patterns of prow.k8s.io have.
@@ -13,7 +13,7 @@ fn patterns_match_what_they_match_in_go() {
     for line in GO.lines() {
         let row: Vec<Value> = serde_json::from_str(line).unwrap();
         let source = row[0].as_str().unwrap();
-        let pattern = Pattern::new(source);
+        let pattern = GoRegexp::new(source);
         let same = match (&row[1..], &pattern) {
             ([text, matches], Ok(pattern)) => {
                 Some(pattern.is_match(text.as_str().unwrap())) == matches.as_bool()
@@ -51,7 +51,7 @@ fn a_broken_pattern_is_told_in_one_line() {
             r#""(a)\\1" is no regular expression: invalid escape sequence: `\1`: there are no references to groups"#,
         ),
     ] {
-        assert_eq!(Pattern::new(source).unwrap_err(), error);
+        assert_eq!(GoRegexp::new(source).unwrap_err(), error);
     }
 }
 
@@ -62,12 +62,12 @@ fn an_exploding_pattern_is_refused() {
         &r"[a-z\pL]".repeat(10_000),
         &"x".repeat(1 << 20),
     ] {
-        let found = Pattern::new(source).unwrap_err();
+        let found = GoRegexp::new(source).unwrap_err();
         let short = found.len() < 1_000;
         assert!(short && found.ends_with("expression too large"), "{found}");
     }
     let deep = format!("{}a{}", "(".repeat(10_000), ")".repeat(10_000));
-    let too_deep = Pattern::new(&deep).unwrap_err();
+    let too_deep = GoRegexp::new(&deep).unwrap_err();
     assert!(too_deep.len() < 1_000, "{too_deep}");
     assert!(
         too_deep.ends_with("nests too deeply: at most 50 groups in each other"),
@@ -81,29 +81,32 @@ fn a_deep_pattern_within_the_limits_compiles() {
     for _ in 0..50 {
         source = format!("(b|x{source}*)");
     }
-    assert!(Pattern::new(&source).unwrap().is_match("b"));
+    assert!(GoRegexp::new(&source).unwrap().is_match("b"));
 }
 
 #[test]
 fn one_text_is_one_pattern_of_a_load_and_large_ones_have_a_budget() {
-    let mut patterns = Patterns::default();
-    let (first, second) = (patterns.get("a+").unwrap(), patterns.get("a+").unwrap());
+    let mut patterns = GoRegexpCache::default();
+    let (first, second) = (
+        patterns.get_or_compile("a+").unwrap(),
+        patterns.get_or_compile("a+").unwrap(),
+    );
     assert!(Arc::ptr_eq(&first.0, &second.0));
-    patterns.spent = MAX_TOTAL;
-    assert!(patterns.get("b+").is_ok());
+    patterns.spent = MAX_TOTAL_COST;
+    assert!(patterns.get_or_compile("b+").is_ok());
     assert_eq!(
-        patterns.get(r"\pL{5}").unwrap_err(),
+        patterns.get_or_compile(r"\pL{5}").unwrap_err(),
         r#""\\pL{5}" is no regular expression: the large patterns are too many together"#
     );
 }
 
 #[test]
 fn the_trigger_that_a_name_gives_needs_no_check() {
-    for name in ["a.b-c_1", &".".repeat(MAX_KNOWN)] {
+    for name in ["a.b-c_1", &".".repeat(MAX_UNCHECKED_NAME)] {
         let source = Presubmit::default_trigger(name);
-        let checked = Pattern::new(&source).unwrap();
+        let checked = GoRegexp::new(&source).unwrap();
         assert!(checked.0.matcher.get().is_none(), "{name} is not cheap");
-        let known = Pattern::known(source);
+        let known = GoRegexp::new_unchecked(source);
         for comment in [
             "/test a.b-c_1",
             "/test all a.b-c_1,",

@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Policy {
+pub struct BranchProtectionPolicy {
     /// GitHub's own settings are left alone.
     pub unmanaged: Option<bool>,
     pub protect: Option<bool>,
     pub required_status_checks: Option<RequiredStatusChecks>,
     /// Administrators have to keep it, too.
     pub enforce_admins: Option<bool>,
-    pub restrictions: Option<Restrictions>,
+    pub restrictions: Option<PushRestrictions>,
     /// Jobs that only a comment starts are required.
     pub require_manually_triggered_jobs: Option<bool>,
-    pub required_pull_request_reviews: Option<RequiredReviews>,
+    pub required_pull_request_reviews: Option<ReviewPolicy>,
     /// No merge commits.
     pub required_linear_history: Option<bool>,
     pub allow_force_pushes: Option<bool>,
@@ -37,20 +37,20 @@ pub struct RequiredStatusChecks {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct RequiredReviews {
+pub struct ReviewPolicy {
     /// Who may dismiss a review.
-    pub dismissal_restrictions: Option<People>,
+    pub dismissal_restrictions: Option<UsersAndTeams>,
     /// A new commit dismisses the reviews before it.
     pub dismiss_stale_reviews: Option<bool>,
     pub require_code_owner_reviews: Option<bool>,
     pub required_approving_review_count: Option<i64>,
     /// Who needs no review.
-    pub bypass_pull_request_allowances: Option<People>,
+    pub bypass_pull_request_allowances: Option<UsersAndTeams>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct People {
+pub struct UsersAndTeams {
     pub users: Vec<String>,
     pub teams: Vec<String>,
 }
@@ -58,13 +58,13 @@ pub struct People {
 /// Who may push.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Restrictions {
+pub struct PushRestrictions {
     pub apps: Vec<String>,
     pub users: Vec<String>,
     pub teams: Vec<String>,
 }
 
-impl Policy {
+impl BranchProtectionPolicy {
     /// Whether anything is said.
     pub fn is_set(&self) -> bool {
         *self != Self::default()

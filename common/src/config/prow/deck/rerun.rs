@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Deck;
+use super::DeckConfig;
 use crate::{
-    config::{Path, report::Report},
+    config::{ConfigPath, section_diagnostics::SectionDiagnostics},
     prowjob::RerunAuthConfig,
 };
 
@@ -17,7 +17,7 @@ pub type RerunAuthConfigs = BTreeMap<String, RerunAuthConfig>;
 /// For the jobs of a repository and a cluster; of several the last one counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct DefaultRerunAuth {
+pub struct DefaultRerunAuthConfigEntry {
     /// `org/repo`, `org`, or `*` and empty for all.
     pub repo: String,
     /// A build cluster, or `*` and empty for all.
@@ -26,34 +26,42 @@ pub struct DefaultRerunAuth {
     pub config: Option<RerunAuthConfig>,
 }
 
-impl Deck {
-    pub(super) fn check_rerun(&self, section: &Path<'_>, report: &mut Report<'_>) {
+impl DeckConfig {
+    pub(super) fn check_rerun(
+        &self,
+        section: &ConfigPath<'_>,
+        report: &mut SectionDiagnostics<'_>,
+    ) {
         let (map, list) = (
             section.key("rerun_auth_configs"),
             section.key("default_rerun_auth_configs"),
         );
         if !self.rerun_auth_configs.is_empty() && !self.default_rerun_auth_configs.is_empty() {
-            report.add(
+            report.add_diagnostic(
                 "rerun-auth-twice",
                 &map,
                 "rerun_auth_configs and default_rerun_auth_configs exclude each other",
             );
         }
         for (key, config) in &self.rerun_auth_configs {
-            check(&map.key(key), config, report);
+            check_rerun_auth(&map.key(key), config, report);
         }
         for (index, entry) in self.default_rerun_auth_configs.iter().enumerate() {
             let entry_path = list.index(index);
             if let Some(config) = &entry.config {
-                check(&entry_path.key("rerun_auth_configs"), config, report);
+                check_rerun_auth(&entry_path.key("rerun_auth_configs"), config, report);
             }
         }
     }
 }
 
-fn check(path: &Path<'_>, config: &RerunAuthConfig, report: &mut Report<'_>) {
-    if let Some(message) = config.contradiction() {
-        report.add("rerun-auth-config", &path.key("allow_anyone"), message);
+fn check_rerun_auth(
+    path: &ConfigPath<'_>,
+    config: &RerunAuthConfig,
+    report: &mut SectionDiagnostics<'_>,
+) {
+    if let Some(message) = config.find_contradiction() {
+        report.add_diagnostic("rerun-auth-config", &path.key("allow_anyone"), message);
     }
 }
 

@@ -6,12 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::{Path, report::Report};
+use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Spyglass {
-    pub lenses: Vec<LensFiles>,
+pub struct SpyglassConfig {
+    pub lenses: Vec<LensFileConfig>,
     /// Older form of `lenses`: names of lenses by the pattern of their file.
     pub viewers: BTreeMap<String, Vec<String>>,
     size_limit: i64,
@@ -37,18 +37,18 @@ pub struct Spyglass {
 /// A lens, and the files that it is given.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct LensFiles {
+pub struct LensFileConfig {
     /// Regular expressions: without a file for each, the lens is not shown.
     pub required_files: Vec<String>,
     /// Regular expressions.
     pub optional_files: Vec<String>,
-    pub lens: Lens,
-    pub remote_config: Option<RemoteLens>,
+    pub lens: LensConfig,
+    pub remote_config: Option<LensRemoteConfig>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct Lens {
+pub struct LensConfig {
     pub name: String,
     /// Whatever the lens takes.
     pub config: Value,
@@ -57,7 +57,7 @@ pub struct Lens {
 /// A lens that another service shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct RemoteLens {
+pub struct LensRemoteConfig {
     pub endpoint: String,
     pub static_root: String,
     pub title: String,
@@ -66,7 +66,7 @@ pub struct RemoteLens {
     pub hide_title: Option<bool>,
 }
 
-impl Spyglass {
+impl SpyglassConfig {
     /// Bytes of a file that are read at once; 100 MB unless set.
     pub fn size_limit(&self) -> i64 {
         match self.size_limit {
@@ -75,10 +75,14 @@ impl Spyglass {
         }
     }
 
-    pub(super) fn check(&self, section: &Path<'_>, report: &mut Report<'_>) {
+    pub(super) fn check_spyglass(
+        &self,
+        section: &ConfigPath<'_>,
+        report: &mut SectionDiagnostics<'_>,
+    ) {
         if self.size_limit < 0 {
             let path = section.key("size_limit");
-            report.add("spyglass-size-limit", &path, "expected a number of bytes");
+            report.add_diagnostic("spyglass-size-limit", &path, "expected a number of bytes");
         }
         let lenses = section.key("lenses");
         for (index, lens) in self.lenses.iter().enumerate() {
@@ -89,13 +93,13 @@ impl Spyglass {
             ] {
                 let list = lens_path.key(key);
                 for (index, pattern) in patterns.iter().enumerate() {
-                    report.pattern(&list.index(index), pattern);
+                    report.check_pattern(&list.index(index), pattern);
                 }
             }
         }
         let viewers = section.key("viewers");
         for pattern in self.viewers.keys() {
-            report.pattern(&viewers.key(pattern), pattern);
+            report.check_pattern(&viewers.key(pattern), pattern);
         }
         for (key, prefixes) in [
             ("gcs_browser_prefixes", &self.gcs_browser_prefixes),
@@ -105,7 +109,7 @@ impl Spyglass {
             ),
         ] {
             if !self.gcs_browser_prefix.is_empty() && prefixes.contains_key("*") {
-                report.add(
+                report.add_diagnostic(
                     "gcs-browser-prefix-twice",
                     &section.key("gcs_browser_prefix"),
                     format!("gcs_browser_prefix and {key}.\"*\" exclude each other"),

@@ -5,40 +5,40 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::names;
+use crate::repo_names;
 
 /// For all, and by organisation. Lists of a wider level and of a narrower one add up; of the
 /// rest the narrowest counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct ContextOptions {
+pub struct TideContextPolicyOptions {
     #[serde(flatten)]
-    pub policy: ContextPolicy,
-    pub orgs: BTreeMap<String, OrgContextOptions>,
+    pub policy: TideContextPolicy,
+    pub orgs: BTreeMap<String, TideOrgContextPolicy>,
 }
 
 /// For an organisation, and by the bare name of its repositories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct OrgContextOptions {
+pub struct TideOrgContextPolicy {
     #[serde(flatten)]
-    pub policy: ContextPolicy,
-    pub repos: BTreeMap<String, RepoContextOptions>,
+    pub policy: TideContextPolicy,
+    pub repos: BTreeMap<String, TideRepoContextPolicy>,
 }
 
 /// For a repository, and by branch.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-pub struct RepoContextOptions {
+pub struct TideRepoContextPolicy {
     #[serde(flatten)]
-    pub policy: ContextPolicy,
-    pub branches: BTreeMap<String, ContextPolicy>,
+    pub policy: TideContextPolicy,
+    pub branches: BTreeMap<String, TideContextPolicy>,
 }
 
 /// What one level says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case")]
-pub struct ContextPolicy {
+pub struct TideContextPolicy {
     /// What no list names is optional.
     pub skip_unknown_contexts: Option<bool>,
     pub required_contexts: Vec<String>,
@@ -52,16 +52,16 @@ pub struct ContextPolicy {
     pub overwrite_pending_contexts: Option<bool>,
 }
 
-impl ContextOptions {
+impl TideContextPolicyOptions {
     /// What holds for a branch, from the widest level.
-    pub fn levels(
+    pub fn policy_levels(
         &self,
         org: &str,
         repo: &str,
         branch: &str,
-    ) -> impl Iterator<Item = &ContextPolicy> {
-        let org = names::find(&self.orgs, org);
-        let repo = org.and_then(|org| names::find(&org.repos, repo));
+    ) -> impl Iterator<Item = &TideContextPolicy> {
+        let org = repo_names::find_by_name(&self.orgs, org);
+        let repo = org.and_then(|org| repo_names::find_by_name(&org.repos, repo));
         let branch = repo.and_then(|repo| repo.branches.get(branch));
         let narrower = [org.map(|it| &it.policy), repo.map(|it| &it.policy), branch];
         [&self.policy]

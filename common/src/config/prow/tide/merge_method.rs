@@ -8,38 +8,38 @@ use serde::{
     de::{self, value::MapAccessDeserializer},
 };
 
-use super::Tide;
+use super::TideConfig;
 use crate::{
     config::{
-        Path, Pattern,
-        report::{Report, meant},
+        ConfigPath, GoRegexp,
+        section_diagnostics::{SectionDiagnostics, did_you_mean},
     },
-    names::find,
+    repo_names::find_by_name,
 };
 
-const METHODS: [&str; 3] = ["merge", "rebase", "squash"];
+const MERGE_METHODS: [&str; 3] = ["merge", "rebase", "squash"];
 
 /// By `org/repo@branch`, `org/repo` or `org`. An organisation's entry may be by bare repository
 /// or `*`, and that by a regular expression of branches.
-pub type MergeMethods = BTreeMap<String, OneOrBy<OneOrBy<String>>>;
+pub type MergeMethods = BTreeMap<String, MergeMethodOrMap<MergeMethodOrMap<String>>>;
 
 /// The method of everything below, or an entry for each; the empty method is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum OneOrBy<T> {
+pub enum MergeMethodOrMap<T> {
     One(String),
     By(BTreeMap<String, T>),
 }
 
-impl<T> OneOrBy<T> {
-    fn one(&self) -> Option<&str> {
+impl<T> MergeMethodOrMap<T> {
+    fn single_method(&self) -> Option<&str> {
         match self {
             Self::One(method) => Some(method).filter(|it| !it.is_empty()).map(String::as_str),
             Self::By(_) => None,
         }
     }
 
-    fn by(&self) -> Option<&BTreeMap<String, T>> {
+    fn method_map(&self) -> Option<&BTreeMap<String, T>> {
         match self {
             Self::One(_) => None,
             Self::By(entries) => Some(entries),
@@ -47,29 +47,29 @@ impl<T> OneOrBy<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrBy<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for MergeMethodOrMap<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
-            type Value = OneOrBy<T>;
+        struct MergeMethodVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for MergeMethodVisitor<T> {
+            type Value = MergeMethodOrMap<T>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("merge, rebase, squash, or a mapping to them")
             }
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(OneOrBy::One(String::new()))
+                Ok(MergeMethodOrMap::One(String::new()))
             }
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(OneOrBy::One(text.to_owned()))
+                Ok(MergeMethodOrMap::One(text.to_owned()))
             }
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                BTreeMap::deserialize(MapAccessDeserializer::new(map)).map(OneOrBy::By)
+                BTreeMap::deserialize(MapAccessDeserializer::new(map)).map(MergeMethodOrMap::By)
             }
         }
-        deserializer.deserialize_any(Visitor(PhantomData))
+        deserializer.deserialize_any(MergeMethodVisitor(PhantomData))
     }
 }
 
-impl<T: JsonSchema> JsonSchema for OneOrBy<T> {
+impl<T: JsonSchema> JsonSchema for MergeMethodOrMap<T> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         format!("OneOrBy{}", T::schema_name()).into()
     }
@@ -82,54 +82,63 @@ impl<T: JsonSchema> JsonSchema for OneOrBy<T> {
     }
 }
 
-impl Tide {
+impl TideConfig {
     /// How pull requests to a branch are merged; `merge` unless set.
     pub fn merge_method(&self, org: &str, repo: &str, branch: &str) -> &str {
-        let short = |key: String| find(&self.merge_method, &key).and_then(OneOrBy::one);
-        let of_org = find(&self.merge_method, org);
+        let short = |key: String| {
+            find_by_name(&self.merge_method, &key).and_then(MergeMethodOrMap::single_method)
+        };
+        let of_org = find_by_name(&self.merge_method, org);
         let of_repo = of_org
-            .and_then(OneOrBy::by)
-            .and_then(|repos| find(repos, repo).or_else(|| repos.get("*")));
+            .and_then(MergeMethodOrMap::method_map)
+            .and_then(|repos| find_by_name(repos, repo).or_else(|| repos.get("*")));
         let of_branch = || {
-            let mut branches = of_repo.and_then(OneOrBy::by)?.iter();
+            let mut branches = of_repo.and_then(MergeMethodOrMap::method_map)?.iter();
             let found = branches
-                .find(|(source, _)| Pattern::new(source).is_ok_and(|it| it.is_match(branch)));
+                .find(|(source, _)| GoRegexp::new(source).is_ok_and(|it| it.is_match(branch)));
             found.map(|(_, method)| method.as_str())
         };
         short(format!("{org}/{repo}@{branch}"))
             .or_else(of_branch)
             .or_else(|| short(format!("{org}/{repo}")))
-            .or_else(|| of_repo.and_then(OneOrBy::one))
-            .or_else(|| of_org.and_then(OneOrBy::one))
+            .or_else(|| of_repo.and_then(MergeMethodOrMap::single_method))
+            .or_else(|| of_org.and_then(MergeMethodOrMap::single_method))
             .unwrap_or("merge")
     }
 }
 
-pub(super) fn check(section: &Path<'_>, methods: &MergeMethods, report: &mut Report<'_>) {
+pub(super) fn check_merge_methods(
+    section: &ConfigPath<'_>,
+    methods: &MergeMethods,
+    report: &mut SectionDiagnostics<'_>,
+) {
     for (org, entry) in methods {
         let path = section.key(org);
-        known(&path, entry.one(), report);
-        for (repo, entry) in entry.by().into_iter().flatten() {
+        check_method(&path, entry.single_method(), report);
+        for (repo, entry) in entry.method_map().into_iter().flatten() {
             let path = path.key(repo);
-            known(&path, entry.one(), report);
-            for (branch, method) in entry.by().into_iter().flatten() {
+            check_method(&path, entry.single_method(), report);
+            for (branch, method) in entry.method_map().into_iter().flatten() {
                 let path = path.key(branch);
-                report.pattern(&path, branch);
-                known(&path, Some(method), report);
+                report.check_pattern(&path, branch);
+                check_method(&path, Some(method), report);
             }
         }
     }
 }
 
-fn known(path: &Path<'_>, method: Option<&str>, report: &mut Report<'_>) {
-    let Some(method) = method.filter(|method| !METHODS.contains(method)) else {
+fn check_method(path: &ConfigPath<'_>, method: Option<&str>, report: &mut SectionDiagnostics<'_>) {
+    let Some(method) = method.filter(|method| !MERGE_METHODS.contains(method)) else {
         return;
     };
     report.add_with_hint(
         "tide-merge-method",
         path,
-        format!("found {method:?}, expected one of {}", METHODS.join(", ")),
-        meant(method, METHODS),
+        format!(
+            "found {method:?}, expected one of {}",
+            MERGE_METHODS.join(", ")
+        ),
+        did_you_mean(method, MERGE_METHODS),
     );
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Path, report::Report};
+use crate::config::{ConfigPath, section_diagnostics::SectionDiagnostics};
 
 /// What is written here has to hold all at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,12 +30,12 @@ pub struct TideQuery {
 }
 
 impl TideQuery {
-    pub(super) fn check(&self, query: &Path<'_>, report: &mut Report<'_>) {
+    pub(super) fn check_query(&self, query: &ConfigPath<'_>, report: &mut SectionDiagnostics<'_>) {
         let orgs = query.key("orgs");
         for (index, org) in self.orgs.iter().enumerate() {
             if org.is_empty() || org.contains('/') {
                 let message = format!("found {org:?}, expected the name of an organisation");
-                report.add("tide-query-org", &orgs.index(index), message);
+                report.add_diagnostic("tide-query-org", &orgs.index(index), message);
             }
         }
         self.check_repos(query, report);
@@ -43,11 +43,11 @@ impl TideQuery {
         for (index, label) in self.missing_labels.iter().enumerate() {
             if self.labels.contains(label) {
                 let message = format!("{label:?} is required in labels: nothing can merge");
-                report.add("tide-query-label", &labels.index(index), message);
+                report.add_diagnostic("tide-query-label", &labels.index(index), message);
             }
         }
         if !self.included_branches.is_empty() && !self.excluded_branches.is_empty() {
-            report.add(
+            report.add_diagnostic(
                 "tide-query-branches",
                 &query.key("excludedBranches"),
                 "includedBranches and excludedBranches exclude each other",
@@ -62,55 +62,59 @@ impl TideQuery {
             ("includedBranches", &self.included_branches),
             ("excludedBranches", &self.excluded_branches),
         ] {
-            twice(&query.key(key), list, report);
+            refuse_duplicates(&query.key(key), list, report);
         }
     }
 
-    fn check_repos(&self, query: &Path<'_>, report: &mut Report<'_>) {
+    fn check_repos(&self, query: &ConfigPath<'_>, report: &mut SectionDiagnostics<'_>) {
         if self.orgs.is_empty() && self.repos.is_empty() {
-            report.add("tide-query-empty", query, "expected orgs, repos, or both");
+            report.add_diagnostic("tide-query-empty", query, "expected orgs, repos, or both");
         }
         let repos = query.key("repos");
         for (index, repo) in self.repos.iter().enumerate() {
             let path = repos.index(index);
-            if let Some(org) = organisation(&path, repo, report)
+            if let Some(org) = parse_org(&path, repo, report)
                 && self.orgs.iter().any(|own| own == org)
             {
                 let message = format!("{repo:?} is in the organisation {org}, which orgs has");
-                report.add("tide-query-repo-twice", &path, message);
+                report.add_diagnostic("tide-query-repo-twice", &path, message);
             }
         }
         let excluded = query.key("excludedRepos");
         for (index, repo) in self.excluded_repos.iter().enumerate() {
             let path = excluded.index(index);
-            if let Some(org) = organisation(&path, repo, report)
+            if let Some(org) = parse_org(&path, repo, report)
                 && !self.orgs.iter().any(|own| own == org)
             {
                 let message = format!("{repo:?} does nothing: orgs does not have {org}");
-                report.add("tide-query-excluded-repo", &path, message);
+                report.add_diagnostic("tide-query-excluded-repo", &path, message);
             }
         }
     }
 }
 
 /// That of a repository, which is `org/repo`.
-fn organisation<'a>(path: &Path<'_>, repo: &'a str, report: &mut Report<'_>) -> Option<&'a str> {
+fn parse_org<'a>(
+    path: &ConfigPath<'_>,
+    repo: &'a str,
+    report: &mut SectionDiagnostics<'_>,
+) -> Option<&'a str> {
     let parts = repo.split_once('/');
     let found =
         parts.filter(|(org, name)| !org.is_empty() && !name.is_empty() && !name.contains('/'));
     if found.is_none() {
         let message = format!("found {repo:?}, expected org/repo");
-        report.add("tide-query-repo", path, message);
+        report.add_diagnostic("tide-query-repo", path, message);
     }
     found.map(|(org, _)| org)
 }
 
-fn twice(path: &Path<'_>, list: &[String], report: &mut Report<'_>) {
+fn refuse_duplicates(path: &ConfigPath<'_>, list: &[String], report: &mut SectionDiagnostics<'_>) {
     let mut seen = BTreeSet::new();
     for (index, entry) in list.iter().enumerate() {
         if !seen.insert(entry) {
             let message = format!("{entry:?} stands above already");
-            report.add("tide-query-twice", &path.index(index), message);
+            report.add_diagnostic("tide-query-twice", &path.index(index), message);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{
     ProwConfig,
     job::{InRepoFile, JobFile},
-    plugins::Plugins,
+    plugins::PluginConfiguration,
 };
 
 const JOBS: [&str; 4] = ["presets", "presubmits", "postsubmits", "periodics"];
@@ -40,9 +40,9 @@ fn found<T>(text: &str, go_type: GoType, place: &[&str]) -> Option<Value>
 where
     T: DeserializeOwned + Default + JsonSchema + 'static,
 {
-    let tree = tree("f", text, Trust::Operator).ok()?;
-    typed::<T>("f", tree.as_ref(), go_type, Trust::Operator).ok()?;
-    let fitted = fitted::<T>("f", tree.as_ref(), go_type, Trust::Operator).ok()?;
+    let tree = parse_tree("f", text, DocumentTrust::Operator).ok()?;
+    deserialize_tree::<T>("f", tree.as_ref(), go_type, DocumentTrust::Operator).ok()?;
+    let fitted = coerce_tree::<T>("f", tree.as_ref(), go_type, DocumentTrust::Operator).ok()?;
     let pointer: String = place
         .iter()
         .map(|step| {
@@ -79,7 +79,7 @@ fn scalars_are_taken_where_upstream_takes_them() {
                 "ProwConfig" => found::<ProwConfig>(&text, GoType::ProwConfig, place),
                 "JobConfig" => found::<JobFile>(&text, GoType::JobConfig, place),
                 "ProwYaml" => found::<InRepoFile>(&text, GoType::ProwYaml, place),
-                _ => found::<Plugins>(&text, GoType::Plugins, place),
+                _ => found::<PluginConfiguration>(&text, GoType::Plugins, place),
             };
             let agrees = match (&ours, expected) {
                 (None, expected) => expected == "error",

@@ -12,19 +12,19 @@ presubmits:
         args: [a, b]
 ";
 
-fn path(steps: &[&str]) -> Vec<Segment> {
+fn path(steps: &[&str]) -> Vec<PathSegment> {
     steps
         .iter()
         .map(|step| {
             step.parse()
-                .map_or_else(|_| Segment::Key((*step).to_owned()), Segment::Index)
+                .map_or_else(|_| PathSegment::Key((*step).to_owned()), PathSegment::Index)
         })
         .collect()
 }
 
 #[test]
 fn finds_the_line_of_a_path() {
-    let tree = Tree::parse(TEXT, 100).unwrap().unwrap();
+    let tree = YamlTree::parse_document(TEXT, 100).unwrap().unwrap();
     let container = ["presubmits", "org/repo", "0", "spec", "containers", "0"];
     for (steps, place) in [
         (path(&["presubmits", "org/repo", "0", "name"]), (5, 5)),
@@ -36,7 +36,7 @@ fn finds_the_line_of_a_path() {
         ),
         (path(&[]), (1, 1)),
     ] {
-        assert_eq!(tree.locate(&steps), place, "{steps:?}");
+        assert_eq!(tree.locate_path(&steps), place, "{steps:?}");
     }
 }
 
@@ -67,7 +67,7 @@ fn what_is_no_document_is_told_with_its_place() {
             "found the control character 0x01, which YAML does not allow",
         ),
     ] {
-        let broken = Tree::parse(text, 100).unwrap_err();
+        let broken = YamlTree::parse_document(text, 100).unwrap_err();
         assert_eq!((broken.line, broken.column), (line, column), "{text:?}");
         assert!(broken.message.contains(message), "{text:?}: {broken:?}");
         assert!(at.is_empty() || broken.path == at, "{text:?}: {broken:?}");
@@ -77,10 +77,14 @@ fn what_is_no_document_is_told_with_its_place() {
 #[test]
 fn nothing_grows_without_bounds() {
     for text in ["[".repeat(10_000), "a: {".repeat(10_000)] {
-        let broken = Tree::parse(&text, 100_000).unwrap_err();
+        let broken = YamlTree::parse_document(&text, 100_000).unwrap_err();
         assert_eq!(broken.message, "nested deeper than 128 levels");
     }
-    let broken = Tree::parse("[a, b, c, d]", 3).unwrap_err();
+    let broken = YamlTree::parse_document("[a, b, c, d]", 3).unwrap_err();
     assert_eq!(broken.message, "more than 3 keys and values in one file");
-    assert!(Tree::parse("# nothing\n", 3).unwrap().is_none());
+    assert!(
+        YamlTree::parse_document("# nothing\n", 3)
+            .unwrap()
+            .is_none()
+    );
 }

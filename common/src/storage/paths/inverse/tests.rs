@@ -2,11 +2,11 @@ use proptest::prelude::*;
 
 use crate::prowjob::{GcsConfiguration, PathStrategy, ProwJobType, Pull, Refs};
 
-use super::super::{Job, alias, job_dir, latest_builds};
+use super::super::{JobPathParts, alias_key, job_dir, latest_build_keys};
 use super::*;
 
 fn told(key: &str) -> Vec<(&str, FolderKind, &str, &str, &str)> {
-    let runs = runs(key).into_iter();
+    let runs = find_runs(key).into_iter();
     runs.map(|run| (run.folder, run.kind, run.job, run.build_id, run.rest))
         .collect()
 }
@@ -91,7 +91,7 @@ fn keys_tell_their_runs() {
     ] {
         assert_eq!(told(key), expected, "{key}");
     }
-    let segment = |folder| run(folder).unwrap().segment;
+    let segment = |folder| parse_run_folder(folder).unwrap().segment;
     assert_eq!(segment("pr-logs/pull/o_r/7/unit/1234"), Some("o_r"));
     assert_eq!(segment("pr-logs/pull/7/unit/1234"), None);
     assert_eq!(segment("logs/unit/1234"), None);
@@ -169,7 +169,7 @@ fn keys_beside_the_folders_tell_their_job() {
         ("pre/logs/nightly/latest-build.txt", None),
         ("logs//latest-build.txt", None),
     ] {
-        let found = beside(key).map(|key| (key.job, key.build_id, key.segment));
+        let found = parse_pointer_key(key).map(|key| (key.job, key.build_id, key.segment));
         assert_eq!(found, expected, "{key}");
     }
 }
@@ -247,14 +247,14 @@ proptest! {
             config.default_org.clone_from(&refs.org);
             config.default_repo.clone_from(&refs.repo);
         }
-        let job = Job { job_type, name: &name, build_id: &build_id, refs: Some(&refs) };
+        let job = JobPathParts { job_type, name: &name, build_id: &build_id, refs: Some(&refs) };
         let Ok(folder) = job_dir(&config, &job) else { return Ok(()) };
         // What is below a nameless run's folder and begins so is not its own to write.
         prop_assume!(!name.is_empty() || rest.is_empty() || !is_below_a_job(&rest));
         let key = if rest.is_empty() { folder.clone() } else { format!("{folder}/{rest}") };
-        let all = runs(&key);
+        let all = find_runs(&key);
         // Whatever the run writes below its folder, and whatever the prefix: it is told first.
-        prop_assert_eq!(all[0], RunKey { rest: &rest, ..run(&folder).unwrap() });
+        prop_assert_eq!(all[0], RunKey { rest: &rest, ..parse_run_folder(&folder).unwrap() });
         prop_assert_eq!((all[0].job, all[0].build_id), (&*name, &*build_id));
         let kind = match job_type {
             ProwJobType::Presubmit => FolderKind::Pull,
@@ -263,12 +263,12 @@ proptest! {
             ProwJobType::Unset => panic!("a job without a type has a folder"),
         };
         prop_assert_eq!(all[0].kind, kind);
-        for key in latest_builds(&config, &job).unwrap() {
-            let beside = beside(&key).unwrap();
+        for key in latest_build_keys(&config, &job).unwrap() {
+            let beside = parse_pointer_key(&key).unwrap();
             prop_assert_eq!((beside.job, beside.build_id), (&*name, None));
         }
-        if let Some(key) = alias(&job) {
-            let beside = beside(&key).unwrap();
+        if let Some(key) = alias_key(&job) {
+            let beside = parse_pointer_key(&key).unwrap();
             prop_assert_eq!((beside.job, beside.build_id), (&*name, Some(&*build_id)));
         }
     }
@@ -284,7 +284,7 @@ proptest! {
         types in (prop::sample::select(TYPES.to_vec()), prop::sample::select(TYPES.to_vec())),
     ) {
         let folder = |config, job_type, name: &str, refs| {
-            job_dir(config, &Job { job_type, name, build_id: "5", refs: Some(refs) })
+            job_dir(config, &JobPathParts { job_type, name, build_id: "5", refs: Some(refs) })
         };
         let (Ok(one), Ok(other)) = (
             folder(&configs.0, types.0, &names.0, &refs.0),
@@ -298,10 +298,10 @@ proptest! {
     #[test]
     fn any_text_is_read_without_a_panic(key in ".{0,60}", path in path(0..9)) {
         for key in [key, path] {
-            for run in runs(&key) {
+            for run in find_runs(&key) {
                 prop_assert!(key.starts_with(run.folder) && key.ends_with(run.rest));
             }
-            let _ = beside(&key);
+            let _ = parse_pointer_key(&key);
         }
     }
 }

@@ -35,9 +35,9 @@ fn comments_on_a_pull_request() {
     let approved = || Case::stranger().labelled(&["ok-to-test"]);
     let red = || with_statuses(&[("A", F), ("R", P), ("O", F), ("X", S)]);
     let ignoring = || Case {
-        trigger: Trigger {
+        trigger: TriggerConfig {
             ignore_ok_to_test: true,
-            ..Trigger::default()
+            ..TriggerConfig::default()
         },
         ..stranger()
     };
@@ -221,34 +221,34 @@ fn what_is_not_new_or_not_open_is_ignored() {
     for (name, comment) in [
         (
             "29 edited",
-            Comment {
+            GenericCommentEvent {
                 action: CommentAction::Edited,
                 ..base.clone()
             },
         ),
         (
             "29 deleted",
-            Comment {
+            GenericCommentEvent {
                 action: CommentAction::Deleted,
                 ..base.clone()
             },
         ),
         (
             "29 closed",
-            Comment {
+            GenericCommentEvent {
                 is_open: false,
                 ..base.clone()
             },
         ),
         (
             "an issue",
-            Comment {
+            GenericCommentEvent {
                 is_pull: false,
                 ..base
             },
         ),
     ] {
-        let decision = Case::default().decide(&Event::Comment(comment));
+        let decision = Case::default().decide(&WebhookEvent::Comment(comment));
         assert_eq!(short(&decision), "", "{name}");
     }
 }
@@ -257,7 +257,7 @@ fn what_is_not_new_or_not_open_is_ignored() {
 fn a_retest_is_labelled_as_one() {
     let case = with_statuses(&[("A", F), ("R", S)]);
     for (body, label) in [("/retest", Some("true")), ("/test A", None)] {
-        let decision = case.decide(&Event::Comment(comment("ann", body)));
+        let decision = case.decide(&WebhookEvent::Comment(comment("ann", body)));
         let run = runs(&decision)[0];
         assert_eq!(
             run.labels.get("prow.k8s.io/retest").map(String::as_str),
@@ -269,34 +269,37 @@ fn a_retest_is_labelled_as_one() {
 #[test]
 fn talk_costs_no_call_but_the_bots_name() {
     let (identity, trigger) = (
-        Identity {
+        RepositoryRef {
             org: "o".into(),
             repo: "r".into(),
         },
-        Trigger::default(),
+        TriggerConfig::default(),
     );
     let config = Case::default().config();
-    let scene = Scene {
+    let scene = TriggerContext {
         identity: &identity,
         guid: "g",
         config: &config,
         trigger: &trigger,
         status_context: None,
     };
-    let facts = Facts {
+    let facts = TriggerLookups {
         bot: Some("prow[bot]".into()),
-        ..Facts::default()
+        ..TriggerLookups::default()
     };
-    let talk = Event::Comment(comment("ann", "looks good"));
-    assert!(decide(&talk, scene, &facts).is_ok());
-    let command = Event::Comment(comment("ann", "/test A"));
-    assert_eq!(decide(&command, scene, &facts), Err(Need::Pull(7)));
+    let talk = WebhookEvent::Comment(comment("ann", "looks good"));
+    assert!(decide_event(&talk, scene, &facts).is_ok());
+    let command = WebhookEvent::Comment(comment("ann", "/test A"));
+    assert_eq!(
+        decide_event(&command, scene, &facts),
+        Err(MissingLookup::Pull(7))
+    );
 }
 
 #[test]
 fn help_lists_what_the_branch_has() {
-    let decision = Case::default().decide(&Event::Comment(comment("ann", "/test ?")));
-    let Some(Effect::Comment(text)) = decision.effects.last() else {
+    let decision = Case::default().decide(&WebhookEvent::Comment(comment("ann", "/test ?")));
+    let Some(TriggerEffect::Comment(text)) = decision.effects.last() else {
         panic!("help is a comment");
     };
     for part in [
@@ -312,21 +315,21 @@ fn help_lists_what_the_branch_has() {
         !text.contains("/test B") && !text.contains("- `X`"),
         "{text}"
     );
-    assert!(decision.effects.contains(&Effect::PruneHelp));
+    assert!(decision.effects.contains(&TriggerEffect::PruneHelp));
 }
 
 #[test]
 fn earlier_help_goes_when_any_trigger_asks_for_a_job() {
     let mut case = Case::default();
-    case.presubmits[0].trigger = Pattern::new("(?m)^/build$").unwrap();
+    case.presubmits[0].trigger = GoRegexp::new("(?m)^/build$").unwrap();
     for (text, prunes) in [
         ("/build", true),
         ("/test O", true),
         ("/test ?", true),
         ("/ok-to-test", false),
     ] {
-        let decision = case.decide(&Event::Comment(comment("ann", text)));
-        let found = decision.effects.contains(&Effect::PruneHelp);
+        let decision = case.decide(&WebhookEvent::Comment(comment("ann", text)));
+        let found = decision.effects.contains(&TriggerEffect::PruneHelp);
         assert_eq!(found, prunes, "{text}");
     }
 }
@@ -334,9 +337,9 @@ fn earlier_help_goes_when_any_trigger_asks_for_a_job() {
 #[test]
 fn every_organisation_whose_members_are_trusted_is_named() {
     let case = Case {
-        trigger: Trigger {
+        trigger: TriggerConfig {
             trusted_org: "friends".into(),
-            ..Trigger::default()
+            ..TriggerConfig::default()
         },
         ..Case::stranger()
     };
@@ -345,8 +348,8 @@ fn every_organisation_whose_members_are_trusted_is_named() {
         let membership = ("friends".to_owned(), stranger.to_owned());
         facts.members.insert(membership, false);
     }
-    let decision = case.decide_with(&Event::Comment(comment("sam", "/test A")), &facts);
-    let Some(Effect::Comment(text)) = decision.effects.last() else {
+    let decision = case.decide_with(&WebhookEvent::Comment(comment("sam", "/test A")), &facts);
+    let Some(TriggerEffect::Comment(text)) = decision.effects.last() else {
         panic!("{:?}", decision.effects);
     };
     assert!(text.contains("A member of o or friends may"), "{text}");

@@ -1,7 +1,7 @@
 //! Pull requests that conflict with their base.
 
 use super::*;
-use crate::event::Rerun;
+use crate::event::RerunEvent;
 
 /// Git says so.
 fn by_git(presubmits: Vec<Presubmit>) -> Case {
@@ -9,8 +9,8 @@ fn by_git(presubmits: Vec<Presubmit>) -> Case {
     Case {
         presubmits,
         own: Some((
-            Ok(Arc::new(InRepo::default())),
-            Err(Problem::Conflict(files)),
+            Ok(Arc::new(InRepoJobs::default())),
+            Err(InRepoConfigError::Conflict(files)),
         )),
         ..Case::default()
     }
@@ -24,9 +24,9 @@ fn by_github() -> Case {
     }
 }
 
-fn comment_of(decision: &Decision) -> &str {
+fn comment_of(decision: &TriggerDecision) -> &str {
     match decision.effects.last() {
-        Some(Effect::Comment(text)) => text,
+        Some(TriggerEffect::Comment(text)) => text,
         other => panic!("no comment, but {other:?}"),
     }
 }
@@ -49,12 +49,12 @@ fn whoever_asks_for_a_job_is_answered() {
             "/test-manual-required",
             "/ok-to-test",
         ] {
-            let decision = case.decide(&Event::Comment(comment("ann", body)));
+            let decision = case.decide(&WebhookEvent::Comment(comment("ann", body)));
             let text = comment_of(&decision);
             for part in [
                 "it conflicts with `main`",
                 "Rebase it on `main`",
-                texts::HELP_MARKER,
+                messages::HELP_MARKER,
             ] {
                 assert!(text.contains(part), "{name}, {body}: {part} in {text}");
             }
@@ -74,7 +74,7 @@ fn whoever_asks_for_a_job_is_answered() {
 
 #[test]
 fn the_answer_names_the_files_as_text() {
-    let decision = by_git(presubmits()).decide(&Event::Comment(comment("ann", "/retest")));
+    let decision = by_git(presubmits()).decide(&WebhookEvent::Comment(comment("ann", "/retest")));
     let text = comment_of(&decision);
     assert!(
         text.contains("- `src/a.rs`\n- ``we`ird @all <b>``\n"),
@@ -83,7 +83,7 @@ fn the_answer_names_the_files_as_text() {
     let many: Vec<_> = (0..100)
         .map(|n| format!("{n}-{}", "x".repeat(10_000)))
         .collect();
-    let text = texts::conflict("main", &many);
+    let text = messages::conflict_message("main", &many);
     assert!(
         text.contains("and more") && text.len() < 10_000,
         "{}",
@@ -94,7 +94,7 @@ fn the_answer_names_the_files_as_text() {
 #[test]
 fn asking_what_there_is_lists_it_all_the_same() {
     for body in ["/test ?", "/test"] {
-        let decision = by_git(presubmits()).decide(&Event::Comment(comment("ann", body)));
+        let decision = by_git(presubmits()).decide(&WebhookEvent::Comment(comment("ann", body)));
         let text = comment_of(&decision);
         assert!(text.contains(" ```\n /test A\n ```\n"), "{text}");
     }
@@ -102,14 +102,14 @@ fn asking_what_there_is_lists_it_all_the_same() {
 
 #[test]
 fn a_rerun_is_answered_too() {
-    let rerun = Rerun {
+    let rerun = RerunEvent {
         context: Some("A".into()),
         head_sha: "head".into(),
         app: "prow".into(),
         sender: user("ann"),
-        ..Rerun::default()
+        ..RerunEvent::default()
     };
-    let decision = by_github().decide(&Event::Rerun(Box::new(rerun)));
+    let decision = by_github().decide(&WebhookEvent::Rerun(Box::new(rerun)));
     assert_eq!(short(&decision), "say conflict");
 }
 
@@ -119,9 +119,9 @@ fn talk_and_taking_back_are_not_answered_with_it() {
     assert_eq!(case.says("ann", "nice"), "");
     assert_eq!(case.says("ann", "/ok-to-test cancel"), "+needs-ok-to-test");
     let ignoring = Case {
-        trigger: Trigger {
+        trigger: TriggerConfig {
             ignore_ok_to_test: true,
-            ..Trigger::default()
+            ..TriggerConfig::default()
         },
         ..by_github()
     };
@@ -137,7 +137,7 @@ fn what_starts_by_itself_keeps_silent_and_says_why() {
                 pull_request: case.pull(),
                 ..PullRequestEvent::default()
             };
-            let decision = case.decide(&Event::PullRequest(Box::new(event)));
+            let decision = case.decide(&WebhookEvent::PullRequest(Box::new(event)));
             assert!(!short(&decision).contains("say"), "{action}");
             assert!(runs(&decision).is_empty(), "{action}");
             let reasons = decision.reasons.join("\n");

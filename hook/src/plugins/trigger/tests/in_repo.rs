@@ -1,4 +1,4 @@
-use common::{config, inert};
+use common::{config, untrusted_text};
 
 use super::*;
 
@@ -6,20 +6,20 @@ fn job(name: &str) -> Presubmit {
     let mut job = presubmits().remove(0);
     job.base.name = name.into();
     job.context = name.into();
-    job.trigger = Pattern::new(&format!(r"(?m)^/test( | .* ){name},?($|\s.*)")).unwrap();
+    job.trigger = GoRegexp::new(&format!(r"(?m)^/test( | .* ){name},?($|\s.*)")).unwrap();
     job
 }
 
-fn found(names: &[&str]) -> Own {
-    Ok(Arc::new(InRepo {
+fn found(names: &[&str]) -> InRepoResult {
+    Ok(Arc::new(InRepoJobs {
         presubmits: names.iter().map(|name| Arc::new(job(name))).collect(),
         postsubmits: Vec::new(),
-        ..InRepo::default()
+        ..InRepoJobs::default()
     }))
 }
 
-fn broken() -> Own {
-    Err(Problem::Invalid(Errors(vec![Mistake {
+fn broken() -> InRepoResult {
+    Err(InRepoConfigError::Invalid(ConfigErrors(vec![Diagnostic {
         rule: "yaml",
         file: "prow-jobs.yaml".into(),
         line: 3,
@@ -31,7 +31,7 @@ fn broken() -> Own {
 }
 
 /// One central job, and the repository's own at the base and in the merge.
-fn case(author: &'static str, at_base: Own, merged: Own) -> Case {
+fn case(author: &'static str, at_base: InRepoResult, merged: InRepoResult) -> Case {
     Case {
         author,
         presubmits: vec![job("central")],
@@ -42,7 +42,7 @@ fn case(author: &'static str, at_base: Own, merged: Own) -> Case {
 
 #[test]
 fn own_jobs_count_as_far_as_the_author_is_trusted() {
-    let conflict = || Err(Problem::Conflict(Vec::new()));
+    let conflict = || Err(InRepoConfigError::Conflict(Vec::new()));
     let none = || found(&[]);
     let only_own = |author, at_base, merged| Case {
         presubmits: Vec::new(),
@@ -117,14 +117,14 @@ fn own_jobs_count_as_far_as_the_author_is_trusted() {
 #[test]
 fn the_configuration_is_a_status_where_one_is_wanted() {
     let none = || found(&[]);
-    let on = |author, merged: Own, action| {
+    let on = |author, merged: InRepoResult, action| {
         let case = Case {
             status_context: Some("prow/config"),
             ..case(author, none(), merged)
         };
         case.on(action)
     };
-    let gone = || Err(Problem::Unreadable("it is gone".into()));
+    let gone = || Err(InRepoConfigError::Unreadable("it is gone".into()));
     for (name, found, expected) in [
         (
             "broken",
@@ -159,7 +159,11 @@ fn the_configuration_is_a_status_where_one_is_wanted() {
         ),
         (
             "a conflict",
-            on("ann", Err(Problem::Conflict(Vec::new())), "synchronize"),
+            on(
+                "ann",
+                Err(InRepoConfigError::Conflict(Vec::new())),
+                "synchronize",
+            ),
             "abort",
         ),
     ] {
@@ -169,7 +173,7 @@ fn the_configuration_is_a_status_where_one_is_wanted() {
 
 #[test]
 fn a_description_is_short_whatever_the_mistake_says() {
-    let mistake = |message: &str| Mistake {
+    let mistake = |message: &str| Diagnostic {
         rule: "yaml",
         file: "prow-jobs.yaml".into(),
         line: 3,
@@ -190,12 +194,12 @@ fn a_description_is_short_whatever_the_mistake_says() {
             "prow-jobs.yaml:3: unknown field (and 2 more)",
         ),
     ] {
-        let errors = Errors(vec![mistake(message); count]);
-        assert_eq!(texts::first_mistake(&errors), expected);
+        let errors = ConfigErrors(vec![mistake(message); count]);
+        assert_eq!(messages::first_mistake(&errors), expected);
     }
     for letter in ["x", "ü", "\u{3164}", "\u{1b}"] {
-        let errors = Errors(vec![mistake(&letter.repeat(1_000)); 1_000]);
-        let text = texts::first_mistake(&errors);
+        let errors = ConfigErrors(vec![mistake(&letter.repeat(1_000)); 1_000]);
+        let text = messages::first_mistake(&errors);
         assert!(text.chars().count() <= 140, "{text}");
         assert!(text.ends_with("… (and 999 more)"), "{text}");
     }
@@ -210,8 +214,8 @@ fn a_mistake_is_told_with_its_place_and_without_effects_of_its_own() {
     }))
     .unwrap();
     event.pull_request = case.pull();
-    let decision = case.decide(&Event::PullRequest(Box::new(event)));
-    let Some(Effect::Report(report)) = decision.effects.last() else {
+    let decision = case.decide(&WebhookEvent::PullRequest(Box::new(event)));
+    let Some(TriggerEffect::Report(report)) = decision.effects.last() else {
         panic!("the mistake is told last");
     };
     let text = report.mistakes.as_ref().unwrap();
@@ -219,7 +223,7 @@ fn a_mistake_is_told_with_its_place_and_without_effects_of_its_own() {
         "**`prow-jobs.yaml, line 3, column 5`**",
         "``expected a list, found `text` @everyone <b>``",
         "How to mend it: `write a list`",
-        texts::REPORT_MARKER,
+        messages::REPORT_MARKER,
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
@@ -232,9 +236,10 @@ fn a_strangers_key_does_nothing_in_the_comment() {
                <!-- prow: trigger help --> `x`";
     let file = format!("presubmits: [{{name: a, {key:?}: 1}}]\n{key:?}: 2\n");
     let files = [(format!(".prow/{key}.yaml"), file)];
-    let errors = config::inrepo::parse(&files, "o/r", &Config::default()).unwrap_err();
+    let errors =
+        config::inrepo::parse_in_repo_files(&files, "o/r", &Config::default()).unwrap_err();
     assert!(errors.to_string().contains("evil.example"), "{errors}");
-    let text = texts::in_repo_errors("o/r", &errors);
+    let text = messages::in_repo_errors("o/r", &errors);
     let mut outside = text.clone();
     for problem in &errors.0 {
         let place = format!(
@@ -243,13 +248,13 @@ fn a_strangers_key_does_nothing_in_the_comment() {
         );
         let words = [&place, &problem.path, &problem.message];
         for words in words.into_iter().chain(&problem.hint) {
-            outside = outside.replace(&inert::code(words, 500), "CODE");
+            outside = outside.replace(&untrusted_text::escape_code_span(words, 500), "CODE");
         }
     }
     for hostile in ["evil", "o/r#1", "@all", "trigger help", "`"] {
         assert!(!outside.contains(hostile), "{hostile} in {outside}");
     }
-    assert!(!text.contains(texts::HELP_MARKER), "{text}");
+    assert!(!text.contains(messages::HELP_MARKER), "{text}");
 }
 
 #[test]
@@ -259,9 +264,9 @@ fn a_refs_name_does_nothing_in_the_help() {
         "/test ?\n<!-- test report -->\n```\n[a](https://evil.example)",
     );
     let base = "x](https://evil.example)`@all<!--";
-    let text = texts::help("", &asked, &[], base, "o/r", None);
-    let name = inert::code(&format!("o/r@{base}"), 400);
-    let quoted = inert::fence(&asked.body, 2_000);
+    let text = messages::help_comment("", &asked, &[], base, "o/r", None);
+    let name = untrusted_text::escape_code_span(&format!("o/r@{base}"), 400);
+    let quoted = untrusted_text::escape_code_block(&asked.body, 2_000);
     let outside = text.replace(&name, "CODE").replace(&quoted, "CODE");
     for hostile in ["evil", "@all", "test report"] {
         assert!(!outside.contains(hostile), "{hostile} in {outside}");
@@ -273,7 +278,7 @@ fn a_refs_name_does_nothing_in_the_help() {
 fn a_list_of_mistakes_fits_into_a_comment() {
     // What is shown by its number is many times as long.
     let long = "\u{3164}".repeat(490);
-    let mistake = Mistake {
+    let mistake = Diagnostic {
         rule: "yaml",
         file: "prow-jobs.yaml".into(),
         line: 3,
@@ -282,7 +287,7 @@ fn a_list_of_mistakes_fits_into_a_comment() {
         message: long,
         hint: None,
     };
-    let text = texts::in_repo_errors("o/r", &Errors(vec![mistake; 20]));
+    let text = messages::in_repo_errors("o/r", &ConfigErrors(vec![mistake; 20]));
     assert!(text.chars().count() < 65_536, "{}", text.chars().count());
     assert!(text.contains(" more\n"), "{text}");
 }

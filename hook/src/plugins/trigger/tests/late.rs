@@ -10,13 +10,18 @@ fn at(second: i64) -> Option<Timestamp> {
 }
 
 /// What an event of second 10 leads to, when GitHub says by then what `now` is.
-fn late(action: &str, case: &Case, event: PullRequest, now: Option<PullRequest>) -> String {
-    let label = crate::event::Label {
+fn late(
+    action: &str,
+    case: &Case,
+    event: GithubPullRequest,
+    now: Option<GithubPullRequest>,
+) -> String {
+    let label = crate::event::LabelPayload {
         name: "ok-to-test".into(),
     };
     let event = PullRequestEvent {
         action: action.into(),
-        pull_request: PullRequest {
+        pull_request: GithubPullRequest {
             updated_at: at(10),
             ..event
         },
@@ -24,11 +29,11 @@ fn late(action: &str, case: &Case, event: PullRequest, now: Option<PullRequest>)
         sender: Some(user("bob")),
         ..PullRequestEvent::default()
     };
-    let facts = Facts {
+    let facts = TriggerLookups {
         pull_now: Some(now),
         ..case.facts()
     };
-    short(&case.decide_with(&Event::PullRequest(Box::new(event)), &facts))
+    short(&case.decide_with(&WebhookEvent::PullRequest(Box::new(event)), &facts))
 }
 
 #[test]
@@ -38,13 +43,13 @@ fn the_pull_request_counts_as_it_is_now() {
     let theirs = Case::stranger();
     let waiting = || Case::stranger().labelled(&["needs-ok-to-test"]).pull();
     let approved = |second| {
-        Some(PullRequest {
+        Some(GithubPullRequest {
             updated_at: at(second),
             ..Case::stranger().labelled(&["ok-to-test"]).pull()
         })
     };
-    let now = |change: fn(&mut PullRequest)| {
-        let mut pull = PullRequest {
+    let now = |change: fn(&mut GithubPullRequest)| {
+        let mut pull = GithubPullRequest {
             updated_at: at(20),
             ..ours.pull()
         };
@@ -52,7 +57,7 @@ fn the_pull_request_counts_as_it_is_now() {
         Some(pull)
     };
     let pushed = || now(|pull| pull.head.sha = "newer".into());
-    let draft = || PullRequest {
+    let draft = || GithubPullRequest {
         draft: true,
         ..ours.pull()
     };
@@ -73,7 +78,7 @@ fn the_pull_request_counts_as_it_is_now() {
                 "synchronize",
                 &theirs,
                 approved(0).unwrap(),
-                Some(PullRequest {
+                Some(GithubPullRequest {
                     updated_at: at(11),
                     ..waiting()
                 }),
@@ -106,7 +111,7 @@ fn the_pull_request_counts_as_it_is_now() {
                 "opened",
                 &theirs,
                 theirs.pull(),
-                Some(PullRequest {
+                Some(GithubPullRequest {
                     user: user("eve"),
                     ..pushed().unwrap()
                 }),
@@ -138,7 +143,7 @@ fn the_pull_request_counts_as_it_is_now() {
             late(
                 "closed",
                 &ours,
-                PullRequest {
+                GithubPullRequest {
                     state: "closed".into(),
                     ..ours.pull()
                 },
@@ -171,7 +176,7 @@ fn the_pull_request_counts_as_it_is_now() {
             late(
                 "reopened",
                 &ours,
-                PullRequest {
+                GithubPullRequest {
                     mergeable: Some(false),
                     ..ours.pull()
                 },
@@ -210,7 +215,7 @@ fn the_pull_request_counts_as_it_is_now() {
                 "labeled",
                 &theirs,
                 approved(0).unwrap(),
-                Some(PullRequest {
+                Some(GithubPullRequest {
                     updated_at: at(9),
                     ..theirs.pull()
                 }),
@@ -227,6 +232,6 @@ fn a_command_on_what_is_closed_by_now_starts_nothing() {
     let case = Case::default();
     let mut facts = case.facts();
     facts.pull.as_mut().unwrap().state = "closed".into();
-    let decision = case.decide_with(&Event::Comment(comment("ann", "/test A")), &facts);
+    let decision = case.decide_with(&WebhookEvent::Comment(comment("ann", "/test A")), &facts);
     assert_eq!(short(&decision), "");
 }

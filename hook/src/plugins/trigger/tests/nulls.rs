@@ -126,28 +126,28 @@ fn decided(kind: &str, payload: &Value) -> Result<(), String> {
         postsubmits: vec![Postsubmit::default()],
         ..Case::default()
     };
-    let identity = Identity {
+    let identity = RepositoryRef {
         org: "o".into(),
         repo: "r".into(),
     };
     let config = case.config();
-    let scene = Scene {
+    let scene = TriggerContext {
         identity: &identity,
         guid: "guid",
         config: &config,
         trigger: &case.trigger,
         status_context: None,
     };
-    let events = event::parse(kind, payload.to_string().as_bytes());
+    let events = event::parse_events(kind, payload.to_string().as_bytes());
     for event in events.map_err(|error| error.to_string())? {
         let mut facts = case.facts();
         loop {
-            match decide(&event, scene, &facts) {
+            match decide_event(&event, scene, &facts) {
                 Ok(_) => break,
-                Err(Need::Member { org, user }) if !user.is_empty() => {
+                Err(MissingLookup::Member { org, user }) if !user.is_empty() => {
                     facts.members.insert((org, user), false);
                 }
-                Err(Need::Collaborator(user)) => {
+                Err(MissingLookup::Collaborator(user)) => {
                     facts.collaborators.insert(user, false);
                 }
                 Err(need) => return Err(format!("{need:?} is nothing to ask GitHub for")),
@@ -210,14 +210,14 @@ fn null_means_what_it_means_in_go() {
     }
     empty(&mut payload, "/changes", false);
     let body = payload.to_string();
-    let Event::PullRequest(event) = event::parse("pull_request", body.as_bytes())
+    let WebhookEvent::PullRequest(event) = event::parse_events("pull_request", body.as_bytes())
         .unwrap()
         .remove(0)
     else {
         panic!("the pull request goes first");
     };
     assert_eq!(
-        short(&Case::default().decide(&Event::PullRequest(event))),
+        short(&Case::default().decide(&WebhookEvent::PullRequest(event))),
         "run A, run R"
     );
 }

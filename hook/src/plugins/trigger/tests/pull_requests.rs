@@ -19,9 +19,9 @@ fn changes_of_a_pull_request() {
         ..Case::default()
     };
     let ignoring = Case {
-        trigger: Trigger {
+        trigger: TriggerConfig {
             ignore_ok_to_test: true,
-            ..Trigger::default()
+            ..TriggerConfig::default()
         },
         ..Case::stranger()
     };
@@ -153,7 +153,7 @@ fn a_run_carries_what_prow_puts_into_it() {
     })).unwrap());
     let case = Case::default();
     event.pull_request = case.pull();
-    let decision = case.decide(&Event::PullRequest(Box::new(event)));
+    let decision = case.decide(&WebhookEvent::PullRequest(Box::new(event)));
     let run = runs(&decision)[0];
     assert_eq!(run.labels["event-GUID"], "guid");
     assert_eq!(run.labels["prow.k8s.io/is-optional"], "false");
@@ -183,18 +183,25 @@ fn closing_asks_for_nothing_but_the_pull_request() {
         "pull_request": {"number": 7, "base": {"ref": "x", "sha": ""}, "head": {"ref": "x", "sha": ""}},
     }))
     .unwrap();
-    let event = Event::PullRequest(event);
-    let (identity, config, trigger) = (Identity::default(), Config::default(), Trigger::default());
-    let scene = Scene {
+    let event = WebhookEvent::PullRequest(event);
+    let (identity, config, trigger) = (
+        RepositoryRef::default(),
+        Config::default(),
+        TriggerConfig::default(),
+    );
+    let scene = TriggerContext {
         identity: &identity,
         guid: "g",
         config: &config,
         trigger: &trigger,
         status_context: None,
     };
-    let mut facts = Facts::default();
-    assert_eq!(decide(&event, scene, &facts), Err(Need::PullNow(7)));
+    let mut facts = TriggerLookups::default();
+    assert_eq!(
+        decide_event(&event, scene, &facts),
+        Err(MissingLookup::PullNow(7))
+    );
     facts.pull_now = Some(None);
-    let decision = decide(&event, scene, &facts).unwrap();
-    assert_eq!(decision.effects, [Effect::Abort]);
+    let decision = decide_event(&event, scene, &facts).unwrap();
+    assert_eq!(decision.effects, [TriggerEffect::Abort]);
 }

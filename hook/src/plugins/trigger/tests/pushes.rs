@@ -13,7 +13,7 @@ fn postsubmit(name: &str) -> Postsubmit {
 
 fn case() -> Case {
     let on = |branch: &str| Brancher {
-        branches: vec![Pattern::new(branch).unwrap()],
+        branches: vec![GoRegexp::new(branch).unwrap()],
         ..Brancher::default()
     };
     Case {
@@ -25,7 +25,7 @@ fn case() -> Case {
             },
             Postsubmit {
                 changes: RegexpChangeMatcher {
-                    run_if_changed: Some(Pattern::new(r"\.go$").unwrap()),
+                    run_if_changed: Some(GoRegexp::new(r"\.go$").unwrap()),
                     ..RegexpChangeMatcher::default()
                 },
                 ..postsubmit("go")
@@ -35,7 +35,7 @@ fn case() -> Case {
     }
 }
 
-fn push(value: serde_json::Value) -> Decision {
+fn push(value: serde_json::Value) -> TriggerDecision {
     let mut payload = json!({
         "ref": "refs/heads/main", "after": "abc", "compare": "https://gh/compare",
         "repository": {"html_url": "https://gh/o/r"},
@@ -45,7 +45,7 @@ fn push(value: serde_json::Value) -> Decision {
         .unwrap()
         .extend(value.as_object().unwrap().clone());
     let push: PushEvent = serde_json::from_value(payload).unwrap();
-    case().decide(&Event::Push(Box::new(push)))
+    case().decide(&WebhookEvent::Push(Box::new(push)))
 }
 
 #[test]

@@ -1,20 +1,20 @@
 use super::*;
-use crate::event::Rerun;
+use crate::event::RerunEvent;
 
-fn rerun(context: Option<&str>) -> Rerun {
-    Rerun {
+fn rerun(context: Option<&str>) -> RerunEvent {
+    RerunEvent {
         context: context.map(str::to_owned),
         head_sha: "head".into(),
         app: "prow".into(),
         prowjob: "pj".into(),
         html_url: "https://gh/o/r/runs/1".into(),
         sender: user("bob"),
-        ..Rerun::default()
+        ..RerunEvent::default()
     }
 }
 
-fn by(sender: &str, context: Option<&str>) -> Rerun {
-    Rerun {
+fn by(sender: &str, context: Option<&str>) -> RerunEvent {
+    RerunEvent {
         sender: user(sender),
         ..rerun(context)
     }
@@ -95,7 +95,7 @@ fn a_rerun_is_a_test_of_the_context() {
         (
             "of another App's",
             Case::default(),
-            Rerun {
+            RerunEvent {
                 app: "other".into(),
                 ..rerun(Some("A"))
             },
@@ -104,14 +104,14 @@ fn a_rerun_is_a_test_of_the_context() {
         (
             "of an older commit",
             Case::default(),
-            Rerun {
+            RerunEvent {
                 head_sha: "before".into(),
                 ..rerun(Some("A"))
             },
             "",
         ),
     ] {
-        let decision = case.decide(&Event::Rerun(Box::new(rerun)));
+        let decision = case.decide(&WebhookEvent::Rerun(Box::new(rerun)));
         assert_eq!(short(&decision), expected, "{name}: {:?}", decision.reasons);
     }
 }
@@ -121,19 +121,19 @@ fn a_commit_without_a_pull_request_starts_nothing() {
     let case = Case::default();
     let mut facts = case.facts();
     facts.pull_at = Some(None);
-    let identity = Identity {
+    let identity = RepositoryRef {
         org: "o".into(),
         repo: "r".into(),
     };
     let config = case.config();
-    let scene = Scene {
+    let scene = TriggerContext {
         identity: &identity,
         guid: "guid",
         config: &config,
         trigger: &case.trigger,
         status_context: None,
     };
-    let decision = rerun::decide(&rerun(Some("A")), scene, &facts).unwrap();
+    let decision = rerun::decide_rerun(&rerun(Some("A")), scene, &facts).unwrap();
     assert_eq!(
         decision.reasons,
         ["no pull request of the check run's commit is known"]

@@ -3,15 +3,17 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Column, since};
+use super::{TableColumn, format_age};
 
-pub(super) fn columns() -> Vec<Column> {
-    let text = |name: &str, priority: i64, path: &str| Column::path(name, "string", priority, path);
+pub(super) fn event_columns() -> Vec<TableColumn> {
+    let text = |name: &str, priority: i64, path: &str| {
+        TableColumn::from_path(name, "string", priority, path)
+    };
     vec![
-        Column::code("Last Seen", last_seen),
+        TableColumn::from_fn("Last Seen", last_seen),
         text("Type", 0, ".type"),
         text("Reason", 0, ".reason"),
-        Column::code("Object", |event, _| {
+        TableColumn::from_fn("Object", |event, _| {
             let object = &event["involvedObject"];
             let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
             json!(format!(
@@ -20,26 +22,26 @@ pub(super) fn columns() -> Vec<Column> {
             ))
         }),
         text("Subobject", 1, ".involvedObject.fieldPath"),
-        Column::code("Source", source).wide(),
+        TableColumn::from_fn("Source", event_source).in_wide_output(),
         text("Message", 0, ".message"),
-        Column::code("First Seen", first_seen).wide(),
-        Column::code("Count", |event, _| {
+        TableColumn::from_fn("First Seen", first_seen).in_wide_output(),
+        TableColumn::from_fn("Count", |event, _| {
             json!(event["count"].as_i64().unwrap_or(1).to_string())
         })
-        .wide(),
+        .in_wide_output(),
         text("Name", 1, ".metadata.name"),
     ]
 }
 
 fn last_seen(event: &Value, now: Timestamp) -> Value {
-    seen(event, "lastTimestamp", now)
+    seen_age(event, "lastTimestamp", now)
 }
 
 fn first_seen(event: &Value, now: Timestamp) -> Value {
-    seen(event, "firstTimestamp", now)
+    seen_age(event, "firstTimestamp", now)
 }
 
-fn seen(event: &Value, field: &str, now: Timestamp) -> Value {
+fn seen_age(event: &Value, field: &str, now: Timestamp) -> Value {
     let times = [
         &event[field],
         &event["eventTime"],
@@ -47,10 +49,10 @@ fn seen(event: &Value, field: &str, now: Timestamp) -> Value {
     ];
     let mut times = times.into_iter();
     let time = times.find(|time| time.is_string());
-    time.map_or(Value::Null, |time| since(time, now))
+    time.map_or(Value::Null, |time| format_age(time, now))
 }
 
-fn source(event: &Value, _: Timestamp) -> Value {
+fn event_source(event: &Value, _: Timestamp) -> Value {
     let part = |field: &str| {
         event["source"][field]
             .as_str()

@@ -3,30 +3,32 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Column;
+use super::TableColumn;
 
 /// What a label of this prefix ends with is a role.
-const ROLE: &str = "node-role.kubernetes.io/";
+const ROLE_LABEL_PREFIX: &str = "node-role.kubernetes.io/";
 
-pub(super) fn columns(age: Column) -> Vec<Column> {
+pub(super) fn node_columns(age: TableColumn) -> Vec<TableColumn> {
     let info = |name: &str, field: &str| {
         let path = format!(".status.nodeInfo.{field}");
-        Column::path(name, "string", 1, &path).or_none()
+        TableColumn::from_path(name, "string", 1, &path).or_none()
     };
     vec![
-        Column::code("Status", status),
-        Column::code("Roles", roles),
+        TableColumn::from_fn("Status", node_status),
+        TableColumn::from_fn("Roles", node_roles),
         age,
-        Column::path("Version", "string", 0, ".status.nodeInfo.kubeletVersion"),
-        Column::code("Internal-IP", |node, _| address(node, "InternalIP")).wide(),
-        Column::code("External-IP", |node, _| address(node, "ExternalIP")).wide(),
+        TableColumn::from_path("Version", "string", 0, ".status.nodeInfo.kubeletVersion"),
+        TableColumn::from_fn("Internal-IP", |node, _| node_address(node, "InternalIP"))
+            .in_wide_output(),
+        TableColumn::from_fn("External-IP", |node, _| node_address(node, "ExternalIP"))
+            .in_wide_output(),
         info("OS-Image", "osImage"),
         info("Kernel-Version", "kernelVersion"),
         info("Container-Runtime", "containerRuntimeVersion"),
     ]
 }
 
-fn status(node: &Value, _: Timestamp) -> Value {
+fn node_status(node: &Value, _: Timestamp) -> Value {
     let mut conditions = node["status"]["conditions"]
         .as_array()
         .into_iter()
@@ -44,10 +46,10 @@ fn status(node: &Value, _: Timestamp) -> Value {
     json!(status)
 }
 
-fn roles(node: &Value, _: Timestamp) -> Value {
+fn node_roles(node: &Value, _: Timestamp) -> Value {
     let labels = node["metadata"]["labels"].as_object().into_iter().flatten();
     let roles: Vec<&str> = labels
-        .filter_map(|(label, _)| label.strip_prefix(ROLE))
+        .filter_map(|(label, _)| label.strip_prefix(ROLE_LABEL_PREFIX))
         .collect();
     json!(match roles.is_empty() {
         true => "<none>".to_owned(),
@@ -55,7 +57,7 @@ fn roles(node: &Value, _: Timestamp) -> Value {
     })
 }
 
-fn address(node: &Value, kind: &str) -> Value {
+fn node_address(node: &Value, kind: &str) -> Value {
     let mut addresses = node["status"]["addresses"].as_array().into_iter().flatten();
     let found = addresses.find(|address| address["type"] == kind);
     found.map_or_else(|| json!("<none>"), |found| found["address"].clone())
@@ -68,7 +70,7 @@ mod tests {
     #[test]
     fn a_nodes_state_roles_and_addresses() {
         let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(status(&json!({}), now), "Unknown");
+        assert_eq!(node_status(&json!({}), now), "Unknown");
         let node = json!({
             "metadata": {"labels": {"kubernetes.io/os": "linux", "node-role.kubernetes.io/worker": ""}},
             "spec": {"unschedulable": true},
@@ -77,12 +79,12 @@ mod tests {
                 "conditions": [{"type": "Ready", "status": "True"}],
             },
         });
-        assert_eq!(status(&node, now), "Ready,SchedulingDisabled");
+        assert_eq!(node_status(&node, now), "Ready,SchedulingDisabled");
         assert_eq!(
-            (roles(&node, now), roles(&json!({}), now)),
+            (node_roles(&node, now), node_roles(&json!({}), now)),
             (json!("worker"), json!("<none>"))
         );
-        assert_eq!(address(&node, "InternalIP"), "10.0.0.1");
-        assert_eq!(address(&node, "ExternalIP"), "<none>");
+        assert_eq!(node_address(&node, "InternalIP"), "10.0.0.1");
+        assert_eq!(node_address(&node, "ExternalIP"), "<none>");
     }
 }

@@ -3,7 +3,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
 
-const OWN: Origin<'_> = Origin {
+const OWN: PresubmitOrigin<'_> = PresubmitOrigin {
     central: &[],
     may_have_others: true,
 };
@@ -41,7 +41,7 @@ fn comment(rows: &[&str]) -> IssueComment {
     );
     IssueComment {
         id: 1,
-        user: common::github::User {
+        user: common::github::GithubUser {
             login: "bot".into(),
             ..Default::default()
         },
@@ -67,22 +67,31 @@ fn a_row_of_another_commit_and_of_no_central_job_is_looked_into() {
         (vec![&central], names(&["late", "old"])),
         (vec![], names(&["central", "late", "old"])),
     ] {
-        let origin = Origin {
+        let origin = PresubmitOrigin {
             central: &central,
             may_have_others: true,
         };
-        assert_eq!(suspects(&there, "bot", &told, &origin), expected);
+        assert_eq!(
+            find_outdated_candidates(&there, "bot", &told, &origin),
+            expected
+        );
     }
-    assert_eq!(suspects(&there, "other", &told[1..], &OWN), names(&[]));
+    assert_eq!(
+        find_outdated_candidates(&there, "other", &told[1..], &OWN),
+        names(&[])
+    );
 }
 
 #[test]
 fn where_the_configuration_has_all_jobs_it_decides() {
-    let origin = Origin {
+    let origin = PresubmitOrigin {
         may_have_others: false,
         ..OWN
     };
-    assert_eq!(outdated(names(&["old"]), &[], &origin), names(&["old"]));
+    assert_eq!(
+        find_outdated_rows(names(&["old"]), &[], &origin),
+        names(&["old"])
+    );
 }
 
 #[test]
@@ -148,7 +157,7 @@ fn a_job_that_no_longer_runs_by_itself_is_outdated() {
             true,
         ),
     ] {
-        let found = outdated(names(&["old"]), &runs, &OWN);
+        let found = find_outdated_rows(names(&["old"]), &runs, &OWN);
         assert_eq!(found.contains("old"), goes, "{what}");
     }
 }

@@ -99,7 +99,7 @@ async fn t08_in_a_packed_artifact() {
     end(&pod, start(&options)).await;
     let bytes = async |name: &str| {
         let object = pod.object(&format!("{DIR}/artifacts/{name}")).await;
-        object.bytes(1 << 20).await.unwrap()
+        object.read_bytes(1 << 20).await.unwrap()
     };
     let masked: Vec<(String, String)> = vec![
         ("of XXXXXXXX".into(), "is XXXXXXXX".into()),

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{
-    Reader,
-    escape::{NOTHING, character, group},
-    until,
+    RegexpTranslator,
+    escape::{MATCH_NOTHING, parse_char_escape, parse_class_escape},
+    text_before,
 };
 
 /// The ASCII classes of POSIX.
@@ -16,8 +16,8 @@ const POSIX: [&str; 14] = [
 /// Code points that are no characters.
 const SURROGATES: std::ops::RangeInclusive<u32> = 0xD800..=0xDFFF;
 
-impl<'a> Reader<'a> {
-    pub(super) fn class(&mut self) -> Result<(), String> {
+impl<'a> RegexpTranslator<'a> {
+    pub(super) fn translate_class(&mut self) -> Result<(), String> {
         let whole = self.rest;
         let mut rest = &whole[1..];
         let negated = rest.starts_with('^');
@@ -29,39 +29,39 @@ impl<'a> Reader<'a> {
         let mut first = true;
         while first || !rest.starts_with(']') {
             first = false;
-            if let Some((name, after)) = posix(rest)? {
+            if let Some((name, after)) = parse_posix_class(rest)? {
                 items.push_str(&name);
                 cost += 24;
                 rest = after;
                 continue;
             }
             if rest.starts_with('\\')
-                && let Some((text, more, after)) = group(rest)?
+                && let Some((text, more, after)) = parse_class_escape(rest)?
             {
                 items.push_str(&text);
                 cost += more;
                 rest = after;
                 continue;
             }
-            let (range, after) = range(rest, whole)?;
+            let (range, after) = parse_range(rest, whole)?;
             cost += if *range.end() < 0x80 { 0 } else { 24 };
             push_range(&mut items, range);
             rest = after;
         }
         self.rest = &rest[1..];
         let text = match (items.is_empty(), negated) {
-            (true, false) => NOTHING.to_owned(),
+            (true, false) => MATCH_NOTHING.to_owned(),
             (true, true) => r"[\x{0}-\x{10FFFF}]".to_owned(),
             (false, false) => format!("[{items}]"),
             (false, true) => format!("[^{items}]"),
         };
-        self.push(&text, cost);
+        self.push_atom(&text, cost);
         Ok(())
     }
 }
 
 /// `[:alpha:]` or `[:^alpha:]`, and what follows it.
-fn posix(text: &str) -> Result<Option<(String, &str)>, String> {
+fn parse_posix_class(text: &str) -> Result<Option<(String, &str)>, String> {
     let Some((name, rest)) = text
         .strip_prefix("[:")
         .and_then(|inside| inside.split_once(":]"))
@@ -70,7 +70,7 @@ fn posix(text: &str) -> Result<Option<(String, &str)>, String> {
     };
     let plain = name.strip_prefix('^').unwrap_or(name);
     if !POSIX.contains(&plain) {
-        let what = until(text, rest);
+        let what = text_before(text, rest);
         return Err(format!("invalid character class range: `{what}`"));
     }
     // In Go, letters that differ in case only are added before a class is negated; Rust does so
@@ -83,28 +83,28 @@ fn posix(text: &str) -> Result<Option<(String, &str)>, String> {
 }
 
 /// `a` or `a-z`, and what follows it. `whole` is the text from the opening bracket on.
-fn range<'a>(
+fn parse_range<'a>(
     text: &'a str,
     whole: &str,
 ) -> Result<(std::ops::RangeInclusive<u32>, &'a str), String> {
-    let (low, mut rest) = one(text, whole)?;
+    let (low, mut rest) = parse_class_char(text, whole)?;
     let mut high = low;
     if let Some(after) = rest.strip_prefix('-')
         && !after.is_empty()
         && !after.starts_with(']')
     {
-        (high, rest) = one(after, whole)?;
+        (high, rest) = parse_class_char(after, whole)?;
         if high < low {
-            let what = until(text, rest);
+            let what = text_before(text, rest);
             return Err(format!("invalid character class range: `{what}`"));
         }
     }
     Ok((low..=high, rest))
 }
 
-fn one<'a>(text: &'a str, whole: &str) -> Result<(u32, &'a str), String> {
+fn parse_class_char<'a>(text: &'a str, whole: &str) -> Result<(u32, &'a str), String> {
     if text.starts_with('\\') {
-        return character(text);
+        return parse_char_escape(text);
     }
     let mut chars = text.chars();
     match chars.next() {

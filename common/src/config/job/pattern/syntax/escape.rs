@@ -1,10 +1,10 @@
 //! What follows a backslash.
 
-use super::{Reader, unicode::is_known, until};
+use super::{RegexpTranslator, text_before, unicode::is_known};
 
-impl<'a> Reader<'a> {
+impl<'a> RegexpTranslator<'a> {
     /// An escape outside of brackets.
-    pub(super) fn escape(&mut self) -> Result<(), String> {
+    pub(super) fn translate_escape(&mut self) -> Result<(), String> {
         let assertion = match self.rest.chars().nth(1) {
             Some('A') => r"\A",
             Some('z') => r"\z",
@@ -12,46 +12,46 @@ impl<'a> Reader<'a> {
             Some('b') => r"(?-u:\b)",
             Some('B') => r"(?-u:\B)",
             Some('Q') => {
-                self.quoted();
+                self.translate_quoted();
                 return Ok(());
             }
             _ => "",
         };
         if !assertion.is_empty() {
-            self.skip(2);
-            self.push(assertion, 1);
+            self.skip_bytes(2);
+            self.push_atom(assertion, 1);
             return Ok(());
         }
-        if let Some((text, cost, rest)) = group(self.rest)? {
+        if let Some((text, cost, rest)) = parse_class_escape(self.rest)? {
             self.rest = rest;
-            self.push(&text, cost);
+            self.push_atom(&text, cost);
             return Ok(());
         }
-        let (code, rest) = character(self.rest)?;
+        let (code, rest) = parse_char_escape(self.rest)?;
         self.rest = rest;
         match char::from_u32(code) {
-            Some(c) => self.literal(c),
-            None => self.push(NOTHING, 1),
+            Some(c) => self.push_literal(c),
+            None => self.push_atom(MATCH_NOTHING, 1),
         }
         Ok(())
     }
 
     /// `\Q…\E`; without `\E` up to the end.
-    fn quoted(&mut self) {
+    fn translate_quoted(&mut self) {
         let inside = &self.rest[2..];
         let (literal, after) = inside.split_once(r"\E").unwrap_or((inside, ""));
         for c in literal.chars() {
-            self.literal(c);
+            self.push_literal(c);
         }
         self.rest = after;
     }
 }
 
 /// Half of a surrogate pair is in no text.
-pub(super) const NOTHING: &str = r"[^\x{0}-\x{10FFFF}]";
+pub(super) const MATCH_NOTHING: &str = r"[^\x{0}-\x{10FFFF}]";
 
 /// A class like `\d` or `\p{Greek}`, its cost, and what follows it.
-pub(super) fn group(text: &str) -> Result<Option<(String, usize, &str)>, String> {
+pub(super) fn parse_class_escape(text: &str) -> Result<Option<(String, usize, &str)>, String> {
     let Some(letter) = text.chars().nth(1) else {
         return Ok(None);
     };
@@ -59,7 +59,7 @@ pub(super) fn group(text: &str) -> Result<Option<(String, usize, &str)>, String>
         'd' => "0-9",
         's' => r"\t\n\f\r ",
         'w' => "0-9A-Za-z_",
-        'p' => return unicode(text).map(Some),
+        'p' => return parse_unicode_class(text).map(Some),
         _ => return Ok(None),
     };
     let (negation, cost) = if letter.is_ascii_uppercase() {
@@ -71,7 +71,7 @@ pub(super) fn group(text: &str) -> Result<Option<(String, usize, &str)>, String>
 }
 
 /// `\pL`, `\p{Greek}`, `\p{^Greek}` and their negations with `\P`.
-fn unicode(text: &str) -> Result<(String, usize, &str), String> {
+fn parse_unicode_class(text: &str) -> Result<(String, usize, &str), String> {
     let wrong = |what: &str| Err(format!("invalid character class range: `{what}`"));
     let after = &text[2..];
     let (name, rest) = match after.strip_prefix('{') {
@@ -87,14 +87,14 @@ fn unicode(text: &str) -> Result<(String, usize, &str), String> {
         None => (name, negated),
     };
     if !is_known(name) {
-        return wrong(until(text, rest));
+        return wrong(text_before(text, rest));
     }
     let letter = if negated { 'P' } else { 'p' };
     Ok((format!(r"\{letter}{{{name}}}"), 1000, rest))
 }
 
 /// An escape that stands for one character, and what follows it.
-pub(super) fn character(text: &str) -> Result<(u32, &str), String> {
+pub(super) fn parse_char_escape(text: &str) -> Result<(u32, &str), String> {
     let mut chars = text[1..].chars();
     let Some(c) = chars.next() else {
         return Err("trailing backslash at end of expression".into());
@@ -107,7 +107,7 @@ pub(super) fn character(text: &str) -> Result<(u32, &str), String> {
         'r' => '\r',
         't' => '\t',
         'v' => '\x0b',
-        'x' => return hexadecimal(text),
+        'x' => return parse_hex_escape(text),
         '0'..='7' if c == '0' || rest.starts_with(|next| ('0'..='7').contains(&next)) => {
             let digits = rest
                 .bytes()
@@ -130,7 +130,7 @@ pub(super) fn character(text: &str) -> Result<(u32, &str), String> {
 }
 
 /// `\x7f` or `\x{10FFFF}`.
-fn hexadecimal(text: &str) -> Result<(u32, &str), String> {
+fn parse_hex_escape(text: &str) -> Result<(u32, &str), String> {
     let inside = &text[2..];
     let (digits, rest) = match inside.strip_prefix('{') {
         Some(braced) => braced.split_once('}').unwrap_or(("", "")),

@@ -1,0 +1,259 @@
+//! Why a run failed, in a few lines: the value that comment, check run and Deck show.
+//!
+//! ```text
+//! description, JUnit files, the end of the log, or of a failed clone ─► compose ─► Digest ─► failure.json
+//! ```
+//!
+//! Pure: bytes in, a small value out. Everything in it is a stranger's text, so every field is
+//! one line of plain characters and bounded, also when it is read back ([`FailureDigest::parse_stored`]). It is
+//! computed from what is stored; [`QuotingPolicy`] says how much of a run's words goes in. How a page or
+//! a comment shows it is theirs.
+
+pub mod build_log;
+mod compose;
+pub mod junit;
+mod plain_text;
+mod problem_matchers;
+mod quoting;
+mod source_location;
+mod stack_frame;
+mod upload_losses;
+mod utility_messages;
+
+use serde::{Deserialize, Serialize};
+
+pub use compose::{DigestSources, SetupFailure, compose_digest};
+pub use quoting::{QuotingPolicy, is_written_by_pod};
+pub use upload_losses::{
+    CENSOR_ERROR, CENSOR_IN_CLEAR, CENSOR_LEFT_OUT, CENSORED, MAX_UPLOAD_LOSSES, NOT_STORED,
+    describe_upload_losses,
+};
+
+/// Tests that are named; all are counted.
+pub const MAX_TESTS: usize = 20;
+/// Lines of the log.
+pub const MAX_LINES: usize = 60;
+/// What GitHub is told in four requests.
+pub const MAX_ANNOTATIONS: usize = 200;
+/// In characters.
+pub const MAX_SUMMARY: usize = 150;
+/// Largest stored digest that is read, in bytes.
+pub const MAX_STORED: usize = 1 << 20;
+
+/// Where nothing tells what failed.
+const NO_FAILED_TEST_NAMED: &str = "no failed test is named";
+
+/// In bytes.
+const MAX_NAME: usize = 200;
+const MAX_MESSAGE: usize = 300;
+const MAX_LINE: usize = 300;
+const MAX_PATH: usize = 400;
+
+/// Why a run failed, as stored in `failure.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FailureDigest {
+    pub kind: FailureKind,
+    /// One line, such as `2 of 431 tests failed: TestFoo, TestBar`.
+    pub summary: String,
+    /// Why there is less than one would expect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<DigestNote>,
+    /// Tests that ran; 0 if nothing tells.
+    pub total_tests: u64,
+    pub failed_tests: u64,
+    /// The first [`MAX_TESTS`] that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<FailedTest>,
+    /// The container whose log the lines are of; empty where there is but one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub container: String,
+    /// In the log's order, with gaps.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<DigestLine>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub annotations: Vec<DigestAnnotation>,
+}
+
+/// What the digest rests on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The clone, before anything of the job ran.
+    Clone,
+    /// The pod, not what ran in it: out of memory, evicted, no image, out of time.
+    Pod,
+    /// Tests that failed.
+    Tests,
+    /// An error in the log.
+    Log,
+    /// Nothing that is known as an error.
+    #[default]
+    Unknown,
+}
+
+/// Why a digest says little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DigestNote {
+    /// The job was given a Secret and the stored files are not known to be censored, so nothing of
+    /// them but names of tests is here.
+    Uncensored,
+    /// The lines are the last of the log.
+    NoKnownError,
+    NoLog,
+}
+
+impl DigestNote {
+    /// For people.
+    #[must_use]
+    pub const fn user_message(self) -> &'static str {
+        match self {
+            Self::Uncensored => {
+                "The files of this run are not marked as censored, so nothing of them is shown but names of tests."
+            }
+            Self::NoKnownError => "no known error line; last 20 lines",
+            Self::NoLog => "This run left no log.",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FailedTest {
+    pub name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// `path:line` of the first stack frame in the job's own code.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub frame: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DigestLine {
+    /// In the stored log, from 1; 0 if the log is too long to be counted.
+    pub number: u64,
+    pub text: String,
+    /// 0 is the best find; a smaller place shows the smaller ranks.
+    pub rank: u32,
+    /// The find itself, not a line beside it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub error: bool,
+}
+
+/// A remark on a line of a file. The path is relative to the repository, as far as the log tells;
+/// whether there is such a file is for the caller to find out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DigestAnnotation {
+    pub path: String,
+    pub line: u64,
+    pub level: AnnotationLevel,
+    pub message: String,
+}
+
+/// GitHub's words for how bad it is.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum AnnotationLevel {
+    #[default]
+    Failure,
+    Warning,
+    Notice,
+}
+
+impl FailureDigest {
+    /// Reads what is stored, within the bounds whatever is there. `None`: that is no digest.
+    #[must_use]
+    pub fn parse_stored(stored: &[u8]) -> Option<Self> {
+        let digest: Self = serde_json::from_slice(stored).ok()?;
+        Some(digest.truncate_fields())
+    }
+
+    /// Every field as one plain line within its bounds.
+    fn truncate_fields(mut self) -> Self {
+        let line = |text: &str, max| plain_text::plain_line(text.as_bytes(), max);
+        self.summary =
+            plain_text::truncate_chars(&line(&self.summary, 4 * MAX_SUMMARY), MAX_SUMMARY);
+        self.container = line(&self.container, MAX_NAME);
+        self.tests.truncate(MAX_TESTS);
+        for test in &mut self.tests {
+            test.name = line(&test.name, MAX_NAME);
+            test.message = line(&test.message, MAX_MESSAGE);
+            test.frame = line(&test.frame, MAX_NAME);
+        }
+        self.lines.truncate(MAX_LINES);
+        for found in &mut self.lines {
+            found.text = line(&found.text, MAX_LINE);
+        }
+        self.annotations.retain(|annotation| {
+            annotation.line > 0 && source_location::is_relative_path(&annotation.path)
+        });
+        self.annotations.truncate(MAX_ANNOTATIONS);
+        for annotation in &mut self.annotations {
+            annotation.message = line(&annotation.message, MAX_MESSAGE);
+        }
+        self
+    }
+
+    /// The best lines that fit, in the log's order. A find comes with its neighbours or not at
+    /// all; of the end of a log, the last lines.
+    #[must_use]
+    pub fn best_lines(&self, max_lines: usize, max_bytes: usize) -> Vec<&DigestLine> {
+        let mut ranks: Vec<u32> = self.lines.iter().map(|line| line.rank).collect();
+        ranks.sort_unstable();
+        ranks.dedup();
+        let size =
+            |window: &[&DigestLine]| window.iter().map(|line| line.text.len() + 1).sum::<usize>();
+        let of_rank = |rank| -> Vec<&DigestLine> {
+            let lines = self.lines.iter();
+            lines.filter(|line| line.rank == rank).collect()
+        };
+        let mut chosen = Vec::new();
+        let (mut lines, mut bytes) = (0, 0);
+        for rank in ranks {
+            let window = of_rank(rank);
+            if lines + window.len() <= max_lines && bytes + size(&window) <= max_bytes {
+                lines += window.len();
+                bytes += size(&window);
+                chosen.push(rank);
+            } else if chosen.is_empty() {
+                return last_fitting_lines(&window, max_lines, max_bytes);
+            }
+        }
+        let lines = self.lines.iter();
+        lines.filter(|line| chosen.contains(&line.rank)).collect()
+    }
+}
+
+/// The last lines that fit; the find is among them, or they are the log's end.
+fn last_fitting_lines<'a>(
+    window: &[&'a DigestLine],
+    max_lines: usize,
+    max_bytes: usize,
+) -> Vec<&'a DigestLine> {
+    let mut bytes = 0;
+    let find: Vec<_> = window.iter().filter(|line| line.error).copied().collect();
+    let window = if find.is_empty() {
+        window.to_vec()
+    } else {
+        find
+    };
+    let mut last: Vec<_> = window
+        .into_iter()
+        .rev()
+        .take(max_lines)
+        .take_while(|line| {
+            bytes += line.text.len() + 1;
+            bytes <= max_bytes
+        })
+        .collect();
+    last.reverse();
+    last
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! What strangers wrote, as it may stand in a sink of ours: one function per sink.
+//!
+//! | sink | function |
+//! |---|---|
+//! | comments, check runs | [`escape_code_span`], [`escape_code_cell`] within a table's row, [`escape_code_block`] for lines |
+//! | the same, where code will not do: an operator's template, a name that Prow reads back | [`escape_markdown`] |
+//! | HTML within Markdown | [`escape_html`] |
+//! | the target of a Markdown link | [`escape_link_target`] |
+//! | whom a comment is for | [`sanitize_login`] |
+//! | Slack | [`escape_slack`] |
+//! | titles, descriptions: shown as they are, on one line | [`escape_plain`] |
+//! | terminals | [`escape_terminal`], [`escape_terminal_lines`]; [`escape_json`] for a log of JSON |
+//!
+//! What comes out notifies nobody, links to nothing, ends nothing around it and hides nothing. Every
+//! function takes a limit in characters of the text; `…` stands for what was cut. One character
+//! becomes at most [`MAX_GROWTH`] bytes.
+
+mod hidden;
+mod links;
+mod markdown;
+mod slack;
+mod terminal;
+
+pub use hidden::{escape_plain, is_hidden};
+pub use links::{escape_link_target, sanitize_login};
+pub use markdown::{
+    escape_code_block, escape_code_cell, escape_code_span, escape_html, escape_markdown,
+};
+pub use slack::escape_slack;
+pub use terminal::{escape_json, escape_terminal, escape_terminal_lines};
+
+/// Bytes that one character of a text can become, `\u{e0fff}` as an entity.
+pub const MAX_GROWTH: usize = 14;
+
+#[cfg(test)]
+mod tests;

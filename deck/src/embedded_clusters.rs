@@ -1,0 +1,38 @@
+//! Whether a build cluster is Prow's embedded one: its pods are processes of its own machine, and
+//! their images are not used. Its API says so to everybody.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use common::kube::ClusterClients;
+
+/// How the version of the embedded API ends.
+const EMBEDDED_SUFFIX: &str = "+embedded";
+
+/// What was found out of each cluster.
+#[derive(Debug, Default)]
+pub(crate) struct EmbeddedClusters(Mutex<HashMap<String, bool>>);
+
+impl EmbeddedClusters {
+    /// A cluster that does not answer is not said to be.
+    pub(crate) async fn is_embedded(&self, clusters: &ClusterClients, cluster: &str) -> bool {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(is_embedded) = known().get(cluster) {
+            return *is_embedded;
+        }
+        let Some(client) = clusters.build_client(cluster) else {
+            return false;
+        };
+        match client.apiserver_version().await {
+            Ok(version) => {
+                let is_embedded = version.git_version.ends_with(EMBEDDED_SUFFIX);
+                known().insert(cluster.to_owned(), is_embedded);
+                is_embedded
+            }
+            Err(error) => {
+                tracing::debug!(cluster, %error, "the version of a cluster is not known");
+                false
+            }
+        }
+    }
+}

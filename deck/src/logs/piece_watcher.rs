@@ -1,0 +1,167 @@
+//! Looks for a log's next piece, once for all who follow that log.
+//!
+//! The pieces themselves each follower reads on its own: nothing is held here but their number.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::follow::{FINISHED_LOG_WAIT, wait_for_change};
+use super::stored_log::StoredLog;
+use crate::app::DeckState;
+
+/// Between two looks, at first; each in vain doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// A live log is not to be older than two seconds, of which its sidecar takes one.
+const LONGEST_PAUSE: Duration = Duration::from_millis(800);
+
+/// What is known of a log that is let out in pieces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PieceProgress {
+    /// There are pieces up to this number, or were.
+    pub(super) pieces: u64,
+    /// The log itself is there.
+    pub(super) stored: bool,
+    /// The run has been over for so long that nothing more comes.
+    pub(super) over: bool,
+}
+
+/// A `ProwJob`'s name and a container's.
+type WatcherKey = (Arc<str>, String);
+
+/// The logs that are looked at now.
+#[derive(Debug, Default)]
+pub(crate) struct PieceWatchers(Mutex<HashMap<WatcherKey, watch::Sender<PieceProgress>>>);
+
+impl PieceWatchers {
+    /// News of a log of which the subscriber has read so many pieces.
+    pub(super) fn subscribe_progress(
+        app: &Arc<DeckState>,
+        run: &Arc<str>,
+        container: &str,
+        log: &StoredLog,
+        read: u64,
+    ) -> watch::Receiver<PieceProgress> {
+        let key = (run.clone(), container.to_owned());
+        let mut all = app.lookouts.lock_watchers();
+        if let Some(news) = all.get(&key) {
+            let receiver = news.subscribe();
+            news.send_if_modified(|news| {
+                let behind = news.pieces < read;
+                news.pieces = news.pieces.max(read);
+                behind
+            });
+            return receiver;
+        }
+        let (news, receiver) = watch::channel(PieceProgress {
+            pieces: read,
+            ..PieceProgress::default()
+        });
+        all.insert(key.clone(), news.clone());
+        let lookout = PieceWatcher {
+            app: app.clone(),
+            key,
+            log: log.clone(),
+            news,
+        };
+        tokio::spawn(lookout.watch_pieces());
+        receiver
+    }
+
+    fn lock_watchers(
+        &self,
+    ) -> std::sync::MutexGuard<'_, HashMap<WatcherKey, watch::Sender<PieceProgress>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct PieceWatcher {
+    app: Arc<DeckState>,
+    key: WatcherKey,
+    log: StoredLog,
+    news: watch::Sender<PieceProgress>,
+}
+
+impl PieceWatcher {
+    /// Until nobody listens, or nothing more can come.
+    async fn watch_pieces(self) {
+        loop {
+            let over = tokio::select! {
+                () = self.app.shutdown.cancelled() => true,
+                () = self.poll_pieces() => true,
+                () = self.news.closed() => false,
+            };
+            if self.remove_if_unused(over) {
+                return;
+            }
+        }
+    }
+
+    /// Whoever comes now starts a new one. Unless it is `over`, somebody may just have come.
+    fn remove_if_unused(&self, over: bool) -> bool {
+        let mut all = self.app.lookouts.lock_watchers();
+        let leaves = over || self.news.receiver_count() == 0;
+        if leaves {
+            all.remove(&self.key);
+        }
+        leaves
+    }
+
+    async fn poll_pieces(&self) {
+        let mut pause = FIRST_PAUSE;
+        let mut failed = false;
+        let mut complete_since = None;
+        loop {
+            let complete = self.is_complete();
+            match self.check_progress().await {
+                Ok(true) => {
+                    pause = FIRST_PAUSE;
+                    failed = false;
+                    if self.news.borrow().stored {
+                        return;
+                    }
+                    continue;
+                }
+                Ok(false) => failed = false,
+                Err(error) if failed => tracing::debug!(%error, "a live log cannot be read"),
+                Err(error) => {
+                    failed = true;
+                    let prowjob = self.key.0.as_ref();
+                    tracing::warn!(prowjob, %error, "a live log cannot be read");
+                }
+            }
+            if complete {
+                let since = *complete_since.get_or_insert_with(Instant::now);
+                if since.elapsed() > FINISHED_LOG_WAIT {
+                    self.news.send_modify(|news| news.over = true);
+                    return;
+                }
+            }
+            wait_for_change(&self.app, &self.key.0, pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Whether there is more than was told.
+    async fn check_progress(&self) -> Result<bool, super::LogError> {
+        let next = self.news.borrow().pieces + 1;
+        if self.log.has_piece(next).await? {
+            self.news
+                .send_modify(|news| news.pieces = news.pieces.max(next));
+            return Ok(true);
+        }
+        let stored = self.log.has_whole_log().await?;
+        if stored {
+            self.news.send_modify(|news| news.stored = true);
+        }
+        Ok(stored)
+    }
+
+    fn is_complete(&self) -> bool {
+        let job = self.app.index.find_by_name(&self.key.0);
+        job.is_none_or(|job| job.is_complete())
+    }
+}
